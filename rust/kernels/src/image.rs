@@ -1,0 +1,131 @@
+//! A shape-checked view of rows x columns.
+
+use crate::{Error, Sample};
+use rayon::prelude::*;
+
+/// A rectangle of an image, half-open in both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Region {
+    /// First row.
+    pub y0: usize,
+    /// One past the last row.
+    pub y1: usize,
+    /// First column.
+    pub x0: usize,
+    /// One past the last column.
+    pub x1: usize,
+}
+
+/// A row-major image that is only read.
+#[derive(Debug, Clone, Copy)]
+pub struct Image<'a, T> {
+    samples: &'a [T],
+    rows: usize,
+    cols: usize,
+}
+
+impl<'a, T: Sample> Image<'a, T> {
+    /// Views `samples` as `rows` rows of `cols` samples.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there are exactly `rows * cols` samples.
+    pub fn new(samples: &'a [T], rows: usize, cols: usize) -> Result<Self, Error> {
+        if rows.checked_mul(cols) == Some(samples.len()) {
+            Ok(Self { samples, rows, cols })
+        } else {
+            Err(Error::Shape { len: samples.len(), rows, cols })
+        }
+    }
+
+    /// All samples, row after row.
+    #[must_use]
+    pub fn samples(&self) -> &'a [T] {
+        self.samples
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// One row; empty below the image.
+    #[must_use]
+    pub fn row(&self, row: usize) -> &'a [T] {
+        let start = row * self.cols;
+        self.samples.get(start..start + self.cols).unwrap_or_default()
+    }
+
+    /// The part of each row that lies inside `region`, which may reach past the image.
+    pub fn rows_of(&self, region: Region) -> impl Iterator<Item = &'a [T]> {
+        let x1 = region.x1.min(self.cols);
+        let x0 = region.x0.min(x1);
+        let image = *self;
+        (region.y0..region.y1.min(self.rows)).map(move |row| &image.row(row)[x0..x1])
+    }
+
+    /// The samples with rows and columns exchanged: column after column.
+    #[must_use]
+    pub fn transposed(&self) -> Vec<T> {
+        // Bands of columns small enough that the lines they touch in every row stay in cache.
+        const BAND: usize = 16;
+        let mut out = vec![T::ZERO; self.samples.len()];
+        if out.is_empty() {
+            return out;
+        }
+        out.par_chunks_mut(BAND * self.rows).enumerate().for_each(|(band, columns)| {
+            for (y, row) in self.samples.chunks_exact(self.cols).enumerate() {
+                let band = row[band * BAND..].iter();
+                for (column, &sample) in columns.chunks_exact_mut(self.rows).zip(band) {
+                    column[y] = sample;
+                }
+            }
+        });
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Image, Region};
+    use crate::Error;
+
+    #[test]
+    fn the_shape_is_checked() {
+        let samples = [0.0f32; 6];
+        assert!(Image::new(&samples, 2, 3).is_ok());
+        let wrong = Image::new(&samples, 2, 2).err();
+        assert_eq!(wrong, Some(Error::Shape { len: 6, rows: 2, cols: 2 }));
+        assert!(Image::new(&samples, usize::MAX, 2).is_err());
+    }
+
+    #[test]
+    fn transposing_twice_gives_the_image() {
+        for (rows, cols) in [(1, 1), (3, 40), (40, 3), (17, 33), (0, 5), (5, 0)] {
+            let samples: Vec<f64> = (0u32..rows * cols).map(f64::from).collect();
+            let (rows, cols) = (rows as usize, cols as usize);
+            let turned = Image::new(&samples, rows, cols).unwrap().transposed();
+            assert_eq!(Image::new(&turned, cols, rows).unwrap().transposed(), samples);
+            if rows > 0 && cols > 1 {
+                assert_eq!(turned[rows], samples[1]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_region_is_clipped_to_the_image() {
+        let samples: Vec<f32> = (0u8..12).map(f32::from).collect();
+        let image = Image::new(&samples, 3, 4).unwrap();
+        let region = Region { y0: 1, y1: 9, x0: 2, x1: 9 };
+        let rows: Vec<_> = image.rows_of(region).map(<[f32]>::to_vec).collect();
+        assert_eq!(rows, [[6.0, 7.0], [10.0, 11.0]]);
+        let outside = Region { y0: 0, y1: 3, x0: 7, x1: 9 };
+        assert_eq!(image.rows_of(outside).flatten().count(), 0);
+    }
+}

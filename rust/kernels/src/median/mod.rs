@@ -1,0 +1,121 @@
+//! NaN-skipping running medians: lines along either axis, rectangular windows.
+//!
+//! A window is centred on each sample. NaNs in it are skipped; a window of nothing but NaN gives
+//! NaN. Of an even number of samples the two middle ones are averaged in the image's precision.
+
+mod heap;
+mod plane;
+
+pub use heap::RunningMedian;
+pub use plane::plane;
+
+use crate::{Error, Image, Sample};
+use rayon::prelude::*;
+
+/// What a window sees beyond the image's border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Edge {
+    /// Zeros that count as samples.
+    #[default]
+    Zero,
+    /// Nothing: the window is cut at the border.
+    Shrink,
+}
+
+impl Edge {
+    /// The sample that stands for what lies beyond the border.
+    fn fill<T: Sample>(self) -> T {
+        match self {
+            Self::Zero => T::ZERO,
+            Self::Shrink => T::NAN,
+        }
+    }
+}
+
+/// The direction in which a window of one line runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Axis {
+    /// Down the columns (axis 0 of a row-major image).
+    Y,
+    /// Along the rows (axis 1 of a row-major image).
+    X,
+}
+
+/// An odd number of samples, so that a window has a middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window(usize);
+
+impl Window {
+    /// A window of `length` samples.
+    ///
+    /// # Errors
+    /// [`Error::EvenWindow`] if `length` is even (which zero is).
+    pub fn new(length: usize) -> Result<Self, Error> {
+        if length % 2 == 1 { Ok(Self(length)) } else { Err(Error::EvenWindow(length)) }
+    }
+
+    /// Samples in the window.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // never empty
+    pub fn len(self) -> usize {
+        self.0
+    }
+
+    /// Samples on either side of the middle.
+    #[must_use]
+    pub fn half(self) -> usize {
+        self.0 / 2
+    }
+
+    /// The shortest window that gives the same medians on lines of `n` samples.
+    ///
+    /// Beyond `2 n + 1` every window holds the whole line, and more zeros than samples (or
+    /// nothing else, where the edge shrinks): making it longer changes no median.
+    fn fitted_to(self, n: usize) -> Self {
+        Self(self.0.min(2 * n + 1))
+    }
+}
+
+/// Running median of one line.
+///
+/// # Errors
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+pub fn line<T: Sample>(samples: &[T], window: Window, edge: Edge) -> Result<Vec<T>, Error> {
+    let image = Image::new(samples, 1, samples.len())?;
+    along(image, Axis::X, window, edge)
+}
+
+/// Running median of every line of an image along `axis`, row-major.
+///
+/// # Errors
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+pub fn along<T: Sample>(
+    image: Image<'_, T>,
+    axis: Axis,
+    window: Window,
+    edge: Edge,
+) -> Result<Vec<T>, Error> {
+    match axis {
+        Axis::X => along_rows(image, window, edge),
+        Axis::Y => {
+            let turned = image.transposed();
+            let turned = Image::new(&turned, image.cols(), image.rows())?;
+            let medians = along_rows(turned, window, edge)?;
+            Ok(Image::new(&medians, image.cols(), image.rows())?.transposed())
+        }
+    }
+}
+
+fn along_rows<T: Sample>(image: Image<'_, T>, window: Window, edge: Edge) -> Result<Vec<T>, Error> {
+    let window = window.fitted_to(image.cols());
+    let median = RunningMedian::new(window.len())?;
+    let mut out = vec![T::NAN; image.samples().len()];
+    if !out.is_empty() {
+        out.par_chunks_mut(image.cols())
+            .zip(image.samples().par_chunks(image.cols()))
+            .for_each_with(median, |median, (out, line)| {
+                median.filter(line, window.half(), edge.fill(), out);
+            });
+    }
+    Ok(out)
+}

@@ -1,0 +1,80 @@
+//! Rectangular windows.
+
+use super::{Edge, RunningMedian, Window};
+use crate::{Error, Image, Sample};
+use rayon::prelude::*;
+
+/// Running median over a window of `height` rows and `width` columns, row-major.
+///
+/// The window runs along each row, taking in and letting go one column of `height` samples a
+/// step: O(height log(height width)) a pixel.
+///
+/// # Errors
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+pub fn plane<T: Sample>(
+    image: Image<'_, T>,
+    height: Window,
+    width: Window,
+    edge: Edge,
+) -> Result<Vec<T>, Error> {
+    let height = height.fitted_to(image.rows());
+    let width = width.fitted_to(image.cols());
+    let too_large = Error::WindowTooLarge { rows: height.len(), cols: width.len() };
+    let capacity = height.len().checked_mul(width.len()).ok_or(too_large)?;
+    let median = RunningMedian::new(capacity).map_err(|_| too_large)?;
+    let mut out = vec![T::NAN; image.samples().len()];
+    if !out.is_empty() {
+        out.par_chunks_mut(image.cols()).enumerate().for_each_with(median, |median, (y, out)| {
+            let rows = Rows { image, y, half: height.half(), fill: edge.fill() };
+            filter_row(median, &rows, width.half(), out);
+        });
+    }
+    Ok(out)
+}
+
+fn filter_row<T: Sample>(
+    median: &mut RunningMedian<T>,
+    rows: &Rows<'_, T>,
+    half: usize,
+    out: &mut [T],
+) {
+    median.clear();
+    for _ in 0..half {
+        rows.beyond(median);
+    }
+    for x in 0..out.len() + half {
+        if x < out.len() {
+            rows.column(x, median);
+        } else {
+            rows.beyond(median);
+        }
+        if x >= half {
+            out[x - half] = median.median();
+        }
+    }
+}
+
+/// The rows around `y` that windows centred on it can see.
+struct Rows<'a, T> {
+    image: Image<'a, T>,
+    y: usize,
+    half: usize,
+    fill: T,
+}
+
+impl<T: Sample> Rows<'_, T> {
+    /// Pushes the samples of column `x`.
+    fn column(&self, x: usize, median: &mut RunningMedian<T>) {
+        for row in self.y..=self.y + 2 * self.half {
+            let inside = row.checked_sub(self.half).and_then(|row| self.image.row(row).get(x));
+            median.push(inside.copied().unwrap_or(self.fill));
+        }
+    }
+
+    /// Pushes a column that lies beyond the image.
+    fn beyond(&self, median: &mut RunningMedian<T>) {
+        for _ in 0..=2 * self.half {
+            median.push(self.fill);
+        }
+    }
+}

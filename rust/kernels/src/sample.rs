@@ -1,0 +1,114 @@
+//! The sample types of a detector image.
+
+use std::cmp::Ordering;
+use std::fmt::Debug;
+use std::ops::{Add, Mul, Sub};
+
+/// A floating-point sample, in which NaN means "no measurement".
+pub trait Sample:
+    Copy
+    + Debug
+    + PartialOrd
+    + Send
+    + Sync
+    + Into<f64>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + 'static
+{
+    /// Zero.
+    const ZERO: Self;
+    /// One half.
+    const HALF: Self;
+    /// No measurement.
+    const NAN: Self;
+
+    /// Whether there is no measurement here.
+    #[inline]
+    #[allow(clippy::eq_op)]
+    fn is_nan(self) -> bool {
+        self != self
+    }
+
+    /// Whether this is neither NaN nor an infinity.
+    #[inline]
+    #[allow(clippy::eq_op)]
+    fn is_finite(self) -> bool {
+        self - self == Self::ZERO
+    }
+
+    /// The order of two samples that are not NaN.
+    #[inline]
+    fn order(&self, other: &Self) -> Ordering {
+        self.partial_cmp(other).unwrap_or(Ordering::Equal)
+    }
+
+    /// The lesser of two samples, or the one that is not NaN.
+    #[inline]
+    #[must_use]
+    fn lesser(self, other: Self) -> Self {
+        if other < self || self.is_nan() { other } else { self }
+    }
+
+    /// The mean of two samples, rounded once as `(a + b) / 2` is, but never overflowing.
+    #[inline]
+    #[must_use]
+    fn midpoint(self, other: Self) -> Self {
+        let mean = (self + other) * Self::HALF;
+        if mean.is_finite() { mean } else { self * Self::HALF + other * Self::HALF }
+    }
+}
+
+impl Sample for f32 {
+    const ZERO: Self = 0.0;
+    const HALF: Self = 0.5;
+    const NAN: Self = Self::NAN;
+}
+
+impl Sample for f64 {
+    const ZERO: Self = 0.0;
+    const HALF: Self = 0.5;
+    const NAN: Self = Self::NAN;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sample;
+
+    #[test]
+    fn midpoint_of_the_largest_values_stays_finite() {
+        assert_eq!(Sample::midpoint(f32::MAX, f32::MAX), f32::MAX);
+        assert_eq!(Sample::midpoint(f64::MAX, f64::MAX), f64::MAX);
+        assert_eq!(Sample::midpoint(-f32::MAX, f32::MAX), 0.0);
+    }
+
+    #[test]
+    fn midpoint_keeps_the_smallest_values() {
+        let tiny = f32::from_bits(1);
+        assert_eq!(Sample::midpoint(tiny, tiny), tiny);
+        assert_eq!(Sample::midpoint(f64::from_bits(3), f64::from_bits(3)), f64::from_bits(3));
+    }
+
+    #[test]
+    fn midpoint_of_infinities() {
+        assert_eq!(Sample::midpoint(f32::INFINITY, 1.0), f32::INFINITY);
+        assert!(Sample::is_nan(Sample::midpoint(f32::INFINITY, f32::NEG_INFINITY)));
+    }
+
+    #[test]
+    fn lesser_skips_nan() {
+        assert_eq!(f32::NAN.lesser(1.0), 1.0);
+        assert_eq!(1.0f32.lesser(f32::NAN), 1.0);
+        assert_eq!(2.0f64.lesser(1.0), 1.0);
+        assert!(Sample::is_nan(f64::NAN.lesser(f64::NAN)));
+    }
+
+    #[test]
+    fn only_numbers_are_finite() {
+        assert!(Sample::is_finite(f32::MAX));
+        assert!(!Sample::is_finite(f32::INFINITY));
+        assert!(!Sample::is_finite(f64::NEG_INFINITY));
+        assert!(!Sample::is_finite(f64::NAN));
+    }
+}

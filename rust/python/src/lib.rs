@@ -1,0 +1,219 @@
+//! The extension module `badpix_selfcal._kernels`: conversion, threads, errors; no algorithm.
+//!
+//! Callers are the package's own Python modules, which hand over native, aligned, C-contiguous
+//! arrays; anything else is a `TypeError` or `ValueError`, never undefined behaviour.
+
+#![deny(missing_docs)]
+
+mod convert;
+mod pool;
+
+use pyo3::prelude::*;
+
+/// The kernels of badpix_selfcal.
+#[pymodule]
+mod _kernels {
+    use crate::convert::{AnyImage, AnySamples, axis, edge, image, image_out, kernel_error};
+    use crate::pool;
+    use badpix_selfcal_kernels::outliers::{self, Criteria};
+    use badpix_selfcal_kernels::{
+        Error, Image, Region, Sample, Window, median, minimum, pedestal, percentile,
+    };
+    use numpy::{
+        Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2,
+    };
+    use pyo3::exceptions::PyTypeError;
+    use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
+
+    #[pymodule_export]
+    use crate::pool::{num_threads, set_num_threads};
+
+    /// Running median of every line along an axis (0 or 1) of a 2-D image.
+    #[pyfunction]
+    fn median_along<'py>(
+        py: Python<'py>,
+        image: AnyImage<'py>,
+        axis: u8,
+        kernel_size: usize,
+        edge: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (axis, edge) = (self::axis(axis)?, self::edge(edge)?);
+        let window = Window::new(kernel_size).map_err(kernel_error)?;
+        match image {
+            AnyImage::F32(image) => {
+                filter(py, &image, |image| median::along(image, axis, window, edge))
+            }
+            AnyImage::F64(image) => {
+                filter(py, &image, |image| median::along(image, axis, window, edge))
+            }
+        }
+    }
+
+    /// Running median over a rectangular window of a 2-D image.
+    #[pyfunction]
+    fn median_plane<'py>(
+        py: Python<'py>,
+        image: AnyImage<'py>,
+        height: usize,
+        width: usize,
+        edge: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let edge = self::edge(edge)?;
+        let height = Window::new(height).map_err(kernel_error)?;
+        let width = Window::new(width).map_err(kernel_error)?;
+        match image {
+            AnyImage::F32(image) => {
+                filter(py, &image, |image| median::plane(image, height, width, edge))
+            }
+            AnyImage::F64(image) => {
+                filter(py, &image, |image| median::plane(image, height, width, edge))
+            }
+        }
+    }
+
+    fn filter<'py, T: Sample + Element>(
+        py: Python<'py>,
+        array: &PyReadonlyArray2<'py, T>,
+        kernel: impl FnOnce(Image<'_, T>) -> Result<Vec<T>, Error> + Send,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let image = image(array)?;
+        let medians = pool::install(py, || kernel(image))?.map_err(kernel_error)?;
+        image_out(py, medians, image.rows(), image.cols())
+    }
+
+    /// NaN-median in the rectangle `(y0, y1, x0, x1)`, clipped to the image.
+    #[pyfunction]
+    fn pedestal_in_region(
+        py: Python<'_>,
+        image: AnyImage<'_>,
+        gap: (usize, usize, usize, usize),
+    ) -> PyResult<f64> {
+        let gap = Region { y0: gap.0, y1: gap.1, x0: gap.2, x1: gap.3 };
+        Ok(match &image {
+            AnyImage::F32(array) => {
+                let image = self::image(array)?;
+                py.detach(|| pedestal::in_region(image, gap)).into()
+            }
+            AnyImage::F64(array) => {
+                let image = self::image(array)?;
+                py.detach(|| pedestal::in_region(image, gap))
+            }
+        })
+    }
+
+    /// NaN-median where a boolean mask of the image's shape is true.
+    #[pyfunction]
+    fn pedestal_in_mask(
+        py: Python<'_>,
+        image: AnyImage<'_>,
+        gap: PyReadonlyArray2<'_, bool>,
+    ) -> PyResult<f64> {
+        let gap = gap.as_slice()?;
+        Ok(match &image {
+            AnyImage::F32(array) => {
+                let image = self::image(array)?;
+                py.detach(|| pedestal::in_mask(image, gap)).into()
+            }
+            AnyImage::F64(array) => {
+                let image = self::image(array)?;
+                py.detach(|| pedestal::in_mask(image, gap))
+            }
+        })
+    }
+
+    /// Folds `exposure - pedestal` into the minimum image, in place.
+    #[pyfunction]
+    fn fold_minimum<'py>(
+        py: Python<'py>,
+        minimum: &Bound<'py, PyAny>,
+        exposure: AnyImage<'py>,
+        pedestal: f64,
+    ) -> PyResult<()> {
+        #[allow(clippy::cast_possible_truncation)] // a pedestal has the precision of its image
+        match &exposure {
+            AnyImage::F32(exposure) => fold(py, minimum, exposure, pedestal as f32),
+            AnyImage::F64(exposure) => fold(py, minimum, exposure, pedestal),
+        }
+    }
+
+    fn fold<'py, T: Sample + Element>(
+        py: Python<'py>,
+        minimum: &Bound<'py, PyAny>,
+        exposure: &PyReadonlyArray2<'py, T>,
+        pedestal: T,
+    ) -> PyResult<()> {
+        let mut minimum: PyReadwriteArray2<'py, T> = minimum
+            .extract()
+            .map_err(|_| PyTypeError::new_err("minimum and exposure differ in dtype"))?;
+        let (minimum, exposure) = (minimum.as_slice_mut()?, exposure.as_slice()?);
+        pool::install(py, || minimum::fold(minimum, exposure, pedestal))?.map_err(kernel_error)
+    }
+
+    /// NaN-skipping percentiles, by NumPy's linear rule.
+    #[pyfunction]
+    fn percentiles<'py>(
+        py: Python<'py>,
+        samples: AnySamples<'py>,
+        q: PyReadonlyArray1<'py, f64>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let q = q.as_slice()?;
+        let found = match &samples {
+            AnySamples::F32(samples) => {
+                let samples = samples.as_slice()?;
+                py.detach(|| percentile::percentiles(samples, q))
+            }
+            AnySamples::F64(samples) => {
+                let samples = samples.as_slice()?;
+                py.detach(|| percentile::percentiles(samples, q))
+            }
+        };
+        Ok(found.into_pyarray(py))
+    }
+
+    /// Bad pixels of a minimum image: `(mask, residual, cut_low, cut_high, n_low, n_high)`.
+    ///
+    /// `axis` is the image axis along which light is dispersed; None asks for a square window.
+    #[pyfunction]
+    #[pyo3(signature = (minimum, kernel_size, axis, flagfrac_lower, flagfrac_upper, edge))]
+    fn find_bad_pixels<'py>(
+        py: Python<'py>,
+        minimum: AnyImage<'py>,
+        kernel_size: usize,
+        axis: Option<u8>,
+        flagfrac_lower: f64,
+        flagfrac_upper: f64,
+        edge: &str,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let by = Criteria {
+            window: Window::new(kernel_size).map_err(kernel_error)?,
+            dispersion: axis.map(self::axis).transpose()?,
+            flagfrac_lower,
+            flagfrac_upper,
+            edge: self::edge(edge)?,
+        };
+        match &minimum {
+            AnyImage::F32(minimum) => find(py, minimum, &by),
+            AnyImage::F64(minimum) => find(py, minimum, &by),
+        }
+    }
+
+    fn find<'py, T: Sample + Element>(
+        py: Python<'py>,
+        array: &PyReadonlyArray2<'py, T>,
+        by: &Criteria,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let minimum = image(array)?;
+        let found = pool::install(py, || outliers::find(minimum, by))?.map_err(kernel_error)?;
+        let (rows, cols) = (minimum.rows(), minimum.cols());
+        (
+            image_out(py, found.mask, rows, cols)?,
+            image_out(py, found.residual, rows, cols)?,
+            found.cut_low,
+            found.cut_high,
+            found.n_low,
+            found.n_high,
+        )
+            .into_pyobject(py)
+    }
+}
