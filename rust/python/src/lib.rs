@@ -4,13 +4,14 @@
 //! arrays; anything else is a `TypeError` or `ValueError`, never undefined behaviour.
 
 #![deny(missing_docs)]
+#![allow(clippy::needless_pass_by_value)] // PyO3 hands arguments over by value
 
 mod convert;
 mod pool;
 
 use pyo3::prelude::*;
 
-/// The kernels of badpix_selfcal.
+/// The kernels of `badpix_selfcal`.
 #[pymodule]
 mod _kernels {
     use crate::convert::{AnyImage, AnySamples, axis, edge, image, image_out, kernel_error};
@@ -28,6 +29,11 @@ mod _kernels {
 
     #[pymodule_export]
     use crate::pool::{num_threads, set_num_threads};
+
+    /// The version of the package.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 
     /// Running median of every line along an axis (0 or 1) of a 2-D image.
     #[pyfunction]

@@ -1,0 +1,44 @@
+"""The compiled kernels. They take native, aligned, C-contiguous arrays; see `arrays`."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Floats: TypeAlias = NDArray[np.float32 | np.float64]
+
+__all__ = [
+    "__version__",
+    "find_bad_pixels",
+    "fold_minimum",
+    "median_along",
+    "median_plane",
+    "num_threads",
+    "pedestal_in_mask",
+    "pedestal_in_region",
+    "percentiles",
+    "set_num_threads",
+]
+
+__version__: str
+
+def num_threads() -> int: ...
+def set_num_threads(threads: int | None) -> None: ...
+def median_along(image: _Floats, axis: int, kernel_size: int, edge: str) -> _Floats: ...
+def median_plane(image: _Floats, height: int, width: int, edge: str) -> _Floats: ...
+def pedestal_in_region(image: _Floats, gap: tuple[int, int, int, int]) -> float: ...
+def pedestal_in_mask(image: _Floats, gap: NDArray[np.bool_]) -> float: ...
+def fold_minimum(
+    minimum: _Floats,
+    exposure: _Floats,
+    pedestal: float,
+) -> None: ...
+def percentiles(samples: _Floats, q: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def find_bad_pixels(
+    minimum: _Floats,
+    kernel_size: int,
+    axis: int | None,
+    flagfrac_lower: float,
+    flagfrac_upper: float,
+    edge: str,
+) -> tuple[NDArray[np.bool_], _Floats, float, float, int, int]: ...

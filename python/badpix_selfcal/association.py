@@ -1,0 +1,231 @@
+"""Association files: which exposures belong together, and in which role.
+
+The format is that of the JWST pipeline's level-2 associations, JSON or (deprecated there) YAML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .errors import AssociationError
+
+__all__ = ["Association", "Product", "read", "stem_of"]
+
+KNOWN_SUFFIXES: Final = (
+    "badpix_selfcal",
+    "assign_wcs",
+    "clean_flicker_noise",
+    "msa_flagging",
+    "rateints",
+    "rate",
+    "bsub",
+    "cal",
+    "crf",
+)
+"""What may stand behind the last underscore of an exposure's name (a part of the pipeline's)."""
+
+YAML_ENDINGS: Final = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product of an association: a science exposure and what calibrates it.
+
+    Attributes
+    ----------
+    name : str
+        What its files are called after; a plain file name.
+    science : Path
+        The exposure to flag.
+    backgrounds : tuple of Path
+        Exposures to flag as well, in the association's order.
+    selfcal : tuple of Path
+        Exposures that are only looked at.
+    """
+
+    name: str
+    science: Path
+    backgrounds: tuple[Path, ...] = ()
+    selfcal: tuple[Path, ...] = ()
+
+    @property
+    def members(self) -> tuple[Path, ...]:
+        """All exposures, as listed; an exposure listed in two roles is here twice."""
+        return (self.science, *self.backgrounds, *self.selfcal)
+
+
+@dataclass(frozen=True)
+class Association:
+    """What an association file says.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    pool : str or None
+        Its ``asn_pool``.
+    products : tuple of Product
+        Its products, at least one.
+    """
+
+    path: Path
+    pool: str | None
+    products: tuple[Product, ...]
+
+
+def read(path: str | Path) -> Association:
+    """Read and check an association file.
+
+    Members are looked for beside the association. Exposure types are read in any case; those
+    that self-calibration has no use for (imprint, target_acquisition, ...) are passed over.
+
+    Parameters
+    ----------
+    path : str or Path
+        The association, JSON or YAML.
+
+    Returns
+    -------
+    Association
+        Its products; every member exists.
+
+    Raises
+    ------
+    AssociationError
+        If the file cannot be read or is not an association; if a product does not have exactly
+        one science exposure, lists a member that is no file, or has a name that is not a plain
+        file name or that another product has. The message names the file and the member.
+    """
+    path = Path(path)
+    content = _table(_parse(path), f"{path}: the association")
+    entries = content.get("products")
+    if not isinstance(entries, list) or not entries:
+        raise AssociationError(f"{path}: 'products' must be a list of at least one product")
+    products = tuple(_product(path, number, entry) for number, entry in enumerate(entries))
+    _refuse_repeated(path, (product.name for product in products))
+    pool = content.get("asn_pool")
+    return Association(path, pool if isinstance(pool, str) else None, products)
+
+
+def stem_of(exposure: str | Path) -> str:
+    """Return an exposure's name without its ending and its known suffix.
+
+    ``jw01_00001_mirifulong_rate.fits`` gives ``jw01_00001_mirifulong``.
+    """
+    name = Path(exposure).name
+    for ending in (".gz", ".fits", ".fit"):
+        name = name.removesuffix(ending)
+    for suffix in KNOWN_SUFFIXES:
+        stem = name.removesuffix(f"_{suffix}")
+        if stem not in ("", name):
+            return stem
+    return name
+
+
+def _parse(path: Path) -> object:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise AssociationError(f"{path}: no such association file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AssociationError(f"{path}: cannot be read: {error}") from error
+    if path.suffix.lower() in YAML_ENDINGS:
+        return _parse_yaml(path, text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise AssociationError(f"{path}: is not valid JSON: {error}") from error
+
+
+def _parse_yaml(path: Path, text: str) -> object:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise AssociationError(f"{path}: is not valid YAML: {error}") from error
+
+
+def _product(path: Path, number: int, entry: object) -> Product:
+    place = f"{path}: product {number}"
+    table = _table(entry, place)
+    members = table.get("members")
+    if not isinstance(members, list) or not members:
+        raise AssociationError(f"{place}: 'members' must be a list of at least one member")
+    found: dict[str, list[Path]] = {"science": [], "background": [], "selfcal": []}
+    for role, exposure in _members(path, place, members):
+        if role in found:
+            _require_file(exposure, place)
+            found[role].append(exposure)
+    if len(found["science"]) != 1:
+        names = ", ".join(exposure.name for exposure in found["science"]) or "none"
+        raise AssociationError(
+            f"{place}: must have exactly one member of exptype science, got {names}"
+        )
+    science = found["science"][0]
+    name = _name(place, table.get("name", stem_of(science)))
+    return Product(name, science, tuple(found["background"]), tuple(found["selfcal"]))
+
+
+def _members(path: Path, place: str, members: list[object]) -> Iterator[tuple[str, Path]]:
+    for number, member in enumerate(members):
+        here = f"{place}, member {number}"
+        table = _table(member, here)
+        expname = _text(table, "expname", here)
+        role = _text(table, "exptype", f"{here} ({expname})")
+        yield role.strip().lower(), path.parent / expname
+
+
+def _table(value: object, place: str) -> dict[object, object]:
+    if not isinstance(value, dict):
+        raise AssociationError(
+            f"{place} must be a table of keys and values, got {type(value).__name__}"
+        )
+    return value
+
+
+def _text(table: dict[object, object], key: str, place: str) -> str:
+    value = table.get(key)
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise AssociationError(f"{place}: {key!r} must be a text that is not empty, got {value!r}")
+    return value
+
+
+def _require_file(exposure: Path, place: str) -> None:
+    try:
+        if exposure.is_file():
+            return
+    except OSError as error:
+        raise AssociationError(f"{place}: member {exposure} cannot be read: {error}") from error
+    what = "is not a file" if exposure.exists() else "does not exist"
+    raise AssociationError(f"{place}: member {exposure} {what}; members are looked for beside it")
+
+
+def _name(place: str, name: object) -> str:
+    """Return a product's name if it can be a part of a file's name and of a FITS card."""
+    plain = (
+        isinstance(name, str)
+        and name.isascii()
+        and name.isprintable()
+        and not name.startswith(".")
+        and not any(separator in name for separator in "/\\:")
+        and name.strip() == name != ""
+    )
+    if not isinstance(name, str) or not plain:
+        raise AssociationError(
+            f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
+            f"dot), got {name!r}"
+        )
+    return name
+
+
+def _refuse_repeated(path: Path, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise AssociationError(f"{path}: two products have the name {name!r}; make them differ")
+        seen.add(name)

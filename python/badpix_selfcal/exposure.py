@@ -1,0 +1,366 @@
+"""One exposure file: read what is needed of it, write a flagged copy of it.
+
+An exposure is scanned once, headers only, into the places of its planes in the file. SCI is then
+mapped from there without touching the rest, and a flagged copy is the file's own bytes with a
+new primary header and the flagged samples patched in: what is not flagged is never decoded.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import textwrap
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import dq
+from .errors import ExposureError
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+__all__ = ["Cards", "Exposure", "Plane", "read"]
+
+Cards: TypeAlias = Mapping[str, tuple[str, str]]
+"""Header cards to set: keyword -> (value, comment)."""
+
+_GZIP: Final = b"\x1f\x8b"
+_SAMPLES: Final = {-32: ">f4", -64: ">f8", 32: ">u4"}
+_UNSIGNED: Final = 2.0**31
+_STALE: Final = (b"CHECKSUM", b"DATASUM ")
+_CARD: Final = 80
+_HISTORY_WIDTH: Final = 72
+_CHUNK: Final = 1 << 22
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where an image extension lies in the file.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    header, data : int
+        Bytes before the extension's header and before its samples.
+    dtype : dtype or None
+        The samples as stored; None for a form that cannot be patched in place.
+    problem : str
+        Why `dtype` is None.
+    """
+
+    shape: tuple[int, ...]
+    header: int
+    data: int
+    dtype: np.dtype[Any] | None
+    problem: str = ""
+
+    def map(self, path: Path, mode: Literal["r", "r+"], shift: int = 0) -> NDArray[Any]:
+        """Map the samples, which lie `shift` bytes further than in the scanned file."""
+        if self.dtype is None:
+            raise ExposureError(f"{path}: an extension {self.problem}")
+        return np.memmap(
+            path, dtype=self.dtype, mode=mode, offset=self.data + shift, shape=self.shape
+        )
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What is known of an exposure file after reading its headers.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    detector, exp_type : str
+        DETECTOR and EXP_TYPE, in capitals; empty where absent.
+    dispaxis : object
+        The DISPAXIS card of SCI; None where absent.
+    planes : dict of str to Plane
+        SCI, DQ and those of the planes to be made NaN that the file has.
+    """
+
+    path: Path
+    detector: str
+    exp_type: str
+    dispaxis: object
+    planes: Mapping[str, Plane]
+    _primary: fits.Header = field(repr=False)
+    _primary_length: int = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns of the image."""
+        return self.planes["SCI"].shape
+
+    def science_image(self) -> NDArray[np.floating[Any]] | NDArray[np.integer[Any]]:
+        """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
+
+        Mapped from the file where its form allows, and then only what is used is read.
+
+        Raises
+        ------
+        ExposureError
+            If the samples cannot be read.
+        """
+        plane = self.planes["SCI"]
+        if plane.dtype is not None and not _is_compressed(self.path):
+            return plane.map(self.path, "r")
+        with _reading(self.path), _opened(self.path) as hdus:
+            return np.array(hdus["SCI"].data)
+
+    def require_flaggable(self) -> None:
+        """Check that a flagged copy can be written.
+
+        Raises
+        ------
+        ExposureError
+            If DQ is missing, or DQ or a plane to be made NaN has a form or shape in which it
+            cannot be patched.
+        """
+        if "DQ" not in self.planes:
+            raise ExposureError(f"{self.path}: has no DQ extension, so no pixel can be flagged")
+        for name, plane in self.planes.items():
+            if plane.problem:
+                raise ExposureError(f"{self.path}: {name} {plane.problem}")
+            if plane.shape != self.shape:
+                raise ExposureError(
+                    f"{self.path}: {name} has shape {plane.shape}, SCI has {self.shape}"
+                )
+
+    def write_copy(
+        self, to: Path, mask: NDArray[np.bool_] | None, cards: Cards, history: str
+    ) -> None:
+        """Write a copy in which flagged pixels are bad.
+
+        Parameters
+        ----------
+        to : Path
+            A file that does not exist yet.
+        mask : ndarray of bool, shape (rows, cols), or None
+            The pixels to flag: DQ gets `badpix_selfcal.dq.BAD`, the other planes NaN. None
+            flags nothing.
+        cards : mapping of str to (str, str)
+            Cards of the primary header to set: keyword -> (value, comment).
+        history : str
+            A HISTORY entry to add to it.
+
+        Raises
+        ------
+        ExposureError
+            If this exposure's header or samples cannot be read.
+        OSError
+            If the copy cannot be written.
+        """
+        if mask is not None:
+            self.require_flaggable()
+        header = self._new_primary(cards, history)
+        with to.open("xb") as target:
+            target.write(header)
+            self._copy_extensions(target)
+        if mask is not None:
+            self._patch(to, mask, shift=len(header) - self._primary_length)
+
+    def _new_primary(self, cards: Cards, history: str) -> bytes:
+        header = self._primary.copy()
+        for stale in _STALE:
+            header.remove(stale.decode().strip(), ignore_missing=True)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for keyword, card in cards.items():
+                    header[keyword] = card
+                for line in textwrap.wrap(history, _HISTORY_WIDTH):
+                    header.add_history(line)
+                return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
+        except ValueError as error:
+            raise ExposureError(f"{self.path}: bad primary header: {error}") from error
+
+    def _copy_extensions(self, target: BinaryIO) -> None:
+        with _reading(self.path), _open_bytes(self.path) as source:
+            source.seek(self._primary_length)
+            shutil.copyfileobj(source, target, _CHUNK)
+
+    def _patch(self, copy: Path, mask: NDArray[np.bool_], shift: int) -> None:
+        flagged = np.flatnonzero(mask)
+        for name, plane in self.planes.items():
+            samples = plane.map(copy, "r+", shift).reshape(-1)
+            if name == "DQ":
+                # Stored as signed integers offset by 2**31, which is the highest bit inverted:
+                # the bits set here are where they would be without the offset.
+                samples[flagged] |= dq.BAD
+            else:
+                samples[flagged] = np.nan
+            _blank_checksums(copy, plane.header + shift, plane.data + shift)
+
+
+def read(path: str | Path) -> Exposure:
+    """Read the headers of an exposure file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A FITS file, which may be compressed by gzip.
+
+    Returns
+    -------
+    Exposure
+        What it holds and where.
+
+    Raises
+    ------
+    ExposureError
+        If there is no such file, it is not FITS or cut short, or it does not hold exactly one
+        SCI extension with a 2-D image.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "no such exposure file"
+        raise ExposureError(f"{path}: {what}")
+    with _reading(path), _opened(path) as hdus:
+        return _scan(path, hdus)
+
+
+def _scan(path: Path, hdus: fits.HDUList) -> Exposure:
+    from astropy.io import fits
+
+    _refuse_truncated(path, hdus)
+    images = [hdu for hdu in hdus[1:] if isinstance(hdu, (fits.ImageHDU, fits.CompImageHDU))]
+    planes: dict[str, Plane] = {}
+    for name in ("DQ", *dq.NAN_PLANES):
+        found = [hdu for hdu in images if hdu.name == name]
+        if len(found) > 1:
+            raise ExposureError(
+                f"{path}: has {len(found)} {name} extensions; an exposure of an integral-field "
+                "unit has one"
+            )
+        if found:
+            planes[name] = _plane(name, found[0])
+    _require_image(path, planes)
+    primary, sci = hdus[0].header, hdus["SCI"].header
+    return Exposure(
+        path=path,
+        detector=str(primary.get("DETECTOR", "")).strip().upper(),
+        exp_type=str(primary.get("EXP_TYPE", "")).strip().upper(),
+        dispaxis=sci.get("DISPAXIS"),
+        planes=planes,
+        _primary=primary.copy(),
+        _primary_length=hdus[0].fileinfo()["datLoc"],
+    )
+
+
+def _plane(name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> Plane:
+    from astropy.io import fits
+
+    place = hdu.fileinfo()
+    dtype, problem = None, ""
+    if isinstance(hdu, fits.CompImageHDU):
+        problem = "is tile-compressed; uncompress the file first (funpack)"
+    else:
+        dtype, problem = _stored_as(name, hdu.header, hdu._orig_bitpix)
+    return Plane(tuple(hdu.shape), place["hdrLoc"], place["datLoc"], dtype, problem)
+
+
+def _stored_as(name: str, header: fits.Header, bitpix: int) -> tuple[np.dtype[Any] | None, str]:
+    """Return the dtype under which a plane can be patched, or None and why it cannot."""
+    scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
+    if name == "DQ":
+        if bitpix != 32 or scale != 1 or zero not in (0, _UNSIGNED):
+            return None, f"must hold 32-bit integers, got BITPIX = {bitpix}, BZERO = {zero}"
+    elif bitpix not in (-32, -64):
+        return None, f"must hold floating-point samples, got BITPIX = {bitpix}"
+    elif scale != 1 or zero != 0:
+        return None, f"is scaled (BSCALE = {scale}, BZERO = {zero}); store the samples unscaled"
+    return np.dtype(_SAMPLES[bitpix]), ""
+
+
+def _require_image(path: Path, planes: Mapping[str, Plane]) -> None:
+    if "SCI" not in planes:
+        raise ExposureError(f"{path}: has no SCI extension")
+    shape = planes["SCI"].shape
+    if len(shape) != 2:
+        hint = "; the step takes rates (_rate), not integrations (_rateints)" * (len(shape) == 3)
+        raise ExposureError(f"{path}: SCI must be 2-D, got shape {shape}{hint}")
+    if 0 in shape:
+        raise ExposureError(f"{path}: SCI is empty, its shape is {shape}")
+
+
+def _refuse_truncated(path: Path, hdus: fits.HDUList) -> None:
+    """Refuse a file that ends within an extension's header or samples."""
+    length = _length(path)
+    end = 0
+    for number, hdu in enumerate(hdus):
+        place = hdu.fileinfo()
+        if place["datLoc"] + hdu.size > length:
+            raise ExposureError(
+                f"{path}: is cut short: extension {number} ({hdu.name}) ends beyond the file's "
+                f"{length} bytes; fetch it again"
+            )
+        end = place["datLoc"] + place["datSpan"]
+    with _open_bytes(path) as file:
+        file.seek(end)
+        if file.read(8) == b"XTENSION":
+            raise ExposureError(
+                f"{path}: is cut short or damaged in the header of extension {len(hdus)}; "
+                "fetch it again"
+            )
+
+
+def _length(path: Path) -> int:
+    if not _is_compressed(path):
+        return path.stat().st_size
+    length = 0
+    with gzip.open(path) as file:
+        while chunk := file.read(_CHUNK):
+            length += len(chunk)
+    return length
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong in reading a file into an error that names the file."""
+    try:
+        yield
+    except ExposureError:
+        raise
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, IndexError) as error:
+        raise ExposureError(f"{path}: cannot be read as FITS: {error}") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[fits.HDUList]:
+    from astropy.io import fits
+
+    with warnings.catch_warnings():
+        # Of damage that astropy only warns of, what matters here is looked for and refused.
+        warnings.simplefilter("ignore")
+        with fits.open(path, memmap=True, lazy_load_hdus=False) as hdus:
+            yield hdus
+
+
+def _is_compressed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
+
+
+def _open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
+    return gzip.open(path) if _is_compressed(path) else path.open("rb")
+
+
+def _blank_checksums(path: Path, start: int, end: int) -> None:
+    """Blank the checksum cards of a header whose samples have changed."""
+    with path.open("r+b") as file:
+        file.seek(start)
+        header = file.read(end - start)
+        for at in range(0, len(header), _CARD):
+            if header[at : at + 8] in _STALE:
+                file.seek(start + at)
+                file.write(b" " * _CARD)

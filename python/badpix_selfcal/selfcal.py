@@ -1,0 +1,384 @@
+"""The step: from an association, or one exposure and its companions, to flagged files."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from . import association
+from . import exposure as exposure_file
+from ._kernels import __version__
+from .arrays import BadPixels, FloatArray, RunningMinimum, as_floats, find_bad_pixels, pedestal
+from .association import Association, Product, stem_of
+from .detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis, gap_of
+from .errors import ExposureError, SelfcalWarning
+from .exposure import Cards, Exposure
+from .outputs import Outputs
+from .parameters import (
+    EDGE,
+    FLAGFRAC,
+    KERNEL_SIZE,
+    Edge,
+    check_dispaxis,
+    check_edge,
+    check_flagfrac,
+    check_kernel_size,
+)
+
+__all__ = ["SelfcalResult", "Status", "selfcal"]
+
+Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
+AnyPath: TypeAlias = str | os.PathLike[str]
+
+SUFFIX: Final = "badpix_selfcal"
+FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The step's parameters, checked; see `selfcal`."""
+
+    kernel_size: int
+    flagfrac_lower: float
+    flagfrac_upper: float
+    force_single: bool
+    save_flagged_bkg: bool
+    edge: Edge
+    dispaxis: Dispaxis | Literal["auto"]
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_kernel_size(self.kernel_size)
+        check_flagfrac(self.flagfrac_lower, "flagfrac_lower")
+        check_flagfrac(self.flagfrac_upper, "flagfrac_upper")
+        check_edge(self.edge)
+        if self.dispaxis != "auto":
+            check_dispaxis(self.dispaxis)
+
+
+@dataclass(frozen=True)
+class SelfcalResult:
+    """What became of one product.
+
+    Attributes
+    ----------
+    product : str
+        Its name.
+    status : {"COMPLETE", "SKIPPED"}
+        Whether bad pixels were looked for.
+    science : Path
+        The science exposure's flagged copy; when skipped, an unflagged one.
+    backgrounds : tuple of Path
+        The backgrounds' flagged copies, if they were asked for.
+    bad_pixels : BadPixels or None
+        What was found; None when skipped.
+    pedestals : mapping of Path to float
+        What was subtracted from each member before the minimum, in the unit of its SCI; NaN for
+        one that was left out. Empty for detectors without a gap, and when skipped.
+    dispaxis : {1, 2, None}
+        The dispersion axis along which the running median went; None: a square window, or skipped.
+    members : tuple of Path
+        The exposures of the product, each once.
+    others : tuple of SelfcalResult
+        What became of the association's further products.
+    """
+
+    product: str
+    status: Status
+    science: Path
+    backgrounds: tuple[Path, ...]
+    bad_pixels: BadPixels | None
+    pedestals: Mapping[Path, float]
+    dispaxis: Dispaxis
+    members: tuple[Path, ...]
+    others: tuple[SelfcalResult, ...] = ()
+
+
+def selfcal(
+    input: AnyPath,  # noqa: A002 - the name that users of the pipeline's step know
+    *,
+    selfcal: AnyPath | Iterable[AnyPath] = (),
+    background: AnyPath | Iterable[AnyPath] = (),
+    output_dir: AnyPath | None = None,
+    kernel_size: int = KERNEL_SIZE,
+    flagfrac_lower: float = FLAGFRAC,
+    flagfrac_upper: float = FLAGFRAC,
+    force_single: bool = False,
+    save_flagged_bkg: bool = False,
+    edge: Edge = EDGE,
+    dispaxis: Dispaxis | Literal["auto"] = "auto",
+    overwrite: bool = False,
+) -> SelfcalResult:
+    """Find the bad pixels of an association's exposures and write flagged copies.
+
+    Parameters
+    ----------
+    input : path-like
+        An association (JSON, YAML) or a science exposure (FITS, also gzipped).
+    selfcal, background : path-like or iterable of path-like, optional
+        Further exposures, appended to those of the association. All serve to find bad pixels;
+        backgrounds are flagged as well.
+    output_dir : path-like, optional
+        Where the outputs go; made if it does not exist. The current folder unless given, as in
+        the pipeline.
+    kernel_size : int, optional
+        Samples in the running median's window; odd.
+    flagfrac_lower, flagfrac_upper : float, optional
+        Fraction of the pixels to flag at each end, 0 to 0.5.
+    force_single : bool, optional
+        Go on when there are no exposures but the science exposure itself.
+    save_flagged_bkg : bool, optional
+        Write the flagged backgrounds too.
+    edge : {"zero", "shrink"}, optional
+        What the window sees beyond the border; see `badpix_selfcal.median_filter`.
+    dispaxis : {"auto", 1, 2, None}, optional
+        The dispersion axis: 1 along x, 2 along y, None for a square window. "auto" takes the
+        science exposure's DISPAXIS, else what its EXP_TYPE implies, else None with a warning.
+    overwrite : bool, optional
+        Replace existing outputs. An input is never replaced.
+
+    Returns
+    -------
+    SelfcalResult
+        What became of the first product; that of the others is in its `others`.
+
+    Raises
+    ------
+    AssociationError, ExposureError
+        If a file cannot be used. Both are ValueErrors.
+    FileExistsError
+        If an output exists without `overwrite`, or would replace an input.
+    TypeError, ValueError
+        If an argument has a wrong type or value.
+    OSError
+        If an output cannot be written. After any error there are no outputs.
+
+    Warns
+    -----
+    SelfcalWarning
+        If the step is skipped, an exposure is left out because its gap holds no valid sample, or
+        the dispersion axis is not known.
+
+    Notes
+    -----
+    The products' files are ``<product>_badpix_selfcal.fits`` and, for backgrounds,
+    ``<product>_badpix_selfcal_bkg_<i>.fits``. The method and the defaults are those of ``jwst``
+    3.0.0; on finite data so are the results, to the last bit.
+    """
+    parameters = Parameters(
+        kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
+    )
+    listed = _listed(Path(input), _paths(background), _paths(selfcal))
+    tasks = [_Task(product, parameters) for product in listed.products]
+    inputs = [listed.path, *(path for task in tasks for path in task.exposures)]
+    with Outputs(Path(output_dir or "."), inputs, overwrite=overwrite) as outputs:
+        for task in tasks:
+            task.claim(outputs)
+        results = [task.run(outputs, _origin(listed)) for task in tasks]
+        outputs.publish()
+    return replace(results[0], others=tuple(results[1:]))
+
+
+class _Task:
+    """One product on its way from exposures to files."""
+
+    def __init__(self, product: Product, parameters: Parameters) -> None:
+        self.product = product
+        self.parameters = parameters
+        self.exposures: dict[Path, Exposure] = {}
+        for path in product.members:
+            if path.resolve() not in self.exposures:
+                self.exposures[path.resolve()] = exposure_file.read(path)
+        self.science = self._exposure(product.science)
+        self.backgrounds = [self._exposure(path) for path in product.backgrounds]
+        if not parameters.save_flagged_bkg:
+            self.backgrounds = []
+        self._check()
+
+    def _exposure(self, path: Path) -> Exposure:
+        return self.exposures[path.resolve()]
+
+    def _check(self) -> None:
+        """Refuse what would fail later, before anything is written."""
+        if not self.science.detector:
+            raise ExposureError(
+                f"{self.science.path}: has no DETECTOR keyword, so its gap is not known"
+            )
+        for exposure in (self.science, *self.backgrounds):
+            exposure.require_flaggable()
+        for exposure in self.exposures.values():
+            if exposure.shape != self.science.shape:
+                raise ExposureError(
+                    f"{exposure.path}: SCI has shape {exposure.shape}, that of the science "
+                    f"exposure {self.science.path} has {self.science.shape}; use one detector"
+                )
+            if exposure.detector not in ("", self.science.detector):
+                _warn(
+                    f"{exposure.path}: was taken with {exposure.detector}, the science exposure "
+                    f"{self.science.path} with {self.science.detector}"
+                )
+
+    def claim(self, outputs: Outputs) -> None:
+        """Refuse outputs that may not be written, before the work is done."""
+        for name in (self._name(), *(self._name(i) for i in range(len(self.backgrounds)))):
+            outputs.claim(name)
+
+    def run(self, outputs: Outputs, origin: Cards) -> SelfcalResult:
+        """Find the bad pixels and write the outputs' parts."""
+        minimum, pedestals = self._minimum_image()
+        found, dispaxis = None, None
+        if minimum is not None:
+            dispaxis = _dispaxis(self.science, self.parameters.dispaxis)
+            found = self._find(minimum, dispaxis)
+        status: Status = "SKIPPED" if found is None else "COMPLETE"
+        backgrounds = self.backgrounds if found is not None else []
+
+        def write(exposure: Exposure, name: str) -> Path:
+            final = outputs.claim(name)
+            cards = {**origin, **_cards(name, status)}
+            mask = None if found is None else found.mask
+            exposure.write_copy(outputs.part(final), mask, cards, self._history(status, dispaxis))
+            return final
+
+        return SelfcalResult(
+            product=self.product.name,
+            status=status,
+            science=write(self.science, self._name()),
+            backgrounds=tuple(write(each, self._name(i)) for i, each in enumerate(backgrounds)),
+            bad_pixels=found,
+            pedestals=pedestals,
+            dispaxis=dispaxis,
+            members=tuple(exposure.path for exposure in self.exposures.values()),
+        )
+
+    def _name(self, background: int | None = None) -> str:
+        which = "" if background is None else f"_bkg_{background}"
+        return f"{self.product.name}_{SUFFIX}{which}.fits"
+
+    def _minimum_image(self) -> tuple[FloatArray | None, dict[Path, float]]:
+        """Return the minimum image, None if the step is to be skipped, and the pedestals."""
+        extra = {path.resolve() for path in (*self.product.backgrounds, *self.product.selfcal)}
+        if not (extra or self.parameters.force_single):
+            _warn(
+                f"{self.science.path}: no selfcal or background exposures given, step skipped; "
+                "force_single goes on with the science exposure alone (generally not recommended)"
+            )
+            return None, {}
+        running = RunningMinimum()
+        pedestals: dict[Path, float] = {}
+        gap = gap_of(self.science.detector)
+        used = set()
+        for key, exposure in self.exposures.items():
+            image = as_floats(exposure.science_image(), "SCI", ndim=(2,))
+            level = 0.0
+            if gap is not None:
+                level = pedestals[exposure.path] = pedestal(image, gap)
+            if not np.isfinite(level):
+                _warn(
+                    f"{exposure.path}: left out: the gap {gap} between the channels holds no "
+                    "valid sample to measure the pedestal in"
+                )
+                continue
+            running.fold(image, level)
+            used.add(key)
+        if not (used & extra or (used and self.parameters.force_single)):
+            _warn(f"{self.science.path}: no usable selfcal or background exposures, step skipped")
+            return None, pedestals
+        return running.image, pedestals
+
+    def _find(self, minimum: FloatArray, dispaxis: Dispaxis) -> BadPixels:
+        return find_bad_pixels(
+            minimum,
+            kernel_size=self.parameters.kernel_size,
+            dispaxis=dispaxis,
+            flagfrac_lower=self.parameters.flagfrac_lower,
+            flagfrac_upper=self.parameters.flagfrac_upper,
+            edge=self.parameters.edge,
+        )
+
+    def _history(self, status: Status, dispaxis: Dispaxis) -> str:
+        by = self.parameters
+        return (
+            f"badpix_selfcal {__version__} {status}: kernel_size={by.kernel_size} "
+            f"flagfrac_lower={by.flagfrac_lower:g} flagfrac_upper={by.flagfrac_upper:g} "
+            f"dispaxis={dispaxis} edge={by.edge} force_single={by.force_single}"
+        )
+
+
+def _paths(given: AnyPath | Iterable[AnyPath]) -> tuple[Path, ...]:
+    if isinstance(given, (str, os.PathLike)):
+        return (Path(given),)
+    return tuple(Path(path) for path in given)
+
+
+def _listed(path: Path, backgrounds: tuple[Path, ...], selfcal: tuple[Path, ...]) -> Association:
+    """Return what is to be processed, with the exposures given besides the association's."""
+    if _is_exposure(path):
+        found = Association(path, None, (Product(stem_of(path), path),))
+    else:
+        found = association.read(path)
+    products = (
+        replace(
+            product,
+            backgrounds=product.backgrounds + backgrounds,
+            selfcal=product.selfcal + selfcal,
+        )
+        for product in found.products
+    )
+    return replace(found, products=tuple(products))
+
+
+def _is_exposure(path: Path) -> bool:
+    return path.name.lower().endswith(FITS_ENDINGS)
+
+
+def _origin(listed: Association) -> Cards:
+    """Return the cards that tell which association a file was made from."""
+    if _is_exposure(listed.path):
+        return {}
+    cards = {"ASNTABLE": (_ascii(listed.path.name), "association table name")}
+    if listed.pool is not None:
+        cards["ASNPOOL"] = (_ascii(listed.pool), "association pool name")
+    return cards
+
+
+def _cards(name: str, status: Status) -> Cards:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    return {
+        "DATE": (now, "UTC date file created"),
+        "FILENAME": (name, "name of the file"),
+        "S_BPXSLF": (status, "bad pixel self-calibration"),
+    }
+
+
+def _ascii(text: str) -> str:
+    """Return text as a FITS card can hold it."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
+
+
+def _dispaxis(science: Exposure, asked: Dispaxis | Literal["auto"]) -> Dispaxis:
+    if asked != "auto":
+        return asked
+    if science.dispaxis is not None:
+        try:
+            return check_dispaxis(science.dispaxis)
+        except ValueError as error:
+            raise ExposureError(f"{science.path}: DISPAXIS: {error}") from None
+    if science.exp_type in DISPAXIS_OF_EXP_TYPE:
+        return DISPAXIS_OF_EXP_TYPE[science.exp_type]
+    _warn(
+        f"{science.path}: neither DISPAXIS nor EXP_TYPE tells the dispersion axis; the running "
+        "median's window is a square. Give dispaxis if you know it"
+    )
+    return None
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, SelfcalWarning, stacklevel=2)

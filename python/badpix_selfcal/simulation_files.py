@@ -1,0 +1,383 @@
+"""The files of a simulated observation: their names, headers, contents, and safe writing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+
+from .defects import COSMIC_RAY, HALO, HOT, LOW, Readout, Truth
+from .detectors import Detector
+from .simulation_settings import Settings
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+__all__ = [
+    "FIELD",
+    "TARGET",
+    "Observation",
+    "Plan",
+    "Simulation",
+    "named",
+    "plans",
+    "staged",
+    "write_association",
+    "write_exposure",
+    "write_truth",
+]
+
+TARGET: Final = "001"
+"""Observation number of the science exposures."""
+
+FIELD: Final = "002"
+"""Observation number of the background exposures."""
+
+_PROGRAM: Final = "09999"
+_EPOCHS: Final = {TARGET: datetime(2022, 7, 1), FIELD: datetime(2022, 7, 2)}
+# A fixed date, so that equal seeds give equal files.
+_WRITTEN: Final = "2022-07-03T00:00:00.000"
+_OVERHEAD: Final = timedelta(minutes=2)
+
+Card: TypeAlias = tuple[str, str | int | float | bool, str]
+
+# Optics in use and readout directions (FASTAXIS, SLOWAXIS), as JWST's headers name them.
+_SETUP: Final[dict[str, tuple[tuple[Card, ...], tuple[int, int]]]] = {
+    "MIRIFUSHORT": ((("CHANNEL", "12", "MRS channels"), ("BAND", "SHORT", "MRS band")), (1, 2)),
+    "MIRIFULONG": ((("CHANNEL", "34", "MRS channels"), ("BAND", "LONG", "MRS band")), (1, 2)),
+    "NRS1": ((("FILTER", "F170LP", "filter"), ("GRATING", "G235H", "grating")), (2, 1)),
+    "NRS2": ((("FILTER", "F170LP", "filter"), ("GRATING", "G235H", "grating")), (-2, -1)),
+}
+
+# The images of the data model: its names for them, the extensions, the sample types.
+_LINKS: Final = (
+    ("data", "SCI", "float32"),
+    ("err", "ERR", "float32"),
+    ("dq", "DQ", "uint32"),
+    ("var_poisson", "VAR_POISSON", "float32"),
+    ("var_rnoise", "VAR_RNOISE", "float32"),
+)
+_TREE: Final = """\
+#ASDF 1.0.0
+#ASDF_STANDARD 1.5.0
+%YAML 1.1
+%TAG ! tag:stsci.edu:asdf/
+--- !core/asdf-1.1.0
+{links}meta: {{model_type: IFUImageModel}}
+...
+"""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The files of a simulated observation.
+
+    Parameters
+    ----------
+    associations : tuple of Path
+        One for each science exposure: itself as science, all backgrounds as background, and all
+        science exposures, itself among them, as selfcal.
+    science, background : tuple of Path
+        The exposures.
+    truth : Path
+        What is wrong with which pixel.
+    """
+
+    associations: tuple[Path, ...]
+    science: tuple[Path, ...]
+    background: tuple[Path, ...]
+    truth: Path
+
+    @property
+    def association(self) -> Path:
+        """The association of the first science exposure."""
+        return self.associations[0]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files."""
+        return (*self.science, *self.background, *self.associations, self.truth)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One exposure to come.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    observation : str
+        `TARGET` or `FIELD`.
+    index : int
+        Its place among the exposures of that observation, from 0.
+    """
+
+    path: Path
+    observation: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What all exposures of a simulation share.
+
+    Parameters
+    ----------
+    detector : Detector
+        One of `badpix_selfcal.detectors.DETECTORS`.
+    shape : tuple of int
+        Rows and columns of the region read out.
+    seed : int
+        Seed of the simulation.
+    settings : Settings
+        The physical numbers.
+    """
+
+    detector: Detector
+    shape: tuple[int, int]
+    seed: int
+    settings: Settings
+
+
+def named(folder: Path, detector: Detector, n_science: int, n_background: int) -> Simulation:
+    """Name all files as the archive does: program, observation, visit, exposure, detector.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they shall be.
+    detector : Detector
+        One of `badpix_selfcal.detectors.DETECTORS`.
+    n_science, n_background : int
+        How many exposures there are.
+    """
+
+    def stem(observation: str, number: int) -> str:
+        name = detector.name.lower()
+        return f"jw{_PROGRAM}{observation}001_02101_{number:05d}_{name}"
+
+    targets = [stem(TARGET, i + 1) for i in range(n_science)]
+    fields = [stem(FIELD, i + 1) for i in range(n_background)]
+    return Simulation(
+        associations=tuple(folder / f"{name}_spec2_asn.json" for name in targets),
+        science=tuple(folder / f"{name}_rate.fits" for name in targets),
+        background=tuple(folder / f"{name}_rate.fits" for name in fields),
+        truth=folder / f"jw{_PROGRAM}_{detector.name.lower()}_truth.fits",
+    )
+
+
+def plans(files: Simulation) -> Iterator[Plan]:
+    """Yield what exposures there are to take, the science exposures first."""
+    for observation, paths in ((TARGET, files.science), (FIELD, files.background)):
+        for index, path in enumerate(paths):
+            yield Plan(path, observation, index)
+
+
+@contextmanager
+def staged() -> Iterator[Callable[[Path], Path]]:
+    """Hand out temporary names; rename all to the final ones at the end, or remove them all.
+
+    Yields
+    ------
+    callable
+        Takes the path of a file to come and returns the temporary name, beside it, to write to.
+    """
+    pending: dict[Path, Path] = {}
+
+    def stage(final: Path) -> Path:
+        temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
+        pending[temporary] = final
+        return temporary
+
+    try:
+        yield stage
+        for temporary, final in pending.items():
+            temporary.replace(final)
+    finally:
+        for temporary in pending:
+            temporary.unlink(missing_ok=True)
+
+
+def write_association(path: Path, science: Path, files: Simulation) -> None:
+    """Write the association of one science exposure, with the fields of those from the archive.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write; a file there is replaced.
+    science : Path
+        The science exposure.
+    files : Simulation
+        All exposures: those of the target become selfcal members, `science` among them.
+    """
+    members = [(science, "science")]
+    members += [(path, "background") for path in files.background]
+    members += [(path, "selfcal") for path in files.science]
+    content = {
+        "asn_type": "spec2",
+        "asn_rule": "Asn_Lv2Spec",
+        "version_id": None,
+        "code_version": "badpix_selfcal.simulate",
+        "degraded_status": "No known degraded exposures in association.",
+        "program": _PROGRAM,
+        "constraints": "No constraints",
+        "asn_id": f"o{TARGET}",
+        "asn_pool": f"jw{_PROGRAM}_pool",
+        "products": [
+            {
+                "name": science.stem.removesuffix("_rate"),
+                "members": [{"expname": path.name, "exptype": kind} for path, kind in members],
+            }
+        ],
+    }
+    path.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+
+
+def _primary_cards(observation: Observation, plan: Plan) -> list[Card]:
+    """Return the PRIMARY header's cards of an exposure."""
+    detector, settings = observation.detector, observation.settings
+    setup, (fast, slow) = _SETUP[detector.name]
+    duration = timedelta(seconds=settings.exposure_time)
+    start = _EPOCHS[plan.observation] + plan.index * (duration + _OVERHEAD)
+    is_background = plan.observation == FIELD
+    rows, columns = observation.shape
+    return [
+        ("DATE", _WRITTEN, "a fixed date: simulated"),
+        ("ORIGIN", "SIMULATION", "not an observation"),
+        ("TELESCOP", "JWST", "telescope simulated"),
+        ("FILENAME", plan.path.name, "name of the file"),
+        ("DATAMODL", "IFUImageModel", "type of data model"),
+        ("CAL_VER", "3.0.0", "pipeline whose products this imitates"),
+        ("PROGRAM", _PROGRAM, "program number"),
+        ("OBSERVTN", plan.observation, "observation number"),
+        ("VISIT", "001", "visit number"),
+        ("VISITGRP", "02", "visit group"),
+        ("SEQ_ID", "1", "parallel sequence"),
+        ("ACT_ID", "01", "activity"),
+        ("EXPOSURE", f"{plan.index + 1:05d}", "exposure number"),
+        ("BKGDTARG", is_background, "background target"),
+        ("TARGPROP", "EMPTY-FIELD" if is_background else "SIMULATED-TARGET", "proposer's name"),
+        ("DATE-OBS", start.strftime("%Y-%m-%d"), "[yyyy-mm-dd] start of exposure"),
+        ("TIME-OBS", start.strftime("%H:%M:%S.%f")[:-3], "[hh:mm:ss.sss] start of exposure"),
+        ("INSTRUME", detector.instrument, "instrument"),
+        ("DETECTOR", detector.name, "detector"),
+        *setup,
+        ("EXP_TYPE", detector.exp_type, "type of exposure"),
+        ("NINTS", 1, "integrations"),
+        ("NGROUPS", settings.groups, "groups in an integration"),
+        ("TGROUP", settings.group_time, "[s] time between groups"),
+        ("EFFEXPTM", settings.exposure_time, "[s] effective exposure time"),
+        ("PATT_NUM", plan.index + 1, "position in the dither pattern"),
+        ("SUBARRAY", "FULL" if observation.shape == detector.shape else "GENERIC", "subarray"),
+        ("SUBSTRT1", 1, "first column"),
+        ("SUBSTRT2", 1, "first row"),
+        ("SUBSIZE1", columns, "columns"),
+        ("SUBSIZE2", rows, "rows"),
+        ("FASTAXIS", fast, "fast readout axis"),
+        ("SLOWAXIS", slow, "slow readout axis"),
+    ]
+
+
+def _with_cards(hdu: fits.PrimaryHDU | fits.ImageHDU, cards: list[Card]) -> Any:
+    hdu.header.extend(cards, end=True)
+    return hdu
+
+
+def write_exposure(path: Path, observation: Observation, plan: Plan, readout: Readout) -> None:
+    """Write an exposure as the pipeline's ramp fit would, and SCI's DISPAXIS besides.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write; a file there is replaced.
+    observation : Observation
+        What goes into the headers.
+    plan : Plan
+        Which exposure this is.
+    readout : Readout
+        Its planes.
+    """
+    from astropy.io import fits
+
+    primary = _with_cards(fits.PrimaryHDU(), _primary_cards(observation, plan))
+    primary.header["HISTORY"] = f"Simulated by badpix_selfcal (seed {observation.seed})"
+    unit = ("BUNIT", "DN/s", "physical units")
+    axis = ("DISPAXIS", observation.detector.dispaxis or 0, "dispersion along 1: x, 2: y")
+    planes: list[tuple[str, Any, list[Card]]] = [
+        ("SCI", readout.sci, [unit, axis]),
+        ("ERR", readout.err, [unit]),
+        ("DQ", readout.dq, []),
+        ("VAR_POISSON", readout.var_poisson, []),
+        ("VAR_RNOISE", readout.var_rnoise, []),
+    ]
+    images = [_with_cards(fits.ImageHDU(data, name=name), cards) for name, data, cards in planes]
+    fits.HDUList([primary, *images, _tree(observation.shape)]).writeto(path, overwrite=True)
+
+
+def _tree(shape: tuple[int, int]) -> fits.BinTableHDU:
+    """Return the extension ASDF, without which the pipeline's steps refuse an association.
+
+    It holds, as text, the tree of the data model with links to the images; what the headers
+    say is left to them.
+    """
+    from astropy.io import fits
+
+    links = "".join(
+        f"{name}: !core/ndarray-1.0.0 {{source: 'fits:{extension},1', "
+        f"datatype: {datatype}, byteorder: big, shape: [{shape[0]}, {shape[1]}]}}\n"
+        for name, extension, datatype in _LINKS
+    )
+    text = _TREE.format(links=links).encode("ascii")
+    data = np.frombuffer(text, np.uint8)[np.newaxis]
+    column = fits.Column(name="ASDF_METADATA", format=f"{data.size}B", array=data)
+    return fits.BinTableHDU.from_columns([column], name="ASDF")
+
+
+def write_truth(
+    path: Path,
+    observation: Observation,
+    defects: Truth,
+    exposures: list[tuple[str, Truth, float]],
+) -> None:
+    """Write the fixed defects and every exposure's cosmic rays and pedestal.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write; a file there is replaced.
+    observation : Observation
+        What goes into the header.
+    defects : ndarray of uint8, shape (rows, columns)
+        `HOT`, `LOW` and `HALO` bits.
+    exposures : list of (str, ndarray of uint8, float)
+        Name, `COSMIC_RAY` bits and pedestal (DN/s) of each exposure.
+    """
+    from astropy.io import fits
+
+    cards: list[Card] = [
+        ("DATE", _WRITTEN, "a fixed date: simulated"),
+        ("DETECTOR", observation.detector.name, "detector"),
+        ("SEED", str(observation.seed), "seed of the simulation"),
+        ("HOT", HOT, "bit of a hot pixel"),
+        ("LOW", LOW, "bit of a pixel of low response"),
+        ("COSMIC", COSMIC_RAY, "bit of a pixel hit by a cosmic ray"),
+        ("HALO", HALO, "bit of a neighbour of a hot pixel"),
+    ]
+    hdus = [_with_cards(fits.PrimaryHDU(), cards)]
+    hdus.append(fits.ImageHDU(defects, name="DEFECTS"))
+    for number, (name, truth, pedestal) in enumerate(exposures, start=1):
+        image = fits.ImageHDU(truth, name="COSMIC", ver=number)
+        about: list[Card] = [
+            ("EXPNAME", name, "exposure"),
+            ("PEDESTAL", pedestal, "[DN/s] pedestal"),
+        ]
+        hdus.append(_with_cards(image, about))
+    fits.HDUList(hdus).writeto(path, overwrite=True)

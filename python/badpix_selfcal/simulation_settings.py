@@ -1,0 +1,170 @@
+"""The physical numbers of a simulated exposure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Final
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The physical numbers of a simulated exposure. All of them are MIRI's or assumptions.
+
+    A pair of numbers is a range ``(low, high)`` unless it says otherwise.
+
+    Parameters
+    ----------
+    groups : int
+        Groups in the ramp of an exposure, at least 2 (assumption).
+    group_time : float
+        Time between groups, s (MIRI FASTR1 readout).
+    read_noise : float
+        Read noise of one group, DN (MIRI).
+    gain : float
+        Electrons per DN (MIRI).
+    poisson_excess : float
+        Photon variance of a slope fitted to a ramp over that of the ramp's end points (6/5 for
+        an unweighted fit to many groups).
+    source_rate : float
+        Continuum of the point source at its centre, before slices blur it, DN/s (assumption).
+    source_fwhm : float
+        Width of the point source at 10 um, arcsec; it grows with the wavelength.
+    nebula_fraction : float
+        Evenly spread emission of the target over its point source, per pixel (assumption).
+    lines : int
+        Emission lines in a channel.
+    line_contrast : tuple of float
+        Peak of a line over the continuum, drawn evenly in its logarithm (assumption).
+    resolving_power : float
+        Wavelength over the width (FWHM) of a line.
+    blur : float
+        Standard deviation of the blur by optics and detector, pixels.
+    dither : tuple of float
+        Distance of the dithered source from the centre, along and across slices, arcsec
+        (assumption).
+    thermal_scale : float
+        Thermal background over that expected in flight.
+    fringe_amplitude, fringe_spacing : float
+        Relative amplitude and spacing in wavenumber, 1/cm, of the fringes before correction.
+    second_fringe_amplitude, second_fringe_spacing : float
+        The same for the fine fringes of channels 3 and 4 (the amplitude is an assumption).
+    pedestal_short, pedestal_long : tuple of float
+        Residual dark of an exposure of MIRIFUSHORT and of MIRIFULONG, DN/s.
+    column_noise : float
+        Standard deviation of the offsets of columns (MIRI), DN/s.
+    hot_normalisation : float
+        Hot pixels brighter than 1 DN/s on a detector; those brighter than A number this over A.
+    hot_range : tuple of float
+        Faintest and brightest hot pixel, DN/s (assumption).
+    hot_scatter : float
+        Relative scatter of a hot pixel from exposure to exposure.
+    halo_coupling : float
+        Part of a hot pixel's rate that appears in each of its four neighbours.
+    halo_minimum : float
+        Faintest halo that the truth map marks, DN/s (assumption: four times the read noise).
+    low_pixels : int
+        Pixels of low response on a detector.
+    low_response : tuple of float
+        Their response over that of a good pixel (assumption).
+    known_bad_fraction : float
+        Part of the light-sensitive pixels that the data-quality plane already marks.
+    known_bad_clustered : float
+        Part of those that lie in clusters of 3 x 3 to 5 x 5 pixels (assumption).
+    cosmic_ray_rate : float
+        Hits on a detector, 1/s.
+    cosmic_ray_survival : float
+        Part of the hits that the jump detection misses.
+    cosmic_ray_range : tuple of float
+        Faintest and brightest surviving hit, DN/s, as many per logarithm (assumption).
+    shower_interval : float
+        Mean time between cosmic-ray showers, s.
+    shower_fwhm : tuple of float
+        Width of a shower along each of its axes, pixels.
+    shower_rate : tuple of float
+        Peak of a shower, DN/s (assumption).
+
+    Raises
+    ------
+    ValueError
+        If a number is negative or not finite, a range is not ascending, or a number that is
+        divided by is 0.
+    """
+
+    groups: int = 45
+    group_time: float = 2.775
+    read_noise: float = 6.0
+    gain: float = 4.0
+    poisson_excess: float = 1.2
+    source_rate: float = 5.0
+    source_fwhm: float = 0.33
+    nebula_fraction: float = 0.02
+    lines: int = 12
+    line_contrast: tuple[float, float] = (0.5, 8.0)
+    resolving_power: float = 3000.0
+    blur: float = 0.5
+    dither: tuple[float, float] = (0.9, 0.8)
+    thermal_scale: float = 1.0
+    fringe_amplitude: float = 0.15
+    fringe_spacing: float = 2.9
+    second_fringe_amplitude: float = 0.05
+    second_fringe_spacing: float = 0.4
+    pedestal_short: tuple[float, float] = (-0.016, 0.012)
+    pedestal_long: tuple[float, float] = (0.05, 0.09)
+    column_noise: float = 0.01
+    hot_normalisation: float = 3900.0
+    hot_range: tuple[float, float] = (0.5, 5000.0)
+    hot_scatter: float = 0.03
+    halo_coupling: float = 0.031
+    halo_minimum: float = 0.1
+    low_pixels: int = 250
+    low_response: tuple[float, float] = (0.0, 0.5)
+    known_bad_fraction: float = 0.009
+    known_bad_clustered: float = 0.5
+    cosmic_ray_rate: float = 54.0
+    cosmic_ray_survival: float = 0.03
+    cosmic_ray_range: tuple[float, float] = (0.5, 100.0)
+    shower_interval: float = 40.0
+    shower_fwhm: tuple[float, float] = (8.0, 40.0)
+    shower_rate: tuple[float, float] = (0.05, 0.3)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_setting(field.name, getattr(self, field.name))
+        if self.groups < 2:
+            raise ValueError(f"Settings.groups must be at least 2 for a slope, got {self.groups}")
+
+    @property
+    def exposure_time(self) -> float:
+        """Time over which the slope is measured, s."""
+        return self.groups * self.group_time
+
+    @property
+    def slope_variance(self) -> float:
+        """Variance of the slope from read noise alone, (DN/s)**2: an unweighted line fit."""
+        n = self.groups
+        return 12 * self.read_noise**2 / (n * (n * n - 1)) / self.group_time**2
+
+
+_SIGNED: Final = frozenset({"pedestal_short", "pedestal_long", "dither"})
+_NOT_RANGES: Final = frozenset({"dither"})
+_DIVISORS: Final = frozenset({
+    "group_time", "gain", "source_fwhm", "resolving_power", "fringe_spacing", "hot_range",
+    "second_fringe_spacing", "shower_interval", "line_contrast", "cosmic_ray_range",
+    "shower_fwhm",
+})  # fmt: skip
+
+
+def _check_setting(name: str, value: float | tuple[float, float]) -> None:
+    """Raise a ValueError that names the setting if it is none that physics allows."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"Settings.{name} must be finite, got {value}")
+    if name not in _SIGNED and min(numbers) < 0:
+        raise ValueError(f"Settings.{name} must not be negative, got {value}")
+    if name in _DIVISORS and min(numbers) == 0:
+        raise ValueError(f"Settings.{name} must be above 0, got {value}")
+    if name not in _NOT_RANGES and numbers[0] > numbers[-1]:
+        raise ValueError(f"Settings.{name} must be (low, high), got {value}: swap them")
