@@ -1,8 +1,9 @@
 //! Between NumPy arrays and the kernels' views, Python names and the kernels' types.
 
 use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Sample};
-use numpy::{Element, IntoPyArray, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
-use numpy::{PyUntypedArrayMethods, ndarray::Ix2};
+use numpy::ndarray::{Dimension, Ix2};
+use numpy::{Element, IntoPyArray, PyArrayMethods, PyUntypedArrayMethods};
+use numpy::{PyReadonlyArray, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -20,12 +21,24 @@ pub enum AnySamples<'py> {
     F64(PyReadonlyArray1<'py, f64>),
 }
 
+/// The samples of an array in row-major order.
+pub fn samples<'a, T: Element, D: Dimension>(
+    array: &'a PyReadonlyArray<'_, T, D>,
+) -> PyResult<&'a [T]> {
+    // `as_slice` alone would take column-major samples too, in the order of memory.
+    if array.is_c_contiguous() {
+        Ok(array.as_slice()?)
+    } else {
+        Err(PyValueError::new_err("the array must be C-contiguous; use numpy.ascontiguousarray"))
+    }
+}
+
 /// The kernels' view of an array.
 pub fn image<'a, T: Sample + Element>(
     array: &'a PyReadonlyArray2<'_, T>,
 ) -> PyResult<Image<'a, T>> {
     let [rows, cols] = [array.shape()[0], array.shape()[1]];
-    Image::new(array.as_slice()?, rows, cols).map_err(kernel_error)
+    Image::new(samples(array)?, rows, cols).map_err(kernel_error)
 }
 
 /// A kernel's image or mask as a NumPy array, without a copy.

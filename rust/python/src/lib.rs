@@ -14,7 +14,9 @@ use pyo3::prelude::*;
 /// The kernels of `badpix_selfcal`.
 #[pymodule]
 mod _kernels {
-    use crate::convert::{AnyImage, AnySamples, axis, edge, image, image_out, kernel_error};
+    use crate::convert::{
+        AnyImage, AnySamples, axis, edge, image, image_out, kernel_error, samples,
+    };
     use crate::pool;
     use badpix_selfcal_kernels::outliers::{self, Criteria};
     use badpix_selfcal_kernels::{
@@ -22,8 +24,9 @@ mod _kernels {
     };
     use numpy::{
         Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2,
+        PyUntypedArrayMethods,
     };
-    use pyo3::exceptions::PyTypeError;
+    use pyo3::exceptions::{PyTypeError, PyValueError};
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
@@ -115,7 +118,7 @@ mod _kernels {
         image: AnyImage<'_>,
         gap: PyReadonlyArray2<'_, bool>,
     ) -> PyResult<f64> {
-        let gap = gap.as_slice()?;
+        let gap = samples(&gap)?;
         Ok(match &image {
             AnyImage::F32(array) => {
                 let image = self::image(array)?;
@@ -152,7 +155,10 @@ mod _kernels {
         let mut minimum: PyReadwriteArray2<'py, T> = minimum
             .extract()
             .map_err(|_| PyTypeError::new_err("minimum and exposure differ in dtype"))?;
-        let (minimum, exposure) = (minimum.as_slice_mut()?, exposure.as_slice()?);
+        if !minimum.is_c_contiguous() {
+            return Err(PyValueError::new_err("the minimum must be C-contiguous"));
+        }
+        let (minimum, exposure) = (minimum.as_slice_mut()?, samples(exposure)?);
         pool::install(py, || minimum::fold(minimum, exposure, pedestal))?.map_err(kernel_error)
     }
 
@@ -160,17 +166,17 @@ mod _kernels {
     #[pyfunction]
     fn percentiles<'py>(
         py: Python<'py>,
-        samples: AnySamples<'py>,
+        image: AnySamples<'py>,
         q: PyReadonlyArray1<'py, f64>,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        let q = q.as_slice()?;
-        let found = match &samples {
-            AnySamples::F32(samples) => {
-                let samples = samples.as_slice()?;
+        let q = samples(&q)?;
+        let found = match &image {
+            AnySamples::F32(array) => {
+                let samples = samples(array)?;
                 py.detach(|| percentile::percentiles(samples, q))
             }
-            AnySamples::F64(samples) => {
-                let samples = samples.as_slice()?;
+            AnySamples::F64(array) => {
+                let samples = samples(array)?;
                 py.detach(|| percentile::percentiles(samples, q))
             }
         };

@@ -1,0 +1,58 @@
+# Every target sets up what it needs, in a virtual environment of its own. Needed beforehand:
+# Python 3.11 or later and a Rust toolchain.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
+
+.PHONY: demo test lint bench wheel clean
+
+demo: $(VENV)/.installed
+	rm -rf $(DEMO)
+	$(BIN)/badpix-selfcal simulate $(DEMO)
+	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_mirifulong_spec2_asn.json \
+		--output-dir $(DEMO)/flagged --save-flagged-bkg
+
+test: $(VENV)/.test
+	cargo test --quiet
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest badpix_selfcal._kernels
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
+
+wheel: $(VENV)/.pip
+	$(BIN)/pip wheel --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) $(DEMO) dist target
+
+$(VENV)/.pip:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.pip $(SOURCES)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/pip install --quiet --editable '.[test,lint]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	touch $@

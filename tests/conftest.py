@@ -1,0 +1,39 @@
+"""What the tests share: how thorough hypothesis is, simulated exposures, flight data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The pipeline would otherwise ask its reference-file server for step parameters.
+os.environ["STPIPE_DISABLE_CRDS_STEPPARS"] = "true"
+
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("full", max_examples=1000, **_COMMON)
+settings.register_profile("quick", max_examples=50, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "full"))
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def flight_exposures() -> list[Path]:
+    """Three real NIRSpec exposures of one target."""
+    found = sorted((SHARED / "nirspec-flight").glob("*.fits"))
+    if len(found) < 3:
+        pytest.skip(f"flight exposures are absent: {SHARED / 'nirspec-flight'}")
+    return found
+
+
+@pytest.fixture
+def hashes() -> Callable[[Path], dict[str, bytes]]:
+    """A function that gives the content of every file in a folder."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    return read

@@ -1,0 +1,266 @@
+"""The kernels' Python face against its slow NumPy twin, and what it says of wrong arguments."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import badpix_selfcal as bps
+from badpix_selfcal import reference
+from badpix_selfcal.testing import assert_same, dispaxes, flagfracs, images, kernel_sizes
+
+edges = st.sampled_from(["zero", "shrink"])
+
+
+@given(images(infinities=True), kernel_sizes(), st.sampled_from([0, 1, -1, -2]), edges)
+def test_windows_of_one_line(image, k, axis, edge):
+    ours = bps.median_filter(image, k, axis=axis, edge=edge)
+    assert_same(ours, reference.median_filter(image, k, axis=axis % 2, edge=edge))
+
+
+@given(images(infinities=True), kernel_sizes(9), kernel_sizes(9), edges)
+def test_rectangular_windows(image, height, width, edge):
+    ours = bps.median_filter(image, (height, width), edge=edge)
+    assert_same(ours, reference.median_filter(image, (height, width), edge=edge))
+
+
+@given(images(max_rows=1, infinities=True), kernel_sizes(), edges)
+def test_one_dimensional_arrays(image, k, edge):
+    line = image[0]
+    expected = reference.median_filter(line, k, edge=edge)
+    assert_same(bps.median_filter(line, k, edge=edge), expected)
+    assert_same(bps.median_filter(line, k, axis=0, edge=edge, method="heap"), expected)
+
+
+@given(images(infinities=True), st.data())
+def test_pedestal_in_a_region(image, data):
+    rows, cols = image.shape
+    y0, x0 = data.draw(st.integers(0, rows + 2)), data.draw(st.integers(0, cols + 2))
+    y1, x1 = data.draw(st.integers(y0, rows + 4)), data.draw(st.integers(x0, cols + 4))
+    level = bps.pedestal(image, (y0, y1, x0, x1))
+    assert_same(level, reference.pedestal(image, (y0, y1, x0, x1)))
+    gap = np.zeros(image.shape, bool)
+    gap[y0:y1, x0:x1] = True
+    assert_same(bps.pedestal(image, gap), level)
+
+
+@given(st.data(), st.integers(1, 5), st.booleans())
+def test_minimum_of_exposures(data, count, with_pedestals):
+    first = data.draw(images(infinities=True))
+    rng = np.random.default_rng(count)
+    dtypes = [data.draw(st.sampled_from([np.float32, np.float64])) for _ in range(count)]
+    exposures = [(first * rng.normal()).astype(dtype) for dtype in dtypes]
+    # An estimate of the pedestal has the precision of its exposure.
+    pedestals = [float(each.dtype.type(rng.normal())) for each in exposures]
+    pedestals = pedestals if with_pedestals else None
+    ours = bps.minimum_image(iter(exposures), pedestals)
+    assert_same(ours, reference.minimum_image(exposures, pedestals))
+
+
+@given(images(infinities=True), st.lists(st.floats(0, 100), max_size=5))
+def test_percentiles(image, q):
+    assert_same(bps.percentiles(image, q), reference.percentiles(image, q))
+
+
+@given(images(infinities=True), kernel_sizes(21), dispaxes(), flagfracs(), flagfracs(), edges)
+@example(np.zeros((1, 1), np.float32), 1, None, 0.0, 0.0, "zero")
+@example(np.full((3, 4), np.nan), 5, 1, 0.5, 0.5, "shrink")
+def test_bad_pixels(image, k, dispaxis, lower, upper, edge):
+    how = {
+        "kernel_size": k,
+        "dispaxis": dispaxis,
+        "flagfrac_lower": lower,
+        "flagfrac_upper": upper,
+        "edge": edge,
+    }
+    ours, slow = bps.find_bad_pixels(image, **how), reference.find_bad_pixels(image, **how)
+    assert_same(ours.mask, slow.mask)
+    assert_same(ours.residual, slow.residual)
+    assert_same([ours.cut_low, ours.cut_high], [slow.cut_low, slow.cut_high])
+    assert (ours.n_low, ours.n_high) == (slow.n_low, slow.n_high)
+    for index, expected in zip(ours.indices, np.where(slow.mask), strict=True):
+        assert_same(index, expected)
+
+
+def test_infinite_residuals_are_flagged_and_hide_no_others():
+    rng = np.random.default_rng(8)
+    image = rng.normal(size=(200, 200))
+    image[20:81, 60] = np.inf
+    image[100, 100] = 1e6
+    found = bps.find_bad_pixels(image, dispaxis=1)
+    assert found.mask[20:81, 60].all()
+    assert found.mask[100, 100]
+    assert np.isfinite([found.cut_low, found.cut_high]).all()
+
+
+def test_means_of_the_largest_values_stay_finite():
+    largest = np.finfo(np.float32).max
+    line = np.full(4, largest, np.float32)
+    assert_same(bps.median_filter(line, 3, edge="shrink"), line)
+    assert bps.pedestal(line[np.newaxis], (0, 1, 0, 2)) == largest
+
+
+def test_shrinking_edges_do_not_draw_flags_to_the_border():
+    image = np.random.default_rng(0).normal(100, 1, size=(200, 200))
+
+    def share_of_border(edge):
+        mask = bps.find_bad_pixels(image, dispaxis=2, edge=edge).mask
+        return 1 - mask[7:-7].sum() / mask.sum()
+
+    # The border rows hold 7 % of the pixels.
+    assert share_of_border("zero") > 0.25
+    assert share_of_border("shrink") < 0.15
+
+
+FORMS = {
+    "big-endian": lambda image: image.astype(image.dtype.newbyteorder(">")),
+    "Fortran order": np.asfortranarray,
+    "strided": lambda image: np.repeat(np.repeat(image, 2, 0), 3, 1)[::2, ::3],
+    "reversed": lambda image: image[::-1, ::-1].copy()[::-1, ::-1],
+    "read-only": lambda image: np.frombuffer(image.tobytes(), image.dtype).reshape(image.shape),
+    "unaligned": lambda image: _unaligned(image),
+    "nested lists": lambda image: image.tolist(),
+}
+
+
+def _unaligned(image):
+    buffer = np.zeros(image.nbytes + 1, np.uint8)
+    view = buffer[1:].view(image.dtype).reshape(image.shape)
+    view[...] = image
+    return view
+
+
+@pytest.mark.parametrize(
+    ("form", "dtype"),
+    [(form, np.float64) for form in FORMS]
+    # Lists are double precision.
+    + [(form, np.float32) for form in FORMS if form != "nested lists"],
+)
+def test_any_layout_gives_the_same(form, dtype):
+    image = np.random.default_rng(3).normal(size=(20, 30)).astype(dtype)
+    image[3, 4:9] = np.nan
+    other = FORMS[form](image)
+    gap = (2, 12, 3, 20)
+    assert_same(bps.median_filter(other, 5, axis=0), bps.median_filter(image, 5, axis=0))
+    assert_same(bps.median_filter(other, (3, 5)), bps.median_filter(image, (3, 5)))
+    assert bps.pedestal(other, gap) == bps.pedestal(image, gap)
+    assert_same(bps.minimum_image([other, other]), bps.minimum_image([image]))
+    assert_same(bps.percentiles(other, [5.0, 50.0]), bps.percentiles(image, [5.0, 50.0]))
+    assert_same(bps.find_bad_pixels(other).residual, bps.find_bad_pixels(image).residual)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "computed"),
+    [
+        (np.float16, np.float32),
+        (np.longdouble, np.float64),
+        (np.int8, np.float64),
+        (np.uint16, np.float64),
+        (np.int64, np.float64),
+        (">i4", np.float64),
+    ],
+)
+def test_other_dtypes_are_converted(dtype, computed):
+    image = np.random.default_rng(3).integers(0, 100, size=(9, 8)).astype(dtype)
+    assert_same(
+        bps.median_filter(image, 3, axis=1),
+        bps.median_filter(image.astype(computed), 3, axis=1),
+    )
+    assert bps.minimum_image([image]).dtype == computed
+
+
+def test_inputs_are_not_modified():
+    image = np.random.default_rng(5).normal(size=(30, 40))
+    image[2] = np.nan
+    kept = image.copy()
+    gap = np.zeros(image.shape, bool)
+    gap[3:9] = True
+    for native in (image, kept.astype(">f4")):
+        before = native.copy()
+        bps.median_filter(native, 7, axis=0)
+        bps.median_filter(native, 7)
+        bps.pedestal(native, gap)
+        bps.minimum_image([native, native], [1.0, 2.0])
+        bps.percentiles(native, [1.0])
+        bps.find_bad_pixels(native)
+        assert_same(native, before)
+    assert gap.sum() == 6 * 40
+
+
+def test_a_minimum_of_one_exposure_is_a_new_array():
+    image = np.ones((2, 3))
+    minimum = bps.minimum_image([image])
+    minimum[:] = 0
+    assert image.sum() == 6
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
+def test_images_without_pixels(shape):
+    image = np.zeros(shape)
+    assert bps.median_filter(image, 3, axis=0).shape == shape
+    assert bps.median_filter(image, 3).shape == shape
+    assert np.isnan(bps.pedestal(image, (0, 1, 0, 1)))
+    assert np.isnan(bps.percentiles(image, [50.0])).all()
+    assert bps.find_bad_pixels(image).n_high == 0
+
+
+IMAGE = np.zeros((4, 5))
+WRONG = [
+    (lambda: bps.median_filter(IMAGE, 14, axis=0), ValueError, "kernel_size must be odd, got 14"),
+    (lambda: bps.median_filter(IMAGE, 0), ValueError, "kernel_size must be odd and at least 1"),
+    (lambda: bps.median_filter(IMAGE, -3), ValueError, "kernel_size must be odd and at least 1"),
+    (lambda: bps.median_filter(IMAGE, 3.0), TypeError, "kernel_size must be a whole number"),
+    (lambda: bps.median_filter(IMAGE, "3"), TypeError, "kernel_size must be a whole number"),
+    (lambda: bps.median_filter(IMAGE, (3, 4)), ValueError, "kernel_size must be odd, got 4"),
+    (lambda: bps.median_filter(IMAGE, (3, 3, 3)), ValueError, "kernel_size must be a whole"),
+    (lambda: bps.median_filter(IMAGE, (3, 3), axis=0), ValueError, "kernel_size must be one"),
+    (lambda: bps.median_filter(IMAGE, 3, axis=2), ValueError, "axis must be 0 or 1 or None, got 2"),
+    (lambda: bps.median_filter(IMAGE[0], 3, axis=1), ValueError, "axis must be 0 or None, got 1"),
+    (lambda: bps.median_filter(IMAGE, 3, axis=1.0), TypeError, "axis must be a whole number"),
+    (lambda: bps.median_filter(IMAGE, 3, edge="wrap"), ValueError, "edge must be 'zero' or"),
+    (lambda: bps.median_filter(IMAGE, 3, method="fft"), ValueError, "method must be one of"),
+    (lambda: bps.median_filter(IMAGE[None], 3), ValueError, "image must be 1-D or 2-D, got"),
+    (lambda: bps.median_filter(3.0, 3), ValueError, "image must be 1-D or 2-D"),
+    (lambda: bps.median_filter(IMAGE + 1j, 3), TypeError, "image must hold real numbers"),
+    (lambda: bps.median_filter(IMAGE > 0, 3), TypeError, "image must hold real numbers"),
+    (lambda: bps.median_filter([["a"]], 3), TypeError, "image must hold real numbers"),
+    (lambda: bps.median_filter(np.ma.masked_array(IMAGE), 3), TypeError, "filled(numpy.nan)"),
+    (lambda: bps.pedestal(IMAGE[0], (0, 1, 0, 1)), ValueError, "image must be 2-D"),
+    (lambda: bps.pedestal(IMAGE, IMAGE[1:] > 0), ValueError, "gap must have the image's shape"),
+    (lambda: bps.pedestal(IMAGE, (0, 1, 0)), ValueError, "gap must be (y0, y1, x0, x1)"),
+    (lambda: bps.pedestal(IMAGE, (0, 1.5, 0, 1)), TypeError, "gap must be a boolean mask or"),
+    (lambda: bps.pedestal(IMAGE, (3, 1, 0, 1)), ValueError, "gap must have 0 <= y0 <= y1"),
+    (lambda: bps.pedestal(IMAGE, (-1, 1, 0, 1)), ValueError, "gap must have 0 <= y0 <= y1"),
+    (lambda: bps.minimum_image([]), ValueError, "images must hold at least one exposure"),
+    (lambda: bps.minimum_image(IMAGE), ValueError, "images[0] must be 2-D, got shape (5,)"),
+    (lambda: bps.minimum_image([IMAGE, IMAGE.T]), ValueError, "images[1] has shape (5, 4)"),
+    (lambda: bps.minimum_image([IMAGE], [np.nan]), ValueError, "pedestals[0] must be finite"),
+    (lambda: bps.minimum_image([IMAGE], []), ValueError, "pedestals must be as many as images"),
+    (lambda: bps.minimum_image([IMAGE], [1, 2]), ValueError, "pedestals must be as many as"),
+    (lambda: bps.percentiles(IMAGE, [101.0]), ValueError, "q must be from 0 to 100"),
+    (lambda: bps.percentiles(IMAGE, [np.nan]), ValueError, "q must be from 0 to 100"),
+    (lambda: bps.find_bad_pixels(IMAGE[0]), ValueError, "minimum must be 2-D"),
+    (lambda: bps.find_bad_pixels(IMAGE, kernel_size=14), ValueError, "must be odd, got 14"),
+    (lambda: bps.find_bad_pixels(IMAGE, dispaxis=3), ValueError, "dispaxis must be 1"),
+    (lambda: bps.find_bad_pixels(IMAGE, flagfrac_lower=0.6), ValueError, "flagfrac_lower must be"),
+    (lambda: bps.find_bad_pixels(IMAGE, flagfrac_upper=-1), ValueError, "flagfrac_upper must be"),
+    (lambda: bps.find_bad_pixels(IMAGE, flagfrac_upper=np.nan), ValueError, "flagfrac_upper"),
+    (lambda: bps.find_bad_pixels(IMAGE, flagfrac_upper="a"), TypeError, "flagfrac_upper must be"),
+    (lambda: bps.find_bad_pixels(IMAGE, edge=None), ValueError, "edge must be 'zero' or 'shrink'"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "words"), WRONG, ids=[words for *_, words in WRONG])
+def test_wrong_arguments_are_named(call, error, words):
+    with pytest.raises(error, match=re.escape(words)):
+        call()
+
+
+def test_windows_of_absurd_length():
+    line = np.array([1.0, np.nan, 3.0])
+    assert_same(bps.median_filter(line, 10**30 + 1, edge="shrink"), np.full(3, 2.0))
+    assert_same(bps.median_filter(line[None], 10**30 + 1), np.zeros((1, 3)))

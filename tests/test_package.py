@@ -1,0 +1,88 @@
+"""The package as a whole: what importing it needs, what its parts say of the instruments."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+
+import numpy as np
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal import detectors, dq
+
+
+def _python(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_array_work_needs_numpy_alone():
+    code = """
+import sys
+for absent in ("astropy", "yaml", "jwst", "stcal", "scipy", "hypothesis"):
+    sys.modules[absent] = None
+import numpy as np, badpix_selfcal as bps
+image = np.arange(200.0).reshape(10, 20)
+image[3, 4] = 1e6
+print(bps.find_bad_pixels(bps.minimum_image([image]), dispaxis=1).mask[3, 4])
+"""
+    assert _python(code).strip() == "True"
+
+
+def test_astropy_is_imported_when_files_are_touched():
+    code = "import sys, badpix_selfcal.cli; print([m for m in sys.modules if 'astropy' in m])"
+    assert _python(code).strip() == "[]"
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert bps.__version__ == metadata.version("badpix-selfcal")
+
+
+def test_public_names_exist_and_are_documented():
+    for name in bps.__all__:
+        assert getattr(bps, name).__doc__
+
+
+def test_flag_bits_are_those_of_jwst():
+    flags = pytest.importorskip("stdatamodels.jwst.datamodels.dqflags").pixel
+    assert dq.BAD == flags["DO_NOT_USE"] | flags["OTHER_BAD_PIXEL"] == 1073741825
+    assert flags["REFERENCE_PIXEL"] == dq.REFERENCE_PIXEL
+    assert flags["NON_SCIENCE"] == dq.NON_SCIENCE
+
+
+@pytest.mark.parametrize("name", ["MIRIFULONG", "MIRIFUSHORT"])
+def test_gaps_are_those_of_jwst(name):
+    step = pytest.importorskip("jwst.badpix_selfcal.badpix_selfcal_step")
+    assert detectors.gap_of(name.lower()) == getattr(step, f"PEDESTAL_INDX_{name}")
+
+
+def test_detectors_without_a_gap():
+    assert detectors.gap_of("NRS1") is None
+    assert detectors.gap_of("NRCA1") is None
+    assert detectors.DETECTORS["NRS2"].dispaxis == 1
+    assert detectors.DETECTORS["MIRIFULONG"].dispaxis == 2
+
+
+def test_kernels_refuse_what_they_cannot_read():
+    from badpix_selfcal import _kernels
+
+    image = np.zeros((4, 6), np.float32)
+    with pytest.raises(ValueError, match="contiguous"):
+        _kernels.median_along(image.T, 0, 3, "zero")
+    with pytest.raises(TypeError):
+        _kernels.median_along(image.astype(">f4"), 0, 3, "zero")
+    with pytest.raises(ValueError, match="axis must be 0 or 1"):
+        _kernels.median_along(image, 2, 3, "zero")
+    with pytest.raises(ValueError, match="edge must be"):
+        _kernels.median_along(image, 0, 3, "wrap")
+    with pytest.raises(ValueError, match="must be odd, got 4"):
+        _kernels.median_plane(image, 4, 3, "zero")
+    with pytest.raises(TypeError, match="differ in dtype"):
+        _kernels.fold_minimum(image, image.astype(float), 0.0)
+    with pytest.raises(ValueError, match="cannot be an image"):
+        _kernels.fold_minimum(image, image[:2].copy(), 0.0)

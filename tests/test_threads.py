@@ -1,0 +1,180 @@
+"""Results do not depend on threads, and the pool survives what users do to processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal.testing import assert_same
+
+
+@pytest.fixture(autouse=True)
+def _default_threads():
+    yield
+    bps.set_num_threads(None)
+
+
+def _image(seed=0, shape=(300, 400)):
+    image = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    image[::7, ::5] = np.nan
+    return image
+
+
+def _all_results(image):
+    found = bps.find_bad_pixels(image, dispaxis=2)
+    return (
+        bps.median_filter(image, 15, axis=0),
+        bps.median_filter(image, 15, axis=1),
+        bps.median_filter(image, (3, 7)),
+        bps.minimum_image([image, image[::-1]], [0.1, 0.2]),
+        found.mask,
+        found.residual,
+        [found.cut_low, found.cut_high],
+    )
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_results_do_not_depend_on_the_number_of_threads(threads):
+    image = _image()
+    bps.set_num_threads(1)
+    single = _all_results(image)
+    bps.set_num_threads(threads)
+    assert bps.num_threads() == threads
+    for ours, expected in zip(_all_results(image), single, strict=True):
+        assert_same(ours, expected)
+
+
+def test_by_default_all_processors_this_process_may_use():
+    # A quota of the container may allow less than the affinity does.
+    assert 1 <= bps.num_threads() <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1025])
+def test_wrong_numbers_of_threads_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"threads must be from 1 to 1024.*got {wrong}"):
+        bps.set_num_threads(wrong)
+    assert bps.num_threads() >= 1
+
+
+def _in_new_process(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+COUNT = "import badpix_selfcal as bps; print(bps.num_threads())"
+
+
+@pytest.mark.parametrize(("value", "threads"), [("3", "3"), (" 2 ", "2")])
+def test_the_variable_sets_the_number_of_threads(value, threads):
+    done = _in_new_process(COUNT, BADPIX_SELFCAL_NUM_THREADS=value)
+    assert done.stdout.strip() == threads
+
+
+@pytest.mark.parametrize("value", ["0", "many", "1.5", "-2", "9999"])
+def test_a_wrong_variable_is_named(value):
+    done = _in_new_process(COUNT, BADPIX_SELFCAL_NUM_THREADS=value)
+    assert done.returncode == 1
+    assert "ValueError: BADPIX_SELFCAL_NUM_THREADS must be a whole number" in done.stderr
+    assert repr(value).strip("'") in done.stderr
+
+
+def test_affinity_limits_the_default():
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); " + COUNT
+    assert _in_new_process(code, BADPIX_SELFCAL_NUM_THREADS="").stdout.strip() == "1"
+
+
+def _flagged(seed):
+    return bps.find_bad_pixels(_image(seed), dispaxis=2).mask.sum()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_worker_processes_after_a_kernel_has_run(method):
+    expected = [_flagged(seed) for seed in range(6)]
+    context = multiprocessing.get_context(method)
+    with context.Pool(3) as pool:
+        found = pool.map_async(_flagged, range(6)).get(timeout=120)
+    assert found == expected
+
+
+def test_fork_while_another_thread_computes():
+    stop = threading.Event()
+
+    def compute():
+        while not stop.is_set():
+            _flagged(1)
+
+    busy = threading.Thread(target=compute)
+    busy.start()
+    try:
+        expected = _flagged(2)
+        for _ in range(5):
+            with multiprocessing.get_context("fork").Pool(2) as pool:
+                assert pool.map_async(_flagged, [2, 2]).get(timeout=120) == [expected] * 2
+    finally:
+        stop.set()
+        busy.join()
+
+
+def test_a_forked_child_can_fork_again():
+    code = """
+import os, numpy as np, badpix_selfcal as bps
+image = np.random.default_rng(0).normal(size=(64, 64))
+bps.median_filter(image, 5, axis=0)
+for _ in range(2):
+    child = os.fork()
+    if child:
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    bps.set_num_threads(2)
+    bps.median_filter(image, 5, axis=0)
+print("done")
+"""
+    done = _in_new_process(code)
+    assert (done.stdout.strip(), done.returncode) == ("done", 0)
+
+
+def test_python_threads_share_the_pool():
+    image = _image()
+    expected = bps.median_filter(image, 15, axis=0)
+    results = {}
+
+    def compute(name):
+        results[name] = bps.median_filter(image, 15, axis=0)
+
+    workers = [threading.Thread(target=compute, args=(name,)) for name in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for name in range(6):
+        assert_same(results[name], expected)
+
+
+def test_the_interpreter_is_free_while_a_kernel_runs():
+    image = _image(shape=(1500, 1500))
+    bps.set_num_threads(1)
+    ticks = 0
+    done = threading.Event()
+
+    def compute():
+        bps.median_filter(image, 15)
+        done.set()
+
+    worker = threading.Thread(target=compute)
+    worker.start()
+    while not done.wait(0.005):
+        ticks += 1
+    worker.join()
+    assert ticks > 3
