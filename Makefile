@@ -14,6 +14,8 @@ demo: $(VENV)/.installed
 	$(BIN)/badpix-selfcal simulate $(DEMO)
 	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_mirifulong_spec2_asn.json \
 		--output-dir $(DEMO)/flagged --save-flagged-bkg
+	$(BIN)/python examples/compare_with_truth.py $(DEMO)/*_truth.fits \
+		$(DEMO)/flagged/*_badpix_selfcal.fits
 
 test: $(VENV)/.test
 	cargo test --quiet

@@ -389,7 +389,7 @@ def test_existing_outputs_are_replaced_on_demand_only(tmp_path):
     out = tmp_path / "out"
     first = bps.selfcal(association, output_dir=out)
     kept = first.science.read_bytes()
-    with pytest.raises(FileExistsError, match=r"product_badpix_selfcal\.fits: exists"):
+    with pytest.raises(FileExistsError, match=r"product_badpix_selfcal\.fits exists already"):
         bps.selfcal(association, output_dir=out, kernel_size=5)
     assert first.science.read_bytes() == kept
     bps.selfcal(association, output_dir=out, kernel_size=5, overwrite=True)

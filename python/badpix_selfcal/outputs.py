@@ -22,13 +22,15 @@ class Outputs:
     ----------
     directory : Path
         Where the files go; made if it does not exist.
-    inputs : iterable of Path
+    inputs : iterable of Path, optional
         Files that no output may replace.
-    overwrite : bool
+    overwrite : bool, optional
         Whether outputs may replace other files.
     """
 
-    def __init__(self, directory: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
+    def __init__(
+        self, directory: Path, inputs: Iterable[Path] = (), *, overwrite: bool = False
+    ) -> None:
         self._directory = directory
         self._inputs = tuple(inputs)
         self._overwrite = overwrite
@@ -68,7 +70,7 @@ class Outputs:
                 )
         if not self._overwrite and os.path.lexists(final):
             raise FileExistsError(
-                f"{final}: exists; allow it to be replaced (overwrite) or choose another folder"
+                f"{final} exists already; pass overwrite to replace it, or choose another folder"
             )
         return final
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .detectors import Detector
+    from ..detectors import Detector
 
 __all__ = ["CHANNELS", "Channel", "Coordinates", "Geometry", "Image", "geometry"]
 

@@ -46,7 +46,7 @@ class Settings:
         Distance of the dithered source from the centre, along and across slices, arcsec
         (assumption).
     thermal_scale : float
-        Thermal background over that expected in flight.
+        Thermal background over that expected in flight (JWST backgrounds tool).
     fringe_amplitude, fringe_spacing : float
         Relative amplitude and spacing in wavenumber, 1/cm, of the fringes before correction.
     second_fringe_amplitude, second_fringe_spacing : float
@@ -56,7 +56,8 @@ class Settings:
     column_noise : float
         Standard deviation of the offsets of columns (MIRI), DN/s.
     hot_normalisation : float
-        Hot pixels brighter than 1 DN/s on a detector; those brighter than A number this over A.
+        Hot pixels brighter than 1 DN/s on a detector; those brighter than A number this over A
+        (fits flight background rates of 10 to 40 DN/s).
     hot_range : tuple of float
         Faintest and brightest hot pixel, DN/s (assumption).
     hot_scatter : float
@@ -78,7 +79,7 @@ class Settings:
     cosmic_ray_survival : float
         Part of the hits that the jump detection misses.
     cosmic_ray_range : tuple of float
-        Faintest and brightest surviving hit, DN/s, as many per logarithm (assumption).
+        Faintest and brightest surviving hit, DN/s; those above A fall as 1/A (assumption).
     shower_interval : float
         Mean time between cosmic-ray showers, s.
     shower_fwhm : tuple of float

@@ -1,11 +1,9 @@
-"""The files of a simulated observation: their names, headers, contents, and safe writing."""
+"""The files of a simulated observation: their names, headers and contents."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
+from ..detectors import Detector
 from .defects import COSMIC_RAY, HALO, HOT, LOW, Readout, Truth
-from .detectors import Detector
-from .simulation_settings import Settings
+from .settings import Settings
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -28,7 +26,6 @@ __all__ = [
     "Simulation",
     "named",
     "plans",
-    "staged",
     "write_association",
     "write_exposure",
     "write_truth",
@@ -179,31 +176,6 @@ def plans(files: Simulation) -> Iterator[Plan]:
     for observation, paths in ((TARGET, files.science), (FIELD, files.background)):
         for index, path in enumerate(paths):
             yield Plan(path, observation, index)
-
-
-@contextmanager
-def staged() -> Iterator[Callable[[Path], Path]]:
-    """Hand out temporary names; rename all to the final ones at the end, or remove them all.
-
-    Yields
-    ------
-    callable
-        Takes the path of a file to come and returns the temporary name, beside it, to write to.
-    """
-    pending: dict[Path, Path] = {}
-
-    def stage(final: Path) -> Path:
-        temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
-        pending[temporary] = final
-        return temporary
-
-    try:
-        yield stage
-        for temporary, final in pending.items():
-            temporary.replace(final)
-    finally:
-        for temporary in pending:
-            temporary.unlink(missing_ok=True)
 
 
 def write_association(path: Path, science: Path, files: Simulation) -> None:

@@ -1,0 +1,1 @@
+"""Speed and memory of this package and of its peers, side by side."""

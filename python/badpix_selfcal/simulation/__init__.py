@@ -1,0 +1,1 @@
+"""What `badpix_selfcal.simulate` is made of: settings -> slices -> scene -> defects -> files."""

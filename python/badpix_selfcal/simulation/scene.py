@@ -1,0 +1,173 @@
+"""What light falls on the detector: thermal background, a point source, its lines, fringes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from .settings import Settings
+from .slices import Channel, Coordinates, Geometry, Image, geometry
+
+if TYPE_CHECKING:
+    from ..detectors import Detector
+
+__all__ = ["FWHM", "Sky", "pointing", "sky"]
+
+FWHM: Final = 2 * math.sqrt(2 * math.log(2))
+"""Full width at half maximum of a Gaussian of unit standard deviation."""
+
+# Thermal background of the observatory in MJy/sr, from the JWST backgrounds tool.
+_THERMAL_WAVELENGTH: Final = np.array([5.5, 10.0, 15.0, 20.0, 24.0, 28.0])
+_THERMAL_LOG: Final = np.log([0.25, 3.4, 23.0, 167.0, 628.0, 1829.0])
+
+
+@dataclass(frozen=True)
+class Sky:
+    """The light of one scene, before the detector, over one pixel more on every side.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        What each pixel sees.
+    thermal : ndarray of float32, shape (rows + 2, columns + 2)
+        Rate of the thermal background, DN/s, without fringes.
+    spectrum : ndarray of float32, shape (rows + 2, columns + 2)
+        Rate of the point source if it were centred on every pixel, DN/s, without fringes.
+    fringes : ndarray of float32, shape (rows + 2, columns + 2)
+        Factor by which the fringes change any rate.
+    settings : Settings
+        The numbers in use.
+    """
+
+    geometry: Geometry
+    thermal: Image
+    spectrum: Image
+    fringes: Image
+    settings: Settings
+
+    def background(self) -> Image:
+        """Return the rate of an exposure off the target, DN/s, shape (rows, columns)."""
+        return _blurred(self.thermal * self.fringes, self.settings.blur)
+
+    def target(self, position: tuple[float, float]) -> Image:
+        """Return the rate of an exposure with the source at this alpha, beta (arcsec).
+
+        Returns
+        -------
+        ndarray of float32, shape (rows, columns)
+            Rate, DN/s.
+        """
+        extent = self._profile(position) + np.float32(self.settings.nebula_fraction)
+        rate = self.thermal + self.spectrum * extent
+        return _blurred(rate * self.fringes, self.settings.blur)
+
+    def _profile(self, position: tuple[float, float]) -> Image:
+        """Return the point source's profile, 1 at the centre of a source without slices."""
+        seen = self.geometry
+        profile = np.zeros(seen.slices.shape, np.float32)
+        for channel in seen.channels:
+            lit = seen.of_channel(channel)
+            along = (seen.wavelength[lit] / 10 * self.settings.source_fwhm / FWHM) ** 2
+            # A slice takes in its whole width, which blurs the source across slices only.
+            across = along + channel.slice_width**2 / 12
+            distance = (seen.alpha[lit] - position[0]) ** 2 / along
+            distance += (seen.beta[lit] - position[1]) ** 2 / across
+            profile[lit] = np.sqrt(along / across) * np.exp(-0.5 * distance)
+        return profile
+
+
+def sky(
+    detector: Detector, shape: tuple[int, int], settings: Settings, rng: np.random.Generator
+) -> Sky:
+    """Return the light of the scene in the top-left region of a detector.
+
+    Parameters
+    ----------
+    detector : Detector
+        One of `badpix_selfcal.detectors.DETECTORS`.
+    shape : tuple of int
+        Rows and columns, counted from pixel (0, 0) of the full frame.
+    settings : Settings
+        The numbers to use.
+    rng : numpy.random.Generator
+        Decides on the emission lines and on the fringes' phases, the same for every `shape`.
+    """
+    y, x = (np.arange(-1.0, size + 1) for size in shape)
+    seen = geometry(detector, y, x)
+    thermal, spectrum = (np.zeros(seen.slices.shape, np.float32) for _ in range(2))
+    fringes = np.ones(seen.slices.shape, np.float32)
+    for channel in seen.channels:
+        lit = seen.of_channel(channel)
+        wavelength = seen.wavelength[lit]
+        thermal[lit] = settings.thermal_scale * _thermal(channel, wavelength)
+        spectrum[lit] = settings.source_rate * _spectrum(channel, wavelength, settings, rng)
+        phases = rng.uniform(0, 2 * np.pi, (2, channel.slices + 1))
+        if channel.number:
+            number = seen.slices[lit] % 100
+            fringes[lit] = _fringes(channel, wavelength, phases[:, number], settings)
+    return Sky(seen, thermal, spectrum, fringes, settings)
+
+
+def pointing(dither: int, settings: Settings) -> tuple[float, float]:
+    """Return where the source falls in a dither (from 0): alpha and beta, arcsec.
+
+    The source visits four corners of the field; after each four they move inwards by a tenth,
+    five times over.
+    """
+    along, across = ((1, 1), (-1, -1), (1, -1), (-1, 1))[dither % 4]
+    scale = 1 - 0.1 * (dither // 4 % 5)
+    return scale * along * settings.dither[0], scale * across * settings.dither[1]
+
+
+def _thermal(channel: Channel, wavelength: Coordinates) -> Coordinates:
+    """Return the thermal background, DN/s: the tool's spectrum scaled to the channel's rate."""
+    middle = _log_thermal(np.array([channel.wavelength[0]]))
+    return channel.thermal_rate * np.exp(_log_thermal(wavelength) - middle)
+
+
+def _log_thermal(wavelength: Coordinates) -> Coordinates:
+    """Interpolate the logarithm of MJy/sr; outside the table, go on with its end slopes."""
+    inside = np.interp(wavelength, _THERMAL_WAVELENGTH, _THERMAL_LOG)
+    slopes = np.diff(_THERMAL_LOG) / np.diff(_THERMAL_WAVELENGTH)
+    below = np.minimum(wavelength - _THERMAL_WAVELENGTH[0], 0)
+    above = np.maximum(wavelength - _THERMAL_WAVELENGTH[-1], 0)
+    return np.asarray(inside + slopes[0] * below + slopes[-1] * above)
+
+
+def _spectrum(
+    channel: Channel, wavelength: Coordinates, settings: Settings, rng: np.random.Generator
+) -> Coordinates:
+    """Return the source's spectrum, with a continuum of 1, at these wavelengths (um)."""
+    middle, reach = channel.wavelength[0], abs(channel.wavelength[1])
+    centres = rng.uniform(middle - reach, middle + reach, settings.lines)
+    low, high = np.log(settings.line_contrast)
+    peaks = np.exp(rng.uniform(low, high, settings.lines))
+    result = np.ones_like(wavelength)
+    for centre, peak in zip(centres, peaks, strict=True):
+        sigma = centre / settings.resolving_power / FWHM
+        result += peak * np.exp(-0.5 * ((wavelength - centre) / sigma) ** 2)
+    return result
+
+
+def _fringes(
+    channel: Channel, wavelength: Coordinates, phases: Coordinates, settings: Settings
+) -> Coordinates:
+    """Return the factor of the fringes, periodic in wavenumber, of an MRS channel."""
+    cycles = 2 * np.pi * 1e4 / wavelength  # 2 pi times the wavenumber in 1/cm
+    factor = 1 + settings.fringe_amplitude * np.cos(cycles / settings.fringe_spacing + phases[0])
+    if channel.number >= 3:
+        fine = np.cos(cycles / settings.second_fringe_spacing + phases[1])
+        factor += settings.second_fringe_amplitude * fine
+    return np.asarray(factor)
+
+
+def _blurred(image: Image, sigma: float) -> Image:
+    """Blur with three Gaussian taps along either axis, and drop the outermost pixels."""
+    wing = math.exp(-0.5 / sigma**2) if sigma > 0 else 0.0
+    outer, inner = np.float32(wing / (1 + 2 * wing)), np.float32(1 / (1 + 2 * wing))
+    rows = inner * image[1:-1] + outer * (image[:-2] + image[2:])
+    blurred = inner * rows[:, 1:-1] + outer * (rows[:, :-2] + rows[:, 2:])
+    return blurred.astype(np.float32, copy=False)
