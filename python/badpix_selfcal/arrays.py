@@ -44,10 +44,10 @@ __all__ = [
 FloatArray: TypeAlias = NDArray[np.float32 | np.float64]
 """What the kernels compute on."""
 
-Method: TypeAlias = Literal["auto", "heap"]
+Method: TypeAlias = Literal["auto", "heap", "network"]
 """The running medians to choose from; all give equal results."""
 
-METHODS: Final[tuple[Method, ...]] = ("auto", "heap")
+METHODS: Final[tuple[Method, ...]] = ("auto", "heap", "network")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ def median_filter(
         last axis). None gives a 2-D window, or on a 1-D `image` the only axis.
     edge : {"zero", "shrink"}, optional
         Beyond the border, "zero" sees zeros that count as samples; "shrink" sees nothing.
-    method : {"auto", "heap"}, optional
+    method : {"auto", "heap", "network"}, optional
         The kernel that computes windows of one line. The results are the same.
 
     Returns
@@ -130,12 +130,12 @@ def median_filter(
     if samples.ndim == 1:
         _check_axis(axis, ndim=1)
         length = check_kernel_size(_single(kernel_size))
-        return _kernels.median_along(samples.reshape(1, -1), 1, length, edge).ravel()
+        return _kernels.median_along(samples.reshape(1, -1), 1, length, edge, method).ravel()
     if axis is None:
         height, width = _height_and_width(kernel_size)
         return _kernels.median_plane(samples, height, width, edge)
     length = check_kernel_size(_single(kernel_size))
-    return _kernels.median_along(samples, _check_axis(axis, ndim=2), length, edge)
+    return _kernels.median_along(samples, _check_axis(axis, ndim=2), length, edge, method)
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:

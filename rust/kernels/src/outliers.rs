@@ -1,6 +1,6 @@
 //! Bad pixels: what stands out of the minimum image's running median.
 
-use crate::median::{self, Axis, Edge, Window};
+use crate::median::{self, Axis, Edge, Method, Window};
 use crate::{Error, Image, Sample, percentile};
 use rayon::prelude::*;
 
@@ -45,7 +45,7 @@ pub struct Outliers<T> {
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
 pub fn find<T: Sample>(minimum: Image<'_, T>, by: &Criteria) -> Result<Outliers<T>, Error> {
     let mut residual = match by.dispersion {
-        Some(axis) => median::along(minimum, axis, by.window, by.edge)?,
+        Some(axis) => median::along(minimum, axis, by.window, by.edge, Method::Auto)?,
         None => median::plane(minimum, by.window, by.window, by.edge)?,
     };
     residual

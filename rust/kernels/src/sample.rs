@@ -1,5 +1,7 @@
 //! The sample types of a detector image.
 
+use crate::median::Vectorized;
+use bytemuck::Pod;
 use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::ops::{Add, Mul, Sub};
@@ -15,12 +17,16 @@ pub trait Sample:
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
+    + Pod
+    + Vectorized
     + 'static
 {
     /// Zero.
     const ZERO: Self;
     /// One half.
     const HALF: Self;
+    /// Infinity.
+    const INFINITY: Self;
     /// No measurement.
     const NAN: Self;
 
@@ -63,12 +69,14 @@ pub trait Sample:
 impl Sample for f32 {
     const ZERO: Self = 0.0;
     const HALF: Self = 0.5;
+    const INFINITY: Self = Self::INFINITY;
     const NAN: Self = Self::NAN;
 }
 
 impl Sample for f64 {
     const ZERO: Self = 0.0;
     const HALF: Self = 0.5;
+    const INFINITY: Self = Self::INFINITY;
     const NAN: Self = Self::NAN;
 }
 

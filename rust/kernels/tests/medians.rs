@@ -1,6 +1,6 @@
 //! Every running median against the definition, spelled out.
 
-use badpix_selfcal_kernels::median::{along, line, plane};
+use badpix_selfcal_kernels::median::{Method, along, line, plane};
 use badpix_selfcal_kernels::{Axis, Edge, Error, Image, RunningMedian, Sample, Window};
 use proptest::prelude::*;
 
@@ -47,8 +47,31 @@ fn sample() -> impl Strategy<Value = f64> {
     ]
 }
 
+/// Noise in which `nan` of 8 runs of `runs` samples are NaN.
+#[allow(clippy::cast_precision_loss)] // 16 bits
+fn noise(count: usize, seed: u64, nan: u64, runs: u64) -> Vec<f64> {
+    let mut state = seed;
+    let mut random = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 48
+    };
+    let mut valid = true;
+    let mut next = |_| {
+        if random() % runs == 0 {
+            valid = random() % 8 >= nan;
+        }
+        if valid { random() as f64 / 64.0 } else { f64::NAN }
+    };
+    (0..count).map(&mut next).collect()
+}
+
 fn edge() -> impl Strategy<Value = Edge> {
     prop_oneof![Just(Edge::Zero), Just(Edge::Shrink)]
+}
+
+fn method() -> impl Strategy<Value = Method> {
+    prop_oneof![Just(Method::Auto), Just(Method::Heap), Just(Method::Network)]
 }
 
 fn image() -> impl Strategy<Value = (Vec<f64>, usize, usize)> {
@@ -61,12 +84,38 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn windows_of_one_line((samples, rows, cols) in image(), half in 0usize..30, edge in edge()) {
+    fn windows_of_one_line((samples, rows, cols) in image(), half in 0usize..30, edge in edge(), method in method()) {
         let image = Image::new(&samples, rows, cols).unwrap();
         let window = Window::new(2 * half + 1).unwrap();
         for (axis, k) in [(Axis::Y, (window.len(), 1)), (Axis::X, (1, window.len()))] {
-            let ours = along(image, axis, window, edge).unwrap();
+            let ours = along(image, axis, window, edge, method).unwrap();
             prop_assert!(same(&ours, &naive_plane(&samples, (rows, cols), k, edge)));
+        }
+    }
+
+    #[test]
+    fn the_network_equals_the_double_heap(
+        (rows, cols) in (1usize..300, 1usize..300),
+        half in prop_oneof![1usize..20, 1usize..400],
+        (nan, runs) in (0u64..8, 1u64..60),
+        edge in edge(),
+        seed in any::<u64>(),
+    ) {
+        let samples = noise(rows * cols, seed, nan, runs);
+        #[allow(clippy::cast_possible_truncation)]
+        let singles: Vec<f32> = samples.iter().map(|&sample| sample as f32).collect();
+        let window = Window::new(2 * half + 1).unwrap();
+        for axis in [Axis::X, Axis::Y] {
+            let image = Image::new(&samples, rows, cols).unwrap();
+            let [heap, network] = [Method::Heap, Method::Network]
+                .map(|method| along(image, axis, window, edge, method).unwrap());
+            prop_assert!(same(&network, &heap));
+            let image = Image::new(&singles, rows, cols).unwrap();
+            let [heap, network] = [Method::Heap, Method::Network].map(|method| {
+                let medians = along(image, axis, window, edge, method).unwrap();
+                medians.into_iter().map(f64::from).collect::<Vec<_>>()
+            });
+            prop_assert!(same(&network, &heap));
         }
     }
 
@@ -130,7 +179,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let columns = along(image, Axis::Y, window, Edge::Zero).unwrap();
+            let columns = along(image, Axis::Y, window, Edge::Zero, Method::Auto).unwrap();
             (columns, plane(image, window, Window::new(3).unwrap(), Edge::Shrink).unwrap())
         })
     };
@@ -151,8 +200,8 @@ fn no_samples() {
     let window = Window::new(3).unwrap();
     for (rows, cols) in [(0, 0), (0, 4), (4, 0)] {
         let image = Image::<f64>::new(&[], rows, cols).unwrap();
-        assert!(along(image, Axis::Y, window, Edge::Zero).unwrap().is_empty());
-        assert!(along(image, Axis::X, window, Edge::Zero).unwrap().is_empty());
+        assert!(along(image, Axis::Y, window, Edge::Zero, Method::Auto).unwrap().is_empty());
+        assert!(along(image, Axis::X, window, Edge::Zero, Method::Auto).unwrap().is_empty());
         assert!(plane(image, window, window, Edge::Zero).unwrap().is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! Between NumPy arrays and the kernels' views, Python names and the kernels' types.
 
+use badpix_selfcal_kernels::median::Method;
 use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Sample};
 use numpy::ndarray::{Dimension, Ix2};
 use numpy::{Element, IntoPyArray, PyArrayMethods, PyUntypedArrayMethods};
@@ -66,6 +67,18 @@ pub fn edge(edge: &str) -> PyResult<Edge> {
         "zero" => Ok(Edge::Zero),
         "shrink" => Ok(Edge::Shrink),
         _ => Err(PyValueError::new_err(format!("edge must be 'zero' or 'shrink', got {edge:?}"))),
+    }
+}
+
+/// The running median of that name.
+pub fn method(method: &str) -> PyResult<Method> {
+    match method {
+        "auto" => Ok(Method::Auto),
+        "heap" => Ok(Method::Heap),
+        "network" => Ok(Method::Network),
+        _ => Err(PyValueError::new_err(format!(
+            "method must be 'auto', 'heap' or 'network', got {method:?}"
+        ))),
     }
 }
 

@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _kernels {
     use crate::convert::{
-        AnyImage, AnySamples, axis, edge, image, image_out, kernel_error, samples,
+        AnyImage, AnySamples, axis, edge, image, image_out, kernel_error, method, samples,
     };
     use crate::pool;
     use badpix_selfcal_kernels::outliers::{self, Criteria};
@@ -46,15 +46,16 @@ mod _kernels {
         axis: u8,
         kernel_size: usize,
         edge: &str,
+        method: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (axis, edge) = (self::axis(axis)?, self::edge(edge)?);
+        let (axis, edge, method) = (self::axis(axis)?, self::edge(edge)?, self::method(method)?);
         let window = Window::new(kernel_size).map_err(kernel_error)?;
         match image {
             AnyImage::F32(image) => {
-                filter(py, &image, |image| median::along(image, axis, window, edge))
+                filter(py, &image, |image| median::along(image, axis, window, edge, method))
             }
             AnyImage::F64(image) => {
-                filter(py, &image, |image| median::along(image, axis, window, edge))
+                filter(py, &image, |image| median::along(image, axis, window, edge, method))
             }
         }
     }

@@ -116,13 +116,23 @@ impl<T: Sample> RunningMedian<T> {
     /// Running median of a whole line: a window of `2 half + 1` samples, the capacity of this,
     /// around each; `fill` stands beyond both ends.
     pub(super) fn filter(&mut self, line: &[T], half: usize, fill: T, out: &mut [T]) {
-        self.clear();
         let before = std::iter::repeat_n(fill, half);
-        let mut arriving = before.chain(line.iter().copied()).chain(std::iter::repeat(fill));
+        let arriving = before.chain(line.iter().copied()).chain(std::iter::repeat(fill));
+        self.run(arriving, half, out.iter_mut());
+    }
+
+    /// The medians of the windows of `2 half + 1` samples, the capacity of this, that arrive.
+    pub(super) fn run<'o>(
+        &mut self,
+        mut arriving: impl Iterator<Item = T>,
+        half: usize,
+        out: impl Iterator<Item = &'o mut T>,
+    ) {
+        self.clear();
         for sample in arriving.by_ref().take(2 * half) {
             self.push(sample);
         }
-        for (out, sample) in out.iter_mut().zip(arriving) {
+        for (out, sample) in out.zip(arriving) {
             self.push(sample);
             *out = self.median();
         }

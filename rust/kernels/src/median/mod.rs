@@ -4,9 +4,15 @@
 //! NaN. Of an even number of samples the two middle ones are averaged in the image's precision.
 
 mod heap;
+mod lanes;
+mod network;
 mod plane;
+mod strips;
+mod table;
+mod tile;
 
 pub use heap::RunningMedian;
+pub use lanes::Vectorized;
 pub use plane::plane;
 
 use crate::{Error, Image, Sample};
@@ -39,6 +45,29 @@ pub enum Axis {
     Y,
     /// Along the rows (axis 1 of a row-major image).
     X,
+}
+
+/// The kernels that compute windows of one line; all give the same medians.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// The faster of the others.
+    #[default]
+    Auto,
+    /// The double heap.
+    Heap,
+    /// The selection network.
+    Network,
+}
+
+impl Method {
+    /// Whether lines of `length` samples are for the network.
+    fn is_network(self, window: Window, lines: usize, length: usize) -> bool {
+        match self {
+            Self::Auto => strips::pays(window, lines, length),
+            Self::Heap => false,
+            Self::Network => true,
+        }
+    }
 }
 
 /// An odd number of samples, so that a window has a middle.
@@ -82,7 +111,7 @@ impl Window {
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
 pub fn line<T: Sample>(samples: &[T], window: Window, edge: Edge) -> Result<Vec<T>, Error> {
     let image = Image::new(samples, 1, samples.len())?;
-    along(image, Axis::X, window, edge)
+    along(image, Axis::X, window, edge, Method::Auto)
 }
 
 /// Running median of every line of an image along `axis`, row-major.
@@ -94,7 +123,19 @@ pub fn along<T: Sample>(
     axis: Axis,
     window: Window,
     edge: Edge,
+    method: Method,
 ) -> Result<Vec<T>, Error> {
+    let (lines, length) = match axis {
+        Axis::X => (image.rows(), image.cols()),
+        Axis::Y => (image.cols(), image.rows()),
+    };
+    let window = window.fitted_to(length);
+    if window.len() == 1 || image.samples().is_empty() {
+        return Ok(image.samples().to_vec());
+    }
+    if method.is_network(window, lines, length) {
+        return strips::along(image, axis, window, edge);
+    }
     match axis {
         Axis::X => along_rows(image, window, edge),
         Axis::Y => {
@@ -106,16 +147,13 @@ pub fn along<T: Sample>(
     }
 }
 
+/// The double heap on every row of an image that is not empty.
 fn along_rows<T: Sample>(image: Image<'_, T>, window: Window, edge: Edge) -> Result<Vec<T>, Error> {
-    let window = window.fitted_to(image.cols());
     let median = RunningMedian::new(window.len())?;
     let mut out = vec![T::NAN; image.samples().len()];
-    if !out.is_empty() {
-        out.par_chunks_mut(image.cols())
-            .zip(image.samples().par_chunks(image.cols()))
-            .for_each_with(median, |median, (out, line)| {
-                median.filter(line, window.half(), edge.fill(), out);
-            });
-    }
+    let lines = out.par_chunks_mut(image.cols()).zip(image.samples().par_chunks(image.cols()));
+    lines.for_each_with(median, |median, (out, line)| {
+        median.filter(line, window.half(), edge.fill(), out);
+    });
     Ok(out)
 }

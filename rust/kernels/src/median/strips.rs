@@ -1,0 +1,191 @@
+//! Images cut into tiles: selection networks over the lines of either axis.
+
+use super::lanes::Vectorized;
+use super::tile::{Plan, Tiles};
+use super::{Axis, Edge, RunningMedian, Window};
+use crate::{Error, Image, Sample};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::marker::PhantomData;
+
+/// Whether the network is the faster kernel.
+pub(super) fn pays(window: Window, lines: usize, length: usize) -> bool {
+    let _ = (window, lines, length);
+    true
+}
+
+/// Running median along an axis of an image that is not empty, by a window of at least 3.
+pub(super) fn along<T: Sample>(
+    image: Image<'_, T>,
+    axis: Axis,
+    window: Window,
+    edge: Edge,
+) -> Result<Vec<T>, Error> {
+    let plan = Plan::new(window.len());
+    let heap = RunningMedian::new(window.len())?;
+    let arch = Arch::new();
+    let step = match axis {
+        Axis::Y => plan.height(),
+        Axis::X => arch.dispatch(Lines(PhantomData::<T>)),
+    };
+    let rows = share(image.rows(), step);
+    let mut out = vec![T::ZERO; image.samples().len()];
+    out.par_chunks_mut(rows * image.cols()).enumerate().for_each(|(chunk, out)| {
+        let strip = Strip {
+            image,
+            plan: &plan,
+            half: window.half(),
+            fill: edge.fill(),
+            heap: &heap,
+            first: chunk * rows,
+        };
+        match axis {
+            Axis::Y => arch.dispatch(Columns(strip, out)),
+            Axis::X => arch.dispatch(Rows(strip, out)),
+        }
+    });
+    Ok(out)
+}
+
+/// Rows for each task: a multiple of `step`, few enough to share the work out evenly, many enough
+/// that a task's memory is worth its making.
+fn share(rows: usize, step: usize) -> usize {
+    const TASKS: usize = 4;
+    let each = rows.div_ceil(TASKS * rayon::current_num_threads());
+    each.next_multiple_of(step)
+}
+
+/// The number of lines in a tile.
+struct Lines<T>(PhantomData<T>);
+
+impl<T: Sample> WithSimd for Lines<T> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        Tiles::<<T as Vectorized>::Lanes<S>>::LINES
+    }
+}
+
+/// Some rows of the medians, to be computed.
+struct Strip<'a, T> {
+    image: Image<'a, T>,
+    plan: &'a Plan,
+    half: usize,
+    fill: T,
+    heap: &'a RunningMedian<T>,
+    /// The first of the rows.
+    first: usize,
+}
+
+impl<T: Sample> Strip<'_, T> {
+    /// The medians of one line by the double heap, where the network's may be wrong.
+    ///
+    /// `places` are the rows and columns of its samples, some of which may lie beyond the image.
+    fn by_heap<'o>(
+        &self,
+        places: impl Iterator<Item = (Option<usize>, Option<usize>)>,
+        out: impl Iterator<Item = &'o mut T>,
+    ) {
+        let sample = |(y, x): (Option<usize>, Option<usize>)| {
+            let row = self.image.row(y?);
+            row.get(x?).copied()
+        };
+        let samples = places.map(|place| sample(place).unwrap_or(self.fill));
+        self.heap.clone().run(samples, self.half, out);
+    }
+}
+
+/// Lines that run down the image: a tile's rows are rows of the image.
+struct Columns<'a, T>(Strip<'a, T>, &'a mut [T]);
+
+impl<T: Sample> WithSimd for Columns<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(strip, out) = self;
+        let cols = strip.image.cols();
+        let lines = Tiles::<T::Lanes<S>>::LINES;
+        let mut tiles = Tiles::new(T::lanes(simd), strip.plan, cols.div_ceil(lines));
+        let height = tiles.height();
+        for (chunk, out) in out.chunks_mut(height * cols).enumerate() {
+            let top = strip.first + chunk * height;
+            let place = |row| usize::checked_sub(top + row, strip.half);
+            for row in 0..tiles.inputs() {
+                let y = place(row).filter(|&y| y < strip.image.rows());
+                tiles.take_in(row, y.map(|y| strip.image.row(y)), strip.fill);
+            }
+            for (tile, x) in (0..cols).step_by(lines).enumerate() {
+                let end = cols.min(x + lines);
+                if tiles.run(tile, end - x) {
+                    for (row, out) in out.chunks_exact_mut(cols).enumerate() {
+                        out[x..end].copy_from_slice(&tiles.row(row)[..end - x]);
+                    }
+                } else {
+                    for x in x..end {
+                        let places = (0..tiles.inputs()).map(|row| (place(row), Some(x)));
+                        strip.by_heap(places, out.iter_mut().skip(x).step_by(cols));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Lines that run along the image: a tile's rows are its columns.
+struct Rows<'a, T>(Strip<'a, T>, &'a mut [T]);
+
+impl<T: Sample> WithSimd for Rows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(strip, out) = self;
+        let cols = strip.image.cols();
+        let lines = Tiles::<T::Lanes<S>>::LINES;
+        let mut tiles = Tiles::new(T::lanes(simd), strip.plan, 1);
+        let mut turned = vec![T::ZERO; tiles.inputs() * lines];
+        for (chunk, out) in out.chunks_mut(lines * cols).enumerate() {
+            let first = strip.first + chunk * lines;
+            for x in (0..cols).step_by(tiles.height()) {
+                let end = cols.min(x + tiles.height());
+                let place = |row| usize::checked_sub(x + row, strip.half);
+                let start = x.saturating_sub(strip.half);
+                let rows = (first..first + out.len() / cols).map(|y| strip.image.row(y));
+                turn(rows, start, cols.min(end + strip.half), &mut turned, lines);
+                for row in 0..tiles.inputs() {
+                    let at = place(row).filter(|&at| at < cols);
+                    let samples = at.map(|at| &turned[(at - start) * lines..][..lines]);
+                    tiles.take_in(row, samples, strip.fill);
+                }
+                let right = tiles.run(0, out.len() / cols);
+                for (lane, out) in out.chunks_exact_mut(cols).enumerate() {
+                    let out = out[x..end].iter_mut();
+                    if right {
+                        out.enumerate().for_each(|(row, out)| *out = tiles.row(row)[lane]);
+                    } else {
+                        let places =
+                            (0..tiles.inputs()).map(|row| (Some(first + lane), place(row)));
+                        strip.by_heap(places, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes columns `start..end` of some rows as rows of `lines` samples.
+fn turn<'a, T: Sample>(
+    rows: impl Iterator<Item = &'a [T]>,
+    start: usize,
+    end: usize,
+    turned: &mut [T],
+    lines: usize,
+) {
+    for (lane, row) in rows.enumerate() {
+        for (turned, &sample) in turned.chunks_exact_mut(lines).zip(&row[start..end]) {
+            turned[lane] = sample;
+        }
+    }
+}
