@@ -30,7 +30,7 @@ def write(path, image, *, detector="MIRIFULONG", exp_type="MIR_MRS", dispaxis=2,
             "INSTRUME": "MIRI" if detector and detector.startswith("MIRI") else "NIRSPEC",
             "DETECTOR": detector,
             "EXP_TYPE": exp_type,
-            "FILENAME": Path(path).name,
+            "FILENAME": ascii(Path(path).name),
             "DATAMODL": "IFUImageModel",
         }
     )

@@ -14,11 +14,12 @@ from badpix_selfcal import reference
 from badpix_selfcal.testing import assert_same, dispaxes, flagfracs, images, kernel_sizes
 
 edges = st.sampled_from(["zero", "shrink"])
+methods = st.sampled_from(["auto", "heap", "network"])
 
 
-@given(images(infinities=True), kernel_sizes(), st.sampled_from([0, 1, -1, -2]), edges)
-def test_windows_of_one_line(image, k, axis, edge):
-    ours = bps.median_filter(image, k, axis=axis, edge=edge)
+@given(images(infinities=True), kernel_sizes(), st.sampled_from([0, 1, -1, -2]), edges, methods)
+def test_windows_of_one_line(image, k, axis, edge, method):
+    ours = bps.median_filter(image, k, axis=axis, edge=edge, method=method)
     assert_same(ours, reference.median_filter(image, k, axis=axis % 2, edge=edge))
 
 
@@ -34,6 +35,34 @@ def test_one_dimensional_arrays(image, k, edge):
     expected = reference.median_filter(line, k, edge=edge)
     assert_same(bps.median_filter(line, k, edge=edge), expected)
     assert_same(bps.median_filter(line, k, axis=0, edge=edge, method="heap"), expected)
+    assert_same(bps.median_filter(line, k, edge=edge, method="network"), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("edge", ["zero", "shrink"])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("k", [3, 5, 9, 13, 15, 17, 23, 27, 31, 33, 51, 101, 501])
+def test_all_methods_are_equal_on_many_long_lines(k, axis, edge, dtype):
+    rng = np.random.default_rng(k)
+    image = rng.normal(size=(331, 413)).astype(dtype)
+    image[rng.random(image.shape) < 0.1] = np.nan
+    image[40:200, 50:250] = np.nan
+    heap = bps.median_filter(image, k, axis=axis, edge=edge, method="heap")
+    for method in ("network", "auto"):
+        assert_same(bps.median_filter(image, k, axis=axis, edge=edge, method=method), heap)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_network_survives_overflow_and_infinities(axis):
+    largest = np.finfo(np.float32).max
+    image = np.random.default_rng(0).normal(size=(200, 200)).astype(np.float32)
+    image[50:60, 50:60] = largest
+    image[52, 52:56] = np.nan
+    image[120:130, 20:30] = np.inf
+    image[130:140, 21:40] = -np.inf
+    heap = bps.median_filter(image, 5, axis=axis, method="heap")
+    assert heap.max() == np.inf
+    assert_same(bps.median_filter(image, 5, axis=axis, method="network"), heap)
 
 
 @given(images(infinities=True), st.data())

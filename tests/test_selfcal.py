@@ -91,6 +91,15 @@ def test_an_exposure_with_companions_needs_no_association(tmp_path):
     assert "ASNTABLE" not in header(by_files.science)
 
 
+@pytest.mark.parametrize("name", ["ü_rate.fits", "X_RATE.FITS"])
+def test_unusual_names_of_exposures(tmp_path, name):
+    science = write(tmp_path / name, sky(1))
+    result = bps.selfcal(science, output_dir=tmp_path / "out", force_single=True)
+    stem = {"ü_rate.fits": "ü", "X_RATE.FITS": "X_RATE"}[name]
+    assert result.science.name == f"{stem}_badpix_selfcal.fits"
+    assert header(result.science)["FILENAME"].isascii()
+
+
 def test_companions_are_appended_to_the_association(tmp_path):
     association = observation(tmp_path, background=1, selfcal=0)
     more = write(tmp_path / "more.fits", sky(9) - 3)

@@ -6,6 +6,7 @@ The format is that of the JWST pipeline's level-2 associations, JSON or (depreca
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,8 @@ def stem_of(exposure: str | Path) -> str:
     """
     name = Path(exposure).name
     for ending in (".gz", ".fits", ".fit"):
-        name = name.removesuffix(ending)
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            name = name[: -len(ending)]
     for suffix in KNOWN_SUFFIXES:
         stem = name.removesuffix(f"_{suffix}")
         if stem not in ("", name):
@@ -131,7 +133,7 @@ def _parse(path: Path) -> object:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise AssociationError(f"{path}: no such association file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
         raise AssociationError(f"{path}: cannot be read: {error}") from error
     if path.suffix.lower() in YAML_ENDINGS:
         return _parse_yaml(path, text)
@@ -146,7 +148,7 @@ def _parse_yaml(path: Path, text: str) -> object:
 
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # a tagged scalar, as !!int '', makes PyYAML raise what it will
         raise AssociationError(f"{path}: is not valid YAML: {error}") from error
 
 
@@ -191,7 +193,9 @@ def _table(value: object, place: str) -> dict[object, object]:
 def _text(table: dict[object, object], key: str, place: str) -> str:
     value = table.get(key)
     if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise AssociationError(f"{place}: {key!r} must be a text that is not empty, got {value!r}")
+        raise AssociationError(
+            f"{place}: {key!r} must be a text that is not empty, got {reprlib.repr(value)}"
+        )
     return value
 
 
@@ -218,7 +222,7 @@ def _name(place: str, name: object) -> str:
     if not isinstance(name, str) or not plain:
         raise AssociationError(
             f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
-            f"dot), got {name!r}"
+            f"dot), got {reprlib.repr(name)}"
         )
     return name
 

@@ -11,7 +11,6 @@ import gzip
 import shutil
 import textwrap
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,9 +66,10 @@ class Plane:
         """Map the samples, which lie `shift` bytes further than in the scanned file."""
         if self.dtype is None:
             raise ExposureError(f"{path}: an extension {self.problem}")
-        return np.memmap(
-            path, dtype=self.dtype, mode=mode, offset=self.data + shift, shape=self.shape
-        )
+        with _reading(path):
+            return np.memmap(
+                path, dtype=self.dtype, mode=mode, offset=self.data + shift, shape=self.shape
+            )
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Exposure:
     planes: Mapping[str, Plane]
     _primary: fits.Header = field(repr=False)
     _primary_length: int = field(repr=False)
+    _length: int = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -115,7 +116,7 @@ class Exposure:
         if plane.dtype is not None and not _is_compressed(self.path):
             return plane.map(self.path, "r")
         with _reading(self.path), _opened(self.path) as hdus:
-            return np.array(hdus["SCI"].data)
+            return np.array(_images(hdus, "SCI")[0].data)
 
     def require_flaggable(self) -> None:
         """Check that a flagged copy can be written.
@@ -162,14 +163,21 @@ class Exposure:
         """
         if mask is not None:
             self.require_flaggable()
+            if mask.shape != self.shape:
+                raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
         header = self._new_primary(cards, history)
+        shift = len(header) - self._primary_length
         with to.open("xb") as target:
             target.write(header)
             self._copy_extensions(target)
+            if target.tell() != self._length + shift:
+                raise ExposureError(f"{self.path}: was changed after its headers were read")
         if mask is not None:
-            self._patch(to, mask, shift=len(header) - self._primary_length)
+            self._patch(to, mask, shift)
 
     def _new_primary(self, cards: Cards, history: str) -> bytes:
+        from astropy.io import fits
+
         header = self._primary.copy()
         for stale in _STALE:
             header.remove(stale.decode().strip(), ignore_missing=True)
@@ -178,10 +186,10 @@ class Exposure:
                 warnings.simplefilter("ignore")
                 for keyword, card in cards.items():
                     header[keyword] = card
-                for line in textwrap.wrap(history, _HISTORY_WIDTH):
+                for line in textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False):
                     header.add_history(line)
                 return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
-        except ValueError as error:
+        except (ValueError, fits.VerifyError) as error:
             raise ExposureError(f"{self.path}: bad primary header: {error}") from error
 
     def _copy_extensions(self, target: BinaryIO) -> None:
@@ -222,21 +230,29 @@ def read(path: str | Path) -> Exposure:
         SCI extension with a 2-D image.
     """
     path = Path(path)
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "no such exposure file"
-        raise ExposureError(f"{path}: {what}")
-    with _reading(path), _opened(path) as hdus:
-        return _scan(path, hdus)
+    with _reading(path):
+        if not path.is_file():
+            what = "is not a file" if path.exists() else "no such exposure file"
+            raise ExposureError(f"{path}: {what}")
+        length = _length(path)  # first, as it finds what is damaged in a compressed file
+        _require_fits(path)
+        with _opened(path) as hdus:
+            return _scan(path, length, hdus)
 
 
-def _scan(path: Path, hdus: fits.HDUList) -> Exposure:
+def _images(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompImageHDU]:
+    """Return the image extensions of a name, which FITS tells apart in any case."""
     from astropy.io import fits
 
-    _refuse_truncated(path, hdus)
-    images = [hdu for hdu in hdus[1:] if isinstance(hdu, (fits.ImageHDU, fits.CompImageHDU))]
+    images = (hdu for hdu in hdus[1:] if isinstance(hdu, (fits.ImageHDU, fits.CompImageHDU)))
+    return [hdu for hdu in images if hdu.name.upper() == name]
+
+
+def _scan(path: Path, length: int, hdus: fits.HDUList) -> Exposure:
+    _refuse_truncated(path, length, hdus)
     planes: dict[str, Plane] = {}
     for name in ("DQ", *dq.NAN_PLANES):
-        found = [hdu for hdu in images if hdu.name == name]
+        found = _images(hdus, name)
         if len(found) > 1:
             raise ExposureError(
                 f"{path}: has {len(found)} {name} extensions; an exposure of an integral-field "
@@ -245,16 +261,22 @@ def _scan(path: Path, hdus: fits.HDUList) -> Exposure:
         if found:
             planes[name] = _plane(name, found[0])
     _require_image(path, planes)
-    primary, sci = hdus[0].header, hdus["SCI"].header
+    primary, sci = hdus[0].header, _images(hdus, "SCI")[0].header
     return Exposure(
         path=path,
-        detector=str(primary.get("DETECTOR", "")).strip().upper(),
-        exp_type=str(primary.get("EXP_TYPE", "")).strip().upper(),
+        detector=_capitals(primary, "DETECTOR"),
+        exp_type=_capitals(primary, "EXP_TYPE"),
         dispaxis=sci.get("DISPAXIS"),
         planes=planes,
         _primary=primary.copy(),
         _primary_length=hdus[0].fileinfo()["datLoc"],
+        _length=length,
     )
+
+
+def _capitals(header: fits.Header, keyword: str) -> str:
+    value = header.get(keyword)  # None also for a card without a value
+    return "" if value is None else str(value).strip().upper()
 
 
 def _plane(name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> Plane:
@@ -289,17 +311,27 @@ def _require_image(path: Path, planes: Mapping[str, Plane]) -> None:
     if len(shape) != 2:
         hint = "; the step takes rates (_rate), not integrations (_rateints)" * (len(shape) == 3)
         raise ExposureError(f"{path}: SCI must be 2-D, got shape {shape}{hint}")
-    if 0 in shape:
+    if min(shape) < 1:
         raise ExposureError(f"{path}: SCI is empty, its shape is {shape}")
 
 
-def _refuse_truncated(path: Path, hdus: fits.HDUList) -> None:
+def _require_fits(path: Path) -> None:
+    """Refuse what astropy might unpack (zip, bzip2, xz), but is not read so here."""
+    with _open_bytes(path) as file:
+        if file.read(9) != b"SIMPLE  =":
+            raise ExposureError(f"{path}: is not a FITS file, nor one compressed by gzip")
+
+
+def _refuse_truncated(path: Path, length: int, hdus: fits.HDUList) -> None:
     """Refuse a file that ends within an extension's header or samples."""
-    length = _length(path)
+    from astropy.io import fits
+
     end = 0
     for number, hdu in enumerate(hdus):
         place = hdu.fileinfo()
-        if place["datLoc"] + hdu.size > length:
+        # The size of a compressed image is that of its samples; what is stored has another.
+        size = place["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size
+        if place["datLoc"] + size > length:
             raise ExposureError(
                 f"{path}: is cut short: extension {number} ({hdu.name}) ends beyond the file's "
                 f"{length} bytes; fetch it again"
@@ -307,7 +339,8 @@ def _refuse_truncated(path: Path, hdus: fits.HDUList) -> None:
         end = place["datLoc"] + place["datSpan"]
     with _open_bytes(path) as file:
         file.seek(end)
-        if file.read(8) == b"XTENSION":
+        rest = file.read(8)
+        if rest and b"XTENSION".startswith(rest):
             raise ExposureError(
                 f"{path}: is cut short or damaged in the header of extension {len(hdus)}; "
                 "fetch it again"
@@ -331,7 +364,7 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except ExposureError:
         raise
-    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, IndexError) as error:
+    except Exception as error:  # in a damaged header astropy stumbles in many ways
         raise ExposureError(f"{path}: cannot be read as FITS: {error}") from error
 
 
@@ -339,11 +372,26 @@ def _reading(path: Path) -> Iterator[None]:
 def _opened(path: Path) -> Iterator[fits.HDUList]:
     from astropy.io import fits
 
-    with warnings.catch_warnings():
+    # Opened here, for astropy leaves a file open in which it stumbles.
+    with warnings.catch_warnings(), path.open("rb") as file:
         # Of damage that astropy only warns of, what matters here is looked for and refused.
         warnings.simplefilter("ignore")
-        with fits.open(path, memmap=True, lazy_load_hdus=False) as hdus:
+        with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
+            _read_headers(path, hdus)
             yield hdus
+
+
+def _read_headers(path: Path, hdus: fits.HDUList) -> None:
+    """Read the headers one by one: with a negative size, astropy would do so for ever."""
+    number, last = 0, -1
+    while True:
+        try:
+            start = hdus[number].fileinfo()["hdrLoc"]
+        except IndexError:
+            return
+        if start <= last:
+            raise ExposureError(f"{path}: extension {number - 1} has a negative size")
+        number, last = number + 1, start
 
 
 def _is_compressed(path: Path) -> bool:

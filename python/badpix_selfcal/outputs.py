@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,9 +40,16 @@ class Outputs:
         self._made: list[Path] = []
 
     def __enter__(self) -> Self:
-        missing = [self._directory, *self._directory.parents]
+        # Resolved, for `new/../out` would make `new`, and `out` may be there already.
+        directory = self._directory.resolve()
+        missing = [directory, *directory.parents]
         self._made = [folder for folder in missing if not folder.exists()]
-        self._directory.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except BaseException:
+            self._remove_made_folders()
+            raise
+        self._directory = self._directory if self._directory.exists() else directory
         return self
 
     def __exit__(
@@ -68,6 +77,8 @@ class Outputs:
                 raise FileExistsError(
                     f"{final}: would replace the input {path}; choose another output folder"
                 )
+        if final.is_dir():
+            raise IsADirectoryError(f"{final}: is a folder; choose another output folder")
         if not self._overwrite and os.path.lexists(final):
             raise FileExistsError(
                 f"{final} exists already; pass overwrite to replace it, or choose another folder"
@@ -76,9 +87,9 @@ class Outputs:
 
     def part(self, final: Path) -> Path:
         """Return the name under which to write the output `final` before it is whole."""
-        part = final.with_name(f".{uuid.uuid4().hex}.part")
-        self._parts[final] = part
-        return part
+        if final not in self._parts:
+            self._parts[final] = _beside(final)
+        return self._parts[final]
 
     def publish(self) -> None:
         """Rename all outputs into place.
@@ -86,26 +97,45 @@ class Outputs:
         Raises
         ------
         OSError
-            If one cannot be; those that replaced no other file are then removed again.
+            If one cannot be; what was there before is then there again.
         """
         for final in self._parts:
             self.claim(final.name)
         new: list[Path] = []
+        old: dict[Path, Path] = {}
         try:
             for final, part in self._parts.items():
-                existed = os.path.lexists(final)
-                part.replace(final)
-                if not existed:
+                if os.path.lexists(final):
+                    old[final] = _keep(final)
+                else:
                     new.append(final)
+                part.replace(final)
         except BaseException:
             for final in new:
                 final.unlink(missing_ok=True)
+            for final, kept in old.items():
+                kept.replace(final)
+                kept.unlink(missing_ok=True)  # a rename onto another link to the same file is none
             raise
+        for kept in old.values():
+            kept.unlink(missing_ok=True)
         self._parts.clear()
 
     def _remove_made_folders(self) -> None:
         for folder in self._made:
-            try:
+            with suppress(OSError):  # was not made, or somebody else uses it by now
                 folder.rmdir()
-            except OSError:  # somebody else uses it by now
-                return
+
+
+def _beside(final: Path) -> Path:
+    return final.with_name(f".{uuid.uuid4().hex}.part")
+
+
+def _keep(final: Path) -> Path:
+    """Give a file a second name, by which it can be restored: a link where there are links."""
+    kept = _beside(final)
+    try:
+        os.link(final, kept, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copy2(final, kept, follow_symlinks=False)
+    return kept

@@ -353,7 +353,7 @@ def _cards(name: str, status: Status) -> Cards:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     return {
         "DATE": (now, "UTC date file created"),
-        "FILENAME": (name, "name of the file"),
+        "FILENAME": (_ascii(name), "name of the file"),
         "S_BPXSLF": (status, "bad pixel self-calibration"),
     }
 

@@ -48,30 +48,49 @@ pub fn find<T: Sample>(minimum: Image<'_, T>, by: &Criteria) -> Result<Outliers<
         Some(axis) => median::along(minimum, axis, by.window, by.edge, Method::Auto)?,
         None => median::plane(minimum, by.window, by.window, by.edge)?,
     };
-    residual
-        .par_iter_mut()
-        .zip(minimum.samples())
-        .with_min_len(1 << 14)
-        .for_each(|(residual, &sample)| *residual = sample - *residual);
-
-    // In the reference's own arithmetic, whose rounding decides which sample is cut.
-    let q = [by.flagfrac_lower * 100.0, (1.0 - by.flagfrac_upper) * 100.0];
-    let finite = residual.iter().copied().filter(|residual| residual.is_finite()).collect();
-    let cuts = percentile::of_valid(finite, &q);
+    let rows = residual.par_chunks_mut(CHUNK).zip(minimum.samples().par_chunks(CHUNK));
+    rows.for_each(|(residual, samples)| {
+        residual
+            .iter_mut()
+            .zip(samples)
+            .for_each(|(residual, &sample)| *residual = sample - *residual);
+    });
+    let cuts = cuts(&residual, by);
     Ok(cut(residual, cuts[0], cuts[1]))
 }
 
+/// Samples that one task works on.
+const CHUNK: usize = 1 << 15;
+
+/// The percentiles of the finite residuals beyond which they are flagged.
+fn cuts<T: Sample>(residual: &[T], by: &Criteria) -> Vec<f64> {
+    // In the reference's own arithmetic, whose rounding decides which sample is cut.
+    let q = [by.flagfrac_lower * 100.0, (1.0 - by.flagfrac_upper) * 100.0];
+    let infinite = |sample: T| !sample.is_finite() && !sample.is_nan();
+    let any = |samples: &[T]| samples.iter().fold(false, |any, &sample| any | infinite(sample));
+    if residual.par_chunks(CHUNK).any(any) {
+        percentile::of_valid(residual.iter().copied().filter(|r| r.is_finite()).collect(), &q)
+    } else {
+        percentile::percentiles(residual, &q)
+    }
+}
+
 fn cut<T: Sample>(residual: Vec<T>, cut_low: f64, cut_high: f64) -> Outliers<T> {
-    let (mut n_low, mut n_high) = (0, 0);
-    let flag = |&sample: &T| {
-        let value: f64 = sample.into();
-        let low = value < cut_low || value == f64::NEG_INFINITY;
-        let high = value > cut_high || value == f64::INFINITY;
-        n_low += usize::from(low);
-        n_high += usize::from(high);
-        low || high
-    };
-    let mask = residual.iter().map(flag).collect();
+    let mut mask = vec![false; residual.len()];
+    let chunks = mask.par_chunks_mut(CHUNK).zip(residual.par_chunks(CHUNK));
+    let counts = chunks.map(|(mask, residual)| {
+        let (mut n_low, mut n_high) = (0, 0);
+        for (flag, &sample) in mask.iter_mut().zip(residual) {
+            let value: f64 = sample.into();
+            let low = (value < cut_low) | (value == f64::NEG_INFINITY);
+            let high = (value > cut_high) | (value == f64::INFINITY);
+            n_low += usize::from(low);
+            n_high += usize::from(high);
+            *flag = low | high;
+        }
+        (n_low, n_high)
+    });
+    let (n_low, n_high) = counts.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     Outliers { residual, mask, cut_low, cut_high, n_low, n_high }
 }
 

@@ -5,13 +5,145 @@
 //! the samples' own, the interpolation in double precision and from the nearer neighbour.
 
 use crate::Sample;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 
 /// The percentiles `q` (0 to 100) of the samples that are not NaN; NaN if there are none.
 ///
 /// A `q` outside 0 to 100 gives the extreme sample on its side, a `q` of NaN gives NaN.
 #[must_use]
 pub fn percentiles<T: Sample>(samples: &[T], q: &[f64]) -> Vec<f64> {
+    match brackets(samples, q) {
+        Some(brackets) => match in_brackets(samples, q, &brackets) {
+            Some(found) => found,
+            None => of_all(samples, q),
+        },
+        None => of_all(samples, q),
+    }
+}
+
+fn of_all<T: Sample>(samples: &[T], q: &[f64]) -> Vec<f64> {
     of_valid(samples.iter().copied().filter(|sample| !sample.is_nan()).collect(), q)
+}
+
+/// Two bounds, between which a percentile lies in all likelihood.
+type Bracket<T> = (T, T);
+
+/// Samples from which brackets are guessed; with fewer than `FEW` times as many to search, or more
+/// than `MOST` percentiles to find, guessing does not pay.
+const DRAWN: usize = 4096;
+const FEW: usize = 8;
+const MOST: usize = 8;
+
+/// A bracket for each percentile, from samples drawn at even distances.
+#[allow(
+    clippy::cast_precision_loss,      // a few thousand samples
+    clippy::cast_possible_truncation, // the positions are clipped to them
+    clippy::cast_sign_loss
+)]
+fn brackets<T: Sample>(samples: &[T], q: &[f64]) -> Option<Vec<Bracket<T>>> {
+    if samples.len() < FEW * DRAWN || q.len() > MOST {
+        return None;
+    }
+    // An odd distance, so that not always the same columns are drawn.
+    let distance = (samples.len() / DRAWN) | 1;
+    let drawn = samples.iter().step_by(distance).copied();
+    let mut drawn: Vec<T> = drawn.filter(|sample| !sample.is_nan()).collect();
+    drawn.sort_unstable_by(T::order);
+    let last = drawn.len().checked_sub(1)? as f64;
+    let bracket = |&q: &f64| {
+        let fraction = (q / 100.0).clamp(0.0, 1.0);
+        let margin = 4.0 * (last * fraction * (1.0 - fraction)).sqrt() + 4.0;
+        let (low, high) = (last * fraction - margin, last * fraction + margin);
+        let low = if low < 0.0 { T::ZERO - T::INFINITY } else { drawn[low as usize] };
+        let high = if high > last { T::INFINITY } else { drawn[high as usize] };
+        (low, high)
+    };
+    Some(q.iter().map(bracket).collect())
+}
+
+/// The percentiles in one pass, which counts the samples below each bracket and keeps those in it;
+/// None if one is not where it was guessed.
+fn in_brackets<T: Sample>(samples: &[T], q: &[f64], brackets: &[Bracket<T>]) -> Option<Vec<f64>> {
+    const CHUNK: usize = 1 << 15;
+    let arch = Arch::new();
+    let chunks =
+        samples.par_chunks(CHUNK).map(|samples| arch.dispatch(Count { samples, brackets }));
+    let mut census = chunks.reduce(|| Census::none(brackets.len()), Census::joined);
+    let last = census.valid.checked_sub(1)?;
+    let percentile = |(&q, (below, inside)): (&f64, &mut (usize, Vec<T>))| {
+        let position = Position::of(q, last);
+        let ranks = [position.below.checked_sub(*below)?, position.above.checked_sub(*below)?];
+        if ranks[1] >= inside.len() {
+            return None;
+        }
+        let (_, &mut low, above) = inside.select_nth_unstable_by(ranks[0], T::order);
+        let high = if ranks[1] > ranks[0] { above.iter().copied().min_by(T::order)? } else { low };
+        Some(position.interpolate(low, high))
+    };
+    q.iter().zip(&mut census.parts).map(percentile).collect()
+}
+
+/// A census to be taken, with the instructions that the machine has.
+struct Count<'a, T> {
+    samples: &'a [T],
+    brackets: &'a [Bracket<T>],
+}
+
+impl<T: Sample> WithSimd for Count<'_, T> {
+    type Output = Census<T>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Census<T> {
+        Census::of(self.samples, self.brackets)
+    }
+}
+
+/// The number of samples of a short block of which something holds.
+#[inline(always)]
+fn count<T: Sample>(block: &[T], holds: impl Fn(T) -> bool) -> usize {
+    block.iter().map(|&sample| u32::from(holds(sample))).sum::<u32>() as usize
+}
+
+/// What is known of some samples.
+struct Census<T> {
+    /// Samples that are not NaN.
+    valid: usize,
+    /// For each bracket the number of samples below, and the samples inside.
+    parts: Vec<(usize, Vec<T>)>,
+}
+
+impl<T: Sample> Census<T> {
+    fn none(brackets: usize) -> Self {
+        Self { valid: 0, parts: vec![(0, Vec::new()); brackets] }
+    }
+
+    #[inline(always)]
+    fn of(samples: &[T], brackets: &[Bracket<T>]) -> Self {
+        // So many samples at a time are looked at without a branch.
+        const BLOCK: usize = 64;
+        let mut census = Self::none(brackets.len());
+        for block in samples.chunks(BLOCK) {
+            census.valid += count(block, |sample| !sample.is_nan());
+            for (&(low, high), (below, inside)) in brackets.iter().zip(&mut census.parts) {
+                *below += count(block, |sample| sample < low);
+                let is_inside = |sample| (sample >= low) & (sample <= high);
+                if count(block, is_inside) > 0 {
+                    inside.extend(block.iter().copied().filter(|&sample| is_inside(sample)));
+                }
+            }
+        }
+        census
+    }
+
+    fn joined(mut self, other: Self) -> Self {
+        self.valid += other.valid;
+        for (part, (below, inside)) in self.parts.iter_mut().zip(other.parts) {
+            part.0 += below;
+            part.1.extend(inside);
+        }
+        self
+    }
 }
 
 /// [`percentiles`] of samples among which there is no NaN.
@@ -87,6 +219,33 @@ mod tests {
         let samples = [3.0f64, f64::NAN, 1.0, 2.0, 5.0];
         assert_eq!(percentiles(&samples, &[0.0, 50.0, 75.0, 100.0]), [1.0, 2.5, 3.5, 5.0]);
         assert_eq!(percentiles(&samples, &[-1.0, 101.0]), [1.0, 5.0]);
+    }
+
+    #[test]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    fn guessed_brackets_change_nothing() {
+        let q = [0.0, 0.1, 3.0, 50.0, 99.9, 100.0];
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32
+        };
+        let noise: Vec<f32> = (0..100_000).map(|_| random()).collect();
+        let kinds: [Vec<f32>; 6] = [
+            noise.iter().map(|&x| if x < 1e6 { f32::NAN } else { x }).collect(),
+            noise.iter().map(|&x| (x / 1e6).round()).collect(),
+            vec![3.0; 100_000],
+            vec![f32::NAN; 100_000],
+            // Nothing of the rare kind is drawn.
+            (0..100_000).map(|i| if i % 50 == 7 { f32::INFINITY } else { -(i as f32) }).collect(),
+            (0..100_000).map(|i| if i % 25 == 0 { 9.0 } else { noise[i] }).collect(),
+        ];
+        for samples in kinds {
+            let fast = percentiles(&samples, &q);
+            for (fast, slow) in fast.iter().zip(super::of_all(&samples, &q)) {
+                assert!(*fast == slow || fast.is_nan() && slow.is_nan(), "{fast} is not {slow}");
+            }
+        }
     }
 
     #[test]

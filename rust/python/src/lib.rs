@@ -174,11 +174,11 @@ mod _kernels {
         let found = match &image {
             AnySamples::F32(array) => {
                 let samples = samples(array)?;
-                py.detach(|| percentile::percentiles(samples, q))
+                pool::install(py, || percentile::percentiles(samples, q))?
             }
             AnySamples::F64(array) => {
                 let samples = samples(array)?;
-                py.detach(|| percentile::percentiles(samples, q))
+                pool::install(py, || percentile::percentiles(samples, q))?
             }
         };
         Ok(found.into_pyarray(py))

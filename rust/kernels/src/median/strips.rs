@@ -8,10 +8,30 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
-/// Whether the network is the faster kernel.
+/// Whether the network is the faster kernel for an image.
+///
+/// A compiled network pays from a few lines on. A table has to be built first, and an operation
+/// of its costs the same for one line as for all lanes; see the table of `make bench`.
 pub(super) fn pays(window: Window, lines: usize, length: usize) -> bool {
-    let _ = (window, lines, length);
-    true
+    if Plan::is_compiled(window.len()) {
+        lines >= 4 && vectors_are_wide()
+    } else {
+        lines >= 32
+            && window.len() <= LONGEST
+            && lines * length >= SAMPLES_PER_TAP * window.len()
+            && vectors_are_wide()
+    }
+}
+
+/// The longest window whose table is faster than the double heap.
+const LONGEST: usize = 1501;
+
+/// Samples, in units of the window, from which on building a table pays.
+const SAMPLES_PER_TAP: usize = 400;
+
+/// Whether this machine has vectors that the kernels are compiled for.
+fn vectors_are_wide() -> bool {
+    !matches!(Arch::new(), Arch::Scalar)
 }
 
 /// Running median along an axis of an image that is not empty, by a window of at least 3.
@@ -21,7 +41,8 @@ pub(super) fn along<T: Sample>(
     window: Window,
     edge: Edge,
 ) -> Result<Vec<T>, Error> {
-    let plan = Plan::new(window.len());
+    let plan = Plan::of(window.len());
+    let plan: &Plan = &plan;
     let heap = RunningMedian::new(window.len())?;
     let arch = Arch::new();
     let step = match axis {
@@ -33,7 +54,7 @@ pub(super) fn along<T: Sample>(
     out.par_chunks_mut(rows * image.cols()).enumerate().for_each(|(chunk, out)| {
         let strip = Strip {
             image,
-            plan: &plan,
+            plan,
             half: window.half(),
             fill: edge.fill(),
             heap: &heap,
@@ -152,40 +173,52 @@ impl<T: Sample> WithSimd for Rows<'_, T> {
                 let end = cols.min(x + tiles.height());
                 let place = |row| usize::checked_sub(x + row, strip.half);
                 let start = x.saturating_sub(strip.half);
-                let rows = (first..first + out.len() / cols).map(|y| strip.image.row(y));
-                turn(rows, start, cols.min(end + strip.half), &mut turned, lines);
+                let stop = cols.min(end + strip.half);
+                let rows =
+                    (first..first + out.len() / cols).map(|y| &strip.image.row(y)[start..stop]);
+                turn(&rows.collect::<Vec<_>>(), &mut turned, lines);
                 for row in 0..tiles.inputs() {
                     let at = place(row).filter(|&at| at < cols);
                     let samples = at.map(|at| &turned[(at - start) * lines..][..lines]);
                     tiles.take_in(row, samples, strip.fill);
                 }
                 let right = tiles.run(0, out.len() / cols);
-                for (lane, out) in out.chunks_exact_mut(cols).enumerate() {
-                    let out = out[x..end].iter_mut();
-                    if right {
-                        out.enumerate().for_each(|(row, out)| *out = tiles.row(row)[lane]);
-                    } else {
-                        let places =
-                            (0..tiles.inputs()).map(|row| (Some(first + lane), place(row)));
-                        strip.by_heap(places, out);
-                    }
+                let mut out: Vec<_> =
+                    out.chunks_exact_mut(cols).map(|row| &mut row[x..end]).collect();
+                if right {
+                    turn_back(|row| tiles.row(row), &mut out);
+                    continue;
+                }
+                for (lane, out) in out.into_iter().enumerate() {
+                    let places = (0..tiles.inputs()).map(|row| (Some(first + lane), place(row)));
+                    strip.by_heap(places, out.iter_mut());
                 }
             }
         }
     }
 }
 
-/// Writes columns `start..end` of some rows as rows of `lines` samples.
-fn turn<'a, T: Sample>(
-    rows: impl Iterator<Item = &'a [T]>,
-    start: usize,
-    end: usize,
-    turned: &mut [T],
-    lines: usize,
-) {
-    for (lane, row) in rows.enumerate() {
-        for (turned, &sample) in turned.chunks_exact_mut(lines).zip(&row[start..end]) {
-            turned[lane] = sample;
+/// Rows turned at a time: the samples of so many rows lie side by side.
+const TURNED: usize = 8;
+
+/// Writes the columns of `rows`, which are equally long, as rows of `lines` samples.
+fn turn<T: Sample>(rows: &[&[T]], turned: &mut [T], lines: usize) {
+    for (group, rows) in rows.chunks(TURNED).enumerate() {
+        for (column, turned) in turned.chunks_exact_mut(lines).take(rows[0].len()).enumerate() {
+            for (turned, row) in turned[group * TURNED..].iter_mut().zip(rows) {
+                *turned = row[column];
+            }
+        }
+    }
+}
+
+/// Writes the columns of medians, given row by row, to the rows of `out`, equally long.
+fn turn_back<'m, T: Sample>(medians: impl Fn(usize) -> &'m [T], out: &mut [&mut [T]]) {
+    for (group, out) in out.chunks_mut(TURNED).enumerate() {
+        for column in 0..out[0].len() {
+            for (out, &median) in out.iter_mut().zip(&medians(column)[group * TURNED..]) {
+                out[column] = median;
+            }
         }
     }
 }

@@ -16,11 +16,13 @@ use crate::Sample;
 use blocks::choose;
 use bytemuck::Zeroable;
 use pulp::{Simd, WithSimd};
+use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 /// Medians down a tile, at least: enough to make the `window - 1` further samples that it takes
 /// in a small part.
-const HEIGHT: usize = 64;
+const HEIGHT: usize = 128;
 
 /// The compiled networks, as the build script writes them.
 #[allow(clippy::pedantic, clippy::too_many_lines)]
@@ -72,20 +74,47 @@ pub(super) enum Plan {
     Table(Table),
 }
 
+/// What a compiled network's block is like.
+struct Size;
+
+impl WithBlock for Size {
+    type Output = (usize, usize);
+
+    fn call<B: Block>(self) -> (usize, usize) {
+        (B::WINDOW, B::BLOCK)
+    }
+}
+
 impl Plan {
     /// The network of a window, which is at least 3.
-    pub(super) fn new(window: usize) -> Self {
-        struct Size;
-        impl WithBlock for Size {
-            type Output = (usize, usize);
-            fn call<B: Block>(self) -> (usize, usize) {
-                (B::WINDOW, B::BLOCK)
-            }
+    ///
+    /// Each thread keeps the plans it used last: no lock that a forked process could inherit.
+    pub(super) fn of(window: usize) -> Rc<Self> {
+        const KEPT: usize = 4;
+        thread_local! {
+            static PLANS: RefCell<Vec<Rc<Plan>>> = const { RefCell::new(Vec::new()) };
         }
+        PLANS.with_borrow_mut(|plans| {
+            if let Some(plan) = plans.iter().find(|plan| plan.window() == window) {
+                return Rc::clone(plan);
+            }
+            let plan = Rc::new(Self::new(window));
+            plans.truncate(KEPT - 1);
+            plans.insert(0, Rc::clone(&plan));
+            plan
+        })
+    }
+
+    fn new(window: usize) -> Self {
         match choose(window, Size) {
             Some((window, block)) => Self::Compiled { window, block },
             None => Self::Table(Table::new(window)),
         }
+    }
+
+    /// Whether there is code for a window.
+    pub(super) fn is_compiled(window: usize) -> bool {
+        choose(window, Size).is_some()
     }
 
     /// Medians down a tile.

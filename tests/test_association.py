@@ -1,0 +1,451 @@
+"""Association files: what is read from them, and that whatever is wrong is refused by name."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from badpix_selfcal.association import Association, Product, read, stem_of
+from badpix_selfcal.errors import AssociationError
+
+SCIENCE = "jw1_1_mirifulong_rate.fits"
+FILES = (SCIENCE, "b1.fits", "b2.fits", "c1.fits", "c2.fits")
+
+
+def member(expname: object, exptype: object) -> dict[str, object]:
+    return {"expname": expname, "exptype": exptype}
+
+
+def content(*extra: object, **product: object) -> dict[str, object]:
+    """Return an association of one product: the science exposure and further members."""
+    members = [member(SCIENCE, "science"), *extra]
+    return {"products": [{"name": "p", "members": members, **product}]}
+
+
+def write(folder: Path, value: object, name: str = "asn.json") -> Path:
+    path = folder / name
+    dump = json.dumps if path.suffix == ".json" else yaml.safe_dump
+    path.write_text(value if isinstance(value, str) else dump(value), encoding="utf-8")
+    return path
+
+
+def refusal(path: str | Path) -> str:
+    with pytest.raises(AssociationError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    return str(caught.value)
+
+
+def outcome(path: Path) -> Association | str:
+    try:
+        return read(path)
+    except AssociationError as error:
+        return str(error)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp("association")
+    for name in FILES:
+        (made / name).write_bytes(b"")
+    (made / "folder").mkdir()
+    return made
+
+
+# What is read
+
+
+def test_members_are_found_beside_the_association_in_their_order(folder):
+    path = write(
+        folder,
+        content(
+            member("c2.fits", "selfcal"),
+            member("b2.fits", "background"),
+            member("c1.fits", "selfcal"),
+            member("b1.fits", "background"),
+        ),
+    )
+    product = Product(
+        "p",
+        folder / SCIENCE,
+        (folder / "b2.fits", folder / "b1.fits"),
+        (folder / "c2.fits", folder / "c1.fits"),
+    )
+    assert read(path) == Association(path, None, (product,))
+    assert [exposure.name for exposure in product.members] == [
+        SCIENCE,
+        "b2.fits",
+        "b1.fits",
+        "c2.fits",
+        "c1.fits",
+    ]
+
+
+@pytest.mark.parametrize("ending", [".yaml", ".yml", ".YAML"])
+def test_yaml_says_the_same_as_json(folder, ending):
+    value = {"asn_pool": "pool", **content(member("b1.fits", "background"))}
+    from_yaml = read(write(folder, yaml.safe_dump(value), f"same{ending}"))
+    from_json = read(write(folder, value))
+    assert from_yaml.products == from_json.products
+    assert from_yaml.pool == from_json.pool == "pool"
+
+
+def test_a_relative_association_has_relative_members(folder, monkeypatch):
+    write(folder, content())
+    monkeypatch.chdir(folder)
+    assert read("asn.json").products[0].science == Path(SCIENCE)
+
+
+def test_members_may_lie_elsewhere(folder, tmp_path):
+    far = write(tmp_path, {"products": [
+        {"name": "p", "members": [member(str(folder / SCIENCE), "science")]}]})  # fmt: skip
+    assert read(far).products[0].science == folder / SCIENCE
+    (folder / "sub").mkdir(exist_ok=True)
+    near = write(folder / "sub", {"products": [
+        {"name": "p", "members": [member(f"../{SCIENCE}", "science")]}]})  # fmt: skip
+    assert read(near).products[0].science.samefile(folder / SCIENCE)
+
+
+@pytest.mark.parametrize("spelling", ["science", "SCIENCE", "Science", " sCiEnCe "])
+def test_exposure_types_are_read_in_any_case(folder, spelling):
+    value = {"products": [{"name": "p", "members": [member(SCIENCE, spelling)]}]}
+    assert read(write(folder, value)).products[0].science == folder / SCIENCE
+
+
+@pytest.mark.parametrize("exptype", ["imprint", "target_acquisition", "SOURCECAT", "nonsense"])
+@pytest.mark.parametrize("expname", ["missing.fits", "folder", "c1.fits"])
+def test_other_exposure_types_are_passed_over(folder, exptype, expname):
+    read_product = read(write(folder, content(member(expname, exptype)))).products[0]
+    assert read_product.members == (folder / SCIENCE,)
+
+
+@pytest.mark.parametrize("role", ["selfcal", "background"])
+def test_the_science_exposure_may_be_listed_again(folder, role):
+    product = read(write(folder, content(member(SCIENCE, role)))).products[0]
+    assert product.members == (folder / SCIENCE,) * 2
+
+
+def test_products_keep_their_order(folder):
+    names = ["z", "a", "m"]
+    products = [{"name": name, "members": [member(SCIENCE, "science")]} for name in names]
+    found = read(write(folder, {"products": products}))
+    assert [product.name for product in found.products] == names
+
+
+def test_what_is_not_needed_is_passed_over(folder):
+    value = {"asn_rule": ["x"], "degraded": 1, **content(colour="red")}
+    value["products"][0]["members"][0]["exposerr"] = None
+    assert read(write(folder, value)).products[0].name == "p"
+
+
+@pytest.mark.parametrize(
+    ("expname", "name"),
+    [
+        (SCIENCE, "jw1_1_mirifulong"),
+        ("b1.fits", "b1"),
+    ],
+)
+def test_a_product_without_a_name_is_called_after_its_science_exposure(folder, expname, name):
+    value = {"products": [{"members": [member(expname, "science")]}]}
+    assert read(write(folder, value)).products[0].name == name
+
+
+@pytest.mark.parametrize(
+    ("exposure", "stem"),
+    [
+        ("jw01_00001_mirifulong_rate.fits", "jw01_00001_mirifulong"),
+        ("folder_rate/jw01_nrs1_rateints.fits.gz", "jw01_nrs1"),
+        (Path("a_badpix_selfcal.fits"), "a"),
+        ("a_cal.fit", "a"),
+        ("a_assign_wcs.fits", "a"),
+        ("a_other.fits", "a_other"),
+        ("plain", "plain"),
+        ("rate.fits", "rate"),
+        ("_rate.fits", "_rate"),
+        ("a_rate_rate.fits", "a_rate"),
+        ("a.b_rate.fits", "a.b"),
+        ("crate.fits", "crate"),
+    ],
+)
+def test_the_stem_lacks_the_ending_and_the_known_suffix(exposure, stem):
+    assert stem_of(exposure) == stem
+
+
+# The names of products
+
+ORDINARY = [
+    "p",
+    "jw01_t001_miri_ch1",
+    "a b",
+    "x.y",
+    "it's",
+    "(50%)+~@#",
+    "-dash",
+    "a..b",
+    "a" * 200,
+]
+NOT_PLAIN = [
+    "", " ", " a", "a ", ".", "..", ".hidden", "../a", "a/b", "/a", "a/", "a\\b", "..\\a", "C:a",
+    "a\0", "a\nb", "a\tb", "a\x1b", "\x7f", "é", "a\u202eb", "\u2024\u2024", "\ud800", "ａ",
+    None, 5, 1.5, True, ["a"], {"a": "b"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_names_are_taken_as_they_are(folder, name):
+    assert read(write(folder, content(name=name))).products[0].name == name
+
+
+@pytest.mark.parametrize("name", NOT_PLAIN, ids=ascii)
+def test_a_name_that_is_not_a_plain_file_name_is_refused(folder, name):
+    message = refusal(write(folder, content(name=name)))
+    assert "product 0: 'name' must be a plain file name" in message
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    name=st.text()
+    | st.text(st.characters(max_codepoint=127))
+    | st.text(st.sampled_from("./\\ ~a:\0\n"))
+    | st.lists(st.sampled_from(["..", ".", "a", ""])).map("/".join)
+)
+@example(name="../../x")
+@example(name="a/../../b")
+def test_an_output_stays_in_its_folder_whatever_its_product_is_called(folder, name):
+    path = write(folder, content(name=name))
+    found = outcome(path)
+    if isinstance(found, str):
+        return
+    product = found.products[0]
+    out = folder / "out"
+    output = out / f"{product.name}_badpix_selfcal.fits"
+    assert product.name == name
+    assert Path(os.path.normpath(output)).parent == out
+    assert output.resolve().parent == out.resolve()
+    assert output.name == f"{name}_badpix_selfcal.fits"
+
+
+def test_a_science_exposure_whose_stem_is_no_plain_name_needs_a_product_name(tmp_path):
+    (tmp_path / "ü_rate.fits").write_bytes(b"")
+    members = [member("ü_rate.fits", "science")]
+    assert "'name'" in refusal(write(tmp_path, {"products": [{"members": members}]}))
+    named = write(tmp_path, {"products": [{"name": "u", "members": members}]})
+    assert read(named).products[0].name == "u"
+
+
+def test_two_products_of_one_name_are_refused(folder):
+    products = content()["products"] * 2
+    assert "two products have the name 'p'" in refusal(write(folder, {"products": products}))
+
+
+def test_two_products_called_after_one_exposure_are_refused(folder):
+    product = {"members": [member("b1.fits", "science")]}
+    assert "'b1'" in refusal(write(folder, {"products": [product, {"name": "b1", **product}]}))
+
+
+# Members that cannot be used
+
+
+@pytest.mark.parametrize("role", ["science", "background", "selfcal", "SelfCal"])
+@pytest.mark.parametrize(
+    ("expname", "what"),
+    [
+        ("missing.fits", "does not exist"),
+        ("nowhere/a.fits", "does not exist"),
+        (f"{SCIENCE}/a.fits", "does not exist"),
+        ("folder", "is not a file"),
+        (".", "is not a file"),
+        ("..", "is not a file"),
+        ("a" * 300, "cannot be read"),
+        ("\ud800.fits", "does not exist"),
+    ],
+    ids=["missing", "nowhere", "below a file", "folder", "dot", "dots", "long", "surrogate"],
+)
+def test_a_member_that_is_no_file_is_refused_by_name(folder, role, expname, what):
+    first = [] if role == "science" else [member(SCIENCE, "science")]
+    members = [*first, member(expname, role)]
+    message = refusal(write(folder, {"products": [{"name": "p", "members": members}]}))
+    assert f"product 0: member {folder / expname} {what}" in message
+
+
+def test_a_link_that_points_nowhere_is_refused(tmp_path):
+    (tmp_path / SCIENCE).symlink_to("gone.fits")
+    assert f"{SCIENCE} does not exist" in refusal(write(tmp_path, content()))
+
+
+def test_the_message_tells_in_which_product_the_member_is(folder):
+    value = content()
+    value["products"].append({"name": "q", "members": [member("missing.fits", "science")]})
+    assert ": product 1: member " in refusal(write(folder, value))
+
+
+@pytest.mark.parametrize("roles", [[], ["background"], ["selfcal", "imprint"]])
+def test_a_product_without_science_is_refused(folder, roles):
+    members = [member("b1.fits", role) for role in roles]
+    message = refusal(write(folder, {"products": [{"name": "p", "members": members}]}))
+    assert "product 0: " in message
+    assert "at least one member" in message or "exptype science, got none" in message
+
+
+@pytest.mark.parametrize("second", ["b1.fits", SCIENCE])
+def test_two_science_members_are_refused_by_name(folder, second):
+    message = refusal(write(folder, content(member(second, "Science"))))
+    assert f"exactly one member of exptype science, got {SCIENCE}, {second}" in message
+
+
+# Files that are no associations
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([], "the association must be a table"),
+        ("null", "the association must be a table"),
+        ("5", "the association must be a table"),
+        ("NaN", "the association must be a table"),
+        ({}, "'products' must be a list"),
+        ({"products": None}, "'products' must be a list"),
+        ({"products": {"a": 1}}, "'products' must be a list"),
+        ({"products": "abc"}, "'products' must be a list"),
+        ({"products": []}, "'products' must be a list of at least one"),
+        ({"products": [[]]}, "product 0 must be a table"),
+        ({"products": ["abc"]}, "product 0 must be a table"),
+        ({"products": [{}]}, "product 0: 'members' must be a list"),
+        ({"products": [{"members": "ab"}]}, "product 0: 'members' must be a list"),
+        ({"products": [{"members": {"a": 1}}]}, "product 0: 'members' must be a list"),
+        (content("abc"), "product 0, member 1 must be a table"),
+        (content([]), "product 0, member 1 must be a table"),
+        (content({}), "product 0, member 1: 'expname' must be a text"),
+        (content({"exptype": "selfcal"}), "product 0, member 1: 'expname' must be a text"),
+        (content(member(5, "selfcal")), "member 1: 'expname' must be a text"),
+        (content(member(["c1.fits"], "selfcal")), "member 1: 'expname' must be a text"),
+        (content(member("", "selfcal")), "member 1: 'expname' must be a text"),
+        (content(member(" ", "selfcal")), "member 1: 'expname' must be a text"),
+        (content(member("c1\0.fits", "selfcal")), "member 1: 'expname' must be a text"),
+        (content({"expname": "c1.fits"}), "member 1 (c1.fits): 'exptype' must be a text"),
+        (content(member("c1.fits", None)), "member 1 (c1.fits): 'exptype' must be a text"),
+        (content(member("c1.fits", 0)), "member 1 (c1.fits): 'exptype' must be a text"),
+        (content(member("c1.fits", ["selfcal"])), "member 1 (c1.fits): 'exptype' must be a text"),
+    ],
+)
+@pytest.mark.parametrize("ending", [".json", ".yaml"])
+def test_a_wrong_type_is_refused_with_its_place(folder, value, said, ending):
+    # JSON is YAML, too.
+    value = value if isinstance(value, str) else json.dumps(value)
+    assert said in refusal(write(folder, value, f"wrong{ending}"))
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["products", "members", "name", "expname", "exptype"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(value=ANY, keys=st.integers(0, 5), last=st.sampled_from(["expname", "exptype"]))
+def test_whatever_stands_at_any_level_is_read_or_refused(folder, value, keys, last):
+    whole = content(member("c1.fits", "selfcal"))
+    within: object = whole
+    way = ["products", 0, "members", 1, last][:keys]
+    for key in way[:-1]:
+        within = within[key]
+    if way:
+        within[way[-1]] = value
+    else:
+        whole = value
+    path = write(folder, json.dumps(whole))
+    found = outcome(path)
+    if isinstance(found, str):
+        assert found.startswith(f"{path}: ")
+    else:
+        assert found.products[0].science.is_file()
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.binary(max_size=60), ending=st.sampled_from(["json", "yaml"]))
+@example(data=b"", ending="json")
+@example(data=b"", ending="yaml")
+@example(data=b"\xff\xfe{\x00}\x00", ending="json")
+@example(data=b'{"products": [{"name": "\xe9"}]}', ending="json")
+@example(data=b"a: \xe9", ending="yaml")
+@example(data=b"\xef\xbb\xbf{}", ending="json")
+@example(data=b"[" * 100_000, ending="json")
+@example(data=b"[" * 20_000, ending="yaml")
+@example(data=b"9" * 5000, ending="json")
+def test_bytes_that_are_no_association_are_refused(folder, data, ending):
+    path = folder / f"bytes.{ending}"
+    path.write_bytes(data)
+    refusal(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", '{"products": [}', "a: [", "a: *b", "\t- a", "--- a\n--- b",
+        "!!python/object/apply:os.getcwd []", "? [a]\n: b", "!!binary é", "2001-99-99",
+        # A wrong scalar of a tagged type makes PyYAML raise what is not a YAMLError.
+        "!!int ''", "!!float ''", "!!bool x", "!!timestamp x", "products: !!bool maybe",
+    ],
+)  # fmt: skip
+def test_broken_yaml_is_refused(folder, text):
+    assert "is not valid YAML" in refusal(write(folder, text, "broken.yaml"))
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "{'products': []}", '{"products": [}', "{}{}", '{"a": 1,}', "products: []", ""]
+)
+def test_broken_json_is_refused(folder, text):
+    assert "is not valid JSON" in refusal(write(folder, text, "broken.json"))
+
+
+@pytest.mark.parametrize("key", ["name", "expname", "exptype"])
+def test_deep_nesting_by_yaml_anchors_is_refused(folder, key):
+    deep = "".join(f"- &a{i} [*a{i - 1}]\n" for i in range(1, 1500))
+    product = {"name": "p", "expname": SCIENCE, "exptype": "science", key: "*a1499"}
+    text = (
+        f"pool:\n- &a0 []\n{deep}products:\n- name: {product['name']}\n  members:\n"
+        f"  - {{expname: {product['expname']}, exptype: {product['exptype']}}}\n"
+    )
+    assert f"'{key}' must be a" in refusal(write(folder, text, "deep.yaml"))
+
+
+def test_the_message_stays_short_however_large_the_value(folder):
+    wide = "".join(f"- &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 17))
+    text = (
+        f"pool:\n- &a0 [x, x]\n{wide}products:\n"
+        f"- {{name: *a16, members: [{{expname: {SCIENCE}, exptype: science}}]}}\n"
+    )
+    assert len(refusal(write(folder, text, "wide.yaml"))) < 2000
+
+
+def test_yaml_that_holds_itself_is_refused(folder):
+    assert "product 0 must be a table" in refusal(
+        write(folder, "products: &a [*a]", "selfish.yaml")
+    )
+
+
+@pytest.mark.parametrize("name", ["gone.json", "gone.yaml", "nowhere/asn.json"])
+def test_a_missing_association_is_refused(folder, name):
+    assert "no such association file" in refusal(folder / name)
+
+
+@pytest.mark.parametrize("name", ["folder", f"{SCIENCE}/asn.json", "a" * 300, "a\0b.json"])
+def test_an_association_that_cannot_be_read_is_refused(folder, name):
+    refusal(folder / name)
+
+
+def test_a_folder_called_like_an_association_is_refused(tmp_path):
+    (tmp_path / "asn.json").mkdir()
+    assert "cannot be read" in refusal(tmp_path / "asn.json")
