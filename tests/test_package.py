@@ -73,13 +73,13 @@ def test_kernels_refuse_what_they_cannot_read():
 
     image = np.zeros((4, 6), np.float32)
     with pytest.raises(ValueError, match="contiguous"):
-        _kernels.median_along(image.T, 0, 3, "zero")
+        _kernels.median_along(image.T, 0, 3, "zero", "auto")
     with pytest.raises(TypeError):
-        _kernels.median_along(image.astype(">f4"), 0, 3, "zero")
+        _kernels.median_along(image.astype(">f4"), 0, 3, "zero", "auto")
     with pytest.raises(ValueError, match="axis must be 0 or 1"):
-        _kernels.median_along(image, 2, 3, "zero")
+        _kernels.median_along(image, 2, 3, "zero", "auto")
     with pytest.raises(ValueError, match="edge must be"):
-        _kernels.median_along(image, 0, 3, "wrap")
+        _kernels.median_along(image, 0, 3, "wrap", "auto")
     with pytest.raises(ValueError, match="must be odd, got 4"):
         _kernels.median_plane(image, 4, 3, "zero")
     with pytest.raises(TypeError, match="differ in dtype"):

@@ -7,12 +7,10 @@ new primary header and the flagged samples patched in: what is not flagged is ne
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
@@ -22,6 +20,18 @@ from numpy.typing import NDArray
 
 from . import dq
 from .errors import ExposureError
+from .fitsfile import (
+    CHUNK,
+    STALE,
+    blank_checksums,
+    is_compressed,
+    length_of,
+    open_bytes,
+    opened,
+    reading,
+    refuse_truncated,
+    require_fits,
+)
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -31,13 +41,9 @@ __all__ = ["Cards", "Exposure", "Plane", "read"]
 Cards: TypeAlias = Mapping[str, tuple[str, str]]
 """Header cards to set: keyword -> (value, comment)."""
 
-_GZIP: Final = b"\x1f\x8b"
 _SAMPLES: Final = {-32: ">f4", -64: ">f8", 32: ">u4"}
 _UNSIGNED: Final = 2.0**31
-_STALE: Final = (b"CHECKSUM", b"DATASUM ")
-_CARD: Final = 80
 _HISTORY_WIDTH: Final = 72
-_CHUNK: Final = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class Plane:
         """Map the samples, which lie `shift` bytes further than in the scanned file."""
         if self.dtype is None:
             raise ExposureError(f"{path}: an extension {self.problem}")
-        with _reading(path):
+        with reading(path):
             return np.memmap(
                 path, dtype=self.dtype, mode=mode, offset=self.data + shift, shape=self.shape
             )
@@ -95,7 +101,7 @@ class Exposure:
     planes: Mapping[str, Plane]
     _primary: fits.Header = field(repr=False)
     _primary_length: int = field(repr=False)
-    _length: int = field(repr=False)
+    _file_length: int = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -113,9 +119,9 @@ class Exposure:
             If the samples cannot be read.
         """
         plane = self.planes["SCI"]
-        if plane.dtype is not None and not _is_compressed(self.path):
+        if plane.dtype is not None and not is_compressed(self.path):
             return plane.map(self.path, "r")
-        with _reading(self.path), _opened(self.path) as hdus:
+        with reading(self.path), opened(self.path) as hdus:
             return np.array(_images(hdus, "SCI")[0].data)
 
     def require_flaggable(self) -> None:
@@ -170,7 +176,7 @@ class Exposure:
         with to.open("xb") as target:
             target.write(header)
             self._copy_extensions(target)
-            if target.tell() != self._length + shift:
+            if target.tell() != self._file_length + shift:
                 raise ExposureError(f"{self.path}: was changed after its headers were read")
         if mask is not None:
             self._patch(to, mask, shift)
@@ -179,7 +185,7 @@ class Exposure:
         from astropy.io import fits
 
         header = self._primary.copy()
-        for stale in _STALE:
+        for stale in STALE:
             header.remove(stale.decode().strip(), ignore_missing=True)
         try:
             with warnings.catch_warnings():
@@ -193,9 +199,9 @@ class Exposure:
             raise ExposureError(f"{self.path}: bad primary header: {error}") from error
 
     def _copy_extensions(self, target: BinaryIO) -> None:
-        with _reading(self.path), _open_bytes(self.path) as source:
+        with reading(self.path), open_bytes(self.path) as source:
             source.seek(self._primary_length)
-            shutil.copyfileobj(source, target, _CHUNK)
+            shutil.copyfileobj(source, target, CHUNK)
 
     def _patch(self, copy: Path, mask: NDArray[np.bool_], shift: int) -> None:
         flagged = np.flatnonzero(mask)
@@ -207,7 +213,7 @@ class Exposure:
                 samples[flagged] |= dq.BAD
             else:
                 samples[flagged] = np.nan
-            _blank_checksums(copy, plane.header + shift, plane.data + shift)
+            blank_checksums(copy, plane.header + shift, plane.data + shift)
 
 
 def read(path: str | Path) -> Exposure:
@@ -230,13 +236,13 @@ def read(path: str | Path) -> Exposure:
         SCI extension with a 2-D image.
     """
     path = Path(path)
-    with _reading(path):
+    with reading(path):
         if not path.is_file():
             what = "is not a file" if path.exists() else "no such exposure file"
             raise ExposureError(f"{path}: {what}")
-        length = _length(path)  # first, as it finds what is damaged in a compressed file
-        _require_fits(path)
-        with _opened(path) as hdus:
+        length = length_of(path)  # first, as it finds what is damaged in a compressed file
+        require_fits(path)
+        with opened(path) as hdus:
             return _scan(path, length, hdus)
 
 
@@ -249,7 +255,7 @@ def _images(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompImag
 
 
 def _scan(path: Path, length: int, hdus: fits.HDUList) -> Exposure:
-    _refuse_truncated(path, length, hdus)
+    refuse_truncated(path, length, hdus)
     planes: dict[str, Plane] = {}
     for name in ("DQ", *dq.NAN_PLANES):
         found = _images(hdus, name)
@@ -270,7 +276,7 @@ def _scan(path: Path, length: int, hdus: fits.HDUList) -> Exposure:
         planes=planes,
         _primary=primary.copy(),
         _primary_length=hdus[0].fileinfo()["datLoc"],
-        _length=length,
+        _file_length=length,
     )
 
 
@@ -313,102 +319,3 @@ def _require_image(path: Path, planes: Mapping[str, Plane]) -> None:
         raise ExposureError(f"{path}: SCI must be 2-D, got shape {shape}{hint}")
     if min(shape) < 1:
         raise ExposureError(f"{path}: SCI is empty, its shape is {shape}")
-
-
-def _require_fits(path: Path) -> None:
-    """Refuse what astropy might unpack (zip, bzip2, xz), but is not read so here."""
-    with _open_bytes(path) as file:
-        if file.read(9) != b"SIMPLE  =":
-            raise ExposureError(f"{path}: is not a FITS file, nor one compressed by gzip")
-
-
-def _refuse_truncated(path: Path, length: int, hdus: fits.HDUList) -> None:
-    """Refuse a file that ends within an extension's header or samples."""
-    from astropy.io import fits
-
-    end = 0
-    for number, hdu in enumerate(hdus):
-        place = hdu.fileinfo()
-        # The size of a compressed image is that of its samples; what is stored has another.
-        size = place["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size
-        if place["datLoc"] + size > length:
-            raise ExposureError(
-                f"{path}: is cut short: extension {number} ({hdu.name}) ends beyond the file's "
-                f"{length} bytes; fetch it again"
-            )
-        end = place["datLoc"] + place["datSpan"]
-    with _open_bytes(path) as file:
-        file.seek(end)
-        rest = file.read(8)
-        if rest and b"XTENSION".startswith(rest):
-            raise ExposureError(
-                f"{path}: is cut short or damaged in the header of extension {len(hdus)}; "
-                "fetch it again"
-            )
-
-
-def _length(path: Path) -> int:
-    if not _is_compressed(path):
-        return path.stat().st_size
-    length = 0
-    with gzip.open(path) as file:
-        while chunk := file.read(_CHUNK):
-            length += len(chunk)
-    return length
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong in reading a file into an error that names the file."""
-    try:
-        yield
-    except ExposureError:
-        raise
-    except Exception as error:  # in a damaged header astropy stumbles in many ways
-        raise ExposureError(f"{path}: cannot be read as FITS: {error}") from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[fits.HDUList]:
-    from astropy.io import fits
-
-    # Opened here, for astropy leaves a file open in which it stumbles.
-    with warnings.catch_warnings(), path.open("rb") as file:
-        # Of damage that astropy only warns of, what matters here is looked for and refused.
-        warnings.simplefilter("ignore")
-        with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
-            _read_headers(path, hdus)
-            yield hdus
-
-
-def _read_headers(path: Path, hdus: fits.HDUList) -> None:
-    """Read the headers one by one: with a negative size, astropy would do so for ever."""
-    number, last = 0, -1
-    while True:
-        try:
-            start = hdus[number].fileinfo()["hdrLoc"]
-        except IndexError:
-            return
-        if start <= last:
-            raise ExposureError(f"{path}: extension {number - 1} has a negative size")
-        number, last = number + 1, start
-
-
-def _is_compressed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
-
-
-def _open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
-    return gzip.open(path) if _is_compressed(path) else path.open("rb")
-
-
-def _blank_checksums(path: Path, start: int, end: int) -> None:
-    """Blank the checksum cards of a header whose samples have changed."""
-    with path.open("r+b") as file:
-        file.seek(start)
-        header = file.read(end - start)
-        for at in range(0, len(header), _CARD):
-            if header[at : at + 8] in _STALE:
-                file.seek(start + at)
-                file.write(b" " * _CARD)

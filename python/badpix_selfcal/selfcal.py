@@ -15,11 +15,12 @@ import numpy as np
 from . import association
 from . import exposure as exposure_file
 from ._kernels import __version__
-from .arrays import BadPixels, FloatArray, RunningMinimum, as_floats, find_bad_pixels, pedestal
+from .arrays import BadPixels, RunningMinimum, find_bad_pixels, pedestal
 from .association import Association, Product, stem_of
 from .detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis, gap_of
 from .errors import ExposureError, SelfcalWarning
 from .exposure import Cards, Exposure
+from .floats import FloatArray, as_floats
 from .outputs import Outputs
 from .parameters import (
     EDGE,

@@ -60,7 +60,7 @@ fn code(window: usize, block: usize) -> String {
     }
     format!(
         "/// {block} windows of {window} samples.
-pub(super) struct Block{window};
+pub(in crate::median) struct Block{window};
 
 impl Block for Block{window} {{
     const WINDOW: usize = {window};
@@ -84,7 +84,7 @@ fn choice() -> String {
     }
     format!(
         "/// Calls `with` the compiled network of `window`; None where there is no such network.
-pub(super) fn choose<W: WithBlock>(window: usize, with: W) -> Option<W::Output> {{
+pub(in crate::median) fn choose<W: WithBlock>(window: usize, with: W) -> Option<W::Output> {{
     match window {{
 {arms}        _ => None,
     }}

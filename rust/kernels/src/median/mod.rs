@@ -3,9 +3,11 @@
 //! A window is centred on each sample. NaNs in it are skipped; a window of nothing but NaN gives
 //! NaN. Of an even number of samples the two middle ones are averaged in the image's precision.
 
+mod block;
 mod heap;
 mod lanes;
 mod network;
+mod plan;
 mod plane;
 mod strips;
 mod table;

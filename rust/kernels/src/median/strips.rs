@@ -1,7 +1,8 @@
 //! Images cut into tiles: selection networks over the lines of either axis.
 
 use super::lanes::Vectorized;
-use super::tile::{Plan, Tiles};
+use super::plan::Plan;
+use super::tile::Tiles;
 use super::{Axis, Edge, RunningMedian, Window};
 use crate::{Error, Image, Sample};
 use pulp::{Arch, Simd, WithSimd};

@@ -1,8 +1,8 @@
 //! A selection network as a table of steps over rows in memory, for windows of any length.
 
+use super::block::Put;
 use super::lanes::{Lanes, Row, VECTORS};
 use super::network::{Known, Network, Node};
-use super::tile::Put;
 
 /// A network whose values have places in memory: first its inputs, which stay, then slots, which
 /// are used again once their value is no longer needed.

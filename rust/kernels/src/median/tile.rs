@@ -10,139 +10,14 @@
 //!
 //! A tile is a number of rows over as many lines as `VECTORS` vectors have lanes.
 
+use super::block::{Block, Put, WithBlock, choose};
 use super::lanes::{Lanes, Row, VECTORS};
+use super::plan::Plan;
 use super::table::Table;
 use crate::Sample;
-use blocks::choose;
 use bytemuck::Zeroable;
 use pulp::{Simd, WithSimd};
-use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::rc::Rc;
-
-/// Medians down a tile, at least: enough to make the `window - 1` further samples that it takes
-/// in a small part.
-const HEIGHT: usize = 128;
-
-/// The compiled networks, as the build script writes them.
-#[allow(clippy::pedantic, clippy::too_many_lines)]
-mod blocks {
-    use super::{Block, Lanes, Put, Row, WithBlock};
-
-    include!(concat!(env!("OUT_DIR"), "/blocks.rs"));
-}
-
-/// A compiled network of `BLOCK` windows of `WINDOW` samples.
-pub(super) trait Block {
-    /// Samples in a window.
-    const WINDOW: usize;
-    /// Windows in a block.
-    const BLOCK: usize;
-
-    /// Puts each window's middle, in vector `v` of the rows `x`.
-    fn run<L: Lanes>(l: L, x: &[Row<L>], v: usize, to: &mut impl Put<L>);
-}
-
-/// What takes the middles of a block's windows.
-///
-/// A trait and no closure, since only a method can be made to be inlined where the instruction
-/// set is known.
-pub(super) trait Put<L: Lanes> {
-    /// Takes ranks h - 1, h and h + 1 of window `which`, in vector `v`.
-    fn put(&mut self, which: usize, v: usize, middle: [L::V; 3]);
-}
-
-/// Something to call with a compiled network.
-pub(super) trait WithBlock {
-    /// What it gives.
-    type Output;
-    /// Calls it.
-    fn call<B: Block>(self) -> Self::Output;
-}
-
-/// The network of a window.
-#[derive(Debug)]
-pub(super) enum Plan {
-    /// There is code for it.
-    Compiled {
-        /// Samples in a window.
-        window: usize,
-        /// Windows in a block.
-        block: usize,
-    },
-    /// It is a table.
-    Table(Table),
-}
-
-/// What a compiled network's block is like.
-struct Size;
-
-impl WithBlock for Size {
-    type Output = (usize, usize);
-
-    fn call<B: Block>(self) -> (usize, usize) {
-        (B::WINDOW, B::BLOCK)
-    }
-}
-
-impl Plan {
-    /// The network of a window, which is at least 3.
-    ///
-    /// Each thread keeps the plans it used last: no lock that a forked process could inherit.
-    pub(super) fn of(window: usize) -> Rc<Self> {
-        const KEPT: usize = 4;
-        thread_local! {
-            static PLANS: RefCell<Vec<Rc<Plan>>> = const { RefCell::new(Vec::new()) };
-        }
-        PLANS.with_borrow_mut(|plans| {
-            if let Some(plan) = plans.iter().find(|plan| plan.window() == window) {
-                return Rc::clone(plan);
-            }
-            let plan = Rc::new(Self::new(window));
-            plans.truncate(KEPT - 1);
-            plans.insert(0, Rc::clone(&plan));
-            plan
-        })
-    }
-
-    fn new(window: usize) -> Self {
-        match choose(window, Size) {
-            Some((window, block)) => Self::Compiled { window, block },
-            None => Self::Table(Table::new(window)),
-        }
-    }
-
-    /// Whether there is code for a window.
-    pub(super) fn is_compiled(window: usize) -> bool {
-        choose(window, Size).is_some()
-    }
-
-    /// Medians down a tile.
-    pub(super) fn height(&self) -> usize {
-        HEIGHT.next_multiple_of(self.block())
-    }
-
-    fn window(&self) -> usize {
-        match self {
-            Self::Compiled { window, .. } => *window,
-            Self::Table(table) => table.window,
-        }
-    }
-
-    fn block(&self) -> usize {
-        match self {
-            Self::Compiled { block, .. } => *block,
-            Self::Table(table) => table.block,
-        }
-    }
-
-    fn slots(&self) -> usize {
-        match self {
-            Self::Compiled { .. } => 0,
-            Self::Table(table) => table.slots,
-        }
-    }
-}
 
 /// The memory of some tiles side by side, in one instruction set.
 pub(super) struct Tiles<'a, L: Lanes> {
