@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -153,6 +154,43 @@ def test_wrong_usage_has_status_2(here, capsys, arguments, words):
     assert main(arguments) == 2
     assert words in capsys.readouterr().err
     assert sorted(here.iterdir()) == before
+
+
+def test_a_wrong_number_of_threads_is_told_before_anything_is_written(here):
+    arguments = [sys.executable, "-m", "badpix_selfcal", "run", "sci0_rate.fits", "--json"]
+    environment = {**os.environ, "BADPIX_SELFCAL_NUM_THREADS": "many"}
+    before = sorted(here.iterdir())
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "BADPIX_SELFCAL_NUM_THREADS must be" in done.stderr
+    assert sorted(here.iterdir()) == before
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path):
+    write(tmp_path / "ü_rate.fits", sky(1))
+    arguments = [sys.executable, "-m", "badpix_selfcal", "run", "ü_rate.fits", "--force-single"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\xfc_badpix_selfcal.fits" in done.stdout
+
+
+def test_infinite_gaps_give_valid_json(here, capsys):
+    image = sky(9)
+    image[:, 474:507] = np.inf
+    write(here / "inf_rate.fits", image)
+    arguments = ["run", "sci0_rate.fits", "--selfcal", "inf_rate.fits", "--json"]
+    assert main([*arguments, "--background", "bkg0_rate.fits"]) == 0
+    (product,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["products"]
+    assert [member["pedestal"] is None for member in product["members"]] == [False, False, True]
+
+
+def test_the_number_of_threads_of_the_process_is_kept(here):
+    bps.set_num_threads(1)
+    assert main(["run", str(here / "x_asn.json")]) == 0
+    assert bps.num_threads() == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["run"], ["simulate"]])

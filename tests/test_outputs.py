@@ -341,3 +341,17 @@ def test_a_folder_made_is_gone_after_a_failed_publish(tmp_path):
         outputs.part(outputs.claim("b"))
         outputs.publish()
     assert contents(tmp_path) == {}
+
+
+def test_a_file_that_appears_before_publishing_is_kept(tmp_path, monkeypatch):
+    with pytest.raises(FileExistsError, match="appeared"), Outputs(tmp_path, []) as outputs:
+        outputs.part(outputs.claim("a")).write_text("ours")
+        link = os.link
+
+        def late(source, target, **how):
+            target.write_text("theirs")
+            link(source, target, **how)
+
+        monkeypatch.setattr(os, "link", late)
+        outputs.publish()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "theirs"}

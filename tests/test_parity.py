@@ -6,11 +6,18 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.testing import assert_same, dispaxes, flagfracs, images, kernel_sizes
+from badpix_selfcal.testing import (
+    assert_same,
+    dispaxes,
+    flagfracs,
+    images,
+    kernel_sizes,
+    large_images,
+)
 
 jwst = pytest.importorskip("jwst.badpix_selfcal.badpix_selfcal", reason="jwst is not installed")
 stcal = pytest.importorskip("stcal.outlier_detection.utils", reason="stcal is not installed")
@@ -39,6 +46,23 @@ def test_bad_pixels_are_those_of_jwst(image, k, dispaxis, lower, upper):
     theirs = quiet(jwst.badpix_selfcal, image, lower, upper, k, dispaxis)
     for index, expected in zip(ours.indices, theirs, strict=True):
         assert_same(index, expected)
+
+
+@settings(max_examples=max(settings().max_examples // 20, 10))
+@given(large_images(), kernel_sizes(), st.sampled_from([1, 2]), flagfracs(), flagfracs())
+def test_bad_pixels_of_large_images_are_those_of_jwst(image, k, dispaxis, lower, upper):
+    ours = bps.find_bad_pixels(
+        image, kernel_size=k, dispaxis=dispaxis, flagfrac_lower=lower, flagfrac_upper=upper
+    )
+    theirs = quiet(jwst.badpix_selfcal, image, lower, upper, k, dispaxis)
+    for index, expected in zip(ours.indices, theirs, strict=True):
+        assert_same(index, expected)
+
+
+@given(large_images(), st.lists(st.floats(0, 100), min_size=1, max_size=5))
+def test_percentiles_of_large_images_are_those_of_numpy(image, q):
+    expected = quiet(np.nanpercentile, image, np.array(q))
+    assert_same(bps.percentiles(image, q), np.asarray(expected, np.float64))
 
 
 @pytest.mark.parametrize("dispaxis", [1, 2])

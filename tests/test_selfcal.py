@@ -181,7 +181,7 @@ def test_the_step_is_skipped_when_no_companion_is_left(tmp_path):
 
 def test_a_subarray_without_the_gap_is_skipped(tmp_path):
     files = [write(tmp_path / f"{i}_rate.fits", sky(i, (40, 60))) for i in (1, 2)]
-    with pytest.warns(SelfcalWarning, match=r"_rate\.fits: left out: the gap|no usable"):
+    with pytest.warns(SelfcalWarning, match=r"_rate\.fits: left out: no pedestal|no usable"):
         result = bps.selfcal(files[0], selfcal=files[1], output_dir=tmp_path / "out")
     assert result.status == "SKIPPED"
 

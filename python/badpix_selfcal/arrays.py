@@ -244,7 +244,7 @@ class RunningMinimum:
         """
         number = self.count
         samples = as_floats(image, f"images[{number}]", ndim=(2,))
-        if not np.isfinite(pedestal):
+        if not np.isfinite(samples.dtype.type(pedestal)):
             raise ValueError(
                 f"pedestals[{number}] must be finite, got {pedestal}; leave that exposure out"
             )
@@ -342,7 +342,8 @@ def find_bad_pixels(
     On finite data ``find_bad_pixels(...).indices`` equals
     ``jwst.badpix_selfcal.badpix_selfcal.badpix_selfcal(...)`` exactly. Where residuals are
     infinite, the cuts come from the finite ones and every infinite residual is flagged; there
-    the reference can lose the whole end.
+    the reference can lose the whole end. (An infinite sample whose running median is infinite too
+    has no residual and is not flagged.)
     """
     samples = as_floats(minimum, "minimum", ndim=(2,))
     axis = {1: 1, 2: 0, None: None}[check_dispaxis(dispaxis)]

@@ -230,6 +230,6 @@ def _name(place: str, name: object) -> str:
 def _refuse_repeated(path: Path, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
-        if name in seen:
+        if name.casefold() in seen:  # one file, where file names have no case
             raise AssociationError(f"{path}: two products have the name {name!r}; make them differ")
-        seen.add(name)
+        seen.add(name.casefold())

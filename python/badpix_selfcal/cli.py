@@ -8,10 +8,10 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TextIO, TypeAlias
 
 from ._kernels import __version__, num_threads, set_num_threads
 from .detectors import DETECTORS, Dispaxis
@@ -23,6 +23,7 @@ __all__ = ["main"]
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 INTERRUPTED = 130
+MOST_THREADS = 1024
 
 Command: TypeAlias = Callable[[argparse.Namespace], dict[str, Any]]
 
@@ -80,16 +81,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = given.command
     try:
         with _warnings_on_stderr():
-            set_num_threads(getattr(given, "threads", None))
+            if getattr(given, "threads", None) is not None:
+                set_num_threads(given.threads)
             report = command(given)
     except KeyboardInterrupt:
         print("badpix-selfcal: interrupted; no output was written", file=sys.stderr)
         return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f"badpix-selfcal: error: {error}", file=sys.stderr)
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        _print(f"badpix-selfcal: error: {error}", sys.stderr)
         return FAILED
-    print(json.dumps(report, indent=2) if given.json else report["text"])
+    _print(json.dumps(report, indent=2) if given.json else report["text"], sys.stdout)
     return DONE
+
+
+def _print(text: str, to: TextIO) -> None:
+    """Print what the terminal's encoding may not hold, to a reader that may have gone."""
+    encoding = to.encoding or "ascii"
+    with suppress(BrokenPipeError):
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=to, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -227,14 +236,15 @@ def _checked(kind: Callable[[str], Any], check: Callable[[Any], Any]) -> Callabl
 
 
 def _threads(number: int) -> int:
-    set_num_threads(number)
+    if not 1 <= number <= MOST_THREADS:
+        raise ValueError(f"threads must be from 1 to {MOST_THREADS}, got {number}")
     return number
 
 
 @contextmanager
 def _warnings_on_stderr() -> Iterator[None]:
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        print(f"badpix-selfcal: warning: {message}", file=sys.stderr)
+        _print(f"badpix-selfcal: warning: {message}", sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", SelfcalWarning)
@@ -244,6 +254,7 @@ def _warnings_on_stderr() -> Iterator[None]:
 
 def _run(given: argparse.Namespace) -> dict[str, Any]:
     dispaxis: Dispaxis | Literal["auto"] = _DISPAXIS[given.dispaxis]
+    threads = num_threads()  # a wrong setting is told before anything is written
     result = selfcal(
         given.input,
         selfcal=given.selfcal,
@@ -260,7 +271,7 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
     )
     products = [_facts(each) for each in (result, *result.others)]
     if given.json:
-        return {"version": __version__, "threads": num_threads(), "products": products}
+        return {"version": __version__, "threads": threads, "products": products}
     return {"text": "\n".join(_text(facts, given) for facts in products)}
 
 
@@ -290,7 +301,7 @@ def _facts(result: SelfcalResult) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _text(facts: dict[str, Any], given: argparse.Namespace) -> str:

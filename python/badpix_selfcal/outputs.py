@@ -105,6 +105,10 @@ class Outputs:
         old: dict[Path, Path] = {}
         try:
             for final, part in self._parts.items():
+                if not self._overwrite:
+                    _rename_new(part, final)
+                    new.append(final)
+                    continue
                 if os.path.lexists(final):
                     old[final] = _keep(final)
                 else:
@@ -128,7 +132,21 @@ class Outputs:
 
 
 def _beside(final: Path) -> Path:
-    return final.with_name(f".{uuid.uuid4().hex}.part")
+    return final.with_name(f".{final.name[:100]}.{uuid.uuid4().hex}.part")
+
+
+def _rename_new(part: Path, final: Path) -> None:
+    """Rename a file to a name that nobody may have taken meanwhile."""
+    try:
+        os.link(part, final)
+    except FileExistsError:
+        raise FileExistsError(
+            f"{final} appeared while the run went on; nothing was replaced"
+        ) from None
+    except (OSError, NotImplementedError):  # no links here
+        part.replace(final)
+    else:
+        part.unlink()
 
 
 def _keep(final: Path) -> Path:

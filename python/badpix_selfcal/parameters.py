@@ -5,6 +5,7 @@ Names and defaults are those of ``jwst``'s ``badpix_selfcal`` step.
 
 from __future__ import annotations
 
+import numbers
 import operator
 import sys
 from typing import Final, Literal, SupportsFloat, SupportsIndex, TypeAlias
@@ -109,8 +110,9 @@ def check_dispaxis(value: object) -> Dispaxis:
     """
     if value is None:
         return None
-    if value == 1:
-        return 1
-    if value == 2:
-        return 2
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        if value == 1:
+            return 1
+        if value == 2:
+            return 2
     raise ValueError(f"dispaxis must be 1 (along x), 2 (along y) or None, got {value!r}")

@@ -282,9 +282,10 @@ class _Task:
             if gap is not None:
                 level = pedestals[exposure.path] = pedestal(image, gap)
             if not np.isfinite(level):
+                pedestals[exposure.path] = np.nan
                 _warn(
-                    f"{exposure.path}: left out: the gap {gap} between the channels holds no "
-                    "valid sample to measure the pedestal in"
+                    f"{exposure.path}: left out: no pedestal can be measured in the gap {gap} "
+                    "between the channels, which holds no valid sample or too many infinities"
                 )
                 continue
             running.fold(image, level)

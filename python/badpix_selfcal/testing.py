@@ -18,10 +18,31 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["assert_same", "dispaxes", "flagfracs", "images", "kernel_sizes"]
+__all__ = ["assert_same", "dispaxes", "flagfracs", "images", "kernel_sizes", "large_images"]
 
 NAN_FRACTIONS = (0.0, 0.02, 0.3, 0.9, 1.0)
 KINDS = ("noise", "ties", "constant", "outliers")
+
+
+@st.composite
+def large_images(draw: st.DrawFn) -> NDArray[Any]:
+    """Images large enough for what the kernels do in several tiles, chunks and tasks.
+
+    Parameters
+    ----------
+    draw : callable
+        Given by hypothesis.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (rows, cols)
+        Noise, ties, constants or outliers of 100 x 100 to 400 x 400 pixels, with any part NaN.
+    """
+    shape = (draw(st.integers(100, 400)), draw(st.integers(100, 400)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    image = _texture(rng, draw(st.sampled_from(KINDS)), shape)
+    image[rng.random(shape) < draw(st.sampled_from(NAN_FRACTIONS))] = np.nan
+    return image.astype(draw(st.sampled_from([np.float32, np.float64])))
 
 
 @st.composite

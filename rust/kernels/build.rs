@@ -67,9 +67,10 @@ impl Block for Block{window} {{
     const BLOCK: usize = {block};
 
     #[inline(always)]
-    fn run<L: Lanes>(l: L, x: &[Row<L>], v: usize, to: &mut impl Put<L>) {{
-        let Some(x) = x.first_chunk::<{inputs}>() else {{ return }};
-{steps}    }}
+    fn run<L: Lanes>(l: L, x: &[Row<L>], v: usize, to: &mut impl Put<L>) -> bool {{
+        let Some(x) = x.first_chunk::<{inputs}>() else {{ return false }};
+{steps}        true
+    }}
 }}
 
 "

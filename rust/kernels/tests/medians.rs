@@ -61,7 +61,7 @@ fn noise(count: usize, seed: u64, nan: u64, runs: u64) -> Vec<f64> {
         if random() % runs == 0 {
             valid = random() % 8 >= nan;
         }
-        if valid { random() as f64 / 64.0 } else { f64::NAN }
+        if valid { random() as f64 / 64.0 - 512.0 } else { f64::NAN }
     };
     (0..count).map(&mut next).collect()
 }
@@ -177,14 +177,15 @@ proptest! {
 #[test]
 #[allow(clippy::cast_precision_loss)] // small integers
 fn results_do_not_depend_on_the_number_of_threads() {
-    let samples: Vec<f32> = (0u32..6000).map(|i| (i * 7919 % 1013) as f32 / 7.0).collect();
-    let image = Image::new(&samples, 60, 100).unwrap();
+    let samples: Vec<f32> = (0u32..90_000).map(|i| (i * 7919 % 1013) as f32 / 7.0).collect();
+    let image = Image::new(&samples, 900, 100).unwrap();
     let window = Window::new(15).unwrap();
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let columns = along(image, Axis::Y, window, Edge::Zero, Method::Auto).unwrap();
-            (columns, plane(image, window, Window::new(3).unwrap(), Edge::Shrink).unwrap())
+            let rows = along(image, Axis::X, window, Edge::Zero, Method::Auto).unwrap();
+            (columns, rows, plane(image, window, Window::new(3).unwrap(), Edge::Shrink).unwrap())
         })
     };
     let single = run(1);

@@ -153,9 +153,9 @@ mod _kernels {
         exposure: &PyReadonlyArray2<'py, T>,
         pedestal: T,
     ) -> PyResult<()> {
-        let mut minimum: PyReadwriteArray2<'py, T> = minimum
-            .extract()
-            .map_err(|_| PyTypeError::new_err("minimum and exposure differ in dtype"))?;
+        let mut minimum: PyReadwriteArray2<'py, T> = minimum.extract().map_err(|why| {
+            PyTypeError::new_err(format!("minimum cannot take the exposure: {why}"))
+        })?;
         if !minimum.is_c_contiguous() {
             return Err(PyValueError::new_err("the minimum must be C-contiguous"));
         }

@@ -80,13 +80,21 @@ fn from_variable(value: &str) -> PyResult<usize> {
     }
 }
 
-/// The number of threads that the kernels use.
+/// The number of threads that the kernels use; starts them if they do not run yet.
+///
+/// Raises `ValueError` if `BADPIX_SELFCAL_NUM_THREADS` is set and not a whole number from 1 to
+/// 1024, `RuntimeError` if the threads cannot be started.
 #[pyfunction]
 pub fn num_threads() -> PyResult<usize> {
     Ok(current()?.current_num_threads())
 }
 
-/// Sets the number of threads that the kernels use from now on; None: the default.
+/// Sets the number of threads that the kernels use from now on.
+///
+/// `threads` is from 1 to 1024; None stands for `BADPIX_SELFCAL_NUM_THREADS` or, where that is not
+/// set, for the CPUs that this process may use. Results do not depend on it.
+///
+/// Raises `ValueError` for any other number.
 #[pyfunction]
 #[pyo3(signature = (threads))]
 pub fn set_num_threads(threads: Option<i64>) -> PyResult<()> {

@@ -9,8 +9,9 @@ pub(super) trait Block {
     /// Windows in a block.
     const BLOCK: usize;
 
-    /// Puts each window's middle, in vector `v` of the rows `x`.
-    fn run<L: Lanes>(l: L, x: &[Row<L>], v: usize, to: &mut impl Put<L>);
+    /// Puts each window's middle, in vector `v` of the rows `x`; false if there are too few rows.
+    #[must_use]
+    fn run<L: Lanes>(l: L, x: &[Row<L>], v: usize, to: &mut impl Put<L>) -> bool;
 }
 
 /// What takes the middles of a block's windows.

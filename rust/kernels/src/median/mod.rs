@@ -57,7 +57,7 @@ pub enum Method {
     Auto,
     /// The double heap.
     Heap,
-    /// The selection network.
+    /// The selection network; the double heap for windows of more than 10 001 samples.
     Network,
 }
 
@@ -67,7 +67,7 @@ impl Method {
         match self {
             Self::Auto => strips::pays(window, lines, length),
             Self::Heap => false,
-            Self::Network => true,
+            Self::Network => window.len() <= strips::LARGEST,
         }
     }
 }

@@ -66,9 +66,9 @@ impl Plan {
         choose(window, Size).is_some()
     }
 
-    /// Medians down a tile.
-    pub(super) fn height(&self) -> usize {
-        HEIGHT.next_multiple_of(self.block())
+    /// Medians down a tile of lines of `length` samples.
+    pub(super) fn height(&self, length: usize) -> usize {
+        HEIGHT.min(length).next_multiple_of(self.block())
     }
 
     /// Samples in a window.

@@ -24,6 +24,13 @@ pub(super) fn pays(window: Window, lines: usize, length: usize) -> bool {
     }
 }
 
+/// Tiles side by side in memory: as wide as a detector, which is then read row by row, and no
+/// more, whatever the image's width.
+const BAND: usize = 32;
+
+/// The longest window of which a network is ever built: it takes time and memory.
+pub(super) const LARGEST: usize = 10_001;
+
 /// The longest window whose table is faster than the double heap.
 const LONGEST: usize = 1501;
 
@@ -47,7 +54,7 @@ pub(super) fn along<T: Sample>(
     let heap = RunningMedian::new(window.len())?;
     let arch = Arch::new();
     let step = match axis {
-        Axis::Y => plan.height(),
+        Axis::Y => plan.height(image.rows()),
         Axis::X => arch.dispatch(Lines(PhantomData::<T>)),
     };
     let rows = share(image.rows(), step);
@@ -127,24 +134,29 @@ impl<T: Sample> WithSimd for Columns<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self(strip, out) = self;
-        let cols = strip.image.cols();
+        let (rows, cols) = (strip.image.rows(), strip.image.cols());
         let lines = Tiles::<T::Lanes<S>>::LINES;
-        let mut tiles = Tiles::new(T::lanes(simd), strip.plan, cols.div_ceil(lines));
+        let count = cols.div_ceil(lines).min(BAND);
+        let mut tiles = Tiles::new(T::lanes(simd), strip.plan, rows, count);
         let height = tiles.height();
         for (chunk, out) in out.chunks_mut(height * cols).enumerate() {
             let top = strip.first + chunk * height;
             let place = |row| usize::checked_sub(top + row, strip.half);
-            for row in 0..tiles.inputs() {
-                let y = place(row).filter(|&y| y < strip.image.rows());
-                tiles.take_in(row, y.map(|y| strip.image.row(y)), strip.fill);
-            }
-            for (tile, x) in (0..cols).step_by(lines).enumerate() {
-                let end = cols.min(x + lines);
-                if tiles.run(tile, end - x) {
-                    for (row, out) in out.chunks_exact_mut(cols).enumerate() {
-                        out[x..end].copy_from_slice(&tiles.row(row)[..end - x]);
+            for left in (0..cols).step_by(count * lines) {
+                let right = cols.min(left + count * lines);
+                for row in 0..tiles.inputs() {
+                    let y = place(row).filter(|&y| y < rows);
+                    let samples = y.map(|y| &strip.image.row(y)[left..right]);
+                    tiles.take_in(row, samples, strip.fill);
+                }
+                for (tile, x) in (left..right).step_by(lines).enumerate() {
+                    let end = right.min(x + lines);
+                    if tiles.run(tile, end - x) {
+                        for (row, out) in out.chunks_exact_mut(cols).enumerate() {
+                            out[x..end].copy_from_slice(&tiles.row(row)[..end - x]);
+                        }
+                        continue;
                     }
-                } else {
                     for x in x..end {
                         let places = (0..tiles.inputs()).map(|row| (place(row), Some(x)));
                         strip.by_heap(places, out.iter_mut().skip(x).step_by(cols));
@@ -166,7 +178,7 @@ impl<T: Sample> WithSimd for Rows<'_, T> {
         let Self(strip, out) = self;
         let cols = strip.image.cols();
         let lines = Tiles::<T::Lanes<S>>::LINES;
-        let mut tiles = Tiles::new(T::lanes(simd), strip.plan, 1);
+        let mut tiles = Tiles::new(T::lanes(simd), strip.plan, cols, 1);
         let mut turned = vec![T::ZERO; tiles.inputs() * lines];
         for (chunk, out) in out.chunks_mut(lines * cols).enumerate() {
             let first = strip.first + chunk * lines;

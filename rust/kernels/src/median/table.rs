@@ -58,7 +58,8 @@ impl Table {
     /// Runs one block.
     ///
     /// `memory` holds the rows of the image from `first` on and, from `slots` on, the slots.
-    /// `to` takes each window's middle.
+    /// `to` takes each window's middle. Returns whether all places were right.
+    #[must_use]
     #[inline(always)]
     pub(super) fn run<L: Lanes>(
         &self,
@@ -66,7 +67,7 @@ impl Table {
         memory: &mut [Row<L>],
         (first, slots): (usize, usize),
         to: &mut impl Put<L>,
-    ) {
+    ) -> bool {
         let inputs = self.inputs();
         let at = |place: u32| {
             let place = place as usize;
@@ -76,7 +77,9 @@ impl Table {
             match *step {
                 Step::Both { a, b, low, high } => {
                     let places = [a, b, low, high].map(at);
-                    let Ok([a, b, low, high]) = memory.get_disjoint_mut(places) else { return };
+                    let Ok([a, b, low, high]) = memory.get_disjoint_mut(places) else {
+                        return false;
+                    };
                     for v in 0..VECTORS {
                         low[v] = l.min(a[v], b[v]);
                         high[v] = l.max(a[v], b[v]);
@@ -84,7 +87,7 @@ impl Table {
                 }
                 Step::Min { a, b, to } => {
                     let Ok([a, b, to]) = memory.get_disjoint_mut([a, b, to].map(at)) else {
-                        return;
+                        return false;
                     };
                     for v in 0..VECTORS {
                         to[v] = l.min(a[v], b[v]);
@@ -92,7 +95,7 @@ impl Table {
                 }
                 Step::Max { a, b, to } => {
                     let Ok([a, b, to]) = memory.get_disjoint_mut([a, b, to].map(at)) else {
-                        return;
+                        return false;
                     };
                     for v in 0..VECTORS {
                         to[v] = l.max(a[v], b[v]);
@@ -107,6 +110,7 @@ impl Table {
                 }
             }
         }
+        true
     }
 }
 

@@ -39,9 +39,9 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     /// Lines in a tile.
     pub(super) const LINES: usize = VECTORS * L::WIDTH;
 
-    /// `count` tiles of the plan's height.
-    pub(super) fn new(l: L, plan: &'a Plan, count: usize) -> Self {
-        let height = plan.height();
+    /// `count` tiles for lines of `length` samples.
+    pub(super) fn new(l: L, plan: &'a Plan, length: usize, count: usize) -> Self {
+        let height = plan.height(length);
         let inputs = height + plan.window() - 1;
         let row = Row::<L>::zeroed();
         Self {
@@ -117,7 +117,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     #[inline(always)]
     fn run_block<B: Block>(&mut self, tile: usize, used: usize) -> bool {
         let l = self.l;
-        let mut extremes = Extremes::new(l);
+        let (mut right, mut extremes) = (true, Extremes::new(l));
         let filled = &self.filled[tile * self.inputs..];
         let next = &self.next[tile * (self.inputs + 1)..];
         for v in 0..used.min(VECTORS) {
@@ -129,16 +129,16 @@ impl<'a, L: Lanes> Tiles<'a, L> {
                     out: &mut self.medians[first..first + B::BLOCK],
                     extremes: &mut extremes,
                 };
-                B::run(l, &filled[first..], v, &mut medians);
+                right &= B::run(l, &filled[first..], v, &mut medians);
             }
         }
-        extremes.are_finite()
+        right && extremes.are_finite()
     }
 
     #[inline(always)]
     fn run_table(&mut self, table: &Table, tile: usize) -> bool {
         let l = self.l;
-        let mut extremes = Extremes::new(l);
+        let (mut right, mut extremes) = (true, Extremes::new(l));
         let slots = self.filled.len() - table.slots;
         let next = &self.next[tile * (self.inputs + 1)..];
         for first in (0..self.height).step_by(table.block) {
@@ -149,9 +149,10 @@ impl<'a, L: Lanes> Tiles<'a, L> {
                 out: &mut self.medians[first..],
                 extremes: &mut extremes,
             };
-            table.run(l, &mut self.filled, (tile * self.inputs + first, slots), &mut medians);
+            right &=
+                table.run(l, &mut self.filled, (tile * self.inputs + first, slots), &mut medians);
         }
-        extremes.are_finite()
+        right && extremes.are_finite()
     }
 }
 
