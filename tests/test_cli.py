@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -215,7 +217,8 @@ def test_simulate_then_run(tmp_path, capsys):
 
 
 def test_the_installed_command_and_the_module_are_one():
-    for command in (["badpix-selfcal"], [sys.executable, "-m", "badpix_selfcal"]):
+    script = Path(sysconfig.get_path("scripts")) / "badpix-selfcal"
+    for command in ([script], [sys.executable, "-m", "badpix_selfcal"]):
         done = subprocess.run(
             [*command, "--version"], capture_output=True, text=True, check=True, timeout=60
         )
@@ -224,7 +227,12 @@ def test_the_installed_command_and_the_module_are_one():
 
 def test_an_interrupted_run_leaves_nothing(tmp_path):
     files = [write(tmp_path / f"{seed}_rate.fits", sky(seed, (2048, 2048))) for seed in range(3)]
-    arguments = [sys.executable, "-m", "badpix_selfcal", "run", files[0], "--output-dir", "out"]
+    # Where the tests run in the background, SIGINT may be ignored from the start.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from badpix_selfcal.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = [sys.executable, "-c", code, "run", files[0], "--output-dir", "out"]
     arguments += ["--background", files[1], "--selfcal", files[2], "--save-flagged-bkg"]
     arguments += ["--dispaxis", "none", "--kernel-size", "31", "--threads", "1"]
     run = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
