@@ -26,7 +26,7 @@ pub(super) fn pays(window: Window, lines: usize, length: usize) -> bool {
 
 /// Tiles side by side in memory: as wide as a detector, which is then read row by row, and no
 /// more, whatever the image's width.
-const BAND: usize = 32;
+const BAND: usize = 8;
 
 /// The longest window of which a network is ever built: it takes time and memory.
 pub(super) const LARGEST: usize = 10_001;
@@ -79,7 +79,7 @@ pub(super) fn along<T: Sample>(
 /// Rows for each task: a multiple of `step`, few enough to share the work out evenly, many enough
 /// that a task's memory is worth its making.
 fn share(rows: usize, step: usize) -> usize {
-    const TASKS: usize = 4;
+    const TASKS: usize = 2;
     let each = rows.div_ceil(TASKS * rayon::current_num_threads());
     each.next_multiple_of(step)
 }
