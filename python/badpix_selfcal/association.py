@@ -5,7 +5,6 @@ The format is that of the JWST pipeline's level-2 associations, JSON or (depreca
 
 from __future__ import annotations
 
-import json
 import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -137,6 +136,8 @@ def _parse(path: Path) -> object:
         raise AssociationError(f"{path}: cannot be read: {error}") from error
     if path.suffix.lower() in YAML_ENDINGS:
         return _parse_yaml(path, text)
+    import json  # here, as yaml and astropy are: importing the package stays quick
+
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -7,7 +7,6 @@ new primary header and the flagged samples patched in: what is not flagged is ne
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 import warnings
 from collections.abc import Mapping
@@ -199,6 +198,8 @@ class Exposure:
             raise ExposureError(f"{self.path}: bad primary header: {error}") from error
 
     def _copy_extensions(self, target: BinaryIO) -> None:
+        import shutil
+
         with reading(self.path), open_bytes(self.path) as source:
             source.seek(self._primary_length)
             shutil.copyfileobj(source, target, CHUNK)

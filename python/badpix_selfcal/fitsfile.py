@@ -6,7 +6,6 @@ is looked for here, so that no sample is ever read from where it is not.
 
 from __future__ import annotations
 
-import gzip
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from .errors import ExposureError
 
 if TYPE_CHECKING:
+    import gzip
+
     from astropy.io import fits
 
 __all__ = [
@@ -78,7 +79,7 @@ def length_of(path: Path) -> int:
     if not is_compressed(path):
         return path.stat().st_size
     length = 0
-    with gzip.open(path) as file:
+    with open_bytes(path) as file:
         while chunk := file.read(CHUNK):
             length += len(chunk)
     return length
@@ -130,7 +131,11 @@ def is_compressed(path: Path) -> bool:
 
 def open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
     """Open a file for reading, unpacked."""
-    return gzip.open(path) if is_compressed(path) else path.open("rb")
+    if not is_compressed(path):
+        return path.open("rb")
+    import gzip
+
+    return gzip.open(path)
 
 
 def blank_checksums(path: Path, start: int, end: int) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -132,7 +130,7 @@ class Outputs:
 
 
 def _beside(final: Path) -> Path:
-    return final.with_name(f".{final.name[:100]}.{uuid.uuid4().hex}.part")
+    return final.with_name(f".{final.name[:100]}.{os.urandom(8).hex()}.part")
 
 
 def _rename_new(part: Path, final: Path) -> None:
@@ -155,5 +153,7 @@ def _keep(final: Path) -> Path:
     try:
         os.link(final, kept, follow_symlinks=False)
     except (OSError, NotImplementedError):
+        import shutil
+
         shutil.copy2(final, kept, follow_symlinks=False)
     return kept
