@@ -24,8 +24,8 @@ pub(super) fn pays(window: Window, lines: usize, length: usize) -> bool {
     }
 }
 
-/// Tiles side by side in memory: as wide as a detector, which is then read row by row, and no
-/// more, whatever the image's width.
+/// Tiles side by side in memory, whatever the image's width: enough to read its rows in long runs,
+/// few enough to stay in cache.
 const BAND: usize = 8;
 
 /// The longest window of which a network is ever built: it takes time and memory.
