@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 _Floats: TypeAlias = NDArray[np.float32 | np.float64]
 
 __all__ = [
+    "MOST_THREADS",
     "__version__",
     "find_bad_pixels",
     "fold_minimum",
@@ -20,6 +21,7 @@ __all__ = [
     "set_num_threads",
 ]
 
+MOST_THREADS: int
 __version__: str
 
 def num_threads() -> int: ...

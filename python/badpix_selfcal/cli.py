@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
-from ._kernels import __version__, num_threads, set_num_threads
+from ._kernels import MOST_THREADS, __version__, num_threads, set_num_threads
 from .detectors import DETECTORS, Dispaxis
 from .errors import SelfcalWarning
 from .parameters import EDGE, EDGES, FLAGFRAC, KERNEL_SIZE, check_flagfrac, check_kernel_size
@@ -23,7 +23,6 @@ __all__ = ["main"]
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 INTERRUPTED = 130
-MOST_THREADS = 1024
 
 Command: TypeAlias = Callable[[argparse.Namespace], dict[str, Any]]
 

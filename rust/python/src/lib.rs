@@ -38,6 +38,10 @@ mod _kernels {
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    /// The most threads that may be asked for.
+    #[pymodule_export]
+    const MOST_THREADS: usize = pool::MOST;
+
     /// Running median of every line along an axis (0 or 1) of a 2-D image.
     #[pyfunction]
     fn median_along<'py>(

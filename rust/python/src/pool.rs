@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, mem, process, thread};
 
 const VARIABLE: &str = "BADPIX_SELFCAL_NUM_THREADS";
-const MOST: usize = 1024;
+/// The most threads that may be asked for.
+pub const MOST: usize = 1024;
 
 struct State {
     /// What `set_num_threads` asked for.
