@@ -7,7 +7,7 @@
 #[path = "src/median/network.rs"]
 mod network;
 
-use network::{Network, Node};
+use network::{Network, Node, Shape};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs, io};
@@ -41,20 +41,20 @@ fn main() -> io::Result<()> {
 
 /// The code of one network.
 fn code(window: usize, block: usize) -> String {
-    let network = Network::new(window, block);
-    let inputs = window + block - 1;
+    let line = |cols| Shape { rows: 1, cols };
+    let network = Network::new(line(window), line(block), 1);
     let mut steps = String::new();
     for (number, node) in network.nodes.iter().enumerate() {
         let value = match node {
-            Node::Input(input) => format!("x[{input}][v]"),
+            Node::Input(input) => format!("x.take({input}, v)"),
             Node::Min(a, b) => format!("l.min(v{a}, v{b})"),
             Node::Max(a, b) => format!("l.max(v{a}, v{b})"),
         };
         let _ = writeln!(steps, "        let v{number} = {value};");
-        for (which, [low, middle, high]) in network.middles.iter().enumerate() {
-            if number == *low.max(middle).max(high) {
-                let _ =
-                    writeln!(steps, "        to.put({which}, v, [v{low}, v{middle}, v{high}]);");
+        for (which, middle) in network.middles.iter().enumerate() {
+            if middle.iter().max() == Some(&number) {
+                let values: Vec<_> = middle.iter().map(|value| format!("v{value}")).collect();
+                let _ = writeln!(steps, "        to.put({which}, v, &[{}]);", values.join(", "));
             }
         }
     }
@@ -67,10 +67,8 @@ impl Block for Block{window} {{
     const BLOCK: usize = {block};
 
     #[inline(always)]
-    fn run<L: Lanes>(l: L, x: &[Row<L>], v: usize, to: &mut impl Put<L>) -> bool {{
-        let Some(x) = x.first_chunk::<{inputs}>() else {{ return false }};
-{steps}        true
-    }}
+    fn run<L: Lanes>(l: L, x: &impl Take<L>, v: usize, to: &mut impl Put<L>) {{
+{steps}    }}
 }}
 
 "

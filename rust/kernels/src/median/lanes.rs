@@ -6,12 +6,34 @@
 use crate::Sample;
 use bytemuck::Pod;
 use pulp::Simd;
+use std::ops::{Deref, DerefMut};
 
 /// Vectors in a row of a tile.
 pub const VECTORS: usize = 8;
 
 /// One row of a tile: a sample of each of its lines.
-pub type Row<L> = [<L as Lanes>::V; VECTORS];
+pub type Row<L> = Vectors<<L as Lanes>::V, VECTORS>;
+
+/// Vectors that begin where a cache line does: one across two lines takes twice as long.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Vectors<V, const N: usize>(pub [V; N]);
+
+impl<V, const N: usize> Deref for Vectors<V, N> {
+    type Target = [V; N];
+
+    #[inline(always)]
+    fn deref(&self) -> &[V; N] {
+        &self.0
+    }
+}
+
+impl<V, const N: usize> DerefMut for Vectors<V, N> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [V; N] {
+        &mut self.0
+    }
+}
 
 /// The vector operations that the medians are made of, on one sample type.
 pub trait Lanes: Copy {

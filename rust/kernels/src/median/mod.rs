@@ -8,6 +8,7 @@ mod heap;
 mod lanes;
 mod network;
 mod plan;
+mod schedule;
 mod plane;
 mod strips;
 mod table;
@@ -135,8 +136,10 @@ pub fn along<T: Sample>(
     if window.len() == 1 || image.samples().is_empty() {
         return Ok(image.samples().to_vec());
     }
-    if method.is_network(window, lines, length) {
-        return strips::along(image, axis, window, edge);
+    if method.is_network(window, lines, length)
+        && let Some(medians) = strips::along(image, axis, window, edge)?
+    {
+        return Ok(medians);
     }
     match axis {
         Axis::X => along_rows(image, window, edge),

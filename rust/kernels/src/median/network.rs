@@ -1,21 +1,22 @@
 //! The selection network: how it is built.
 //!
-//! A network is a straight-line program of minima and maxima that takes `window + block - 1`
-//! consecutive samples and gives, for each of the `block` windows among them, the samples of rank
-//! h - 1, h and h + 1, where h is the middle rank. Three ideas keep it small:
+//! A network is a straight-line program of minima and maxima that takes the samples that a block
+//! of adjacent windows can see and gives, for each of the windows, the samples whose ranks lie
+//! around the middle one. Three ideas keep it small:
 //!
 //! - The windows share samples. What all have in common is sorted once; then the first half of the
 //!   windows takes in the samples before, the last half those after, and so on down to single
-//!   windows. Runs are sorted by halves, so that the halves the children need are already there.
+//!   windows, by rows and by columns in turn. Rectangles are sorted by halves, so that the halves
+//!   the children need are already there.
 //! - Of a sorted list, only the middle can still reach the ranks asked for: the rest is dropped.
 //! - Equal operations are made once, and those that nothing asks for are left out.
 //!
 //! Lists are merged by Batcher's odd-even merge (Knuth, The Art of Computer Programming 3,
-//! 5.3.4), for lists of any length.
+//! 5.3.4), for lists of any length. (Adams 2021, ACM Trans. Graph. 40, 4, shares sorted cores
+//! between the windows of a tile in a like way.)
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::ops::Range;
 
 /// One value of a network: an input or an operation on two earlier values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,27 +29,57 @@ pub(super) enum Node {
     Max(usize, usize),
 }
 
-/// The samples of rank h - 1, h and h + 1 of one window.
-pub(super) type Middle = [usize; 3];
+/// Rows and columns: of a window, or of a block of windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    /// Rows.
+    pub(super) rows: usize,
+    /// Columns.
+    pub(super) cols: usize,
+}
+
+impl Shape {
+    /// Places in it.
+    pub(super) fn len(self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// What the windows of a block see together.
+    pub(super) fn seen_by(self, block: Self) -> Self {
+        Self { rows: self.rows + block.rows - 1, cols: self.cols + block.cols - 1 }
+    }
+}
 
 /// A selection network; see the module.
+///
+/// Inputs and windows are numbered row by row.
 #[derive(Debug, Clone)]
 pub(super) struct Network {
     /// All values that are needed, each after those it is made of.
     pub(super) nodes: Vec<Node>,
-    /// For each window its middle values.
-    pub(super) middles: Vec<Middle>,
+    /// For each window the values of its middle ranks, the least first.
+    pub(super) middles: Vec<Vec<usize>>,
 }
 
 impl Network {
-    /// The network of `block` windows of `window` samples each.
+    /// The network of a block of windows, and of the ranks up to `reach` from the middle one.
     ///
-    /// `window` is odd and at least 3, `block` a power of two and at most `window`.
-    pub(super) fn new(window: usize, block: usize) -> Self {
-        let mut builder = Builder { window, ..Builder::default() };
-        let core = builder.sort(block - 1..window);
-        builder.descend(0..block, Sorted { values: core, dropped: 0 });
-        builder.live()
+    /// Both sides of the window are odd, `reach` is at most half of its samples, and both sides
+    /// of the block are powers of two and at most the window's.
+    pub(super) fn new(window: Shape, block: Shape, reach: usize) -> Self {
+        let mut builder = Builder {
+            window,
+            reach,
+            width: window.seen_by(block).cols,
+            nodes: Vec::new(),
+            known: Known::default(),
+            sorted: HashMap::new(),
+            middles: Vec::new(),
+        };
+        let all = Part { y0: 0, y1: block.rows, x0: 0, x1: block.cols };
+        let core = builder.sort(builder.shared(all));
+        builder.descend(all, Sorted { values: core, dropped: 0 });
+        builder.live(block)
     }
 }
 
@@ -58,42 +89,110 @@ struct Sorted {
     dropped: usize,
 }
 
-#[derive(Default)]
+/// A rectangle of inputs or of windows, half-open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Part {
+    y0: usize,
+    y1: usize,
+    x0: usize,
+    x1: usize,
+}
+
+impl Part {
+    fn rows(self) -> usize {
+        self.y1 - self.y0
+    }
+
+    fn cols(self) -> usize {
+        self.x1 - self.x0
+    }
+
+    fn len(self) -> usize {
+        self.rows() * self.cols()
+    }
+
+    /// The two halves on either side of a cut across the longer side.
+    fn halves(self) -> [Self; 2] {
+        if self.cols() >= self.rows() {
+            let middle = self.x0 + self.cols() / 2;
+            [Self { x1: middle, ..self }, Self { x0: middle, ..self }]
+        } else {
+            let middle = self.y0 + self.rows() / 2;
+            [Self { y1: middle, ..self }, Self { y0: middle, ..self }]
+        }
+    }
+}
+
 struct Builder {
-    window: usize,
+    window: Shape,
+    reach: usize,
+    width: usize,
     nodes: Vec<Node>,
     known: Known,
-    middles: Vec<Middle>,
+    sorted: HashMap<Part, Vec<usize>>,
+    middles: Vec<(usize, usize, Vec<usize>)>,
 }
 
 impl Builder {
-    /// From what is sorted of the samples that `windows` share, down to each window's middle.
-    fn descend(&mut self, windows: Range<usize>, shared: Sorted) {
-        let middle = self.window / 2;
-        if windows.len() == 1 {
-            let at = middle - shared.dropped;
-            self.middles.push([shared.values[at - 1], shared.values[at], shared.values[at + 1]]);
-            return;
-        }
-        let shared = drop_ends(shared, middle, windows.len());
-        let half = windows.len() / 2;
-        let (first, last) = (windows.start, windows.end - 1);
-        let before = self.sort(first + half - 1..last);
-        let after = self.sort(first + self.window..first + half + self.window);
-        for (windows, run) in [(first..first + half, before), (first + half..last + 1, after)] {
-            let values = self.merge(&run, &shared.values);
-            self.descend(windows, Sorted { values, dropped: shared.dropped });
+    /// The inputs that all `windows` see.
+    fn shared(&self, windows: Part) -> Part {
+        Part {
+            y0: windows.y1 - 1,
+            y1: windows.y0 + self.window.rows,
+            x0: windows.x1 - 1,
+            x1: windows.x0 + self.window.cols,
         }
     }
 
-    fn sort(&mut self, inputs: Range<usize>) -> Vec<usize> {
-        if inputs.len() <= 1 {
-            return inputs.map(|input| self.node(Node::Input(input))).collect();
+    /// From what is sorted of the samples that `windows` share, down to each window's middle.
+    fn descend(&mut self, windows: Part, sorted: Sorted) {
+        let shared = self.shared(windows);
+        let sorted = self.drop_ends(sorted, self.window.len() - shared.len());
+        if windows.len() == 1 {
+            self.middles.push((windows.y0, windows.x0, sorted.values));
+            return;
         }
-        let middle = inputs.start + inputs.len() / 2;
-        let low = self.sort(inputs.start..middle);
-        let high = self.sort(middle..inputs.end);
-        self.merge(&low, &high)
+        let [first, last] = windows.halves();
+        let (before, after) = if first.y1 == windows.y1 {
+            let (left, right) = (self.shared(first).x0, self.shared(last).x1);
+            (Part { x0: left, x1: shared.x0, ..shared }, Part { x0: shared.x1, x1: right, ..shared })
+        } else {
+            let (top, bottom) = (self.shared(first).y0, self.shared(last).y1);
+            (Part { y0: top, y1: shared.y0, ..shared }, Part { y0: shared.y1, y1: bottom, ..shared })
+        };
+        for (windows, strip) in [(first, before), (last, after)] {
+            let strip = self.sort(strip);
+            let values = self.merge(&strip, &sorted.values);
+            self.descend(windows, Sorted { values, dropped: sorted.dropped });
+        }
+    }
+
+    /// Drops what cannot reach the middle ranks of a window, which has `missing` more samples: a
+    /// value of rank r ends up with a rank from r to r + missing.
+    fn drop_ends(&self, sorted: Sorted, missing: usize) -> Sorted {
+        let Sorted { mut values, dropped } = sorted;
+        let middle = self.window.len() / 2;
+        let least = (middle - self.reach).saturating_sub(missing).max(dropped);
+        let most = (middle + self.reach + 1 - dropped).min(values.len());
+        values.truncate(most);
+        values.drain(..least - dropped);
+        Sorted { values, dropped: least }
+    }
+
+    fn sort(&mut self, part: Part) -> Vec<usize> {
+        match part.len() {
+            0 => Vec::new(),
+            1 => vec![self.node(Node::Input(part.y0 * self.width + part.x0))],
+            _ => {
+                if let Some(sorted) = self.sorted.get(&part) {
+                    return sorted.clone();
+                }
+                let [low, high] = part.halves().map(|half| self.sort(half));
+                let sorted = self.merge(&low, &high);
+                self.sorted.insert(part, sorted.clone());
+                sorted
+            }
+        }
     }
 
     fn merge(&mut self, a: &[usize], b: &[usize]) -> Vec<usize> {
@@ -138,11 +237,13 @@ impl Builder {
     }
 
     /// What the middles are made of, numbered in the order in which they first ask for it.
-    fn live(self) -> Network {
+    fn live(self, block: Shape) -> Network {
         let numbers = vec![None; self.nodes.len()];
         let mut order = Order { all: &self.nodes, nodes: Vec::new(), numbers };
-        let middles =
-            self.middles.iter().map(|middle| middle.map(|value| order.visit(value))).collect();
+        let mut middles = vec![Vec::new(); block.len()];
+        for (y, x, middle) in self.middles {
+            middles[y * block.cols + x] = middle.iter().map(|&value| order.visit(value)).collect();
+        }
         Network { nodes: order.nodes, middles }
     }
 }
@@ -195,19 +296,6 @@ impl Hasher for Mixer {
     fn write_isize(&mut self, value: isize) {
         self.write_usize(value.cast_unsigned());
     }
-}
-
-/// Drops what cannot reach the middle ranks of a window.
-///
-/// Each of the `windows` takes in `windows - 1` more samples, so a value of rank r ends up with a
-/// rank from r to r + windows - 1.
-fn drop_ends(sorted: Sorted, middle: usize, windows: usize) -> Sorted {
-    let Sorted { mut values, dropped } = sorted;
-    let least = middle.saturating_sub(windows).max(dropped);
-    let most = (middle + 2 - dropped).min(values.len());
-    values.truncate(most);
-    values.drain(..least - dropped);
-    Sorted { values, dropped: least }
 }
 
 fn every_other(list: &[usize], first: usize) -> Vec<usize> {

@@ -1,23 +1,20 @@
 //! Which network serves a window.
 
 use super::block::{Block, WithBlock, choose};
+use super::network::Shape;
 use super::table::Table;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Medians down a tile, at least: enough to make the `window - 1` further samples that it takes
-/// in a small part.
-const HEIGHT: usize = 128;
-
 /// The network of a window.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// There is code for it.
+    /// There is code for a window of one line.
     Compiled {
-        /// Samples in a window.
-        window: usize,
-        /// Windows in a block.
-        block: usize,
+        /// The window.
+        window: Shape,
+        /// The windows of a block.
+        block: Shape,
     },
     /// It is a table.
     Table(Table),
@@ -34,63 +31,81 @@ impl WithBlock for Size {
     }
 }
 
+/// A window of one line.
+pub(super) fn line(cols: usize) -> Shape {
+    Shape { rows: 1, cols }
+}
+
 impl Plan {
-    /// The network of a window, which is at least 3.
+    /// The network of a window, which is no single sample; None if it would be too large.
     ///
     /// Each thread keeps the plans it used last: no lock that a forked process could inherit.
-    pub(super) fn of(window: usize) -> Rc<Self> {
+    pub(super) fn of(window: Shape) -> Option<Rc<Self>> {
         const KEPT: usize = 4;
         thread_local! {
             static PLANS: RefCell<Vec<Rc<Plan>>> = const { RefCell::new(Vec::new()) };
         }
         PLANS.with_borrow_mut(|plans| {
             if let Some(plan) = plans.iter().find(|plan| plan.window() == window) {
-                return Rc::clone(plan);
+                return Some(Rc::clone(plan));
             }
-            let plan = Rc::new(Self::new(window));
+            let plan = Rc::new(Self::new(window)?);
             plans.truncate(KEPT - 1);
             plans.insert(0, Rc::clone(&plan));
-            plan
+            Some(plan)
         })
     }
 
-    fn new(window: usize) -> Self {
-        match choose(window, Size) {
-            Some((window, block)) => Self::Compiled { window, block },
-            None => Self::Table(Table::new(window)),
+    fn new(window: Shape) -> Option<Self> {
+        if window.rows == 1
+            && let Some((samples, block)) = choose(window.cols, Size)
+        {
+            return Some(Self::Compiled { window: line(samples), block: line(block) });
         }
+        Table::new(window, best_block(window), reach(window)).map(Self::Table)
     }
 
-    /// Whether there is code for a window.
+    /// Whether there is code for a window of one line.
     pub(super) fn is_compiled(window: usize) -> bool {
         choose(window, Size).is_some()
     }
 
-    /// Medians down a tile of lines of `length` samples.
-    pub(super) fn height(&self, length: usize) -> usize {
-        HEIGHT.min(length).next_multiple_of(self.block())
-    }
-
-    /// Samples in a window.
-    pub(super) fn window(&self) -> usize {
+    /// The window.
+    pub(super) fn window(&self) -> Shape {
         match self {
             Self::Compiled { window, .. } => *window,
             Self::Table(table) => table.window,
         }
     }
 
-    fn block(&self) -> usize {
+    /// The windows of a block.
+    pub(super) fn block(&self) -> Shape {
         match self {
             Self::Compiled { block, .. } => *block,
             Self::Table(table) => table.block,
         }
     }
+}
 
-    /// Slots that a table needs.
-    pub(super) fn slots(&self) -> usize {
-        match self {
-            Self::Compiled { .. } => 0,
-            Self::Table(table) => table.slots,
-        }
+/// The block that takes about the fewest operations per window, as far as its table stays small.
+///
+/// For lines that lies at about four fifths of the window; for rectangles, larger blocks than
+/// these save little and take long to build.
+fn best_block(window: Shape) -> Shape {
+    const MOST: usize = 8;
+    let power_of_two = |most: usize| 1 << most.max(1).ilog2();
+    if window.rows == 1 {
+        return line(power_of_two((window.cols * 4 / 5).max(2)));
     }
+    let side = |length: usize| power_of_two(length.div_ceil(2).min(MOST));
+    Shape { rows: side(window.rows), cols: side(window.cols) }
+}
+
+/// How far from the middle the ranks asked for reach.
+///
+/// In a line the fillers of NaN are in balance but for one. In a rectangle their balance wanders
+/// by about the square root of its side; windows beyond the reach are computed one by one.
+fn reach(window: Shape) -> usize {
+    let side = window.rows.max(window.cols);
+    if window.rows == 1 { 1 } else { side.isqrt() }
 }

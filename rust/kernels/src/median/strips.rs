@@ -1,8 +1,8 @@
 //! Images cut into tiles: selection networks over the lines of either axis.
 
 use super::lanes::Vectorized;
-use super::plan::Plan;
-use super::tile::Tiles;
+use super::plan::{Plan, line};
+use super::tile::{self, Tiles};
 use super::{Axis, Edge, RunningMedian, Window};
 use crate::{Error, Image, Sample};
 use pulp::{Arch, Simd, WithSimd};
@@ -43,18 +43,20 @@ fn vectors_are_wide() -> bool {
 }
 
 /// Running median along an axis of an image that is not empty, by a window of at least 3.
+///
+/// None if the window is too long for a network.
 pub(super) fn along<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
     window: Window,
     edge: Edge,
-) -> Result<Vec<T>, Error> {
-    let plan = Plan::of(window.len());
+) -> Result<Option<Vec<T>>, Error> {
+    let Some(plan) = Plan::of(line(window.len())) else { return Ok(None) };
     let plan: &Plan = &plan;
     let heap = RunningMedian::new(window.len())?;
     let arch = Arch::new();
     let step = match axis {
-        Axis::Y => plan.height(image.rows()),
+        Axis::Y => tile::height(plan, image.rows()),
         Axis::X => arch.dispatch(Lines(PhantomData::<T>)),
     };
     let rows = share(image.rows(), step);
@@ -73,7 +75,7 @@ pub(super) fn along<T: Sample>(
             Axis::X => arch.dispatch(Rows(strip, out)),
         }
     });
-    Ok(out)
+    Ok(Some(out))
 }
 
 /// Rows for each task: a multiple of `step`, few enough to share the work out evenly, many enough

@@ -1,226 +1,214 @@
-//! A selection network as a table of steps over rows in memory, for windows of any length.
+//! A selection network as a table of steps over places in memory, for windows of any shape.
 
-use super::block::Put;
-use super::lanes::{Lanes, Row, VECTORS};
-use super::network::{Known, Network, Node};
+use super::block::{Put, Take};
+use super::lanes::{Lanes, Vectors};
+use super::network::{Known, Network, Node, Shape};
+use super::schedule::scheduled;
+use crate::Sample;
 
-/// A network whose values have places in memory: first its inputs, which stay, then slots, which
-/// are used again once their value is no longer needed.
+/// Vectors in a place: few, so that the places in use at a time stay in the nearest cache, but
+/// enough to keep a processor busy while it waits for the values of the step before.
+pub(super) const VECTORS: usize = 4;
+
+/// What a place holds: one value of the network in each lane.
+pub(super) type Place<L> = Vectors<<L as Lanes>::V, VECTORS>;
+
+/// Places that a table has: a power of two, so that no step needs a check.
+const PLACES: usize = 1 << 13;
+
+/// The memory in which tables run.
+pub(super) type Places<L> = [Place<L>; PLACES];
+
+/// A network whose values have places in memory: first its inputs, then those of other values.
+/// A place is used again once its value is no longer needed.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Samples in a window.
-    pub(super) window: usize,
-    /// Windows in a block.
-    pub(super) block: usize,
-    /// Slots behind the inputs.
-    pub(super) slots: usize,
+    /// The window.
+    pub(super) window: Shape,
+    /// The windows of a block.
+    pub(super) block: Shape,
     steps: Vec<Step>,
+    parts: Vec<Part>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    /// The lesser and the greater of two values.
-    Both {
-        a: u32,
-        b: u32,
-        low: u32,
-        high: u32,
-    },
-    Min {
-        a: u32,
-        b: u32,
-        to: u32,
-    },
-    Max {
-        a: u32,
-        b: u32,
-        to: u32,
-    },
-    /// The middle of a window is there.
-    Put {
-        which: u32,
-        middle: [u32; 3],
-    },
+/// The places of two values, of the lesser and of the greater of them.
+type Step = [u16; 4];
+
+/// Steps after which a window's middle is there.
+#[derive(Debug)]
+struct Part {
+    steps: usize,
+    which: usize,
+    middle: Vec<u16>,
 }
 
 impl Table {
-    /// The table of the network that serves `window` best.
-    pub(super) fn new(window: usize) -> Self {
-        let block = best_block(window);
-        Allocation::of(&Network::new(window, block), window, block)
+    /// The table of a network; None if it has too many values at a time.
+    pub(super) fn new(window: Shape, block: Shape, reach: usize) -> Option<Self> {
+        let inputs = window.seen_by(block).len();
+        if inputs >= PLACES {
+            return None;
+        }
+        let (steps, parts) = Allocation::of(&scheduled(&Network::new(window, block, reach)), inputs)?;
+        Some(Self { window, block, steps, parts })
+    }
+
+    /// Memory to run in.
+    pub(super) fn places<L: Lanes>(l: L) -> Option<Box<Places<L>>> {
+        let place = Vectors([l.splat(L::T::ZERO); VECTORS]);
+        vec![place; PLACES].into_boxed_slice().try_into().ok()
     }
 
     /// Samples that a block takes in.
     pub(super) fn inputs(&self) -> usize {
-        self.window + self.block - 1
+        self.window.seen_by(self.block).len()
     }
 
-    /// Runs one block.
-    ///
-    /// `memory` holds the rows of the image from `first` on and, from `slots` on, the slots.
-    /// `to` takes each window's middle. Returns whether all places were right.
-    #[must_use]
+    /// Runs one block, whose inputs are in the first places.
     #[inline(always)]
-    pub(super) fn run<L: Lanes>(
-        &self,
-        l: L,
-        memory: &mut [Row<L>],
-        (first, slots): (usize, usize),
-        to: &mut impl Put<L>,
-    ) -> bool {
-        let inputs = self.inputs();
-        let at = |place: u32| {
-            let place = place as usize;
-            if place < inputs { first + place } else { slots + place - inputs }
-        };
-        for step in &self.steps {
-            match *step {
-                Step::Both { a, b, low, high } => {
-                    let places = [a, b, low, high].map(at);
-                    let Ok([a, b, low, high]) = memory.get_disjoint_mut(places) else {
-                        return false;
-                    };
-                    for v in 0..VECTORS {
-                        low[v] = l.min(a[v], b[v]);
-                        high[v] = l.max(a[v], b[v]);
-                    }
+    pub(super) fn run<L: Lanes>(&self, l: L, places: &mut Places<L>, to: &mut impl Put<L>) {
+        let mut rest = self.steps.as_slice();
+        for part in &self.parts {
+            let steps;
+            (steps, rest) = rest.split_at(part.steps);
+            for &step in steps {
+                let [a, b, low, high] = step.map(|place| usize::from(place) % PLACES);
+                let (a, b) = (places[a], places[b]);
+                for v in 0..VECTORS {
+                    places[low][v] = l.min(a[v], b[v]);
                 }
-                Step::Min { a, b, to } => {
-                    let Ok([a, b, to]) = memory.get_disjoint_mut([a, b, to].map(at)) else {
-                        return false;
-                    };
-                    for v in 0..VECTORS {
-                        to[v] = l.min(a[v], b[v]);
-                    }
-                }
-                Step::Max { a, b, to } => {
-                    let Ok([a, b, to]) = memory.get_disjoint_mut([a, b, to].map(at)) else {
-                        return false;
-                    };
-                    for v in 0..VECTORS {
-                        to[v] = l.max(a[v], b[v]);
-                    }
-                }
-                Step::Put { which, middle } => {
-                    let [low, middle, high] = middle.map(at);
-                    let (low, middle, high) = (&memory[low], &memory[middle], &memory[high]);
-                    for v in 0..VECTORS {
-                        to.put(which as usize, v, [low[v], middle[v], high[v]]);
-                    }
+                for v in 0..VECTORS {
+                    places[high][v] = l.max(a[v], b[v]);
                 }
             }
+            let middle = Middle::<L> { places, of: &part.middle };
+            for v in 0..VECTORS {
+                to.put(part.which, v, &middle);
+            }
         }
-        true
     }
 }
 
-/// The number of windows that share a block: of the powers of two the one with about the fewest
-/// operations per window, which lies at about four fifths of the window.
-fn best_block(window: usize) -> usize {
-    let most = (window * 4 / 5).max(2);
-    1 << most.ilog2()
+/// The middle of a window.
+struct Middle<'t, L: Lanes> {
+    places: &'t Places<L>,
+    of: &'t [u16],
 }
 
-/// The allocation of slots to values, in one pass.
+impl<L: Lanes> Take<L> for Middle<'_, L> {
+    #[inline(always)]
+    fn take(&self, number: usize, v: usize) -> L::V {
+        self.places[usize::from(self.of[number]) % PLACES][v]
+    }
+}
+
+/// The allocation of places to values, in one pass.
 struct Allocation<'a> {
     network: &'a Network,
-    inputs: usize,
     /// For each value its place, once it has one.
-    place: Vec<Option<u32>>,
-    free: Vec<u32>,
-    slots: usize,
+    place: Vec<u16>,
+    free: Vec<u16>,
+    /// Places in use so far; the first is for what nobody needs.
+    used: usize,
 }
 
 impl Allocation<'_> {
-    fn of(network: &Network, window: usize, block: usize) -> Table {
-        let mut allocation = Allocation {
-            network,
-            inputs: window + block - 1,
-            place: vec![None; network.nodes.len()],
-            free: Vec::new(),
-            slots: 0,
-        };
-        let steps = allocation.steps();
-        Table { window, block, slots: allocation.slots, steps }
-    }
-
-    fn steps(&mut self) -> Vec<Step> {
-        let twins = twins(self.network);
-        let ready = ready(self.network);
-        let ends = ends(self.network, &ready, &twins);
-        let mut steps = Vec::with_capacity(self.network.nodes.len());
-        for (number, &node) in self.network.nodes.iter().enumerate() {
-            if self.place[number].is_none() {
-                steps.extend(self.step(number, node, twins[number]));
-            }
-            for &which in &ready[number] {
-                let middle = self.network.middles[which].map(|value| self.place_of(value));
-                steps.push(Step::Put { which: index(which), middle });
-            }
-            for &value in &ends[number] {
-                let place = self.place_of(value);
-                if place as usize >= self.inputs {
-                    self.free.push(place);
-                }
+    fn of(network: &Network, inputs: usize) -> Option<(Vec<Step>, Vec<Part>)> {
+        let mut place = vec![0; network.nodes.len()];
+        let mut there = vec![false; inputs];
+        for (place, node) in place.iter_mut().zip(&network.nodes) {
+            if let Node::Input(input) = *node {
+                *place = u16::try_from(input).ok()?;
+                there[input] = true;
             }
         }
-        steps
+        // Inputs at places that no window asks for are places to use.
+        let unused = (0..inputs).filter(|&input| !there[input]);
+        let free = unused.map(|input| u16::try_from(input).ok()).collect::<Option<_>>()?;
+        let mut allocation = Allocation { network, place, free, used: inputs + 1 };
+        allocation.steps(u16::try_from(inputs).ok()?)
     }
 
-    fn step(&mut self, number: usize, node: Node, twin: Option<usize>) -> Option<Step> {
-        let (a, b) = match node {
-            Node::Input(input) => {
-                self.place[number] = Some(index(input));
-                return None;
+    fn steps(&mut self, spare: u16) -> Option<(Vec<Step>, Vec<Part>)> {
+        let twins = twins(self.network);
+        let ready = ready(self.network);
+        let ends = Ends::of(self.network, &ready, &twins);
+        let (mut steps, mut parts, mut before) = (Vec::new(), Vec::new(), 0);
+        for (number, &node) in self.network.nodes.iter().enumerate() {
+            let made = twins[number].is_some_and(|twin| twin < number);
+            if let (Node::Min(a, b) | Node::Max(a, b), false) = (node, made) {
+                let [a, b] = [self.place[a], self.place[b]];
+                // A step reads both values before it writes, so it may write over them.
+                self.release(&ends.in_steps[number]);
+                let to = self.allocate(Some(number), spare)?;
+                let other = self.allocate(twins[number], spare)?;
+                let lesser = matches!(node, Node::Min(..));
+                let [low, high] = if lesser { [to, other] } else { [other, to] };
+                steps.push([a, b, low, high]);
             }
-            Node::Min(a, b) | Node::Max(a, b) => (self.place_of(a), self.place_of(b)),
+            for &which in &ready[number] {
+                let middle = &self.network.middles[which];
+                let middle = middle.iter().map(|&value| self.place[value]).collect();
+                parts.push(Part { steps: steps.len() - before, which, middle });
+                before = steps.len();
+            }
+            self.release(&ends.after[number]);
+        }
+        Some((steps, parts))
+    }
+
+    fn release(&mut self, values: &[usize]) {
+        self.free.extend(values.iter().map(|&value| self.place[value]));
+    }
+
+    /// A place for a value, or `spare` for none; None if there are no more places.
+    fn allocate(&mut self, value: Option<usize>, spare: u16) -> Option<u16> {
+        let Some(value) = value else { return Some(spare) };
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                self.used += 1;
+                u16::try_from(self.used - 1).ok().filter(|&place| usize::from(place) < PLACES)?
+            }
         };
-        let to = self.allocate(number);
-        let lesser = matches!(node, Node::Min(..));
-        Some(match twin.map(|twin| self.allocate(twin)) {
-            Some(other) if lesser => Step::Both { a, b, low: to, high: other },
-            Some(other) => Step::Both { a, b, low: other, high: to },
-            None if lesser => Step::Min { a, b, to },
-            None => Step::Max { a, b, to },
-        })
-    }
-
-    fn allocate(&mut self, value: usize) -> u32 {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.slots += 1;
-            index(self.inputs + self.slots - 1)
-        });
-        self.place[value] = Some(place);
-        place
-    }
-
-    fn place_of(&self, value: usize) -> u32 {
-        // Every value comes after those it is made of, so they have places.
-        self.place[value].unwrap_or_default()
+        self.place[value] = place;
+        Some(place)
     }
 }
 
-/// For each value those that nothing needs after it.
-fn ends(network: &Network, ready: &[Vec<usize>], twins: &[Option<usize>]) -> Vec<Vec<usize>> {
-    let mut last: Vec<usize> = (0..network.nodes.len()).collect();
-    for (number, node) in network.nodes.iter().enumerate() {
-        if let Node::Min(a, b) | Node::Max(a, b) = *node {
-            // Both of a pair are made when the first is.
-            let made = twins[number].map_or(number, |twin| twin.min(number));
-            last[a] = last[a].max(made);
-            last[b] = last[b].max(made);
+/// For each value those that nothing needs any more.
+struct Ends {
+    /// Once the step that makes it has read them.
+    in_steps: Vec<Vec<usize>>,
+    /// Once it is made and the windows are put that are ready then.
+    after: Vec<Vec<usize>>,
+}
+
+impl Ends {
+    fn of(network: &Network, ready: &[Vec<usize>], twins: &[Option<usize>]) -> Self {
+        // The value whose making needs it last, and whether it is still needed after that.
+        let mut last: Vec<_> = (0..network.nodes.len()).map(|number| (number, true)).collect();
+        for (number, node) in network.nodes.iter().enumerate() {
+            if let Node::Min(a, b) | Node::Max(a, b) = *node {
+                // Both of a pair are made when the first is.
+                let made = twins[number].map_or(number, |twin| twin.min(number));
+                last[a] = last[a].max((made, false));
+                last[b] = last[b].max((made, false));
+            }
         }
-    }
-    for (number, windows) in ready.iter().enumerate() {
-        for &value in windows.iter().flat_map(|&which| &network.middles[which]) {
-            last[value] = last[value].max(number);
+        for (number, windows) in ready.iter().enumerate() {
+            for &value in windows.iter().flat_map(|&which| &network.middles[which]) {
+                last[value] = last[value].max((number, true));
+            }
         }
+        let none = vec![Vec::new(); network.nodes.len()];
+        let mut ends = Self { in_steps: none.clone(), after: none };
+        for (value, (number, after)) in last.into_iter().enumerate() {
+            let ends = if after { &mut ends.after } else { &mut ends.in_steps };
+            ends[number].push(value);
+        }
+        ends
     }
-    let mut ends = vec![Vec::new(); network.nodes.len()];
-    for (value, &number) in last.iter().enumerate() {
-        ends[number].push(value);
-    }
-    ends
 }
 
 /// For each value the other of the lesser and the greater of a pair, if that is needed too.
@@ -238,13 +226,10 @@ fn twins(network: &Network) -> Vec<Option<usize>> {
 /// For each value the windows whose middle is complete with it.
 fn ready(network: &Network) -> Vec<Vec<usize>> {
     let mut ready = vec![Vec::new(); network.nodes.len()];
-    for (which, &[low, middle, high]) in network.middles.iter().enumerate() {
-        ready[low.max(middle).max(high)].push(which);
+    for (which, middle) in network.middles.iter().enumerate() {
+        if let Some(&last) = middle.iter().max() {
+            ready[last].push(which);
+        }
     }
     ready
-}
-
-#[allow(clippy::cast_possible_truncation)] // networks have far fewer values
-fn index(value: usize) -> u32 {
-    value as u32
 }

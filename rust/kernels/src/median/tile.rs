@@ -10,12 +10,11 @@
 //!
 //! A tile is a number of rows over as many lines as `VECTORS` vectors have lanes.
 
-use super::block::{Block, Put, WithBlock, choose};
-use super::lanes::{Lanes, Row, VECTORS};
+use super::block::{Block, Put, Take, WithBlock, choose};
+use super::lanes::{Lanes, Row, VECTORS, Vectors};
 use super::plan::Plan;
-use super::table::Table;
+use super::table::{self, Places, Table};
 use crate::Sample;
-use bytemuck::Zeroable;
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 
@@ -27,12 +26,14 @@ pub(super) struct Tiles<'a, L: Lanes> {
     height: usize,
     /// Samples that a tile takes in down each line.
     inputs: usize,
-    /// Tile after tile the samples with their NaNs filled, then the slots of a table.
+    /// Tile after tile the samples with their NaNs filled.
     filled: Vec<Row<L>>,
     /// Tile after tile what the next NaN becomes before each sample, and after the last.
     next: Vec<Row<L>>,
     /// The medians of one tile.
     medians: Vec<Row<L>>,
+    /// Where a table runs.
+    places: Option<Box<Places<L>>>,
 }
 
 impl<'a, L: Lanes> Tiles<'a, L> {
@@ -41,17 +42,18 @@ impl<'a, L: Lanes> Tiles<'a, L> {
 
     /// `count` tiles for lines of `length` samples.
     pub(super) fn new(l: L, plan: &'a Plan, length: usize, count: usize) -> Self {
-        let height = plan.height(length);
-        let inputs = height + plan.window() - 1;
-        let row = Row::<L>::zeroed();
+        let height = height(plan, length);
+        let inputs = height + plan.window().cols - 1;
+        let row = Vectors([l.splat(L::T::ZERO); VECTORS]);
         Self {
             l,
             plan,
             height,
             inputs,
-            filled: vec![row; inputs * count + plan.slots()],
+            filled: vec![row; inputs * count],
             next: vec![row; (inputs + 1) * count],
             medians: vec![row; height],
+            places: matches!(plan, Plan::Table(_)).then(|| Table::places(l)).flatten(),
         }
     }
 
@@ -67,7 +69,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
 
     /// The medians of the tile last run in one row, a lane a line.
     pub(super) fn row(&self, row: usize) -> &[L::T] {
-        bytemuck::cast_slice(&self.medians[row])
+        bytemuck::cast_slice(&self.medians[row].0)
     }
 
     /// Takes in one row of all tiles, the first row first.
@@ -77,21 +79,21 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     #[inline(always)]
     pub(super) fn take_in(&mut self, row: usize, samples: Option<&[L::T]>, beyond: L::T) {
         let l = self.l;
-        let beyond = [l.splat(beyond); VECTORS];
+        let beyond = Vectors([l.splat(beyond); VECTORS]);
         let mut rest = samples.map(|samples| samples.chunks(Self::LINES));
         let tiles = self.filled.chunks_exact_mut(self.inputs);
         for (filled, next) in tiles.zip(self.next.chunks_exact_mut(self.inputs + 1)) {
             let Some(next) = next[row..].first_chunk_mut() else { return };
             if row == 0 {
-                next[0] = [l.splat(L::T::INFINITY); VECTORS];
+                next[0] = Vectors([l.splat(L::T::INFINITY); VECTORS]);
             }
             match &mut rest {
                 None => fill_row(l, &beyond, &mut filled[row], next),
                 Some(rest) => match rest.next() {
                     None => return,
                     Some(samples) => match L::vectors(samples).0.first_chunk() {
-                        Some(x) => fill_row(l, x, &mut filled[row], next),
-                        None => fill_row(l, &padded::<L>(samples), &mut filled[row], next),
+                        Some(&x) => fill_row(l, &Vectors(x), &mut filled[row], next),
+                        None => fill_row(l, &padded(l, samples), &mut filled[row], next),
                     },
                 },
             }
@@ -105,55 +107,70 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     #[inline(always)]
     pub(super) fn run(&mut self, tile: usize, lines: usize) -> bool {
         let plan = self.plan;
+        let used = lines.div_ceil(L::WIDTH);
         match plan {
             Plan::Compiled { window, .. } => {
-                let used = lines.div_ceil(L::WIDTH);
-                choose(*window, Compiled { tiles: self, tile, used }).unwrap_or(false)
+                choose(window.cols, Compiled { tiles: self, tile, used }).unwrap_or(false)
             }
-            Plan::Table(table) => self.run_table(table, tile),
+            Plan::Table(table) => self.run_table(table, tile, used),
         }
     }
 
     #[inline(always)]
     fn run_block<B: Block>(&mut self, tile: usize, used: usize) -> bool {
         let l = self.l;
-        let (mut right, mut extremes) = (true, Extremes::new(l));
+        let mut extremes = Extremes::new(l);
         let filled = &self.filled[tile * self.inputs..];
         let next = &self.next[tile * (self.inputs + 1)..];
         for v in 0..used.min(VECTORS) {
             for first in (0..self.height).step_by(B::BLOCK) {
+                let samples = Samples(&filled[first..first + B::WINDOW + B::BLOCK - 1]);
                 let mut medians = Medians {
                     l,
+                    first: 0,
                     start: &next[first..first + B::BLOCK],
                     end: &next[first + B::WINDOW..first + B::WINDOW + B::BLOCK],
                     out: &mut self.medians[first..first + B::BLOCK],
                     extremes: &mut extremes,
                 };
-                right &= B::run(l, &filled[first..], v, &mut medians);
+                B::run(l, &samples, v, &mut medians);
             }
         }
-        right && extremes.are_finite()
+        extremes.are_finite()
     }
 
     #[inline(always)]
-    fn run_table(&mut self, table: &Table, tile: usize) -> bool {
+    fn run_table(&mut self, table: &Table, tile: usize, used: usize) -> bool {
         let l = self.l;
-        let (mut right, mut extremes) = (true, Extremes::new(l));
-        let slots = self.filled.len() - table.slots;
+        let mut extremes = Extremes::new(l);
+        let Some(places) = &mut self.places else { return false };
+        let filled = &self.filled[tile * self.inputs..];
         let next = &self.next[tile * (self.inputs + 1)..];
-        for first in (0..self.height).step_by(table.block) {
-            let mut medians = Medians {
-                l,
-                start: &next[first..],
-                end: &next[first + table.window..],
-                out: &mut self.medians[first..],
-                extremes: &mut extremes,
-            };
-            right &=
-                table.run(l, &mut self.filled, (tile * self.inputs + first, slots), &mut medians);
+        for v in (0..used.min(VECTORS)).step_by(table::VECTORS) {
+            for first in (0..self.height).step_by(table.block.cols) {
+                for (place, row) in places.iter_mut().zip(&filled[first..first + table.inputs()]) {
+                    place.copy_from_slice(&row[v..v + table::VECTORS]);
+                }
+                let mut medians = Medians {
+                    l,
+                    first: v,
+                    start: &next[first..],
+                    end: &next[first + table.window.cols..],
+                    out: &mut self.medians[first..],
+                    extremes: &mut extremes,
+                };
+                table.run(l, places, &mut medians);
+            }
         }
-        right && extremes.are_finite()
+        extremes.are_finite()
     }
+}
+
+/// Medians down a tile of lines of `length` samples: enough to make the `window - 1` further
+/// samples that it takes in a small part.
+pub(super) fn height(plan: &Plan, length: usize) -> usize {
+    const HEIGHT: usize = 128;
+    HEIGHT.min(length).next_multiple_of(plan.block().cols)
 }
 
 /// Fills the NaNs of a row; from what the next becomes before it, notes the same after it.
@@ -169,18 +186,30 @@ fn fill_row<L: Lanes>(l: L, x: &Row<L>, filled: &mut Row<L>, [before, after]: &m
 
 /// A row with fewer lines than a tile has; those that are not there get zeros.
 #[cold]
-fn padded<L: Lanes>(samples: &[L::T]) -> Row<L> {
-    let mut row = Row::<L>::zeroed();
-    let lanes: &mut [L::T] = bytemuck::cast_slice_mut(&mut row);
+fn padded<L: Lanes>(l: L, samples: &[L::T]) -> Row<L> {
+    let mut row = Vectors([l.splat(L::T::ZERO); VECTORS]);
+    let lanes: &mut [L::T] = bytemuck::cast_slice_mut(&mut row.0);
     for (lane, &sample) in lanes.iter_mut().zip(samples) {
         *lane = sample;
     }
     row
 }
 
+/// The samples that a block sees.
+struct Samples<'t, L: Lanes>(&'t [Row<L>]);
+
+impl<L: Lanes> Take<L> for Samples<'_, L> {
+    #[inline(always)]
+    fn take(&self, input: usize, v: usize) -> L::V {
+        self.0[input][v]
+    }
+}
+
 /// The medians of a block, where they are to go.
 struct Medians<'t, L: Lanes> {
     l: L,
+    /// The vector of the rows that is the network's first.
+    first: usize,
     start: &'t [Row<L>],
     end: &'t [Row<L>],
     out: &'t mut [Row<L>],
@@ -189,7 +218,9 @@ struct Medians<'t, L: Lanes> {
 
 impl<L: Lanes> Put<L> for Medians<'_, L> {
     #[inline(always)]
-    fn put(&mut self, which: usize, v: usize, middle: [L::V; 3]) {
+    fn put(&mut self, which: usize, v: usize, middle: &impl Take<L>) {
+        let middle = [middle.take(0, v), middle.take(1, v), middle.take(2, v)];
+        let v = self.first + v;
         let parity = (self.start[which][v], self.end[which][v]);
         let median = median(self.l, middle, parity);
         self.extremes.see(self.l, median);
