@@ -14,6 +14,7 @@ pub trait Sample:
     + Send
     + Sync
     + Into<f64>
+    + From<i16>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>

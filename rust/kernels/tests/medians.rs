@@ -1,6 +1,6 @@
 //! Every running median against the definition, spelled out.
 
-use badpix_selfcal_kernels::median::{Method, along, line, plane};
+use badpix_selfcal_kernels::median::{Method, along, line, plane, plane_by};
 use badpix_selfcal_kernels::{Axis, Edge, Error, Image, RunningMedian, Sample, Window};
 use proptest::prelude::*;
 
@@ -171,6 +171,34 @@ proptest! {
             });
             prop_assert!(same(&network, &heap));
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn the_network_of_a_rectangle_equals_the_double_heap(
+        (rows, cols) in (1usize..100, 1usize..150),
+        (half_y, half_x) in prop_oneof![(1usize..5, 1usize..5), (0usize..10, 0usize..10)],
+        (nan, runs) in (0u64..9, 1u64..60),
+        edge in edge(),
+        seed in any::<u64>(),
+    ) {
+        let samples = noise(rows * cols, seed, nan, runs);
+        #[allow(clippy::cast_possible_truncation)]
+        let singles: Vec<f32> = samples.iter().map(|&sample| sample as f32).collect();
+        let (height, width) = (Window::new(2 * half_y + 1).unwrap(), Window::new(2 * half_x + 1).unwrap());
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let [heap, network] = [Method::Heap, Method::Network]
+            .map(|method| plane_by(image, height, width, edge, method).unwrap());
+        prop_assert!(same(&network, &heap));
+        let image = Image::new(&singles, rows, cols).unwrap();
+        let [heap, network] = [Method::Heap, Method::Network].map(|method| {
+            let medians = plane_by(image, height, width, edge, method).unwrap();
+            medians.into_iter().map(f64::from).collect::<Vec<_>>()
+        });
+        prop_assert!(same(&network, &heap));
     }
 }
 

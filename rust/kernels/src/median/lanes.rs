@@ -53,6 +53,11 @@ pub trait Lanes: Copy {
     fn simd(self) -> Self::S;
     /// Views samples as whole vectors, and what remains.
     fn vectors(samples: &[Self::T]) -> (&[Self::V], &[Self::T]);
+    /// The first samples of a slice, as many as a vector has lanes.
+    #[inline(always)]
+    fn load(self, samples: &[Self::T]) -> Self::V {
+        Self::vectors(&samples[..Self::WIDTH]).0[0]
+    }
     /// A vector of equal samples.
     fn splat(self, sample: Self::T) -> Self::V;
     /// The lesser of each pair, none of them NaN.
@@ -61,6 +66,8 @@ pub trait Lanes: Copy {
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// The mean of each pair; it may overflow.
     fn mean(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The first less the second.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// Each sample with the other sign.
     fn negated(self, a: Self::V) -> Self::V;
     /// Where two samples are equal; NaN equals nothing.
@@ -139,6 +146,10 @@ impl<S: Simd> Lanes for Singles<S> {
         self.0.mul_f32s(self.0.add_f32s(a, b), self.0.splat_f32s(0.5))
     }
     #[inline(always)]
+    fn sub(self, a: S::f32s, b: S::f32s) -> S::f32s {
+        self.0.sub_f32s(a, b)
+    }
+    #[inline(always)]
     fn negated(self, a: S::f32s) -> S::f32s {
         self.0.neg_f32s(a)
     }
@@ -187,6 +198,10 @@ impl<S: Simd> Lanes for Doubles<S> {
     #[inline(always)]
     fn mean(self, a: S::f64s, b: S::f64s) -> S::f64s {
         self.0.mul_f64s(self.0.add_f64s(a, b), self.0.splat_f64s(0.5))
+    }
+    #[inline(always)]
+    fn sub(self, a: S::f64s, b: S::f64s) -> S::f64s {
+        self.0.sub_f64s(a, b)
     }
     #[inline(always)]
     fn negated(self, a: S::f64s) -> S::f64s {

@@ -6,7 +6,9 @@
 mod block;
 mod heap;
 mod lanes;
+mod mosaic;
 mod network;
+mod phases;
 mod plan;
 mod schedule;
 mod plane;
@@ -16,7 +18,7 @@ mod tile;
 
 pub use heap::RunningMedian;
 pub use lanes::Vectorized;
-pub use plane::plane;
+pub use plane::{plane, plane_by};
 
 use crate::{Error, Image, Sample};
 use rayon::prelude::*;

@@ -1,13 +1,11 @@
 //! Rectangular windows.
 
-use super::{Edge, RunningMedian, Window};
+use super::network::Shape;
+use super::{Axis, Edge, Method, RunningMedian, Window, along, mosaic};
 use crate::{Error, Image, Sample};
 use rayon::prelude::*;
 
 /// Running median over a window of `height` rows and `width` columns, row-major.
-///
-/// The window runs along each row, taking in and letting go one column of `height` samples a
-/// step: O(height log(height width)) a pixel.
 ///
 /// # Errors
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
@@ -17,8 +15,45 @@ pub fn plane<T: Sample>(
     width: Window,
     edge: Edge,
 ) -> Result<Vec<T>, Error> {
+    plane_by(image, height, width, edge, Method::Auto)
+}
+
+/// As [`plane`], by a kernel of choice.
+///
+/// # Errors
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+pub fn plane_by<T: Sample>(
+    image: Image<'_, T>,
+    height: Window,
+    width: Window,
+    edge: Edge,
+    method: Method,
+) -> Result<Vec<T>, Error> {
     let height = height.fitted_to(image.rows());
     let width = width.fitted_to(image.cols());
+    match (height.len(), width.len()) {
+        (_, 1) => return along(image, Axis::Y, height, edge, method),
+        (1, _) => return along(image, Axis::X, width, edge, method),
+        (rows, cols) => {
+            if method != Method::Heap
+                && !image.samples().is_empty()
+                && let Some(medians) = mosaic::filter(image, Shape { rows, cols }, edge)?
+            {
+                return Ok(medians);
+            }
+        }
+    }
+    by_heap(image, height, width, edge)
+}
+
+/// The double heap: the window runs along each row, taking in and letting go one column of
+/// `height` samples a step, O(height log(height width)) a pixel.
+fn by_heap<T: Sample>(
+    image: Image<'_, T>,
+    height: Window,
+    width: Window,
+    edge: Edge,
+) -> Result<Vec<T>, Error> {
     let too_large = Error::WindowTooLarge { rows: height.len(), cols: width.len() };
     let capacity = height.len().checked_mul(width.len()).ok_or(too_large)?;
     let median = RunningMedian::new(capacity).map_err(|_| too_large)?;

@@ -27,6 +27,8 @@ pub(super) struct Table {
     pub(super) window: Shape,
     /// The windows of a block.
     pub(super) block: Shape,
+    /// How far the ranks it puts reach from the middle one.
+    pub(super) reach: usize,
     steps: Vec<Step>,
     parts: Vec<Part>,
 }
@@ -50,7 +52,7 @@ impl Table {
             return None;
         }
         let (steps, parts) = Allocation::of(&scheduled(&Network::new(window, block, reach)), inputs)?;
-        Some(Self { window, block, steps, parts })
+        Some(Self { window, block, reach, steps, parts })
     }
 
     /// Memory to run in.

@@ -1,0 +1,285 @@
+//! Images cut into blocks of windows: one vector holds adjacent blocks of a row.
+//!
+//! So rectangular windows run through selection networks, and lines too where there are too few
+//! of them to fill the lanes.
+
+use super::block::{Block, Put, Take, WithBlock, choose};
+use super::heap::RunningMedian;
+use super::lanes::{Lanes, Vectors};
+use super::network::Shape;
+use super::phases::{Layout, Phases, Strip};
+use super::plan::Plan;
+use super::table::{Place, Places, Table, VECTORS};
+use super::Edge;
+use crate::{Error, Image, Sample};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::marker::PhantomData;
+
+/// Running median of an image that is not empty; None if the window is too large for a network.
+pub(super) fn filter<T: Sample>(
+    image: Image<'_, T>,
+    window: Shape,
+    edge: Edge,
+) -> Result<Option<Vec<T>>, Error> {
+    let Some(plan) = Plan::of(window) else { return Ok(None) };
+    let plan: &Plan = &plan;
+    let heap = RunningMedian::new(window.len())?;
+    let mut out = vec![T::ZERO; image.samples().len()];
+    let rows = rows_of_a_strip(image.rows(), plan.block());
+    let cols = if window.rows == 1 { cols_of_a_strip(image, plan.block()) } else { image.cols() };
+    let strip = |first, medians| Strip { image, beyond: edge.fill(), window, first, medians };
+    let run = |strip, out: &mut [T]| Arch::new().dispatch(Run { strip, plan, heap: &heap, out });
+    if cols < image.cols() {
+        out.par_chunks_mut(image.cols()).enumerate().for_each(|(y, out)| {
+            out.par_chunks_mut(cols).enumerate().for_each(|(number, out)| {
+                run(strip((y, number * cols), Shape { rows: 1, cols: out.len() }), out);
+            });
+        });
+    } else {
+        out.par_chunks_mut(rows * cols).enumerate().for_each(|(number, out)| {
+            run(strip((number * rows, 0), Shape { rows: out.len() / cols, cols }), out);
+        });
+    }
+    Ok(Some(out))
+}
+
+/// Rows of medians that one task computes: several blocks, as it takes in the rows of a window
+/// besides, but few enough to stay in cache and to share the work out evenly.
+fn rows_of_a_strip(rows: usize, block: Shape) -> usize {
+    const BLOCKS: usize = 4;
+    const LINES: usize = 32;
+    let each = if block.rows == 1 { LINES } else { BLOCKS * block.rows };
+    let share = rows.div_ceil(2 * rayon::current_num_threads());
+    each.min(share.next_multiple_of(block.rows))
+}
+
+/// Columns of medians that one task computes of an image of a few lines.
+fn cols_of_a_strip<T: Sample>(image: Image<'_, T>, block: Shape) -> usize {
+    const TASKS: usize = 4;
+    let tasks = TASKS * rayon::current_num_threads();
+    if image.rows() >= tasks {
+        return image.cols();
+    }
+    let each = (image.rows() * image.cols()).div_ceil(tasks);
+    each.next_multiple_of(64 * block.cols)
+}
+
+/// A strip to be computed.
+struct Run<'a, 'o, T> {
+    strip: Strip<'a, T>,
+    plan: &'a Plan,
+    heap: &'a RunningMedian<T>,
+    out: &'o mut [T],
+}
+
+impl<T: Sample> WithSimd for Run<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { strip, plan, heap, out } = self;
+        let l = T::lanes(simd);
+        let lanes = VECTORS * T::Lanes::<S>::WIDTH;
+        let layout = Layout::new(strip.window, plan.block(), strip.medians, lanes);
+        let phases = Phases::of(&strip, &layout);
+        let zero = Vectors([l.splat(T::ZERO); VECTORS]);
+        let mut blocks = Blocks {
+            l,
+            phases: &phases,
+            inputs: layout.places(strip.window.seen_by(layout.block)),
+            windows: layout.places(layout.block),
+            at: 0,
+            medians: vec![zero; layout.block.len()],
+        };
+        let mut places = match plan {
+            Plan::Table(_) => Table::places(l),
+            Plan::Compiled { .. } => None,
+        };
+        let mut doubtful = Vec::new();
+        while blocks.at < layout.blocks.rows * layout.pitch {
+            match (plan, &mut places) {
+                (Plan::Table(table), Some(places)) => blocks.run_table(table, places),
+                _ => choose(strip.window.cols, Compiled(&mut blocks)).unwrap_or_default(),
+            }
+            blocks.write(&layout, strip.medians, out, &mut doubtful);
+            blocks.at += lanes;
+        }
+        one_by_one(&strip, heap, &doubtful, out);
+    }
+}
+
+/// Adjacent blocks, one a lane, and their medians.
+struct Blocks<'a, L: Lanes> {
+    l: L,
+    phases: &'a Phases<L::T>,
+    /// The places of the inputs of the first block.
+    inputs: Vec<usize>,
+    /// The places of the windows of the first block.
+    windows: Vec<usize>,
+    /// The block in the first lane.
+    at: usize,
+    medians: Vec<Place<L>>,
+}
+
+impl<L: Lanes> Blocks<'_, L> {
+    #[inline(always)]
+    fn run_table(&mut self, table: &Table, places: &mut Places<L>) {
+        let samples = Samples { l: self.l, of: &self.phases.samples, places: &self.inputs, at: self.at };
+        for (input, place) in places.iter_mut().take(self.inputs.len()).enumerate() {
+            for v in 0..VECTORS {
+                place[v] = samples.take(input, v);
+            }
+        }
+        let surplus = Samples { l: self.l, of: &self.phases.surplus, places: &self.windows, at: self.at };
+        let mut medians = Medians::<L> { surplus, reach: table.reach, out: &mut self.medians };
+        table.run(self.l, places, &mut medians);
+    }
+
+    #[inline(always)]
+    fn run_block<B: Block>(&mut self) {
+        let samples = Samples { l: self.l, of: &self.phases.samples, places: &self.inputs, at: self.at };
+        let surplus = Samples { l: self.l, of: &self.phases.surplus, places: &self.windows, at: self.at };
+        let mut medians = Medians::<L> { surplus, reach: 1, out: &mut self.medians };
+        for v in 0..VECTORS {
+            B::run(self.l, &samples, v, &mut medians);
+        }
+    }
+
+    /// Writes the medians, and notes where one is infinite.
+    fn write(
+        &self,
+        layout: &Layout,
+        wanted: Shape,
+        out: &mut [L::T],
+        doubtful: &mut Vec<(usize, usize)>,
+    ) {
+        let lanes = VECTORS * L::WIDTH;
+        let block = layout.block;
+        for lane in 0..lanes {
+            let (row, col) = ((self.at + lane) / layout.pitch, (self.at + lane) % layout.pitch);
+            if row >= layout.blocks.rows || col >= layout.blocks.cols {
+                continue;
+            }
+            let x = col * block.cols;
+            let width = block.cols.min(wanted.cols - x);
+            let height = block.rows.min(wanted.rows - row * block.rows);
+            for (row, y) in (row * block.rows..).take(height).enumerate() {
+                let medians = &self.medians[row * block.cols..][..width];
+                let out = &mut out[y * wanted.cols + x..][..width];
+                for (number, (out, median)) in out.iter_mut().zip(medians).enumerate() {
+                    let median = bytemuck::cast_slice::<L::V, L::T>(&median.0)[lane];
+                    *out = median;
+                    if !median.is_finite() && !median.is_nan() {
+                        doubtful.push((y, x + number));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A compiled network to be run on all blocks, in a function of its own.
+struct Compiled<'t, 'a, L: Lanes>(&'t mut Blocks<'a, L>);
+
+impl<L: Lanes> WithBlock for Compiled<'_, '_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<B: Block>(self) {
+        struct Run<'t, 'a, L: Lanes, B>(&'t mut Blocks<'a, L>, PhantomData<B>);
+        impl<L: Lanes, B: Block> WithSimd for Run<'_, '_, L, B> {
+            type Output = ();
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _: S) {
+                self.0.run_block::<B>();
+            }
+        }
+        self.0.l.simd().vectorize(Run(self.0, PhantomData::<B>));
+    }
+}
+
+/// Values of the blocks from `at` on.
+struct Samples<'a, L: Lanes> {
+    l: L,
+    of: &'a [L::T],
+    places: &'a [usize],
+    at: usize,
+}
+
+impl<L: Lanes> Take<L> for Samples<'_, L> {
+    #[inline(always)]
+    fn take(&self, number: usize, v: usize) -> L::V {
+        self.l.load(&self.of[self.places[number] + self.at + v * L::WIDTH..])
+    }
+}
+
+/// The medians of a block, where they are to go.
+struct Medians<'a, L: Lanes> {
+    surplus: Samples<'a, L>,
+    reach: usize,
+    out: &'a mut [Place<L>],
+}
+
+impl<L: Lanes> Put<L> for Medians<'_, L> {
+    #[inline(always)]
+    fn put(&mut self, which: usize, v: usize, middle: &impl Take<L>) {
+        let l = self.surplus.l;
+        let surplus = self.surplus.take(which, v);
+        // Rank h - s / 2, or the ranks on either side of it: from the least upwards, each is taken
+        // unless the surplus is too great for it.
+        let (mut low, mut high) = (middle.take(0, v), middle.take(0, v));
+        let (mut most, two) = (l.splat(L::T::from(bound(self.reach))), l.splat(L::T::from(2)));
+        let too_many = l.less(most, surplus);
+        for number in 1..=2 * self.reach {
+            let value = middle.take(number, v);
+            high = l.select(l.less(surplus, most), value, high);
+            most = l.sub(most, two);
+            low = l.select(l.less(most, surplus), low, value);
+        }
+        let too_few = l.less(surplus, most);
+        let infinity = l.splat(L::T::INFINITY);
+        let median = l.select(too_many, infinity, l.mean(low, high));
+        self.out[which][v] = l.select(too_few, infinity, median);
+    }
+}
+
+/// The greatest surplus that ranks up to `reach` from the middle serve.
+#[allow(clippy::cast_possible_truncation)] // far below 2^15
+fn bound(reach: usize) -> i16 {
+    2 * reach as i16
+}
+
+/// Computes medians again where infinities are among them: where the mean of two finite samples
+/// may have overflowed, or the fillers' surplus was out of reach.
+fn one_by_one<T: Sample>(
+    strip: &Strip<'_, T>,
+    heap: &RunningMedian<T>,
+    places: &[(usize, usize)],
+    out: &mut [T],
+) {
+    let Shape { rows, cols } = strip.window;
+    let mut samples = vec![T::ZERO; strip.window.len()];
+    for &(y, x) in places {
+        for row in 0..rows {
+            strip.copy_row(y + row, x, &mut samples[row * cols..][..cols]);
+        }
+        out[y * strip.medians.cols + x] = median_of(&mut samples.clone());
+    }
+    let _ = heap;
+}
+
+/// The median of some samples that are not NaN; NaN if there are none.
+fn median_of<T: Sample>(samples: &mut Vec<T>) -> T {
+    samples.retain(|sample| !sample.is_nan());
+    let middle = samples.len() / 2;
+    if samples.is_empty() {
+        return T::NAN;
+    }
+    let even = samples.len() % 2 == 0;
+    let (below, &mut above, _) = samples.select_nth_unstable_by(middle, T::order);
+    match below.iter().copied().max_by(T::order) {
+        Some(below) if even => below.midpoint(above),
+        _ => above,
+    }
+}
