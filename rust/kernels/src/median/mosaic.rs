@@ -44,14 +44,12 @@ pub(super) fn filter<T: Sample>(
     Ok(Some(out))
 }
 
-/// Rows of medians that one task computes: several blocks, as it takes in the rows of a window
-/// besides, but few enough to stay in cache and to share the work out evenly.
+/// Rows of medians that one task computes: many, as it takes in the rows of a window besides, but
+/// few enough to stay in cache and to share the work out evenly.
 fn rows_of_a_strip(rows: usize, block: Shape) -> usize {
-    const BLOCKS: usize = 4;
-    const LINES: usize = 32;
-    let each = if block.rows == 1 { LINES } else { BLOCKS * block.rows };
+    const MOST: usize = 64;
     let share = rows.div_ceil(2 * rayon::current_num_threads());
-    each.min(share.next_multiple_of(block.rows))
+    MOST.min(share).next_multiple_of(block.rows)
 }
 
 /// Columns of medians that one task computes of an image of a few lines.
@@ -147,6 +145,7 @@ impl<L: Lanes> Blocks<'_, L> {
     }
 
     /// Writes the medians, and notes where one is infinite.
+    #[inline(always)]
     fn write(
         &self,
         layout: &Layout,
@@ -154,27 +153,33 @@ impl<L: Lanes> Blocks<'_, L> {
         out: &mut [L::T],
         doubtful: &mut Vec<(usize, usize)>,
     ) {
+        let Shape { rows, cols } = layout.block;
         let lanes = VECTORS * L::WIDTH;
-        let block = layout.block;
-        for lane in 0..lanes {
+        let mut lane = 0;
+        while lane < lanes {
             let (row, col) = ((self.at + lane) / layout.pitch, (self.at + lane) % layout.pitch);
-            if row >= layout.blocks.rows || col >= layout.blocks.cols {
-                continue;
-            }
-            let x = col * block.cols;
-            let width = block.cols.min(wanted.cols - x);
-            let height = block.rows.min(wanted.rows - row * block.rows);
-            for (row, y) in (row * block.rows..).take(height).enumerate() {
-                let medians = &self.medians[row * block.cols..][..width];
-                let out = &mut out[y * wanted.cols + x..][..width];
-                for (number, (out, median)) in out.iter_mut().zip(medians).enumerate() {
-                    let median = bytemuck::cast_slice::<L::V, L::T>(&median.0)[lane];
+            let end = lanes.min(lane + layout.pitch - col);
+            let blocks = layout.blocks.cols.saturating_sub(col).min(end - lane);
+            let (top, left) = (row * rows, col * cols);
+            let height = rows.min(wanted.rows.saturating_sub(top));
+            for (window, medians) in self.medians[..height * cols].iter().enumerate() {
+                let medians = &bytemuck::cast_slice::<L::V, L::T>(&medians.0)[lane..][..blocks];
+                let (y, x) = (top + window / cols, left + window % cols);
+                let line = &mut out[y * wanted.cols..][..wanted.cols];
+                let places = line.iter_mut().skip(x).step_by(cols);
+                let mut infinite = false;
+                for (out, &median) in places.zip(medians) {
                     *out = median;
-                    if !median.is_finite() && !median.is_nan() {
-                        doubtful.push((y, x + number));
-                    }
+                    infinite |= !median.is_finite() & !median.is_nan();
+                }
+                if infinite {
+                    let among = medians.iter().enumerate();
+                    let among = among.filter(|(_, median)| !median.is_finite() & !median.is_nan());
+                    let places = among.map(|(number, _)| (y, x + number * cols));
+                    doubtful.extend(places.filter(|&(_, x)| x < wanted.cols));
                 }
             }
+            lane = end;
         }
     }
 }

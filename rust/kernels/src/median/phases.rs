@@ -36,17 +36,16 @@ impl<T: Sample> Strip<'_, T> {
     /// Copies what a window's row sees: samples from (y, x) on, counted from the first that the
     /// first window sees.
     pub(super) fn copy_row(&self, y: usize, x: usize, out: &mut [T]) {
-        out.fill(self.beyond);
         let (y, x) = (self.first.0 + y, self.first.1 + x);
-        let Some(y) = y.checked_sub(self.window.rows / 2).filter(|&y| y < self.image.rows()) else {
-            return;
-        };
-        let before = (self.window.cols / 2).saturating_sub(x);
-        let from = x.saturating_sub(self.window.cols / 2);
-        let inside = self.image.row(y).get(from..).unwrap_or_default();
-        for (out, &sample) in out.iter_mut().skip(before).zip(inside) {
-            *out = sample;
-        }
+        let row = y.checked_sub(self.window.rows / 2).map(|y| self.image.row(y));
+        let inside = row.unwrap_or_default().get(x.saturating_sub(self.window.cols / 2)..);
+        let before = (self.window.cols / 2).saturating_sub(x).min(out.len());
+        let (before, out) = out.split_at_mut(before);
+        let inside = inside.unwrap_or_default();
+        let (out, after) = out.split_at_mut(inside.len().min(out.len()));
+        before.fill(self.beyond);
+        out.copy_from_slice(&inside[..out.len()]);
+        after.fill(self.beyond);
     }
 }
 
@@ -98,15 +97,11 @@ impl Layout {
     }
 
     /// Writes row `y` to its places.
-    fn spread<T: Copy>(&self, y: usize, row: impl IntoIterator<Item = T>, to: &mut [T]) {
-        let phases = &mut to[self.place(y, 0)..];
-        let (mut phase, mut at) = (0, 0);
-        for value in row {
-            phases[phase * self.len + at] = value;
-            phase += 1;
-            if phase == self.block.cols {
-                (phase, at) = (0, at + 1);
-            }
+    fn spread<T: Copy>(&self, y: usize, row: &[T], to: &mut [T]) {
+        let phases = to[self.place(y, 0)..].chunks_mut(self.len);
+        for (phase, to) in phases.take(self.block.cols).enumerate() {
+            let values = row.iter().skip(phase).step_by(self.block.cols);
+            to.iter_mut().zip(values).for_each(|(to, &value)| *to = value);
         }
     }
 }
@@ -137,7 +132,7 @@ impl<T: Sample> Phases<T> {
             fill(band, signs, width);
             for (row, samples) in band.chunks_exact(width).enumerate() {
                 let y = number * height + row;
-                layout.spread(y, samples.iter().copied(), &mut phases.samples);
+                layout.spread(y, samples, &mut phases.samples);
             }
         }
         phases.count(strip.window, layout, &signs);
@@ -149,6 +144,7 @@ impl<T: Sample> Phases<T> {
         let width = layout.width();
         let mut columns = vec![0i16; width];
         let mut sums = vec![0i16; width + 1];
+        let mut surplus = vec![T::ZERO; width + 1 - window.cols];
         let rows: Vec<_> = signs.chunks_exact(width).collect();
         for (y, &arriving) in rows.iter().enumerate() {
             columns.iter_mut().zip(arriving).for_each(|(sum, &sign)| *sum += i16::from(sign));
@@ -158,11 +154,11 @@ impl<T: Sample> Phases<T> {
                 sum += column;
                 *after = sum;
             }
-            if sum != 0 || sums.iter().any(|&sum| sum != 0) {
-                let ends = sums[window.cols..].iter().zip(&sums);
-                let surplus = ends.map(|(end, start)| T::from(end - start));
-                layout.spread(y, surplus, &mut self.surplus);
+            let ends = sums[window.cols..].iter().zip(&sums);
+            for (surplus, (end, start)) in surplus.iter_mut().zip(ends) {
+                *surplus = T::from(end - start);
             }
+            layout.spread(y, &surplus, &mut self.surplus);
             columns.iter_mut().zip(rows[y]).for_each(|(sum, &sign)| *sum -= i16::from(sign));
         }
     }
