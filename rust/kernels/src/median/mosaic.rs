@@ -103,7 +103,7 @@ impl<T: Sample> WithSimd for Run<'_, '_, T> {
             blocks.write(&layout, strip.medians, out, &mut doubtful);
             blocks.at += lanes;
         }
-        one_by_one(&strip, heap, &doubtful, out);
+        compute_again(&strip, heap, &mut doubtful, out);
     }
 }
 
@@ -255,27 +255,51 @@ fn bound(reach: usize) -> i16 {
     2 * reach as i16
 }
 
-/// Computes medians again where infinities are among them: where the mean of two finite samples
-/// may have overflowed, or the fillers' surplus was out of reach.
-fn one_by_one<T: Sample>(
+/// Computes medians again that are infinite: the mean of two finite samples may have overflowed, or
+/// the fillers' surplus was out of reach.
+fn compute_again<T: Sample>(
     strip: &Strip<'_, T>,
     heap: &RunningMedian<T>,
-    places: &[(usize, usize)],
+    places: &mut [(usize, usize)],
     out: &mut [T],
 ) {
-    let Shape { rows, cols } = strip.window;
-    let mut samples = vec![T::ZERO; strip.window.len()];
-    for &(y, x) in places {
-        for row in 0..rows {
-            strip.copy_row(y + row, x, &mut samples[row * cols..][..cols]);
+    // Where so many of a row's windows are selected from one by one, the double heap is faster.
+    const FEW: usize = 16;
+    let cols = strip.medians.cols;
+    places.sort_unstable();
+    for places in places.chunk_by(|a, b| a.0 == b.0) {
+        let y = places[0].0;
+        let out = &mut out[y * cols..][..cols];
+        if places.len() * strip.window.cols > FEW * cols {
+            row_by_heap(strip, &mut heap.clone(), y, out);
+        } else {
+            for &(y, x) in places {
+                out[x] = median_of(strip.samples(y, x, strip.window.cols));
+            }
         }
-        out[y * strip.medians.cols + x] = median_of(&mut samples.clone());
     }
-    let _ = heap;
+}
+
+fn row_by_heap<T: Sample>(
+    strip: &Strip<'_, T>,
+    heap: &mut RunningMedian<T>,
+    y: usize,
+    out: &mut [T],
+) {
+    let width = out.len() + strip.window.cols - 1;
+    let samples = strip.samples(y, 0, width);
+    for x in 0..width {
+        for &sample in samples[x..].iter().step_by(width) {
+            heap.push(sample);
+        }
+        if let Some(x) = (x + 1).checked_sub(strip.window.cols) {
+            out[x] = heap.median();
+        }
+    }
 }
 
 /// The median of some samples that are not NaN; NaN if there are none.
-fn median_of<T: Sample>(samples: &mut Vec<T>) -> T {
+fn median_of<T: Sample>(mut samples: Vec<T>) -> T {
     samples.retain(|sample| !sample.is_nan());
     let middle = samples.len() / 2;
     if samples.is_empty() {

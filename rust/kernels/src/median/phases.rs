@@ -47,6 +47,16 @@ impl<T: Sample> Strip<'_, T> {
         out.copy_from_slice(&inside[..out.len()]);
         after.fill(self.beyond);
     }
+
+    /// What the windows of a row see, row by row: `width` samples of each row from the first that
+    /// window (y, x) sees.
+    pub(super) fn samples(&self, y: usize, x: usize, width: usize) -> Vec<T> {
+        let mut samples = vec![T::ZERO; self.window.rows * width];
+        for (row, out) in samples.chunks_exact_mut(width).enumerate() {
+            self.copy_row(y + row, x, out);
+        }
+        samples
+    }
 }
 
 /// Where the samples of a strip lie.
