@@ -20,7 +20,7 @@ from .association import Association, Product, stem_of
 from .detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis, gap_of
 from .errors import ExposureError, SelfcalWarning
 from .exposure import Cards, Exposure
-from .floats import FloatArray, as_floats
+from .floats import FloatArray, as_stored
 from .outputs import Outputs
 from .parameters import (
     EDGE,
@@ -277,7 +277,7 @@ class _Task:
         gap = gap_of(self.science.detector)
         used = set()
         for key, exposure in self.exposures.items():
-            image = as_floats(exposure.science_image(), "SCI", ndim=(2,))
+            image = as_stored(exposure.science_image(), "SCI")
             level = 0.0
             if gap is not None:
                 level = pedestals[exposure.path] = pedestal(image, gap)
