@@ -7,6 +7,7 @@ import gzip
 import os
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 from badpix_selfcal import copying
 from badpix_selfcal.copying import source_of
 from badpix_selfcal.errors import ExposureError
+from badpix_selfcal.exposure import read
+
+from .exposures import sky, write
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own copy is Linux's")
 
@@ -93,3 +97,20 @@ def test_a_file_of_another_length_was_changed(tmp_path, end):
     (tmp_path / "in").write_bytes(b"x" * 1000)
     with pytest.raises(ExposureError, match="in: was changed after its headers were read"):
         copies(tmp_path / "in", [end])
+
+
+@linux
+@pytest.mark.parametrize("flagging", [False, True])
+def test_a_full_disk_is_told_as_such(tmp_path, flagging):
+    """It was told as an input that cannot be read."""
+    import resource
+
+    exposure = read(write(tmp_path / "in.fits", sky(1)))
+    mask = np.ones(exposure.shape, bool) if flagging else None
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            exposure.write_copy(tmp_path / "copy.fits", mask, {}, "")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -26,6 +26,7 @@ from .fitsfile import (
     is_compressed,
     length_of,
     opened,
+    prefetch,
     reading,
     refuse_truncated,
     require_fits,
@@ -119,6 +120,13 @@ class Exposure:
         with source_of(self.path, plane.data) as source:
             count = plane.shape[0] * plane.shape[1]
             return source.read_samples(plane.dtype, count).reshape(plane.shape)
+
+    def prefetch(self) -> None:
+        """Have the system read SCI in the background (of a compressed file, it has been read)."""
+        plane = self.planes["SCI"]
+        if plane.dtype is not None:
+            length = plane.shape[0] * plane.shape[1] * plane.dtype.itemsize
+            prefetch(self.path, plane.data, length)
 
     def require_flaggable(self) -> None:
         """Check that a flagged copy can be written.

@@ -6,10 +6,12 @@ is looked for here, so that no sample is ever read from where it is not.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -29,6 +31,7 @@ __all__ = [
     "length_of",
     "open_bytes",
     "opened",
+    "prefetch",
     "reading",
     "refuse_truncated",
     "require_fits",
@@ -163,6 +166,13 @@ def open_bytes(path: Path) -> BufferedReader:
     import gzip
 
     return cast("BufferedReader", gzip.open(path))
+
+
+def prefetch(path: Path, start: int, length: int) -> None:
+    """Have the system read a part of a file in the background, where it can."""
+    if sys.platform == "linux":
+        with suppress(OSError), path.open("rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
 
 
 def without_checksums(header: bytes) -> bytes:
