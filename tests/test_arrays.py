@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as npst
 
 import badpix_selfcal as bps
 from badpix_selfcal import reference
+from badpix_selfcal.arrays import RunningMinimum
 from badpix_selfcal.testing import assert_same, dispaxes, flagfracs, images, kernel_sizes
 
 edges = st.sampled_from(["zero", "shrink"])
@@ -121,7 +122,7 @@ def test_minimum_of_exposures_in_either_byte_order(data, count):
 @pytest.mark.parametrize("dtype", [">f4", ">f8", "<f4", "<f8"])
 def test_exposures_are_read_in_either_byte_order_without_a_copy(dtype):
     image = np.zeros((1000, 1000), dtype)
-    running = bps.arrays.RunningMinimum()
+    running = RunningMinimum()
     running.fold(image)
     tracemalloc.start()
     try:

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias
 
 from ._kernels import MOST_THREADS, __version__, num_threads, set_num_threads
 from .detectors import DETECTORS, Dispaxis
 from .errors import SelfcalWarning
 from .parameters import EDGE, EDGES, FLAGFRAC, KERNEL_SIZE, check_flagfrac, check_kernel_size
-from .selfcal import SelfcalResult, selfcal
+
+if TYPE_CHECKING:
+    from .step import SelfcalResult
 
 __all__ = ["main"]
 
@@ -281,6 +283,8 @@ def _orderly_termination() -> Iterator[None]:
 
 
 def _run(given: argparse.Namespace) -> dict[str, Any]:
+    from .step import selfcal
+
     dispaxis: Dispaxis | Literal["auto"] = _DISPAXIS[given.dispaxis]
     threads = num_threads()  # a wrong setting is told before anything is written
     result = selfcal(
