@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 import badpix_selfcal as bps
 from badpix_selfcal import reference
+from badpix_selfcal.arrays import RunningMinimum
 from badpix_selfcal.testing import assert_same, dispaxes, flagfracs, images, kernel_sizes
 
 edges = st.sampled_from(["zero", "shrink"])
@@ -90,6 +93,46 @@ def test_minimum_of_exposures(data, count, with_pedestals):
     pedestals = pedestals if with_pedestals else None
     ours = bps.minimum_image(iter(exposures), pedestals)
     assert_same(ours, reference.minimum_image(exposures, pedestals))
+
+
+ORDERS = st.sampled_from("<>")
+
+
+@given(images(infinities=True), st.data(), ORDERS)
+def test_pedestal_in_either_byte_order(image, data, order):
+    gap = data.draw(npst.arrays(bool, image.shape))
+    stored = image.astype(image.dtype.newbyteorder(order))
+    assert_same(bps.pedestal(stored, gap), reference.pedestal(image, gap))
+    region = (0, image.shape[0], 1, image.shape[1] + 2)
+    assert_same(bps.pedestal(stored, region), reference.pedestal(image, region))
+
+
+@given(st.data(), st.integers(1, 5))
+def test_minimum_of_exposures_in_either_byte_order(data, count):
+    first = data.draw(images(infinities=True))
+    dtypes = [np.dtype(data.draw(st.sampled_from(["f4", "f8"]))) for _ in range(count)]
+    exposures = [(first * (-1) ** i + i).astype(dtype) for i, dtype in enumerate(dtypes)]
+    stored = [each.astype(each.dtype.newbyteorder(data.draw(ORDERS))) for each in exposures]
+    pedestals = [0.25 * i for i in range(count)]
+    ours = bps.minimum_image(stored, pedestals)
+    assert_same(ours, reference.minimum_image(exposures, pedestals))
+    assert ours.dtype.isnative
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f4", "<f8"])
+def test_exposures_are_read_in_either_byte_order_without_a_copy(dtype):
+    image = np.zeros((1000, 1000), dtype)
+    running = RunningMinimum()
+    running.fold(image)
+    tracemalloc.start()
+    try:
+        running.fold(image, 1.0)
+        bps.pedestal(image, (0, 10, 0, 10))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (running.image == -1).all()
+    assert peak < 100_000
 
 
 @given(images(infinities=True), st.lists(st.floats(0, 100), max_size=5))

@@ -16,6 +16,8 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
+from badpix_selfcal.exposure import Exposure
+from badpix_selfcal.outputs import Outputs
 
 from .exposures import observation, sky, write
 
@@ -244,3 +246,90 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
     assert "interrupted" in told
     assert not (tmp_path / "out").exists()
     assert len(list(tmp_path.iterdir())) == 3  # the inputs
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGTERM")
+class TestTermination:
+    """SIGTERM ends a run as ctrl-C does: nothing half written is left behind."""
+
+    RUN = ("run", "x_asn.json", "--output-dir", "out", "--save-flagged-bkg", "--overwrite")
+
+    @pytest.fixture
+    def terminating(self, monkeypatch):
+        """A function that makes the n-th copy of an exposure end in SIGTERM."""
+
+        def terminate_at(number):
+            write_copy, written = Exposure.write_copy, []
+
+            def writing(self, to, *arguments):
+                write_copy(self, to, *arguments)
+                written.append(to)
+                if len(written) == number:
+                    os.kill(os.getpid(), signal.SIGTERM)
+
+            monkeypatch.setattr(Exposure, "write_copy", writing)
+
+        return terminate_at
+
+    @pytest.mark.parametrize("number", [1, 2, 3])
+    def test_nothing_is_left(self, here, terminating, capsys, number):
+        terminating(number)
+        before = sorted(path.name for path in here.iterdir())
+        assert main(self.RUN) == 143
+        assert sorted(path.name for path in here.iterdir()) == before
+        assert "terminated; no output was written" in capsys.readouterr().err
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    def test_former_outputs_are_kept(self, here, terminating, hashes):
+        assert main(self.RUN) == 0
+        before = hashes(here / "out")
+        terminating(2)
+        assert main(self.RUN) == 143
+        assert hashes(here / "out") == before
+
+    def test_a_second_signal_does_not_disturb_the_clearing_away(
+        self, here, terminating, monkeypatch
+    ):
+        leave = Outputs.__exit__
+
+        def leaving(self, *error):
+            os.kill(os.getpid(), signal.SIGTERM)
+            leave(self, *error)
+
+        monkeypatch.setattr(Outputs, "__exit__", leaving)
+        terminating(2)
+        assert main(self.RUN) == 143
+        assert not (here / "out").exists()
+
+    @pytest.mark.usefixtures("here")
+    def test_a_callers_own_handler_is_left_alone(self, terminating):
+        received = []
+        before = signal.signal(signal.SIGTERM, lambda *_: received.append(1))
+        try:
+            terminating(1)
+            assert main(self.RUN) == 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert received == [1]
+
+    def test_a_terminated_process_leaves_nothing(self, here):
+        code = (
+            "import sys, time\n"
+            "from badpix_selfcal import cli, exposure\n"
+            "write_copy = exposure.Exposure.write_copy\n"
+            "def slow(*arguments):\n"
+            "    write_copy(*arguments)\n"
+            "    print('written', flush=True)\n"
+            "    time.sleep(60)\n"
+            "exposure.Exposure.write_copy = slow\n"
+            "sys.exit(cli.main(sys.argv[1:]))\n"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", code, *self.RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout.readline() == b"written\n"
+            assert list((here / "out").iterdir())
+            process.terminate()
+            assert b"terminated" in process.communicate(timeout=30)[1]
+        assert process.returncode == 143
+        assert not (here / "out").exists()

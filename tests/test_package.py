@@ -39,6 +39,30 @@ def test_astropy_is_imported_when_files_are_touched():
     assert _python(code).strip() == "[]"
 
 
+def test_what_is_not_asked_for_is_not_imported():
+    loaded = "print([m in sys.modules for m in ('numpy', 'badpix_selfcal.step')])"
+    code = f"""
+import sys, badpix_selfcal as bps, badpix_selfcal.cli
+bps.num_threads(), bps.__version__, bps.cli.main(["--help"])
+{loaded}
+bps.find_bad_pixels
+{loaded}
+bps.selfcal
+{loaded}
+"""
+    told = [line for line in _python(code).splitlines() if line.startswith("[")]
+    assert told == ["[False, False]", "[True, False]", "[True, True]"]
+
+
+def test_all_public_names_are_listed_and_no_others_exist():
+    assert {*bps.__all__} <= {*dir(bps)}
+    namespace = {}
+    exec("from badpix_selfcal import *", namespace)
+    assert {*bps.__all__} <= {*namespace}
+    with pytest.raises(AttributeError, match="'badpix_selfcal' has no attribute 'absent'"):
+        _ = bps.absent
+
+
 def test_the_version_is_that_of_the_distribution():
     assert bps.__version__ == metadata.version("badpix-selfcal")
 

@@ -426,3 +426,33 @@ def test_outputs_go_to_the_current_folder_by_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     result = bps.selfcal(association)
     assert result.science.resolve() == tmp_path / "here" / "product_badpix_selfcal.fits"
+
+
+def test_exposures_are_read_ahead_once_each_and_a_few_at_a_time(tmp_path, monkeypatch):
+    association = observation(
+        tmp_path, background=6, selfcal=7, shape=(20, 30), detector="NRS1", exp_type="NRS_IFU"
+    )
+    order, ahead = [], []
+    science_image = exposure.Exposure.science_image
+
+    def reading(self):
+        order.append(self.path)
+        ahead.append(len(fetched) - len(order))
+        return science_image(self)
+
+    fetched = []
+    monkeypatch.setattr(exposure.Exposure, "prefetch", lambda self: fetched.append(self.path))
+    monkeypatch.setattr(exposure.Exposure, "science_image", reading)
+    bps.selfcal(association, output_dir=tmp_path / "out")
+    assert fetched == order
+    assert len(fetched) == 14
+    assert ahead == [8] * 6 + [7, 6, 5, 4, 3, 2, 1, 0]
+
+
+def test_reading_ahead_is_no_condition(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError
+
+    association = observation(tmp_path)
+    monkeypatch.setattr("os.posix_fadvise", refuse, raising=False)
+    assert bps.selfcal(association, output_dir=tmp_path / "out").status == "COMPLETE"

@@ -1,7 +1,8 @@
 """The algorithm on NumPy arrays: exposures in memory -> pedestal -> minimum image -> bad pixels.
 
 The kernels' public face. Any real dtype, byte order and strides are taken: float16 is computed
-as float32, integers and long doubles as float64. Arguments are never modified. NaN always means
+as float32, integers and long doubles as float64; exposures are read in either byte order without
+a copy. Arguments are never modified. NaN always means
 "no measurement" and is skipped. `badpix_selfcal.reference` does the same in plain NumPy, slowly.
 """
 
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
 from .detectors import Dispaxis, Region
-from .floats import FloatArray, as_floats
+from .floats import FloatArray, as_floats, as_stored, bits_of
 from .parameters import (
     EDGE,
     FLAGFRAC,
@@ -163,7 +164,7 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
     -----
     The gap regions of the MIRI detectors are in `badpix_selfcal.detectors`.
     """
-    samples = as_floats(image, "image", ndim=(2,))
+    samples = as_stored(image, "image")
     mask = np.asarray(gap)
     if mask.dtype == bool:
         if mask.shape != samples.shape:
@@ -171,8 +172,8 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
                 f"gap must have the image's shape {samples.shape} or be (y0, y1, x0, x1), "
                 f"got a mask of shape {mask.shape}"
             )
-        return _kernels.pedestal_in_mask(samples, np.ascontiguousarray(mask))
-    return _kernels.pedestal_in_region(samples, _as_region(mask))
+        return _kernels.pedestal_in_mask(bits_of(samples), np.ascontiguousarray(mask))
+    return _kernels.pedestal_in_region(bits_of(samples), _as_region(mask))
 
 
 def minimum_image(
@@ -243,13 +244,13 @@ class RunningMinimum:
             If `image` is not 2-D or differs in shape from the first, or `pedestal` is not finite.
         """
         number = self.count
-        samples = as_floats(image, f"images[{number}]", ndim=(2,))
+        samples = as_stored(image, f"images[{number}]")
         if not np.isfinite(samples.dtype.type(pedestal)):
             raise ValueError(
                 f"pedestals[{number}] must be finite, got {pedestal}; leave that exposure out"
             )
         if self.image is None:
-            self.image = np.full_like(samples, np.nan)
+            self.image = np.full(samples.shape, np.nan, samples.dtype.newbyteorder("="))
         if samples.shape != self.image.shape:
             raise ValueError(
                 f"images[{number}] has shape {samples.shape}, images[0] has {self.image.shape}; "
@@ -257,8 +258,8 @@ class RunningMinimum:
             )
         if samples.dtype.itemsize > self.image.dtype.itemsize:
             self.image = self.image.astype(np.float64)
-        if samples.dtype == self.image.dtype:
-            _kernels.fold_minimum(self.image, samples, float(pedestal))
+        if samples.dtype.itemsize == self.image.dtype.itemsize:
+            _kernels.fold_minimum(self.image, bits_of(samples), float(pedestal))
         else:  # a single-precision exposure among doubles keeps its own precision until here
             self.image = np.fmin(self.image, samples - np.float32(pedestal))
         self.count += 1

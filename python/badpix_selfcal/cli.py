@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias
 
 from ._kernels import MOST_THREADS, __version__, num_threads, set_num_threads
 from .detectors import DETECTORS, Dispaxis
 from .errors import SelfcalWarning
 from .parameters import EDGE, EDGES, FLAGFRAC, KERNEL_SIZE, check_flagfrac, check_kernel_size
-from .selfcal import SelfcalResult, selfcal
+
+if TYPE_CHECKING:
+    from .step import SelfcalResult
 
 __all__ = ["main"]
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 
 Command: TypeAlias = Callable[[argparse.Namespace], dict[str, Any]]
 
@@ -59,6 +61,10 @@ examples:
   badpix-selfcal simulate small --detector MIRIFUSHORT --size 96 640 --science 4 --seed 7"""
 
 
+class _Terminated(BaseException):
+    """What SIGTERM raises."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -70,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0 done, 1 failed, 2 wrong usage.
+        The exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated.
     """
     parser = _parser()
     try:
@@ -79,13 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     command: Command = given.command
     try:
-        with _warnings_on_stderr():
+        with _warnings_on_stderr(), _orderly_termination():
             if getattr(given, "threads", None) is not None:
                 set_num_threads(given.threads)
             report = command(given)
     except KeyboardInterrupt:
         print("badpix-selfcal: interrupted; no output was written", file=sys.stderr)
         return INTERRUPTED
+    except _Terminated:
+        print("badpix-selfcal: terminated; no output was written", file=sys.stderr)
+        return TERMINATED
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         _print(f"badpix-selfcal: error: {error}", sys.stderr)
         return FAILED
@@ -251,7 +260,31 @@ def _warnings_on_stderr() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _orderly_termination() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that nothing half written is left behind."""
+    import signal
+    import threading
+
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # is not ours to handle
+        return
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until all is cleared away
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _run(given: argparse.Namespace) -> dict[str, Any]:
+    from .step import selfcal
+
     dispaxis: Dispaxis | Literal["auto"] = _DISPAXIS[given.dispaxis]
     threads = num_threads()  # a wrong setting is told before anything is written
     result = selfcal(

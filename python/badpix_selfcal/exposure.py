@@ -1,8 +1,9 @@
 """One exposure file: read what is needed of it, write a flagged copy of it.
 
-An exposure is scanned once, headers only, into the places of its planes in the file. SCI is then
-mapped from there without touching the rest, and a flagged copy is the file's own bytes with a
-new primary header and the flagged samples patched in: what is not flagged is never decoded.
+An exposure is scanned once, headers only, into the places of its planes in the file: by astropy
+only if anything in them is unusual. SCI is then mapped from there without touching the rest, and a
+flagged copy is the file's own bytes with a new primary header and the flagged samples patched in:
+what is not flagged is never decoded.
 """
 
 from __future__ import annotations
@@ -12,25 +13,26 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import dq
+from .copying import source_of
 from .errors import ExposureError
 from .fitsfile import (
-    CHUNK,
     STALE,
-    blank_checksums,
     is_compressed,
     length_of,
-    open_bytes,
     opened,
+    prefetch,
     reading,
     refuse_truncated,
     require_fits,
+    without_checksums,
 )
+from .headers import PlainHeader, scan
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -40,7 +42,7 @@ __all__ = ["Cards", "Exposure", "Plane", "read"]
 Cards: TypeAlias = Mapping[str, tuple[str, str]]
 """Header cards to set: keyword -> (value, comment)."""
 
-_SAMPLES: Final = {-32: ">f4", -64: ">f8", 32: ">u4"}
+_SAMPLES: Final[dict[object, str]] = {-32: ">f4", -64: ">f8", 32: ">u4"}
 _UNSIGNED: Final = 2.0**31
 _HISTORY_WIDTH: Final = 72
 
@@ -67,15 +69,6 @@ class Plane:
     dtype: np.dtype[Any] | None
     problem: str = ""
 
-    def map(self, path: Path, mode: Literal["r", "r+"], shift: int = 0) -> NDArray[Any]:
-        """Map the samples, which lie `shift` bytes further than in the scanned file."""
-        if self.dtype is None:
-            raise ExposureError(f"{path}: an extension {self.problem}")
-        with reading(path):
-            return np.memmap(
-                path, dtype=self.dtype, mode=mode, offset=self.data + shift, shape=self.shape
-            )
-
 
 @dataclass(frozen=True)
 class Exposure:
@@ -98,7 +91,7 @@ class Exposure:
     exp_type: str
     dispaxis: object
     planes: Mapping[str, Plane]
-    _primary: fits.Header = field(repr=False)
+    _primary: fits.Header | str = field(repr=False)
     _primary_length: int = field(repr=False)
     _file_length: int = field(repr=False)
 
@@ -118,10 +111,22 @@ class Exposure:
             If the samples cannot be read.
         """
         plane = self.planes["SCI"]
-        if plane.dtype is not None and not is_compressed(self.path):
-            return plane.map(self.path, "r")
-        with reading(self.path), opened(self.path) as hdus:
-            return np.array(_images(hdus, "SCI")[0].data)
+        with reading(self.path):
+            if plane.dtype is None:
+                with opened(self.path) as hdus:
+                    return np.array(_images(hdus, "SCI")[0].data)
+            if not is_compressed(self.path):
+                return np.memmap(self.path, plane.dtype, "r", plane.data, plane.shape)
+        with source_of(self.path, plane.data) as source:
+            count = plane.shape[0] * plane.shape[1]
+            return source.read_samples(plane.dtype, count).reshape(plane.shape)
+
+    def prefetch(self) -> None:
+        """Have the system read SCI in the background (of a compressed file, it has been read)."""
+        plane = self.planes["SCI"]
+        if plane.dtype is not None:
+            length = plane.shape[0] * plane.shape[1] * plane.dtype.itemsize
+            prefetch(self.path, plane.data, length)
 
     def require_flaggable(self) -> None:
         """Check that a flagged copy can be written.
@@ -171,19 +176,15 @@ class Exposure:
             if mask.shape != self.shape:
                 raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
         header = self._new_primary(cards, history)
-        shift = len(header) - self._primary_length
         with to.open("xb") as target:
             target.write(header)
-            self._copy_extensions(target)
-            if target.tell() != self._file_length + shift:
-                raise ExposureError(f"{self.path}: was changed after its headers were read")
-        if mask is not None:
-            self._patch(to, mask, shift)
+            self._copy_extensions(target, mask)
 
     def _new_primary(self, cards: Cards, history: str) -> bytes:
         from astropy.io import fits
 
-        header = self._primary.copy()
+        scanned = self._primary
+        header = fits.Header.fromstring(scanned) if isinstance(scanned, str) else scanned.copy()
         for stale in STALE:
             header.remove(stale.decode().strip(), ignore_missing=True)
         try:
@@ -197,24 +198,28 @@ class Exposure:
         except (ValueError, fits.VerifyError) as error:
             raise ExposureError(f"{self.path}: bad primary header: {error}") from error
 
-    def _copy_extensions(self, target: BinaryIO) -> None:
-        import shutil
+    def _copy_extensions(self, target: BinaryIO, mask: NDArray[np.bool_] | None) -> None:
+        with source_of(self.path, self._primary_length) as source:
+            if mask is not None:
+                flagged = np.flatnonzero(mask)
+                for name, plane in sorted(self.planes.items(), key=lambda each: each[1].header):
+                    source.copy(target, plane.header)
+                    target.write(without_checksums(source.read(plane.data - plane.header)))
+                    assert plane.dtype is not None  # as the mask's planes are flaggable
+                    samples = source.read_samples(plane.dtype, mask.size)
+                    _flag(name, samples, flagged)
+                    target.write(samples.data)
+            source.copy(target, self._file_length)
+            source.require_end()
 
-        with reading(self.path), open_bytes(self.path) as source:
-            source.seek(self._primary_length)
-            shutil.copyfileobj(source, target, CHUNK)
 
-    def _patch(self, copy: Path, mask: NDArray[np.bool_], shift: int) -> None:
-        flagged = np.flatnonzero(mask)
-        for name, plane in self.planes.items():
-            samples = plane.map(copy, "r+", shift).reshape(-1)
-            if name == "DQ":
-                # Stored as signed integers offset by 2**31, which is the highest bit inverted:
-                # the bits set here are where they would be without the offset.
-                samples[flagged] |= dq.BAD
-            else:
-                samples[flagged] = np.nan
-            blank_checksums(copy, plane.header + shift, plane.data + shift)
+def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
+    if name == "DQ":
+        # Stored as signed integers offset by 2**31, which is the highest bit inverted: the bits
+        # set here are where they would be without the offset.
+        samples[flagged] |= dq.BAD
+    else:
+        samples[flagged] = np.nan
 
 
 def read(path: str | Path) -> Exposure:
@@ -241,10 +246,48 @@ def read(path: str | Path) -> Exposure:
         if not path.is_file():
             what = "is not a file" if path.exists() else "no such exposure file"
             raise ExposureError(f"{path}: {what}")
+        headers = scan(path)
+        exposure = None if headers is None else _of_plain(path, headers)
+        if exposure is not None:
+            return exposure
         length = length_of(path)  # first, as it finds what is damaged in a compressed file
         require_fits(path)
         with opened(path) as hdus:
             return _scan(path, length, hdus)
+
+
+def _of_plain(path: Path, headers: list[PlainHeader]) -> Exposure | None:
+    """Return an exposure of well-formed headers that can be flagged or else lacks DQ, or None."""
+    images: dict[str, PlainHeader] = {}
+    for header in headers[1:]:
+        name = str(header.cards.get("EXTNAME", "")).upper()
+        if header.cards["XTENSION"] == "IMAGE" and name in ("DQ", *dq.NAN_PLANES):
+            if name in images:
+                return None
+            images[name] = header
+    planes = {
+        name: Plane(
+            image.shape,
+            image.start,
+            image.data,
+            *_stored_as(name, image.cards, image.cards["BITPIX"]),
+        )
+        for name, image in sorted(images.items())
+    }
+    if any(plane.problem for plane in planes.values()):
+        return None
+    _require_image(path, planes)
+    primary = headers[0]
+    return Exposure(
+        path=path,
+        detector=str(primary.cards.get("DETECTOR", "")).upper(),
+        exp_type=str(primary.cards.get("EXP_TYPE", "")).upper(),
+        dispaxis=images["SCI"].cards.get("DISPAXIS"),
+        planes=planes,
+        _primary=primary.content.decode(),
+        _primary_length=primary.data,
+        _file_length=headers[-1].end,
+    )
 
 
 def _images(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompImageHDU]:
@@ -298,7 +341,9 @@ def _plane(name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> Plane:
     return Plane(tuple(hdu.shape), place["hdrLoc"], place["datLoc"], dtype, problem)
 
 
-def _stored_as(name: str, header: fits.Header, bitpix: int) -> tuple[np.dtype[Any] | None, str]:
+def _stored_as(
+    name: str, header: fits.Header | Mapping[str, object], bitpix: object
+) -> tuple[np.dtype[Any] | None, str]:
     """Return the dtype under which a plane can be patched, or None and why it cannot."""
     scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
     if name == "DQ":

@@ -6,30 +6,36 @@ is looked for here, so that no sample is ever read from where it is not.
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from .errors import ExposureError
 
 if TYPE_CHECKING:
-    import gzip
+    from io import BufferedReader
 
     from astropy.io import fits
 
 __all__ = [
+    "BLOCK",
+    "CARD",
     "CHUNK",
     "STALE",
-    "blank_checksums",
     "is_compressed",
     "length_of",
     "open_bytes",
     "opened",
+    "prefetch",
     "reading",
     "refuse_truncated",
     "require_fits",
+    "without_checksums",
 ]
 
 CHUNK: Final = 1 << 22
@@ -38,8 +44,15 @@ CHUNK: Final = 1 << 22
 STALE: Final = (b"CHECKSUM", b"DATASUM ")
 """Keywords, as a card begins with them, whose values no longer hold once samples change."""
 
+BLOCK: Final = 2880
+"""Bytes of which headers and data take whole multiples."""
+
+CARD: Final = 80
+"""Bytes of one card of a header."""
+
 _GZIP: Final = b"\x1f\x8b"
-_CARD: Final = 80
+_MOST_AXES: Final = 999
+_AXES: Final = re.compile(rb"NAXIS {3}= *[+]?([0-9]{1,70})", re.IGNORECASE)
 
 
 def require_fits(path: Path) -> None:
@@ -102,25 +115,42 @@ def opened(path: Path) -> Iterator[fits.HDUList]:
     from astropy.io import fits
 
     # Opened here, for astropy leaves a file open in which it stumbles.
-    with warnings.catch_warnings(), path.open("rb") as file:
+    with warnings.catch_warnings(), path.open("rb") as file, open_bytes(path) as content:
         # Of damage that astropy only warns of, what matters here is looked for and refused.
         warnings.simplefilter("ignore")
+        _refuse_absurd_axes(path, content, 0)
         with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
-            _read_headers(path, hdus)
+            _read_headers(path, content, hdus)
             yield hdus
 
 
-def _read_headers(path: Path, hdus: fits.HDUList) -> None:
+def _read_headers(path: Path, content: BufferedReader, hdus: fits.HDUList) -> None:
     """Read the headers one by one: with a negative size, astropy would do so for ever."""
     number, last = 0, -1
     while True:
         try:
-            start = hdus[number].fileinfo()["hdrLoc"]
+            place = hdus[number].fileinfo()
         except IndexError:
             return
-        if start <= last:
+        if place["hdrLoc"] <= last:
             raise ExposureError(f"{path}: extension {number - 1} has a negative size")
-        number, last = number + 1, start
+        number, last = number + 1, place["hdrLoc"]
+        content.seek(max(0, place["datLoc"] + place["datSpan"]))
+        _refuse_absurd_axes(path, content, number)
+
+
+def _refuse_absurd_axes(path: Path, content: BufferedReader, number: int) -> None:
+    """Refuse a header of more axes than there may be: astropy would go through all of them."""
+    while block := content.read(BLOCK):
+        for at in range(0, len(block), CARD):
+            axes = _AXES.match(block, at)
+            if axes is not None and int(axes[1]) > _MOST_AXES:
+                raise ExposureError(
+                    f"{path}: extension {number} has NAXIS = {axes[1].decode()}; FITS has at most "
+                    f"{_MOST_AXES} axes"
+                )
+            if block.startswith(b"END ", at):
+                return
 
 
 def is_compressed(path: Path) -> bool:
@@ -129,21 +159,23 @@ def is_compressed(path: Path) -> bool:
         return file.read(2) == _GZIP
 
 
-def open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
+def open_bytes(path: Path) -> BufferedReader:
     """Open a file for reading, unpacked."""
     if not is_compressed(path):
         return path.open("rb")
     import gzip
 
-    return gzip.open(path)
+    return cast("BufferedReader", gzip.open(path))
 
 
-def blank_checksums(path: Path, start: int, end: int) -> None:
+def prefetch(path: Path, start: int, length: int) -> None:
+    """Have the system read a part of a file in the background, where it can."""
+    if sys.platform == "linux":
+        with suppress(OSError), path.open("rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
+
+
+def without_checksums(header: bytes) -> bytes:
     """Blank the checksum cards of a header whose samples have changed."""
-    with path.open("r+b") as file:
-        file.seek(start)
-        header = file.read(end - start)
-        for at in range(0, len(header), _CARD):
-            if header[at : at + 8] in STALE:
-                file.seek(start + at)
-                file.write(b" " * _CARD)
+    cards = (header[at : at + CARD] for at in range(0, len(header), CARD))
+    return b"".join(b" " * CARD if card[:8] in STALE else card for card in cards)

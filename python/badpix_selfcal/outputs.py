@@ -35,6 +35,7 @@ class Outputs:
         self._inputs = tuple(inputs)
         self._overwrite = overwrite
         self._parts: dict[Path, Path] = {}
+        self._replaced: list[Path] = []
         self._made: list[Path] = []
 
     def __enter__(self) -> Self:
@@ -56,7 +57,7 @@ class Outputs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for part in self._parts.values():
+        for part in (*self._parts.values(), *self._replaced):
             part.unlink(missing_ok=True)
         if kind is not None:
             self._remove_made_folders()
@@ -119,8 +120,7 @@ class Outputs:
                 kept.replace(final)
                 kept.unlink(missing_ok=True)  # a rename onto another link to the same file is none
             raise
-        for kept in old.values():
-            kept.unlink(missing_ok=True)
+        self._replaced += old.values()
         self._parts.clear()
 
     def _remove_made_folders(self) -> None:

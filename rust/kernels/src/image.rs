@@ -24,7 +24,7 @@ pub struct Image<'a, T> {
     cols: usize,
 }
 
-impl<'a, T: Sample> Image<'a, T> {
+impl<'a, T: Copy> Image<'a, T> {
     /// Views `samples` as `rows` rows of `cols` samples.
     ///
     /// # Errors
@@ -69,7 +69,9 @@ impl<'a, T: Sample> Image<'a, T> {
         let image = *self;
         (region.y0..region.y1.min(self.rows)).map(move |row| &image.row(row)[x0..x1])
     }
+}
 
+impl<T: Sample> Image<'_, T> {
     /// The samples with rows and columns exchanged: column after column.
     #[must_use]
     pub fn transposed(&self) -> Vec<T> {

@@ -22,4 +22,4 @@ pub mod sample;
 pub use error::Error;
 pub use image::{Image, Region};
 pub use median::{Axis, Edge, RunningMedian, Window};
-pub use sample::Sample;
+pub use sample::{Sample, Stored};

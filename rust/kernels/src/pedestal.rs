@@ -1,20 +1,22 @@
 //! The residual dark pedestal: the NaN-median of the samples in an unlit gap.
+//!
+//! Of the image, which may be stored in either byte order, only the gap is read.
 
-use crate::{Image, Region, Sample};
+use crate::{Image, Region, Sample, Stored};
 
 /// The pedestal in a rectangle, clipped to the image; NaN if that holds no valid sample.
 #[must_use]
-pub fn in_region<T: Sample>(image: Image<'_, T>, gap: Region) -> T {
-    median(image.rows_of(gap).flatten().copied().collect())
+pub fn in_region<S: Stored>(image: Image<'_, S>, gap: Region) -> S::Sample {
+    median(image.rows_of(gap).flatten().map(|sample| sample.load()).collect())
 }
 
 /// The pedestal where `gap` is true; NaN if no valid sample is there.
 ///
 /// `gap` is read in the image's row-major order; what it lacks counts as false.
 #[must_use]
-pub fn in_mask<T: Sample>(image: Image<'_, T>, gap: &[bool]) -> T {
+pub fn in_mask<S: Stored>(image: Image<'_, S>, gap: &[bool]) -> S::Sample {
     let unlit = image.samples().iter().zip(gap).filter(|&(_, &unlit)| unlit);
-    median(unlit.map(|(&sample, _)| sample).collect())
+    median(unlit.map(|(sample, _)| sample.load()).collect())
 }
 
 /// The median of the samples that are not NaN; NaN if there are none.
@@ -42,6 +44,14 @@ mod tests {
         let image = Image::new(&samples, 2, 3).unwrap();
         assert_eq!(in_region(image, Region { y0: 0, y1: 2, x0: 0, x1: 2 }), 3.0);
         assert_eq!(in_region(image, Region { y0: 0, y1: 1, x0: 0, x1: 3 }), 5.0);
+        assert_eq!(in_mask(image, &[true, false, true, true, false, true]), 9.0);
+    }
+
+    #[test]
+    fn the_byte_order_makes_no_difference() {
+        let samples = [9.0f32, 1.0, f32::NAN, 4.0, 2.0, 100.0].map(|s| s.to_bits().swap_bytes());
+        let image = Image::new(&samples, 2, 3).unwrap();
+        assert_eq!(in_region(image, Region { y0: 0, y1: 2, x0: 0, x1: 2 }), 3.0);
         assert_eq!(in_mask(image, &[true, false, true, true, false, true]), 9.0);
     }
 

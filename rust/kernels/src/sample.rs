@@ -81,9 +81,57 @@ impl Sample for f64 {
     const NAN: Self = Self::NAN;
 }
 
+/// A sample as it is stored, perhaps in the other byte order.
+///
+/// `f32` and `f64` are samples in this machine's order. `u32` and `u64` are the bits of samples in
+/// the other one, as big-endian files hold them; their bytes are exchanged on the way from memory.
+pub trait Stored: Copy + Send + Sync {
+    /// What is stored.
+    type Sample: Sample;
+
+    /// The sample as this machine computes with it.
+    fn load(self) -> Self::Sample;
+}
+
+impl Stored for f32 {
+    type Sample = Self;
+
+    #[inline]
+    fn load(self) -> Self {
+        self
+    }
+}
+
+impl Stored for f64 {
+    type Sample = Self;
+
+    #[inline]
+    fn load(self) -> Self {
+        self
+    }
+}
+
+impl Stored for u32 {
+    type Sample = f32;
+
+    #[inline]
+    fn load(self) -> f32 {
+        f32::from_bits(self.swap_bytes())
+    }
+}
+
+impl Stored for u64 {
+    type Sample = f64;
+
+    #[inline]
+    fn load(self) -> f64 {
+        f64::from_bits(self.swap_bytes())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Sample;
+    use super::{Sample, Stored};
 
     #[test]
     fn midpoint_of_the_largest_values_stays_finite() {
@@ -111,6 +159,15 @@ mod tests {
         assert_eq!(1.0f32.lesser(f32::NAN), 1.0);
         assert_eq!(2.0f64.lesser(1.0), 1.0);
         assert!(Sample::is_nan(f64::NAN.lesser(f64::NAN)));
+    }
+
+    #[test]
+    fn swapped_samples_load_as_they_are_meant() {
+        for sample in [1.5f32, -0.0, f32::MIN_POSITIVE, f32::INFINITY] {
+            assert_eq!(sample.to_bits().swap_bytes().load().to_bits(), sample.to_bits());
+            let double = f64::from(sample);
+            assert_eq!(double.to_bits().swap_bytes().load().to_bits(), double.to_bits());
+        }
     }
 
     #[test]

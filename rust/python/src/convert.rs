@@ -1,7 +1,7 @@
 //! Between NumPy arrays and the kernels' views, Python names and the kernels' types.
 
 use badpix_selfcal_kernels::median::Method;
-use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Sample};
+use badpix_selfcal_kernels::{Axis, Edge, Error, Image};
 use numpy::ndarray::{Dimension, Ix2};
 use numpy::{Element, IntoPyArray, PyArrayMethods, PyUntypedArrayMethods};
 use numpy::{PyReadonlyArray, PyReadonlyArray1, PyReadonlyArray2};
@@ -13,6 +13,17 @@ use pyo3::prelude::*;
 pub enum AnyImage<'py> {
     F32(PyReadonlyArray2<'py, f32>),
     F64(PyReadonlyArray2<'py, f64>),
+}
+
+/// A 2-D image of either sample type in either byte order.
+///
+/// In the other order than this machine's, samples come as the unsigned integers of their bits.
+#[derive(FromPyObject)]
+pub enum AnyStored<'py> {
+    F32(PyReadonlyArray2<'py, f32>),
+    F64(PyReadonlyArray2<'py, f64>),
+    Swapped32(PyReadonlyArray2<'py, u32>),
+    Swapped64(PyReadonlyArray2<'py, u64>),
 }
 
 /// A 1-D run of either sample type.
@@ -35,9 +46,7 @@ pub fn samples<'a, T: Element, D: Dimension>(
 }
 
 /// The kernels' view of an array.
-pub fn image<'a, T: Sample + Element>(
-    array: &'a PyReadonlyArray2<'_, T>,
-) -> PyResult<Image<'a, T>> {
+pub fn image<'a, T: Copy + Element>(array: &'a PyReadonlyArray2<'_, T>) -> PyResult<Image<'a, T>> {
     let [rows, cols] = [array.shape()[0], array.shape()[1]];
     Image::new(samples(array)?, rows, cols).map_err(kernel_error)
 }

@@ -1,7 +1,8 @@
 //! The extension module `badpix_selfcal._kernels`: conversion, threads, errors; no algorithm.
 //!
 //! Callers are the package's own Python modules, which hand over native, aligned, C-contiguous
-//! arrays; anything else is a `TypeError` or `ValueError`, never undefined behaviour.
+//! arrays; exposures may also come in the other byte order, as integers of their samples' bits.
+//! Anything else is a `TypeError` or `ValueError`, never undefined behaviour.
 
 #![deny(missing_docs)]
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands arguments over by value
@@ -15,12 +16,13 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _kernels {
     use crate::convert::{
-        AnyImage, AnySamples, axis, edge, image, image_out, kernel_error, method, samples,
+        AnyImage, AnySamples, AnyStored, axis, edge, image, image_out, kernel_error, method,
+        samples,
     };
     use crate::pool;
     use badpix_selfcal_kernels::outliers::{self, Criteria};
     use badpix_selfcal_kernels::{
-        Error, Image, Region, Sample, Window, median, minimum, pedestal, percentile,
+        Error, Image, Region, Sample, Stored, Window, median, minimum, pedestal, percentile,
     };
     use numpy::{
         Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2,
@@ -97,67 +99,79 @@ mod _kernels {
     }
 
     /// NaN-median in the rectangle `(y0, y1, x0, x1)`, clipped to the image.
+    ///
+    /// Of the image, which may be in either byte order, only the rectangle is read.
     #[pyfunction]
     fn pedestal_in_region(
         py: Python<'_>,
-        image: AnyImage<'_>,
+        image: AnyStored<'_>,
         gap: (usize, usize, usize, usize),
     ) -> PyResult<f64> {
         let gap = Region { y0: gap.0, y1: gap.1, x0: gap.2, x1: gap.3 };
-        Ok(match &image {
-            AnyImage::F32(array) => {
-                let image = self::image(array)?;
-                py.detach(|| pedestal::in_region(image, gap)).into()
+        match &image {
+            AnyStored::F32(image) => level(py, image, |image| pedestal::in_region(image, gap)),
+            AnyStored::F64(image) => level(py, image, |image| pedestal::in_region(image, gap)),
+            AnyStored::Swapped32(image) => {
+                level(py, image, |image| pedestal::in_region(image, gap))
             }
-            AnyImage::F64(array) => {
-                let image = self::image(array)?;
-                py.detach(|| pedestal::in_region(image, gap))
+            AnyStored::Swapped64(image) => {
+                level(py, image, |image| pedestal::in_region(image, gap))
             }
-        })
+        }
     }
 
     /// NaN-median where a boolean mask of the image's shape is true.
     #[pyfunction]
     fn pedestal_in_mask(
         py: Python<'_>,
-        image: AnyImage<'_>,
+        image: AnyStored<'_>,
         gap: PyReadonlyArray2<'_, bool>,
     ) -> PyResult<f64> {
         let gap = samples(&gap)?;
-        Ok(match &image {
-            AnyImage::F32(array) => {
-                let image = self::image(array)?;
-                py.detach(|| pedestal::in_mask(image, gap)).into()
-            }
-            AnyImage::F64(array) => {
-                let image = self::image(array)?;
-                py.detach(|| pedestal::in_mask(image, gap))
-            }
-        })
+        match &image {
+            AnyStored::F32(image) => level(py, image, |image| pedestal::in_mask(image, gap)),
+            AnyStored::F64(image) => level(py, image, |image| pedestal::in_mask(image, gap)),
+            AnyStored::Swapped32(image) => level(py, image, |image| pedestal::in_mask(image, gap)),
+            AnyStored::Swapped64(image) => level(py, image, |image| pedestal::in_mask(image, gap)),
+        }
+    }
+
+    fn level<S: Stored + Element>(
+        py: Python<'_>,
+        array: &PyReadonlyArray2<'_, S>,
+        kernel: impl FnOnce(Image<'_, S>) -> S::Sample + Send,
+    ) -> PyResult<f64> {
+        let image = image(array)?;
+        Ok(py.detach(|| kernel(image)).into())
     }
 
     /// Folds `exposure - pedestal` into the minimum image, in place.
+    ///
+    /// The exposure may be in either byte order, the minimum is in this machine's.
     #[pyfunction]
     fn fold_minimum<'py>(
         py: Python<'py>,
         minimum: &Bound<'py, PyAny>,
-        exposure: AnyImage<'py>,
+        exposure: AnyStored<'py>,
         pedestal: f64,
     ) -> PyResult<()> {
         #[allow(clippy::cast_possible_truncation)] // a pedestal has the precision of its image
+        let single = pedestal as f32;
         match &exposure {
-            AnyImage::F32(exposure) => fold(py, minimum, exposure, pedestal as f32),
-            AnyImage::F64(exposure) => fold(py, minimum, exposure, pedestal),
+            AnyStored::F32(exposure) => fold(py, minimum, exposure, single),
+            AnyStored::F64(exposure) => fold(py, minimum, exposure, pedestal),
+            AnyStored::Swapped32(exposure) => fold(py, minimum, exposure, single),
+            AnyStored::Swapped64(exposure) => fold(py, minimum, exposure, pedestal),
         }
     }
 
-    fn fold<'py, T: Sample + Element>(
+    fn fold<'py, S: Stored<Sample: Element> + Element>(
         py: Python<'py>,
         minimum: &Bound<'py, PyAny>,
-        exposure: &PyReadonlyArray2<'py, T>,
-        pedestal: T,
+        exposure: &PyReadonlyArray2<'py, S>,
+        pedestal: S::Sample,
     ) -> PyResult<()> {
-        let mut minimum: PyReadwriteArray2<'py, T> = minimum.extract().map_err(|why| {
+        let mut minimum: PyReadwriteArray2<'py, S::Sample> = minimum.extract().map_err(|why| {
             PyTypeError::new_err(format!("minimum cannot take the exposure: {why}"))
         })?;
         if !minimum.is_c_contiguous() {

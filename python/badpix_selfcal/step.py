@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -20,7 +21,7 @@ from .association import Association, Product, stem_of
 from .detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis, gap_of
 from .errors import ExposureError, SelfcalWarning
 from .exposure import Cards, Exposure
-from .floats import FloatArray, as_floats
+from .floats import FloatArray, as_stored
 from .outputs import Outputs
 from .parameters import (
     EDGE,
@@ -39,6 +40,9 @@ Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
 AnyPath: TypeAlias = str | os.PathLike[str]
 
 SUFFIX: Final = "badpix_selfcal"
+PREFETCHED: Final = 8
+"""Exposures whose SCI the system reads ahead: enough for any disk, little even of large frames."""
+
 FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
 
 
@@ -196,7 +200,9 @@ class _Task:
         self.exposures: dict[Path, Exposure] = {}
         for path in product.members:
             if path.resolve() not in self.exposures:
-                self.exposures[path.resolve()] = exposure_file.read(path)
+                exposure = self.exposures[path.resolve()] = exposure_file.read(path)
+                if len(self.exposures) <= PREFETCHED:
+                    exposure.prefetch()
         self.science = self._exposure(product.science)
         self.backgrounds = [self._exposure(path) for path in product.backgrounds]
         if not parameters.save_flagged_bkg:
@@ -276,8 +282,11 @@ class _Task:
         pedestals: dict[Path, float] = {}
         gap = gap_of(self.science.detector)
         used = set()
+        coming = iter([*self.exposures.values()][PREFETCHED:])
         for key, exposure in self.exposures.items():
-            image = as_floats(exposure.science_image(), "SCI", ndim=(2,))
+            for later in islice(coming, 1):
+                later.prefetch()
+            image = as_stored(exposure.science_image(), "SCI")
             level = 0.0
             if gap is not None:
                 level = pedestals[exposure.path] = pedestal(image, gap)
