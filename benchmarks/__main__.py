@@ -18,10 +18,9 @@ from .wanted import compared
 
 PARTS: Final = ("medians", "planes", "reductions", "step", "scaling")
 EXAMPLES: Final = """\
-python -m benchmarks                  all of it, to benchmarks/results/
+python -m benchmarks                  all of it, to benchmarks/results/ and the README
 python -m benchmarks medians step     these parts, printed only
-python -m benchmarks --readme         no measuring: write the document, the pictures and the
-                                      README's table again from the results of the latest run"""
+python -m benchmarks --quick          to see that everything works, not how fast; printed only"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     options = _parser().parse_args(arguments)
     try:
-        if options.readme:
-            _rewrite(options.output or RESULTS)
+        if options.rewrite:
+            folder = options.output or RESULTS
+            _write(Results.restore(folder), folder)
         else:
             _measure(
                 options.parts or list(PARTS), QUICK if options.quick else FULL, _where(options)
@@ -56,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, each way once")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write the results")
-    parser.add_argument("--readme", action="store_true", help="write the latest results again")
+    parser.add_argument(
+        "--rewrite", action="store_true", help="no measuring: write the latest results again"
+    )
     return parser
 
 
@@ -85,13 +87,9 @@ def _write(results: Results, folder: Path) -> None:
 
     results.store(folder)
     draw(results, folder)
-
-
-def _rewrite(folder: Path) -> None:
-    results = Results.restore(folder)
-    _write(results, folder)
-    text = refresh(README.read_text(encoding="utf-8"), results.for_readme())
-    README.write_text(text, encoding="utf-8")
+    if folder == RESULTS:
+        text = refresh(README.read_text(encoding="utf-8"), results.for_readme())
+        README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

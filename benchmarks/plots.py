@@ -14,7 +14,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from .report import Results
@@ -48,6 +48,14 @@ STYLE: Final = {
     "axes.titlelocation": "left",
 }
 DPI: Final = 120
+LEADING: Final = 12.0
+"""From one name to the next, points."""
+STEP: Final = {
+    "The step on arrays": "minimum image to mask, ",
+    "The step on files": "the step on files, ",
+    "Peak memory of": "the step on files as a process, ",
+}
+"""The tables that the picture of the step shows, and what their rows' names follow."""
 
 
 def draw(results: Results, folder: Path) -> None:
@@ -83,15 +91,17 @@ def _medians(results: Results) -> Figure | None:
         return None
     figure: Figure
     figure, panels = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True, layout="constrained")
+    ends: list[tuple[Axes, Row, int]] = []
     for axis, panel in enumerate(panels):
         rows = {_window(row): row for row in table.rows if f"axis {axis}, float32" in row.name}
-        for way in table.ways:
-            _line(panel, way, {k: row.measures[way].value for k, row in rows.items()})
+        _lines(panel, rows, table.ways)
         panel.set_title(f"along axis {axis}")
         panel.set_xlabel("samples in the window, k")
-        _log_log(panel, list(rows))
+        ends.append((panel, rows[max(rows)], max(rows)))
     panels[0].set_ylabel("time per image, ms")
     _title(figure, table.title + ", float32: lower is better", results)
+    for end in ends:
+        _name_lines(figure, *end)
     return figure
 
 
@@ -99,44 +109,75 @@ def _window(row: Row) -> int:
     return int(row.name.split(",")[0].removeprefix("k = "))
 
 
-def _line(panel: Axes, way: str, points: dict[int, float], colour: str = "") -> None:
-    """Draw a line with its name at its right end."""
-    colour = colour or COLOURS[way]
-    ours = way in OURS
-    panel.plot(
-        list(points),
-        list(points.values()),
-        color=colour,
-        linewidth=2.2 if ours else 1.3,
-        marker="o" if ours else "s",
-        markersize=4,
-        linestyle="--" if way == "copy" else "-",
-    )
-    end = max(points)
-    label = panel.annotate(
-        way, (end, points[end]), (6, 0), textcoords="offset points", va="center", color=colour
-    )
-    label.set_fontweight("bold" if ours else "normal")
-
-
-def _log_log(panel: Axes, positions: Sequence[int]) -> None:
+def _lines(panel: Axes, rows: dict[int, Row], ways: Sequence[str]) -> None:
+    """Draw a line for each way, both axes logarithmic, and name it at its right end."""
+    for way in ways:
+        panel.plot(
+            list(rows),
+            [row.measures[way].value for row in rows.values()],
+            color=COLOURS[way],
+            linewidth=2.2 if way in OURS else 1.3,
+            marker="o" if way in OURS else "s",
+            markersize=4,
+            linestyle="--" if way == "copy" else "-",
+        )
     panel.set_xscale("log")
     panel.set_yscale("log")
-    panel.set_xticks(positions, [str(position) for position in positions])
-    panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.yaxis.set_major_formatter(ScalarFormatter())
-    low, high = panel.get_xlim()
-    panel.set_xlim(low, high * (high / low) ** 0.45)  # room for the names
+    panel.set_xticks(list(rows), [str(position) for position in rows])
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.minorticks_off()
+
+
+def _name_lines(figure: Figure, panel: Axes, row: Row, position: int) -> None:
+    """Write each way's name beside the last point of its line, apart from the others."""
+    figure.draw_without_rendering()  # only then is it known where the points lie
+    heights = {
+        way: panel.transData.transform((position, measure.value))[1] * 72 / figure.dpi
+        for way, measure in row.measures.items()
+    }
+    for way, height in spread(heights, LEADING).items():
+        panel.annotate(
+            way,
+            (position, row.measures[way].value),
+            (7, height - heights[way]),
+            textcoords="offset points",
+            va="center",
+            color=COLOURS[way],
+            fontweight="bold" if way in OURS else "normal",
+        )
+
+
+def spread(heights: dict[str, float], gap: float) -> dict[str, float]:
+    """Move heights apart until none is closer to another than a gap, as little as may be."""
+    groups: list[tuple[list[str], float]] = []  # names from below, and the middle of the group
+    for name in sorted(heights, key=heights.__getitem__):
+        names, middle = [name], heights[name]
+        while groups and _top(*groups[-1], gap) + gap > _top(names, middle, -gap):
+            below, _ = groups.pop()
+            names = below + names
+            middle = sum(heights[each] for each in names) / len(names)
+        groups.append((names, middle))
+    return {
+        name: middle + gap * (number - (len(names) - 1) / 2)
+        for names, middle in groups
+        for number, name in enumerate(names)
+    }
+
+
+def _top(names: list[str], middle: float, gap: float) -> float:
+    """Return the highest place in a group (the lowest for a negative gap)."""
+    return middle + gap * (len(names) - 1) / 2
 
 
 def _step(results: Results) -> Figure | None:
     """Draw the step's times and memory as pairs of bars, each panel with its own scale."""
-    tables = [
-        results.table(start)
-        for start in ("The step on arrays", "The step on files", "Peak memory of")
+    tables = {name: results.table(start) for start, name in STEP.items()}
+    pairs = [
+        _pair(name, row)
+        for name, table in tables.items()
+        if table is not None
+        for row in table.rows
     ]
-    pairs = [_pair(row) for table in tables if table is not None for row in table.rows]
     if not pairs:
         return None
     figure: Figure
@@ -151,21 +192,23 @@ def _step(results: Results) -> Figure | None:
     return figure
 
 
-def _pair(row: Row) -> tuple[str, str, float, float]:
+def _pair(name: str, row: Row) -> tuple[str, str, float, float]:
     ours = row.measures.get("ours", row.measures.get(ALL))
     assert ours is not None
-    return row.name, row.unit, ours.value, row.measures["jwst"].value
+    return name + row.name, row.unit, ours.value, row.measures["jwst"].value
 
 
 def _bars(panel: Axes, name: str, unit: str, ours: float, theirs: float) -> None:
     bars = panel.barh(
         ["jwst", "this package"], [theirs, ours], color=["#999999", COLOURS[ALL]], height=0.75
     )
-    texts = [amount(theirs, unit), f"{amount(ours, unit)}  ({times(theirs / ours)} less)"]
+    less = "faster" if unit == "ms" else "less"
+    texts = [amount(theirs, unit), f"{amount(ours, unit)}  ({times(theirs / ours)} {less})"]
     panel.bar_label(bars, texts, padding=4)
     panel.set_title(name)
     panel.set_xlim(0, 1.15 * max(ours, theirs))
     panel.set_xticks([])
+    panel.grid(visible=False)
     panel.tick_params(length=0)
     panel.spines[["bottom", "left"]].set_visible(False)
 
@@ -177,20 +220,19 @@ def _scaling(results: Results) -> Figure | None:
         return None
     figure: Figure
     figure, panels = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-    _against_size(panels[0], sizes)
+    rows = {int(row.name.split(" x ")[0]): row for row in sizes.rows}
+    _against_size(panels[0], rows, sizes.ways)
     _against_threads(panels[1], threads)
     _title(figure, "Scaling of this package, float32, 2 % NaN", results)
+    _name_lines(figure, panels[0], rows[max(rows)], max(rows))
     return figure
 
 
-def _against_size(panel: Axes, table: Table) -> None:
-    sides = {int(row.name.split(" x ")[0]): row for row in table.rows}
-    for way in table.ways:
-        _line(panel, way, {side: row.measures[way].value for side, row in sides.items()})
+def _against_size(panel: Axes, rows: dict[int, Row], ways: Sequence[str]) -> None:
+    _lines(panel, rows, ways)
     panel.set_title("running median, k = 15, axis 0")
     panel.set_xlabel("rows and columns of the image")
     panel.set_ylabel("time, ms")
-    _log_log(panel, list(sides))
 
 
 def _against_threads(panel: Axes, table: Table) -> None:

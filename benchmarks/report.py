@@ -19,8 +19,8 @@ RESULTS: Final = Path(__file__).resolve().parent / "results"
 STORED: Final = "latest.json"
 DOCUMENT: Final = "latest.md"
 
-BEGIN: Final = "<!-- benchmarks: what follows is written by `python -m benchmarks --readme` -->\n"
-END: Final = "<!-- benchmarks: end -->\n"
+BEGIN: Final = "<!-- written by `make bench`, not by hand -->\n"
+END: Final = "<!-- end of what `make bench` writes -->\n"
 
 PICTURES: Final = {
     "medians.png": "Time of a running median against the length of its window",

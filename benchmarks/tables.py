@@ -68,8 +68,8 @@ class Table:
 
 def markdown(columns: list[str], rows: Iterable[list[str]]) -> str:
     """Return a Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    head, *body = (f"| {' | '.join(line)} |\n" for line in (columns, *rows))
+    return "".join([head, "|" + "---|" * len(columns) + "\n", *body])
 
 
 def marked(measure: Measure, unit: str, rounds: int) -> str:
