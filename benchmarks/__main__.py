@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from .machine import describe
+from .machine import Others, describe
 from .plan import FULL, QUICK, Plan
 from .report import README, RESULTS, Results, refresh
 from .tables import Table
@@ -69,15 +69,17 @@ def _where(options: argparse.Namespace) -> Path | None:
 
 
 def _measure(parts: Sequence[str], plan: Plan, folder: Path | None) -> None:
+    import_module(".peers", __package__)  # all of them, before anything takes time
     warnings.simplefilter("ignore", RuntimeWarning)  # windows of nothing but NaN
-    results = Results(describe(), plan.rounds)
+    others, results = Others(), Results(describe(), plan.rounds)
     print(results.heading)
     for part in parts:
         measure: Callable[[Plan], list[Table]] = import_module(f".{part}", __package__).measure
         for table in measure(plan):
             results.tables.append(table)
             print(table.as_markdown(plan.rounds), flush=True)
-    print(compared(results.rows))
+    results.about["machine"] += str(others)
+    print(f"{compared(results.rows)}\nOn {results.about['machine']}.")
     if folder is not None:
         _write(results, folder)
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-__all__ = ["describe"]
+__all__ = ["Others", "describe"]
 
 LIBRARIES: Final = ("numpy", "jwst", "stcal", "bottleneck", "pandas", "polars", "scipy")
 
@@ -35,6 +35,36 @@ def describe() -> dict[str, str]:
         "machine": f"{_cores()} of {_model()} ({_vectors()})",
         "versions": f"Python {platform.python_version()}, {', '.join(_libraries())}",
     }
+
+
+class Others:
+    """How busy other programs keep the machine, from when this is made."""
+
+    def __init__(self) -> None:
+        self._start, self._busy, self._own = time.monotonic(), _busy(), _own()
+
+    def __str__(self) -> str:
+        """Tell it; nothing where the system does not."""
+        elapsed = time.monotonic() - self._start
+        if self._busy is None or (busy := _busy()) is None or elapsed <= 0.0:
+            return ""
+        cores = (busy - self._busy - (_own() - self._own)) / elapsed
+        return f", other programs busy on {max(0.0, cores):.2f} cores meanwhile"
+
+
+def _busy() -> float | None:
+    """Return the time that all cores together have been busy, or taken from us, in seconds."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return None
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    ticks = [int(tick) for tick in path.read_text(encoding="ascii").split(maxsplit=9)[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def _own() -> float:
+    """Return the processor time of this program and of those it has run, in seconds."""
+    return sum(os.times()[:4])
 
 
 def _cores() -> str:

@@ -16,16 +16,16 @@ __all__ = ["TITLE", "measure"]
 
 TITLE = "Running median along lines"
 NOTE = """\
-In brackets: how many times as long as ours with all threads. stcal and our own see zeros beyond
+stcal and our own see zeros beyond
 the border, scipy too; pandas and polars clip the window; bottleneck's window trails its sample.
 stcal, bottleneck and pandas skip NaN, polars skips nulls (it is given nulls for NaN), scipy does
 not skip NaN and is given the image without. Frames of pandas and polars and lines in order for
 scipy are prepared outside the timing. Of the peers, polars alone uses all cores. From k = 101 on
 stcal, which takes gigabytes there, gets an eighth of the lines."""
 COPIES_NOTE = """\
-In brackets: how many copies. Warm: each run follows another of the same, as in a loop. Cold: a
-large buffer was written over just before, and the result goes to memory that the program never had
-before. Both conditions are the same for ours and for the copy."""
+Warm: each run follows another of the same, as in a loop. Cold: a large buffer was written over
+just before, and the result goes to memory that the program never had before. Both conditions are
+the same for ours and for the copy."""
 
 
 def measure(plan: Plan) -> list[Table]:

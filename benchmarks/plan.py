@@ -45,7 +45,7 @@ class Plan:
 
     rounds: int = 7
     warm_up: bool = True
-    patience: float = 10_000.0
+    patience: float = 15_000.0
     shape: tuple[int, int] = (1024, 1032)
     windows: tuple[int, ...] = (3, 7, 15, 31, 101, 501)
     sides: tuple[int, ...] = (7, 15)

@@ -34,8 +34,8 @@ NOTE: Final = """\
 1 science, {0} background and {0} selfcal exposures; {1}. Both with as many threads as they like.
 A whole process runs from the start of the interpreter to its end."""
 MEMORY_NOTE: Final = """\
-The most physical memory that the process ever had, interpreter and libraries included; the largest
-of its runs. Members beside the science exposure are backgrounds and selfcal exposures."""
+The most physical memory that the process ever had, interpreter and libraries included, in a single
+run each. Members beside the science exposure are backgrounds and selfcal exposures."""
 
 
 def measure(plan: Plan) -> list[Table]:

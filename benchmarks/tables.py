@@ -42,7 +42,8 @@ class Table:
         rows = [
             [row.name, *(self._cell(row, way, rounds) for way in self.ways)] for row in self.rows
         ]
-        note = f"\n{self.note}\n" if self.note else ""
+        compared = f"In brackets: how many times as much as {self.base}." if self.base else ""
+        note = "".join(f"\n{text}\n" for text in (compared, self.note) if text)
         return f"### {self.title}\n\n{markdown(['', *self.ways], rows)}{note}"
 
     def _cell(self, row: Row, way: str, rounds: int) -> str:
