@@ -1,8 +1,98 @@
-"""``python -m benchmarks``: measure everything and print the tables."""
+"""``python -m benchmarks``: measure, and write the tables and pictures."""
 
-from . import arrays, step
-from .timing import machine
+from __future__ import annotations
 
-print(machine(), end="\n\n")
-arrays.main()
-step.main()
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from .machine import Others, describe
+from .plan import FULL, QUICK, Plan
+from .report import README, RESULTS, Results, refresh
+from .tables import Table
+from .wanted import compared
+
+PARTS: Final = ("medians", "planes", "reductions", "step", "scaling")
+EXAMPLES: Final = """\
+python -m benchmarks                  all of it, to benchmarks/results/ and the README
+python -m benchmarks medians step     these parts, printed only
+python -m benchmarks --quick          to see that everything works, not how fast; printed only"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the command line unless given.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        if options.rewrite:
+            folder = options.output or RESULTS
+            _write(Results.restore(folder), folder)
+        else:
+            _measure(
+                options.parts or list(PARTS), QUICK if options.quick else FULL, _where(options)
+            )
+    except ImportError as error:  # a peer that is not installed
+        sys.exit(f"benchmarks: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure this package beside its peers, in one run.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", choices=[[], *PARTS], help=" ".join(PARTS)
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, each way once")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write the results")
+    parser.add_argument(
+        "--rewrite", action="store_true", help="no measuring: write the latest results again"
+    )
+    return parser
+
+
+def _where(options: argparse.Namespace) -> Path | None:
+    """Return where to write: a part, or a quick run, does not take the place of a full one."""
+    full = not options.quick and not options.parts
+    return options.output or (RESULTS if full else None)
+
+
+def _measure(parts: Sequence[str], plan: Plan, folder: Path | None) -> None:
+    import_module(".peers", __package__)  # all of them, before anything takes time
+    warnings.simplefilter("ignore", RuntimeWarning)  # windows of nothing but NaN
+    others, results = Others(), Results(describe(), plan.rounds)
+    print(results.heading)
+    for part in parts:
+        measure: Callable[[Plan], list[Table]] = import_module(f".{part}", __package__).measure
+        for table in measure(plan):
+            results.tables.append(table)
+            print(table.as_markdown(plan.rounds), flush=True)
+    results.about["machine"] += str(others)
+    print(f"{compared(results.rows)}\nOn {results.about['machine']}.")
+    if folder is not None:
+        _write(results, folder)
+
+
+def _write(results: Results, folder: Path) -> None:
+    from .plots import draw
+
+    results.store(folder)
+    draw(results, folder)
+    if folder == RESULTS:
+        text = refresh(README.read_text(encoding="utf-8"), results.for_readme())
+        README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

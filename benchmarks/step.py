@@ -1,121 +1,152 @@
-"""The whole step on files against jwst's, in one process and as processes of their own."""
+"""The step against jwst's: on arrays, on files in one process, and as processes of its own."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Final, Literal
+
+from jwst.badpix_selfcal.badpix_selfcal import badpix_selfcal as jwst_badpix_selfcal
+from jwst.badpix_selfcal.badpix_selfcal_step import BadpixSelfcalStep
 
 import badpix_selfcal as bps
 from badpix_selfcal.simulate import simulate
 
-from .timing import in_turns, table
+from .images import image, ours
+from .observation import Observation
+from .plan import Plan
+from .processes import JWST, OURS, PYTHON, Process
+from .tables import Table
+from .timing import ALL, Row, Way, in_turns, once
 
-# The peak of this program alone: that of getrusage begins with the peak of its parent.
-PEAK = """
-for line in open("/proc/self/status"):
-    if line.startswith("VmHWM"):
-        print(line.split()[1])
-"""
-OURS = """
-import sys
-import badpix_selfcal as bps
-bps.selfcal(sys.argv[1], output_dir=sys.argv[2], save_flagged_bkg=True, overwrite=True)
-"""
-JWST = """
-import sys
-from jwst.badpix_selfcal.badpix_selfcal_step import BadpixSelfcalStep
-BadpixSelfcalStep.call(
-    sys.argv[1], output_dir=sys.argv[2], save_flagged_bkg=True, save_results=True, skip=False
-)
-"""
+__all__ = ["ARRAYS", "FILES", "MEMORY", "measure"]
+
+ARRAYS: Final = "The step on arrays"
+MEMORY: Final = "Peak memory of the process"
+FILES: Final = "The step on files, flagged backgrounds saved"
+NOTE: Final = """\
+1 science, {0} background and {0} selfcal exposures; {1}. Both with as many threads as they like.
+A whole process runs from the start of the interpreter to its end."""
+MEMORY_NOTE: Final = """\
+The most physical memory that the process ever had, interpreter and libraries included, in a single
+run each. Members beside the science exposure are backgrounds and selfcal exposures."""
 
 
-def main() -> None:
-    """Print the table."""
-    # The pipeline would otherwise ask its reference-file server for step parameters.
-    os.environ["STPIPE_DISABLE_CRDS_STEPPARS"] = "true"
+def measure(plan: Plan) -> list[Table]:
+    """Return our times and peaks beside jwst's."""
+    arrays = [_array_step(plan, 2), _array_step(plan, 1)]
+    tables = [Table(f"{ARRAYS}: minimum image to mask, k = 15, float32", arrays, ALL)]
+    with _quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as folder:
+        tables += _on_files(Path(folder), plan)
+    return [*tables, Table("Importing, in processes of their own", [_imports(plan)], "numpy")]
+
+
+def _array_step(plan: Plan, dispaxis: Literal[1, 2]) -> Row:
+    minimum = image(plan.shape)
+    ways = ours(partial(bps.find_bad_pixels, minimum, dispaxis=dispaxis))
+    ways["jwst"] = Way(partial(jwst_badpix_selfcal, minimum, dispaxis=dispaxis))
+    return in_turns(f"dispersion along {' xy'[dispaxis]}", ways, plan)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the pipeline from asking its reference-file server, and from chatting."""
+    name, before = "STPIPE_DISABLE_CRDS_STEPPARS", logging.root.manager.disable
+    os.environ[name] = "true"
     logging.disable()
-    warnings.simplefilter("ignore")
-    folder = Path(tempfile.mkdtemp(prefix="badpix-selfcal-"))
     try:
-        association = _association(folder)
-        rows = [_in_process(association), *_as_processes(association)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
-        shutil.rmtree(folder)
-    title = "The step: 1 science, 4 background, 4 selfcal exposures, backgrounds saved"
-    print(table(title, ["", "ours", "jwst", "ratio"], rows), flush=True)
+        logging.disable(before)
 
 
-def _association(folder: Path) -> Path:
-    made = simulate(folder, n_science=5, n_background=4)
-    members = [{"expname": made.science[0].name, "exptype": "science"}]
-    members += [{"expname": path.name, "exptype": "background"} for path in made.background]
-    members += [{"expname": path.name, "exptype": "selfcal"} for path in made.science[1:]]
-    path = folder / "bench_asn.json"
-    table = {"asn_type": "spec2", "asn_pool": "pool", "asn_id": "a1"}
-    path.write_text(json.dumps({**table, "products": [{"name": "p", "members": members}]}))
-    return path
-
-
-def _in_process(association: Path) -> list[str]:
-    from jwst.badpix_selfcal.badpix_selfcal_step import BadpixSelfcalStep
-
-    def ours() -> object:
-        out = association.parent / "ours"
-        return bps.selfcal(association, output_dir=out, save_flagged_bkg=True, overwrite=True)
-
-    def theirs() -> object:
-        return BadpixSelfcalStep.call(
-            str(association),
-            output_dir=str(association.parent / "theirs"),
-            save_flagged_bkg=True,
-            save_results=True,
-            skip=False,
-        )
-
-    (association.parent / "theirs").mkdir()
-    times = in_turns({"ours": ours, "jwst": theirs})
-    return _row("in process (s)", {name: time / 1e3 for name, time in times.items()})
-
-
-def _as_processes(association: Path) -> list[list[str]]:
-    peaks: dict[str, float] = {}
-
-    def run(name: str, code: str) -> Callable[[], object]:
-        def once() -> None:
-            out = str(association.parent / f"{name}-process")
-            Path(out).mkdir(exist_ok=True)
-            arguments = [sys.executable, "-c", code + PEAK, str(association), out]
-            done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-            peak = int(done.stdout.split()[-1]) / 1024
-            peaks[name] = max(peaks.get(name, 0.0), peak)
-
-        return once
-
-    times = in_turns({"ours": run("ours", OURS), "jwst": run("jwst", JWST)})
+def _on_files(folder: Path, plan: Plan) -> list[Table]:
+    most = max(plan.companions, (max(plan.members) + 1) // 2)
+    made = simulate(
+        folder / "exposures", size=plan.exposures, n_science=1 + most, n_background=most
+    )
+    observation = Observation(made)
+    association = observation.association(plan.companions, plan.companions)
+    processes, peaks = _as_processes(association, plan)
+    size = "whole detectors" if plan.exposures is None else "x".join(map(str, plan.exposures))
+    times = [_in_process(association, plan), processes]
+    by_members = _memory_by_members(observation, plan)
     return [
-        _row("whole process (s)", {name: time / 1e3 for name, time in times.items()}),
-        _row("peak memory (MiB)", peaks),
-        ["import badpix_selfcal, in units of import numpy", _import_ratio(), "", ""],
+        Table(FILES, times, base="ours", note=NOTE.format(plan.companions, size)),
+        Table(MEMORY, [peaks], base="ours"),
+        Table(
+            "Peak memory by members", by_members, base=_members(plan.members[0]), note=MEMORY_NOTE
+        ),
     ]
 
 
-def _row(name: str, figures: dict[str, float]) -> list[str]:
-    ours, theirs = figures["ours"], figures["jwst"]
-    return [name, f"{ours:.3f}", f"{theirs:.3f}", f"{theirs / ours:.1f}x"]
+def _in_process(association: Path, plan: Plan) -> Row:
+    ours_way = partial(
+        bps.selfcal,
+        association,
+        output_dir=_new(association, "ours"),
+        save_flagged_bkg=True,
+        overwrite=True,
+    )
+    theirs = partial(
+        BadpixSelfcalStep.call,
+        str(association),
+        output_dir=str(_new(association, "jwst")),
+        save_flagged_bkg=True,
+        save_results=True,
+        skip=False,
+    )
+    bps.set_num_threads(None)
+    return in_turns("in process", {"ours": Way(ours_way), "jwst": Way(theirs)}, plan)
 
 
-def _import_ratio() -> str:
-    def run(code: str) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+def _as_processes(association: Path, plan: Plan) -> tuple[Row, Row]:
+    """Return the times and the peaks of whole processes."""
+    processes = {
+        name: Process(code, str(association), str(_new(association, f"{name}-process")))
+        for name, code in (("ours", OURS), ("jwst", JWST))
+    }
+    ways = {name: Way(process.run) for name, process in processes.items()}
+    times = in_turns("as a process of its own", ways, plan)
+    peaks = {name: process.peak for name, process in processes.items()}
+    return times, Row("peak memory", once(peaks, plan.rounds), unit="MiB")
 
-    times = in_turns({"ours": run("import badpix_selfcal"), "numpy": run("import numpy")})
-    return f"{times['ours'] / times['numpy']:.2f}"
+
+def _memory_by_members(observation: Observation, plan: Plan) -> list[Row]:
+    rows = []
+    for name, code in (("ours", OURS), ("jwst", JWST)):
+        peaks = {}
+        for members in plan.members:
+            association = observation.association(members // 2, members - members // 2)
+            process = Process(code, str(association), str(_new(association, name)))
+            process.run()
+            peaks[_members(members)] = process.peak
+        rows.append(Row(f"peak memory by members, {name}", once(peaks, 1), unit="MiB"))
+    return rows
+
+
+def _members(companions: int) -> str:
+    return f"{1 + companions} members"
+
+
+def _imports(plan: Plan) -> Row:
+    programs = {
+        "bare interpreter": PYTHON,
+        "numpy": "import numpy",
+        "ours": "import badpix_selfcal",
+        "jwst": "import jwst.badpix_selfcal.badpix_selfcal_step",
+    }
+    ways = {name: Way(Process(code).run) for name, code in programs.items()}
+    return in_turns("import", ways, plan)
+
+
+def _new(association: Path, name: str) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=association.parent))

@@ -1,0 +1,55 @@
+"""Associations of as many simulated exposures as one wants."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from badpix_selfcal.simulate import Simulation
+
+__all__ = ["Observation"]
+
+
+class Observation:
+    """Simulated exposures, of which associations can be made.
+
+    Parameters
+    ----------
+    made : Simulation
+        The exposures; the first science exposure is the one to be flagged.
+    """
+
+    def __init__(self, made: Simulation) -> None:
+        self._made = made
+
+    def association(self, backgrounds: int, selfcals: int) -> Path:
+        """Write an association.
+
+        Parameters
+        ----------
+        backgrounds, selfcals : int
+            Background and selfcal exposures in it, beside one science exposure.
+
+        Returns
+        -------
+        Path
+            The association's file, beside the exposures.
+        """
+        science, *others = self._made.science
+        groups = {
+            "science": [science],
+            "background": self._made.background[:backgrounds],
+            "selfcal": others[:selfcals],
+        }
+        members = [
+            {"expname": path.name, "exptype": kind}
+            for kind, paths in groups.items()
+            for path in paths
+        ]
+        if len(members) != 1 + backgrounds + selfcals:
+            raise ValueError(f"too few exposures for {backgrounds} + {selfcals}")
+        product = {"name": f"b{backgrounds}s{selfcals}", "members": members}
+        about = {"asn_type": "spec2", "asn_pool": "pool", "asn_id": "a1"}
+        path = science.with_name(f"{len(members)}_{product['name']}_asn.json")
+        path.write_text(json.dumps({**about, "products": [product]}), encoding="utf-8")
+        return path

@@ -1,0 +1,111 @@
+"""The peers' running medians, each as a function of nothing that can be timed.
+
+What a peer needs in another form than an array of rows is prepared beforehand and not timed: that
+favours the peer.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, Final
+
+import numpy as np
+
+from .images import Image
+from .timing import Way
+
+NEEDED: Final = ("bottleneck", "jwst", "matplotlib", "pandas", "polars", "scipy", "stcal")
+
+_missing = [name for name in NEEDED if find_spec(name) is None]
+if _missing:
+    raise ImportError(
+        f"the benchmarks need {', '.join(_missing)}, which the extra `bench` installs: "
+        "pip install '.[bench]'"
+    )
+
+import bottleneck  # noqa: E402
+import pandas as pd  # noqa: E402
+import polars as pl  # noqa: E402
+from scipy import ndimage  # noqa: E402
+from stcal.outlier_detection.utils import medfilt  # noqa: E402
+
+__all__ = ["along", "bottleneck_line", "scipy_plane", "stcal_plane"]
+
+LONG: Final = 100
+"""Windows from this length on cost stcal gigabytes on a whole image: it gets an eighth of it."""
+
+
+def along(samples: Image, filled: Image, k: int, axis: int) -> dict[str, Way]:
+    """Return each peer's running median along an axis.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (rows, cols)
+        The image, with NaN.
+    filled : ndarray, shape (rows, cols)
+        The image without NaN, for peers that do not skip it.
+    k : int
+        Samples in the window.
+    axis : {0, 1}
+        The axis along which it runs.
+
+    Returns
+    -------
+    dict of str to Way
+        By the peer's name.
+    """
+    return {
+        "stcal": _stcal(samples, k, axis),
+        "bottleneck": Way(
+            lambda: bottleneck.move_median(samples, k, min_count=1, axis=axis), hurried=True
+        ),
+        "pandas": Way(_pandas(samples, k, axis), hurried=True),
+        "polars": Way(_polars(samples, k, axis), hurried=True),
+        "scipy": Way(_scipy(filled, k, axis), hurried=True),
+    }
+
+
+def bottleneck_line(line: Image, k: int) -> Way:
+    """Return bottleneck's running median of a single line."""
+    return Way(lambda: bottleneck.move_median(line, k, min_count=1))
+
+
+def scipy_plane(filled: Image, side: int) -> Way:
+    """Return scipy's median over a square window, of an image without NaN."""
+    return Way(lambda: ndimage.median_filter(filled, side, mode="constant"), hurried=True)
+
+
+def stcal_plane(samples: Image, crop: tuple[int, int], side: int) -> Way:
+    """Return stcal's median over a square window, of a crop of the image."""
+    part = samples[: crop[0], : crop[1]].copy()
+    return Way(lambda: medfilt(part, (side, side)), hurried=True, share=part.size / samples.size)
+
+
+def _stcal(samples: Image, k: int, axis: int) -> Way:
+    window = (k, 1) if axis == 0 else (1, k)
+    lines = samples if axis == 1 else samples.T
+    part = lines[: max(1, len(lines) // 8)] if k >= LONG else lines
+    given = np.ascontiguousarray(part if axis == 1 else part.T)
+    return Way(lambda: medfilt(given, window), hurried=True, share=given.size / samples.size)
+
+
+def _pandas(samples: Image, k: int, axis: int) -> Callable[[], Any]:
+    frame = pd.DataFrame(samples if axis == 0 else samples.T.copy())
+    return lambda: frame.rolling(k, center=True, min_periods=1).median()
+
+
+def _polars(samples: Image, k: int, axis: int) -> Callable[[], Any]:
+    lines = samples.T if axis == 0 else samples
+    columns = {str(number): line for number, line in enumerate(np.ascontiguousarray(lines))}
+    frame = pl.DataFrame(columns).fill_nan(None)  # polars skips nulls only
+    rolling = pl.all().rolling_median(k, center=True, min_samples=1)
+    return lambda: frame.select(rolling)
+
+
+def _scipy(filled: Image, k: int, axis: int) -> Callable[[], Any]:
+    # A loop over lines: for a window of one line in an image, scipy takes its slower kernel.
+    lines = np.ascontiguousarray(filled if axis == 1 else filled.T)
+    median = functools.partial(ndimage.median_filter, size=k, mode="constant")
+    return lambda: [median(line) for line in lines]

@@ -1,0 +1,43 @@
+"""What reduces images: percentiles and the minimum image."""
+
+from __future__ import annotations
+
+import functools
+from functools import partial
+
+import numpy as np
+
+import badpix_selfcal as bps
+
+from .images import Image, image, ours
+from .plan import Plan
+from .tables import Table
+from .timing import ALL, Row, Way, in_turns
+
+__all__ = ["measure"]
+
+CUTS = (0.1, 99.9)
+EXPOSURES = 5
+
+
+def measure(plan: Plan) -> list[Table]:
+    """Return our times beside numpy's."""
+    samples = image(plan.shape)
+    return [
+        Table("Both percentile cuts", [_cuts(samples, plan)], base=ALL),
+        Table("Minimum image", [_minimum(samples, plan)], base=ALL),
+    ]
+
+
+def _cuts(samples: Image, plan: Plan) -> Row:
+    ways = ours(partial(bps.percentiles, samples, CUTS))
+    ways["numpy.nanpercentile"] = Way(partial(np.nanpercentile, samples, CUTS))
+    return in_turns(f"percentiles {CUTS[0]} and {CUTS[1]}", ways, plan)
+
+
+def _minimum(samples: Image, plan: Plan) -> Row:
+    exposures = [np.roll(samples, shift, axis=0) for shift in range(EXPOSURES)]
+    ways = ours(partial(bps.minimum_image, exposures))
+    ways["numpy.nanmin of the stack"] = Way(lambda: np.nanmin(np.asarray(exposures), axis=0))
+    ways["numpy.fmin, one by one"] = Way(partial(functools.reduce, np.fmin, exposures))
+    return in_turns(f"minimum of {EXPOSURES} exposures", ways, plan)

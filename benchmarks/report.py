@@ -1,0 +1,130 @@
+"""The results of a run: stored, restored, and written as a document and into the README."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from .tables import Table
+from .timing import Row
+from .wanted import compared, summary
+
+__all__ = ["README", "RESULTS", "Results", "refresh"]
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+README: Final = ROOT / "README.md"
+RESULTS: Final = Path(__file__).resolve().parent / "results"
+STORED: Final = "latest.json"
+DOCUMENT: Final = "latest.md"
+
+BEGIN: Final = "<!-- written by `make bench`, not by hand -->\n"
+END: Final = "<!-- end of what `make bench` writes -->\n"
+
+PICTURES: Final = {
+    "medians.png": "Time of a running median against the length of its window",
+    "step.png": "Time and peak memory of the step",
+    "scaling.png": "Time against image size, and gain against threads",
+}
+
+
+@dataclass
+class Results:
+    """What one run measured, and on what.
+
+    Attributes
+    ----------
+    about : dict of str to str
+        Date, machine and versions.
+    rounds : int
+        Counted runs of each way; medians of fewer are marked.
+    tables : list of Table
+        The measures.
+    """
+
+    about: dict[str, str]
+    rounds: int
+    tables: list[Table] = field(default_factory=list)
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """All rows by name; no two have the same."""
+        rows: dict[str, Row] = {}
+        for row in (row for table in self.tables for row in table.rows):
+            if row.name in rows:
+                raise ValueError(f"two rows are called {row.name!r}")
+            rows[row.name] = row
+        return rows
+
+    def table(self, start: str) -> Table | None:
+        """Return the first table whose title begins so."""
+        return next((table for table in self.tables if table.title.startswith(start)), None)
+
+    @property
+    def heading(self) -> str:
+        """When and on what, and how to read the figures."""
+        return (
+            f"Measured on {self.about['date']} on {self.about['machine']}: "
+            f"{self.about['versions']}. Medians of {self.rounds} runs, in turns; "
+            "`*`: of fewer; `~`: of a part of the work, scaled up.\n"
+        )
+
+    def document(self) -> str:
+        """Return everything in Markdown."""
+        pictures = "".join(f"![{text}]({name})\n\n" for name, text in PICTURES.items())
+        tables = "\n".join(table.as_markdown(self.rounds) for table in self.tables)
+        goals = compared(self.rows)
+        return f"# Benchmarks\n\n{self.heading}\n{pictures}{tables}\n{goals}"
+
+    def for_readme(self) -> str:
+        """Return what the README shows, between its marks."""
+        names = ("medians.png", "step.png")
+        pictures = "".join(f"\n![{PICTURES[name]}](benchmarks/results/{name})\n" for name in names)
+        return f"{BEGIN}\n{self.heading}\n{summary(self.rows, self.rounds)}{pictures}\n{END}"
+
+    def store(self, folder: Path) -> None:
+        """Write the measures and the document to a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        stored = {
+            "about": self.about,
+            "rounds": self.rounds,
+            "tables": [table.stored() for table in self.tables],
+        }
+        text = json.dumps(stored, indent=1, ensure_ascii=False)
+        (folder / STORED).write_text(text + "\n", encoding="utf-8")
+        (folder / DOCUMENT).write_text(self.document(), encoding="utf-8")
+
+    @classmethod
+    def restore(cls, folder: Path) -> Results:
+        """Return the results that were stored in a folder."""
+        stored = json.loads((folder / STORED).read_text(encoding="utf-8"))
+        tables = [Table.restored(table) for table in stored["tables"]]
+        return cls(stored["about"], stored["rounds"], tables)
+
+
+def refresh(readme: str, block: str) -> str:
+    """Return the README with the results in place of those it shows.
+
+    Parameters
+    ----------
+    readme : str
+        The README's text.
+    block : str
+        `Results.for_readme`.
+
+    Returns
+    -------
+    str
+        The new text.
+
+    Raises
+    ------
+    ValueError
+        If the marks do not stand in it, once each and in order.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in after or END in after:
+        raise ValueError("the README lacks the marks between which the results stand")
+    return before + block + after

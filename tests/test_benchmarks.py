@@ -1,0 +1,149 @@
+"""The benchmarks run and calculate rightly. How fast anything is, no test asserts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import PARTS, main
+from benchmarks.plan import QUICK
+from benchmarks.report import BEGIN, END, README, RESULTS, Results, refresh
+from benchmarks.tables import Table, amount, times
+from benchmarks.timing import ALL, ONE, Measure, Row, Way, in_turns
+from benchmarks.wanted import GOALS, SHOWN, Goal, compared
+
+ROOT = Path(__file__).resolve().parents[1]
+NEEDED = ("bottleneck", "jwst", "matplotlib", "pandas", "polars", "scipy", "stcal")
+MISSING = [name for name in NEEDED if find_spec(name) is None]
+ROW = Row("work", {ONE: Measure(4.0, 7), ALL: Measure(2.0, 7), "peer": Measure(500.0, 3)})
+needs_peers = pytest.mark.skipif(
+    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install '.[bench]'"
+)
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@needs_peers
+def test_a_quick_run_of_everything_works(tmp_path):
+    done = run("--quick", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    written = Results.restore(tmp_path)
+    assert written.document() == (tmp_path / "latest.md").read_text(encoding="utf-8")
+    for name in ("medians.png", "step.png", "scaling.png"):
+        assert 0 < (tmp_path / name).stat().st_size < 100_000
+    # Windows and lines that are too long for the tiny sizes are not measured.
+    left_out = [goal.work for goal in GOALS if not goal.is_in(written.rows)]
+    assert all("k = 101" in work or "k = 501" in work or "k = 1001" in work for work in left_out)
+    assert len(left_out) == 3
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_missing_peer_is_named_with_the_extra_that_installs_it(part, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "polars" else name)
+    monkeypatch.delitem(sys.modules, "benchmarks.peers", raising=False)
+    with pytest.raises(SystemExit, match=r"polars.*\.\[bench\]"):
+        main(["--quick", part])
+
+
+def test_an_unknown_part_is_refused():
+    done = run("everything")
+    assert done.returncode == 2
+    assert "medians" in done.stderr
+
+
+def test_a_goal_is_a_ratio_that_is_at_least_or_at_most_what_is_wanted():
+    assert ROW.ratio("peer", ALL) == 250.0
+    faster = Goal("faster", "work", "peer", ALL, 200)
+    assert (faster.measured(ROW), faster.is_met(ROW)) == (250.0, True)
+    assert not Goal("faster", "work", "peer", ALL, 251).is_met(ROW)
+    assert Goal("smaller", "work", ONE, ALL, 2, at_most=True).is_met(ROW)
+    assert not Goal("smaller", "work", "peer", ALL, 200, at_most=True).is_met(ROW)
+
+
+def test_goals_without_measures_are_left_out():
+    assert compared({}) == ""
+    assert compared({GOALS[0].row: ROW}) == ""
+
+
+def test_every_goal_stands_once():
+    assert len({goal.work for goal in GOALS}) == len(GOALS)
+    assert len({shown.work for shown in SHOWN}) == len(SHOWN)
+
+
+def test_a_table_marks_medians_of_fewer_runs_and_compares_with_its_base():
+    text = Table("Title", [ROW], base=ALL).as_markdown(rounds=7)
+    assert "| work | 4.00 ms | 2.00 ms | 500 ms * (250x) |" in text
+
+
+def test_a_time_of_a_part_of_the_work_is_scaled_and_marked():
+    calls = []
+    row = in_turns("work", {"part": Way(lambda: calls.append(1), share=1e-9)}, QUICK)
+    assert len(calls) == 1
+    assert row.measures["part"].scaled
+    assert row.measures["part"].value > 1.0  # ms: a call takes far more than a picosecond
+
+
+def test_counted_runs_are_those_asked_for():
+    plan = type(QUICK)(rounds=3, patience=0.0)
+    way, hurried = Way(lambda: None), Way(lambda: None, hurried=True)
+    row = in_turns("work", {"way": way, "hurried": hurried}, plan)
+    assert (row.measures["way"].rounds, row.measures["hurried"].rounds) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.0312, "ms", "31.2 µs"),
+        (0.312, "ms", "0.31 ms"),
+        (31.25, "ms", "31.2 ms"),
+        (312.5, "ms", "312 ms"),
+        (3125.0, "ms", "3.12 s"),
+        (3125.0, "MiB", "3125 MiB"),
+    ],
+)
+def test_amounts_are_short(value, unit, text):
+    assert amount(value, unit) == text
+
+
+def test_ratios_are_short():
+    assert [times(ratio) for ratio in (0.125, 12.34, 1234.5)] == ["0.12x", "12.3x", "1234x"]
+
+
+@needs_peers
+def test_names_are_moved_apart_and_keep_their_order():
+    from benchmarks.plots import spread
+
+    placed = spread({"a": 0.0, "c": 11.0, "b": 10.0, "d": 100.0}, 10.0)
+    assert placed == {"a": -3.0, "b": 7.0, "c": 17.0, "d": 100.0}
+
+
+def test_results_survive_being_stored(tmp_path):
+    about = {"date": "2026-01-01", "machine": "a machine", "versions": "versions"}
+    results = Results(about, 7, [Table("Title", [ROW], ALL, "note")])
+    results.store(tmp_path)
+    assert Results.restore(tmp_path) == results
+
+
+def test_two_rows_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="'work'"):
+        _ = Results({}, 7, [Table("Title", [ROW, ROW])]).rows
+
+
+def test_only_what_stands_between_the_marks_is_refreshed():
+    block = f"{BEGIN}new\n{END}"
+    assert refresh(f"before\n{BEGIN}old\n{END}after\n", block) == f"before\n{block}after\n"
+    for text in ("no marks", BEGIN, END + BEGIN, f"{BEGIN}{END}{BEGIN}{END}"):
+        with pytest.raises(ValueError, match="marks"):
+            refresh(text, block)
+
+
+def test_the_readme_shows_the_latest_results():
+    readme = README.read_text(encoding="utf-8")
+    assert refresh(readme, Results.restore(RESULTS).for_readme()) == readme
