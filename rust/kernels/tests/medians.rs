@@ -178,6 +178,24 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
+    fn the_network_of_a_few_long_lines_equals_the_double_heap(
+        (lines, length) in (1usize..5, 1usize..5000),
+        half in prop_oneof![1usize..20, 1usize..300],
+        (nan, runs) in (0u64..9, 1u64..60),
+        edge in edge(),
+        seed in any::<u64>(),
+    ) {
+        let samples = noise(lines * length, seed, nan, runs);
+        let window = Window::new(2 * half + 1).unwrap();
+        for (axis, rows, cols) in [(Axis::X, lines, length), (Axis::Y, length, lines)] {
+            let image = Image::new(&samples, rows, cols).unwrap();
+            let [heap, network] = [Method::Heap, Method::Network]
+                .map(|method| along(image, axis, window, edge, method).unwrap());
+            prop_assert!(same(&network, &heap));
+        }
+    }
+
+    #[test]
     fn the_network_of_a_rectangle_equals_the_double_heap(
         (rows, cols) in (1usize..100, 1usize..150),
         (half_y, half_x) in prop_oneof![(1usize..5, 1usize..5), (0usize..10, 0usize..10)],

@@ -10,8 +10,8 @@ mod mosaic;
 mod network;
 mod phases;
 mod plan;
-mod schedule;
 mod plane;
+mod schedule;
 mod strips;
 mod table;
 mod tile;
@@ -21,6 +21,7 @@ pub use lanes::Vectorized;
 pub use plane::{plane, plane_by};
 
 use crate::{Error, Image, Sample};
+use network::Shape;
 use rayon::prelude::*;
 
 /// What a window sees beyond the image's border.
@@ -60,7 +61,8 @@ pub enum Method {
     Auto,
     /// The double heap.
     Heap,
-    /// The selection network; the double heap for windows of more than 10 001 samples.
+    /// The selection network; the double heap for windows that are too large for one, which lines
+    /// of more than 1501 samples are.
     Network,
 }
 
@@ -70,7 +72,7 @@ impl Method {
         match self {
             Self::Auto => strips::pays(window, lines, length),
             Self::Heap => false,
-            Self::Network => window.len() <= strips::LARGEST,
+            Self::Network => window.len() <= strips::LONGEST,
         }
     }
 }
@@ -139,19 +141,44 @@ pub fn along<T: Sample>(
         return Ok(image.samples().to_vec());
     }
     if method.is_network(window, lines, length)
-        && let Some(medians) = strips::along(image, axis, window, edge)?
+        && let Some(medians) = by_network(image, axis, window, edge)?
     {
         return Ok(medians);
     }
-    match axis {
-        Axis::X => along_rows(image, window, edge),
-        Axis::Y => {
-            let turned = image.transposed();
-            let turned = Image::new(&turned, image.cols(), image.rows())?;
-            let medians = along_rows(turned, window, edge)?;
-            Ok(Image::new(&medians, image.cols(), image.rows())?.transposed())
-        }
+    let medians = along_axis(image, axis, |rows| along_rows(rows, window, edge).map(Some))?;
+    Ok(medians.unwrap_or_default())
+}
+
+/// Selection networks on every line of an image that is not empty; None if the window is too long.
+fn by_network<T: Sample>(
+    image: Image<'_, T>,
+    axis: Axis,
+    window: Window,
+    edge: Edge,
+) -> Result<Option<Vec<T>>, Error> {
+    let lines = if axis == Axis::X { image.rows() } else { image.cols() };
+    if !strips::are_many(window, lines) {
+        return along_axis(image, axis, |rows| {
+            mosaic::filter(rows, Shape { rows: 1, cols: window.len() }, edge)
+        });
     }
+    strips::along(image, axis, window, edge)
+}
+
+/// A filter of rows, on the lines of either axis.
+fn along_axis<T: Sample>(
+    image: Image<'_, T>,
+    axis: Axis,
+    filter: impl Fn(Image<'_, T>) -> Result<Option<Vec<T>>, Error>,
+) -> Result<Option<Vec<T>>, Error> {
+    if axis == Axis::X {
+        return filter(image);
+    }
+    let turned = image.transposed();
+    let Some(medians) = filter(Image::new(&turned, image.cols(), image.rows())?)? else {
+        return Ok(None);
+    };
+    Ok(Some(Image::new(&medians, image.cols(), image.rows())?.transposed()))
 }
 
 /// The double heap on every row of an image that is not empty.

@@ -3,6 +3,7 @@
 //! So rectangular windows run through selection networks, and lines too where there are too few
 //! of them to fill the lanes.
 
+use super::Edge;
 use super::block::{Block, Put, Take, WithBlock, choose};
 use super::heap::RunningMedian;
 use super::lanes::{Lanes, Vectors};
@@ -10,7 +11,6 @@ use super::network::Shape;
 use super::phases::{Layout, Phases, Strip};
 use super::plan::Plan;
 use super::table::{Place, Places, Table, VECTORS};
-use super::Edge;
 use crate::{Error, Image, Sample};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -60,7 +60,7 @@ fn cols_of_a_strip<T: Sample>(image: Image<'_, T>, block: Shape) -> usize {
         return image.cols();
     }
     let each = (image.rows() * image.cols()).div_ceil(tasks);
-    each.next_multiple_of(64 * block.cols)
+    each.next_multiple_of(64 * block.cols).min(image.cols())
 }
 
 /// A strip to be computed.
@@ -123,21 +123,25 @@ struct Blocks<'a, L: Lanes> {
 impl<L: Lanes> Blocks<'_, L> {
     #[inline(always)]
     fn run_table(&mut self, table: &Table, places: &mut Places<L>) {
-        let samples = Samples { l: self.l, of: &self.phases.samples, places: &self.inputs, at: self.at };
+        let samples =
+            Samples { l: self.l, of: &self.phases.samples, places: &self.inputs, at: self.at };
         for (input, place) in places.iter_mut().take(self.inputs.len()).enumerate() {
             for v in 0..VECTORS {
                 place[v] = samples.take(input, v);
             }
         }
-        let surplus = Samples { l: self.l, of: &self.phases.surplus, places: &self.windows, at: self.at };
+        let surplus =
+            Samples { l: self.l, of: &self.phases.surplus, places: &self.windows, at: self.at };
         let mut medians = Medians::<L> { surplus, reach: table.reach, out: &mut self.medians };
         table.run(self.l, places, &mut medians);
     }
 
     #[inline(always)]
     fn run_block<B: Block>(&mut self) {
-        let samples = Samples { l: self.l, of: &self.phases.samples, places: &self.inputs, at: self.at };
-        let surplus = Samples { l: self.l, of: &self.phases.surplus, places: &self.windows, at: self.at };
+        let samples =
+            Samples { l: self.l, of: &self.phases.samples, places: &self.inputs, at: self.at };
+        let surplus =
+            Samples { l: self.l, of: &self.phases.surplus, places: &self.windows, at: self.at };
         let mut medians = Medians::<L> { surplus, reach: 1, out: &mut self.medians };
         for v in 0..VECTORS {
             B::run(self.l, &samples, v, &mut medians);

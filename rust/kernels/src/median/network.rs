@@ -155,10 +155,16 @@ impl Builder {
         let [first, last] = windows.halves();
         let (before, after) = if first.y1 == windows.y1 {
             let (left, right) = (self.shared(first).x0, self.shared(last).x1);
-            (Part { x0: left, x1: shared.x0, ..shared }, Part { x0: shared.x1, x1: right, ..shared })
+            (
+                Part { x0: left, x1: shared.x0, ..shared },
+                Part { x0: shared.x1, x1: right, ..shared },
+            )
         } else {
             let (top, bottom) = (self.shared(first).y0, self.shared(last).y1);
-            (Part { y0: top, y1: shared.y0, ..shared }, Part { y0: shared.y1, y1: bottom, ..shared })
+            (
+                Part { y0: top, y1: shared.y0, ..shared },
+                Part { y0: shared.y1, y1: bottom, ..shared },
+            )
         };
         for (windows, strip) in [(first, before), (last, after)] {
             let strip = self.sort(strip);

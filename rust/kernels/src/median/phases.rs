@@ -182,7 +182,8 @@ fn fill<T: Sample>(band: &mut [T], signs: &mut [i8], width: usize) {
     let mut sign = 1;
     for x in (0..width).step_by(COLUMNS) {
         let columns = x..width.min(x + COLUMNS);
-        let any_nan = |row: &[T]| row[columns.clone()].iter().fold(false, |any, x| any | x.is_nan());
+        let any_nan =
+            |row: &[T]| row[columns.clone()].iter().fold(false, |any, x| any | x.is_nan());
         if !band.chunks_exact(width).fold(false, |any, row| any | any_nan(row)) {
             continue;
         }

@@ -11,28 +11,29 @@ use std::marker::PhantomData;
 
 /// Whether the network is the faster kernel for an image.
 ///
-/// A compiled network pays from a few lines on. A table has to be built first, and an operation
-/// of its costs the same for one line as for all lanes; see the table of `make bench`.
+/// A compiled network pays at once. A table has to be built first; see the table of `make bench`.
 pub(super) fn pays(window: Window, lines: usize, length: usize) -> bool {
-    if Plan::is_compiled(window.len()) {
-        lines >= 4 && vectors_are_wide()
-    } else {
-        lines >= 32
-            && window.len() <= LONGEST
-            && lines * length >= SAMPLES_PER_TAP * window.len()
-            && vectors_are_wide()
-    }
+    let least = if Plan::is_compiled(window.len()) { FEW } else { SAMPLES_PER_TAP * window.len() };
+    window.len() <= LONGEST && lines * length >= least && vectors_are_wide()
+}
+
+/// Whether there are enough lines to fill vectors with a line in each lane.
+///
+/// Otherwise it is better to cut the lines into blocks, one a lane, though laying them out takes
+/// about as long as a short window's network.
+pub(super) fn are_many(window: Window, lines: usize) -> bool {
+    lines > if Plan::is_compiled(window.len()) { 4 } else { 16 }
 }
 
 /// Tiles side by side in memory, whatever the image's width: enough to read its rows in long runs,
 /// few enough to stay in cache.
 const BAND: usize = 8;
 
-/// The longest window of which a network is ever built: it takes time and memory.
-pub(super) const LARGEST: usize = 10_001;
+/// The longest window of which a network is ever built: its values fit the places of a table.
+pub(super) const LONGEST: usize = 1501;
 
-/// The longest window whose table is faster than the double heap.
-const LONGEST: usize = 1501;
+/// Samples from which on a compiled network pays.
+const FEW: usize = 128;
 
 /// Samples, in units of the window, from which on building a table pays.
 const SAMPLES_PER_TAP: usize = 400;

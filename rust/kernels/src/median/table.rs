@@ -51,7 +51,8 @@ impl Table {
         if inputs >= PLACES {
             return None;
         }
-        let (steps, parts) = Allocation::of(&scheduled(&Network::new(window, block, reach)), inputs)?;
+        let (steps, parts) =
+            Allocation::of(&scheduled(&Network::new(window, block, reach)), inputs)?;
         Some(Self { window, block, reach, steps, parts })
     }
 
