@@ -99,7 +99,8 @@ def median_filter(
     edge : {"zero", "shrink"}, optional
         Beyond the border, "zero" sees zeros that count as samples; "shrink" sees nothing.
     method : {"auto", "heap", "network"}, optional
-        The kernel that computes windows of one line. The results are the same.
+        The kernel: the double heap, or selection networks, which large windows are too large for.
+        The results are the same.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def median_filter(
         return _kernels.median_along(samples.reshape(1, -1), 1, length, edge, method).ravel()
     if axis is None:
         height, width = _height_and_width(kernel_size)
-        return _kernels.median_plane(samples, height, width, edge)
+        return _kernels.median_plane(samples, height, width, edge, method)
     length = check_kernel_size(_single(kernel_size))
     return _kernels.median_along(samples, _check_axis(axis, ndim=2), length, edge, method)
 

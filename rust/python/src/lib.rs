@@ -68,22 +68,24 @@ mod _kernels {
 
     /// Running median over a rectangular window of a 2-D image.
     #[pyfunction]
+    #[pyo3(signature = (image, height, width, edge, method = "auto"))]
     fn median_plane<'py>(
         py: Python<'py>,
         image: AnyImage<'py>,
         height: usize,
         width: usize,
         edge: &str,
+        method: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let edge = self::edge(edge)?;
+        let (edge, method) = (self::edge(edge)?, self::method(method)?);
         let height = Window::new(height).map_err(kernel_error)?;
         let width = Window::new(width).map_err(kernel_error)?;
         match image {
             AnyImage::F32(image) => {
-                filter(py, &image, |image| median::plane(image, height, width, edge))
+                filter(py, &image, |image| median::plane_by(image, height, width, edge, method))
             }
             AnyImage::F64(image) => {
-                filter(py, &image, |image| median::plane(image, height, width, edge))
+                filter(py, &image, |image| median::plane_by(image, height, width, edge, method))
             }
         }
     }

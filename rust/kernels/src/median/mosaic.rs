@@ -169,8 +169,8 @@ impl<L: Lanes> Blocks<'_, L> {
             for (window, medians) in self.medians[..height * cols].iter().enumerate() {
                 let medians = &bytemuck::cast_slice::<L::V, L::T>(&medians.0)[lane..][..blocks];
                 let (y, x) = (top + window / cols, left + window % cols);
-                let line = &mut out[y * wanted.cols..][..wanted.cols];
-                let places = line.iter_mut().skip(x).step_by(cols);
+                let out = &mut out[y * wanted.cols..][..wanted.cols];
+                let places = out.iter_mut().skip(x).step_by(cols);
                 let mut infinite = false;
                 for (out, &median) in places.zip(medians) {
                     *out = median;
@@ -254,7 +254,7 @@ impl<L: Lanes> Put<L> for Medians<'_, L> {
 }
 
 /// The greatest surplus that ranks up to `reach` from the middle serve.
-#[allow(clippy::cast_possible_truncation)] // far below 2^15
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // far below 2^15
 fn bound(reach: usize) -> i16 {
     2 * reach as i16
 }
@@ -309,7 +309,7 @@ fn median_of<T: Sample>(mut samples: Vec<T>) -> T {
     if samples.is_empty() {
         return T::NAN;
     }
-    let even = samples.len() % 2 == 0;
+    let even = samples.len().is_multiple_of(2);
     let (below, &mut above, _) = samples.select_nth_unstable_by(middle, T::order);
     match below.iter().copied().max_by(T::order) {
         Some(below) if even => below.midpoint(above),

@@ -1,6 +1,7 @@
 //! Rectangular windows.
 
 use super::network::Shape;
+use super::strips::vectors_are_wide;
 use super::{Axis, Edge, Method, RunningMedian, Window, along, mosaic};
 use crate::{Error, Image, Sample};
 use rayon::prelude::*;
@@ -35,8 +36,7 @@ pub fn plane_by<T: Sample>(
         (_, 1) => return along(image, Axis::Y, height, edge, method),
         (1, _) => return along(image, Axis::X, width, edge, method),
         (rows, cols) => {
-            if method != Method::Heap
-                && !image.samples().is_empty()
+            if is_for_network(method, image.samples().len(), width)
                 && let Some(medians) = mosaic::filter(image, Shape { rows, cols }, edge)?
             {
                 return Ok(medians);
@@ -44,6 +44,17 @@ pub fn plane_by<T: Sample>(
         }
     }
     by_heap(image, height, width, edge)
+}
+
+/// Whether a network is wanted: one of a large window takes longer to build than a small image by
+/// the double heap.
+fn is_for_network(method: Method, samples: usize, width: Window) -> bool {
+    const SAMPLES_PER_COLUMN: usize = 1500;
+    match method {
+        Method::Auto => samples >= SAMPLES_PER_COLUMN * width.len() && vectors_are_wide(),
+        Method::Heap => false,
+        Method::Network => samples > 0,
+    }
 }
 
 /// The double heap: the window runs along each row, taking in and letting go one column of

@@ -15,7 +15,7 @@ const AHEAD: usize = 48;
 /// The network with its values in an order in which none comes soon after one that it is made of.
 pub(super) fn scheduled(network: &Network) -> Network {
     let mut order = Vec::with_capacity(network.nodes.len());
-    let mut readable: Vec<Option<usize>> = vec![None; network.nodes.len()];
+    let mut readable = vec![usize::MAX; network.nodes.len()];
     let mut rest = 0..network.nodes.len();
     let mut ahead = VecDeque::new();
     for now in 0.. {
@@ -25,15 +25,20 @@ pub(super) fn scheduled(network: &Network) -> Network {
             ahead.push_back(number);
         }
         // The first of those that can be read at once, or else of those that wait the shortest.
-        let wait = |&number: &usize| match network.nodes[number] {
-            Node::Input(_) => Some(now),
-            Node::Min(a, b) | Node::Max(a, b) => Some(readable[a]?.max(readable[b]?).max(now)),
+        let wait = |number: usize| match network.nodes[number] {
+            Node::Input(_) => now,
+            Node::Min(a, b) | Node::Max(a, b) => readable[a].max(readable[b]).max(now),
         };
-        let waits = ahead.iter().map(|number| wait(number).unwrap_or(usize::MAX));
-        let next = waits.enumerate().min_by_key(|&(_, wait)| wait);
-        let Some(number) = next.and_then(|(at, _)| ahead.remove(at)) else { break };
+        let mut next = (usize::MAX, 0);
+        for (at, &number) in ahead.iter().enumerate() {
+            next = next.min((wait(number), at));
+            if next.0 == now {
+                break;
+            }
+        }
+        let Some(number) = ahead.remove(next.1) else { break };
         let written = if let Node::Input(_) = network.nodes[number] { now } else { now + APART };
-        readable[number] = Some(written);
+        readable[number] = written;
         order.push(number);
     }
     renumbered(network, &order)

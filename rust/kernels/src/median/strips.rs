@@ -39,7 +39,7 @@ const FEW: usize = 128;
 const SAMPLES_PER_TAP: usize = 400;
 
 /// Whether this machine has vectors that the kernels are compiled for.
-fn vectors_are_wide() -> bool {
+pub(super) fn vectors_are_wide() -> bool {
     !matches!(Arch::new(), Arch::Scalar)
 }
 

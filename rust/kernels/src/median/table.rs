@@ -167,12 +167,11 @@ impl Allocation<'_> {
     /// A place for a value, or `spare` for none; None if there are no more places.
     fn allocate(&mut self, value: Option<usize>, spare: u16) -> Option<u16> {
         let Some(value) = value else { return Some(spare) };
-        let place = match self.free.pop() {
-            Some(place) => place,
-            None => {
-                self.used += 1;
-                u16::try_from(self.used - 1).ok().filter(|&place| usize::from(place) < PLACES)?
-            }
+        let place = if let Some(place) = self.free.pop() {
+            place
+        } else {
+            self.used += 1;
+            u16::try_from(self.used - 1).ok().filter(|&place| usize::from(place) < PLACES)?
         };
         self.place[value] = place;
         Some(place)
