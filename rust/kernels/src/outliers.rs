@@ -2,7 +2,9 @@
 
 use crate::median::{self, Axis, Edge, Method, Window};
 use crate::{Error, Image, Sample, percentile};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How bad pixels are told from good ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,31 +46,53 @@ pub struct Outliers<T> {
 /// # Errors
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
 pub fn find<T: Sample>(minimum: Image<'_, T>, by: &Criteria) -> Result<Outliers<T>, Error> {
-    let mut residual = match by.dispersion {
-        Some(axis) => median::along(minimum, axis, by.window, by.edge, Method::Auto)?,
-        None => median::plane(minimum, by.window, by.window, by.edge)?,
+    let any_infinite = AtomicBool::new(false);
+    let subtract = |medians: &mut [T], samples: &[T]| {
+        if Arch::new().dispatch(Subtract { from: samples, medians }) {
+            any_infinite.store(true, Ordering::Relaxed);
+        }
     };
-    let rows = residual.par_chunks_mut(CHUNK).zip(minimum.samples().par_chunks(CHUNK));
-    rows.for_each(|(residual, samples)| {
-        residual
-            .iter_mut()
-            .zip(samples)
-            .for_each(|(residual, &sample)| *residual = sample - *residual);
-    });
-    let cuts = cuts(&residual, by);
+    let residual = if let Some(axis) = by.dispersion {
+        median::along_then(minimum, axis, by.window, by.edge, Method::Auto, subtract)?
+    } else {
+        let mut medians = median::plane(minimum, by.window, by.window, by.edge)?;
+        subtract(&mut medians, minimum.samples());
+        medians
+    };
+    let cuts = cuts(&residual, by, any_infinite.into_inner());
     Ok(cut(residual, cuts[0], cuts[1]))
 }
 
-/// Samples that one task works on.
-const CHUNK: usize = 1 << 15;
+/// Medians to be replaced by the residuals; gives whether one of those is infinite.
+struct Subtract<'a, T> {
+    from: &'a [T],
+    medians: &'a mut [T],
+}
+
+impl<T: Sample> WithSimd for Subtract<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let mut any_infinite = false;
+        for (residual, &sample) in self.medians.iter_mut().zip(self.from) {
+            *residual = sample - *residual;
+            any_infinite |= is_infinite(*residual);
+        }
+        any_infinite
+    }
+}
+
+#[inline(always)]
+fn is_infinite<T: Sample>(sample: T) -> bool {
+    (sample == T::INFINITY) | (sample == T::ZERO - T::INFINITY)
+}
 
 /// The percentiles of the finite residuals beyond which they are flagged.
-fn cuts<T: Sample>(residual: &[T], by: &Criteria) -> Vec<f64> {
+fn cuts<T: Sample>(residual: &[T], by: &Criteria, any_infinite: bool) -> Vec<f64> {
     // In the reference's own arithmetic, whose rounding decides which sample is cut.
     let q = [by.flagfrac_lower * 100.0, (1.0 - by.flagfrac_upper) * 100.0];
-    let infinite = |sample: T| !sample.is_finite() && !sample.is_nan();
-    let any = |samples: &[T]| samples.iter().fold(false, |any, &sample| any | infinite(sample));
-    if residual.par_chunks(CHUNK).any(any) {
+    if any_infinite {
         percentile::of_valid(residual.iter().copied().filter(|r| r.is_finite()).collect(), &q)
     } else {
         percentile::percentiles(residual, &q)
@@ -76,22 +100,48 @@ fn cuts<T: Sample>(residual: &[T], by: &Criteria) -> Vec<f64> {
 }
 
 fn cut<T: Sample>(residual: Vec<T>, cut_low: f64, cut_high: f64) -> Outliers<T> {
+    // Samples that one task works on.
+    const CHUNK: usize = 1 << 15;
+    let (low, high) = (T::at_least(cut_low), T::at_most(cut_high));
     let mut mask = vec![false; residual.len()];
     let chunks = mask.par_chunks_mut(CHUNK).zip(residual.par_chunks(CHUNK));
-    let counts = chunks.map(|(mask, residual)| {
-        let (mut n_low, mut n_high) = (0, 0);
-        for (flag, &sample) in mask.iter_mut().zip(residual) {
-            let value: f64 = sample.into();
-            let low = (value < cut_low) | (value == f64::NEG_INFINITY);
-            let high = (value > cut_high) | (value == f64::INFINITY);
-            n_low += usize::from(low);
-            n_high += usize::from(high);
-            *flag = low | high;
-        }
-        (n_low, n_high)
-    });
+    let counts =
+        chunks.map(|(mask, residual)| Arch::new().dispatch(Flag { residual, low, high, mask }));
     let (n_low, n_high) = counts.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     Outliers { residual, mask, cut_low, cut_high, n_low, n_high }
+}
+
+/// Residuals to be flagged below `low` and above `high`; gives the number at either end.
+struct Flag<'a, T> {
+    residual: &'a [T],
+    low: T,
+    high: T,
+    mask: &'a mut [bool],
+}
+
+impl<T: Sample> WithSimd for Flag<'_, T> {
+    type Output = (usize, usize);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> (usize, usize) {
+        // So many at a time that their number fits the narrowest integer.
+        const BLOCK: usize = 128;
+        let Self { residual, low, high, mask } = self;
+        let (mut n_low, mut n_high) = (0, 0);
+        for (mask, residual) in mask.chunks_mut(BLOCK).zip(residual.chunks(BLOCK)) {
+            let (mut lows, mut highs) = (0u8, 0u8);
+            for (flag, &sample) in mask.iter_mut().zip(residual) {
+                let is_low = (sample < low) | (sample == T::ZERO - T::INFINITY);
+                let is_high = (sample > high) | (sample == T::INFINITY);
+                lows += u8::from(is_low);
+                highs += u8::from(is_high);
+                *flag = is_low | is_high;
+            }
+            n_low += usize::from(lows);
+            n_high += usize::from(highs);
+        }
+        (n_low, n_high)
+    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,14 @@ pub trait Sample:
     /// No measurement.
     const NAN: Self;
 
+    /// The greatest sample that is not above a limit; NaN if that is NaN.
+    #[must_use]
+    fn at_most(limit: f64) -> Self;
+
+    /// The least sample that is not below a limit; NaN if that is NaN.
+    #[must_use]
+    fn at_least(limit: f64) -> Self;
+
     /// Whether there is no measurement here.
     #[inline]
     #[allow(clippy::eq_op)]
@@ -72,6 +80,18 @@ impl Sample for f32 {
     const HALF: Self = 0.5;
     const INFINITY: Self = Self::INFINITY;
     const NAN: Self = Self::NAN;
+
+    #[allow(clippy::cast_possible_truncation)] // set right where it was rounded up
+    fn at_most(limit: f64) -> Self {
+        let nearest = limit as Self;
+        if f64::from(nearest) > limit { nearest.next_down() } else { nearest }
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // set right where it was rounded down
+    fn at_least(limit: f64) -> Self {
+        let nearest = limit as Self;
+        if f64::from(nearest) < limit { nearest.next_up() } else { nearest }
+    }
 }
 
 impl Sample for f64 {
@@ -79,6 +99,14 @@ impl Sample for f64 {
     const HALF: Self = 0.5;
     const INFINITY: Self = Self::INFINITY;
     const NAN: Self = Self::NAN;
+
+    fn at_most(limit: f64) -> Self {
+        limit
+    }
+
+    fn at_least(limit: f64) -> Self {
+        limit
+    }
 }
 
 /// A sample as it is stored, perhaps in the other byte order.
@@ -168,6 +196,17 @@ mod tests {
             let double = f64::from(sample);
             assert_eq!(double.to_bits().swap_bytes().load().to_bits(), double.to_bits());
         }
+    }
+
+    #[test]
+    fn a_limit_between_two_samples_is_rounded_to_either() {
+        for limit in [0.1, -0.1, 1e-46, 3.0, f64::from(f32::MAX) * 1.000_000_01] {
+            let (below, above) = (f32::at_most(limit), f32::at_least(limit));
+            assert!(f64::from(below) <= limit && f64::from(below.next_up()) > limit);
+            assert!(f64::from(above) >= limit && f64::from(above.next_down()) < limit);
+        }
+        assert!(f32::at_most(f64::NAN).is_nan() && f32::at_least(f64::NAN).is_nan());
+        assert_eq!((f64::at_most(0.1), f64::at_least(0.1)), (0.1, 0.1));
     }
 
     #[test]

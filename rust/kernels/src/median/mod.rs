@@ -132,54 +132,54 @@ pub fn along<T: Sample>(
     edge: Edge,
     method: Method,
 ) -> Result<Vec<T>, Error> {
+    along_then(image, axis, window, edge, method, |_, _| ())
+}
+
+/// As [`along`]; `then` is called with each run of medians, and the samples at their places, while
+/// both are still in a near cache.
+pub(crate) fn along_then<T: Sample>(
+    image: Image<'_, T>,
+    axis: Axis,
+    window: Window,
+    edge: Edge,
+    method: Method,
+    then: impl Fn(&mut [T], &[T]) + Sync,
+) -> Result<Vec<T>, Error> {
     let (lines, length) = match axis {
         Axis::X => (image.rows(), image.cols()),
         Axis::Y => (image.cols(), image.rows()),
     };
     let window = window.fitted_to(length);
-    if window.len() == 1 || image.samples().is_empty() {
-        return Ok(image.samples().to_vec());
-    }
-    if method.is_network(window, lines, length)
-        && let Some(medians) = by_network(image, axis, window, edge)?
+    let is_same = window.len() == 1 || image.samples().is_empty();
+    let by_network = !is_same && method.is_network(window, lines, length);
+    if by_network
+        && strips::are_many(window, lines)
+        && let Some(medians) = strips::along(image, axis, window, edge, &then)?
     {
         return Ok(medians);
     }
-    let medians = along_axis(image, axis, |rows| along_rows(rows, window, edge).map(Some))?;
-    Ok(medians.unwrap_or_default())
-}
-
-/// Selection networks on every line of an image that is not empty; None if the window is too long.
-fn by_network<T: Sample>(
-    image: Image<'_, T>,
-    axis: Axis,
-    window: Window,
-    edge: Edge,
-) -> Result<Option<Vec<T>>, Error> {
-    let lines = if axis == Axis::X { image.rows() } else { image.cols() };
-    if !strips::are_many(window, lines) {
-        return along_axis(image, axis, |rows| {
-            mosaic::filter(rows, Shape { rows: 1, cols: window.len() }, edge)
-        });
-    }
-    strips::along(image, axis, window, edge)
-}
-
-/// A filter of rows, on the lines of either axis.
-fn along_axis<T: Sample>(
-    image: Image<'_, T>,
-    axis: Axis,
-    filter: impl Fn(Image<'_, T>) -> Result<Option<Vec<T>>, Error>,
-) -> Result<Option<Vec<T>>, Error> {
-    if axis == Axis::X {
-        return filter(image);
-    }
-    let turned = image.transposed();
-    let Some(medians) = filter(Image::new(&turned, image.cols(), image.rows())?)? else {
-        return Ok(None);
+    let filter = |rows: Image<'_, T>| {
+        let shape = Shape { rows: 1, cols: window.len() };
+        if by_network && let Some(medians) = mosaic::filter(rows, shape, edge)? {
+            return Ok(medians);
+        }
+        along_rows(rows, window, edge)
     };
-    Ok(Some(Image::new(&medians, image.cols(), image.rows())?.transposed()))
+    let mut medians = match axis {
+        _ if is_same => image.samples().to_vec(),
+        Axis::X => filter(image)?,
+        Axis::Y => {
+            let turned = filter(Image::new(&image.transposed(), image.cols(), image.rows())?)?;
+            Image::new(&turned, image.cols(), image.rows())?.transposed()
+        }
+    };
+    let chunks = medians.par_chunks_mut(CHUNK).zip(image.samples().par_chunks(CHUNK));
+    chunks.for_each(|(medians, samples)| then(medians, samples));
+    Ok(medians)
 }
+
+/// Samples that one task looks at.
+const CHUNK: usize = 1 << 15;
 
 /// The double heap on every row of an image that is not empty.
 fn along_rows<T: Sample>(image: Image<'_, T>, window: Window, edge: Edge) -> Result<Vec<T>, Error> {

@@ -45,12 +45,14 @@ pub(super) fn vectors_are_wide() -> bool {
 
 /// Running median along an axis of an image that is not empty, by a window of at least 3.
 ///
-/// None if the window is too long for a network.
+/// `then` is called with each run of rows when it is done. None if the window is too long for a
+/// network.
 pub(super) fn along<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
     window: Window,
     edge: Edge,
+    then: &(impl Fn(&mut [T], &[T]) + Sync),
 ) -> Result<Option<Vec<T>>, Error> {
     let Some(plan) = Plan::of(line(window.len())) else { return Ok(None) };
     let plan: &Plan = &plan;
@@ -62,7 +64,9 @@ pub(super) fn along<T: Sample>(
     };
     let rows = share(image.rows(), step);
     let mut out = vec![T::ZERO; image.samples().len()];
-    out.par_chunks_mut(rows * image.cols()).enumerate().for_each(|(chunk, out)| {
+    let chunks = out.par_chunks_mut(rows * image.cols());
+    let chunks = chunks.zip(image.samples().par_chunks(rows * image.cols()));
+    chunks.enumerate().for_each(|(chunk, (out, samples))| {
         let strip = Strip {
             image,
             plan,
@@ -72,9 +76,10 @@ pub(super) fn along<T: Sample>(
             first: chunk * rows,
         };
         match axis {
-            Axis::Y => arch.dispatch(Columns(strip, out)),
-            Axis::X => arch.dispatch(Rows(strip, out)),
+            Axis::Y => arch.dispatch(Columns(strip, &mut *out)),
+            Axis::X => arch.dispatch(Rows(strip, &mut *out)),
         }
+        then(out, samples);
     });
     Ok(Some(out))
 }
