@@ -40,6 +40,7 @@ def fold_minimum(
     minimum: _Floats,
     exposure: _Stored,
     pedestal: float,
+    is_first: bool = False,
 ) -> None: ...
 def percentiles(image: _Floats, q: NDArray[np.float64]) -> NDArray[np.float64]: ...
 def find_bad_pixels(

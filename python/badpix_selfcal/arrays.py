@@ -251,7 +251,7 @@ class RunningMinimum:
                 f"pedestals[{number}] must be finite, got {pedestal}; leave that exposure out"
             )
         if self.image is None:
-            self.image = np.full(samples.shape, np.nan, samples.dtype.newbyteorder("="))
+            self.image = np.empty(samples.shape, samples.dtype.newbyteorder("="))
         if samples.shape != self.image.shape:
             raise ValueError(
                 f"images[{number}] has shape {samples.shape}, images[0] has {self.image.shape}; "
@@ -260,7 +260,8 @@ class RunningMinimum:
         if samples.dtype.itemsize > self.image.dtype.itemsize:
             self.image = self.image.astype(np.float64)
         if samples.dtype.itemsize == self.image.dtype.itemsize:
-            _kernels.fold_minimum(self.image, bits_of(samples), float(pedestal))
+            is_first = number == 0
+            _kernels.fold_minimum(self.image, bits_of(samples), float(pedestal), is_first)
         else:  # a single-precision exposure among doubles keeps its own precision until here
             self.image = np.fmin(self.image, samples - np.float32(pedestal))
         self.count += 1

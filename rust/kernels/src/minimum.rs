@@ -1,14 +1,27 @@
 //! The minimum image: exposures, less their pedestals, folded one at a time.
 
 use crate::{Error, Sample, Stored};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Samples that one task folds: enough to be worth a task, few enough to share out evenly.
 const CHUNK: usize = 1 << 15;
 
+/// Makes `exposure - pedestal` the minimum image of one exposure, whatever it was before.
+///
+/// # Errors
+/// [`Error::Shape`] if the two differ in length.
+pub fn begin<S: Stored>(
+    minimum: &mut [S::Sample],
+    exposure: &[S],
+    pedestal: S::Sample,
+) -> Result<(), Error> {
+    each(minimum, exposure, |minimum, exposure| Begin { minimum, exposure, pedestal })
+}
+
 /// Folds `exposure - pedestal` into `minimum`: the lesser of each pair, or the one not NaN.
 ///
-/// A minimum image starts as all NaN. The exposure may be stored in either byte order.
+/// The exposure may be stored in either byte order.
 ///
 /// # Errors
 /// [`Error::Shape`] if the two differ in length.
@@ -17,28 +30,70 @@ pub fn fold<S: Stored>(
     exposure: &[S],
     pedestal: S::Sample,
 ) -> Result<(), Error> {
+    each(minimum, exposure, |minimum, exposure| Fold { minimum, exposure, pedestal })
+}
+
+/// Does the same with each part of two images, with the instructions that the machine has.
+fn each<'a, S: Stored, D: WithSimd>(
+    minimum: &'a mut [S::Sample],
+    exposure: &'a [S],
+    what: impl Fn(&'a mut [S::Sample], &'a [S]) -> D + Sync,
+) -> Result<(), Error> {
     if minimum.len() != exposure.len() {
         return Err(Error::Shape { len: exposure.len(), rows: 1, cols: minimum.len() });
     }
-    minimum.par_chunks_mut(CHUNK).zip(exposure.par_chunks(CHUNK)).for_each(
-        |(minimum, exposure)| {
-            for (least, sample) in minimum.iter_mut().zip(exposure) {
-                *least = least.lesser(sample.load() - pedestal);
-            }
-        },
-    );
+    let chunks = minimum.par_chunks_mut(CHUNK).zip(exposure.par_chunks(CHUNK));
+    chunks.for_each(|(minimum, exposure)| {
+        Arch::new().dispatch(what(minimum, exposure));
+    });
     Ok(())
+}
+
+/// A part of the first exposure.
+struct Begin<'a, S: Stored> {
+    minimum: &'a mut [S::Sample],
+    exposure: &'a [S],
+    pedestal: S::Sample,
+}
+
+impl<S: Stored> WithSimd for Begin<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        for (least, sample) in self.minimum.iter_mut().zip(self.exposure) {
+            *least = sample.load() - self.pedestal;
+        }
+    }
+}
+
+/// A part of a further exposure.
+struct Fold<'a, S: Stored> {
+    minimum: &'a mut [S::Sample],
+    exposure: &'a [S],
+    pedestal: S::Sample,
+}
+
+impl<S: Stored> WithSimd for Fold<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        for (least, sample) in self.minimum.iter_mut().zip(self.exposure) {
+            *least = least.lesser(sample.load() - self.pedestal);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use super::{begin, fold};
     use crate::Error;
 
     #[test]
     fn the_least_valid_sample_stays() {
-        let mut minimum = [f32::NAN; 4];
-        fold(&mut minimum, &[3.0, f32::NAN, 5.0, f32::NAN], 1.0).unwrap();
+        let mut minimum = [-9.0f32; 4];
+        begin(&mut minimum, &[3.0, f32::NAN, 5.0, f32::NAN], 1.0).unwrap();
         fold(&mut minimum, &[2.0, 7.0, f32::NAN, f32::NAN], 0.5).unwrap();
         assert_eq!(minimum[..3], [1.5, 6.5, 4.0]);
         assert!(minimum[3].is_nan());

@@ -147,23 +147,25 @@ mod _kernels {
         Ok(py.detach(|| kernel(image)).into())
     }
 
-    /// Folds `exposure - pedestal` into the minimum image, in place.
+    /// Folds `exposure - pedestal` into the minimum image, in place; the first replaces it.
     ///
     /// The exposure may be in either byte order, the minimum is in this machine's.
     #[pyfunction]
+    #[pyo3(signature = (minimum, exposure, pedestal, is_first = false))]
     fn fold_minimum<'py>(
         py: Python<'py>,
         minimum: &Bound<'py, PyAny>,
         exposure: AnyStored<'py>,
         pedestal: f64,
+        is_first: bool,
     ) -> PyResult<()> {
         #[allow(clippy::cast_possible_truncation)] // a pedestal has the precision of its image
         let single = pedestal as f32;
         match &exposure {
-            AnyStored::F32(exposure) => fold(py, minimum, exposure, single),
-            AnyStored::F64(exposure) => fold(py, minimum, exposure, pedestal),
-            AnyStored::Swapped32(exposure) => fold(py, minimum, exposure, single),
-            AnyStored::Swapped64(exposure) => fold(py, minimum, exposure, pedestal),
+            AnyStored::F32(exposure) => fold(py, minimum, exposure, single, is_first),
+            AnyStored::F64(exposure) => fold(py, minimum, exposure, pedestal, is_first),
+            AnyStored::Swapped32(exposure) => fold(py, minimum, exposure, single, is_first),
+            AnyStored::Swapped64(exposure) => fold(py, minimum, exposure, pedestal, is_first),
         }
     }
 
@@ -172,6 +174,7 @@ mod _kernels {
         minimum: &Bound<'py, PyAny>,
         exposure: &PyReadonlyArray2<'py, S>,
         pedestal: S::Sample,
+        is_first: bool,
     ) -> PyResult<()> {
         let mut minimum: PyReadwriteArray2<'py, S::Sample> = minimum.extract().map_err(|why| {
             PyTypeError::new_err(format!("minimum cannot take the exposure: {why}"))
@@ -180,7 +183,8 @@ mod _kernels {
             return Err(PyValueError::new_err("the minimum must be C-contiguous"));
         }
         let (minimum, exposure) = (minimum.as_slice_mut()?, samples(exposure)?);
-        pool::install(py, || minimum::fold(minimum, exposure, pedestal))?.map_err(kernel_error)
+        let fold = if is_first { minimum::begin } else { minimum::fold };
+        pool::install(py, || fold(minimum, exposure, pedestal))?.map_err(kernel_error)
     }
 
     /// NaN-skipping percentiles, by NumPy's linear rule.
