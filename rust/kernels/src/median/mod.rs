@@ -11,6 +11,7 @@ mod network;
 mod phases;
 mod plan;
 mod plane;
+mod reach;
 mod schedule;
 mod strips;
 mod table;
@@ -19,6 +20,7 @@ mod tile;
 pub use heap::RunningMedian;
 pub use lanes::Vectorized;
 pub use plane::{plane, plane_by};
+pub use reach::{Reach, reaching};
 
 use crate::{Error, Image, Sample};
 use network::Shape;
