@@ -16,6 +16,7 @@ __all__ = [
     "fold_minimum",
     "median_along",
     "median_plane",
+    "median_reaching",
     "num_threads",
     "pedestal_in_mask",
     "pedestal_in_region",
@@ -33,6 +34,9 @@ def median_along(
 ) -> _Floats: ...
 def median_plane(
     image: _Floats, height: int, width: int, edge: str, method: str = "auto"
+) -> _Floats: ...
+def median_reaching(
+    image: _Floats, rows: tuple[int, int], cols: tuple[int, int], edge: str
 ) -> _Floats: ...
 def pedestal_in_region(image: _Stored, gap: tuple[int, int, int, int]) -> float: ...
 def pedestal_in_mask(image: _Stored, gap: NDArray[np.bool_]) -> float: ...

@@ -20,6 +20,7 @@ mod _kernels {
         samples,
     };
     use crate::pool;
+    use badpix_selfcal_kernels::median::Reach;
     use badpix_selfcal_kernels::outliers::{self, Criteria};
     use badpix_selfcal_kernels::{
         Error, Image, Region, Sample, Stored, Window, median, minimum, pedestal, percentile,
@@ -86,6 +87,27 @@ mod _kernels {
             }
             AnyImage::F64(image) => {
                 filter(py, &image, |image| median::plane_by(image, height, width, edge, method))
+            }
+        }
+    }
+
+    /// Running median over a window that reaches `(before, after)` rows and columns.
+    #[pyfunction]
+    fn median_reaching<'py>(
+        py: Python<'py>,
+        image: AnyImage<'py>,
+        rows: (usize, usize),
+        cols: (usize, usize),
+        edge: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let edge = self::edge(edge)?;
+        let [height, width] = [rows, cols].map(|(before, after)| Reach { before, after });
+        match image {
+            AnyImage::F32(image) => {
+                filter(py, &image, |image| median::reaching(image, height, width, edge))
+            }
+            AnyImage::F64(image) => {
+                filter(py, &image, |image| median::reaching(image, height, width, edge))
             }
         }
     }

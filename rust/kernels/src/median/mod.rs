@@ -11,6 +11,7 @@ mod network;
 mod phases;
 mod plan;
 mod plane;
+mod reach;
 mod schedule;
 mod strips;
 mod table;
@@ -19,6 +20,7 @@ mod tile;
 pub use heap::RunningMedian;
 pub use lanes::Vectorized;
 pub use plane::{plane, plane_by};
+pub use reach::{Reach, reaching};
 
 use crate::{Error, Image, Sample};
 use network::Shape;
@@ -165,17 +167,24 @@ pub(crate) fn along_then<T: Sample>(
         }
         along_rows(rows, window, edge)
     };
-    let mut medians = match axis {
-        _ if is_same => image.samples().to_vec(),
-        Axis::X => filter(image)?,
-        Axis::Y => {
-            let turned = filter(Image::new(&image.transposed(), image.cols(), image.rows())?)?;
-            Image::new(&turned, image.cols(), image.rows())?.transposed()
-        }
-    };
+    let mut medians =
+        if is_same { image.samples().to_vec() } else { turned_to(image, axis, filter)? };
     let chunks = medians.par_chunks_mut(CHUNK).zip(image.samples().par_chunks(CHUNK));
     chunks.for_each(|(medians, samples)| then(medians, samples));
     Ok(medians)
+}
+
+/// A filter of rows, on the lines of either axis.
+fn turned_to<T: Sample>(
+    image: Image<'_, T>,
+    axis: Axis,
+    filter: impl Fn(Image<'_, T>) -> Result<Vec<T>, Error>,
+) -> Result<Vec<T>, Error> {
+    if axis == Axis::X {
+        return filter(image);
+    }
+    let turned = filter(Image::new(&image.transposed(), image.cols(), image.rows())?)?;
+    Ok(Image::new(&turned, image.cols(), image.rows())?.transposed())
 }
 
 /// Samples that one task looks at.

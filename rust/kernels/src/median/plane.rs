@@ -2,7 +2,7 @@
 
 use super::network::Shape;
 use super::strips::vectors_are_wide;
-use super::{Axis, Edge, Method, RunningMedian, Window, along, mosaic};
+use super::{Axis, Edge, Method, Reach, RunningMedian, Window, along, mosaic, turned_to};
 use crate::{Error, Image, Sample};
 use rayon::prelude::*;
 
@@ -36,33 +36,50 @@ pub fn plane_by<T: Sample>(
         (_, 1) => return along(image, Axis::Y, height, edge, method),
         (1, _) => return along(image, Axis::X, width, edge, method),
         (rows, cols) => {
-            if is_for_network(method, image.samples().len(), width)
+            if is_for_network(method, image.samples().len(), rows.max(cols))
                 && let Some(medians) = mosaic::filter(image, Shape { rows, cols }, edge)?
             {
                 return Ok(medians);
             }
         }
     }
-    by_heap(image, height, width, edge)
+    by_heap(image, height.into(), width.into(), edge)
 }
 
-/// Whether a network is wanted: one of a large window takes longer to build than a small image by
-/// the double heap.
-fn is_for_network(method: Method, samples: usize, width: Window) -> bool {
-    const SAMPLES_PER_COLUMN: usize = 1500;
+/// Whether a network is wanted for a window, whose longer side has `longest` samples.
+///
+/// One takes longer to build than a small image by the double heap; and beyond some length the
+/// double heap, which walks along the longer side, is the faster.
+fn is_for_network(method: Method, samples: usize, longest: usize) -> bool {
+    const SAMPLES_PER_LENGTH: usize = 1500;
+    const LONGEST: usize = 61;
     match method {
-        Method::Auto => samples >= SAMPLES_PER_COLUMN * width.len() && vectors_are_wide(),
+        Method::Auto => {
+            longest <= LONGEST && samples >= SAMPLES_PER_LENGTH * longest && vectors_are_wide()
+        }
         Method::Heap => false,
         Method::Network => samples > 0,
     }
 }
 
-/// The double heap: the window runs along each row, taking in and letting go one column of
-/// `height` samples a step, O(height log(height width)) a pixel.
-fn by_heap<T: Sample>(
+/// The double heap: O(s log(s l)) a pixel, where s and l are the window's shorter and longer side.
+pub(super) fn by_heap<T: Sample>(
     image: Image<'_, T>,
-    height: Window,
-    width: Window,
+    height: Reach,
+    width: Reach,
+    edge: Edge,
+) -> Result<Vec<T>, Error> {
+    if width.len() >= height.len() {
+        return along_rows(image, height, width, edge);
+    }
+    turned_to(image, Axis::Y, |turned| along_rows(turned, width, height, edge))
+}
+
+/// The window runs along each row, taking in and letting go one column of samples a step.
+fn along_rows<T: Sample>(
+    image: Image<'_, T>,
+    height: Reach,
+    width: Reach,
     edge: Edge,
 ) -> Result<Vec<T>, Error> {
     let too_large = Error::WindowTooLarge { rows: height.len(), cols: width.len() };
@@ -71,8 +88,8 @@ fn by_heap<T: Sample>(
     let mut out = vec![T::NAN; image.samples().len()];
     if !out.is_empty() {
         out.par_chunks_mut(image.cols()).enumerate().for_each_with(median, |median, (y, out)| {
-            let rows = Rows { image, y, half: height.half(), fill: edge.fill() };
-            filter_row(median, &rows, width.half(), out);
+            let rows = Rows { image, y, reach: height, fill: edge.fill() };
+            filter_row(median, &rows, width, out);
         });
     }
     Ok(out)
@@ -81,45 +98,46 @@ fn by_heap<T: Sample>(
 fn filter_row<T: Sample>(
     median: &mut RunningMedian<T>,
     rows: &Rows<'_, T>,
-    half: usize,
+    width: Reach,
     out: &mut [T],
 ) {
     median.clear();
-    for _ in 0..half {
+    for _ in 0..width.before {
         rows.beyond(median);
     }
-    for x in 0..out.len() + half {
+    for x in 0..out.len() + width.after {
         if x < out.len() {
             rows.column(x, median);
         } else {
             rows.beyond(median);
         }
-        if x >= half {
-            out[x - half] = median.median();
+        if x >= width.after {
+            out[x - width.after] = median.median();
         }
     }
 }
 
-/// The rows around `y` that windows centred on it can see.
+/// The rows around `y` that its windows can see.
 struct Rows<'a, T> {
     image: Image<'a, T>,
     y: usize,
-    half: usize,
+    reach: Reach,
     fill: T,
 }
 
 impl<T: Sample> Rows<'_, T> {
     /// Pushes the samples of column `x`.
     fn column(&self, x: usize, median: &mut RunningMedian<T>) {
-        for row in self.y..=self.y + 2 * self.half {
-            let inside = row.checked_sub(self.half).and_then(|row| self.image.row(row).get(x));
+        for row in self.y..self.y + self.reach.len() {
+            let inside =
+                row.checked_sub(self.reach.before).and_then(|row| self.image.row(row).get(x));
             median.push(inside.copied().unwrap_or(self.fill));
         }
     }
 
     /// Pushes a column that lies beyond the image.
     fn beyond(&self, median: &mut RunningMedian<T>) {
-        for _ in 0..=2 * self.half {
+        for _ in 0..self.reach.len() {
             median.push(self.fill);
         }
     }
