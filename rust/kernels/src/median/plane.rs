@@ -69,10 +69,13 @@ pub(super) fn by_heap<T: Sample>(
     width: Reach,
     edge: Edge,
 ) -> Result<Vec<T>, Error> {
+    let too_large = Error::WindowTooLarge { rows: height.len(), cols: width.len() };
+    let capacity = height.len().checked_mul(width.len()).ok_or(too_large)?;
+    let median = RunningMedian::new(capacity).map_err(|_| too_large)?;
     if width.len() >= height.len() {
-        return along_rows(image, height, width, edge);
+        return Ok(along_rows(image, height, width, edge, median));
     }
-    turned_to(image, Axis::Y, |turned| along_rows(turned, width, height, edge))
+    turned_to(image, Axis::Y, |turned| Ok(along_rows(turned, width, height, edge, median.clone())))
 }
 
 /// The window runs along each row, taking in and letting go one column of samples a step.
@@ -81,10 +84,8 @@ fn along_rows<T: Sample>(
     height: Reach,
     width: Reach,
     edge: Edge,
-) -> Result<Vec<T>, Error> {
-    let too_large = Error::WindowTooLarge { rows: height.len(), cols: width.len() };
-    let capacity = height.len().checked_mul(width.len()).ok_or(too_large)?;
-    let median = RunningMedian::new(capacity).map_err(|_| too_large)?;
+    median: RunningMedian<T>,
+) -> Vec<T> {
     let mut out = vec![T::NAN; image.samples().len()];
     if !out.is_empty() {
         out.par_chunks_mut(image.cols()).enumerate().for_each_with(median, |median, (y, out)| {
@@ -92,7 +93,7 @@ fn along_rows<T: Sample>(
             filter_row(median, &rows, width, out);
         });
     }
-    Ok(out)
+    out
 }
 
 fn filter_row<T: Sample>(
