@@ -8,6 +8,7 @@ from __future__ import annotations
 import numbers
 import operator
 import sys
+from dataclasses import dataclass
 from typing import Final, Literal, SupportsFloat, SupportsIndex, TypeAlias
 
 from .detectors import Dispaxis
@@ -17,7 +18,9 @@ __all__ = [
     "EDGES",
     "FLAGFRAC",
     "KERNEL_SIZE",
+    "AskedDispaxis",
     "Edge",
+    "Parameters",
     "check_dispaxis",
     "check_edge",
     "check_flagfrac",
@@ -27,6 +30,9 @@ __all__ = [
 
 Edge: TypeAlias = Literal["zero", "shrink"]
 """What a window sees beyond the border: zeros that count as samples, or nothing."""
+
+AskedDispaxis: TypeAlias = Dispaxis | Literal["auto"]
+"""A dispersion axis, or "auto": the one that the exposure's header tells."""
 
 KERNEL_SIZE: Final = 15
 FLAGFRAC: Final = 0.001
@@ -116,3 +122,25 @@ def check_dispaxis(value: object) -> Dispaxis:
         if value == 2:
             return 2
     raise ValueError(f"dispaxis must be 1 (along x), 2 (along y) or None, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The step's parameters, checked; see `badpix_selfcal.selfcal`."""
+
+    kernel_size: int = KERNEL_SIZE
+    flagfrac_lower: float = FLAGFRAC
+    flagfrac_upper: float = FLAGFRAC
+    force_single: bool = False
+    save_flagged_bkg: bool = False
+    edge: Edge = EDGE
+    dispaxis: AskedDispaxis = "auto"
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_kernel_size(self.kernel_size)
+        check_flagfrac(self.flagfrac_lower, "flagfrac_lower")
+        check_flagfrac(self.flagfrac_upper, "flagfrac_upper")
+        check_edge(self.edge)
+        if self.dispaxis != "auto":
+            check_dispaxis(self.dispaxis)
