@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from . import association
 from . import exposure as exposure_file
@@ -20,11 +19,11 @@ from .finding import PREFETCHED, MinimumImage, dispaxis_of, find, warn
 from .floats import FloatArray
 from .outputs import Outputs
 from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters
+from .pool import AnyPath, paths_of
 from .products import Status, ascii_of, cards, history, name_of
 
 __all__ = ["SelfcalResult", "Status", "selfcal"]
 
-AnyPath: TypeAlias = str | os.PathLike[str]
 
 FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
 
@@ -141,7 +140,7 @@ def selfcal(
     parameters = Parameters(
         kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
     )
-    listed = _listed(Path(input), _paths(background), _paths(selfcal))
+    listed = _listed(Path(input), paths_of(background), paths_of(selfcal))
     tasks = [_Task(product, parameters) for product in listed.products]
     inputs = [listed.path, *(path for task in tasks for path in task.exposures)]
     with Outputs(Path(output_dir or "."), inputs, overwrite=overwrite) as outputs:
@@ -253,12 +252,6 @@ class _Task:
             for later in islice(coming, 1):
                 later.prefetch()
             yield exposure
-
-
-def _paths(given: AnyPath | Iterable[AnyPath]) -> tuple[Path, ...]:
-    if isinstance(given, (str, os.PathLike)):
-        return (Path(given),)
-    return tuple(Path(path) for path in given)
 
 
 def _listed(path: Path, backgrounds: tuple[Path, ...], selfcal: tuple[Path, ...]) -> Association:
