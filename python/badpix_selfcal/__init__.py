@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AssociationError",
     "BadPixels",
+    "BatchResult",
     "ExposureError",
     "SelfcalResult",
     "SelfcalWarning",
