@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         pedestal,
         percentiles,
     )
+    from .generate import GeneratedAssociation, associate
     from .groups import BatchResult, batch
     from .step import SelfcalResult, selfcal
 
@@ -22,9 +23,11 @@ __all__ = [
     "BadPixels",
     "BatchResult",
     "ExposureError",
+    "GeneratedAssociation",
     "SelfcalResult",
     "SelfcalWarning",
     "__version__",
+    "associate",
     "batch",
     "find_bad_pixels",
     "median_filter",
@@ -37,7 +40,14 @@ __all__ = [
 ]
 
 
-_HOMES = {"BatchResult": "groups", "batch": "groups", "SelfcalResult": "step", "selfcal": "step"}
+_HOMES = {
+    "BatchResult": "groups",
+    "GeneratedAssociation": "generate",
+    "SelfcalResult": "step",
+    "associate": "generate",
+    "batch": "groups",
+    "selfcal": "step",
+}
 """The modules that what is not in `arrays` comes from."""
 
 

@@ -11,19 +11,30 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from . import exposure as exposure_file
 from ._kernels import num_threads
 from .arrays import BadPixels
 from .detectors import Dispaxis
 from .errors import ExposureError
 from .finding import warn
 from .outputs import Outputs
-from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters, check_whole
-from .plans import Output, Plan, Prepared, masks_of, minimum_of, plan_of
-from .pool import AnyPath, GroupBy, Member, Pool, check_group_by, grouped, paths_of
+from .parameters import (
+    EDGE,
+    FLAGFRAC,
+    KERNEL_SIZE,
+    MOST_WORKERS,
+    AskedDispaxis,
+    Edge,
+    GroupBy,
+    Parameters,
+    check_group_by,
+    check_workers,
+)
+from .plans import Output, Plan, masks_of, minimum_of, plan_of
+from .pool import AnyPath, Member, Pool, grouped, paths_of
 from .pool import read as read_pool
 from .products import Status
 
@@ -33,8 +44,6 @@ ResultStatus: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """KEPT: done by an earlier run, and still valid."""
 
 Progress: TypeAlias = Callable[[int, int], None]
-
-MOST_WORKERS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -198,16 +207,16 @@ def batch(
         kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
     )
     check_group_by(group_by)
-    workers = _workers(workers)
+    workers = min(num_threads(), MOST_WORKERS) if workers is None else check_workers(workers)
     pool = read_pool(paths_of(inputs), paths_of(background))
     folder = Path(output_dir or ".")
     plans = [plan_of(group, parameters, folder) for group in grouped(pool.members, group_by)]
     _refuse_collisions(plans, pool, replace=overwrite or resume)
-    total = sum(len(plan.outputs) for plan in plans)
+    runs = [_Run(plan, overwrite=overwrite, resume=resume) for plan in plans]
+    total = sum(len(run.todo) for run in runs)
     with Outputs(folder), _Writers(workers, total, progress) as writers:
-        runs = [_Run(plan, writers, overwrite=overwrite, resume=resume) for plan in plans]
         for run in runs:
-            run.start()
+            run.start(writers)
         writers.finish()
     unreadable = [ExposureResult(path, "FAILED", None, why) for path, why in pool.failed.items()]
     return BatchResult(tuple(run.result() for run in runs), tuple(unreadable), pool.passed_over)
@@ -224,11 +233,12 @@ class _Writers:
         self._done = 0
         self._progress = progress
 
-    def __enter__(self) -> _Writers:
+    def __enter__(self) -> Self:
+        self.tell(0)
         return self
 
     def __exit__(self, *_: object) -> None:
-        # When interrupted: what is being written is finished, what waits is not begun.
+        # If interrupted: what is being written is finished, what waits is not begun.
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def submit(self, write: Callable[[], Path]) -> Future[Path]:
@@ -244,10 +254,10 @@ class _Writers:
         while self._pending:
             self._wait(FIRST_COMPLETED)
 
-    def tell(self, count: int = 1) -> None:
-        """Tell that exposures are done."""
+    def tell(self, count: int) -> None:
+        """Tell that so many more exposures are done."""
         self._done += count
-        if self._progress is not None and count:
+        if self._progress is not None:
             self._progress(self._done, self._total)
 
     def _wait(self, when: str) -> None:
@@ -258,46 +268,43 @@ class _Writers:
 class _Run:
     """One group on its way from exposures to files."""
 
-    def __init__(self, plan: Plan, writers: _Writers, *, overwrite: bool, resume: bool) -> None:
+    def __init__(self, plan: Plan, *, overwrite: bool, resume: bool) -> None:
         self._plan = plan
-        self._writers = writers
         self._overwrite = overwrite or resume
-        self._resume = resume
-        self._results: dict[Path, ExposureResult | tuple[Output, Status, Future[Path]]] = {}
+        self._results = {
+            path: ExposureResult(path, "FAILED", None, why) for path, why in plan.failed.items()
+        }
+        self._writing: list[tuple[Output, Status, Future[Path]]] = []
         self._pedestals: Mapping[Path, float] = {}
         self._masks: Mapping[Dispaxis, BadPixels] = {}
-        for path, why in plan.failed.items():
-            self._fail(path, why)
+        self.todo: list[Output] = []
+        for output in plan.outputs:
+            if resume and output.is_current(plan):
+                path = output.member.path
+                self._results[path] = ExposureResult(path, "KEPT", output.path)
+            else:
+                self.todo.append(output)
 
-    def start(self) -> None:
+    def start(self, writers: _Writers) -> None:
         """Find the masks, and have the copies written."""
-        todo = [output for output in self._plan.outputs if not self._is_kept(output)]
-        if todo:
+        if self.todo:
             used = self._find()
-            for output in todo:
-                if output.member.path not in self._results:
-                    self._write(output, used)
+            for output in self.todo:
+                self._write(output, used, writers)
         elif not (self._plan.outputs or self._plan.failed):
             warn(f"{self._plan.group.name}: there are backgrounds only, nothing to flag")
 
     def result(self) -> GroupResult:
         """Return what became of it, when all writing has ended."""
+        results = {**self._results, **dict(self._written())}
+        members = tuple(member.path for member in self._plan.group.members)
         return GroupResult(
             name=self._plan.group.name,
-            members=tuple(member.path for member in self._plan.group.members),
-            exposures=tuple(self._outcomes()),
+            members=members,
+            exposures=tuple(results[path] for path in members if path in results),
             pedestals=self._pedestals,
             masks=self._masks,
         )
-
-    def _is_kept(self, output: Output) -> bool:
-        kept = self._resume and _is_current(output, self._plan)
-        if kept:
-            self._results[output.member.path] = ExposureResult(
-                output.member.path, "KEPT", output.path
-            )
-            self._writers.tell()
-        return kept
 
     def _find(self) -> list[Member]:
         """Find the masks; return the exposures they were made of."""
@@ -318,61 +325,42 @@ class _Run:
             self._masks = masks_of(minimum, self._plan)
         return [member for member in members if member.path not in failed]
 
-    def _write(self, output: Output, used: list[Member]) -> None:
-        status: Status = "COMPLETE" if self._masks else "SKIPPED"
+    def _write(self, output: Output, used: list[Member], writers: _Writers) -> None:
         path = output.member.path
-        if output.member.is_background and not self._masks:
-            self._results[path] = ExposureResult(path, status)  # as the step: not copied in vain
-            self._writers.tell()
+        status: Status = "COMPLETE" if self._masks else "SKIPPED"
+        if output.member.is_background and not self._masks:  # as the step: not copied in vain
+            self._results[path] = ExposureResult(path, status)
+        if path in self._results:
+            writers.tell(1)
             return
         try:
             prepared = output.prepare(self._plan, status, used)
         except ExposureError as error:
             self._fail(path, str(error))
-            self._writers.tell()
-        else:
-            write = self._writing(prepared)
-            self._results[path] = (output, status, self._writers.submit(write))
-
-    def _writing(self, prepared: Prepared) -> Callable[[], Path]:
-        mask = self._masks[prepared.output.dispaxis].mask if self._masks else None
-        return lambda: prepared.write(mask, overwrite=self._overwrite)
+            writers.tell(1)
+            return
+        mask = self._masks[output.dispaxis].mask if self._masks else None
+        write = partial(prepared.write, mask, overwrite=self._overwrite)
+        self._writing.append((output, status, writers.submit(write)))
 
     def _fail(self, path: Path, why: str) -> None:
         self._results[path] = ExposureResult(path, "FAILED", None, why)
 
-    def _outcomes(self) -> Iterator[ExposureResult]:
-        for path, result in self._results.items():
-            if isinstance(result, ExposureResult):
-                yield result
-                continue
-            output, status, future = result
-            error = future.exception()
+    def _written(self) -> Iterator[tuple[Path, ExposureResult]]:
+        for output, status, future in self._writing:
+            path, error = output.member.path, future.exception()
             if error is None:
-                yield ExposureResult(path, status, output.path)
+                yield path, ExposureResult(path, status, future.result())
             elif isinstance(error, (ValueError, OSError)):
-                yield ExposureResult(path, "FAILED", None, str(error))
+                yield path, ExposureResult(path, "FAILED", None, str(error))
             else:
                 raise error
 
 
-def _is_current(output: Output, plan: Plan) -> bool:
-    """Return whether a copy is whole and was made as it would be made now."""
-    if not output.path.is_file():
-        return False
-    try:
-        copy = exposure_file.read(output.path)
-        status = copy.primary_value("S_BPXSLF")
-        told = copy.history
-    except ExposureError:
-        return False
-    expected = output.history(plan, "COMPLETE", plan.group.members)
-    return status == "COMPLETE" and " ".join(told).endswith(expected)
-
-
 def _refuse_collisions(plans: list[Plan], pool: Pool, *, replace: bool) -> None:
     """Refuse outputs that may not be written, before any work is done."""
-    inputs = {_file(member.path): member.path for member in pool.members}
+    given = (*(member.path for member in pool.members), *pool.failed, *pool.passed_over)
+    inputs = {_file(path): path for path in given if path.exists()}
     seen: dict[str, Path] = {}
     for output in (output for plan in plans for output in plan.outputs):
         name = output.path.name.casefold()  # one file, where file names have no case
@@ -400,10 +388,3 @@ def _refuse_collisions(plans: list[Plan], pool: Pool, *, replace: bool) -> None:
 def _file(path: Path) -> tuple[int, int]:
     about = path.stat()
     return about.st_dev, about.st_ino
-
-
-def _workers(asked: int | None) -> int:
-    number = min(num_threads(), MOST_WORKERS) if asked is None else check_whole(asked, "workers")
-    if not 1 <= number <= MOST_WORKERS:
-        raise ValueError(f"workers must be from 1 to {MOST_WORKERS}, got {number}")
-    return number

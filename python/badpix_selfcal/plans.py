@@ -65,6 +65,19 @@ class Output:
         told = history(plan.parameters, status, dispaxis)
         return f"{told} input={self.member.identity} members={identity_of(used)}"
 
+    def is_current(self, plan: Plan) -> bool:
+        """Return whether the copy is there, whole, and as it would be made now."""
+        if not self.path.is_file():
+            return False
+        try:
+            copy = exposure_file.read(self.path)
+            status, told = copy.primary_value("S_BPXSLF"), " ".join(copy.history)
+        except ExposureError:
+            return False
+        return status == "COMPLETE" and told.endswith(
+            self.history(plan, "COMPLETE", plan.group.members)
+        )
+
     def prepare(self, plan: Plan, status: Status, used: Iterable[Member]) -> Prepared:
         """Read the exposure's headers and make those of the copy; in one thread at a time.
 
@@ -119,9 +132,9 @@ class Prepared:
         OSError
             If the copy cannot be written.
         """
-        final = self.output.path
-        with Outputs(final.parent, [self.source.path], overwrite=overwrite) as outputs:
-            outputs.claim(final.name)
+        folder, inputs = self.output.path.parent, [self.source.path]
+        with Outputs(folder, inputs, overwrite=overwrite) as outputs:
+            final = outputs.claim(self.output.path.name)
             self.source.write_under(self.header, outputs.part(final), mask)
             outputs.publish()
         return final

@@ -11,21 +11,20 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from . import exposure as exposure_file
 from .association import stem_of
 from .detectors import DISPAXIS_OF_EXP_TYPE
 from .errors import ExposureError
 from .exposure import Exposure
+from .parameters import GroupBy, check_group_by
 
 __all__ = [
     "AnyPath",
     "Group",
-    "GroupBy",
     "Member",
     "Pool",
-    "check_group_by",
     "grouped",
     "member_of",
     "paths_of",
@@ -33,11 +32,6 @@ __all__ = [
 ]
 
 AnyPath: TypeAlias = str | os.PathLike[str]
-
-GroupBy: TypeAlias = Literal["detector", "band"]
-"""What the exposures of a group share: the detector, or the band (the grating) too."""
-
-GROUP_BY: Final[tuple[GroupBy, ...]] = ("detector", "band")
 
 RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
 """What stands for a folder: what the pipeline's first stage writes there."""
@@ -235,20 +229,6 @@ def paths_of(given: AnyPath | Iterable[AnyPath]) -> tuple[Path, ...]:
     if isinstance(given, (str, os.PathLike)):
         return (Path(given),)
     return tuple(Path(path) for path in given)
-
-
-def check_group_by(value: str) -> GroupBy:
-    """Return what the exposures of a group share.
-
-    Raises
-    ------
-    ValueError
-        If it is neither "detector" nor "band".
-    """
-    for by in GROUP_BY:
-        if value == by:
-            return by
-    raise ValueError(f"group_by must be 'detector' or 'band', got {value!r}")
 
 
 def _expanded(inputs: Iterable[AnyPath]) -> list[tuple[Path, bool]]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .._kernels import __version__, set_num_threads
-from . import run, simulate
+from . import associate, batch, run, simulate
 from .options import Report
 from .terminal import Terminated, orderly_termination, say, warnings_on_stderr
 
@@ -62,6 +62,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"badpix-selfcal {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for each in (run, simulate):
+    for each in (run, batch, associate, simulate):
         each.add(commands)
     return parser

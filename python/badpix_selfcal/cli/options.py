@@ -14,6 +14,7 @@ from ..parameters import (
     EDGE,
     EDGES,
     FLAGFRAC,
+    GROUP_BY,
     KERNEL_SIZE,
     AskedDispaxis,
     check_flagfrac,
@@ -23,6 +24,7 @@ from ..parameters import (
 __all__ = [
     "Commands",
     "Report",
+    "add_pool_options",
     "add_step_options",
     "checked",
     "command",
@@ -81,6 +83,28 @@ def command(
     parser.add_argument("--json", action="store_true", help="report in JSON")
     parser.set_defaults(command=run, stopped="no output was written")
     return parser
+
+
+def add_pool_options(to: argparse.ArgumentParser) -> None:
+    """Add the exposures of a pool, and how they are grouped."""
+    to.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="an exposure, or a folder of *_rate.fits"
+    )
+    to.add_argument(
+        "--background",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="exposures (a file, a folder, a pattern) that are backgrounds, besides those whose "
+        "header says so (BKGDTARG); repeatable",
+    )
+    to.add_argument(
+        "--group-by",
+        choices=GROUP_BY,
+        default="detector",
+        help="what exposures that calibrate each other share: the detector, or the band (the "
+        "filter and grating) too (default: %(default)s)",
+    )
 
 
 def add_step_options(to: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from ..errors import SelfcalWarning
+from . import progress
 
 __all__ = ["Terminated", "orderly_termination", "say", "warnings_on_stderr"]
 
@@ -19,6 +20,7 @@ class Terminated(BaseException):
 
 def say(text: str, to: TextIO) -> None:
     """Print what the terminal's encoding may not hold, to a reader that may have gone."""
+    progress.clear()
     encoding = to.encoding or "ascii"
     with suppress(BrokenPipeError):
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=to, flush=True)
