@@ -8,6 +8,7 @@ from __future__ import annotations
 import numbers
 import operator
 import sys
+from dataclasses import dataclass
 from typing import Final, Literal, SupportsFloat, SupportsIndex, TypeAlias
 
 from .detectors import Dispaxis
@@ -16,22 +17,40 @@ __all__ = [
     "EDGE",
     "EDGES",
     "FLAGFRAC",
+    "GROUP_BY",
     "KERNEL_SIZE",
+    "MOST_WORKERS",
+    "AskedDispaxis",
     "Edge",
+    "GroupBy",
+    "Parameters",
     "check_dispaxis",
     "check_edge",
     "check_flagfrac",
+    "check_group_by",
     "check_kernel_size",
     "check_whole",
+    "check_workers",
 ]
 
 Edge: TypeAlias = Literal["zero", "shrink"]
 """What a window sees beyond the border: zeros that count as samples, or nothing."""
 
+AskedDispaxis: TypeAlias = Dispaxis | Literal["auto"]
+"""A dispersion axis, or "auto": the one that the exposure's header tells."""
+
 KERNEL_SIZE: Final = 15
 FLAGFRAC: Final = 0.001
 EDGE: Final[Edge] = "zero"
 EDGES: Final[tuple[Edge, ...]] = ("zero", "shrink")
+
+GroupBy: TypeAlias = Literal["detector", "band"]
+"""What the exposures of a group share: the detector, or the band (the grating) too."""
+
+GROUP_BY: Final[tuple[GroupBy, ...]] = ("detector", "band")
+
+MOST_WORKERS: Final = 64
+"""Threads that write."""
 
 
 def check_whole(value: SupportsIndex, name: str) -> int:
@@ -116,3 +135,55 @@ def check_dispaxis(value: object) -> Dispaxis:
         if value == 2:
             return 2
     raise ValueError(f"dispaxis must be 1 (along x), 2 (along y) or None, got {value!r}")
+
+
+def check_group_by(value: str) -> GroupBy:
+    """Return what the exposures of a group share.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "detector" nor "band".
+    """
+    for by in GROUP_BY:
+        if value == by:
+            return by
+    raise ValueError(f"group_by must be 'detector' or 'band', got {value!r}")
+
+
+def check_workers(value: SupportsIndex) -> int:
+    """Return a number of threads that write.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is below 1 or above `MOST_WORKERS`.
+    """
+    number = check_whole(value, "workers")
+    if not 1 <= number <= MOST_WORKERS:
+        raise ValueError(f"workers must be from 1 to {MOST_WORKERS}, got {number}")
+    return number
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The step's parameters, checked; see `badpix_selfcal.selfcal`."""
+
+    kernel_size: int = KERNEL_SIZE
+    flagfrac_lower: float = FLAGFRAC
+    flagfrac_upper: float = FLAGFRAC
+    force_single: bool = False
+    save_flagged_bkg: bool = False
+    edge: Edge = EDGE
+    dispaxis: AskedDispaxis = "auto"
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_kernel_size(self.kernel_size)
+        check_flagfrac(self.flagfrac_lower, "flagfrac_lower")
+        check_flagfrac(self.flagfrac_upper, "flagfrac_upper")
+        check_edge(self.edge)
+        if self.dispaxis != "auto":
+            check_dispaxis(self.dispaxis)

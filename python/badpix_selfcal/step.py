@@ -2,70 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
-
-import numpy as np
+from typing import Final
 
 from . import association
 from . import exposure as exposure_file
-from ._kernels import __version__
-from .arrays import BadPixels, RunningMinimum, find_bad_pixels, pedestal
+from .arrays import BadPixels
 from .association import Association, Product, stem_of
-from .detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis, gap_of
-from .errors import ExposureError, SelfcalWarning
+from .detectors import Dispaxis, gap_of
+from .errors import ExposureError
 from .exposure import Cards, Exposure
-from .floats import FloatArray, as_stored
+from .finding import PREFETCHED, MinimumImage, dispaxis_of, find, warn
+from .floats import FloatArray
 from .outputs import Outputs
-from .parameters import (
-    EDGE,
-    FLAGFRAC,
-    KERNEL_SIZE,
-    Edge,
-    check_dispaxis,
-    check_edge,
-    check_flagfrac,
-    check_kernel_size,
-)
+from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters
+from .pool import AnyPath, paths_of
+from .products import Status, ascii_of, cards, history, name_of
 
 __all__ = ["SelfcalResult", "Status", "selfcal"]
 
-Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
-AnyPath: TypeAlias = str | os.PathLike[str]
-
-SUFFIX: Final = "badpix_selfcal"
-PREFETCHED: Final = 8
-"""Exposures whose SCI the system reads ahead: enough for any disk, little even of large frames."""
 
 FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """The step's parameters, checked; see `selfcal`."""
-
-    kernel_size: int
-    flagfrac_lower: float
-    flagfrac_upper: float
-    force_single: bool
-    save_flagged_bkg: bool
-    edge: Edge
-    dispaxis: Dispaxis | Literal["auto"]
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        check_kernel_size(self.kernel_size)
-        check_flagfrac(self.flagfrac_lower, "flagfrac_lower")
-        check_flagfrac(self.flagfrac_upper, "flagfrac_upper")
-        check_edge(self.edge)
-        if self.dispaxis != "auto":
-            check_dispaxis(self.dispaxis)
 
 
 @dataclass(frozen=True)
@@ -118,7 +78,7 @@ def selfcal(
     force_single: bool = False,
     save_flagged_bkg: bool = False,
     edge: Edge = EDGE,
-    dispaxis: Dispaxis | Literal["auto"] = "auto",
+    dispaxis: AskedDispaxis = "auto",
     overwrite: bool = False,
 ) -> SelfcalResult:
     """Find the bad pixels of an association's exposures and write flagged copies.
@@ -180,7 +140,7 @@ def selfcal(
     parameters = Parameters(
         kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
     )
-    listed = _listed(Path(input), _paths(background), _paths(selfcal))
+    listed = _listed(Path(input), paths_of(background), paths_of(selfcal))
     tasks = [_Task(product, parameters) for product in listed.products]
     inputs = [listed.path, *(path for task in tasks for path in task.exposures)]
     with Outputs(Path(output_dir or "."), inputs, overwrite=overwrite) as outputs:
@@ -227,106 +187,71 @@ class _Task:
                     f"exposure {self.science.path} has {self.science.shape}; use one detector"
                 )
             if exposure.detector not in ("", self.science.detector):
-                _warn(
+                warn(
                     f"{exposure.path}: was taken with {exposure.detector}, the science exposure "
                     f"{self.science.path} with {self.science.detector}"
                 )
 
     def claim(self, outputs: Outputs) -> None:
         """Refuse outputs that may not be written, before the work is done."""
-        for name in (self._name(), *(self._name(i) for i in range(len(self.backgrounds)))):
-            outputs.claim(name)
+        for number in (None, *range(len(self.backgrounds))):
+            outputs.claim(name_of(self.product.name, number))
 
     def run(self, outputs: Outputs, origin: Cards) -> SelfcalResult:
         """Find the bad pixels and write the outputs' parts."""
         minimum, pedestals = self._minimum_image()
         found, dispaxis = None, None
         if minimum is not None:
-            dispaxis = _dispaxis(self.science, self.parameters.dispaxis)
-            found = self._find(minimum, dispaxis)
+            dispaxis = dispaxis_of(self.science, self.parameters.dispaxis)
+            found = find(minimum, dispaxis, self.parameters)
         status: Status = "SKIPPED" if found is None else "COMPLETE"
         backgrounds = self.backgrounds if found is not None else []
+        told = history(self.parameters, status, dispaxis)
 
-        def write(exposure: Exposure, name: str) -> Path:
+        def write(exposure: Exposure, background: int | None = None) -> Path:
+            name = name_of(self.product.name, background)
             final = outputs.claim(name)
-            cards = {**origin, **_cards(name, status)}
             mask = None if found is None else found.mask
-            exposure.write_copy(outputs.part(final), mask, cards, self._history(status, dispaxis))
+            about = {**origin, **cards(name, status)}
+            exposure.write_copy(outputs.part(final), mask, about, told)
             return final
 
         return SelfcalResult(
             product=self.product.name,
             status=status,
-            science=write(self.science, self._name()),
-            backgrounds=tuple(write(each, self._name(i)) for i, each in enumerate(backgrounds)),
+            science=write(self.science),
+            backgrounds=tuple(write(each, i) for i, each in enumerate(backgrounds)),
             bad_pixels=found,
             pedestals=pedestals,
             dispaxis=dispaxis,
             members=tuple(exposure.path for exposure in self.exposures.values()),
         )
 
-    def _name(self, background: int | None = None) -> str:
-        which = "" if background is None else f"_bkg_{background}"
-        return f"{self.product.name}_{SUFFIX}{which}.fits"
-
     def _minimum_image(self) -> tuple[FloatArray | None, dict[Path, float]]:
         """Return the minimum image, None if the step is to be skipped, and the pedestals."""
         extra = {path.resolve() for path in (*self.product.backgrounds, *self.product.selfcal)}
         if not (extra or self.parameters.force_single):
-            _warn(
+            warn(
                 f"{self.science.path}: no selfcal or background exposures given, step skipped; "
                 "force_single goes on with the science exposure alone (generally not recommended)"
             )
             return None, {}
-        running = RunningMinimum()
-        pedestals: dict[Path, float] = {}
-        gap = gap_of(self.science.detector)
-        used = set()
+        minimum = MinimumImage(gap_of(self.science.detector))
+        for exposure in self._read_ahead():
+            if not minimum.fold(exposure):
+                minimum.warn_left_out(exposure.path)
+        used = {path.resolve() for path in minimum.used}
+        if not (used & extra or (used and self.parameters.force_single)):
+            warn(f"{self.science.path}: no usable selfcal or background exposures, step skipped")
+            return None, minimum.pedestals
+        return minimum.image, minimum.pedestals
+
+    def _read_ahead(self) -> Iterator[Exposure]:
         coming = iter([*self.exposures.values()][PREFETCHED:])
-        for key, exposure in self.exposures.items():
+        for exposure in self.exposures.values():
             for later in islice(coming, 1):
                 later.prefetch()
-            image = as_stored(exposure.science_image(), "SCI")
-            level = 0.0
-            if gap is not None:
-                level = pedestals[exposure.path] = pedestal(image, gap)
-            if not np.isfinite(level):
-                pedestals[exposure.path] = np.nan
-                _warn(
-                    f"{exposure.path}: left out: no pedestal can be measured in the gap {gap} "
-                    "between the channels, which holds no valid sample or too many infinities"
-                )
-                continue
-            running.fold(image, level)
-            used.add(key)
-        if not (used & extra or (used and self.parameters.force_single)):
-            _warn(f"{self.science.path}: no usable selfcal or background exposures, step skipped")
-            return None, pedestals
-        return running.image, pedestals
-
-    def _find(self, minimum: FloatArray, dispaxis: Dispaxis) -> BadPixels:
-        return find_bad_pixels(
-            minimum,
-            kernel_size=self.parameters.kernel_size,
-            dispaxis=dispaxis,
-            flagfrac_lower=self.parameters.flagfrac_lower,
-            flagfrac_upper=self.parameters.flagfrac_upper,
-            edge=self.parameters.edge,
-        )
-
-    def _history(self, status: Status, dispaxis: Dispaxis) -> str:
-        by = self.parameters
-        return (
-            f"badpix_selfcal {__version__} {status}: kernel_size={by.kernel_size} "
-            f"flagfrac_lower={by.flagfrac_lower:g} flagfrac_upper={by.flagfrac_upper:g} "
-            f"dispaxis={dispaxis} edge={by.edge} force_single={by.force_single}"
-        )
-
-
-def _paths(given: AnyPath | Iterable[AnyPath]) -> tuple[Path, ...]:
-    if isinstance(given, (str, os.PathLike)):
-        return (Path(given),)
-    return tuple(Path(path) for path in given)
+            yield exposure
 
 
 def _listed(path: Path, backgrounds: tuple[Path, ...], selfcal: tuple[Path, ...]) -> Association:
@@ -354,42 +279,7 @@ def _origin(listed: Association) -> Cards:
     """Return the cards that tell which association a file was made from."""
     if _is_exposure(listed.path):
         return {}
-    cards = {"ASNTABLE": (_ascii(listed.path.name), "association table name")}
+    origin = {"ASNTABLE": (ascii_of(listed.path.name), "association table name")}
     if listed.pool is not None:
-        cards["ASNPOOL"] = (_ascii(listed.pool), "association pool name")
-    return cards
-
-
-def _cards(name: str, status: Status) -> Cards:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-    return {
-        "DATE": (now, "UTC date file created"),
-        "FILENAME": (_ascii(name), "name of the file"),
-        "S_BPXSLF": (status, "bad pixel self-calibration"),
-    }
-
-
-def _ascii(text: str) -> str:
-    """Return text as a FITS card can hold it."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
-
-
-def _dispaxis(science: Exposure, asked: Dispaxis | Literal["auto"]) -> Dispaxis:
-    if asked != "auto":
-        return asked
-    if science.dispaxis is not None:
-        try:
-            return check_dispaxis(science.dispaxis)
-        except ValueError as error:
-            raise ExposureError(f"{science.path}: DISPAXIS: {error}") from None
-    if science.exp_type in DISPAXIS_OF_EXP_TYPE:
-        return DISPAXIS_OF_EXP_TYPE[science.exp_type]
-    _warn(
-        f"{science.path}: neither DISPAXIS nor EXP_TYPE tells the dispersion axis; the running "
-        "median's window is a square. Give dispaxis if you know it"
-    )
-    return None
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, SelfcalWarning, stacklevel=2)
+        origin["ASNPOOL"] = (ascii_of(listed.pool), "association pool name")
+    return origin
