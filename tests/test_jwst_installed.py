@@ -24,7 +24,7 @@ from stpipe import crds_client, utilities
 
 import badpix_selfcal.jwst as drop_in
 
-from .models import assert_same_models, observe
+from .models import KnowsItsAxis, assert_same_models, observe
 
 arrays = importlib.import_module("jwst.badpix_selfcal.badpix_selfcal")
 Stock, Ours = theirs.BadpixSelfcalStep, drop_in.BadpixSelfcalStep
@@ -132,19 +132,6 @@ def test_what_somebody_else_replaces_is_left_alone(monkeypatch):
         assert ifu.medfilt is other
         ifu.medfilt = drop_in.medfilt  # what the patch puts back
     ifu.medfilt = STOCK["medfilt"]
-
-
-class KnowsItsAxis(Step):
-    """Stands for assign_wcs, of which the step needs nothing but the dispersion axis."""
-
-    class_alias = "assign_wcs"
-    spec = ""
-
-    def process(self, model):
-        model = self.prepare_output(model)
-        model.meta.wcsinfo.dispersion_direction = 2
-        model.meta.cal_step.assign_wcs = "COMPLETE"
-        return model
 
 
 def spec2(association, folder, **how):
