@@ -1,0 +1,269 @@
+"""The pipeline's own step, on its own models, by the kernels of this package (extra ``jwst``).
+
+`BadpixSelfcalStep` takes what ``jwst.step.BadpixSelfcalStep`` takes, returns what it returns, and
+has its parameters, also those of CRDS. `install` puts it into ``Spec2Pipeline``, and `medfilt` and
+`badpix_selfcal` where jwst uses its own; `installed` does so for a while.
+
+>>> from jwst.pipeline import Spec2Pipeline  # doctest: +SKIP
+>>> import badpix_selfcal.jwst
+>>> with badpix_selfcal.jwst.installed():  # doctest: +SKIP
+...     Spec2Pipeline.call("jw01234_spec2_asn.json", steps={"badpix_selfcal": {"skip": False}})
+
+Results equal those of the pipeline to the last bit, also where `badpix_selfcal.selfcal` differs
+from it on purpose: infinities, even windows, DISPAXIS, backgrounds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import minimum_image, pedestal, percentiles
+from .detectors import DETECTORS
+from .floats import FloatArray
+from .parameters import FLAGFRAC, KERNEL_SIZE
+from .stcal import medfilt
+
+try:
+    from jwst import datamodels
+    from jwst.badpix_selfcal import badpix_selfcal_step as theirs
+    from jwst.badpix_selfcal.badpix_selfcal import apply_flags
+except ImportError as error:
+    raise ImportError(
+        f"badpix_selfcal.jwst needs jwst ({error}): pip install 'badpix-selfcal[jwst]'"
+    ) from error
+
+__all__ = ["BadpixSelfcalStep", "badpix_selfcal", "install", "installed", "medfilt", "uninstall"]
+
+# The pipeline collects for its products what goes to its own loggers.
+log = logging.getLogger(theirs.__name__)
+
+
+class BadpixSelfcalStep(theirs.BadpixSelfcalStep):  # type: ignore[misc]
+    """Flag bad pixels found by self-calibration, fast.
+
+    All exposures are combined into their minimum; what stands out of the minimum's running median
+    is flagged DO_NOT_USE and OTHER_BAD_PIXEL in the science exposure and in the backgrounds, and
+    set to NaN in their data, errors and variances.
+    """
+
+    # A class without a spec of its own has no parameters of its own.
+    spec = theirs.BadpixSelfcalStep.spec
+
+    def process(
+        self, input_data: Any, selfcal_list: Any = None, bkg_list: Any = None
+    ) -> tuple[Any, list[Any]]:
+        """Find bad pixels and flag them.
+
+        Parameters
+        ----------
+        input_data : path-like, ImageModel, IFUImageModel or ModelContainer
+            A science exposure or an association.
+        selfcal_list : list of path-like or models, optional
+            Exposures that serve to find bad pixels, besides those of the association.
+        bkg_list : list of path-like or models, optional
+            The same of exposures that are flagged as well.
+
+        Returns
+        -------
+        science : ImageModel or IFUImageModel
+            The science exposure, flagged.
+        backgrounds : list of models
+            The backgrounds, flagged.
+        """
+        science, others, backgrounds, opened = self._parse_inputs(
+            input_data, selfcal_list, bkg_list
+        )
+        if not (others or self.force_single):
+            log.warning("Step skipped: there are no selfcal or background exposures.")
+            log.info(
+                "force_single goes on with the science exposure alone (generally not recommended)."
+            )
+            science.meta.cal_step.badpix_selfcal = "SKIPPED"
+            return science, backgrounds
+        dispaxis = _dispaxis(science)
+        detector = science.meta.instrument.detector.upper()
+        minimum = minimum_image(_less_pedestal(each, detector) for each in (science, *others))
+        bad = badpix_selfcal(
+            minimum, self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
+        )
+        log.info("Bad pixels found by self-calibration: %d", len(bad[0]))
+        science = apply_flags(science, bad)
+        backgrounds[:] = [apply_flags(datamodels.open(each), bad) for each in backgrounds]
+        if self.save_flagged_bkg:
+            self.save_bkg(backgrounds)
+        science.meta.cal_step.badpix_selfcal = "COMPLETE"
+        for model in opened:
+            model.close()
+        return science, backgrounds
+
+
+def badpix_selfcal(
+    minimg: NDArray[Any],
+    flagfrac_lower: float = FLAGFRAC,
+    flagfrac_upper: float = FLAGFRAC,
+    kernel_size: int = KERNEL_SIZE,
+    dispaxis: int | None = None,
+) -> tuple[NDArray[np.intp], ...]:
+    """Find the pixels of a minimum image that stand out of its running median, as jwst does.
+
+    Parameters
+    ----------
+    minimg : ndarray, shape (rows, cols)
+        The minimum image.
+    flagfrac_lower, flagfrac_upper : float, optional
+        Fraction of the pixels to flag at each end.
+    kernel_size : int, optional
+        Samples in the running median's window. Even ones fail, with NumPy's message, as in jwst.
+    dispaxis : {1, 2, None}, optional
+        The dispersion axis, along which the window runs: 1 along x, 2 along y. None: a square.
+
+    Returns
+    -------
+    tuple of ndarray of int
+        Rows and columns of the bad pixels.
+
+    Raises
+    ------
+    ValueError
+        If an argument has a value it may not take.
+
+    Notes
+    -----
+    Where there are infinities this does as jwst does, and may flag nothing at an end;
+    `badpix_selfcal.find_bad_pixels` does better.
+    """
+    if dispaxis not in (1, 2, None):
+        raise ValueError(f"dispaxis must be 1 (along x), 2 (along y) or None, got {dispaxis!r}")
+    height = 1 if dispaxis == 1 else kernel_size
+    width = 1 if dispaxis == 2 else kernel_size
+    residual = minimg - medfilt(minimg, (height, width))
+    low, high = _percentiles(residual, [flagfrac_lower * 100, (1 - flagfrac_upper) * 100])
+    return np.nonzero((residual > high) | (residual < low))
+
+
+def install() -> None:
+    """Put this package's step and functions into jwst, until `uninstall`.
+
+    ``Spec2Pipeline`` gets our step; jwst's own step gets our array functions, and so does the
+    outlier detection of integral-field exposures. To install twice is to install once. It works
+    in this process only: what is spawned must install for itself.
+    """
+    _INSTALLATION.hold()
+
+
+def uninstall() -> None:
+    """Put all back that `install` and `installed` replaced, however often.
+
+    What somebody else has replaced in the meantime is left alone.
+    """
+    _INSTALLATION.restore()
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """Return a context manager that installs for a while; see `install`.
+
+    Contexts may overlap, also in several threads: the last to end puts all back, unless `install`
+    was called as well.
+    """
+    _INSTALLATION.enter()
+    try:
+        yield
+    finally:
+        _INSTALLATION.leave()
+
+
+class _Installation:
+    """What was replaced, and who wants it so."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.held = False
+        self.contexts = 0
+        self.replaced: list[tuple[MutableMapping[str, Any], str, Any, Any]] = []
+
+    def hold(self) -> None:
+        with self.lock:
+            self._replace()
+            self.held = True
+
+    def enter(self) -> None:
+        with self.lock:
+            self._replace()
+            self.contexts += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.contexts -= 1
+            if not (self.contexts or self.held):
+                self._put_back()
+
+    def restore(self) -> None:
+        with self.lock:
+            self._put_back()
+            self.held = False
+
+    def _replace(self) -> None:
+        if not self.replaced:
+            for namespace, name, ours in _replacements():
+                self.replaced.append((namespace, name, namespace[name], ours))
+                namespace[name] = ours
+
+    def _put_back(self) -> None:
+        for namespace, name, before, ours in self.replaced:
+            if namespace[name] is ours:
+                namespace[name] = before
+        self.replaced.clear()
+
+
+_INSTALLATION: Final = _Installation()
+
+
+def _replacements() -> list[tuple[MutableMapping[str, Any], str, Any]]:
+    """Return where jwst looks its step and functions up, and what it is to find there."""
+    arrays = vars(import_module("jwst.badpix_selfcal.badpix_selfcal"))
+    ifu = vars(import_module("jwst.outlier_detection.ifu"))
+    spec2 = import_module("jwst.pipeline.calwebb_spec2").Spec2Pipeline
+    return [
+        (spec2.step_defs, "badpix_selfcal", BadpixSelfcalStep),
+        (arrays, "badpix_selfcal", badpix_selfcal),
+        (arrays, "medfilt", medfilt),
+        (ifu, "medfilt", medfilt),
+    ]
+
+
+def _dispaxis(science: Any) -> Any:
+    try:
+        return science.meta.wcsinfo.dispersion_direction
+    except AttributeError:
+        log.warning("The dispersion axis is not known: the running median's window is a square.")
+        return None
+
+
+def _less_pedestal(model: Any, detector: str) -> FloatArray:
+    """Return the image of an exposure less its pedestal, where the detector has an unlit gap."""
+    image: FloatArray = model.data
+    known = DETECTORS.get(detector)
+    if known is None or known.gap is None:
+        return image
+    level = pedestal(image, known.gap)
+    if not np.isfinite(level):
+        log.warning(
+            "%s has no valid samples between the channels and does not help to find bad pixels.",
+            model.meta.filename,
+        )
+    return image - image.dtype.type(level)
+
+
+def _percentiles(residual: NDArray[Any], percentages: list[float]) -> Any:
+    if type(residual) is np.ndarray and residual.dtype in (np.float32, np.float64):
+        return percentiles(residual, percentages)
+    return np.nanpercentile(residual, percentages)

@@ -1,0 +1,269 @@
+"""The drop-in inside jwst: in place and out of it, in a pipeline, on the command line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import threading
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jwst", reason="jwst is not installed")
+
+from jwst.badpix_selfcal import badpix_selfcal_step as theirs
+from jwst.datamodels import ModelContainer
+from jwst.outlier_detection import ifu
+from jwst.pipeline import Spec2Pipeline
+from jwst.stpipe import Step
+from stdatamodels.jwst import datamodels as dm
+from stpipe import crds_client, utilities
+
+import badpix_selfcal.jwst as drop_in
+
+from .models import KnowsItsAxis, assert_same_models, observe
+
+arrays = importlib.import_module("jwst.badpix_selfcal.badpix_selfcal")
+Stock, Ours = theirs.BadpixSelfcalStep, drop_in.BadpixSelfcalStep
+STOCK = {"step": Stock, "bad": arrays.badpix_selfcal, "medfilt": arrays.medfilt}
+
+
+def in_place():
+    """Return whether ours are in place; fail if only some of them are."""
+    ours = [
+        Spec2Pipeline.step_defs["badpix_selfcal"] is Ours,
+        arrays.badpix_selfcal is drop_in.badpix_selfcal,
+        arrays.medfilt is drop_in.medfilt,
+        ifu.medfilt is drop_in.medfilt,
+    ]
+    assert len(set(ours)) == 1
+    if not ours[0]:
+        assert Spec2Pipeline.step_defs["badpix_selfcal"] is STOCK["step"]
+        assert arrays.badpix_selfcal is STOCK["bad"]
+        assert arrays.medfilt is ifu.medfilt is STOCK["medfilt"]
+    return ours[0]
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+    assert not in_place()
+    yield
+    drop_in.uninstall()
+    assert not in_place()
+
+
+@pytest.fixture(scope="module")
+def exposures(tmp_path_factory):
+    return observe(tmp_path_factory.mktemp("exposures"))
+
+
+def test_install_and_uninstall():
+    drop_in.uninstall()
+    drop_in.install()
+    assert in_place()
+    drop_in.install()
+    drop_in.uninstall()
+    assert not in_place()
+
+
+def test_contexts_nest():
+    with drop_in.installed():
+        with drop_in.installed():
+            assert in_place()
+        assert in_place()
+    assert not in_place()
+
+
+def test_contexts_end_with_errors():
+    with pytest.raises(RuntimeError, match="within"), drop_in.installed():
+        raise RuntimeError("within")
+    assert not in_place()
+
+
+def test_contexts_leave_alone_what_was_installed():
+    drop_in.install()
+    with drop_in.installed():
+        pass
+    assert in_place()
+
+
+def test_what_is_installed_within_a_context_stays():
+    with drop_in.installed():
+        drop_in.install()
+    assert in_place()
+
+
+def test_uninstall_ends_all_contexts():
+    with drop_in.installed():
+        drop_in.uninstall()
+        assert not in_place()
+        with drop_in.installed():
+            assert in_place()
+    assert not in_place()
+
+
+def test_contexts_overlap_in_threads():
+    entered, leave = threading.Event(), threading.Event()
+
+    def other():
+        with drop_in.installed():
+            entered.set()
+            leave.wait(60)
+
+    thread = threading.Thread(target=other)
+    with drop_in.installed():
+        thread.start()
+        assert entered.wait(60)
+    assert in_place()
+    leave.set()
+    thread.join()
+    assert not in_place()
+
+
+def test_what_somebody_else_replaces_is_left_alone(monkeypatch):
+    other = object()
+    with monkeypatch.context() as patch:
+        drop_in.install()
+        patch.setattr(ifu, "medfilt", other)
+        drop_in.uninstall()
+        assert ifu.medfilt is other
+        ifu.medfilt = drop_in.medfilt  # what the patch puts back
+    ifu.medfilt = STOCK["medfilt"]
+
+
+def spec2(association, folder, **how):
+    steps = {name: {"skip": True} for name in Spec2Pipeline.step_defs}
+    steps["assign_wcs"] = {}
+    steps["badpix_selfcal"] = {"skip": False, "save_results": True, **how}
+    saved = {"save_results": True, "output_dir": str(folder)}
+    (result,) = Spec2Pipeline.call(association, steps=steps, configure_log=False, **saved)
+    return result
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    monkeypatch.setattr(crds_client, "get_context_used", lambda *_: "none")
+    monkeypatch.setattr("gc.collect", lambda *_: 0)  # which every step does, also if skipped
+    monkeypatch.setitem(Spec2Pipeline.step_defs, "assign_wcs", KnowsItsAxis)
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("how", [{"save_flagged_bkg": True}, {"skip": True}], ids=["run", "skip"])
+def test_a_pipeline(exposures, tmp_path, how, monkeypatch):
+    ran = []
+    monkeypatch.setattr(
+        Ours, "run", lambda self, *given: ran.append(type(self)) or Stock.run(self, *given)
+    )
+    others = spec2(exposures["association"], tmp_path / "theirs", **how)
+    assert not ran
+    with drop_in.installed():
+        ours = spec2(exposures["association"], tmp_path / "ours", **how)
+    assert ran == [Ours]
+    for model in (ours, others):
+        assert Path(model.meta.filename).name == "set_cal.fits"
+        model.meta.filename = None  # of different folders
+    assert_same_models(ours, others)
+    done = "SKIPPED" if "skip" in how else "COMPLETE"
+    assert ours.meta.cal_step.badpix_selfcal == done
+    assert (ours.dq & 2**30).any() == (done == "COMPLETE")
+    names = {path.name for path in (tmp_path / "theirs").iterdir()}
+    assert names == {path.name for path in (tmp_path / "ours").iterdir()}
+    assert len(names) == (4 if done == "COMPLETE" else 1)
+    for name in names - {"set_cal.fits"}:
+        with (
+            dm.open(tmp_path / "ours" / name) as mine,
+            dm.open(tmp_path / "theirs" / name) as other,
+        ):
+            assert_same_models(mine, other)
+
+
+def test_outlier_detection(exposures):
+    def detect(kernel_size):
+        models = ModelContainer(exposures["association"]).copy()
+        return ifu.detect_outliers(models, False, kernel_size, True, 99.8, None)
+
+    for kernel_size in ("7 7", "6 9"):
+        others = detect(kernel_size)
+        with drop_in.installed():
+            ours = detect(kernel_size)
+        for mine, other in zip(ours, others, strict=True):
+            assert_same_models(mine, other)
+            assert (mine.dq & 16).any()
+
+
+def test_the_alias_is_not_that_of_jwst():
+    (entry,) = metadata.distribution("badpix-selfcal").entry_points.select(group="stpipe.steps")
+    (name, alias, is_pipeline), *more = entry.load()()
+    assert not is_pipeline
+    assert not more
+    assert utilities.import_class(name, Step) is Ours
+    assert utilities.resolve_step_class_alias(alias) == name
+    assert utilities.resolve_step_class_alias(f"badpix-selfcal::{alias}") == name
+    assert utilities.resolve_step_class_alias("badpix_selfcal") == "jwst.step.BadpixSelfcalStep"
+
+
+@pytest.mark.parametrize("name", ["badpix_selfcal.jwst.BadpixSelfcalStep", "fast_badpix_selfcal"])
+def test_the_command_line(name, exposures, tmp_path):
+    def strun(name, folder):
+        given = [name, exposures["association"], "--save_flagged_bkg=true"]
+        step = Step.from_cmdline([*given, f"--output_dir={folder}", "--log-level=ERROR"])
+        return type(step), {path.name: path for path in folder.iterdir()}
+
+    kind, ours = strun(name, tmp_path / "ours")
+    assert kind is Ours
+    kind, others = strun("badpix_selfcal", tmp_path / "theirs")
+    assert kind is Stock
+    assert ours.keys() == others.keys()
+    assert len(ours) == 3
+    for file, path in ours.items():
+        with dm.open(path) as mine, dm.open(others[file]) as other:
+            assert_same_models(mine, other)
+            assert (mine.dq & 2**30).any()
+
+
+def test_steps_are_listed_without_jwst():
+    code = """
+import sys
+sys.modules["numpy"] = sys.modules["stpipe"] = None
+from badpix_selfcal import stpipe
+stpipe.find_spec = {"jwst": None}.get
+print(stpipe.get_steps())
+del sys.modules["numpy"]
+sys.modules["jwst"] = None
+try:
+    import badpix_selfcal.jwst
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    listed, why = done.stdout.splitlines()
+    assert listed == "[]"
+    assert "pip install 'badpix-selfcal[jwst]'" in why
+
+
+@pytest.mark.parametrize("step", ["ours", "jwst's with our functions"])
+def test_the_tests_of_jwst_pass(step, tmp_path):
+    tests = Path(theirs.__file__).parent / "tests" / "test_badpix_selfcal.py"
+    if not tests.exists():
+        pytest.skip(f"jwst was installed without its tests: there is no {tests}")
+    root = Path(__file__).resolve().parents[1]
+    paths = os.pathsep.join([str(root), *sys.path])
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "tests.jwst_own", "-c", os.devnull),
+            *("-p", "no:cacheprovider", "--rootdir", str(tmp_path), "--basetemp", tmp_path / "t"),
+            *("--confcutdir", tests.parents[2], tests),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths, "STEP_UNDER_TEST": step},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " 12 passed" in done.stdout.splitlines()[-1]
+    assert "skipped" not in done.stdout.splitlines()[-1]
+    assert ("badpix_selfcal.jwst.BadpixSelfcalStep" in done.stdout) == (step == "ours")
