@@ -3,8 +3,7 @@
 use super::block::{Block, WithBlock, choose};
 use super::network::Shape;
 use super::table::Table;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 /// The network of a window.
 #[derive(Debug)]
@@ -39,21 +38,22 @@ pub(super) fn line(cols: usize) -> Shape {
 impl Plan {
     /// The network of a window, which is no single sample; None if it would be too large.
     ///
-    /// Each thread keeps the plans it used last: no lock that a forked process could inherit.
-    pub(super) fn of(window: Shape) -> Option<Rc<Self>> {
-        const KEPT: usize = 4;
-        thread_local! {
-            static PLANS: RefCell<Vec<Rc<Plan>>> = const { RefCell::new(Vec::new()) };
+    /// The plans used last are kept. Nobody waits for them: a process forked while they are looked
+    /// through, in which they would stay locked for ever, makes its own.
+    pub(super) fn of(window: Shape) -> Option<Arc<Self>> {
+        const KEPT: usize = 8;
+        static PLANS: Mutex<Vec<Arc<Plan>>> = Mutex::new(Vec::new());
+        if let Ok(plans) = PLANS.try_lock()
+            && let Some(plan) = plans.iter().find(|plan| plan.window() == window)
+        {
+            return Some(Arc::clone(plan));
         }
-        PLANS.with_borrow_mut(|plans| {
-            if let Some(plan) = plans.iter().find(|plan| plan.window() == window) {
-                return Some(Rc::clone(plan));
-            }
-            let plan = Rc::new(Self::new(window)?);
+        let plan = Arc::new(Self::new(window)?);
+        if let Ok(mut plans) = PLANS.try_lock() {
             plans.truncate(KEPT - 1);
-            plans.insert(0, Rc::clone(&plan));
-            Some(plan)
-        })
+            plans.insert(0, Arc::clone(&plan));
+        }
+        Some(plan)
     }
 
     fn new(window: Shape) -> Option<Self> {
