@@ -17,6 +17,7 @@ from ._kernels import MOST_THREADS, __version__, num_threads, set_num_threads
 from .detectors import DETECTORS, Dispaxis
 from .errors import SelfcalWarning
 from .parameters import EDGE, EDGES, FLAGFRAC, KERNEL_SIZE, check_flagfrac, check_kernel_size
+from .remote import locate
 
 if TYPE_CHECKING:
     from .step import SelfcalResult
@@ -39,7 +40,8 @@ _RUN = """\
 Find the bad pixels of an association's exposures from the exposures themselves, and write
 flagged copies: DQ gets DO_NOT_USE and OTHER_BAD_PIXEL, SCI, ERR and VAR_* get NaN.
 
-INPUT is an association (JSON or YAML) or one science exposure (FITS). Outputs are
+INPUT is an association (JSON or YAML) or one science exposure (FITS). Inputs may be URLs
+(s3://, https://), for which the extra "cloud" must be installed. Outputs are
 <product>_badpix_selfcal.fits and, with --save-flagged-bkg,
 <product>_badpix_selfcal_bkg_<i>.fits. Inputs are never modified."""
 
@@ -47,6 +49,7 @@ _RUN_EXAMPLES = """\
 examples:
   badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged
   badpix-selfcal run science_rate.fits --background bkg1_rate.fits --background bkg2_rate.fits
+  badpix-selfcal run s3://bucket/jw01234_spec2_asn.json --output-dir flagged
   badpix-selfcal run science_rate.fits --force-single --kernel-size 9 --edge shrink
 
 exit status: 0 done (also when skipped), 1 failed, 2 wrong usage"""
@@ -124,12 +127,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     run = _command(commands, "run", _RUN, _RUN_EXAMPLES, _run)
-    run.add_argument("input", metavar="INPUT", type=Path, help="an association or an exposure")
+    run.add_argument("input", metavar="INPUT", type=locate, help="an association or an exposure")
     for role, use in (("selfcal", "only to find bad pixels"), ("background", "and flagged too")):
         run.add_argument(
             f"--{role}",
             metavar="FILE",
-            type=Path,
+            type=locate,
             action="append",
             default=[],
             help=f"a further {role} exposure, used {use}; repeatable, appended to INPUT's",

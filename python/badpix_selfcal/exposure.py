@@ -3,11 +3,13 @@
 An exposure is scanned once, headers only, into the places of its planes in the file: by astropy
 only if anything in them is unusual. SCI is then mapped from there without touching the rest, and a
 flagged copy is the file's own bytes with a new primary header and the flagged samples patched in:
-what is not flagged is never decoded.
+what is not flagged is never decoded. A remote exposure is fetched whole for that; where its SCI
+alone is of use, nothing else is.
 """
 
 from __future__ import annotations
 
+import os
 import textwrap
 import warnings
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ from .copying import source_of
 from .errors import ExposureError
 from .fitsfile import (
     STALE,
+    Stored,
     is_compressed,
     length_of,
     opened,
@@ -32,7 +35,8 @@ from .fitsfile import (
     require_fits,
     without_checksums,
 )
-from .headers import PlainHeader, scan
+from .headers import PlainHeader, scan, scan_to
+from .remote import Downloaded, Location, Ranges, RemoteFile, locate
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -76,7 +80,7 @@ class Exposure:
 
     Attributes
     ----------
-    path : Path
+    path : Path or RemoteFile
         The file.
     detector, exp_type : str
         DETECTOR and EXP_TYPE, in capitals; empty where absent.
@@ -86,7 +90,7 @@ class Exposure:
         SCI, DQ and those of the planes to be made NaN that the file has.
     """
 
-    path: Path
+    path: Location
     detector: str
     exp_type: str
     dispaxis: object
@@ -94,6 +98,7 @@ class Exposure:
     _primary: fits.Header | str = field(repr=False)
     _primary_length: int = field(repr=False)
     _file_length: int = field(repr=False)
+    _file: Stored | Ranges = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -110,23 +115,28 @@ class Exposure:
         ExposureError
             If the samples cannot be read.
         """
-        plane = self.planes["SCI"]
-        with reading(self.path):
+        plane, file = self.planes["SCI"], self._file
+        with reading(file):
+            if isinstance(file, Ranges):
+                assert plane.dtype is not None  # or it would have been fetched whole
+                content = file.read(plane.data, _size(plane))
+                return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
-                with opened(self.path) as hdus:
+                with opened(file) as hdus:
                     return np.array(_images(hdus, "SCI")[0].data)
-            if not is_compressed(self.path):
-                return np.memmap(self.path, plane.dtype, "r", plane.data, plane.shape)
-        with source_of(self.path, plane.data) as source:
+            if not is_compressed(file):
+                return np.memmap(os.fspath(file), plane.dtype, "r", plane.data, plane.shape)
+        with source_of(file, plane.data) as source:
             count = plane.shape[0] * plane.shape[1]
             return source.read_samples(plane.dtype, count).reshape(plane.shape)
 
     def prefetch(self) -> None:
-        """Have the system read SCI in the background (of a compressed file, it has been read)."""
+        """Have SCI read in the background (of a compressed file, it has been read)."""
         plane = self.planes["SCI"]
-        if plane.dtype is not None:
-            length = plane.shape[0] * plane.shape[1] * plane.dtype.itemsize
-            prefetch(self.path, plane.data, length)
+        if isinstance(self._file, Ranges):
+            self._file.read_ahead(plane.data, _size(plane))
+        elif plane.dtype is not None:
+            prefetch(self._file, plane.data, _size(plane))
 
     def require_flaggable(self) -> None:
         """Check that a flagged copy can be written.
@@ -137,6 +147,8 @@ class Exposure:
             If DQ is missing, or DQ or a plane to be made NaN has a form or shape in which it
             cannot be patched.
         """
+        if isinstance(self._file, Ranges):
+            raise ExposureError(f"{self.path}: only SCI was read; read it whole to flag it")
         if "DQ" not in self.planes:
             raise ExposureError(f"{self.path}: has no DQ extension, so no pixel can be flagged")
         for name, plane in self.planes.items():
@@ -199,7 +211,8 @@ class Exposure:
             raise ExposureError(f"{self.path}: bad primary header: {error}") from error
 
     def _copy_extensions(self, target: BinaryIO, mask: NDArray[np.bool_] | None) -> None:
-        with source_of(self.path, self._primary_length) as source:
+        assert not isinstance(self._file, Ranges)
+        with source_of(self._file, self._primary_length) as source:
             if mask is not None:
                 flagged = np.flatnonzero(mask)
                 for name, plane in sorted(self.planes.items(), key=lambda each: each[1].header):
@@ -213,6 +226,11 @@ class Exposure:
             source.require_end()
 
 
+def _size(plane: Plane) -> int:
+    """Return the bytes of a plane that can be read where it lies."""
+    return plane.shape[0] * plane.shape[1] * (0 if plane.dtype is None else plane.dtype.itemsize)
+
+
 def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
     if name == "DQ":
         # Stored as signed integers offset by 2**31, which is the highest bit inverted: the bits
@@ -222,13 +240,17 @@ def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
         samples[flagged] = np.nan
 
 
-def read(path: str | Path) -> Exposure:
+def read(path: str | Location, *, whole: bool = True) -> Exposure:
     """Read the headers of an exposure file.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or RemoteFile
         A FITS file, which may be compressed by gzip.
+    whole : bool, optional
+        Whether more than SCI will be needed of a remote file. Then it is fetched; else SCI alone
+        will be, if its server knows ranges and the headers up to SCI's are well-formed. What lies
+        behind SCI is then not looked at, be it damaged or a second SCI.
 
     Returns
     -------
@@ -241,11 +263,34 @@ def read(path: str | Path) -> Exposure:
         If there is no such file, it is not FITS or cut short, or it does not hold exactly one
         SCI extension with a 2-D image.
     """
-    path = Path(path)
+    location = locate(path)
+    if isinstance(location, RemoteFile):
+        return _read_remote(location, whole=whole)
+    with reading(location):
+        if not location.is_file():
+            what = "is not a file" if location.exists() else "no such exposure file"
+            raise ExposureError(f"{location}: {what}")
+    return _read(location)
+
+
+def _read_remote(remote: RemoteFile, *, whole: bool) -> Exposure:
+    ranges = Ranges(remote)
+    found = None if whole else _read_to_sci(ranges)
+    if found is not None:
+        return found
+    with reading(ranges):
+        copy = Downloaded(remote)
+    return _read(copy)
+
+
+def _read_to_sci(ranges: Ranges) -> Exposure | None:
+    with ranges.open() as file:
+        headers = scan_to("SCI", file)
+    return None if headers is None else _of_plain(ranges, headers)
+
+
+def _read(path: Stored) -> Exposure:
     with reading(path):
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "no such exposure file"
-            raise ExposureError(f"{path}: {what}")
         headers = scan(path)
         exposure = None if headers is None else _of_plain(path, headers)
         if exposure is not None:
@@ -256,7 +301,7 @@ def read(path: str | Path) -> Exposure:
             return _scan(path, length, hdus)
 
 
-def _of_plain(path: Path, headers: list[PlainHeader]) -> Exposure | None:
+def _of_plain(path: Stored | Ranges, headers: list[PlainHeader]) -> Exposure | None:
     """Return an exposure of well-formed headers that can be flagged or else lacks DQ, or None."""
     images: dict[str, PlainHeader] = {}
     for header in headers[1:]:
@@ -279,7 +324,7 @@ def _of_plain(path: Path, headers: list[PlainHeader]) -> Exposure | None:
     _require_image(path, planes)
     primary = headers[0]
     return Exposure(
-        path=path,
+        path=path if isinstance(path, Path) else path.remote,
         detector=str(primary.cards.get("DETECTOR", "")).upper(),
         exp_type=str(primary.cards.get("EXP_TYPE", "")).upper(),
         dispaxis=images["SCI"].cards.get("DISPAXIS"),
@@ -287,6 +332,7 @@ def _of_plain(path: Path, headers: list[PlainHeader]) -> Exposure | None:
         _primary=primary.content.decode(),
         _primary_length=primary.data,
         _file_length=headers[-1].end,
+        _file=path,
     )
 
 
@@ -298,7 +344,7 @@ def _images(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompImag
     return [hdu for hdu in images if hdu.name.upper() == name]
 
 
-def _scan(path: Path, length: int, hdus: fits.HDUList) -> Exposure:
+def _scan(path: Stored, length: int, hdus: fits.HDUList) -> Exposure:
     refuse_truncated(path, length, hdus)
     planes: dict[str, Plane] = {}
     for name in ("DQ", *dq.NAN_PLANES):
@@ -313,7 +359,7 @@ def _scan(path: Path, length: int, hdus: fits.HDUList) -> Exposure:
     _require_image(path, planes)
     primary, sci = hdus[0].header, _images(hdus, "SCI")[0].header
     return Exposure(
-        path=path,
+        path=path if isinstance(path, Path) else path.remote,
         detector=_capitals(primary, "DETECTOR"),
         exp_type=_capitals(primary, "EXP_TYPE"),
         dispaxis=sci.get("DISPAXIS"),
@@ -321,6 +367,7 @@ def _scan(path: Path, length: int, hdus: fits.HDUList) -> Exposure:
         _primary=primary.copy(),
         _primary_length=hdus[0].fileinfo()["datLoc"],
         _file_length=length,
+        _file=path,
     )
 
 
@@ -356,7 +403,7 @@ def _stored_as(
     return np.dtype(_SAMPLES[bitpix]), ""
 
 
-def _require_image(path: Path, planes: Mapping[str, Plane]) -> None:
+def _require_image(path: Stored | Ranges, planes: Mapping[str, Plane]) -> None:
     if "SCI" not in planes:
         raise ExposureError(f"{path}: has no SCI extension")
     shape = planes["SCI"].shape
