@@ -44,7 +44,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self):
         self.facts.heads += 1
-        self._answer(200, b"")
+        file = self.folder / self.path.lstrip("/")
+        self.send_response(200 if file.is_file() else 404)
+        self.send_header("Content-Length", str(file.stat().st_size if file.is_file() else 0))
+        self.end_headers()
 
     def _answer(self, status, body, path="", told=()):
         self.facts.sent[path] += len(body)

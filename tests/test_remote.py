@@ -399,6 +399,49 @@ def test_the_command_reads_a_public_bucket(tmp_path, bucket):
     assert_same_outputs(tmp_path / "out", expected)
 
 
+@pytest.mark.parametrize("asked", ["/deep/", "/deep/*_rate.fits"])
+def test_a_batch_of_a_folder_in_s3(tmp_path, bucket, asked):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        write(tmp_path / "in" / f"{number}_rate.fits", sky(number))
+    bucket.put(tmp_path / "in", "deep/")
+    expected = bps.batch(tmp_path / "in", output_dir=tmp_path / "expected")
+    result = bps.batch(bucket.url + asked, output_dir=tmp_path / "out")
+    (group,) = result.groups
+    assert_same(group.masks[2].mask, expected.groups[0].masks[2].mask)
+    assert [str(each.exposure) for each in result.exposures] == [
+        f"{bucket.url}/deep/{number}_rate.fits" for number in range(3)
+    ]
+    for path in (tmp_path / "out").iterdir():
+        for name, image in planes(path).items():
+            assert_same(image, planes(tmp_path / "expected" / path.name)[name])
+    again = bps.batch(bucket.url + asked, output_dir=tmp_path / "out", resume=True)
+    assert {each.status for each in again.exposures} == {"KEPT"}
+
+
+def test_a_batch_of_one_by_one_on_the_web(tmp_path, web):
+    for number in range(3):
+        write(web.folder / f"{number}_rate.fits", sky(number))
+    urls = [f"{web.url}/{number}_rate.fits" for number in range(4)]
+    result = bps.batch(urls, output_dir=tmp_path / "out")
+    assert [each.status for each in result.exposures] == [*["COMPLETE"] * 3, "FAILED"]
+    assert result.failed[0].error == f"{urls[3]}: no such file"
+
+
+def test_a_folder_in_s3_without_exposures_is_named(bucket):
+    with pytest.raises(bps.ExposureError, match=f"{bucket.url}/deep/: this folder holds no"):
+        bps.batch(f"{bucket.url}/deep/")
+
+
+def test_associations_of_urls_list_urls(tmp_path, web):
+    for number in range(2):
+        write(web.folder / f"{number}_rate.fits", sky(number))
+    urls = [f"{web.url}/{number}_rate.fits" for number in range(2)]
+    made = bps.associate(urls, output_dir=tmp_path)
+    (product,) = association.read(made[0].path).products
+    assert [str(path) for path in product.members] == [urls[0], *urls]
+
+
 def _minimum(url):
     return float(np.nanmin(exposure.read(url, whole=False).science_image()))
 

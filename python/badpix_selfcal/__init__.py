@@ -14,15 +14,21 @@ if TYPE_CHECKING:
         pedestal,
         percentiles,
     )
+    from .generate import GeneratedAssociation, associate
+    from .groups import BatchResult, batch
     from .step import SelfcalResult, selfcal
 
 __all__ = [
     "AssociationError",
     "BadPixels",
+    "BatchResult",
     "ExposureError",
+    "GeneratedAssociation",
     "SelfcalResult",
     "SelfcalWarning",
     "__version__",
+    "associate",
+    "batch",
     "find_bad_pixels",
     "median_filter",
     "minimum_image",
@@ -34,13 +40,24 @@ __all__ = [
 ]
 
 
+_HOMES = {
+    "BatchResult": "groups",
+    "GeneratedAssociation": "generate",
+    "SelfcalResult": "step",
+    "associate": "generate",
+    "batch": "groups",
+    "selfcal": "step",
+}
+"""The modules that what is not in `arrays` comes from."""
+
+
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is: array work needs no files, help needs no arrays."""
     from importlib import import_module
 
     if name in __all__:
-        home = "step" if name in ("SelfcalResult", "selfcal") else "arrays"
-        value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+        home = import_module(f".{_HOMES.get(name, 'arrays')}", __name__)
+        value = globals()[name] = getattr(home, name)
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -13,7 +13,7 @@ from typing import Final
 from .errors import AssociationError
 from .remote import Location, RemoteFile, beside, locate
 
-__all__ = ["Association", "Product", "read", "stem_of"]
+__all__ = ["Association", "Product", "is_plain_name", "read", "stem_of"]
 
 KNOWN_SUFFIXES: Final = (
     "badpix_selfcal",
@@ -215,20 +215,23 @@ def _require_file(exposure: Location, place: str) -> None:
 
 def _name(place: str, name: object) -> str:
     """Return a product's name if it can be a part of a file's name and of a FITS card."""
-    plain = (
-        isinstance(name, str)
-        and name.isascii()
-        and name.isprintable()
-        and not name.startswith(".")
-        and not any(separator in name for separator in "/\\:")
-        and name.strip() == name != ""
-    )
-    if not isinstance(name, str) or not plain:
+    if not isinstance(name, str) or not is_plain_name(name):
         raise AssociationError(
             f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
             f"dot), got {reprlib.repr(name)}"
         )
     return name
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether a product's name can be a part of a file's name and of a FITS card."""
+    return (
+        name.isascii()
+        and name.isprintable()
+        and not name.startswith(".")
+        and not any(separator in name for separator in "/\\:")
+        and name.strip() == name != ""
+    )
 
 
 def _refuse_repeated(path: Location, names: Iterable[str]) -> None:

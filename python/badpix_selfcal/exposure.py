@@ -24,6 +24,7 @@ from . import dq
 from .copying import source_of
 from .errors import ExposureError
 from .fitsfile import (
+    CARD,
     STALE,
     Stored,
     is_compressed,
@@ -105,6 +106,33 @@ class Exposure:
         """Rows and columns of the image."""
         return self.planes["SCI"].shape
 
+    def primary_value(self, keyword: str) -> object:
+        """Return the value of a card of the primary header; None where absent or undefined.
+
+        Raises
+        ------
+        ExposureError
+            If the card cannot be read.
+        """
+        from astropy.io import fits
+
+        with reading(self.path):
+            if isinstance(self._primary, str):
+                value = _value_of(keyword, self._primary)
+            else:
+                value = self._primary.get(keyword)
+            return None if isinstance(value, fits.card.Undefined) else value
+
+    @property
+    def history(self) -> list[str]:
+        """The lines of the primary header's HISTORY."""
+        from astropy.io import fits
+
+        with reading(self.path):
+            primary = self._primary
+            header = fits.Header.fromstring(primary) if isinstance(primary, str) else primary
+            return [str(line) for line in header.get("HISTORY", [])]
+
     def science_image(self) -> NDArray[np.floating[Any]] | NDArray[np.integer[Any]]:
         """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
 
@@ -183,16 +211,23 @@ class Exposure:
         OSError
             If the copy cannot be written.
         """
+        self.write_under(self.new_primary(cards, history), to, mask)
+
+    def write_under(self, header: bytes, to: Path, mask: NDArray[np.bool_] | None) -> None:
+        """Write what `write_copy` does, under a header from `new_primary`; safe in any thread."""
         if mask is not None:
             self.require_flaggable()
             if mask.shape != self.shape:
                 raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
-        header = self._new_primary(cards, history)
         with to.open("xb") as target:
             target.write(header)
             self._copy_extensions(target, mask)
 
-    def _new_primary(self, cards: Cards, history: str) -> bytes:
+    def new_primary(self, cards: Cards, history: str) -> bytes:
+        """Return the primary header of a copy; see `write_copy`.
+
+        Not to be called in several threads at once: it silences warnings, which is for all.
+        """
         from astropy.io import fits
 
         scanned = self._primary
@@ -229,6 +264,16 @@ class Exposure:
 def _size(plane: Plane) -> int:
     """Return the bytes of a plane that can be read where it lies."""
     return plane.shape[0] * plane.shape[1] * (0 if plane.dtype is None else plane.dtype.itemsize)
+
+
+def _value_of(keyword: str, header: str) -> object:
+    """Return the value of one card: to take all of them apart takes far longer."""
+    from astropy.io import fits
+
+    for at in range(0, len(header), CARD):
+        if header.startswith(f"{keyword:<8}=", at):
+            return fits.Card.fromstring(header[at : at + CARD]).value
+    return None
 
 
 def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:

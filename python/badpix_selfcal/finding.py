@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +19,22 @@ __all__ = ["PREFETCHED", "MinimumImage", "dispaxis_of", "find", "warn"]
 
 PREFETCHED = 8
 """Exposures whose SCI the system reads ahead: enough for any disk, little even of large frames."""
+
+
+class WithAxis(Protocol):
+    """An exposure, as far as its dispersion axis goes: an `Exposure` or a `Member` of a pool."""
+
+    @property
+    def path(self) -> Location:
+        """The file."""
+
+    @property
+    def exp_type(self) -> str:
+        """EXP_TYPE, in capitals."""
+
+    @property
+    def dispaxis(self) -> object:
+        """The DISPAXIS card of SCI; None where absent."""
 
 
 class MinimumImage:
@@ -107,12 +124,12 @@ def find(minimum: FloatArray, dispaxis: Dispaxis, parameters: Parameters) -> Bad
     )
 
 
-def dispaxis_of(science: Exposure, asked: AskedDispaxis) -> Dispaxis:
+def dispaxis_of(science: WithAxis, asked: AskedDispaxis) -> Dispaxis:
     """Return the dispersion axis of an exposure.
 
     Parameters
     ----------
-    science : Exposure
+    science : Exposure or Member
         The exposure.
     asked : {"auto", 1, 2, None}
         What the user asked for; "auto": what its header tells.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from .errors import ExposureError
-from .remote import Downloaded, Ranges, RemoteError
+from .remote import Downloaded, Location, Ranges, RemoteError
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -104,7 +104,7 @@ def length_of(path: Stored) -> int:
 
 
 @contextmanager
-def reading(path: Stored | Ranges) -> Iterator[None]:
+def reading(path: Location | Downloaded | Ranges) -> Iterator[None]:
     """Turn whatever goes wrong in reading a file into an error that names the file."""
     try:
         yield

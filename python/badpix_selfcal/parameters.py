@@ -17,15 +17,20 @@ __all__ = [
     "EDGE",
     "EDGES",
     "FLAGFRAC",
+    "GROUP_BY",
     "KERNEL_SIZE",
+    "MOST_WORKERS",
     "AskedDispaxis",
     "Edge",
+    "GroupBy",
     "Parameters",
     "check_dispaxis",
     "check_edge",
     "check_flagfrac",
+    "check_group_by",
     "check_kernel_size",
     "check_whole",
+    "check_workers",
 ]
 
 Edge: TypeAlias = Literal["zero", "shrink"]
@@ -38,6 +43,14 @@ KERNEL_SIZE: Final = 15
 FLAGFRAC: Final = 0.001
 EDGE: Final[Edge] = "zero"
 EDGES: Final[tuple[Edge, ...]] = ("zero", "shrink")
+
+GroupBy: TypeAlias = Literal["detector", "band"]
+"""What the exposures of a group share: the detector, or the band (the grating) too."""
+
+GROUP_BY: Final[tuple[GroupBy, ...]] = ("detector", "band")
+
+MOST_WORKERS: Final = 64
+"""Threads that write."""
 
 
 def check_whole(value: SupportsIndex, name: str) -> int:
@@ -122,6 +135,36 @@ def check_dispaxis(value: object) -> Dispaxis:
         if value == 2:
             return 2
     raise ValueError(f"dispaxis must be 1 (along x), 2 (along y) or None, got {value!r}")
+
+
+def check_group_by(value: str) -> GroupBy:
+    """Return what the exposures of a group share.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "detector" nor "band".
+    """
+    for by in GROUP_BY:
+        if value == by:
+            return by
+    raise ValueError(f"group_by must be 'detector' or 'band', got {value!r}")
+
+
+def check_workers(value: SupportsIndex) -> int:
+    """Return a number of threads that write.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is below 1 or above `MOST_WORKERS`.
+    """
+    number = check_whole(value, "workers")
+    if not 1 <= number <= MOST_WORKERS:
+        raise ValueError(f"workers must be from 1 to {MOST_WORKERS}, got {number}")
+    return number
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,7 +25,18 @@ from urllib.parse import urlsplit, urlunsplit
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Downloaded", "Location", "Ranges", "RemoteError", "RemoteFile", "beside", "locate"]
+__all__ = [
+    "AnyLocation",
+    "AnyPath",
+    "Downloaded",
+    "Location",
+    "Ranges",
+    "RemoteError",
+    "RemoteFile",
+    "beside",
+    "locate",
+    "locations_of",
+]
 
 AHEAD: Final = 8
 """Images fetched before they are asked for, in all."""
@@ -79,6 +90,31 @@ class RemoteFile:
         """Return the file itself: there are no links."""
         return self
 
+    def matching(self) -> list[RemoteFile]:
+        """Return the files of which this is a pattern.
+
+        Raises
+        ------
+        RemoteError
+            If its server cannot list files.
+        """
+
+        def match(system: Any, path: str) -> list[str]:
+            return [system.unstrip_protocol(found) for found in system.glob(path)]
+
+        return [RemoteFile(url) for url in sorted(_asked(self.url, match))]
+
+    def version(self) -> str:
+        """Return what tells the content from a later one, as far as its server does.
+
+        Raises
+        ------
+        RemoteError
+            If there is no such file.
+        """
+        about = _asked(self.url, lambda system, path: system.info(path))
+        return ":".join(str(about.get(fact, "")) for fact in ("size", "ETag", "Last-Modified"))
+
     def read_text(self, encoding: str) -> str:
         """Return its whole content.
 
@@ -95,13 +131,25 @@ Location: TypeAlias = Path | RemoteFile
 """Where an input lies."""
 
 
-def locate(given: str | os.PathLike[str] | RemoteFile) -> Location:
+AnyPath: TypeAlias = str | os.PathLike[str]
+AnyLocation: TypeAlias = AnyPath | RemoteFile
+"""An input as it may be given: a path or a URL."""
+
+
+def locate(given: AnyLocation) -> Location:
     """Return a path, or what stands for one if a URL is given."""
     if isinstance(given, RemoteFile):
         return given
     if isinstance(given, str) and _URL.fullmatch(given):
         return RemoteFile(given)
     return Path(given)
+
+
+def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, ...]:
+    """Return one location or several as several."""
+    if isinstance(given, (str, os.PathLike, RemoteFile)):
+        return (locate(given),)
+    return tuple(locate(each) for each in given)
 
 
 def beside(location: Location, name: str) -> Location:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from . import association
 from . import exposure as exposure_file
@@ -21,11 +20,10 @@ from .floats import FloatArray
 from .outputs import Outputs
 from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters
 from .products import Status, ascii_of, cards, history, name_of
-from .remote import Location, RemoteFile, locate
+from .remote import AnyLocation, AnyPath, Location, locate, locations_of
 
 __all__ = ["SelfcalResult", "Status", "selfcal"]
 
-AnyPath: TypeAlias = str | os.PathLike[str] | RemoteFile
 
 FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
 
@@ -69,11 +67,11 @@ class SelfcalResult:
 
 
 def selfcal(
-    input: AnyPath,  # noqa: A002 - the name that users of the pipeline's step know
+    input: AnyLocation,  # noqa: A002 - the name that users of the pipeline's step know
     *,
-    selfcal: AnyPath | Iterable[AnyPath] = (),
-    background: AnyPath | Iterable[AnyPath] = (),
-    output_dir: str | os.PathLike[str] | None = None,
+    selfcal: AnyLocation | Iterable[AnyLocation] = (),
+    background: AnyLocation | Iterable[AnyLocation] = (),
+    output_dir: AnyPath | None = None,
     kernel_size: int = KERNEL_SIZE,
     flagfrac_lower: float = FLAGFRAC,
     flagfrac_upper: float = FLAGFRAC,
@@ -143,11 +141,10 @@ def selfcal(
     parameters = Parameters(
         kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
     )
-    listed = _listed(locate(input), _paths(background), _paths(selfcal))
+    listed = _listed(locate(input), locations_of(background), locations_of(selfcal))
     tasks = [_Task(product, parameters) for product in listed.products]
     inputs = [listed.path, *(path for task in tasks for path in task.exposures)]
-    local = [path for path in inputs if isinstance(path, Path)]
-    with Outputs(Path(output_dir or "."), local, overwrite=overwrite) as outputs:
+    with Outputs(Path(output_dir or "."), inputs, overwrite=overwrite) as outputs:
         for task in tasks:
             task.claim(outputs)
         results = [task.run(outputs, _origin(listed)) for task in tasks]
@@ -259,12 +256,6 @@ class _Task:
             for later in islice(coming, 1):
                 later.prefetch()
             yield exposure
-
-
-def _paths(given: AnyPath | Iterable[AnyPath]) -> tuple[Location, ...]:
-    if isinstance(given, (str, os.PathLike, RemoteFile)):
-        return (locate(given),)
-    return tuple(locate(path) for path in given)
 
 
 def _listed(

@@ -1,0 +1,156 @@
+"""``badpix-selfcal batch``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from .._kernels import __version__, num_threads
+from ..parameters import check_workers
+from .options import (
+    Commands,
+    Report,
+    add_pool_options,
+    add_step_options,
+    checked,
+    command,
+    step_options,
+)
+from .progress import Bar
+from .terminal import say
+
+if TYPE_CHECKING:
+    from ..groups import BatchResult, GroupResult
+
+__all__ = ["add"]
+
+_BATCH = """\
+Find one mask for each detector and flag all its exposures. Each is read once to find the mask,
+not once for every other; what is flagged is what 'run' flags on each of the associations that
+'associate' writes.
+
+INPUT is an exposure or a folder, which stands for the *_rate.fits in it that were taken with an
+integral-field unit. Outputs are <exposure>_badpix_selfcal.fits. An exposure that fails is told of,
+and the others go on. Inputs are never modified."""
+
+_BATCH_EXAMPLES = """\
+examples:
+  badpix-selfcal batch data --output-dir flagged
+  badpix-selfcal batch data --output-dir flagged --resume
+  badpix-selfcal batch data/*_rate.fits --background 'sky/*_rate.fits' --group-by band
+
+exit status: 0 done (also when skipped), 1 an exposure or all failed, 2 wrong usage"""
+
+_STATUSES = ("COMPLETE", "SKIPPED", "KEPT", "FAILED")
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    batch = command(commands, "batch", _BATCH, _BATCH_EXAMPLES, _batch)
+    add_pool_options(batch)
+    batch.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep outputs that are whole and made from the same exposures with the same "
+        "parameters, make all others again",
+    )
+    batch.add_argument(
+        "--workers",
+        metavar="N",
+        type=checked(int, check_workers),
+        help="threads that write (default: as many as compute)",
+    )
+    add_step_options(batch)
+    batch.set_defaults(stopped="outputs written before are whole; --resume goes on from there")
+
+
+def _batch(given: argparse.Namespace) -> Report:
+    from ..groups import batch
+
+    threads = num_threads()  # a wrong setting is told before anything is written
+    with Bar(sys.stderr) as bar:
+        result = batch(
+            given.inputs,
+            background=given.background,
+            group_by=given.group_by,
+            resume=given.resume,
+            workers=given.workers,
+            progress=bar,
+            **step_options(given),
+        )
+    for exposure in result.failed:
+        told = exposure.error.startswith(str(exposure.exposure))
+        say(
+            f"badpix-selfcal: error: {'' if told else f'{exposure.exposure}: '}{exposure.error}",
+            sys.stderr,
+        )
+    facts = {"version": __version__, "threads": threads, **_facts(result)}
+    return Report(facts, _text(result), failed=bool(result.failed))
+
+
+def _facts(result: BatchResult) -> dict[str, Any]:
+    return {
+        "groups": [_group_facts(group) for group in result.groups],
+        "exposures": [
+            {
+                "exposure": str(each.exposure),
+                "status": each.status,
+                "output": None if each.output is None else str(each.output),
+                "error": each.error or None,
+            }
+            for each in result.exposures
+        ],
+        "passed_over": [str(path) for path in result.passed_over],
+        "failed": len(result.failed),
+    }
+
+
+def _group_facts(group: GroupResult) -> dict[str, Any]:
+    left_out = {str(path) for path in group.left_out}
+    return {
+        "group": group.name,
+        "members": [
+            {
+                "path": str(path),
+                "pedestal": None if str(path) in left_out else group.pedestals.get(path),
+                "left_out": str(path) in left_out,
+            }
+            for path in group.members
+        ],
+        "masks": [
+            {
+                "dispaxis": axis,
+                "pixels": found.mask.size,
+                "n_low": found.n_low,
+                "n_high": found.n_high,
+            }
+            for axis, found in group.masks.items()
+        ],
+    }
+
+
+def _text(result: BatchResult) -> str:
+    head = ["group", "exposures", "left out", "flagged pixels"]
+    rows = [[*head, *(status.lower() for status in _STATUSES)]]
+    for group in result.groups:
+        masks = (f"{each.n_low} low + {each.n_high} high" for each in group.masks.values())
+        about = [group.name, str(len(group.members)), str(len(group.left_out))]
+        counts = Counter[str](each.status for each in group.exposures)
+        rows.append([*about, ", ".join(masks) or "-", *(str(counts[each]) for each in _STATUSES)])
+    if result.unreadable:
+        number = str(len(result.unreadable))
+        rows.append(["unreadable", number, *"-----", number])
+    lines = _aligned(rows)
+    if result.passed_over:
+        lines.append(f"passed over: {len(result.passed_over)} not of an integral-field unit")
+    return "\n".join(lines)
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
