@@ -16,7 +16,7 @@ from .report import README, RESULTS, Results, refresh
 from .tables import Table
 from .wanted import compared
 
-PARTS: Final = ("medians", "planes", "reductions", "step", "scaling")
+PARTS: Final = ("medians", "planes", "reductions", "step", "batch", "scaling")
 EXAMPLES: Final = """\
 python -m benchmarks                  all of it, to benchmarks/results/ and the README
 python -m benchmarks medians step     these parts, printed only

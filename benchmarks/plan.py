@@ -37,6 +37,8 @@ class Plan:
         largest association between which memory is compared.
     companions : int
         Background exposures, and selfcal exposures, of the association that is timed.
+    batch : int
+        Science exposures of each of two detectors, that are flagged at once.
     heights : tuple of int
         Rows of the images between which scaling in size is measured; as many columns.
     sweep : int
@@ -54,6 +56,7 @@ class Plan:
     exposures: tuple[int, int] | None = None
     members: tuple[int, ...] = (2, 11)
     companions: int = 4
+    batch: int = 12
     heights: tuple[int, ...] = (128, 256, 512, 1024, 2048, 4096)
     sweep: int = 256 * 2**20
 
@@ -69,6 +72,7 @@ QUICK: Final = replace(
     line=(2_000, 101),
     exposures=(96, 640),
     companions=1,
+    batch=2,
     heights=(32, 64),
     sweep=2**20,
 )

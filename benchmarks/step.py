@@ -25,7 +25,7 @@ from .processes import JWST, OURS, PYTHON, Process
 from .tables import Table
 from .timing import ALL, Row, Way, in_turns, once
 
-__all__ = ["ARRAYS", "FILES", "MEMORY", "measure"]
+__all__ = ["ARRAYS", "FILES", "MEMORY", "measure", "quiet"]
 
 ARRAYS: Final = "The step on arrays"
 MEMORY: Final = "Peak memory of the process"
@@ -42,7 +42,7 @@ def measure(plan: Plan) -> list[Table]:
     """Return our times and peaks beside jwst's."""
     arrays = [_array_step(plan, 2), _array_step(plan, 1)]
     tables = [Table(f"{ARRAYS}: minimum image to mask, k = 15, float32", arrays, ALL)]
-    with _quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as folder:
+    with quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as folder:
         tables += _on_files(Path(folder), plan)
     return [*tables, Table("Importing, in processes of their own", [_imports(plan)], "numpy")]
 
@@ -55,7 +55,7 @@ def _array_step(plan: Plan, dispaxis: Literal[1, 2]) -> Row:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the pipeline from asking its reference-file server, and from chatting."""
     name, before = "STPIPE_DISABLE_CRDS_STEPPARS", logging.root.manager.disable
     os.environ[name] = "true"

@@ -110,6 +110,8 @@ GOALS: Final = (
         "3 members",
         1.1,
     ),
+    _faster("a batch of two detectors", "a batch of two detectors", "jwst", 30, ours="ours"),
+    _at_most("the batch's peak memory, in jwst's", "peak memory of the batch", "ours", "jwst", 0.2),
     _faster(
         "one line of 10^6 samples, k = 1001",
         "one line, k = 1001, 1000000 samples",
@@ -133,6 +135,8 @@ SHOWN: Final = (
     Shown("the step on 9 exposures", "in process", "ours", ("jwst",)),
     Shown("the same as a process of its own", "as a process of its own", "ours", ("jwst",)),
     Shown("peak memory of that process", "peak memory", "ours", ("jwst",)),
+    Shown("the step on 24 exposures of 2 detectors", "a batch of two detectors", "ours", ("jwst",)),
+    Shown("peak memory of that process, too", "peak memory of the batch", "ours", ("jwst",)),
 )
 
 

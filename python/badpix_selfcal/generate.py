@@ -99,7 +99,8 @@ def associate(
     Notes
     -----
     The files are ``<exposure>_spec2_asn.json``. Both this package and the pipeline
-    (``calwebb_spec2``, or its step alone) read them. A science exposure without companions gets no
+    (``calwebb_spec2``, or its step alone) read them; of members in another folder the pipeline
+    warns. A science exposure without companions gets no
     selfcal member, not even itself, so that the step is skipped unless it is forced.
     """
     check_group_by(group_by)

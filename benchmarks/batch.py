@@ -1,0 +1,106 @@
+"""Many exposures at once against jwst's step on the association of each, as whole processes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from astropy.io import fits
+
+import badpix_selfcal as bps
+from badpix_selfcal.simulate import simulate
+
+from .plan import Plan
+from .processes import Process
+from .step import quiet
+from .tables import Table
+from .timing import Row, Way, in_turns, once
+
+__all__ = ["BATCH", "BATCH_PEAK", "measure"]
+
+BATCH: Final = "a batch of two detectors"
+BATCH_PEAK: Final = "peak memory of the batch"
+DETECTORS: Final = ("MIRIFUSHORT", "MIRIFULONG")
+
+NOTE: Final = """\
+2 x {0} science exposures of two detectors ({1}). jwst: its step on the association of each, one
+after the other in one process; each association has the {0} exposures of its detector as selfcal
+members. Ours: `batch`; and for comparison `selfcal` on the same associations. All planes of all
+outputs were compared and are equal. A whole process runs from the start of the interpreter to its
+end."""
+
+OURS: Final = """
+import sys
+import badpix_selfcal as bps
+result = bps.batch(sys.argv[1], output_dir=sys.argv[2], overwrite=True)
+if result.failed:
+    sys.exit(result.failed[0].error)
+"""
+
+OURS_EACH: Final = """
+import sys
+from pathlib import Path
+import badpix_selfcal as bps
+for path in sorted(Path(sys.argv[1]).glob("*_spec2_asn.json")):
+    bps.selfcal(path, output_dir=sys.argv[2], overwrite=True)
+"""
+
+JWST_EACH: Final = """
+import sys
+from pathlib import Path
+from jwst.badpix_selfcal.badpix_selfcal_step import BadpixSelfcalStep
+for path in sorted(Path(sys.argv[1]).glob("*_spec2_asn.json")):
+    name = path.name.removesuffix("_spec2_asn.json")
+    BadpixSelfcalStep.call(
+        str(path), output_dir=sys.argv[2], output_file=name, save_results=True, skip=False
+    )
+"""
+
+
+def measure(plan: Plan) -> list[Table]:
+    """Return our time and peak beside jwst's, after a check that the outputs are equal."""
+    with quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as name:
+        folder = Path(name)
+        for detector in DETECTORS:
+            simulate(
+                folder / "exposures",
+                detector=detector,
+                size=plan.exposures,
+                n_science=plan.batch,
+                n_background=0,
+            )
+        made = bps.associate(folder / "exposures", overwrite=True)
+        times, peaks = _as_processes(folder, plan)
+        for each in made:
+            _refuse_difference(folder, each.product)
+    size = "whole detectors" if plan.exposures is None else "x".join(map(str, plan.exposures))
+    note = NOTE.format(plan.batch, size)
+    return [Table("Many exposures: one mask for each detector", [times, peaks], "ours", note)]
+
+
+def _as_processes(folder: Path, plan: Plan) -> tuple[Row, Row]:
+    """Return the times and the peaks of whole processes."""
+    programs = {"ours": OURS, "ours, one by one": OURS_EACH, "jwst": JWST_EACH}
+    processes = {}
+    for name, code in programs.items():
+        (folder / name).mkdir()
+        processes[name] = Process(code, str(folder / "exposures"), str(folder / name))
+    ways = {name: Way(each.run, hurried=name != "ours") for name, each in processes.items()}
+    times = in_turns(BATCH, ways, plan)
+    rounds = {name: measure.rounds for name, measure in times.measures.items()}
+    peaks = {name: once({name: each.peak}, rounds[name])[name] for name, each in processes.items()}
+    return times, Row(BATCH_PEAK, peaks, unit="MiB")
+
+
+def _refuse_difference(folder: Path, product: str) -> None:
+    names = {"ours": "badpix_selfcal", "ours, one by one": "badpix_selfcal"}
+    with fits.open(folder / "jwst" / f"{product}_badpixselfcalstep.fits") as theirs:
+        for way, suffix in names.items():
+            with fits.open(folder / way / f"{product}_{suffix}.fits") as ours:
+                for plane in ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE"):
+                    if not np.array_equal(
+                        ours[plane].data, theirs[plane].data, equal_nan=plane != "DQ"
+                    ):
+                        raise RuntimeError(f"{way} and jwst differ in {plane} of {product}")

@@ -1,0 +1,173 @@
+"""Associations as observers write them: who is in them, where they lie, who can read them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal import ExposureError, association
+from badpix_selfcal.simulate import simulate
+
+from .exposures import MRS
+from .pools import pool, take
+
+
+def read(made):
+    """Read an association by the package's own reader."""
+    (product,) = association.read(made.path).products
+    return product
+
+
+def names(paths):
+    return sorted(path.name for path in paths)
+
+
+def test_the_members_of_each_association(tmp_path):
+    pool(tmp_path)  # channel 34: LONG, channel 12: SHORT
+    take(tmp_path / "sci8_rate.fits", 8, BAND="MEDIUM")
+    take(tmp_path / "bkg9_rate.fits", 9, BAND="MEDIUM", background=True)
+    made = {each.product: each for each in bps.associate(tmp_path)}
+    long = ["bkg0_mirifulong_rate.fits", "bkg1_mirifulong_rate.fits"]
+    all_34 = [*long, "bkg9_rate.fits", *(f"sci{n}_mirifulong_rate.fits" for n in range(3))]
+    assert len(made) == 7
+    for name, backgrounds in (("sci0_mirifulong", long), ("sci8", ["bkg9_rate.fits"])):
+        product = read(made[name])
+        assert product.name == name
+        assert product.science.name == f"{name}_rate.fits"
+        assert names(product.backgrounds) == backgrounds
+        assert names(product.selfcal) == sorted([*all_34, "sci8_rate.fits"])
+    assert len(read(made["sci0_mirifushort"]).selfcal) == 5
+
+
+def test_by_band_selfcal_members_share_the_band_too(tmp_path):
+    pool(tmp_path, detectors=("NRS1", "NRS2"))
+    take(tmp_path / "other_rate.fits", 8, detector="NRS1", GRATING="G395H")
+    take(tmp_path / "other2_rate.fits", 9, detector="NRS1", GRATING="G395H")
+    made = {each.product: each for each in bps.associate(tmp_path, group_by="band")}
+    assert names(made["other"].selfcal) == ["other2_rate.fits", "other_rate.fits"]
+    assert made["other"].backgrounds == ()
+    assert made["other"].group == "NRS1 F170LP/G395H"
+    assert len(made["sci0_nrs2"].selfcal) == 5
+
+
+def test_instruments_are_kept_apart(tmp_path):
+    pool(tmp_path, detectors=("MIRIFULONG", "NRS1"), science=2, background=1)
+    for each in bps.associate(tmp_path):
+        detector = each.group.split()[0].lower()
+        assert all(detector in path.name for path in (*each.selfcal, *each.backgrounds))
+
+
+def test_a_lone_exposure_is_not_its_own_companion(tmp_path):
+    take(tmp_path / "a_rate.fits", 1)
+    (made,) = bps.associate(tmp_path)
+    assert made.selfcal == made.backgrounds == ()
+    with pytest.warns(bps.SelfcalWarning, match="step skipped"):
+        assert bps.selfcal(made.path, output_dir=tmp_path / "out").status == "SKIPPED"
+
+
+def test_the_fields_are_those_of_the_pipeline(tmp_path):
+    pool(tmp_path, detectors=("NRS1",), science=1)
+    (made,) = bps.associate(tmp_path)
+    assert made.path == tmp_path / "sci0_nrs1_spec2_asn.json"
+    content = json.loads(made.path.read_text())
+    assert (content["asn_type"], content["asn_id"]) == ("spec2", "a3001")
+    assert content["asn_rule"] == "DMSLevel2bBase"
+    assert {"asn_pool", "program", "version_id", "degraded_status"} <= set(content)
+    (product,) = content["products"]
+    assert product["members"][0] == {"expname": "sci0_nrs1_rate.fits", "exptype": "science"}
+
+
+def test_the_pipeline_reads_them(tmp_path):
+    datamodels = pytest.importorskip("jwst.datamodels")
+    load_asn = pytest.importorskip("jwst.associations.load_asn").load_asn
+    simulate(tmp_path, size=MRS, n_science=2, n_background=1)
+    for each in bps.associate(tmp_path, overwrite=True):
+        with each.path.open() as file:
+            loaded = load_asn(file)  # checked against the pipeline's schema
+        assert loaded["asn_type"] == "spec2"
+        with datamodels.ModelContainer(str(each.path)) as models:
+            types = [model.meta.asn.exptype for model in models]
+            assert types == ["science", "background", "selfcal", "selfcal", "selfcal"]
+            assert models[0].meta.filename == each.science.name
+            assert models.asn_table["products"][0]["name"] == each.product
+
+
+def test_our_step_takes_them_from_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    pool(tmp_path / "data", detectors=("NRS1",))
+    (tmp_path / "elsewhere" / "asn").mkdir(parents=True)
+    (tmp_path / "asn").symlink_to(tmp_path / "elsewhere" / "asn")
+    monkeypatch.chdir(tmp_path / "data")
+    for each in bps.associate(".", output_dir="../asn"):
+        result = bps.selfcal(each.path, output_dir=tmp_path / "out")
+        assert (result.status, len(result.members)) == ("COMPLETE", 5)
+
+
+def test_backgrounds_can_be_named_by_pattern_and_lie_elsewhere(tmp_path):
+    pool(tmp_path, detectors=("NRS1",), background=0)
+    (tmp_path / "sky").mkdir()
+    sky = take(tmp_path / "sky" / "s_rate.fits", 9, detector="NRS1")
+    made = bps.associate(tmp_path, background=tmp_path / "sky" / "*_rate.fits")
+    assert [each.product for each in made] == [f"sci{n}_nrs1" for n in range(3)]
+    assert all(each.backgrounds == (sky,) for each in made)
+    assert read(made[0]).backgrounds[0].samefile(sky)
+
+
+def test_existing_files_are_replaced_on_demand_only(tmp_path):
+    pool(tmp_path, detectors=("NRS1",))
+    made = bps.associate(tmp_path)
+    made[1].path.write_text("mine")
+    made[0].path.unlink()
+    with pytest.raises(FileExistsError, match="exists already"):
+        bps.associate(tmp_path)
+    assert made[1].path.read_text() == "mine"
+    assert not made[0].path.exists()  # all or none
+    bps.associate(tmp_path, overwrite=True)
+    assert read(made[1]).name == made[1].product
+
+
+def test_a_dry_run_writes_nothing(tmp_path, hashes):
+    pool(tmp_path)
+    before = hashes(tmp_path)
+    would = bps.associate(tmp_path, output_dir=tmp_path / "new" / "asn", dry_run=True)
+    assert hashes(tmp_path) == before
+    assert not (tmp_path / "new").exists()
+    assert would == bps.associate(tmp_path, output_dir=tmp_path / "new" / "asn")
+
+
+class TestNothingIsWrittenWhen:
+    """Clear errors that name the culprit, and no association."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing_written(self, tmp_path):
+        yield
+        assert not list(tmp_path.glob("**/*.json"))
+
+    def test_one_is_no_fits_file(self, tmp_path):
+        pool(tmp_path)
+        (tmp_path / "junk_rate.fits").write_text("junk")
+        with pytest.raises(ExposureError, match=r"junk_rate\.fits: is not a FITS file"):
+            bps.associate(tmp_path)
+
+    def test_there_are_none(self, tmp_path):
+        with pytest.raises(ExposureError, match="this folder holds no"):
+            bps.associate(tmp_path)
+
+    def test_there_is_no_science_exposure(self, tmp_path):
+        take(tmp_path / "b_rate.fits", 1, background=True)
+        with pytest.raises(ExposureError, match="no science exposure"):
+            bps.associate(tmp_path)
+
+    def test_two_would_give_the_same_products(self, tmp_path):
+        take(tmp_path / "a_rate.fits", 1)
+        take(tmp_path / "a_cal.fits", 2)
+        with pytest.raises(ExposureError, match="would both give the product a"):
+            bps.associate(tmp_path / "a*.fits")
+
+    def test_a_name_cannot_be_a_products(self, tmp_path):
+        pool(tmp_path, detectors=("NRS1",))
+        take(tmp_path / "ü_rate.fits", 1, detector="NRS1")
+        with pytest.raises(ExposureError, match="cannot be that of a product"):
+            bps.associate(tmp_path)
