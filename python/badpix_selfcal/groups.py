@@ -1,19 +1,18 @@
 """Many exposures at once: one mask for each detector, applied to all that were taken with it.
 
 Run on each association by itself, the step reads the same exposures over and over to find the same
-mask. Here each exposure is read once to find it, and once more to be copied. The copies are written
-by threads, for writing leaves the interpreter alone; all else is done in the calling thread.
+mask. Here each exposure is read once to find it, and once more to be copied: by this process, or by
+those of a cluster.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ._kernels import num_threads
 from .arrays import BadPixels
@@ -33,18 +32,19 @@ from .parameters import (
     check_group_by,
     check_workers,
 )
-from .plans import Output, Plan, masks_of, minimum_of, plan_of
+from .plans import Job, Output, Plan, identity_of, masks_of, plan_of
 from .pool import Member, Pool, grouped
-from .pool import read as read_pool
 from .products import Status
 from .remote import AnyLocation, AnyPath, Location, locations_of
+from .workforce import Progress, Tally, Threads, Workforce
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["BatchResult", "ExposureResult", "GroupResult", "ResultStatus", "batch"]
 
 ResultStatus: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """KEPT: done by an earlier run, and still valid."""
-
-Progress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ def batch(
     overwrite: bool = False,
     resume: bool = False,
     workers: int | None = None,
+    scheduler: str | Client | None = None,
     progress: Progress | None = None,
 ) -> BatchResult:
     """Find one mask for each detector and write flagged copies of all its exposures.
@@ -172,6 +173,10 @@ def batch(
         parameters; make the others again.
     workers : int, optional
         Threads that write; as many as compute unless given.
+    scheduler : str or distributed.Client, optional
+        A Dask cluster whose workers do the work instead of this process: the address of its
+        scheduler, or a client of it (extra ``dask``). They must see the files under the same
+        names; all paths become absolute.
     progress : callable, optional
         Called with the number of exposures done and that of all to do.
 
@@ -208,62 +213,29 @@ def batch(
         kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
     )
     check_group_by(group_by)
-    workers = min(num_threads(), MOST_WORKERS) if workers is None else check_workers(workers)
-    pool = read_pool(locations_of(inputs), locations_of(background))
-    folder = Path(output_dir or ".")
-    plans = [plan_of(group, parameters, folder) for group in grouped(pool.members, group_by)]
-    _refuse_collisions(plans, pool, replace=overwrite or resume)
-    runs = [_Run(plan, overwrite=overwrite, resume=resume) for plan in plans]
-    total = sum(len(run.todo) for run in runs)
-    with Outputs(folder), _Writers(workers, total, progress) as writers:
-        for run in runs:
-            run.start(writers)
-        writers.finish()
+    workers = None if workers is None else check_workers(workers)
+    if scheduler is not None and workers is not None:
+        raise ValueError("workers are threads of this process; a scheduler has workers of its own")
+    tally, folder = Tally(progress), Path(output_dir or ".")
+    workforce: Workforce
+    if scheduler is None:
+        workforce = Threads(workers or min(num_threads(), MOST_WORKERS), tally)
+    else:
+        from .cluster import Cluster
+
+        workforce, folder = Cluster(scheduler, tally), folder.absolute()
+    with workforce:
+        pool = workforce.read(locations_of(inputs), locations_of(background))
+        plans = [plan_of(group, parameters, folder) for group in grouped(pool.members, group_by)]
+        _refuse_collisions(plans, pool, replace=overwrite or resume)
+        runs = [_Run(plan, overwrite=overwrite, resume=resume) for plan in plans]
+        tally.begin(sum(len(run.todo) for run in runs))
+        with Outputs(folder):
+            for run in runs:
+                run.start(workforce, tally)
+            workforce.finish()
     unreadable = [ExposureResult(path, "FAILED", None, why) for path, why in pool.failed.items()]
     return BatchResult(tuple(run.result() for run in runs), tuple(unreadable), pool.passed_over)
-
-
-class _Writers:
-    """The threads that write, a few copies at a time."""
-
-    def __init__(self, workers: int, total: int, progress: Progress | None) -> None:
-        self._executor = ThreadPoolExecutor(workers, "badpix-selfcal-writer")
-        self._most = 2 * workers
-        self._pending: set[Future[Path]] = set()
-        self._total = total
-        self._done = 0
-        self._progress = progress
-
-    def __enter__(self) -> Self:
-        self.tell(0)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # If interrupted: what is being written is finished, what waits is not begun.
-        self._executor.shutdown(wait=True, cancel_futures=True)
-
-    def submit(self, write: Callable[[], Path]) -> Future[Path]:
-        """Have a copy written; wait first if many are pending, for each holds a header."""
-        if len(self._pending) >= self._most:
-            self._wait(FIRST_COMPLETED)
-        future = self._executor.submit(write)
-        self._pending.add(future)
-        return future
-
-    def finish(self) -> None:
-        """Wait for all copies."""
-        while self._pending:
-            self._wait(FIRST_COMPLETED)
-
-    def tell(self, count: int) -> None:
-        """Tell that so many more exposures are done."""
-        self._done += count
-        if self._progress is not None:
-            self._progress(self._done, self._total)
-
-    def _wait(self, when: str) -> None:
-        done, self._pending = wait(self._pending, return_when=when)
-        self.tell(len(done))
 
 
 class _Run:
@@ -286,12 +258,12 @@ class _Run:
             else:
                 self.todo.append(output)
 
-    def start(self, writers: _Writers) -> None:
+    def start(self, workforce: Workforce, tally: Tally) -> None:
         """Find the masks, and have the copies written."""
         if self.todo:
-            used = self._find()
+            used = identity_of(self._find(workforce))
             for output in self.todo:
-                self._write(output, used, writers)
+                self._write(output, used, workforce, tally)
         elif not (self._plan.outputs or self._plan.failed):
             warn(f"{self._plan.group.name}: there are backgrounds only, nothing to flag")
 
@@ -307,7 +279,7 @@ class _Run:
             masks=self._masks,
         )
 
-    def _find(self) -> list[Member]:
+    def _find(self, workforce: Workforce) -> list[Member]:
         """Find the masks; return the exposures they were made of."""
         members = self._plan.group.members
         if self._plan.is_skipped():
@@ -316,36 +288,32 @@ class _Run:
                 "skipped; force_single goes on with it alone (generally not recommended)"
             )
             return [*members]
-        minimum, failed = minimum_of(self._plan)
+        minimum, failed = workforce.minimum_of(self._plan)
         for path, why in failed.items():
-            self._fail(path, why)
-        self._pedestals = minimum.pedestals
+            self._results[path] = ExposureResult(path, "FAILED", None, why)
+        levels = minimum.pedestals
+        self._pedestals = {each.path: levels[each.path] for each in members if each.path in levels}
+        for path, level in self._pedestals.items():
+            if level != level:
+                minimum.warn_left_out(path)
         if self._plan.is_skipped(failed) or not minimum.used:
             warn(f"{self._plan.group.name}: no usable exposures, step skipped")
         else:
             self._masks = masks_of(minimum, self._plan)
         return [member for member in members if member.path not in failed]
 
-    def _write(self, output: Output, used: list[Member], writers: _Writers) -> None:
+    def _write(self, output: Output, used: str, workforce: Workforce, tally: Tally) -> None:
         path = output.member.path
         status: Status = "COMPLETE" if self._masks else "SKIPPED"
         if output.member.is_background and not self._masks:  # as the step: not copied in vain
             self._results[path] = ExposureResult(path, status)
         if path in self._results:
-            writers.tell(1)
+            tally.tell(1)
             return
-        try:
-            prepared = output.prepare(self._plan, status, used)
-        except ExposureError as error:
-            self._fail(path, str(error))
-            writers.tell(1)
-            return
+        told = output.history(self._plan, status, used)
         mask = self._masks[output.dispaxis].mask if self._masks else None
-        write = partial(prepared.write, mask, overwrite=self._overwrite)
-        self._writing.append((output, status, writers.submit(write)))
-
-    def _fail(self, path: Location, why: str) -> None:
-        self._results[path] = ExposureResult(path, "FAILED", None, why)
+        job = Job(output, status, told, self._overwrite)
+        self._writing.append((output, status, workforce.write(job, mask)))
 
     def _written(self) -> Iterator[tuple[Location, ExposureResult]]:
         for output, status, future in self._writing:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from . import exposure as exposure_file
 from .association import stem_of
@@ -26,6 +26,7 @@ __all__ = [
     "Pool",
     "grouped",
     "member_of",
+    "members_of",
     "read",
 ]
 
@@ -92,6 +93,10 @@ class Group:
     members: tuple[Member, ...]
 
 
+Listed: TypeAlias = tuple[Location, bool | None]
+"""An exposure, and whether it is said to be a background; None: its header tells."""
+
+
 @dataclass(frozen=True)
 class Pool:
     """The exposures found.
@@ -111,7 +116,12 @@ class Pool:
     passed_over: tuple[Location, ...] = ()
 
 
-def read(inputs: Iterable[AnyLocation], background: Iterable[AnyLocation] = ()) -> Pool:
+def read(
+    inputs: Iterable[AnyLocation],
+    background: Iterable[AnyLocation] = (),
+    *,
+    read_each: Callable[[list[Listed]], Iterable[Member | str]] | None = None,
+) -> Pool:
     """Read the headers of exposures.
 
     Parameters
@@ -122,6 +132,8 @@ def read(inputs: Iterable[AnyLocation], background: Iterable[AnyLocation] = ()) 
     background : iterable of path-like, optional
         Exposures that are backgrounds even if their header (BKGDTARG) does not tell so. They
         belong to the pool without being listed twice.
+    read_each : callable, optional
+        Does what `members_of` does, elsewhere.
 
     Returns
     -------
@@ -141,13 +153,12 @@ def read(inputs: Iterable[AnyLocation], background: Iterable[AnyLocation] = ()) 
     members: list[Member] = []
     failed: dict[Location, str] = {}
     passed_over: list[Location] = []
-    for resolved, (path, from_folder) in found.items():
-        try:
-            member = member_of(path, is_background=resolved in backgrounds or None)
-        except ExposureError as error:
-            failed[path] = str(error)
-            continue
-        if from_folder and member.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
+    listed: list[Listed] = [(path, at in backgrounds or None) for at, (path, _) in found.items()]
+    told = (read_each or members_of)(listed)
+    for (path, from_folder), member in zip(found.values(), told, strict=True):
+        if isinstance(member, str):
+            failed[path] = member
+        elif from_folder and member.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
             passed_over.append(path)
         else:
             members.append(member)
@@ -157,6 +168,17 @@ def read(inputs: Iterable[AnyLocation], background: Iterable[AnyLocation] = ()) 
             "integral-field unit: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
         )
     return Pool(tuple(members), failed, tuple(passed_over))
+
+
+def members_of(listed: Iterable[Listed]) -> list[Member | str]:
+    """Read the headers of exposures; of one that cannot be read, tell why."""
+    told: list[Member | str] = []
+    for path, is_background in listed:
+        try:
+            told.append(member_of(path, is_background=is_background))
+        except ExposureError as error:
+            told.append(str(error))
+    return told
 
 
 def member_of(path: Location, *, is_background: bool | None = None) -> Member:
