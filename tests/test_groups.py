@@ -168,6 +168,23 @@ def test_files_named_twice_are_used_once(tmp_path, monkeypatch):
     assert len(group.members) == 3
 
 
+def test_gzipped_exposures_and_unusual_names(tmp_path):
+    import gzip
+
+    made = pool(tmp_path, detectors=("NRS1",), background=0)["NRS1"]
+    made[0].with_name(f"{made[0].name}.gz").write_bytes(gzip.compress(made[0].read_bytes()))
+    made[0].unlink()
+    made[1].rename(tmp_path / "ü_rate.fits")
+    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
+    names = {each.output.name for each in result.exposures}
+    assert names == {f"{stem}_badpix_selfcal.fits" for stem in ("sci0_nrs1", "ü", "sci2_nrs1")}
+    expected = bps.find_bad_pixels(bps.minimum_image(map(sky, (1, 2, 3))), dispaxis=1)
+    for each in result.exposures:
+        assert (planes(each.output)["DQ"][expected.mask] & bps.dq.BAD == bps.dq.BAD).all()
+    again = bps.batch(tmp_path, output_dir=tmp_path / "out", resume=True)
+    assert {each.status for each in again.exposures} == {"KEPT"}
+
+
 def test_backgrounds_can_be_named(tmp_path):
     made = pool(tmp_path, background=0, detectors=("MIRIFULONG",))["MIRIFULONG"]
     (tmp_path / "sky").mkdir()

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -286,8 +287,6 @@ def masks_of(minimum: MinimumImage, plan: Plan) -> dict[Dispaxis, BadPixels]:
 
 def identity_of(members: Iterable[Member]) -> str:
     """Return what tells these exposures from any others, whatever their order."""
-    import hashlib
-
     every = sorted(member.identity for member in members)
     digest = hashlib.blake2b(" ".join(every).encode(), digest_size=8).hexdigest()
     return f"{len(every)}:{digest}"
