@@ -125,6 +125,36 @@ def test_a_thousand_exposures_and_two_killed_workers(tmp_path, client):
     assert_same_files(tmp_path / "there", tmp_path / "local")
 
 
+def _images(dask_scheduler):
+    tasks = dask_scheduler.tasks.values()
+    names = ("badpix_part", "badpix_merged")
+    return sum(task.state == "memory" and task.key.startswith(names) for task in tasks)
+
+
+def test_images_on_the_workers_do_not_grow_with_the_exposures(tmp_path, client, monkeypatch):
+    monkeypatch.setattr(cluster_file, "LEAF", 2)
+    make(tmp_path / "in", 400, detectors=("NRS1",))
+    most, done = 0, threading.Event()
+
+    def watch():
+        nonlocal most
+        while not done.wait(0.005):
+            most = max(most, client.run_on_scheduler(_images))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        bps.batch(tmp_path / "in", output_dir=tmp_path / "out", scheduler=client)
+    finally:
+        done.set()
+        watcher.join()
+    leaves, levels = 200, 3
+    under_way = cluster_file.AHEAD * sum(client.nthreads().values())
+    print(f"\n{most} images at a time of {leaves}")
+    # On each level some wait for others to come, and some are being combined.
+    assert 0 < most <= under_way + 2 * levels * cluster_file.FAN < leaves / 2
+
+
 def test_pedestals_backgrounds_and_what_is_left_out(tmp_path, client):
     folder = tmp_path / "in"
     folder.mkdir()

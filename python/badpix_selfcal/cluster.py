@@ -45,13 +45,13 @@ __all__ = ["Cluster"]
 LISTED: Final = 64
 """Exposures whose headers one task reads."""
 
-LEAF: Final = 8
+LEAF: Final = 16
 """Exposures that one task combines into one image."""
 
 FAN: Final = 8
 """Images that one task combines into one."""
 
-COPIES: Final = 4
+COPIES: Final = 8
 """Copies that one task makes."""
 
 AHEAD: Final = 2
@@ -196,9 +196,11 @@ class Cluster:
         for future in under_way:
             level = levels.pop(future.key)
             parts[level].append(future)
-            following = [(self._submit(leaf), 0) for leaf in islice(leaves, 1)]
+            following = []
             if len(parts[level]) == FAN:
                 following.append((self._submit(_merged, parts.pop(level)), level + 1))
+            room = self._most - len(levels) - len(following)
+            following += [(self._submit(leaf), 0) for leaf in islice(leaves, max(room, 0))]
             for started, at in following:
                 levels[started.key] = at
                 under_way.add(started)
