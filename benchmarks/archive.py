@@ -97,7 +97,7 @@ def _copies(plan: Plan, members: Sequence[Member], mask: Mask) -> None:
         told = output.history(plan, "COMPLETE", used)
         job = Job(output, "COMPLETE", told, overwrite=True)
         output.path.parent.mkdir(exist_ok=True)
-        job.prepare().write(mask, overwrite=True)
+        job.prepare(job.read()).write(mask, overwrite=True)
 
 
 def _time(work: Callable[[], object]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -22,6 +23,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def do_GET(self):
+        time.sleep(self.facts.delay)
         path = self.path.partition("?")[0].lstrip("/")
         if self.facts.failures[path] > 0:
             self.facts.failures[path] -= 1
@@ -71,6 +73,7 @@ class Facts:
         self.ranges = ranges
         self.sent, self.requests, self.failures = Counter(), Counter(), Counter()
         self.heads = 0
+        self.delay = 0.0
         self.url = ""
 
 

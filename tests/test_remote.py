@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import uuid
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal import association, exposure, remote
 from badpix_selfcal.cli import main
-from badpix_selfcal.remote import RemoteFile, beside, locate
+from badpix_selfcal.remote import RemoteFile, beside, each_of, locate
 from badpix_selfcal.testing import assert_same
 
 from . import servers
@@ -481,3 +482,27 @@ def test_threads_read_urls(web):
     for thread in threads:
         thread.join()
     assert found == [np.nanmin(sky(9))] * 8
+
+
+def test_unusual_exposures_read_side_by_side_leave_warnings_as_they_are(web):
+    path = write(web.folder / "0_rate.fits", sky(1))
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header["HIERARCH long keyword"] = 1
+    for number in range(1, 8):
+        (web.folder / f"{number}_rate.fits").write_bytes(path.read_bytes())
+    before = [*warnings.filters]
+    urls = [RemoteFile(f"{web.url}/{number}_rate.fits") for number in range(8)]
+    read = [each.detector for each in each_of(exposure.read, urls, urls)]
+    assert read == ["MIRIFULONG"] * 8
+    assert warnings.filters == before
+
+
+def test_headers_are_read_side_by_side(tmp_path, web):
+    paths = [write(web.folder / f"{number}_rate.fits", sky(number)) for number in range(5)]
+    associate(web.folder / "x_asn.json", paths[0], selfcal=paths[1:])
+    web.delay = 0.3
+    start = time.monotonic()
+    result = bps.selfcal(f"{web.url}/x_asn.json", output_dir=tmp_path / "out")
+    taken = time.monotonic() - start
+    assert [path.name for path in result.members] == [path.name for path in paths]
+    assert taken < 0.3 * sum(web.requests.values()) / 2

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import threading
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -277,10 +276,6 @@ def _merged(parts: list[Part]) -> Part:
     return minimum, failed
 
 
-_headers = threading.Lock()
-"""Held while headers are made, which threads of one process must not do at once."""
-
-
 def _copied(jobs: list[Job], packed: bytes | None) -> list[Exception | None]:
     """Make copies; tell of each what went wrong."""
     return [_copy_of(job, packed) for job in jobs]
@@ -289,8 +284,7 @@ def _copied(jobs: list[Job], packed: bytes | None) -> list[Exception | None]:
 def _copy_of(job: Job, packed: bytes | None) -> Exception | None:
     mask = None if packed is None else _unpacked(packed, job.output.member.shape)
     try:
-        with _headers:
-            prepared = job.prepare()
+        prepared = job.prepare(job.read())
         # What is there was not when the batch began, but made by a worker that then was lost.
         prepared.write(mask, overwrite=True)
     except (ValueError, OSError) as error:

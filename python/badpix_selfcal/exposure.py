@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import textwrap
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,9 +33,11 @@ from .fitsfile import (
     reading,
     refuse_truncated,
     require_fits,
+    silenced,
     without_checksums,
 )
 from .headers import PlainHeader, scan, scan_to
+from .planes import Plane, images_of, plane_of, require_image, stored_as
 from .remote import Downloaded, Location, Ranges, RemoteFile, locate
 
 if TYPE_CHECKING:
@@ -47,32 +48,7 @@ __all__ = ["Cards", "Exposure", "Plane", "read"]
 Cards: TypeAlias = Mapping[str, tuple[str, str]]
 """Header cards to set: keyword -> (value, comment)."""
 
-_SAMPLES: Final[dict[object, str]] = {-32: ">f4", -64: ">f8", 32: ">u4"}
-_UNSIGNED: Final = 2.0**31
 _HISTORY_WIDTH: Final = 72
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Where an image extension lies in the file.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Rows and columns.
-    header, data : int
-        Bytes before the extension's header and before its samples.
-    dtype : dtype or None
-        The samples as stored; None for a form that cannot be patched in place.
-    problem : str
-        Why `dtype` is None.
-    """
-
-    shape: tuple[int, ...]
-    header: int
-    data: int
-    dtype: np.dtype[Any] | None
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,11 +123,11 @@ class Exposure:
         with reading(file):
             if isinstance(file, Ranges):
                 assert plane.dtype is not None  # or it would have been fetched whole
-                content = file.read(plane.data, _size(plane))
+                content = file.read(plane.data, plane.size)
                 return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
                 with opened(file) as hdus:
-                    return np.array(_images(hdus, "SCI")[0].data)
+                    return np.array(images_of(hdus, "SCI")[0].data)
             if not is_compressed(file):
                 return np.memmap(os.fspath(file), plane.dtype, "r", plane.data, plane.shape)
         with source_of(file, plane.data) as source:
@@ -162,9 +138,9 @@ class Exposure:
         """Have SCI read in the background (of a compressed file, it has been read)."""
         plane = self.planes["SCI"]
         if isinstance(self._file, Ranges):
-            self._file.read_ahead(plane.data, _size(plane))
+            self._file.read_ahead(plane.data, plane.size)
         elif plane.dtype is not None:
-            prefetch(self._file, plane.data, _size(plane))
+            prefetch(self._file, plane.data, plane.size)
 
     def require_flaggable(self) -> None:
         """Check that a flagged copy can be written.
@@ -226,7 +202,7 @@ class Exposure:
     def new_primary(self, cards: Cards, history: str) -> bytes:
         """Return the primary header of a copy; see `write_copy`.
 
-        Not to be called in several threads at once: it silences warnings, which is for all.
+        Meanwhile no thread is warned of anything.
         """
         from astropy.io import fits
 
@@ -235,8 +211,7 @@ class Exposure:
         for stale in STALE:
             header.remove(stale.decode().strip(), ignore_missing=True)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with silenced():
                 for keyword, card in cards.items():
                     header[keyword] = card
                 for line in textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False):
@@ -259,11 +234,6 @@ class Exposure:
                     target.write(samples.data)
             source.copy(target, self._file_length)
             source.require_end()
-
-
-def _size(plane: Plane) -> int:
-    """Return the bytes of a plane that can be read where it lies."""
-    return plane.shape[0] * plane.shape[1] * (0 if plane.dtype is None else plane.dtype.itemsize)
 
 
 def _value_of(keyword: str, header: str) -> object:
@@ -360,13 +330,13 @@ def _of_plain(path: Stored | Ranges, headers: list[PlainHeader]) -> Exposure | N
             image.shape,
             image.start,
             image.data,
-            *_stored_as(name, image.cards, image.cards["BITPIX"]),
+            *stored_as(name, image.cards, image.cards["BITPIX"]),
         )
         for name, image in sorted(images.items())
     }
     if any(plane.problem for plane in planes.values()):
         return None
-    _require_image(path, planes)
+    require_image(path, planes)
     primary = headers[0]
     return Exposure(
         path=path if isinstance(path, Path) else path.remote,
@@ -381,28 +351,20 @@ def _of_plain(path: Stored | Ranges, headers: list[PlainHeader]) -> Exposure | N
     )
 
 
-def _images(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompImageHDU]:
-    """Return the image extensions of a name, which FITS tells apart in any case."""
-    from astropy.io import fits
-
-    images = (hdu for hdu in hdus[1:] if isinstance(hdu, (fits.ImageHDU, fits.CompImageHDU)))
-    return [hdu for hdu in images if hdu.name.upper() == name]
-
-
 def _scan(path: Stored, length: int, hdus: fits.HDUList) -> Exposure:
     refuse_truncated(path, length, hdus)
     planes: dict[str, Plane] = {}
     for name in ("DQ", *dq.NAN_PLANES):
-        found = _images(hdus, name)
+        found = images_of(hdus, name)
         if len(found) > 1:
             raise ExposureError(
                 f"{path}: has {len(found)} {name} extensions; an exposure of an integral-field "
                 "unit has one"
             )
         if found:
-            planes[name] = _plane(name, found[0])
-    _require_image(path, planes)
-    primary, sci = hdus[0].header, _images(hdus, "SCI")[0].header
+            planes[name] = plane_of(name, found[0])
+    require_image(path, planes)
+    primary, sci = hdus[0].header, images_of(hdus, "SCI")[0].header
     return Exposure(
         path=path if isinstance(path, Path) else path.remote,
         detector=_capitals(primary, "DETECTOR"),
@@ -419,41 +381,3 @@ def _scan(path: Stored, length: int, hdus: fits.HDUList) -> Exposure:
 def _capitals(header: fits.Header, keyword: str) -> str:
     value = header.get(keyword)  # None also for a card without a value
     return "" if value is None else str(value).strip().upper()
-
-
-def _plane(name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> Plane:
-    from astropy.io import fits
-
-    place = hdu.fileinfo()
-    dtype, problem = None, ""
-    if isinstance(hdu, fits.CompImageHDU):
-        problem = "is tile-compressed; uncompress the file first (funpack)"
-    else:
-        dtype, problem = _stored_as(name, hdu.header, hdu._orig_bitpix)
-    return Plane(tuple(hdu.shape), place["hdrLoc"], place["datLoc"], dtype, problem)
-
-
-def _stored_as(
-    name: str, header: fits.Header | Mapping[str, object], bitpix: object
-) -> tuple[np.dtype[Any] | None, str]:
-    """Return the dtype under which a plane can be patched, or None and why it cannot."""
-    scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
-    if name == "DQ":
-        if bitpix != 32 or scale != 1 or zero not in (0, _UNSIGNED):
-            return None, f"must hold 32-bit integers, got BITPIX = {bitpix}, BZERO = {zero}"
-    elif bitpix not in (-32, -64):
-        return None, f"must hold floating-point samples, got BITPIX = {bitpix}"
-    elif scale != 1 or zero != 0:
-        return None, f"is scaled (BSCALE = {scale}, BZERO = {zero}); store the samples unscaled"
-    return np.dtype(_SAMPLES[bitpix]), ""
-
-
-def _require_image(path: Stored | Ranges, planes: Mapping[str, Plane]) -> None:
-    if "SCI" not in planes:
-        raise ExposureError(f"{path}: has no SCI extension")
-    shape = planes["SCI"].shape
-    if len(shape) != 2:
-        hint = "; the step takes rates (_rate), not integrations (_rateints)" * (len(shape) == 3)
-        raise ExposureError(f"{path}: SCI must be 2-D, got shape {shape}{hint}")
-    if min(shape) < 1:
-        raise ExposureError(f"{path}: SCI is empty, its shape is {shape}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,7 @@ __all__ = [
     "reading",
     "refuse_truncated",
     "require_fits",
+    "silenced",
     "without_checksums",
 ]
 
@@ -116,15 +118,35 @@ def reading(path: Location | Downloaded | Ranges) -> Iterator[None]:
         raise ExposureError(f"{path}: cannot be read as FITS: {error}") from error
 
 
+_silence = threading.RLock()
+
+
+def _renew_silence() -> None:
+    global _silence
+    _silence = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child inherits the lock as it is, but not the thread that would release it.
+    os.register_at_fork(after_in_child=_renew_silence)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Silence warnings, in one thread at a time: it is for all, and each restores what it found."""
+    with _silence, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 @contextmanager
 def opened(path: Stored) -> Iterator[fits.HDUList]:
     """Open a FITS file with all its headers read, and none of its samples."""
     from astropy.io import fits
 
     # Opened here, for astropy leaves a file open in which it stumbles.
-    with warnings.catch_warnings(), path.open("rb") as file, open_bytes(path) as content:
+    with silenced(), path.open("rb") as file, open_bytes(path) as content:
         # Of damage that astropy only warns of, what matters here is looked for and refused.
-        warnings.simplefilter("ignore")
         _refuse_absurd_axes(path, content, 0)
         with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
             _read_headers(path, content, hdus)

@@ -1,8 +1,8 @@
 """What is to be done for a group of exposures, in parts that serve any way of spreading the work.
 
 `plan_of` tells which copies are to be made, `minimum_of` combines the exposures (or parts of them:
-`finding.MinimumImage` can be merged), `masks_of` finds the bad pixels, `Job.prepare` and
-`Prepared.write` make one copy.
+`finding.MinimumImage` can be merged), `masks_of` finds the bad pixels, `Job.read`, `Job.prepare`
+and `Prepared.write` make one copy.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class Job:
     history: str
     overwrite: bool
 
-    def prepare(self) -> Prepared:
-        """Read the exposure's headers and make those of the copy; in one thread at a time.
+    def read(self) -> Exposure:
+        """Read the exposure's headers; if it is remote, fetch it.
 
         Raises
         ------
@@ -115,6 +115,16 @@ class Job:
         source = exposure_file.read(self.output.member.path)
         if self.status == "COMPLETE":
             source.require_flaggable()
+        return source
+
+    def prepare(self, source: Exposure) -> Prepared:
+        """Make the headers of the copy.
+
+        Raises
+        ------
+        ExposureError
+            If the exposure's headers cannot be read.
+        """
         header = source.new_primary(cards(self.output.path.name, self.status), self.history)
         return Prepared(self.output, source, header)
 

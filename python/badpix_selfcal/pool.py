@@ -18,7 +18,7 @@ from .detectors import DISPAXIS_OF_EXP_TYPE
 from .errors import ExposureError
 from .exposure import Exposure
 from .parameters import GroupBy, check_group_by
-from .remote import AnyLocation, Location, RemoteError, RemoteFile, locate
+from .remote import AnyLocation, Location, RemoteError, RemoteFile, each_of, locate
 
 __all__ = [
     "Group",
@@ -172,13 +172,15 @@ def read(
 
 def members_of(listed: Iterable[Listed]) -> list[Member | str]:
     """Read the headers of exposures; of one that cannot be read, tell why."""
-    told: list[Member | str] = []
-    for path, is_background in listed:
+
+    def told(each: Listed) -> Member | str:
         try:
-            told.append(member_of(path, is_background=is_background))
+            return member_of(each[0], is_background=each[1])
         except ExposureError as error:
-            told.append(str(error))
-    return told
+            return str(error)
+
+    every = [*listed]
+    return [*each_of(told, every, (path for path, _ in every))]
 
 
 def member_of(path: Location, *, is_background: bool | None = None) -> Member:

@@ -15,7 +15,7 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -34,6 +34,7 @@ __all__ = [
     "RemoteError",
     "RemoteFile",
     "beside",
+    "each_of",
     "locate",
     "locations_of",
 ]
@@ -52,6 +53,7 @@ _PUBLIC: Final = (
     "; give credentials as for any tool of AWS, or set FSSPEC_S3_ANON=true for a public bucket"
 )
 
+_Given = TypeVar("_Given")
 _Result = TypeVar("_Result")
 
 
@@ -150,6 +152,28 @@ def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, 
     if isinstance(given, (str, os.PathLike, RemoteFile)):
         return (locate(given),)
     return tuple(locate(each) for each in given)
+
+
+def each_of(
+    work: Callable[[_Given], _Result], given: Sequence[_Given], locations: Iterable[Location]
+) -> Iterable[_Result]:
+    """Do something for each of several files: one after the other, or remote ones side by side.
+
+    Parameters
+    ----------
+    work : callable
+        What is to be done, in any thread; what it raises is raised here.
+    given : sequence
+        What it is called with.
+    locations : iterable of Path or RemoteFile
+        Where the files lie.
+    """
+    if not any(isinstance(location, RemoteFile) for location in locations):
+        return map(work, given)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(AHEAD) as threads:
+        return [*threads.map(work, given)]
 
 
 def beside(location: Location, name: str) -> Location:

@@ -20,7 +20,7 @@ from .floats import FloatArray
 from .outputs import Outputs
 from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters
 from .products import Status, ascii_of, cards, history, name_of
-from .remote import AnyLocation, AnyPath, Location, locate, locations_of
+from .remote import AnyLocation, AnyPath, Location, each_of, locate, locations_of
 
 __all__ = ["SelfcalResult", "Status", "selfcal"]
 
@@ -161,12 +161,18 @@ class _Task:
         self.exposures: dict[Location, Exposure] = {}
         to_flag = product.backgrounds if parameters.save_flagged_bkg else ()
         flagged = {path.resolve() for path in (product.science, *to_flag)}
+        members: dict[Location, Location] = {}
         for path in product.members:
-            if path.resolve() not in self.exposures:
-                exposure = exposure_file.read(path, whole=path.resolve() in flagged)
-                self.exposures[path.resolve()] = exposure
-                if len(self.exposures) <= PREFETCHED:
-                    exposure.prefetch()
+            members.setdefault(path.resolve(), path)
+        paths = [*members.values()]
+
+        def read(path: Location) -> Exposure:
+            return exposure_file.read(path, whole=path.resolve() in flagged)
+
+        for path, exposure in zip(paths, each_of(read, paths, paths), strict=True):
+            self.exposures[path.resolve()] = exposure
+            if len(self.exposures) <= PREFETCHED:
+                exposure.prefetch()
         self.science = self._exposure(product.science)
         self.backgrounds = [self._exposure(path) for path in product.backgrounds]
         if not parameters.save_flagged_bkg:

@@ -103,7 +103,7 @@ class Threads:
     def write(self, job: Job, mask: Mask | None) -> Future[Path]:
         """Have a copy written; wait first if many are pending, for each holds a header."""
         try:
-            prepared = job.prepare()
+            prepared = job.prepare(job.read())
         except ExposureError as error:
             failed: Future[Path] = Future()
             failed.set_exception(error)
