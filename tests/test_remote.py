@@ -506,3 +506,13 @@ def test_headers_are_read_side_by_side(tmp_path, web):
     taken = time.monotonic() - start
     assert [path.name for path in result.members] == [path.name for path in paths]
     assert taken < 0.3 * sum(web.requests.values()) / 2
+
+
+def test_without_urls_no_extra_is_imported():
+    code = """
+import sys
+import badpix_selfcal.cli, badpix_selfcal.groups, badpix_selfcal.remote, badpix_selfcal.step
+print([name for name in ("fsspec", "aiohttp", "s3fs", "distributed") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
