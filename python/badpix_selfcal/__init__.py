@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .generate import GeneratedAssociation, associate
     from .groups import BatchResult, batch
     from .step import SelfcalResult, selfcal
+    from .threads import share_threads
 
 __all__ = [
     "AssociationError",
@@ -37,6 +38,7 @@ __all__ = [
     "percentiles",
     "selfcal",
     "set_num_threads",
+    "share_threads",
 ]
 
 
@@ -47,6 +49,7 @@ _HOMES = {
     "associate": "generate",
     "batch": "groups",
     "selfcal": "step",
+    "share_threads": "threads",
 }
 """The modules that what is not in `arrays` comes from."""
 

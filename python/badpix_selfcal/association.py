@@ -8,10 +8,10 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from .errors import AssociationError
+from .remote import Location, RemoteFile, beside, locate
 
 __all__ = ["Association", "Product", "is_plain_name", "read", "stem_of"]
 
@@ -39,21 +39,21 @@ class Product:
     ----------
     name : str
         What its files are called after; a plain file name.
-    science : Path
+    science : Path or RemoteFile
         The exposure to flag.
-    backgrounds : tuple of Path
+    backgrounds : tuple of Path or RemoteFile
         Exposures to flag as well, in the association's order.
-    selfcal : tuple of Path
+    selfcal : tuple of Path or RemoteFile
         Exposures that are only looked at.
     """
 
     name: str
-    science: Path
-    backgrounds: tuple[Path, ...] = ()
-    selfcal: tuple[Path, ...] = ()
+    science: Location
+    backgrounds: tuple[Location, ...] = ()
+    selfcal: tuple[Location, ...] = ()
 
     @property
-    def members(self) -> tuple[Path, ...]:
+    def members(self) -> tuple[Location, ...]:
         """All exposures, as listed; an exposure listed in two roles is here twice."""
         return (self.science, *self.backgrounds, *self.selfcal)
 
@@ -64,7 +64,7 @@ class Association:
 
     Attributes
     ----------
-    path : Path
+    path : Path or RemoteFile
         The file.
     pool : str or None
         Its ``asn_pool``.
@@ -72,26 +72,27 @@ class Association:
         Its products, at least one.
     """
 
-    path: Path
+    path: Location
     pool: str | None
     products: tuple[Product, ...]
 
 
-def read(path: str | Path) -> Association:
+def read(path: str | Location) -> Association:
     """Read and check an association file.
 
-    Members are looked for beside the association. Exposure types are read in any case; those
+    Members are looked for beside the association, at whatever place or URL it is; a member given
+    by URL is there. Exposure types are read in any case; those
     that self-calibration has no use for (imprint, target_acquisition, ...) are passed over.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or RemoteFile
         The association, JSON or YAML.
 
     Returns
     -------
     Association
-        Its products; every member exists.
+        Its products; every member on this machine exists.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def read(path: str | Path) -> Association:
         one science exposure, lists a member that is no file, or has a name that is not a plain
         file name or that another product has. The message names the file and the member.
     """
-    path = Path(path)
+    path = locate(path)
     content = _table(_parse(path), f"{path}: the association")
     entries = content.get("products")
     if not isinstance(entries, list) or not entries:
@@ -111,12 +112,12 @@ def read(path: str | Path) -> Association:
     return Association(path, pool if isinstance(pool, str) else None, products)
 
 
-def stem_of(exposure: str | Path) -> str:
+def stem_of(exposure: str | Location) -> str:
     """Return an exposure's name without its ending and its known suffix.
 
     ``jw01_00001_mirifulong_rate.fits`` gives ``jw01_00001_mirifulong``.
     """
-    name = Path(exposure).name
+    name = locate(exposure).name
     for ending in (".gz", ".fits", ".fit"):
         if name.lower().endswith(ending) and len(name) > len(ending):
             name = name[: -len(ending)]
@@ -127,7 +128,7 @@ def stem_of(exposure: str | Path) -> str:
     return name
 
 
-def _parse(path: Path) -> object:
+def _parse(path: Location) -> object:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -144,7 +145,7 @@ def _parse(path: Path) -> object:
         raise AssociationError(f"{path}: is not valid JSON: {error}") from error
 
 
-def _parse_yaml(path: Path, text: str) -> object:
+def _parse_yaml(path: Location, text: str) -> object:
     import yaml
 
     try:
@@ -153,13 +154,13 @@ def _parse_yaml(path: Path, text: str) -> object:
         raise AssociationError(f"{path}: is not valid YAML: {error}") from error
 
 
-def _product(path: Path, number: int, entry: object) -> Product:
+def _product(path: Location, number: int, entry: object) -> Product:
     place = f"{path}: product {number}"
     table = _table(entry, place)
     members = table.get("members")
     if not isinstance(members, list) or not members:
         raise AssociationError(f"{place}: 'members' must be a list of at least one member")
-    found: dict[str, list[Path]] = {"science": [], "background": [], "selfcal": []}
+    found: dict[str, list[Location]] = {"science": [], "background": [], "selfcal": []}
     for role, exposure in _members(path, place, members):
         if role in found:
             _require_file(exposure, place)
@@ -174,13 +175,13 @@ def _product(path: Path, number: int, entry: object) -> Product:
     return Product(name, science, tuple(found["background"]), tuple(found["selfcal"]))
 
 
-def _members(path: Path, place: str, members: list[object]) -> Iterator[tuple[str, Path]]:
+def _members(path: Location, place: str, members: list[object]) -> Iterator[tuple[str, Location]]:
     for number, member in enumerate(members):
         here = f"{place}, member {number}"
         table = _table(member, here)
         expname = _text(table, "expname", here)
         role = _text(table, "exptype", f"{here} ({expname})")
-        yield role.strip().lower(), path.parent / expname
+        yield role.strip().lower(), beside(path, expname)
 
 
 def _table(value: object, place: str) -> dict[object, object]:
@@ -200,7 +201,9 @@ def _text(table: dict[object, object], key: str, place: str) -> str:
     return value
 
 
-def _require_file(exposure: Path, place: str) -> None:
+def _require_file(exposure: Location, place: str) -> None:
+    if isinstance(exposure, RemoteFile):
+        return  # is told when it is read, and saves a request here
     try:
         if exposure.is_file():
             return
@@ -231,7 +234,7 @@ def is_plain_name(name: str) -> bool:
     )
 
 
-def _refuse_repeated(path: Path, names: Iterable[str]) -> None:
+def _refuse_repeated(path: Location, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name.casefold() in seen:  # one file, where file names have no case

@@ -12,14 +12,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ExposureError
-from .fitsfile import CHUNK, is_compressed, open_bytes, reading
+from .fitsfile import CHUNK, Stored, is_compressed, open_bytes, reading
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -28,7 +27,7 @@ __all__ = ["Source", "source_of"]
 
 
 @contextmanager
-def source_of(path: Path, at: int) -> Iterator[Source]:
+def source_of(path: Stored, at: int) -> Iterator[Source]:
     """Open a file, unpacked if it is compressed, at a place."""
     with reading(path):
         plain, file = not is_compressed(path), open_bytes(path)
@@ -43,7 +42,7 @@ class Source:
 
     Parameters
     ----------
-    path : Path
+    path : Path or Downloaded
         What to call it in errors.
     file : binary file
         Its bytes, unpacked.
@@ -51,7 +50,7 @@ class Source:
         Whether they are stored as such.
     """
 
-    def __init__(self, path: Path, file: BufferedReader, *, plain: bool) -> None:
+    def __init__(self, path: Stored, file: BufferedReader, *, plain: bool) -> None:
         self._path = path
         self._file = file
         self._plain = plain

@@ -3,13 +3,14 @@
 An exposure is scanned once, headers only, into the places of its planes in the file: by astropy
 only if anything in them is unusual. SCI is then mapped from there without touching the rest, and a
 flagged copy is the file's own bytes with a new primary header and the flagged samples patched in:
-what is not flagged is never decoded.
+what is not flagged is never decoded. A remote exposure is fetched whole for that; where its SCI
+alone is of use, nothing else is.
 """
 
 from __future__ import annotations
 
+import os
 import textwrap
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from .errors import ExposureError
 from .fitsfile import (
     CARD,
     STALE,
+    Stored,
     is_compressed,
     length_of,
     opened,
@@ -31,9 +33,12 @@ from .fitsfile import (
     reading,
     refuse_truncated,
     require_fits,
+    silenced,
     without_checksums,
 )
-from .headers import PlainHeader, scan
+from .headers import PlainHeader, scan, scan_to
+from .planes import Plane, images_of, plane_of, require_image, stored_as
+from .remote import Downloaded, Location, Ranges, RemoteFile, locate
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -43,32 +48,7 @@ __all__ = ["Cards", "Exposure", "Plane", "read"]
 Cards: TypeAlias = Mapping[str, tuple[str, str]]
 """Header cards to set: keyword -> (value, comment)."""
 
-_SAMPLES: Final[dict[object, str]] = {-32: ">f4", -64: ">f8", 32: ">u4"}
-_UNSIGNED: Final = 2.0**31
 _HISTORY_WIDTH: Final = 72
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Where an image extension lies in the file.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Rows and columns.
-    header, data : int
-        Bytes before the extension's header and before its samples.
-    dtype : dtype or None
-        The samples as stored; None for a form that cannot be patched in place.
-    problem : str
-        Why `dtype` is None.
-    """
-
-    shape: tuple[int, ...]
-    header: int
-    data: int
-    dtype: np.dtype[Any] | None
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +57,7 @@ class Exposure:
 
     Attributes
     ----------
-    path : Path
+    path : Path or RemoteFile
         The file.
     detector, exp_type : str
         DETECTOR and EXP_TYPE, in capitals; empty where absent.
@@ -87,7 +67,7 @@ class Exposure:
         SCI, DQ and those of the planes to be made NaN that the file has.
     """
 
-    path: Path
+    path: Location
     detector: str
     exp_type: str
     dispaxis: object
@@ -95,6 +75,7 @@ class Exposure:
     _primary: fits.Header | str = field(repr=False)
     _primary_length: int = field(repr=False)
     _file_length: int = field(repr=False)
+    _file: Stored | Ranges = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -138,23 +119,28 @@ class Exposure:
         ExposureError
             If the samples cannot be read.
         """
-        plane = self.planes["SCI"]
-        with reading(self.path):
+        plane, file = self.planes["SCI"], self._file
+        with reading(file):
+            if isinstance(file, Ranges):
+                assert plane.dtype is not None  # or it would have been fetched whole
+                content = file.read(plane.data, plane.size)
+                return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
-                with opened(self.path) as hdus:
-                    return np.array(_images(hdus, "SCI")[0].data)
-            if not is_compressed(self.path):
-                return np.memmap(self.path, plane.dtype, "r", plane.data, plane.shape)
-        with source_of(self.path, plane.data) as source:
+                with opened(file) as hdus:
+                    return np.array(images_of(hdus, "SCI")[0].data)
+            if not is_compressed(file):
+                return np.memmap(os.fspath(file), plane.dtype, "r", plane.data, plane.shape)
+        with source_of(file, plane.data) as source:
             count = plane.shape[0] * plane.shape[1]
             return source.read_samples(plane.dtype, count).reshape(plane.shape)
 
     def prefetch(self) -> None:
-        """Have the system read SCI in the background (of a compressed file, it has been read)."""
+        """Have SCI read in the background (of a compressed file, it has been read)."""
         plane = self.planes["SCI"]
-        if plane.dtype is not None:
-            length = plane.shape[0] * plane.shape[1] * plane.dtype.itemsize
-            prefetch(self.path, plane.data, length)
+        if isinstance(self._file, Ranges):
+            self._file.read_ahead(plane.data, plane.size)
+        elif plane.dtype is not None:
+            prefetch(self._file, plane.data, plane.size)
 
     def require_flaggable(self) -> None:
         """Check that a flagged copy can be written.
@@ -165,6 +151,8 @@ class Exposure:
             If DQ is missing, or DQ or a plane to be made NaN has a form or shape in which it
             cannot be patched.
         """
+        if isinstance(self._file, Ranges):
+            raise ExposureError(f"{self.path}: only SCI was read; read it whole to flag it")
         if "DQ" not in self.planes:
             raise ExposureError(f"{self.path}: has no DQ extension, so no pixel can be flagged")
         for name, plane in self.planes.items():
@@ -214,7 +202,7 @@ class Exposure:
     def new_primary(self, cards: Cards, history: str) -> bytes:
         """Return the primary header of a copy; see `write_copy`.
 
-        Not to be called in several threads at once: it silences warnings, which is for all.
+        Meanwhile no thread is warned of anything.
         """
         from astropy.io import fits
 
@@ -223,8 +211,7 @@ class Exposure:
         for stale in STALE:
             header.remove(stale.decode().strip(), ignore_missing=True)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with silenced():
                 for keyword, card in cards.items():
                     header[keyword] = card
                 for line in textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False):
@@ -234,7 +221,8 @@ class Exposure:
             raise ExposureError(f"{self.path}: bad primary header: {error}") from error
 
     def _copy_extensions(self, target: BinaryIO, mask: NDArray[np.bool_] | None) -> None:
-        with source_of(self.path, self._primary_length) as source:
+        assert not isinstance(self._file, Ranges)
+        with source_of(self._file, self._primary_length) as source:
             if mask is not None:
                 flagged = np.flatnonzero(mask)
                 for name, plane in sorted(self.planes.items(), key=lambda each: each[1].header):
@@ -267,13 +255,17 @@ def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
         samples[flagged] = np.nan
 
 
-def read(path: str | Path) -> Exposure:
+def read(path: str | Location, *, whole: bool = True) -> Exposure:
     """Read the headers of an exposure file.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or RemoteFile
         A FITS file, which may be compressed by gzip.
+    whole : bool, optional
+        Whether more than SCI will be needed of a remote file. Then it is fetched; else SCI alone
+        will be, if its server knows ranges and the headers up to SCI's are well-formed. What lies
+        behind SCI is then not looked at, be it damaged or a second SCI.
 
     Returns
     -------
@@ -286,11 +278,34 @@ def read(path: str | Path) -> Exposure:
         If there is no such file, it is not FITS or cut short, or it does not hold exactly one
         SCI extension with a 2-D image.
     """
-    path = Path(path)
+    location = locate(path)
+    if isinstance(location, RemoteFile):
+        return _read_remote(location, whole=whole)
+    with reading(location):
+        if not location.is_file():
+            what = "is not a file" if location.exists() else "no such exposure file"
+            raise ExposureError(f"{location}: {what}")
+    return _read(location)
+
+
+def _read_remote(remote: RemoteFile, *, whole: bool) -> Exposure:
+    ranges = Ranges(remote)
+    found = None if whole else _read_to_sci(ranges)
+    if found is not None:
+        return found
+    with reading(ranges):
+        copy = Downloaded(remote)
+    return _read(copy)
+
+
+def _read_to_sci(ranges: Ranges) -> Exposure | None:
+    with ranges.open() as file:
+        headers = scan_to("SCI", file)
+    return None if headers is None else _of_plain(ranges, headers)
+
+
+def _read(path: Stored) -> Exposure:
     with reading(path):
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "no such exposure file"
-            raise ExposureError(f"{path}: {what}")
         headers = scan(path)
         exposure = None if headers is None else _of_plain(path, headers)
         if exposure is not None:
@@ -301,7 +316,7 @@ def read(path: str | Path) -> Exposure:
             return _scan(path, length, hdus)
 
 
-def _of_plain(path: Path, headers: list[PlainHeader]) -> Exposure | None:
+def _of_plain(path: Stored | Ranges, headers: list[PlainHeader]) -> Exposure | None:
     """Return an exposure of well-formed headers that can be flagged or else lacks DQ, or None."""
     images: dict[str, PlainHeader] = {}
     for header in headers[1:]:
@@ -315,16 +330,16 @@ def _of_plain(path: Path, headers: list[PlainHeader]) -> Exposure | None:
             image.shape,
             image.start,
             image.data,
-            *_stored_as(name, image.cards, image.cards["BITPIX"]),
+            *stored_as(name, image.cards, image.cards["BITPIX"]),
         )
         for name, image in sorted(images.items())
     }
     if any(plane.problem for plane in planes.values()):
         return None
-    _require_image(path, planes)
+    require_image(path, planes)
     primary = headers[0]
     return Exposure(
-        path=path,
+        path=path if isinstance(path, Path) else path.remote,
         detector=str(primary.cards.get("DETECTOR", "")).upper(),
         exp_type=str(primary.cards.get("EXP_TYPE", "")).upper(),
         dispaxis=images["SCI"].cards.get("DISPAXIS"),
@@ -332,33 +347,26 @@ def _of_plain(path: Path, headers: list[PlainHeader]) -> Exposure | None:
         _primary=primary.content.decode(),
         _primary_length=primary.data,
         _file_length=headers[-1].end,
+        _file=path,
     )
 
 
-def _images(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompImageHDU]:
-    """Return the image extensions of a name, which FITS tells apart in any case."""
-    from astropy.io import fits
-
-    images = (hdu for hdu in hdus[1:] if isinstance(hdu, (fits.ImageHDU, fits.CompImageHDU)))
-    return [hdu for hdu in images if hdu.name.upper() == name]
-
-
-def _scan(path: Path, length: int, hdus: fits.HDUList) -> Exposure:
+def _scan(path: Stored, length: int, hdus: fits.HDUList) -> Exposure:
     refuse_truncated(path, length, hdus)
     planes: dict[str, Plane] = {}
     for name in ("DQ", *dq.NAN_PLANES):
-        found = _images(hdus, name)
+        found = images_of(hdus, name)
         if len(found) > 1:
             raise ExposureError(
                 f"{path}: has {len(found)} {name} extensions; an exposure of an integral-field "
                 "unit has one"
             )
         if found:
-            planes[name] = _plane(name, found[0])
-    _require_image(path, planes)
-    primary, sci = hdus[0].header, _images(hdus, "SCI")[0].header
+            planes[name] = plane_of(name, found[0])
+    require_image(path, planes)
+    primary, sci = hdus[0].header, images_of(hdus, "SCI")[0].header
     return Exposure(
-        path=path,
+        path=path if isinstance(path, Path) else path.remote,
         detector=_capitals(primary, "DETECTOR"),
         exp_type=_capitals(primary, "EXP_TYPE"),
         dispaxis=sci.get("DISPAXIS"),
@@ -366,47 +374,10 @@ def _scan(path: Path, length: int, hdus: fits.HDUList) -> Exposure:
         _primary=primary.copy(),
         _primary_length=hdus[0].fileinfo()["datLoc"],
         _file_length=length,
+        _file=path,
     )
 
 
 def _capitals(header: fits.Header, keyword: str) -> str:
     value = header.get(keyword)  # None also for a card without a value
     return "" if value is None else str(value).strip().upper()
-
-
-def _plane(name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> Plane:
-    from astropy.io import fits
-
-    place = hdu.fileinfo()
-    dtype, problem = None, ""
-    if isinstance(hdu, fits.CompImageHDU):
-        problem = "is tile-compressed; uncompress the file first (funpack)"
-    else:
-        dtype, problem = _stored_as(name, hdu.header, hdu._orig_bitpix)
-    return Plane(tuple(hdu.shape), place["hdrLoc"], place["datLoc"], dtype, problem)
-
-
-def _stored_as(
-    name: str, header: fits.Header | Mapping[str, object], bitpix: object
-) -> tuple[np.dtype[Any] | None, str]:
-    """Return the dtype under which a plane can be patched, or None and why it cannot."""
-    scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
-    if name == "DQ":
-        if bitpix != 32 or scale != 1 or zero not in (0, _UNSIGNED):
-            return None, f"must hold 32-bit integers, got BITPIX = {bitpix}, BZERO = {zero}"
-    elif bitpix not in (-32, -64):
-        return None, f"must hold floating-point samples, got BITPIX = {bitpix}"
-    elif scale != 1 or zero != 0:
-        return None, f"is scaled (BSCALE = {scale}, BZERO = {zero}); store the samples unscaled"
-    return np.dtype(_SAMPLES[bitpix]), ""
-
-
-def _require_image(path: Path, planes: Mapping[str, Plane]) -> None:
-    if "SCI" not in planes:
-        raise ExposureError(f"{path}: has no SCI extension")
-    shape = planes["SCI"].shape
-    if len(shape) != 2:
-        hint = "; the step takes rates (_rate), not integrations (_rateints)" * (len(shape) == 3)
-        raise ExposureError(f"{path}: SCI must be 2-D, got shape {shape}{hint}")
-    if min(shape) < 1:
-        raise ExposureError(f"{path}: SCI is empty, its shape is {shape}")

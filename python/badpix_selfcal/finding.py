@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from .errors import ExposureError, SelfcalWarning
 from .exposure import Exposure
 from .floats import FloatArray, as_stored
 from .parameters import AskedDispaxis, Parameters, check_dispaxis
+from .remote import Location
 
 __all__ = ["PREFETCHED", "MinimumImage", "dispaxis_of", "find", "warn"]
 
@@ -25,7 +25,7 @@ class WithAxis(Protocol):
     """An exposure, as far as its dispersion axis goes: an `Exposure` or a `Member` of a pool."""
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Location:
         """The file."""
 
     @property
@@ -50,17 +50,17 @@ class MinimumImage:
 
     Attributes
     ----------
-    pedestals : dict of Path to float
+    pedestals : dict of Path or RemoteFile to float
         What was subtracted from each exposure, in the unit of its SCI; NaN for one that was left
         out. Empty without a gap.
-    used : list of Path
+    used : list of Path or RemoteFile
         The exposures folded in, without those left out.
     """
 
     def __init__(self, gap: Region | None) -> None:
         self.gap = gap
-        self.pedestals: dict[Path, float] = {}
-        self.used: list[Path] = []
+        self.pedestals: dict[Location, float] = {}
+        self.used: list[Location] = []
         self._running = RunningMinimum()
 
     @property
@@ -104,7 +104,7 @@ class MinimumImage:
         self.pedestals |= other.pedestals
         self.used += other.used
 
-    def warn_left_out(self, path: Path) -> None:
+    def warn_left_out(self, path: Location) -> None:
         """Warn that an exposure was not used."""
         warn(
             f"{path}: left out: no pedestal can be measured in the gap {self.gap} "

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from .errors import ExposureError
+from .remote import Downloaded, Location, Ranges, RemoteError
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -27,6 +29,7 @@ __all__ = [
     "CARD",
     "CHUNK",
     "STALE",
+    "Stored",
     "is_compressed",
     "length_of",
     "open_bytes",
@@ -35,8 +38,12 @@ __all__ = [
     "reading",
     "refuse_truncated",
     "require_fits",
+    "silenced",
     "without_checksums",
 ]
+
+Stored: TypeAlias = Path | Downloaded
+"""A file on this machine."""
 
 CHUNK: Final = 1 << 22
 """Bytes read or copied at a time."""
@@ -55,14 +62,14 @@ _MOST_AXES: Final = 999
 _AXES: Final = re.compile(rb"NAXIS {3}= *[+]?([0-9]{1,70})", re.IGNORECASE)
 
 
-def require_fits(path: Path) -> None:
+def require_fits(path: Stored) -> None:
     """Refuse what astropy might unpack (zip, bzip2, xz), but is not read so here."""
     with open_bytes(path) as file:
         if file.read(9) != b"SIMPLE  =":
             raise ExposureError(f"{path}: is not a FITS file, nor one compressed by gzip")
 
 
-def refuse_truncated(path: Path, length: int, hdus: fits.HDUList) -> None:
+def refuse_truncated(path: Stored, length: int, hdus: fits.HDUList) -> None:
     """Refuse a file that ends within an extension's header or samples."""
     from astropy.io import fits
 
@@ -87,7 +94,7 @@ def refuse_truncated(path: Path, length: int, hdus: fits.HDUList) -> None:
             )
 
 
-def length_of(path: Path) -> int:
+def length_of(path: Stored) -> int:
     """Return a file's length in bytes, unpacked; of a compressed one that finds what is damaged."""
     if not is_compressed(path):
         return path.stat().st_size
@@ -99,32 +106,54 @@ def length_of(path: Path) -> int:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Location | Downloaded | Ranges) -> Iterator[None]:
     """Turn whatever goes wrong in reading a file into an error that names the file."""
     try:
         yield
     except ExposureError:
         raise
+    except RemoteError as error:
+        raise ExposureError(f"{path}: {error}") from error
     except Exception as error:  # in a damaged header astropy stumbles in many ways
         raise ExposureError(f"{path}: cannot be read as FITS: {error}") from error
 
 
+_silence = threading.RLock()
+
+
+def _renew_silence() -> None:
+    global _silence
+    _silence = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child inherits the lock as it is, but not the thread that would release it.
+    os.register_at_fork(after_in_child=_renew_silence)
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[fits.HDUList]:
+def silenced() -> Iterator[None]:
+    """Silence warnings, in one thread at a time: it is for all, and each restores what it found."""
+    with _silence, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def opened(path: Stored) -> Iterator[fits.HDUList]:
     """Open a FITS file with all its headers read, and none of its samples."""
     from astropy.io import fits
 
     # Opened here, for astropy leaves a file open in which it stumbles.
-    with warnings.catch_warnings(), path.open("rb") as file, open_bytes(path) as content:
+    with silenced(), path.open("rb") as file, open_bytes(path) as content:
         # Of damage that astropy only warns of, what matters here is looked for and refused.
-        warnings.simplefilter("ignore")
         _refuse_absurd_axes(path, content, 0)
         with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
             _read_headers(path, content, hdus)
             yield hdus
 
 
-def _read_headers(path: Path, content: BufferedReader, hdus: fits.HDUList) -> None:
+def _read_headers(path: Stored, content: BufferedReader, hdus: fits.HDUList) -> None:
     """Read the headers one by one: with a negative size, astropy would do so for ever."""
     number, last = 0, -1
     while True:
@@ -139,7 +168,7 @@ def _read_headers(path: Path, content: BufferedReader, hdus: fits.HDUList) -> No
         _refuse_absurd_axes(path, content, number)
 
 
-def _refuse_absurd_axes(path: Path, content: BufferedReader, number: int) -> None:
+def _refuse_absurd_axes(path: Stored, content: BufferedReader, number: int) -> None:
     """Refuse a header of more axes than there may be: astropy would go through all of them."""
     while block := content.read(BLOCK):
         for at in range(0, len(block), CARD):
@@ -153,13 +182,13 @@ def _refuse_absurd_axes(path: Path, content: BufferedReader, number: int) -> Non
                 return
 
 
-def is_compressed(path: Path) -> bool:
+def is_compressed(path: Stored) -> bool:
     """Tell whether a file is compressed by gzip, whatever its name."""
     with path.open("rb") as file:
         return file.read(2) == _GZIP
 
 
-def open_bytes(path: Path) -> BufferedReader:
+def open_bytes(path: Stored) -> BufferedReader:
     """Open a file for reading, unpacked."""
     if not is_compressed(path):
         return path.open("rb")
@@ -168,10 +197,10 @@ def open_bytes(path: Path) -> BufferedReader:
     return cast("BufferedReader", gzip.open(path))
 
 
-def prefetch(path: Path, start: int, length: int) -> None:
+def prefetch(path: Stored, start: int, length: int) -> None:
     """Have the system read a part of a file in the background, where it can."""
     if sys.platform == "linux":
-        with suppress(OSError), path.open("rb", buffering=0) as file:
+        with suppress(OSError), path.open("rb") as file:
             os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
 
 

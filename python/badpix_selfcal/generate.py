@@ -15,8 +15,9 @@ from .association import is_plain_name
 from .errors import ExposureError
 from .outputs import Outputs
 from .parameters import GroupBy, check_group_by
-from .pool import AnyPath, Group, Member, grouped, paths_of
+from .pool import Group, Member, grouped
 from .pool import read as read_pool
+from .remote import AnyLocation, AnyPath, Location, locations_of
 
 __all__ = ["GeneratedAssociation", "associate"]
 
@@ -33,26 +34,26 @@ class GeneratedAssociation:
         What its products are called after: the exposure, without the suffix of its name.
     group : str
         What its exposures were taken with.
-    science : Path
+    science : Path or RemoteFile
         The science exposure.
-    backgrounds : tuple of Path
+    backgrounds : tuple of Path or RemoteFile
         The backgrounds in its own channel and band.
-    selfcal : tuple of Path
+    selfcal : tuple of Path or RemoteFile
         All exposures of its detector, itself among them; none if there are no others.
     """
 
     path: Path
     product: str
     group: str
-    science: Path
-    backgrounds: tuple[Path, ...]
-    selfcal: tuple[Path, ...]
+    science: Location
+    backgrounds: tuple[Location, ...]
+    selfcal: tuple[Location, ...]
 
 
 def associate(
-    inputs: AnyPath | Iterable[AnyPath],
+    inputs: AnyLocation | Iterable[AnyLocation],
     *,
-    background: AnyPath | Iterable[AnyPath] = (),
+    background: AnyLocation | Iterable[AnyLocation] = (),
     group_by: GroupBy = "detector",
     output_dir: AnyPath | None = None,
     overwrite: bool = False,
@@ -103,7 +104,7 @@ def associate(
     selfcal member, not even itself, so that the step is skipped unless it is forced.
     """
     check_group_by(group_by)
-    pool = read_pool(paths_of(inputs), paths_of(background))
+    pool = read_pool(locations_of(inputs), locations_of(background))
     for why in pool.failed.values():
         raise ExposureError(why)
     found = [
@@ -154,7 +155,8 @@ def _association(science: Member, group: Group, output_dir: AnyPath | None) -> G
             f"{science.path}: its name cannot be that of a product (printable ASCII, no leading "
             "dot); rename it"
         )
-    folder = science.path.parent if output_dir is None else Path(output_dir)
+    here = science.path.parent if isinstance(science.path, Path) else Path()
+    folder = here if output_dir is None else Path(output_dir)
     others = group.members if len(group.members) > 1 else ()
     return GeneratedAssociation(
         path=folder / f"{science.stem}_spec2_asn.json",
@@ -172,7 +174,7 @@ def _association(science: Member, group: Group, output_dir: AnyPath | None) -> G
 
 def _refuse_collisions(associations: list[GeneratedAssociation]) -> None:
     """Refuse products of one name: run side by side, they would write the same files."""
-    seen: dict[str, Path] = {}
+    seen: dict[str, Location] = {}
     for each in associations:
         name = each.product.casefold()
         if name in seen:
@@ -200,8 +202,10 @@ def _write(associations: list[GeneratedAssociation], *, overwrite: bool, dry_run
             outputs.publish()
 
 
-def _relative(path: Path, folder: Path) -> str:
+def _relative(path: Location, folder: Path) -> str:
     """Return a member's name as seen from its association's folder."""
+    if not isinstance(path, Path):
+        return path.url
     real = Path(os.path.realpath(path.parent), path.name)
     try:
         return Path(os.path.relpath(real, os.path.realpath(folder))).as_posix()

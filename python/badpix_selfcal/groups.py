@@ -1,19 +1,18 @@
 """Many exposures at once: one mask for each detector, applied to all that were taken with it.
 
 Run on each association by itself, the step reads the same exposures over and over to find the same
-mask. Here each exposure is read once to find it, and once more to be copied. The copies are written
-by threads, for writing leaves the interpreter alone; all else is done in the calling thread.
+mask. Here each exposure is read once to find it, and once more to be copied: by this process, or by
+those of a cluster.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ._kernels import num_threads
 from .arrays import BadPixels
@@ -33,17 +32,19 @@ from .parameters import (
     check_group_by,
     check_workers,
 )
-from .plans import Output, Plan, masks_of, minimum_of, plan_of
-from .pool import AnyPath, Member, Pool, grouped, paths_of
-from .pool import read as read_pool
+from .plans import Job, Output, Plan, identity_of, masks_of, plan_of
+from .pool import Member, Pool, grouped
 from .products import Status
+from .remote import AnyLocation, AnyPath, Location, locations_of
+from .workforce import Progress, Tally, Threads, Workforce
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["BatchResult", "ExposureResult", "GroupResult", "ResultStatus", "batch"]
 
 ResultStatus: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """KEPT: done by an earlier run, and still valid."""
-
-Progress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ExposureResult:
 
     Attributes
     ----------
-    exposure : Path
+    exposure : Path or RemoteFile
         The exposure.
     status : {"COMPLETE", "SKIPPED", "KEPT", "FAILED"}
         Flagged; copied without flags; done by an earlier run; or failed.
@@ -62,7 +63,7 @@ class ExposureResult:
         Why it failed.
     """
 
-    exposure: Path
+    exposure: Location
     status: ResultStatus
     output: Path | None = None
     error: str = ""
@@ -76,24 +77,24 @@ class GroupResult:
     ----------
     name : str
         What its exposures were taken with.
-    members : tuple of Path
+    members : tuple of Path or RemoteFile
         All its exposures.
     exposures : tuple of ExposureResult
         Those that were to be flagged, and those that failed.
-    pedestals : mapping of Path to float
+    pedestals : mapping of Path or RemoteFile to float
         As in `badpix_selfcal.SelfcalResult`. Empty if nothing had to be computed.
     masks : mapping of {1, 2, None} to BadPixels
         What was found, by dispersion axis; as a rule one. Empty if nothing was computed.
     """
 
     name: str
-    members: tuple[Path, ...]
+    members: tuple[Location, ...]
     exposures: tuple[ExposureResult, ...]
-    pedestals: Mapping[Path, float]
+    pedestals: Mapping[Location, float]
     masks: Mapping[Dispaxis, BadPixels]
 
     @property
-    def left_out(self) -> tuple[Path, ...]:
+    def left_out(self) -> tuple[Location, ...]:
         """The exposures not used for want of a pedestal."""
         return tuple(path for path, level in self.pedestals.items() if level != level)
 
@@ -108,13 +109,13 @@ class BatchResult:
         Those with a mask in common.
     unreadable : tuple of ExposureResult
         Exposures that belong to no group, as they cannot be read.
-    passed_over : tuple of Path
+    passed_over : tuple of Path or RemoteFile
         Files in the folders that were not taken with an integral-field unit.
     """
 
     groups: tuple[GroupResult, ...]
     unreadable: tuple[ExposureResult, ...]
-    passed_over: tuple[Path, ...]
+    passed_over: tuple[Location, ...]
 
     @property
     def exposures(self) -> tuple[ExposureResult, ...]:
@@ -128,9 +129,9 @@ class BatchResult:
 
 
 def batch(
-    inputs: AnyPath | Iterable[AnyPath],
+    inputs: AnyLocation | Iterable[AnyLocation],
     *,
-    background: AnyPath | Iterable[AnyPath] = (),
+    background: AnyLocation | Iterable[AnyLocation] = (),
     group_by: GroupBy = "detector",
     output_dir: AnyPath | None = None,
     kernel_size: int = KERNEL_SIZE,
@@ -143,6 +144,7 @@ def batch(
     overwrite: bool = False,
     resume: bool = False,
     workers: int | None = None,
+    scheduler: str | Client | None = None,
     progress: Progress | None = None,
 ) -> BatchResult:
     """Find one mask for each detector and write flagged copies of all its exposures.
@@ -171,6 +173,10 @@ def batch(
         parameters; make the others again.
     workers : int, optional
         Threads that write; as many as compute unless given.
+    scheduler : str or distributed.Client, optional
+        A Dask cluster whose workers do the work instead of this process: the address of its
+        scheduler, or a client of it (extra ``dask``). They must see the files under the same
+        names; all paths become absolute.
     progress : callable, optional
         Called with the number of exposures done and that of all to do.
 
@@ -207,62 +213,29 @@ def batch(
         kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
     )
     check_group_by(group_by)
-    workers = min(num_threads(), MOST_WORKERS) if workers is None else check_workers(workers)
-    pool = read_pool(paths_of(inputs), paths_of(background))
-    folder = Path(output_dir or ".")
-    plans = [plan_of(group, parameters, folder) for group in grouped(pool.members, group_by)]
-    _refuse_collisions(plans, pool, replace=overwrite or resume)
-    runs = [_Run(plan, overwrite=overwrite, resume=resume) for plan in plans]
-    total = sum(len(run.todo) for run in runs)
-    with Outputs(folder), _Writers(workers, total, progress) as writers:
-        for run in runs:
-            run.start(writers)
-        writers.finish()
+    workers = None if workers is None else check_workers(workers)
+    if scheduler is not None and workers is not None:
+        raise ValueError("workers are threads of this process; a scheduler has workers of its own")
+    tally, folder = Tally(progress), Path(output_dir or ".")
+    workforce: Workforce
+    if scheduler is None:
+        workforce = Threads(workers or min(num_threads(), MOST_WORKERS), tally)
+    else:
+        from .cluster import Cluster
+
+        workforce, folder = Cluster(scheduler, tally), folder.absolute()
+    with workforce:
+        pool = workforce.read(locations_of(inputs), locations_of(background))
+        plans = [plan_of(group, parameters, folder) for group in grouped(pool.members, group_by)]
+        _refuse_collisions(plans, pool, replace=overwrite or resume)
+        runs = [_Run(plan, overwrite=overwrite, resume=resume) for plan in plans]
+        tally.begin(sum(len(run.todo) for run in runs))
+        with Outputs(folder):
+            for run in runs:
+                run.start(workforce, tally)
+            workforce.finish()
     unreadable = [ExposureResult(path, "FAILED", None, why) for path, why in pool.failed.items()]
     return BatchResult(tuple(run.result() for run in runs), tuple(unreadable), pool.passed_over)
-
-
-class _Writers:
-    """The threads that write, a few copies at a time."""
-
-    def __init__(self, workers: int, total: int, progress: Progress | None) -> None:
-        self._executor = ThreadPoolExecutor(workers, "badpix-selfcal-writer")
-        self._most = 2 * workers
-        self._pending: set[Future[Path]] = set()
-        self._total = total
-        self._done = 0
-        self._progress = progress
-
-    def __enter__(self) -> Self:
-        self.tell(0)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # If interrupted: what is being written is finished, what waits is not begun.
-        self._executor.shutdown(wait=True, cancel_futures=True)
-
-    def submit(self, write: Callable[[], Path]) -> Future[Path]:
-        """Have a copy written; wait first if many are pending, for each holds a header."""
-        if len(self._pending) >= self._most:
-            self._wait(FIRST_COMPLETED)
-        future = self._executor.submit(write)
-        self._pending.add(future)
-        return future
-
-    def finish(self) -> None:
-        """Wait for all copies."""
-        while self._pending:
-            self._wait(FIRST_COMPLETED)
-
-    def tell(self, count: int) -> None:
-        """Tell that so many more exposures are done."""
-        self._done += count
-        if self._progress is not None:
-            self._progress(self._done, self._total)
-
-    def _wait(self, when: str) -> None:
-        done, self._pending = wait(self._pending, return_when=when)
-        self.tell(len(done))
 
 
 class _Run:
@@ -275,7 +248,7 @@ class _Run:
             path: ExposureResult(path, "FAILED", None, why) for path, why in plan.failed.items()
         }
         self._writing: list[tuple[Output, Status, Future[Path]]] = []
-        self._pedestals: Mapping[Path, float] = {}
+        self._pedestals: Mapping[Location, float] = {}
         self._masks: Mapping[Dispaxis, BadPixels] = {}
         self.todo: list[Output] = []
         for output in plan.outputs:
@@ -285,12 +258,12 @@ class _Run:
             else:
                 self.todo.append(output)
 
-    def start(self, writers: _Writers) -> None:
+    def start(self, workforce: Workforce, tally: Tally) -> None:
         """Find the masks, and have the copies written."""
         if self.todo:
-            used = self._find()
+            used = identity_of(self._find(workforce))
             for output in self.todo:
-                self._write(output, used, writers)
+                self._write(output, used, workforce, tally)
         elif not (self._plan.outputs or self._plan.failed):
             warn(f"{self._plan.group.name}: there are backgrounds only, nothing to flag")
 
@@ -306,7 +279,7 @@ class _Run:
             masks=self._masks,
         )
 
-    def _find(self) -> list[Member]:
+    def _find(self, workforce: Workforce) -> list[Member]:
         """Find the masks; return the exposures they were made of."""
         members = self._plan.group.members
         if self._plan.is_skipped():
@@ -315,38 +288,34 @@ class _Run:
                 "skipped; force_single goes on with it alone (generally not recommended)"
             )
             return [*members]
-        minimum, failed = minimum_of(self._plan)
+        minimum, failed = workforce.minimum_of(self._plan)
         for path, why in failed.items():
-            self._fail(path, why)
-        self._pedestals = minimum.pedestals
+            self._results[path] = ExposureResult(path, "FAILED", None, why)
+        levels = minimum.pedestals
+        self._pedestals = {each.path: levels[each.path] for each in members if each.path in levels}
+        for path, level in self._pedestals.items():
+            if level != level:
+                minimum.warn_left_out(path)
         if self._plan.is_skipped(failed) or not minimum.used:
             warn(f"{self._plan.group.name}: no usable exposures, step skipped")
         else:
             self._masks = masks_of(minimum, self._plan)
         return [member for member in members if member.path not in failed]
 
-    def _write(self, output: Output, used: list[Member], writers: _Writers) -> None:
+    def _write(self, output: Output, used: str, workforce: Workforce, tally: Tally) -> None:
         path = output.member.path
         status: Status = "COMPLETE" if self._masks else "SKIPPED"
         if output.member.is_background and not self._masks:  # as the step: not copied in vain
             self._results[path] = ExposureResult(path, status)
         if path in self._results:
-            writers.tell(1)
+            tally.tell(1)
             return
-        try:
-            prepared = output.prepare(self._plan, status, used)
-        except ExposureError as error:
-            self._fail(path, str(error))
-            writers.tell(1)
-            return
+        told = output.history(self._plan, status, used)
         mask = self._masks[output.dispaxis].mask if self._masks else None
-        write = partial(prepared.write, mask, overwrite=self._overwrite)
-        self._writing.append((output, status, writers.submit(write)))
+        job = Job(output, status, told, self._overwrite)
+        self._writing.append((output, status, workforce.write(job, mask)))
 
-    def _fail(self, path: Path, why: str) -> None:
-        self._results[path] = ExposureResult(path, "FAILED", None, why)
-
-    def _written(self) -> Iterator[tuple[Path, ExposureResult]]:
+    def _written(self) -> Iterator[tuple[Location, ExposureResult]]:
         for output, status, future in self._writing:
             path, error = output.member.path, future.exception()
             if error is None:
@@ -360,8 +329,9 @@ class _Run:
 def _refuse_collisions(plans: list[Plan], pool: Pool, *, replace: bool) -> None:
     """Refuse outputs that may not be written, before any work is done."""
     given = (*(member.path for member in pool.members), *pool.failed, *pool.passed_over)
-    inputs = {_file(path): path for path in given if path.exists()}
-    seen: dict[str, Path] = {}
+    local = (path for path in given if isinstance(path, Path))
+    inputs = {_file(path): path for path in local if path.exists()}
+    seen: dict[str, Location] = {}
     for output in (output for plan in plans for output in plan.outputs):
         name = output.path.name.casefold()  # one file, where file names have no case
         if name in seen:

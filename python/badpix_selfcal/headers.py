@@ -12,15 +12,14 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from .fitsfile import BLOCK, CARD, open_bytes
+from .fitsfile import BLOCK, CARD, Stored, open_bytes
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
-__all__ = ["PlainHeader", "scan"]
+__all__ = ["PlainHeader", "scan", "scan_to"]
 
 _Value: TypeAlias = int | str
 _BITPIX: Final = (8, 16, 32, 64, -32, -64)
@@ -68,12 +67,12 @@ class PlainHeader:
     content: bytes
 
 
-def scan(path: Path) -> list[PlainHeader] | None:
+def scan(path: Stored) -> list[PlainHeader] | None:
     """Read the headers of a file, the primary one first.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Downloaded
         The file, which may be compressed by gzip; then it is unpacked to its end.
 
     Returns
@@ -89,6 +88,34 @@ def scan(path: Path) -> list[PlainHeader] | None:
         return None
 
 
+def scan_to(name: str, file: BufferedReader) -> list[PlainHeader] | None:
+    """Read the headers of a file as far as the first image of a name; nothing behind it.
+
+    Parameters
+    ----------
+    name : str
+        Its EXTNAME, in capitals.
+    file : binary file
+        The file, at its start.
+
+    Returns
+    -------
+    list of PlainHeader or None
+        The headers, that of the image last; None if anything about them is unusual, or there is
+        no such image. Whether the samples of the image are all there has not been looked at.
+    """
+    found: list[PlainHeader] = []
+    try:
+        for header in _headers(file):
+            found.append(header)
+            image = header.cards.get("XTENSION") == "IMAGE"
+            if image and str(header.cards.get("EXTNAME", "")).upper() == name:
+                return found
+    except (_UnusualError, OSError):
+        return None
+    return None
+
+
 def _headers(file: BufferedReader) -> Iterator[PlainHeader]:
     start = 0
     while cards := _read_cards(file):
@@ -96,10 +123,10 @@ def _headers(file: BufferedReader) -> Iterator[PlainHeader]:
         shape, size = _shape_and_size(needed, cards, first=start == 0)
         data = start + len(cards) * CARD
         end = data + -(-size // BLOCK) * BLOCK
+        yield PlainHeader(start, data, end, shape, needed, b"".join(cards))
         if end > data:  # step upon the last byte, for beyond the end of a file one may step too
             file.seek(end - 1)
             _require(len(file.read(1)) == 1)
-        yield PlainHeader(start, data, end, shape, needed, b"".join(cards))
         start = end
     _require(start > 0)
 

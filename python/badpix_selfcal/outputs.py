@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .remote import Location
+
 __all__ = ["Outputs"]
 
 
@@ -22,17 +24,17 @@ class Outputs:
     ----------
     directory : Path
         Where the files go; made if it does not exist.
-    inputs : iterable of Path, optional
-        Files that no output may replace.
+    inputs : iterable of Path or RemoteFile, optional
+        Files that no output may replace; remote ones none can.
     overwrite : bool, optional
         Whether outputs may replace other files.
     """
 
     def __init__(
-        self, directory: Path, inputs: Iterable[Path] = (), *, overwrite: bool = False
+        self, directory: Path, inputs: Iterable[Location] = (), *, overwrite: bool = False
     ) -> None:
         self._directory = directory
-        self._inputs = tuple(inputs)
+        self._inputs = tuple(path for path in inputs if isinstance(path, Path))
         self._overwrite = overwrite
         self._parts: dict[Path, Path] = {}
         self._replaced: list[Path] = []

@@ -1,8 +1,8 @@
 """What is to be done for a group of exposures, in parts that serve any way of spreading the work.
 
-`plan_of` tells which copies are to be made, `minimum_of` combines the exposures (or
-`finding.MinimumImage` parts of them, which can be merged), `masks_of` finds the bad pixels,
-`Output.prepare` and `Prepared.write` make one copy.
+`plan_of` tells which copies are to be made, `minimum_of` combines the exposures (or parts of them:
+`finding.MinimumImage` can be merged), `masks_of` finds the bad pixels, `Job.read`, `Job.prepare`
+and `Prepared.write` make one copy.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from . import exposure as exposure_file
 from .arrays import BadPixels
-from .detectors import Dispaxis, gap_of
+from .detectors import Dispaxis, Region, gap_of
 from .errors import ExposureError
 from .exposure import Exposure
 from .finding import PREFETCHED, MinimumImage, dispaxis_of, find
@@ -26,12 +27,16 @@ from .outputs import Outputs
 from .parameters import Parameters
 from .pool import Group, Member
 from .products import Status, cards, history, name_of
+from .remote import Location
 
 __all__ = [
+    "Job",
+    "Mask",
     "Masks",
     "Output",
     "Plan",
     "Prepared",
+    "identity_of",
     "masks_of",
     "minimum_of",
     "plan_of",
@@ -60,11 +65,11 @@ class Output:
     path: Path
     dispaxis: Dispaxis
 
-    def history(self, plan: Plan, status: Status, used: Iterable[Member]) -> str:
-        """Return the HISTORY entry that tells how and from what the copy was made."""
+    def history(self, plan: Plan, status: Status, used: str) -> str:
+        """Return the HISTORY entry that tells how and from what (`identity_of`) it was made."""
         dispaxis = self.dispaxis if status == "COMPLETE" else None
         told = history(plan.parameters, status, dispaxis)
-        return f"{told} input={self.member.identity} members={identity_of(used)}"
+        return f"{told} input={self.member.identity} members={used}"
 
     def is_current(self, plan: Plan) -> bool:
         """Return whether the copy is there, whole, and as it would be made now."""
@@ -75,32 +80,53 @@ class Output:
             status, told = copy.primary_value("S_BPXSLF"), " ".join(copy.history)
         except ExposureError:
             return False
-        return status == "COMPLETE" and told.endswith(
-            self.history(plan, "COMPLETE", plan.group.members)
-        )
+        return status == "COMPLETE" and told.endswith(self.history(plan, "COMPLETE", plan.identity))
 
-    def prepare(self, plan: Plan, status: Status, used: Iterable[Member]) -> Prepared:
-        """Read the exposure's headers and make those of the copy; in one thread at a time.
 
-        Parameters
-        ----------
-        plan : Plan
-            What it is a part of.
-        status : {"COMPLETE", "SKIPPED"}
-            Whether a mask will be applied.
-        used : iterable of Member
-            The exposures of which the mask was made.
+@dataclass(frozen=True)
+class Job:
+    """One copy to be made, in this process or elsewhere.
+
+    Attributes
+    ----------
+    output : Output
+        The copy.
+    status : {"COMPLETE", "SKIPPED"}
+        Whether a mask will be applied.
+    history : str
+        How and from what it is made.
+    overwrite : bool
+        Whether to replace an existing file. The exposure itself never is.
+    """
+
+    output: Output
+    status: Status
+    history: str
+    overwrite: bool
+
+    def read(self) -> Exposure:
+        """Read the exposure's headers; if it is remote, fetch it.
 
         Raises
         ------
         ExposureError
             If the exposure cannot be read or flagged.
         """
-        source = exposure_file.read(self.member.path)
-        if status == "COMPLETE":
+        source = exposure_file.read(self.output.member.path)
+        if self.status == "COMPLETE":
             source.require_flaggable()
-        header = source.new_primary(cards(self.path.name, status), self.history(plan, status, used))
-        return Prepared(self, source, header)
+        return source
+
+    def prepare(self, source: Exposure) -> Prepared:
+        """Make the headers of the copy.
+
+        Raises
+        ------
+        ExposureError
+            If the exposure's headers cannot be read.
+        """
+        header = source.new_primary(cards(self.output.path.name, self.status), self.history)
+        return Prepared(self.output, source, header)
 
 
 @dataclass(frozen=True)
@@ -153,16 +179,26 @@ class Plan:
         The step's parameters.
     outputs : tuple of Output
         The copies to be made: of science exposures, and of backgrounds if they are asked for.
-    failed : dict of Path to str
+    failed : dict of Path or RemoteFile to str
         The exposures that cannot be flagged, and why.
     """
 
     group: Group
     parameters: Parameters
     outputs: tuple[Output, ...]
-    failed: dict[Path, str]
+    failed: dict[Location, str]
 
-    def is_skipped(self, failed: Iterable[Path] = ()) -> bool:
+    @property
+    def gap(self) -> Region | None:
+        """Where the exposures' pedestals are measured."""
+        return gap_of(self.group.members[0].detector)
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells the exposures of the group from any others."""
+        return identity_of(self.group.members)
+
+    def is_skipped(self, failed: Iterable[Location] = ()) -> bool:
         """Return whether too few exposures are left, as the step does of a lone exposure."""
         left = len(self.group.members) - len([*failed])
         return left < 2 and not self.parameters.force_single
@@ -187,7 +223,7 @@ def plan_of(group: Group, parameters: Parameters, directory: Path) -> Plan:
     """
     first = group.members[0]
     outputs: list[Output] = []
-    failed: dict[Path, str] = {}
+    failed: dict[Location, str] = {}
     odd = next((member for member in group.members if member.shape != first.shape), None)
     for member in group.members:
         if member.is_background and not parameters.save_flagged_bkg:
@@ -207,34 +243,32 @@ def plan_of(group: Group, parameters: Parameters, directory: Path) -> Plan:
     return Plan(group, parameters, tuple(outputs), failed)
 
 
-def minimum_of(plan: Plan) -> tuple[MinimumImage, dict[Path, str]]:
-    """Combine the exposures of a group, one after the other.
+def minimum_of(
+    paths: Iterable[Location], gap: Region | None
+) -> tuple[MinimumImage, dict[Location, str]]:
+    """Combine exposures of a group, one after the other.
 
     Parameters
     ----------
-    plan : Plan
-        The group.
+    paths : iterable of Path or RemoteFile
+        The exposures.
+    gap : tuple of int or None
+        That of their detector.
 
     Returns
     -------
     minimum : MinimumImage
         The minimum image and the pedestals.
-    failed : dict of Path to str
+    failed : dict of Path or RemoteFile to str
         The exposures that could not be read, and why; the others are combined.
-
-    Warns
-    -----
-    SelfcalWarning
-        If an exposure is left out because its gap holds no valid sample.
     """
-    minimum = MinimumImage(gap_of(plan.group.members[0].detector))
-    failed: dict[Path, str] = {}
-    for path, exposure in _read_ahead([member.path for member in plan.group.members]):
+    minimum = MinimumImage(gap)
+    failed: dict[Location, str] = {}
+    for path, exposure in _read_ahead(paths):
         try:
             if isinstance(exposure, Exception):
                 raise exposure
-            if not minimum.fold(exposure):
-                minimum.warn_left_out(path)
+            minimum.fold(exposure)
         except (ValueError, OSError) as error:
             failed[path] = str(error)
     return minimum, failed
@@ -268,12 +302,12 @@ def identity_of(members: Iterable[Member]) -> str:
     return f"{len(every)}:{digest}"
 
 
-def _read_ahead(paths: list[Path]) -> Iterator[tuple[Path, Exposure | Exception]]:
+def _read_ahead(paths: Iterable[Location]) -> Iterator[tuple[Location, Exposure | Exception]]:
     """Yield exposures whose headers are read, while the system reads what comes next."""
-    coming: list[tuple[Path, Exposure | Exception]] = []
+    coming: list[tuple[Location, Exposure | Exception]] = []
     for path in paths:
         try:
-            exposure = exposure_file.read(path)
+            exposure = exposure_file.read(path, whole=False)
             exposure.prefetch()
             coming.append((path, exposure))
         except ExposureError as error:

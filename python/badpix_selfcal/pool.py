@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -19,19 +18,17 @@ from .detectors import DISPAXIS_OF_EXP_TYPE
 from .errors import ExposureError
 from .exposure import Exposure
 from .parameters import GroupBy, check_group_by
+from .remote import AnyLocation, Location, RemoteError, RemoteFile, each_of, locate
 
 __all__ = [
-    "AnyPath",
     "Group",
     "Member",
     "Pool",
     "grouped",
     "member_of",
-    "paths_of",
+    "members_of",
     "read",
 ]
-
-AnyPath: TypeAlias = str | os.PathLike[str]
 
 RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
 """What stands for a folder: what the pipeline's first stage writes there."""
@@ -43,7 +40,7 @@ class Member:
 
     Attributes
     ----------
-    path : Path
+    path : Path or RemoteFile
         The file.
     instrument, detector, channel, band, exp_type : str
         What it was taken with, in capitals; empty where the header does not tell. For NIRSpec
@@ -58,7 +55,7 @@ class Member:
         Tells this file from its later versions: made of its name, size and time of change.
     """
 
-    path: Path
+    path: Location
     instrument: str
     detector: str
     channel: str
@@ -96,6 +93,10 @@ class Group:
     members: tuple[Member, ...]
 
 
+Listed: TypeAlias = tuple[Location, bool | None]
+"""An exposure, and whether it is said to be a background; None: its header tells."""
+
+
 @dataclass(frozen=True)
 class Pool:
     """The exposures found.
@@ -104,27 +105,35 @@ class Pool:
     ----------
     members : tuple of Member
         Those that can be used.
-    failed : dict of Path to str
+    failed : dict of Path or RemoteFile to str
         Those that cannot be read, and why.
-    passed_over : tuple of Path
+    passed_over : tuple of Path or RemoteFile
         Those in folders that were not taken with an integral-field unit.
     """
 
     members: tuple[Member, ...]
-    failed: dict[Path, str] = field(default_factory=dict)
-    passed_over: tuple[Path, ...] = ()
+    failed: dict[Location, str] = field(default_factory=dict)
+    passed_over: tuple[Location, ...] = ()
 
 
-def read(inputs: Iterable[AnyPath], background: Iterable[AnyPath] = ()) -> Pool:
+def read(
+    inputs: Iterable[AnyLocation],
+    background: Iterable[AnyLocation] = (),
+    *,
+    read_each: Callable[[list[Listed]], Iterable[Member | str]] | None = None,
+) -> Pool:
     """Read the headers of exposures.
 
     Parameters
     ----------
     inputs : iterable of path-like
-        Exposures, patterns, and folders: a folder stands for the ``*_rate.fits`` in it.
+        Exposures, patterns, and folders: a folder stands for the ``*_rate.fits`` in it. Any may be
+        a URL; that of a folder ends with a slash.
     background : iterable of path-like, optional
         Exposures that are backgrounds even if their header (BKGDTARG) does not tell so. They
         belong to the pool without being listed twice.
+    read_each : callable, optional
+        Does what `members_of` does, elsewhere.
 
     Returns
     -------
@@ -142,15 +151,14 @@ def read(inputs: Iterable[AnyPath], background: Iterable[AnyPath] = ()) -> Pool:
     if not found:
         raise ExposureError("no exposures given")
     members: list[Member] = []
-    failed: dict[Path, str] = {}
-    passed_over: list[Path] = []
-    for resolved, (path, from_folder) in found.items():
-        try:
-            member = member_of(path, is_background=resolved in backgrounds or None)
-        except ExposureError as error:
-            failed[path] = str(error)
-            continue
-        if from_folder and member.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
+    failed: dict[Location, str] = {}
+    passed_over: list[Location] = []
+    listed: list[Listed] = [(path, at in backgrounds or None) for at, (path, _) in found.items()]
+    told = (read_each or members_of)(listed)
+    for (path, from_folder), member in zip(found.values(), told, strict=True):
+        if isinstance(member, str):
+            failed[path] = member
+        elif from_folder and member.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
             passed_over.append(path)
         else:
             members.append(member)
@@ -162,12 +170,25 @@ def read(inputs: Iterable[AnyPath], background: Iterable[AnyPath] = ()) -> Pool:
     return Pool(tuple(members), failed, tuple(passed_over))
 
 
-def member_of(path: Path, *, is_background: bool | None = None) -> Member:
+def members_of(listed: Iterable[Listed]) -> list[Member | str]:
+    """Read the headers of exposures; of one that cannot be read, tell why."""
+
+    def told(each: Listed) -> Member | str:
+        try:
+            return member_of(each[0], is_background=each[1])
+        except ExposureError as error:
+            return str(error)
+
+    every = [*listed]
+    return [*each_of(told, every, (path for path, _ in every))]
+
+
+def member_of(path: Location, *, is_background: bool | None = None) -> Member:
     """Read the headers of one exposure.
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
         The file.
     is_background : bool or None, optional
         None: as its header tells.
@@ -183,7 +204,7 @@ def member_of(path: Path, *, is_background: bool | None = None) -> Member:
         If it cannot be read or has no DETECTOR keyword.
     """
     identity = _identity(path)
-    exposure = exposure_file.read(path)
+    exposure = exposure_file.read(path, whole=False)
     if not exposure.detector:
         raise ExposureError(f"{path}: has no DETECTOR keyword, so its gap is not known")
     if is_background is None:
@@ -224,18 +245,13 @@ def grouped(members: Iterable[Member], by: GroupBy = "detector") -> list[Group]:
     return [Group(_name(each[0], by), tuple(each)) for each in groups.values()]
 
 
-def paths_of(given: AnyPath | Iterable[AnyPath]) -> tuple[Path, ...]:
-    """Return one path or several as several."""
-    if isinstance(given, (str, os.PathLike)):
-        return (Path(given),)
-    return tuple(Path(path) for path in given)
-
-
-def _expanded(inputs: Iterable[AnyPath]) -> list[tuple[Path, bool]]:
+def _expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
     """Return files, each with whether it was found in a folder."""
-    files: list[tuple[Path, bool]] = []
-    for path in map(Path, inputs):
-        if path.is_dir():
+    files: list[tuple[Location, bool]] = []
+    for path in map(locate, inputs):
+        if isinstance(path, RemoteFile):
+            files += _expanded_remote(path)
+        elif path.is_dir():
             rates = [found for pattern in RATES for found in path.glob(pattern)]
             if not rates:
                 raise ExposureError(
@@ -252,12 +268,31 @@ def _expanded(inputs: Iterable[AnyPath]) -> list[tuple[Path, bool]]:
     return files
 
 
-def _identity(path: Path) -> str:
+def _expanded_remote(given: RemoteFile) -> list[tuple[Location, bool]]:
+    is_folder = given.url.endswith("/")
+    if not (is_folder or "*" in given.url):  # a query begins with the mark that is a pattern's too
+        return [(given, False)]
     try:
-        about = path.stat()
+        patterns = [given.url + rates for rates in RATES] if is_folder else [given.url]
+        found = [each for pattern in patterns for each in RemoteFile(pattern).matching()]
+    except RemoteError as error:
+        raise ExposureError(f"{given}: {error}") from error
+    if not found:
+        what = f"this folder holds no {RATES[0]}" if is_folder else "no file matches this pattern"
+        raise ExposureError(f"{given}: {what}")
+    return [(each, is_folder) for each in found]
+
+
+def _identity(path: Location) -> str:
+    try:
+        if isinstance(path, RemoteFile):
+            version = path.version()
+        else:
+            about = path.stat()
+            version = f"{about.st_size}:{about.st_mtime_ns}"
     except (OSError, ValueError):  # is told of when it is read
         return ""
-    text = f"{path.name}:{about.st_size}:{about.st_mtime_ns}"
+    text = f"{path.name}:{version}"
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 

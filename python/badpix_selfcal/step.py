@@ -19,8 +19,8 @@ from .finding import PREFETCHED, MinimumImage, dispaxis_of, find, warn
 from .floats import FloatArray
 from .outputs import Outputs
 from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters
-from .pool import AnyPath, paths_of
 from .products import Status, ascii_of, cards, history, name_of
+from .remote import AnyLocation, AnyPath, Location, each_of, locate, locations_of
 
 __all__ = ["SelfcalResult", "Status", "selfcal"]
 
@@ -44,12 +44,12 @@ class SelfcalResult:
         The backgrounds' flagged copies, if they were asked for.
     bad_pixels : BadPixels or None
         What was found; None when skipped.
-    pedestals : mapping of Path to float
+    pedestals : mapping of Path or RemoteFile to float
         What was subtracted from each member before the minimum, in the unit of its SCI; NaN for
         one that was left out. Empty for detectors without a gap, and when skipped.
     dispaxis : {1, 2, None}
         The dispersion axis along which the running median went; None: a square window, or skipped.
-    members : tuple of Path
+    members : tuple of Path or RemoteFile
         The exposures of the product, each once.
     others : tuple of SelfcalResult
         What became of the association's further products.
@@ -60,17 +60,17 @@ class SelfcalResult:
     science: Path
     backgrounds: tuple[Path, ...]
     bad_pixels: BadPixels | None
-    pedestals: Mapping[Path, float]
+    pedestals: Mapping[Location, float]
     dispaxis: Dispaxis
-    members: tuple[Path, ...]
+    members: tuple[Location, ...]
     others: tuple[SelfcalResult, ...] = ()
 
 
 def selfcal(
-    input: AnyPath,  # noqa: A002 - the name that users of the pipeline's step know
+    input: AnyLocation,  # noqa: A002 - the name that users of the pipeline's step know
     *,
-    selfcal: AnyPath | Iterable[AnyPath] = (),
-    background: AnyPath | Iterable[AnyPath] = (),
+    selfcal: AnyLocation | Iterable[AnyLocation] = (),
+    background: AnyLocation | Iterable[AnyLocation] = (),
     output_dir: AnyPath | None = None,
     kernel_size: int = KERNEL_SIZE,
     flagfrac_lower: float = FLAGFRAC,
@@ -86,7 +86,8 @@ def selfcal(
     Parameters
     ----------
     input : path-like
-        An association (JSON, YAML) or a science exposure (FITS, also gzipped).
+        An association (JSON, YAML) or a science exposure (FITS, also gzipped): a path or, with the
+        extra ``cloud``, a URL, as may be all inputs.
     selfcal, background : path-like or iterable of path-like, optional
         Further exposures, appended to those of the association. All serve to find bad pixels;
         backgrounds are flagged as well.
@@ -140,7 +141,7 @@ def selfcal(
     parameters = Parameters(
         kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
     )
-    listed = _listed(Path(input), paths_of(background), paths_of(selfcal))
+    listed = _listed(locate(input), locations_of(background), locations_of(selfcal))
     tasks = [_Task(product, parameters) for product in listed.products]
     inputs = [listed.path, *(path for task in tasks for path in task.exposures)]
     with Outputs(Path(output_dir or "."), inputs, overwrite=overwrite) as outputs:
@@ -157,19 +158,28 @@ class _Task:
     def __init__(self, product: Product, parameters: Parameters) -> None:
         self.product = product
         self.parameters = parameters
-        self.exposures: dict[Path, Exposure] = {}
+        self.exposures: dict[Location, Exposure] = {}
+        to_flag = product.backgrounds if parameters.save_flagged_bkg else ()
+        flagged = {path.resolve() for path in (product.science, *to_flag)}
+        members: dict[Location, Location] = {}
         for path in product.members:
-            if path.resolve() not in self.exposures:
-                exposure = self.exposures[path.resolve()] = exposure_file.read(path)
-                if len(self.exposures) <= PREFETCHED:
-                    exposure.prefetch()
+            members.setdefault(path.resolve(), path)
+        paths = [*members.values()]
+
+        def read(path: Location) -> Exposure:
+            return exposure_file.read(path, whole=path.resolve() in flagged)
+
+        for path, exposure in zip(paths, each_of(read, paths, paths), strict=True):
+            self.exposures[path.resolve()] = exposure
+            if len(self.exposures) <= PREFETCHED:
+                exposure.prefetch()
         self.science = self._exposure(product.science)
         self.backgrounds = [self._exposure(path) for path in product.backgrounds]
         if not parameters.save_flagged_bkg:
             self.backgrounds = []
         self._check()
 
-    def _exposure(self, path: Path) -> Exposure:
+    def _exposure(self, path: Location) -> Exposure:
         return self.exposures[path.resolve()]
 
     def _check(self) -> None:
@@ -227,7 +237,7 @@ class _Task:
             members=tuple(exposure.path for exposure in self.exposures.values()),
         )
 
-    def _minimum_image(self) -> tuple[FloatArray | None, dict[Path, float]]:
+    def _minimum_image(self) -> tuple[FloatArray | None, dict[Location, float]]:
         """Return the minimum image, None if the step is to be skipped, and the pedestals."""
         extra = {path.resolve() for path in (*self.product.backgrounds, *self.product.selfcal)}
         if not (extra or self.parameters.force_single):
@@ -254,7 +264,9 @@ class _Task:
             yield exposure
 
 
-def _listed(path: Path, backgrounds: tuple[Path, ...], selfcal: tuple[Path, ...]) -> Association:
+def _listed(
+    path: Location, backgrounds: tuple[Location, ...], selfcal: tuple[Location, ...]
+) -> Association:
     """Return what is to be processed, with the exposures given besides the association's."""
     if _is_exposure(path):
         found = Association(path, None, (Product(stem_of(path), path),))
@@ -271,7 +283,7 @@ def _listed(path: Path, backgrounds: tuple[Path, ...], selfcal: tuple[Path, ...]
     return replace(found, products=tuple(products))
 
 
-def _is_exposure(path: Path) -> bool:
+def _is_exposure(path: Location) -> bool:
     return path.name.lower().endswith(FITS_ENDINGS)
 
 

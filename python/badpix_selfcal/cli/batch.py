@@ -32,13 +32,16 @@ not once for every other; what is flagged is what 'run' flags on each of the ass
 'associate' writes.
 
 INPUT is an exposure or a folder, which stands for the *_rate.fits in it that were taken with an
-integral-field unit. Outputs are <exposure>_badpix_selfcal.fits. An exposure that fails is told of,
-and the others go on. Inputs are never modified."""
+integral-field unit. Either may be a URL, that of a folder ending with a slash, for which the extra
+"cloud" must be installed. Outputs are <exposure>_badpix_selfcal.fits. An exposure that fails is
+told of, and the others go on. Inputs are never modified."""
 
 _BATCH_EXAMPLES = """\
 examples:
   badpix-selfcal batch data --output-dir flagged
   badpix-selfcal batch data --output-dir flagged --resume
+  badpix-selfcal batch s3://bucket/data/ --output-dir flagged
+  badpix-selfcal batch data --output-dir flagged --scheduler tcp://node1:8786
   badpix-selfcal batch data/*_rate.fits --background 'sky/*_rate.fits' --group-by band
 
 exit status: 0 done (also when skipped), 1 an exposure or all failed, 2 wrong usage"""
@@ -62,6 +65,12 @@ def add(commands: Commands) -> None:
         type=checked(int, check_workers),
         help="threads that write (default: as many as compute)",
     )
+    batch.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="have the workers of a Dask cluster do it, which see the files under the same names; "
+        'needs the extra "dask"',
+    )
     add_step_options(batch)
     batch.set_defaults(stopped="outputs written before are whole; --resume goes on from there")
 
@@ -77,6 +86,7 @@ def _batch(given: argparse.Namespace) -> Report:
             group_by=given.group_by,
             resume=given.resume,
             workers=given.workers,
+            scheduler=given.scheduler,
             progress=bar,
             **step_options(given),
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._kernels import __version__, num_threads
+from ..remote import locate
 from .options import Commands, Report, add_step_options, command, step_options
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ _RUN = """\
 Find the bad pixels of an association's exposures from the exposures themselves, and write
 flagged copies: DQ gets DO_NOT_USE and OTHER_BAD_PIXEL, SCI, ERR and VAR_* get NaN.
 
-INPUT is an association (JSON or YAML) or one science exposure (FITS). Outputs are
+INPUT is an association (JSON or YAML) or one science exposure (FITS). Inputs may be URLs
+(s3://, https://), for which the extra "cloud" must be installed. Outputs are
 <product>_badpix_selfcal.fits and, with --save-flagged-bkg,
 <product>_badpix_selfcal_bkg_<i>.fits. Inputs are never modified."""
 
@@ -27,6 +28,7 @@ _RUN_EXAMPLES = """\
 examples:
   badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged
   badpix-selfcal run science_rate.fits --background bkg1_rate.fits --background bkg2_rate.fits
+  badpix-selfcal run s3://bucket/jw01234_spec2_asn.json --output-dir flagged
   badpix-selfcal run science_rate.fits --force-single --kernel-size 9 --edge shrink
 
 exit status: 0 done (also when skipped), 1 failed, 2 wrong usage"""
@@ -35,12 +37,12 @@ exit status: 0 done (also when skipped), 1 failed, 2 wrong usage"""
 def add(commands: Commands) -> None:
     """Add the command."""
     run = command(commands, "run", _RUN, _RUN_EXAMPLES, _run)
-    run.add_argument("input", metavar="INPUT", type=Path, help="an association or an exposure")
+    run.add_argument("input", metavar="INPUT", type=locate, help="an association or an exposure")
     for role, use in (("selfcal", "only to find bad pixels"), ("background", "and flagged too")):
         run.add_argument(
             f"--{role}",
             metavar="FILE",
-            type=Path,
+            type=locate,
             action="append",
             default=[],
             help=f"a further {role} exposure, used {use}; repeatable, appended to INPUT's",

@@ -1,0 +1,98 @@
+"""The images of an exposure file: where they lie, and in which form they can be patched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from .errors import ExposureError
+from .fitsfile import Stored
+from .remote import Ranges
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+__all__ = ["Plane", "images_of", "plane_of", "require_image", "stored_as"]
+
+_SAMPLES: Final[dict[object, str]] = {-32: ">f4", -64: ">f8", 32: ">u4"}
+_UNSIGNED: Final = 2.0**31
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where an image extension lies in the file.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    header, data : int
+        Bytes before the extension's header and before its samples.
+    dtype : dtype or None
+        The samples as stored; None for a form that cannot be patched in place.
+    problem : str
+        Why `dtype` is None.
+    """
+
+    shape: tuple[int, ...]
+    header: int
+    data: int
+    dtype: np.dtype[Any] | None
+    problem: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the samples, of a form that can be read where they lie."""
+        return math.prod(self.shape) * (0 if self.dtype is None else self.dtype.itemsize)
+
+
+def images_of(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompImageHDU]:
+    """Return the image extensions of a name, which FITS tells apart in any case."""
+    from astropy.io import fits
+
+    images = (hdu for hdu in hdus[1:] if isinstance(hdu, (fits.ImageHDU, fits.CompImageHDU)))
+    return [hdu for hdu in images if hdu.name.upper() == name]
+
+
+def plane_of(name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> Plane:
+    """Return where an image lies that astropy has found."""
+    from astropy.io import fits
+
+    place = hdu.fileinfo()
+    dtype, problem = None, ""
+    if isinstance(hdu, fits.CompImageHDU):
+        problem = "is tile-compressed; uncompress the file first (funpack)"
+    else:
+        dtype, problem = stored_as(name, hdu.header, hdu._orig_bitpix)
+    return Plane(tuple(hdu.shape), place["hdrLoc"], place["datLoc"], dtype, problem)
+
+
+def stored_as(
+    name: str, header: fits.Header | Mapping[str, object], bitpix: object
+) -> tuple[np.dtype[Any] | None, str]:
+    """Return the dtype under which a plane can be patched, or None and why it cannot."""
+    scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
+    if name == "DQ":
+        if bitpix != 32 or scale != 1 or zero not in (0, _UNSIGNED):
+            return None, f"must hold 32-bit integers, got BITPIX = {bitpix}, BZERO = {zero}"
+    elif bitpix not in (-32, -64):
+        return None, f"must hold floating-point samples, got BITPIX = {bitpix}"
+    elif scale != 1 or zero != 0:
+        return None, f"is scaled (BSCALE = {scale}, BZERO = {zero}); store the samples unscaled"
+    return np.dtype(_SAMPLES[bitpix]), ""
+
+
+def require_image(path: Stored | Ranges, planes: Mapping[str, Plane]) -> None:
+    """Refuse a file that does not hold an image."""
+    if "SCI" not in planes:
+        raise ExposureError(f"{path}: has no SCI extension")
+    shape = planes["SCI"].shape
+    if len(shape) != 2:
+        hint = "; the step takes rates (_rate), not integrations (_rateints)" * (len(shape) == 3)
+        raise ExposureError(f"{path}: SCI must be 2-D, got shape {shape}{hint}")
+    if min(shape) < 1:
+        raise ExposureError(f"{path}: SCI is empty, its shape is {shape}")

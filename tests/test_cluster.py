@@ -1,0 +1,307 @@
+"""Batches on a real Dask cluster of several processes, some of which are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal import cluster as cluster_file
+from badpix_selfcal import exposure
+from badpix_selfcal.cli import main
+
+from . import servers
+from .exposures import header, observation, planes, sky
+from .pools import pool, take
+
+distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+dask = pytest.importorskip("dask")
+
+SMALL = (64, 66)
+
+# What Dask itself leaves open when workers are killed.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster of three processes; its workers come again when they are killed."""
+    with distributed.LocalCluster(
+        n_workers=3, threads_per_worker=1, processes=True, dashboard_address=":0"
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster):
+    with distributed.Client(cluster) as client:
+        client.wait_for_workers(3)
+        yield client
+
+
+def make(folder, count, detectors=("NRS1", "NRS2")):
+    """Write many small exposures, alike but for SCI."""
+    folder.mkdir()
+    template = take(folder.parent / "template.fits", 0, detector=detectors[0], shape=SMALL)
+    place = exposure.read(template).planes["SCI"]
+    content = bytearray(template.read_bytes())
+    for number in range(count):
+        detector = detectors[number % len(detectors)]
+        image = sky(number, SMALL).astype(">f4").tobytes()
+        content[place.data : place.data + len(image)] = image
+        named = bytes(content).replace(detectors[0].encode(), detector.encode())
+        (folder / f"e{number:04d}_{detector.lower()}_rate.fits").write_bytes(named)
+    template.unlink()
+
+
+def content_of(path):
+    """Return a file's bytes but for the time at which it was written."""
+    content = path.read_bytes()
+    at = content.index(b"DATE    =")
+    return content[:at] + content[at + 80 :]
+
+
+def assert_same_files(ours, expected):
+    """Check that two folders hold the same files, byte by byte, and nothing else."""
+    names = sorted(path.name for path in expected.iterdir())
+    assert sorted(path.name for path in ours.iterdir()) == names
+    for name in names:
+        assert content_of(ours / name) == content_of(expected / name)
+
+
+def assert_same_groups(ours, expected):
+    for one, other in zip(ours.groups, expected.groups, strict=True):
+        assert one.name == other.name
+        np.testing.assert_array_equal([*one.pedestals.values()], [*other.pedestals.values()])
+        assert [*one.masks] == [*other.masks]
+        for axis, found in one.masks.items():
+            np.testing.assert_array_equal(found.residual, other.masks[axis].residual)
+            np.testing.assert_array_equal(found.mask, other.masks[axis].mask)
+
+
+class Killer:
+    """Kills a worker soon after the batch begins, and another when a third of it is done."""
+
+    def __init__(self, client):
+        self.pids = [*client.run(os.getpid).values()]
+        self.killed = []
+
+    def __call__(self, done, total):
+        if done == 0 and not self.killed:
+            threading.Timer(0.2, self.kill).start()
+        if done > total / 3 and len(self.killed) < 2:
+            self.kill()
+
+    def kill(self):
+        self.killed.append(self.pids.pop())
+        os.kill(self.killed[-1], signal.SIGKILL)
+
+
+def test_a_thousand_exposures_and_two_killed_workers(tmp_path, client):
+    make(tmp_path / "in", 1000)
+    start = time.perf_counter()
+    expected = bps.batch(tmp_path / "in", output_dir=tmp_path / "local")
+    middle = time.perf_counter()
+    killer = Killer(client)
+    result = bps.batch(
+        tmp_path / "in", output_dir=tmp_path / "there", scheduler=client, progress=killer
+    )
+    end = time.perf_counter()
+    print(f"\nlocal {middle - start:.1f} s, cluster {end - middle:.1f} s")
+    assert len(killer.killed) == 2
+    assert not {*killer.killed} & {*client.run(os.getpid).values()}
+    assert [each.status for each in result.exposures] == ["COMPLETE"] * 1000
+    assert_same_groups(result, expected)
+    assert_same_files(tmp_path / "there", tmp_path / "local")
+
+
+def _images(dask_scheduler):
+    tasks = dask_scheduler.tasks.values()
+    names = ("badpix_part", "badpix_merged")
+    return sum(task.state == "memory" and task.key.startswith(names) for task in tasks)
+
+
+def test_images_on_the_workers_do_not_grow_with_the_exposures(tmp_path, client, monkeypatch):
+    monkeypatch.setattr(cluster_file, "LEAF", 2)
+    make(tmp_path / "in", 400, detectors=("NRS1",))
+    most, done = 0, threading.Event()
+
+    def watch():
+        nonlocal most
+        while not done.wait(0.005):
+            most = max(most, client.run_on_scheduler(_images))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        bps.batch(tmp_path / "in", output_dir=tmp_path / "out", scheduler=client)
+    finally:
+        done.set()
+        watcher.join()
+    leaves, levels = 200, 3
+    under_way = cluster_file.AHEAD * sum(client.nthreads().values())
+    print(f"\n{most} images at a time of {leaves}")
+    # On each level some wait for others to come, and some are being combined.
+    assert 0 < most <= under_way + 2 * levels * cluster_file.FAN < leaves / 2
+
+
+def test_pedestals_backgrounds_and_what_is_left_out(tmp_path, client):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pool(folder, science=12, background=3)
+    take(folder / "empty_rate.fits", 77, empty_gap=True)
+    (folder / "broken_rate.fits").write_bytes(b"SIMPLE  = nothing")
+    how = {"save_flagged_bkg": True, "group_by": "band", "dispaxis": 1, "kernel_size": 9}
+    with pytest.warns(bps.SelfcalWarning, match=r"empty_rate.fits: left out"):
+        expected = bps.batch(folder, output_dir=tmp_path / "local", **how)
+    with pytest.warns(bps.SelfcalWarning, match=r"empty_rate.fits: left out"):
+        result = bps.batch(folder, output_dir=tmp_path / "there", scheduler=client, **how)
+    assert_same_groups(result, expected)
+    assert_same_files(tmp_path / "there", tmp_path / "local")
+    (failed,) = result.failed
+    assert failed.exposure == folder / "broken_rate.fits"
+
+
+def test_paths_become_absolute(tmp_path, client, monkeypatch):
+    make(tmp_path / "in", 4)
+    monkeypatch.chdir(tmp_path)
+    result = bps.batch("in", output_dir="out", scheduler=client)
+    assert {each.exposure.parent for each in result.exposures} == {tmp_path / "in"}
+    assert {each.output.parent for each in result.exposures} == {tmp_path / "out"}
+
+
+def test_what_is_done_is_kept_and_what_is_there_is_refused(tmp_path, client):
+    make(tmp_path / "in", 10)
+    out = tmp_path / "out"
+    bps.batch(tmp_path / "in", output_dir=out, scheduler=client)
+    with pytest.raises(FileExistsError, match="exists already"):
+        bps.batch(tmp_path / "in", output_dir=out, scheduler=client)
+    next(out.iterdir()).unlink()
+    result = bps.batch(tmp_path / "in", output_dir=out, scheduler=client, resume=True)
+    statuses = [each.status for each in result.exposures]
+    assert (statuses.count("KEPT"), statuses.count("COMPLETE")) == (9, 1)
+
+
+def test_a_copy_that_cannot_be_made_is_told_and_the_others_are_made(tmp_path, client):
+    make(tmp_path / "in", 6, detectors=("NRS1",))
+    path = take(tmp_path / "in" / "no_dq_rate.fits", 9, detector="NRS1", shape=SMALL)
+    path.write_bytes(path.read_bytes().replace(b"'DQ      '", b"'XX      '"))
+    local = bps.batch(tmp_path / "in", output_dir=tmp_path / "local")
+    result = bps.batch(tmp_path / "in", output_dir=tmp_path / "there", scheduler=client)
+    (failed,) = result.failed
+    assert failed.error == local.failed[0].error
+    assert "has no DQ extension" in failed.error
+    assert_same_files(tmp_path / "there", tmp_path / "local")
+
+
+def test_leftovers_of_killed_workers_are_removed_and_no_others(tmp_path, client):
+    make(tmp_path / "in", 4)
+    out = tmp_path / "out"
+    out.mkdir()
+    left = out / f".e0000_nrs1_badpix_selfcal.fits.{'0123456789abcdef'}.part"
+    foreign = out / f".other_badpix_selfcal.fits.{'0123456789abcdef'}.part"
+    for path in (left, foreign):
+        path.write_bytes(b"half")
+    bps.batch(tmp_path / "in", output_dir=out, scheduler=client)
+    assert sorted(out.glob(".*")) == [foreign]
+
+
+def test_an_interrupted_batch_leaves_whole_files_only(tmp_path, client):
+    make(tmp_path / "in", 60)
+
+    def interrupt(done, _):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bps.batch(
+            tmp_path / "in", output_dir=tmp_path / "out", scheduler=client, progress=interrupt
+        )
+    for path in (tmp_path / "out").glob("*.fits"):
+        assert header(path)["S_BPXSLF"] == "COMPLETE"
+        assert len(planes(path)) == 5
+    assert client.status == "running"
+
+
+def _threads():
+    return bps.num_threads()
+
+
+def test_workers_compute_with_the_threads_they_have_been_given(tmp_path, client):
+    make(tmp_path / "in", 30)
+    bps.batch(tmp_path / "in", output_dir=tmp_path / "out", scheduler=client)
+    # A worker that got no task yet has not been told.
+    assert 1 in client.run(_threads).values()
+
+
+def test_the_command_takes_an_address(tmp_path, cluster, capsys):
+    make(tmp_path / "in", 10)
+    bps.batch(tmp_path / "in", output_dir=tmp_path / "local")
+    arguments = ["batch", str(tmp_path / "in"), "--output-dir", str(tmp_path / "there")]
+    assert main([*arguments, "--scheduler", cluster.scheduler_address]) == 0
+    assert "NRS1" in capsys.readouterr().out
+    assert_same_files(tmp_path / "there", tmp_path / "local")
+
+
+def test_a_scheduler_that_is_not_there_is_told(tmp_path):
+    make(tmp_path / "in", 4)
+    address = "tcp://127.0.0.1:9"
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(OSError, match=address),
+    ):
+        bps.batch(tmp_path / "in", output_dir=tmp_path / "out", scheduler=address)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cluster_without_workers_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_file, "PATIENCE", 1)
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
+        pytest.raises(OSError, match=f"no worker has come to {empty.scheduler_address}"),
+    ):
+        bps.batch(tmp_path, scheduler=empty.scheduler_address)
+
+
+def test_missing_packages_are_told_with_the_remedy(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert main(["batch", str(tmp_path), "--scheduler", "tcp://127.0.0.1:9"]) == 1
+    assert 'pip install "badpix-selfcal[dask]"' in capsys.readouterr().err
+
+
+def test_workers_of_a_cluster_are_its_own(tmp_path):
+    with pytest.raises(ValueError, match="a scheduler has workers of its own"):
+        bps.batch(tmp_path, scheduler="tcp://127.0.0.1:1", workers=3)
+
+
+def test_exposures_on_the_web_are_read_by_the_workers(tmp_path, client):
+    pytest.importorskip("aiohttp", reason="needs the extra cloud")
+    observation(tmp_path)
+    names = sorted(path.name for path in tmp_path.glob("*_rate.fits"))
+    expected = bps.batch([tmp_path / name for name in names], output_dir=tmp_path / "local")
+    with servers.http(tmp_path) as web:
+        urls = [f"{web.url}/{name}" for name in names]
+        result = bps.batch(urls, output_dir=tmp_path / "there", scheduler=client)
+    assert [str(each.exposure) for each in result.exposures] == urls
+    assert_same_groups(result, expected)
+    for path in (tmp_path / "there").iterdir():
+        for name, image in planes(path).items():
+            np.testing.assert_array_equal(image, planes(tmp_path / "local" / path.name)[name])
+
+
+def test_inputs_are_untouched(tmp_path, client, hashes):
+    make(tmp_path / "in", 20)
+    before = hashes(tmp_path / "in")
+    bps.batch(tmp_path / "in", output_dir=tmp_path / "out", scheduler=client)
+    assert hashes(tmp_path / "in") == before
+    assert len([*Path(tmp_path / "out").iterdir()]) == 20
