@@ -60,11 +60,8 @@ pub trait Sample:
     }
 
     /// The lesser of two samples, or the one that is not NaN.
-    #[inline]
     #[must_use]
-    fn lesser(self, other: Self) -> Self {
-        if other < self || self.is_nan() { other } else { self }
-    }
+    fn lesser(self, other: Self) -> Self;
 
     /// The mean of two samples, rounded once as `(a + b) / 2` is, but never overflowing.
     #[inline]
@@ -80,6 +77,11 @@ impl Sample for f32 {
     const HALF: Self = 0.5;
     const INFINITY: Self = Self::INFINITY;
     const NAN: Self = Self::NAN;
+
+    #[inline(always)]
+    fn lesser(self, other: Self) -> Self {
+        self.min(other)
+    }
 
     #[allow(clippy::cast_possible_truncation)] // set right where it was rounded up
     fn at_most(limit: f64) -> Self {
@@ -99,6 +101,11 @@ impl Sample for f64 {
     const HALF: Self = 0.5;
     const INFINITY: Self = Self::INFINITY;
     const NAN: Self = Self::NAN;
+
+    #[inline(always)]
+    fn lesser(self, other: Self) -> Self {
+        self.min(other)
+    }
 
     fn at_most(limit: f64) -> Self {
         limit
