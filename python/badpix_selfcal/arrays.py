@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
+from ._floats import FloatArray, as_floats, as_stored, bits_of
 from .detectors import Dispaxis, Region
-from .floats import FloatArray, as_floats, as_stored, bits_of
 from .parameters import (
     EDGE,
     FLAGFRAC,

@@ -7,11 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from ._floats import FloatArray, as_stored
 from .arrays import BadPixels, RunningMinimum, find_bad_pixels, pedestal
 from .detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis, Region
 from .errors import ExposureError, SelfcalWarning
 from .exposure import Exposure
-from .floats import FloatArray, as_stored
 from .parameters import AskedDispaxis, Parameters, check_dispaxis
 from .remote import Location
 

@@ -25,9 +25,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ._floats import FloatArray
 from .arrays import minimum_image, pedestal, percentiles
 from .detectors import DETECTORS
-from .floats import FloatArray
 from .parameters import FLAGFRAC, KERNEL_SIZE
 from .stcal import medfilt
 

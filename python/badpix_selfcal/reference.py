@@ -12,9 +12,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+from ._floats import FloatArray
 from .arrays import BadPixels
 from .detectors import Dispaxis, Region
-from .floats import FloatArray
 from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, Edge
 
 __all__ = ["find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles"]

@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
-from .floats import FloatArray
+from ._floats import FloatArray
 
 __all__ = ["medfilt"]
 

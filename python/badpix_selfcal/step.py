@@ -10,13 +10,13 @@ from typing import Final
 
 from . import association
 from . import exposure as exposure_file
+from ._floats import FloatArray
 from .arrays import BadPixels
 from .association import Association, Product, stem_of
 from .detectors import Dispaxis, gap_of
 from .errors import ExposureError
 from .exposure import Cards, Exposure
 from .finding import PREFETCHED, MinimumImage, dispaxis_of, find, warn
-from .floats import FloatArray
 from .outputs import Outputs
 from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters
 from .products import Status, ascii_of, cards, history, name_of
