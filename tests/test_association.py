@@ -11,8 +11,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from badpix_selfcal.association import Association, Product, read, stem_of
 from badpix_selfcal.errors import AssociationError
+from badpix_selfcal.files.association import Association, Product, read, stem_of
 
 SCIENCE = "jw1_1_mirifulong_rate.fits"
 FILES = (SCIENCE, "b1.fits", "b2.fits", "c1.fits", "c2.fits")

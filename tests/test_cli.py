@@ -16,8 +16,8 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
-from badpix_selfcal.exposure import Exposure
-from badpix_selfcal.outputs import Outputs
+from badpix_selfcal.files.exposure import Exposure
+from badpix_selfcal.files.outputs import Outputs
 
 from .exposures import observation, sky, write
 
@@ -315,7 +315,8 @@ class TestTermination:
     def test_a_terminated_process_leaves_nothing(self, here):
         code = (
             "import sys, time\n"
-            "from badpix_selfcal import cli, exposure\n"
+            "from badpix_selfcal import cli\n"
+            "from badpix_selfcal.files import exposure\n"
             "write_copy = exposure.Exposure.write_copy\n"
             "def slow(*arguments):\n"
             "    write_copy(*arguments)\n"

@@ -14,8 +14,8 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal import cluster as cluster_file
-from badpix_selfcal import exposure
 from badpix_selfcal.cli import main
+from badpix_selfcal.files import exposure
 
 from . import servers
 from .exposures import header, observation, planes, sky

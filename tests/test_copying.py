@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badpix_selfcal import copying
-from badpix_selfcal.copying import source_of
 from badpix_selfcal.errors import ExposureError
-from badpix_selfcal.exposure import read
+from badpix_selfcal.files import byte_copy as copying
+from badpix_selfcal.files.byte_copy import source_of
+from badpix_selfcal.files.exposure import read
 
 from .exposures import sky, write
 

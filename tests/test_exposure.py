@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from badpix_selfcal.dq import BAD, NAN_PLANES, REFERENCE_PIXEL
 from badpix_selfcal.errors import ExposureError
-from badpix_selfcal.exposure import Exposure, read
+from badpix_selfcal.files.exposure import Exposure, read
 
 Mask = NDArray[np.bool_]
 Change = Callable[[fits.HDUList], None]

@@ -7,7 +7,8 @@ import json
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal import ExposureError, association
+from badpix_selfcal import ExposureError
+from badpix_selfcal.files import association
 from badpix_selfcal.simulate import simulate
 
 from .exposures import MRS

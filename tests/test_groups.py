@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import ExposureError, SelfcalWarning, exposure
+from badpix_selfcal import ExposureError, SelfcalWarning
+from badpix_selfcal.files import exposure
 from badpix_selfcal.finding import MinimumImage
 from badpix_selfcal.simulate import simulate
 

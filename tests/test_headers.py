@@ -10,10 +10,10 @@ from astropy.io import fits
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from badpix_selfcal import exposure
 from badpix_selfcal.errors import ExposureError
-from badpix_selfcal.exposure import Exposure, read
-from badpix_selfcal.headers import scan
+from badpix_selfcal.files import exposure
+from badpix_selfcal.files.exposure import Exposure, read
+from badpix_selfcal.files.plain_headers import scan
 
 from .test_exposure import (
     BLOCK,

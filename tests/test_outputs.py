@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from badpix_selfcal.outputs import Outputs
+from badpix_selfcal.files.outputs import Outputs
 
 
 def contents(folder: Path) -> dict[str, str | None]:

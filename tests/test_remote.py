@@ -21,9 +21,9 @@ import pytest
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal import association, exposure, remote
 from badpix_selfcal.cli import main
-from badpix_selfcal.remote import RemoteFile, beside, each_of, locate
+from badpix_selfcal.files import association, exposure, remote
+from badpix_selfcal.files.remote import RemoteFile, beside, each_of, locate
 from badpix_selfcal.testing import assert_same
 
 from . import servers
@@ -511,7 +511,7 @@ def test_headers_are_read_side_by_side(tmp_path, web):
 def test_without_urls_no_extra_is_imported():
     code = """
 import sys
-import badpix_selfcal.cli, badpix_selfcal.groups, badpix_selfcal.remote, badpix_selfcal.step
+import badpix_selfcal.cli, badpix_selfcal.groups, badpix_selfcal.files.remote, badpix_selfcal.step
 print([name for name in ("fsspec", "aiohttp", "s3fs", "distributed") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,8 @@ import yaml
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning, dq, exposure
+from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning, dq
+from badpix_selfcal.files import exposure
 
 from .exposures import MRS, associate, header, observation, planes, sky, write
 

@@ -28,10 +28,10 @@ import numpy as np
 
 from ._kernels import set_num_threads
 from .detectors import Region
+from .files.remote import Location
 from .finding import MinimumImage
 from .plans import Job, Mask, Plan, minimum_of
 from .pool import Listed, Member, Pool, members_of, read
-from .remote import Location
 from .threads import VARIABLE
 from .workforce import Tally
 

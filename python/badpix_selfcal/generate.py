@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ._kernels import __version__
-from .association import is_plain_name
 from .errors import ExposureError
-from .outputs import Outputs
+from .files.association import is_plain_name
+from .files.outputs import Outputs
+from .files.remote import AnyLocation, AnyPath, Location, locations_of
 from .parameters import GroupBy, check_group_by
 from .pool import Group, Member, grouped
 from .pool import read as read_pool
-from .remote import AnyLocation, AnyPath, Location, locations_of
 
 __all__ = ["GeneratedAssociation", "associate"]
 

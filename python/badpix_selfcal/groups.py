@@ -18,8 +18,9 @@ from ._kernels import num_threads
 from .arrays import BadPixels
 from .detectors import Dispaxis
 from .errors import ExposureError
+from .files.outputs import Outputs
+from .files.remote import AnyLocation, AnyPath, Location, locations_of
 from .finding import warn
-from .outputs import Outputs
 from .parameters import (
     EDGE,
     FLAGFRAC,
@@ -35,7 +36,6 @@ from .parameters import (
 from .plans import Job, Output, Plan, identity_of, masks_of, plan_of
 from .pool import Member, Pool, grouped
 from .products import Status
-from .remote import AnyLocation, AnyPath, Location, locations_of
 from .workforce import Progress, Tally, Threads, Workforce
 
 if TYPE_CHECKING:

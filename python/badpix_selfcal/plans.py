@@ -17,17 +17,17 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import exposure as exposure_file
 from .arrays import BadPixels
 from .detectors import Dispaxis, Region, gap_of
 from .errors import ExposureError
-from .exposure import Exposure
+from .files import exposure as exposure_file
+from .files.exposure import Exposure
+from .files.outputs import Outputs
+from .files.remote import Location
 from .finding import PREFETCHED, MinimumImage, dispaxis_of, find
-from .outputs import Outputs
 from .parameters import Parameters
 from .pool import Group, Member
 from .products import Status, cards, history, name_of
-from .remote import Location
 
 __all__ = [
     "Job",

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from ._kernels import __version__
 from .detectors import Dispaxis
-from .exposure import Cards
+from .files.exposure import Cards
 from .parameters import Parameters
 
 __all__ = ["Status", "ascii_of", "cards", "history", "name_of"]

@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 
 from .detectors import DETECTORS, Detector
-from .outputs import Outputs
+from .files.outputs import Outputs
 from .parameters import check_whole
 from .simulation.defects import COSMIC_RAY, HALO, HOT, LOW, Readout, expose, fixed_defects
 from .simulation.files import (

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Protocol, Self, TypeAlias
 
 from .errors import ExposureError
+from .files.remote import Location
 from .finding import MinimumImage
 from .plans import Job, Mask, Plan, minimum_of
 from .pool import Pool, read
-from .remote import Location
 
 __all__ = ["Progress", "Tally", "Threads", "Workforce"]
 

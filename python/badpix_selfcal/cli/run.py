@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .._kernels import __version__, num_threads
-from ..remote import locate
+from ..files.remote import locate
 from .options import Commands, Report, add_step_options, command, step_options
 
 if TYPE_CHECKING:

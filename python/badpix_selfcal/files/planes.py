@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .errors import ExposureError
-from .fitsfile import Stored
+from ..errors import ExposureError
+from .fits_bytes import Stored
 from .remote import Ranges
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from .fitsfile import BLOCK, CARD, Stored, open_bytes
+from .fits_bytes import BLOCK, CARD, Stored, open_bytes
 
 if TYPE_CHECKING:
     from io import BufferedReader

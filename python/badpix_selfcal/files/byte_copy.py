@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ExposureError
-from .fitsfile import CHUNK, Stored, is_compressed, open_bytes, reading
+from ..errors import ExposureError
+from .fits_bytes import CHUNK, Stored, is_compressed, open_bytes, reading
 
 if TYPE_CHECKING:
     from io import BufferedReader

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import dq
-from .copying import source_of
-from .errors import ExposureError
-from .fitsfile import (
+from .. import dq
+from ..errors import ExposureError
+from .byte_copy import source_of
+from .fits_bytes import (
     CARD,
     STALE,
     Stored,
@@ -36,7 +36,7 @@ from .fitsfile import (
     silenced,
     without_checksums,
 )
-from .headers import PlainHeader, scan, scan_to
+from .plain_headers import PlainHeader, scan, scan_to
 from .planes import Plane, images_of, plane_of, require_image, stored_as
 from .remote import Downloaded, Location, Ranges, RemoteFile, locate
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from .errors import ExposureError
+from ..errors import ExposureError
 from .remote import Downloaded, Location, Ranges, RemoteError
 
 if TYPE_CHECKING:

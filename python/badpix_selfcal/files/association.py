@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .errors import AssociationError
+from ..errors import AssociationError
 from .remote import Location, RemoteFile, beside, locate
 
 __all__ = ["Association", "Product", "is_plain_name", "read", "stem_of"]
