@@ -16,10 +16,10 @@ from statistics import median
 from typing import Final
 
 import badpix_selfcal as bps
-from badpix_selfcal import cluster
 from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.plans import Job, Mask, Plan, identity_of, masks_of, minimum_of, plan_of
-from badpix_selfcal.pool import Member, grouped, member_of
+from badpix_selfcal.runs import dask as cluster
+from badpix_selfcal.runs.plan import Job, Mask, Plan, identity_of, masks_of, minimum_of, plan_of
+from badpix_selfcal.runs.pool import Member, grouped, member_of
 from badpix_selfcal.simulate import simulate
 
 ROUNDS: Final = 5

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal import cluster as cluster_file
 from badpix_selfcal.cli import main
 from badpix_selfcal.files import exposure
+from badpix_selfcal.runs import dask as cluster_file
 
 from . import servers
 from .exposures import header, observation, planes, sky

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal import ExposureError, SelfcalWarning
 from badpix_selfcal.files import exposure
-from badpix_selfcal.finding import MinimumImage
+from badpix_selfcal.runs.minimum import MinimumImage
 from badpix_selfcal.simulate import simulate
 
 from .exposures import MRS, header, planes, sky, write

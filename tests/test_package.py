@@ -40,7 +40,7 @@ def test_astropy_is_imported_when_files_are_touched():
 
 
 def test_what_is_not_asked_for_is_not_imported():
-    loaded = "print([m in sys.modules for m in ('numpy', 'badpix_selfcal.step')])"
+    loaded = "print([m in sys.modules for m in ('numpy', 'badpix_selfcal.runs.selfcal')])"
     code = f"""
 import sys, badpix_selfcal as bps, badpix_selfcal.cli
 bps.num_threads(), bps.__version__, bps.cli.main(["--help"])

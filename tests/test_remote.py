@@ -511,7 +511,8 @@ def test_headers_are_read_side_by_side(tmp_path, web):
 def test_without_urls_no_extra_is_imported():
     code = """
 import sys
-import badpix_selfcal.cli, badpix_selfcal.groups, badpix_selfcal.files.remote, badpix_selfcal.step
+import badpix_selfcal.cli, badpix_selfcal.files.remote
+import badpix_selfcal.runs.batch, badpix_selfcal.runs.selfcal
 print([name for name in ("fsspec", "aiohttp", "s3fs", "distributed") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
         pedestal,
         percentiles,
     )
-    from .generate import GeneratedAssociation, associate
-    from .groups import BatchResult, batch
-    from .step import SelfcalResult, selfcal
+    from .runs.associate import GeneratedAssociation, associate
+    from .runs.batch import BatchResult, batch
+    from .runs.selfcal import SelfcalResult, selfcal
     from .threads import share_threads
 
 __all__ = [
@@ -43,12 +43,12 @@ __all__ = [
 
 
 _HOMES = {
-    "BatchResult": "groups",
-    "GeneratedAssociation": "generate",
-    "SelfcalResult": "step",
-    "associate": "generate",
-    "batch": "groups",
-    "selfcal": "step",
+    "BatchResult": "runs.batch",
+    "GeneratedAssociation": "runs.associate",
+    "SelfcalResult": "runs.selfcal",
+    "associate": "runs.associate",
+    "batch": "runs.batch",
+    "selfcal": "runs.selfcal",
     "share_threads": "threads",
 }
 """The modules that what is not in `arrays` comes from."""

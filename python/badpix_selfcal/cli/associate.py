@@ -10,7 +10,7 @@ from .._kernels import __version__
 from .options import Commands, Report, add_pool_options, command
 
 if TYPE_CHECKING:
-    from ..generate import GeneratedAssociation
+    from ..runs.associate import GeneratedAssociation
 
 __all__ = ["add"]
 
@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
 
 
 def _associate(given: argparse.Namespace) -> Report:
-    from ..generate import associate
+    from ..runs.associate import associate
 
     made = associate(
         given.inputs,

@@ -22,7 +22,7 @@ from .progress import Bar
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..groups import BatchResult, GroupResult
+    from ..runs.batch import BatchResult, GroupResult
 
 __all__ = ["add"]
 
@@ -76,7 +76,7 @@ def add(commands: Commands) -> None:
 
 
 def _batch(given: argparse.Namespace) -> Report:
-    from ..groups import batch
+    from ..runs.batch import batch
 
     threads = num_threads()  # a wrong setting is told before anything is written
     with Bar(sys.stderr) as bar:

@@ -11,7 +11,7 @@ from ..files.remote import locate
 from .options import Commands, Report, add_step_options, command, step_options
 
 if TYPE_CHECKING:
-    from ..step import SelfcalResult
+    from ..runs.selfcal import SelfcalResult
 
 __all__ = ["add"]
 
@@ -51,7 +51,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(given: argparse.Namespace) -> Report:
-    from ..step import selfcal
+    from ..runs.selfcal import selfcal
 
     threads = num_threads()  # a wrong setting is told before anything is written
     result = selfcal(

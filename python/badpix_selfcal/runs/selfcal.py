@@ -8,19 +8,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from ._floats import FloatArray
-from .arrays import BadPixels
-from .detectors import Dispaxis, gap_of
-from .errors import ExposureError
-from .files import association
-from .files import exposure as exposure_file
-from .files.association import Association, Product, stem_of
-from .files.exposure import Cards, Exposure
-from .files.outputs import Outputs
-from .files.remote import AnyLocation, AnyPath, Location, each_of, locate, locations_of
-from .finding import PREFETCHED, MinimumImage, dispaxis_of, find, warn
-from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters
-from .products import Status, ascii_of, cards, history, name_of
+from .._floats import FloatArray
+from ..arrays import BadPixels
+from ..detectors import Dispaxis, gap_of
+from ..errors import ExposureError
+from ..files import association
+from ..files import exposure as exposure_file
+from ..files.association import Association, Product, stem_of
+from ..files.exposure import Cards, Exposure
+from ..files.outputs import Outputs
+from ..files.remote import AnyLocation, AnyPath, Location, each_of, locate, locations_of
+from ..parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters
+from .minimum import PREFETCHED, MinimumImage, dispaxis_of, find, warn
+from .provenance import Status, ascii_of, cards, history, name_of
 
 __all__ = ["SelfcalResult", "Status", "selfcal"]
 

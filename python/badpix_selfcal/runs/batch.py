@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ._kernels import num_threads
-from .arrays import BadPixels
-from .detectors import Dispaxis
-from .errors import ExposureError
-from .files.outputs import Outputs
-from .files.remote import AnyLocation, AnyPath, Location, locations_of
-from .finding import warn
-from .parameters import (
+from .._kernels import num_threads
+from ..arrays import BadPixels
+from ..detectors import Dispaxis
+from ..errors import ExposureError
+from ..files.outputs import Outputs
+from ..files.remote import AnyLocation, AnyPath, Location, locations_of
+from ..parameters import (
     EDGE,
     FLAGFRAC,
     KERNEL_SIZE,
@@ -33,10 +32,11 @@ from .parameters import (
     check_group_by,
     check_workers,
 )
-from .plans import Job, Output, Plan, identity_of, masks_of, plan_of
+from .local import Progress, Tally, Threads, Workforce
+from .minimum import warn
+from .plan import Job, Output, Plan, identity_of, masks_of, plan_of
 from .pool import Member, Pool, grouped
-from .products import Status
-from .workforce import Progress, Tally, Threads, Workforce
+from .provenance import Status
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -221,7 +221,7 @@ def batch(
     if scheduler is None:
         workforce = Threads(workers or min(num_threads(), MOST_WORKERS), tally)
     else:
-        from .cluster import Cluster
+        from .dask import Cluster
 
         workforce, folder = Cluster(scheduler, tally), folder.absolute()
     with workforce:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
-from ._kernels import __version__
-from .detectors import Dispaxis
-from .files.exposure import Cards
-from .parameters import Parameters
+from .._kernels import __version__
+from ..detectors import Dispaxis
+from ..files.exposure import Cards
+from ..parameters import Parameters
 
 __all__ = ["Status", "ascii_of", "cards", "history", "name_of"]
 

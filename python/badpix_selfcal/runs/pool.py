@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from .detectors import DISPAXIS_OF_EXP_TYPE
-from .errors import ExposureError
-from .files import exposure as exposure_file
-from .files.association import stem_of
-from .files.exposure import Exposure
-from .files.remote import AnyLocation, Location, RemoteError, RemoteFile, each_of, locate
-from .parameters import GroupBy, check_group_by
+from ..detectors import DISPAXIS_OF_EXP_TYPE
+from ..errors import ExposureError
+from ..files import exposure as exposure_file
+from ..files.association import stem_of
+from ..files.exposure import Exposure
+from ..files.remote import AnyLocation, Location, RemoteError, RemoteFile, each_of, locate
+from ..parameters import GroupBy, check_group_by
 
 __all__ = [
     "Group",

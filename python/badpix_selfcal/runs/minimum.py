@@ -7,13 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from ._floats import FloatArray, as_stored
-from .arrays import BadPixels, RunningMinimum, find_bad_pixels, pedestal
-from .detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis, Region
-from .errors import ExposureError, SelfcalWarning
-from .files.exposure import Exposure
-from .files.remote import Location
-from .parameters import AskedDispaxis, Parameters, check_dispaxis
+from .._floats import FloatArray, as_stored
+from ..arrays import BadPixels, RunningMinimum, find_bad_pixels, pedestal
+from ..detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis, Region
+from ..errors import ExposureError, SelfcalWarning
+from ..files.exposure import Exposure
+from ..files.remote import Location
+from ..parameters import AskedDispaxis, Parameters, check_dispaxis
 
 __all__ = ["PREFETCHED", "MinimumImage", "dispaxis_of", "find", "warn"]
 

@@ -26,14 +26,14 @@ from uuid import uuid4
 
 import numpy as np
 
-from ._kernels import set_num_threads
-from .detectors import Region
-from .files.remote import Location
-from .finding import MinimumImage
-from .plans import Job, Mask, Plan, minimum_of
+from .._kernels import set_num_threads
+from ..detectors import Region
+from ..files.remote import Location
+from ..threads import VARIABLE
+from .local import Tally
+from .minimum import MinimumImage
+from .plan import Job, Mask, Plan, minimum_of
 from .pool import Listed, Member, Pool, members_of, read
-from .threads import VARIABLE
-from .workforce import Tally
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, Self, TypeAlias
 
-from .errors import ExposureError
-from .files.remote import Location
-from .finding import MinimumImage
-from .plans import Job, Mask, Plan, minimum_of
+from ..errors import ExposureError
+from ..files.remote import Location
+from .minimum import MinimumImage
+from .plan import Job, Mask, Plan, minimum_of
 from .pool import Pool, read
 
 __all__ = ["Progress", "Tally", "Threads", "Workforce"]
@@ -30,10 +30,10 @@ class Workforce(Protocol):
         """End; begin nothing more if interrupted."""
 
     def read(self, inputs: Iterable[Location], background: Iterable[Location]) -> Pool:
-        """Read the headers of exposures; see `badpix_selfcal.pool.read`."""
+        """Read the headers of exposures; see `badpix_selfcal.runs.pool.read`."""
 
     def minimum_of(self, plan: Plan) -> tuple[MinimumImage, dict[Location, str]]:
-        """Combine the exposures of a group; see `badpix_selfcal.plans.minimum_of`."""
+        """Combine the exposures of a group; see `badpix_selfcal.runs.plan.minimum_of`."""
 
     def write(self, job: Job, mask: Mask | None) -> Future[Path]:
         """Have a copy written, now or later."""

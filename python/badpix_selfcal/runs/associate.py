@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ._kernels import __version__
-from .errors import ExposureError
-from .files.association import is_plain_name
-from .files.outputs import Outputs
-from .files.remote import AnyLocation, AnyPath, Location, locations_of
-from .parameters import GroupBy, check_group_by
+from .._kernels import __version__
+from ..errors import ExposureError
+from ..files.association import is_plain_name
+from ..files.outputs import Outputs
+from ..files.remote import AnyLocation, AnyPath, Location, locations_of
+from ..parameters import GroupBy, check_group_by
 from .pool import Group, Member, grouped
 from .pool import read as read_pool
 

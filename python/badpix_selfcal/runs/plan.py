@@ -17,17 +17,17 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import BadPixels
-from .detectors import Dispaxis, Region, gap_of
-from .errors import ExposureError
-from .files import exposure as exposure_file
-from .files.exposure import Exposure
-from .files.outputs import Outputs
-from .files.remote import Location
-from .finding import PREFETCHED, MinimumImage, dispaxis_of, find
-from .parameters import Parameters
+from ..arrays import BadPixels
+from ..detectors import Dispaxis, Region, gap_of
+from ..errors import ExposureError
+from ..files import exposure as exposure_file
+from ..files.exposure import Exposure
+from ..files.outputs import Outputs
+from ..files.remote import Location
+from ..parameters import Parameters
+from .minimum import PREFETCHED, MinimumImage, dispaxis_of, find
 from .pool import Group, Member
-from .products import Status, cards, history, name_of
+from .provenance import Status, cards, history, name_of
 
 __all__ = [
     "Job",

@@ -1,0 +1,1 @@
+"""From inputs to outputs: one association, a pool of exposures, in this process or on a cluster."""
