@@ -4,7 +4,7 @@
 //! them in memory.
 
 #[allow(dead_code)]
-#[path = "src/median/network.rs"]
+#[path = "src/median/network/builder.rs"]
 mod network;
 
 use network::{Network, Node, Shape};
@@ -33,7 +33,7 @@ const COMPILED: [(usize, usize); 15] = [
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=src/median/network.rs");
+    println!("cargo::rerun-if-changed=src/median/network/builder.rs");
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
     let blocks: String = COMPILED.iter().map(|&(window, block)| code(window, block)).collect();
     fs::write(folder.join("blocks.rs"), blocks + &choice())
@@ -60,7 +60,7 @@ fn code(window: usize, block: usize) -> String {
     }
     format!(
         "/// {block} windows of {window} samples.
-pub(in crate::median) struct Block{window};
+pub(crate) struct Block{window};
 
 impl Block for Block{window} {{
     const WINDOW: usize = {window};
@@ -83,7 +83,7 @@ fn choice() -> String {
     }
     format!(
         "/// Calls `with` the compiled network of `window`; None where there is no such network.
-pub(in crate::median) fn choose<W: WithBlock>(window: usize, with: W) -> Option<W::Output> {{
+pub(crate) fn choose<W: WithBlock>(window: usize, with: W) -> Option<W::Output> {{
     match window {{
 {arms}        _ => None,
     }}

@@ -8,7 +8,7 @@
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands arguments over by value
 
 mod convert;
-mod pool;
+mod threads;
 
 use pyo3::prelude::*;
 
@@ -19,7 +19,7 @@ mod _kernels {
         AnyImage, AnySamples, AnyStored, axis, edge, image, image_out, kernel_error, method,
         samples,
     };
-    use crate::pool;
+    use crate::threads;
     use badpix_selfcal_kernels::median::Reach;
     use badpix_selfcal_kernels::outliers::{self, Criteria};
     use badpix_selfcal_kernels::{
@@ -34,7 +34,7 @@ mod _kernels {
     use pyo3::types::PyTuple;
 
     #[pymodule_export]
-    use crate::pool::{num_threads, set_num_threads};
+    use crate::threads::{num_threads, set_num_threads};
 
     /// The version of the package.
     #[pymodule_export]
@@ -43,7 +43,7 @@ mod _kernels {
 
     /// The most threads that may be asked for.
     #[pymodule_export]
-    const MOST_THREADS: usize = pool::MOST;
+    const MOST_THREADS: usize = threads::MOST;
 
     /// Running median of every line along an axis (0 or 1) of a 2-D image.
     #[pyfunction]
@@ -118,7 +118,7 @@ mod _kernels {
         kernel: impl FnOnce(Image<'_, T>) -> Result<Vec<T>, Error> + Send,
     ) -> PyResult<Bound<'py, PyAny>> {
         let image = image(array)?;
-        let medians = pool::install(py, || kernel(image))?.map_err(kernel_error)?;
+        let medians = threads::install(py, || kernel(image))?.map_err(kernel_error)?;
         image_out(py, medians, image.rows(), image.cols())
     }
 
@@ -206,7 +206,7 @@ mod _kernels {
         }
         let (minimum, exposure) = (minimum.as_slice_mut()?, samples(exposure)?);
         let fold = if is_first { minimum::begin } else { minimum::fold };
-        pool::install(py, || fold(minimum, exposure, pedestal))?.map_err(kernel_error)
+        threads::install(py, || fold(minimum, exposure, pedestal))?.map_err(kernel_error)
     }
 
     /// NaN-skipping percentiles, by NumPy's linear rule.
@@ -220,11 +220,11 @@ mod _kernels {
         let found = match &image {
             AnySamples::F32(array) => {
                 let samples = samples(array)?;
-                pool::install(py, || percentile::percentiles(samples, q))?
+                threads::install(py, || percentile::percentiles(samples, q))?
             }
             AnySamples::F64(array) => {
                 let samples = samples(array)?;
-                pool::install(py, || percentile::percentiles(samples, q))?
+                threads::install(py, || percentile::percentiles(samples, q))?
             }
         };
         Ok(found.into_pyarray(py))
@@ -263,7 +263,7 @@ mod _kernels {
         by: &Criteria,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let minimum = image(array)?;
-        let found = pool::install(py, || outliers::find(minimum, by))?.map_err(kernel_error)?;
+        let found = threads::install(py, || outliers::find(minimum, by))?.map_err(kernel_error)?;
         let (rows, cols) = (minimum.rows(), minimum.cols());
         (
             image_out(py, found.mask, rows, cols)?,

@@ -3,27 +3,20 @@
 //! A window is centred on each sample. NaNs in it are skipped; a window of nothing but NaN gives
 //! NaN. Of an even number of samples the two middle ones are averaged in the image's precision.
 
-mod block;
+mod blocks;
 mod heap;
-mod lanes;
-mod mosaic;
+mod lines;
 mod network;
-mod phases;
-mod plan;
-mod plane;
 mod reach;
-mod schedule;
-mod strips;
-mod table;
-mod tile;
+mod rectangle;
 
 pub use heap::RunningMedian;
-pub use lanes::Vectorized;
-pub use plane::{plane, plane_by};
+pub use network::lanes::Vectorized;
 pub use reach::{Reach, reaching};
+pub use rectangle::{plane, plane_by};
 
 use crate::{Error, Image, Sample};
-use network::Shape;
+use network::builder::Shape;
 use rayon::prelude::*;
 
 /// What a window sees beyond the image's border.
@@ -72,9 +65,9 @@ impl Method {
     /// Whether lines of `length` samples are for the network.
     fn is_network(self, window: Window, lines: usize, length: usize) -> bool {
         match self {
-            Self::Auto => strips::pays(window, lines, length),
+            Self::Auto => lines::pays(window, lines, length),
             Self::Heap => false,
-            Self::Network => window.len() <= strips::LONGEST,
+            Self::Network => window.len() <= lines::LONGEST,
         }
     }
 }
@@ -155,14 +148,14 @@ pub(crate) fn along_then<T: Sample>(
     let is_same = window.len() == 1 || image.samples().is_empty();
     let by_network = !is_same && method.is_network(window, lines, length);
     if by_network
-        && strips::are_many(window, lines)
-        && let Some(medians) = strips::along(image, axis, window, edge, &then)?
+        && lines::are_many(window, lines)
+        && let Some(medians) = lines::along(image, axis, window, edge, &then)?
     {
         return Ok(medians);
     }
     let filter = |rows: Image<'_, T>| {
         let shape = Shape { rows: 1, cols: window.len() };
-        if by_network && let Some(medians) = mosaic::filter(rows, shape, edge)? {
+        if by_network && let Some(medians) = blocks::filter(rows, shape, edge)? {
             return Ok(medians);
         }
         along_rows(rows, window, edge)

@@ -1,6 +1,6 @@
 //! Rectangular windows that reach farther to one side than to the other.
 
-use super::plane::by_heap;
+use super::rectangle::by_heap;
 use super::{Edge, Window};
 use crate::{Error, Image, Sample};
 

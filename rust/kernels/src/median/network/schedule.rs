@@ -3,7 +3,7 @@
 //! A value just written to memory takes several cycles to be read back. In the order in which a
 //! network is built most steps follow one that they depend on; in this order they do not wait.
 
-use super::network::{Network, Node};
+use crate::median::network::builder::{Network, Node};
 use std::collections::VecDeque;
 
 /// Steps after which a value can be read without waiting for it to be written.
@@ -13,7 +13,7 @@ const APART: usize = 8;
 const AHEAD: usize = 48;
 
 /// The network with its values in an order in which none comes soon after one that it is made of.
-pub(super) fn scheduled(network: &Network) -> Network {
+pub(crate) fn scheduled(network: &Network) -> Network {
     let mut order = Vec::with_capacity(network.nodes.len());
     let mut readable = vec![usize::MAX; network.nodes.len()];
     let mut rest = 0..network.nodes.len();

@@ -4,20 +4,22 @@
 //! of them to fill the lanes.
 
 use super::Edge;
-use super::block::{Block, Put, Take, WithBlock, choose};
 use super::heap::RunningMedian;
-use super::lanes::{Lanes, Vectors};
-use super::network::Shape;
-use super::phases::{Layout, Phases, Strip};
-use super::plan::Plan;
-use super::table::{Place, Places, Table, VECTORS};
+use crate::median::network::builder::Shape;
+use crate::median::network::compiled::{Block, Put, Take, WithBlock, choose};
+use crate::median::network::lanes::{Lanes, Vectors};
+mod phases;
+
+use crate::median::network::program::Plan;
+use crate::median::network::table::{Place, Places, Table, VECTORS};
 use crate::{Error, Image, Sample};
+use phases::{Layout, Phases, Strip};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
 /// Running median of an image that is not empty; None if the window is too large for a network.
-pub(super) fn filter<T: Sample>(
+pub(crate) fn filter<T: Sample>(
     image: Image<'_, T>,
     window: Shape,
     edge: Edge,

@@ -1,18 +1,20 @@
 //! Images cut into tiles: selection networks over the lines of either axis.
 
-use super::lanes::Vectorized;
-use super::plan::{Plan, line};
-use super::tile::{self, Tiles};
+use crate::median::network::lanes::Vectorized;
+use crate::median::network::program::{Plan, line};
+mod tile;
+
 use super::{Axis, Edge, RunningMedian, Window};
 use crate::{Error, Image, Sample};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::marker::PhantomData;
+use tile::Tiles;
 
 /// Whether the network is the faster kernel for an image.
 ///
 /// A compiled network pays at once. A table has to be built first; see the table of `make bench`.
-pub(super) fn pays(window: Window, lines: usize, length: usize) -> bool {
+pub(crate) fn pays(window: Window, lines: usize, length: usize) -> bool {
     let least = if Plan::is_compiled(window.len()) { FEW } else { SAMPLES_PER_TAP * window.len() };
     window.len() <= LONGEST && lines * length >= least && vectors_are_wide()
 }
@@ -21,7 +23,7 @@ pub(super) fn pays(window: Window, lines: usize, length: usize) -> bool {
 ///
 /// Otherwise it is better to cut the lines into blocks, one a lane, though laying them out takes
 /// about as long as a short window's network.
-pub(super) fn are_many(window: Window, lines: usize) -> bool {
+pub(crate) fn are_many(window: Window, lines: usize) -> bool {
     lines > if Plan::is_compiled(window.len()) { 4 } else { 16 }
 }
 
@@ -30,7 +32,7 @@ pub(super) fn are_many(window: Window, lines: usize) -> bool {
 const BAND: usize = 8;
 
 /// The longest window of which a network is ever built: its values fit the places of a table.
-pub(super) const LONGEST: usize = 1501;
+pub(crate) const LONGEST: usize = 1501;
 
 /// Samples from which on a compiled network pays.
 const FEW: usize = 128;
@@ -39,7 +41,7 @@ const FEW: usize = 128;
 const SAMPLES_PER_TAP: usize = 400;
 
 /// Whether this machine has vectors that the kernels are compiled for.
-pub(super) fn vectors_are_wide() -> bool {
+pub(crate) fn vectors_are_wide() -> bool {
     !matches!(Arch::new(), Arch::Scalar)
 }
 
@@ -47,7 +49,7 @@ pub(super) fn vectors_are_wide() -> bool {
 ///
 /// `then` is called with each run of rows when it is done. None if the window is too long for a
 /// network.
-pub(super) fn along<T: Sample>(
+pub(crate) fn along<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
     window: Window,

@@ -1,34 +1,34 @@
 //! A selection network as a table of steps over places in memory, for windows of any shape.
 
-use super::block::{Put, Take};
-use super::lanes::{Lanes, Vectors};
-use super::network::{Known, Network, Node, Shape};
 use super::schedule::scheduled;
 use crate::Sample;
+use crate::median::network::builder::{Known, Network, Node, Shape};
+use crate::median::network::compiled::{Put, Take};
+use crate::median::network::lanes::{Lanes, Vectors};
 
 /// Vectors in a place: few, so that the places in use at a time stay in the nearest cache, but
 /// enough to keep a processor busy while it waits for the values of the step before.
-pub(super) const VECTORS: usize = 4;
+pub(crate) const VECTORS: usize = 4;
 
 /// What a place holds: one value of the network in each lane.
-pub(super) type Place<L> = Vectors<<L as Lanes>::V, VECTORS>;
+pub(crate) type Place<L> = Vectors<<L as Lanes>::V, VECTORS>;
 
 /// Places that a table has: a power of two, so that no step needs a check.
 const PLACES: usize = 1 << 13;
 
 /// The memory in which tables run.
-pub(super) type Places<L> = [Place<L>; PLACES];
+pub(crate) type Places<L> = [Place<L>; PLACES];
 
 /// A network whose values have places in memory: first its inputs, then those of other values.
 /// A place is used again once its value is no longer needed.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// The window.
-    pub(super) window: Shape,
+    pub(crate) window: Shape,
     /// The windows of a block.
-    pub(super) block: Shape,
+    pub(crate) block: Shape,
     /// How far the ranks it puts reach from the middle one.
-    pub(super) reach: usize,
+    pub(crate) reach: usize,
     steps: Vec<Step>,
     parts: Vec<Part>,
 }
@@ -46,7 +46,7 @@ struct Part {
 
 impl Table {
     /// The table of a network; None if it has too many values at a time.
-    pub(super) fn new(window: Shape, block: Shape, reach: usize) -> Option<Self> {
+    pub(crate) fn new(window: Shape, block: Shape, reach: usize) -> Option<Self> {
         let inputs = window.seen_by(block).len();
         if inputs >= PLACES {
             return None;
@@ -57,19 +57,19 @@ impl Table {
     }
 
     /// Memory to run in.
-    pub(super) fn places<L: Lanes>(l: L) -> Option<Box<Places<L>>> {
+    pub(crate) fn places<L: Lanes>(l: L) -> Option<Box<Places<L>>> {
         let place = Vectors([l.splat(L::T::ZERO); VECTORS]);
         vec![place; PLACES].into_boxed_slice().try_into().ok()
     }
 
     /// Samples that a block takes in.
-    pub(super) fn inputs(&self) -> usize {
+    pub(crate) fn inputs(&self) -> usize {
         self.window.seen_by(self.block).len()
     }
 
     /// Runs one block, whose inputs are in the first places.
     #[inline(always)]
-    pub(super) fn run<L: Lanes>(&self, l: L, places: &mut Places<L>, to: &mut impl Put<L>) {
+    pub(crate) fn run<L: Lanes>(&self, l: L, places: &mut Places<L>, to: &mut impl Put<L>) {
         let mut rest = self.steps.as_slice();
         for part in &self.parts {
             let steps;

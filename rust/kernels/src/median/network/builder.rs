@@ -20,7 +20,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 /// One value of a network: an input or an operation on two earlier values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// The input of that number.
     Input(usize),
     /// The lesser of two values.
@@ -31,21 +31,21 @@ pub(super) enum Node {
 
 /// Rows and columns: of a window, or of a block of windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// Rows.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// Columns.
-    pub(super) cols: usize,
+    pub(crate) cols: usize,
 }
 
 impl Shape {
     /// Places in it.
-    pub(super) fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         self.rows * self.cols
     }
 
     /// What the windows of a block see together.
-    pub(super) fn seen_by(self, block: Self) -> Self {
+    pub(crate) fn seen_by(self, block: Self) -> Self {
         Self { rows: self.rows + block.rows - 1, cols: self.cols + block.cols - 1 }
     }
 }
@@ -54,11 +54,11 @@ impl Shape {
 ///
 /// Inputs and windows are numbered row by row.
 #[derive(Debug, Clone)]
-pub(super) struct Network {
+pub(crate) struct Network {
     /// All values that are needed, each after those it is made of.
-    pub(super) nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
     /// For each window the values of its middle ranks, the least first.
-    pub(super) middles: Vec<Vec<usize>>,
+    pub(crate) middles: Vec<Vec<usize>>,
 }
 
 impl Network {
@@ -66,7 +66,7 @@ impl Network {
     ///
     /// Both sides of the window are odd, `reach` is at most half of its samples, and both sides
     /// of the block are powers of two and at most the window's.
-    pub(super) fn new(window: Shape, block: Shape, reach: usize) -> Self {
+    pub(crate) fn new(window: Shape, block: Shape, reach: usize) -> Self {
         let mut builder = Builder {
             window,
             reach,
@@ -277,12 +277,12 @@ impl Order<'_> {
 }
 
 /// The values there are already, by what they are made of.
-pub(super) type Known = HashMap<Node, usize, BuildHasherDefault<Mixer>>;
+pub(crate) type Known = HashMap<Node, usize, BuildHasherDefault<Mixer>>;
 
 /// A hash of a few small numbers that nobody chooses to collide: quicker than the standard one,
 /// which takes most of the time to build a network.
 #[derive(Default)]
-pub(super) struct Mixer(u64);
+pub(crate) struct Mixer(u64);
 
 impl Hasher for Mixer {
     fn finish(&self) -> u64 {

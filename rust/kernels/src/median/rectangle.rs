@@ -1,8 +1,8 @@
 //! Rectangular windows.
 
-use super::network::Shape;
-use super::strips::vectors_are_wide;
-use super::{Axis, Edge, Method, Reach, RunningMedian, Window, along, mosaic, turned_to};
+use super::lines::vectors_are_wide;
+use super::{Axis, Edge, Method, Reach, RunningMedian, Window, along, blocks, turned_to};
+use crate::median::network::builder::Shape;
 use crate::{Error, Image, Sample};
 use rayon::prelude::*;
 
@@ -37,7 +37,7 @@ pub fn plane_by<T: Sample>(
         (1, _) => return along(image, Axis::X, width, edge, method),
         (rows, cols) => {
             if is_for_network(method, image.samples().len(), rows.max(cols))
-                && let Some(medians) = mosaic::filter(image, Shape { rows, cols }, edge)?
+                && let Some(medians) = blocks::filter(image, Shape { rows, cols }, edge)?
             {
                 return Ok(medians);
             }

@@ -1,9 +1,9 @@
 //! The compiled selection networks, and what networks take from and give to.
 
-use super::lanes::Lanes;
+use crate::median::network::lanes::Lanes;
 
 /// A compiled network of `BLOCK` windows of `WINDOW` samples in a line.
-pub(super) trait Block {
+pub(crate) trait Block {
     /// Samples in a window.
     const WINDOW: usize;
     /// Windows in a block.
@@ -17,7 +17,7 @@ pub(super) trait Block {
 ///
 /// Traits and no closures, since only a method can be made to be inlined where the instruction
 /// set is known.
-pub(super) trait Take<L: Lanes> {
+pub(crate) trait Take<L: Lanes> {
     /// Vector `v` of a value.
     fn take(&self, number: usize, v: usize) -> L::V;
 }
@@ -31,21 +31,21 @@ impl<L: Lanes, const N: usize> Take<L> for [L::V; N] {
 }
 
 /// What takes the middles of a block's windows.
-pub(super) trait Put<L: Lanes> {
+pub(crate) trait Put<L: Lanes> {
     /// Takes the samples of window `which` whose ranks lie around the middle one, the least first,
     /// in vector `v`.
     fn put(&mut self, which: usize, v: usize, middle: &impl Take<L>);
 }
 
 /// Something to call with a compiled network.
-pub(super) trait WithBlock {
+pub(crate) trait WithBlock {
     /// What it gives.
     type Output;
     /// Calls it.
     fn call<B: Block>(self) -> Self::Output;
 }
 
-pub(super) use written::choose;
+pub(crate) use written::choose;
 
 /// The networks, as the build script writes them.
 #[allow(clippy::pedantic, clippy::too_many_lines)]

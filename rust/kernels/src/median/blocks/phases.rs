@@ -10,7 +10,7 @@
 //! its valid samples at rank h - s / 2, where h is the middle rank: the mean of two ranks where s
 //! is odd. (In a window of one line the surplus is 0, 1 or -1.)
 
-use super::network::Shape;
+use crate::median::network::builder::Shape;
 use crate::{Image, Sample};
 
 /// Rows of a band, for windows of several rows: of the heights tried, with this one the surplus
@@ -19,23 +19,23 @@ const BAND: usize = 8;
 
 /// Which medians are wanted, by which window.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Strip<'a, T> {
+pub(crate) struct Strip<'a, T> {
     /// The image.
-    pub(super) image: Image<'a, T>,
+    pub(crate) image: Image<'a, T>,
     /// What stands for a sample beyond the border.
-    pub(super) beyond: T,
+    pub(crate) beyond: T,
     /// The window.
-    pub(super) window: Shape,
+    pub(crate) window: Shape,
     /// First row and column of the medians.
-    pub(super) first: (usize, usize),
+    pub(crate) first: (usize, usize),
     /// Rows and columns of the medians.
-    pub(super) medians: Shape,
+    pub(crate) medians: Shape,
 }
 
 impl<T: Sample> Strip<'_, T> {
     /// Copies what a window's row sees: samples from (y, x) on, counted from the first that the
     /// first window sees.
-    pub(super) fn copy_row(&self, y: usize, x: usize, out: &mut [T]) {
+    pub(crate) fn copy_row(&self, y: usize, x: usize, out: &mut [T]) {
         let (y, x) = (self.first.0 + y, self.first.1 + x);
         let row = y.checked_sub(self.window.rows / 2).map(|y| self.image.row(y));
         let inside = row.unwrap_or_default().get(x.saturating_sub(self.window.cols / 2)..);
@@ -50,7 +50,7 @@ impl<T: Sample> Strip<'_, T> {
 
     /// What the windows of a row see, row by row: `width` samples of each row from the first that
     /// window (y, x) sees.
-    pub(super) fn samples(&self, y: usize, x: usize, width: usize) -> Vec<T> {
+    pub(crate) fn samples(&self, y: usize, x: usize, width: usize) -> Vec<T> {
         let mut samples = vec![T::ZERO; self.window.rows * width];
         for (row, out) in samples.chunks_exact_mut(width).enumerate() {
             self.copy_row(y + row, x, out);
@@ -61,14 +61,14 @@ impl<T: Sample> Strip<'_, T> {
 
 /// Where the samples of a strip lie.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     /// The windows of a block.
-    pub(super) block: Shape,
+    pub(crate) block: Shape,
     /// Blocks from which medians are wanted.
-    pub(super) blocks: Shape,
+    pub(crate) blocks: Shape,
     /// Places from a block to the one below: some more than there are blocks in a row, for the
     /// last windows see more samples.
-    pub(super) pitch: usize,
+    pub(crate) pitch: usize,
     /// Places of a phase.
     len: usize,
     /// Rows of samples that are seen.
@@ -77,7 +77,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout for medians by blocks of windows, of which `lanes` are computed at a time.
-    pub(super) fn new(window: Shape, block: Shape, medians: Shape, lanes: usize) -> Self {
+    pub(crate) fn new(window: Shape, block: Shape, medians: Shape, lanes: usize) -> Self {
         let blocks = Shape {
             rows: medians.rows.div_ceil(block.rows),
             cols: medians.cols.div_ceil(block.cols),
@@ -90,13 +90,13 @@ impl Layout {
     }
 
     /// The place of a sample, or median, of the first block.
-    pub(super) fn place(&self, y: usize, x: usize) -> usize {
+    pub(crate) fn place(&self, y: usize, x: usize) -> usize {
         let phase = y % self.block.rows * self.block.cols + x % self.block.cols;
         phase * self.len + y / self.block.rows * self.pitch + x / self.block.cols
     }
 
     /// The places of all samples of a rectangle, row by row.
-    pub(super) fn places(&self, shape: Shape) -> Vec<usize> {
+    pub(crate) fn places(&self, shape: Shape) -> Vec<usize> {
         let row = |y| (0..shape.cols).map(move |x| self.place(y, x));
         (0..shape.rows).flat_map(row).collect()
     }
@@ -118,16 +118,16 @@ impl Layout {
 
 /// The samples of a strip by phase, and the surplus of each of its windows.
 #[derive(Debug)]
-pub(super) struct Phases<T> {
+pub(crate) struct Phases<T> {
     /// The samples, their NaNs filled.
-    pub(super) samples: Vec<T>,
+    pub(crate) samples: Vec<T>,
     /// How many more fillers are +inf than -inf, window by window.
-    pub(super) surplus: Vec<T>,
+    pub(crate) surplus: Vec<T>,
 }
 
 impl<T: Sample> Phases<T> {
     /// Lays out a strip.
-    pub(super) fn of(strip: &Strip<'_, T>, layout: &Layout) -> Self {
+    pub(crate) fn of(strip: &Strip<'_, T>, layout: &Layout) -> Self {
         let size = layout.block.len() * layout.len;
         let mut phases = Self { samples: vec![T::ZERO; size], surplus: vec![T::ZERO; size] };
         let width = layout.width();

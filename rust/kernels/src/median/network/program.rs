@@ -1,13 +1,13 @@
 //! Which network serves a window.
 
-use super::block::{Block, WithBlock, choose};
-use super::network::Shape;
-use super::table::Table;
+use crate::median::network::builder::Shape;
+use crate::median::network::compiled::{Block, WithBlock, choose};
+use crate::median::network::table::Table;
 use std::sync::{Arc, Mutex};
 
 /// The network of a window.
 #[derive(Debug)]
-pub(super) enum Plan {
+pub(crate) enum Plan {
     /// There is code for a window of one line.
     Compiled {
         /// The window.
@@ -31,7 +31,7 @@ impl WithBlock for Size {
 }
 
 /// A window of one line.
-pub(super) fn line(cols: usize) -> Shape {
+pub(crate) fn line(cols: usize) -> Shape {
     Shape { rows: 1, cols }
 }
 
@@ -40,7 +40,7 @@ impl Plan {
     ///
     /// The plans used last are kept. Nobody waits for them: a process forked while they are looked
     /// through, in which they would stay locked for ever, makes its own.
-    pub(super) fn of(window: Shape) -> Option<Arc<Self>> {
+    pub(crate) fn of(window: Shape) -> Option<Arc<Self>> {
         const KEPT: usize = 8;
         static PLANS: Mutex<Vec<Arc<Plan>>> = Mutex::new(Vec::new());
         if let Ok(plans) = PLANS.try_lock()
@@ -66,12 +66,12 @@ impl Plan {
     }
 
     /// Whether there is code for a window of one line.
-    pub(super) fn is_compiled(window: usize) -> bool {
+    pub(crate) fn is_compiled(window: usize) -> bool {
         choose(window, Size).is_some()
     }
 
     /// The window.
-    pub(super) fn window(&self) -> Shape {
+    pub(crate) fn window(&self) -> Shape {
         match self {
             Self::Compiled { window, .. } => *window,
             Self::Table(table) => table.window,
@@ -79,7 +79,7 @@ impl Plan {
     }
 
     /// The windows of a block.
-    pub(super) fn block(&self) -> Shape {
+    pub(crate) fn block(&self) -> Shape {
         match self {
             Self::Compiled { block, .. } => *block,
             Self::Table(table) => table.block,

@@ -10,16 +10,16 @@
 //!
 //! A tile is a number of rows over as many lines as `VECTORS` vectors have lanes.
 
-use super::block::{Block, Put, Take, WithBlock, choose};
-use super::lanes::{Lanes, Row, VECTORS, Vectors};
-use super::plan::Plan;
-use super::table::{self, Places, Table};
 use crate::Sample;
+use crate::median::network::compiled::{Block, Put, Take, WithBlock, choose};
+use crate::median::network::lanes::{Lanes, Row, VECTORS, Vectors};
+use crate::median::network::program::Plan;
+use crate::median::network::table::{self, Places, Table};
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 
 /// The memory of some tiles side by side, in one instruction set.
-pub(super) struct Tiles<'a, L: Lanes> {
+pub(crate) struct Tiles<'a, L: Lanes> {
     l: L,
     plan: &'a Plan,
     /// Medians down each line; a multiple of the plan's block.
@@ -38,10 +38,10 @@ pub(super) struct Tiles<'a, L: Lanes> {
 
 impl<'a, L: Lanes> Tiles<'a, L> {
     /// Lines in a tile.
-    pub(super) const LINES: usize = VECTORS * L::WIDTH;
+    pub(crate) const LINES: usize = VECTORS * L::WIDTH;
 
     /// `count` tiles for lines of `length` samples.
-    pub(super) fn new(l: L, plan: &'a Plan, length: usize, count: usize) -> Self {
+    pub(crate) fn new(l: L, plan: &'a Plan, length: usize, count: usize) -> Self {
         let height = height(plan, length);
         let inputs = height + plan.window().cols - 1;
         let row = Vectors([l.splat(L::T::ZERO); VECTORS]);
@@ -58,17 +58,17 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     }
 
     /// Medians down each line of a tile.
-    pub(super) fn height(&self) -> usize {
+    pub(crate) fn height(&self) -> usize {
         self.height
     }
 
     /// Samples that a tile takes in down each line.
-    pub(super) fn inputs(&self) -> usize {
+    pub(crate) fn inputs(&self) -> usize {
         self.inputs
     }
 
     /// The medians of the tile last run in one row, a lane a line.
-    pub(super) fn row(&self, row: usize) -> &[L::T] {
+    pub(crate) fn row(&self, row: usize) -> &[L::T] {
         bytemuck::cast_slice(&self.medians[row].0)
     }
 
@@ -77,7 +77,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     /// `samples` has a sample for every line, tile after tile; None is a row beyond the image, of
     /// samples `beyond`. Row by row, so that memory is read in its own order.
     #[inline(always)]
-    pub(super) fn take_in(&mut self, row: usize, samples: Option<&[L::T]>, beyond: L::T) {
+    pub(crate) fn take_in(&mut self, row: usize, samples: Option<&[L::T]>, beyond: L::T) {
         let l = self.l;
         let beyond = Vectors([l.splat(beyond); VECTORS]);
         let mut rest = samples.map(|samples| samples.chunks(Self::LINES));
@@ -105,7 +105,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     /// Returns whether they are right: not where infinities are among them, since then the mean of
     /// two finite samples may have overflowed.
     #[inline(always)]
-    pub(super) fn run(&mut self, tile: usize, lines: usize) -> bool {
+    pub(crate) fn run(&mut self, tile: usize, lines: usize) -> bool {
         let plan = self.plan;
         let used = lines.div_ceil(L::WIDTH);
         match plan {
@@ -168,7 +168,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
 
 /// Medians down a tile of lines of `length` samples: enough to make the `window - 1` further
 /// samples that it takes in a small part.
-pub(super) fn height(plan: &Plan, length: usize) -> usize {
+pub(crate) fn height(plan: &Plan, length: usize) -> usize {
     const HEIGHT: usize = 128;
     HEIGHT.min(length).next_multiple_of(plan.block().cols)
 }
