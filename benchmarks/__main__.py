@@ -10,13 +10,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from .goals import compared
 from .machine import Others, describe
 from .plan import FULL, QUICK, Plan
 from .report import README, RESULTS, Results, refresh
 from .tables import Table
-from .wanted import compared
 
-PARTS: Final = ("medians", "planes", "reductions", "step", "batch", "scaling")
+PARTS: Final = ("medians", "rectangles", "reductions", "step", "batch", "scaling")
 EXAMPLES: Final = """\
 python -m benchmarks                  all of it, to benchmarks/results/ and the README
 python -m benchmarks medians step     these parts, printed only

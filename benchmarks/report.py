@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from .goals import compared, summary
 from .tables import Table
 from .timing import Row
-from .wanted import compared, summary
 
 __all__ = ["README", "RESULTS", "Results", "refresh"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import PARTS, main
+from benchmarks.goals import GOALS, SHOWN, Goal, compared
 from benchmarks.plan import QUICK
 from benchmarks.report import BEGIN, END, README, RESULTS, Results, refresh
 from benchmarks.tables import Table, amount, times
 from benchmarks.timing import ALL, ONE, Measure, Row, Way, in_turns
-from benchmarks.wanted import GOALS, SHOWN, Goal, compared
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("bottleneck", "jwst", "matplotlib", "pandas", "polars", "scipy", "stcal")
