@@ -7,15 +7,18 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo test lint bench wheel clean
+.PHONY: demo picture test lint bench wheel clean
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
-	$(BIN)/badpix-selfcal simulate $(DEMO)
-	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_mirifulong_spec2_asn.json \
-		--output-dir $(DEMO)/flagged --save-flagged-bkg
+	$(BIN)/badpix-selfcal simulate $(DEMO) --detector MIRIFUSHORT
+	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --flagfrac-upper 0.005 \
+		--output-dir $(DEMO)/flagged
 	$(BIN)/python examples/compare_with_truth.py $(DEMO)/*_truth.fits \
 		$(DEMO)/flagged/*_badpix_selfcal.fits
+
+picture: $(VENV)/.examples demo
+	$(BIN)/python examples/before_after.py $(DEMO) docs/images/before_after.png
 
 test: $(VENV)/.test
 	cargo test --quiet
@@ -45,6 +48,10 @@ $(VENV)/.pip:
 
 $(VENV)/.installed: $(VENV)/.pip $(SOURCES)
 	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.examples: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[examples]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed

@@ -1,6 +1,6 @@
 """Speed and memory of this package and of its peers, side by side in one run.
 
-``python -m benchmarks --help`` tells how to run it. A part (`medians`, `rectangles`, `reductions`,
-`step`, `scaling`) measures and returns tables; `goals` compares what they hold with the goals;
-`report` and `plots` write them down. Nothing of what is measured is decided while reporting.
+``python -m benchmarks --help`` shows how to run it. A part (`medians`, `rectangles`, `reductions`,
+`step`, `batch`, `scaling`) measures and returns tables. `goals` compares them with the goals.
+`report` and `plots` write tables and pictures, and measure nothing.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, and write the tables and pictures."""
+"""``python -m benchmarks`` measures, and writes the tables and pictures."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from .goals import compared
-from .machine import Others, describe
+from .goals import compare
+from .machine import OtherLoad, describe
 from .plan import FULL, QUICK, Plan
 from .report import README, RESULTS, Results, refresh
 from .tables import Table
 
 PARTS: Final = ("medians", "rectangles", "reductions", "step", "batch", "scaling")
 EXAMPLES: Final = """\
-python -m benchmarks                  all of it, to benchmarks/results/ and the README
-python -m benchmarks medians step     these parts, printed only
-python -m benchmarks --quick          to see that everything works, not how fast; printed only"""
+python -m benchmarks                  run all parts, write benchmarks/results/ and the README
+python -m benchmarks medians step     run and print these parts
+python -m benchmarks --quick          check that all parts run; the figures mean nothing"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Those of the command line unless given.
+        The arguments; None: those of the command line.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _write(Results.restore(folder), folder)
         else:
             _measure(
-                options.parts or list(PARTS), QUICK if options.quick else FULL, _where(options)
+                options.parts or list(PARTS), QUICK if options.quick else FULL, _folder(options)
             )
     except ImportError as error:  # a peer that is not installed
         sys.exit(f"benchmarks: {error}")
@@ -47,39 +47,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure this package beside its peers, in one run.",
+        description="Measure this package and its peers in one run.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "parts", nargs="*", metavar="PART", choices=[[], *PARTS], help=" ".join(PARTS)
     )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, each way once")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write the results")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, one run of each way")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument(
-        "--rewrite", action="store_true", help="no measuring: write the latest results again"
+        "--rewrite", action="store_true", help="write the stored results again, without measuring"
     )
     return parser
 
 
-def _where(options: argparse.Namespace) -> Path | None:
-    """Return where to write: a part, or a quick run, does not take the place of a full one."""
+def _folder(options: argparse.Namespace) -> Path | None:
+    """Return the folder to write; by default only a full run of all parts has one."""
     full = not options.quick and not options.parts
     return options.output or (RESULTS if full else None)
 
 
 def _measure(parts: Sequence[str], plan: Plan, folder: Path | None) -> None:
-    import_module(".peers", __package__)  # all of them, before anything takes time
-    warnings.simplefilter("ignore", RuntimeWarning)  # windows of nothing but NaN
-    others, results = Others(), Results(describe(), plan.rounds)
+    import_module(".peers", __package__)  # fails at once if a peer is missing
+    warnings.simplefilter("ignore", RuntimeWarning)  # windows that hold only NaN
+    load, results = OtherLoad(), Results(describe(), plan.rounds)
     print(results.heading)
     for part in parts:
         measure: Callable[[Plan], list[Table]] = import_module(f".{part}", __package__).measure
         for table in measure(plan):
             results.tables.append(table)
             print(table.as_markdown(plan.rounds), flush=True)
-    results.about["machine"] += str(others)
-    print(f"{compared(results.rows)}\nOn {results.about['machine']}.")
+    results.about["machine"] += str(load)
+    print(f"{compare(results.rows)}\nOn {results.about['machine']}.")
     if folder is not None:
         _write(results, folder)
 

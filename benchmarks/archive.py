@@ -1,7 +1,8 @@
-"""What a whole archive takes: ``python -m benchmarks.archive --exposures 40000 --threads 64``.
+"""The cost of a whole archive: ``python -m benchmarks.archive --exposures 40000 --threads 64``.
 
-Measures what each part of a batch costs for one full-frame exposure, in one thread and with warm
-caches, and adds it up. Times of a network or of disks are not in it: they follow from the bytes.
+Measures the cost of each part of a batch for one full-frame exposure, in one thread and with warm
+caches, and adds the costs up. The times of network and disks are not included: they follow from the
+bytes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -18,30 +20,39 @@ from typing import Final
 import badpix_selfcal as bps
 from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.runs import dask as cluster
-from badpix_selfcal.runs.plan import Job, Mask, Plan, identity_of, masks_of, minimum_of, plan_of
-from badpix_selfcal.runs.pool import Member, grouped, member_of
+from badpix_selfcal.runs.batch import plan_of
+from badpix_selfcal.runs.member import Listed, Member, members_of
+from badpix_selfcal.runs.minimum import combine
+from badpix_selfcal.runs.plan import Job, Mask, Plan, masks_of
+from badpix_selfcal.runs.pool import grouped
+from badpix_selfcal.runs.reader import Reader
 from badpix_selfcal.simulate import simulate
 
 ROUNDS: Final = 5
 TASKS: Final = 500
-"""Empty tasks by which the scheduler's own time is measured."""
+"""Number of empty tasks that measure the time of the scheduler."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What the parts cost.
+    """The costs of the parts.
 
     Attributes
     ----------
-    headers, combine, copy : float
-        To read an exposure's headers, to read it, measure its pedestal and fold it, to write its
-        flagged copy, s.
-    merge, mask : float
-        To combine two images, to find a mask, s.
+    headers : float
+        Time to read the headers of an exposure, s.
+    combine : float
+        Time to read an exposure, measure its pedestal and fold it into the minimum image, s.
+    copy : float
+        Time to write a flagged copy, s.
+    merge : float
+        Time to combine two images, s.
+    mask : float
+        Time to find a mask, s.
     task : float or None
-        What the scheduler takes for a task, s; None without Dask.
+        Time of the scheduler for a task, s. None: Dask is not installed.
     sci, file, packed : int
-        SCI, the whole file and a mask as it is sent, bytes.
+        Sizes of SCI, of the whole file and of a packed mask, bytes.
     """
 
     headers: float
@@ -61,27 +72,34 @@ def measure(count: int = 6, size: int | None = None) -> Costs:
     Parameters
     ----------
     count : int, optional
-        Exposures.
+        Number of exposures.
     size : int or None, optional
-        Rows and columns of a subarray; None: the full frame.
+        Rows and columns of a subarray. None: the full frame.
     """
     bps.set_num_threads(1)
-    with tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as name,
+        ThreadPoolExecutor(1) as executor,
+    ):
         folder = Path(name)
         window = None if size is None else (size, size)
         made = simulate(folder, size=window, n_science=count, n_background=0)
-        members = [member_of(path) for path in made.science]
-        paths = [member.path for member in members]
-        (group,) = grouped(members)
+        listed = [Listed(path) for path in made.science]
+        paths = [each.path for each in listed]
+
+        def read_headers() -> list[Member]:
+            found = members_of(listed, Reader(), executor)
+            return [each for each in found if isinstance(each, Member)]
+
+        (group,) = grouped(read_headers())
         plan = plan_of(group, Parameters(), folder / "out")
-        minimum, _ = minimum_of(paths, plan.gap)
-        masks = masks_of(minimum, plan)
-        mask = masks[plan.outputs[0].dispaxis].mask
-        part, _ = minimum_of(paths[:1], plan.gap)
+        minimum, _ = combine(paths, plan.gap, Reader(), executor)
+        mask = masks_of(minimum, plan)[plan.copies[0].dispaxis].mask
+        part, _ = combine(paths[:1], plan.gap, Reader(), executor)
         return Costs(
-            headers=_time(lambda: [member_of(path) for path in paths]) / count,
-            combine=_time(lambda: minimum_of(paths, plan.gap)) / count,
-            copy=_time(lambda: _copies(plan, members, mask)) / count,
+            headers=_time(read_headers) / count,
+            combine=_time(lambda: combine(paths, plan.gap, Reader(), executor)) / count,
+            copy=_time(lambda: _write_copies(plan, mask)) / count,
             merge=_time(lambda: part.merge(minimum)),
             mask=_time(lambda: masks_of(minimum, plan)),
             task=_scheduling(),
@@ -91,13 +109,11 @@ def measure(count: int = 6, size: int | None = None) -> Costs:
         )
 
 
-def _copies(plan: Plan, members: Sequence[Member], mask: Mask) -> None:
-    used = identity_of(members)
-    for output in plan.outputs:
-        told = output.history(plan, "COMPLETE", used)
-        job = Job(output, "COMPLETE", told, overwrite=True)
-        output.path.parent.mkdir(exist_ok=True)
-        job.prepare(job.read()).write(mask, overwrite=True)
+def _write_copies(plan: Plan, mask: Mask) -> None:
+    identity = plan.identity([member.path for member in plan.members])
+    for copy in plan.copies:
+        entry = plan.history(copy, "COMPLETE", identity)
+        Job(copy, "COMPLETE", {}, entry, overwrite=True).write(mask, Reader())
 
 
 def _time(work: Callable[[], object]) -> float:
@@ -110,7 +126,7 @@ def _time(work: Callable[[], object]) -> float:
 
 
 def _scheduling() -> float | None:
-    """Return how long a scheduler takes for a task that does nothing."""
+    """Return the time of a scheduler for an empty task, s; None without Dask."""
     try:
         from distributed import Client, LocalCluster
     except ImportError:
@@ -126,16 +142,16 @@ def _scheduling() -> float | None:
 
 
 def report(costs: Costs, exposures: int, groups: int, threads: int) -> str:
-    """Return what an archive takes.
+    """Return the cost of an archive as text.
 
     Parameters
     ----------
     costs : Costs
-        Of one exposure.
+        The costs for one exposure.
     exposures, groups : int
-        Exposures in all, and masks to be found.
+        Numbers of exposures and of masks.
     threads : int
-        Threads of all workers together.
+        Number of threads of all workers together.
     """
     leaves = exposures / cluster.LEAF
     merges = leaves / (cluster.FAN - 1)
@@ -157,11 +173,11 @@ def report(costs: Costs, exposures: int, groups: int, threads: int) -> str:
         f"{read / 1e12:.2f} TB read ({costs.sci / 1e6:.2f} MB of SCI and {costs.file / 1e6:.2f} MB "
         f"of file for each exposure), {written / 1e12:.2f} TB written; at 1 GB/s "
         f"{(read + written) / 1e9 / 60:.0f} min.",
-        f"{tasks:.0f} tasks; {costs.packed / 1e3:.1f} kB of mask are sent with each that writes.",
+        f"{tasks:.0f} tasks; each task that writes carries {costs.packed / 1e3:.1f} kB of mask.",
     ]
     if costs.task is not None:
         lines.append(
-            f"The scheduler takes {1e3 * costs.task:.2f} ms for a task, "
+            f"The scheduler needs {1e3 * costs.task:.2f} ms for a task, "
             f"{tasks * costs.task / 60:.1f} min in all."
         )
     return "\n".join(lines)
@@ -171,7 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.archive", description=__doc__)
     parser.add_argument("--exposures", type=int, default=40_000, help="default: %(default)s")
-    parser.add_argument("--groups", type=int, default=2, help="masks (default: %(default)s)")
+    parser.add_argument(
+        "--groups", type=int, default=2, help="number of masks (default: %(default)s)"
+    )
     parser.add_argument("--threads", type=int, default=64, help="default: %(default)s")
     parser.add_argument("--size", type=int, help="rows and columns (default: the full frame)")
     given = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Many exposures at once against jwst's step on the association of each, as whole processes."""
+"""A batch of exposures, and jwst's step on the association of each, as whole processes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import badpix_selfcal as bps
 from badpix_selfcal.simulate import simulate
 
 from .plan import Plan
-from .processes import Process
+from .processes import Process, times_and_peaks
 from .step import quiet
 from .tables import Table
-from .timing import Row, Way, in_turns, once
+from .timing import Row
 
 __all__ = ["BATCH", "BATCH_PEAK", "measure"]
 
@@ -25,11 +25,11 @@ BATCH_PEAK: Final = "peak memory of the batch"
 DETECTORS: Final = ("MIRIFUSHORT", "MIRIFULONG")
 
 NOTE: Final = """\
-2 x {0} science exposures of two detectors ({1}). jwst: its step on the association of each, one
-after the other in one process; each association has the {0} exposures of its detector as selfcal
-members. Ours: `batch`; and for comparison `selfcal` on the same associations. All planes of all
-outputs were compared and are equal. A whole process runs from the start of the interpreter to its
-end."""
+{0} science exposures of each of two detectors ({1}). jwst: its step on the association of each
+exposure, one after another in one process. Each association has the {0} exposures of its detector
+as selfcal members. Ours: `batch`. Ours, one by one: `selfcal` on the same associations. All planes
+of all outputs were compared and are equal. A process is timed from the start of the interpreter to
+its end."""
 
 OURS: Final = """
 import sys
@@ -60,7 +60,7 @@ for path in sorted(Path(sys.argv[1]).glob("*_spec2_asn.json")):
 
 
 def measure(plan: Plan) -> list[Table]:
-    """Return our time and peak beside jwst's, after a check that the outputs are equal."""
+    """Return the times and the peaks, after a check that the outputs are equal."""
     with quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as name:
         folder = Path(name)
         for detector in DETECTORS:
@@ -75,8 +75,7 @@ def measure(plan: Plan) -> list[Table]:
         times, peaks = _as_processes(folder, plan)
         for each in made:
             _refuse_difference(folder, each.product)
-    size = "whole detectors" if plan.exposures is None else "x".join(map(str, plan.exposures))
-    note = NOTE.format(plan.batch, size)
+    note = NOTE.format(plan.batch, plan.frame)
     return [Table("Many exposures: one mask for each detector", [times, peaks], "ours", note)]
 
 
@@ -87,11 +86,9 @@ def _as_processes(folder: Path, plan: Plan) -> tuple[Row, Row]:
     for name, code in programs.items():
         (folder / name).mkdir()
         processes[name] = Process(code, str(folder / "exposures"), str(folder / name))
-    ways = {name: Way(each.run, hurried=name != "ours") for name, each in processes.items()}
-    times = in_turns(BATCH, ways, plan)
-    rounds = {name: measure.rounds for name, measure in times.measures.items()}
-    peaks = {name: once({name: each.peak}, rounds[name])[name] for name, each in processes.items()}
-    return times, Row(BATCH_PEAK, peaks, unit="MiB")
+    return times_and_peaks(
+        (BATCH, BATCH_PEAK), processes, plan, hurried=processes.keys() - {"ours"}
+    )
 
 
 def _refuse_difference(folder: Path, product: str) -> None:

@@ -1,4 +1,4 @@
-"""What the package is meant to reach beside its peers, and what it reached in a run."""
+"""The goals of the package beside its peers, and the results that the README shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from .tables import markdown, marked, times
 from .timing import ALL, ONE, Row
 
-__all__ = ["GOALS", "SHOWN", "Goal", "Shown", "compared", "summary"]
+__all__ = ["GOALS", "SHOWN", "Goal", "Shown", "compare", "summary"]
 
 WARM = "k = 15, axis 0, and a copy, warm"
 COLD = "k = 15, axis 0, and a copy, cold"
@@ -17,27 +17,27 @@ COLD = "k = 15, axis 0, and a copy, cold"
 
 @dataclass(frozen=True)
 class Goal:
-    """A ratio that is wanted.
+    """A limit for the ratio of two measures.
 
     Attributes
     ----------
     work : str
-        What is done and beside what.
+        The work and the peer, for the reader.
     row : str
-        The row that holds both measures.
+        The name of the row that holds both measures.
     over, under : str
-        The ways whose ratio it is.
-    wanted : float
-        The ratio.
+        The ways in the numerator and in the denominator.
+    limit : float
+        The limit of the ratio.
     at_most : bool
-        Whether the ratio shall not be above it, instead of not below.
+        Whether the limit is an upper one.
     """
 
     work: str
     row: str
     over: str
     under: str
-    wanted: float
+    limit: float
     at_most: bool = False
 
     def is_in(self, rows: Mapping[str, Row]) -> bool:
@@ -45,29 +45,29 @@ class Goal:
         return self.row in rows and {self.over, self.under} <= rows[self.row].measures.keys()
 
     def measured(self, row: Row) -> float:
-        """Return the ratio that was measured."""
+        """Return the measured ratio."""
         return row.ratio(self.over, self.under)
 
     def is_met(self, row: Row) -> bool:
-        """Return whether it is as wanted."""
+        """Return whether the measured ratio keeps the limit."""
         ratio = self.measured(row)
-        return ratio <= self.wanted if self.at_most else ratio >= self.wanted
+        return ratio <= self.limit if self.at_most else ratio >= self.limit
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A line of the table that the README shows.
+    """A line of the table in the README.
 
     Attributes
     ----------
     work : str
-        What is done.
+        The work, for the reader.
     row : str
-        The row that holds its measures.
+        The name of the row that holds its measures.
     ours : str
-        Our way.
+        The way of this package.
     peers : tuple of str
-        The others.
+        The ways of the peers.
     """
 
     work: str
@@ -76,12 +76,12 @@ class Shown:
     peers: tuple[str, ...] = ("stcal", "bottleneck")
 
 
-def _faster(work: str, row: str, peer: str, wanted: float, ours: str = ALL) -> Goal:
-    return Goal(f"{work}, against {peer}", row, peer, ours, wanted)
+def _faster(work: str, row: str, peer: str, limit: float, ours: str = ALL) -> Goal:
+    return Goal(f"{work}, against {peer}", row, peer, ours, limit)
 
 
-def _at_most(work: str, row: str, ours: str, other: str, wanted: float) -> Goal:
-    return Goal(work, row, ours, other, wanted, at_most=True)
+def _at_most(work: str, row: str, ours: str, other: str, limit: float) -> Goal:
+    return Goal(work, row, ours, other, limit, at_most=True)
 
 
 GOALS: Final = (
@@ -140,23 +140,23 @@ SHOWN: Final = (
 )
 
 
-def compared(rows: Mapping[str, Row]) -> str:
+def compare(rows: Mapping[str, Row]) -> str:
     """Return the table of goals, in Markdown.
 
     Parameters
     ----------
     rows : mapping of str to Row
-        What was measured, by the rows' names; goals without a row are left out.
+        The measures, by the names of their rows. Goals without a row are omitted.
 
     Returns
     -------
     str
-        The table; empty if no goal was measured.
+        The table; "" if no goal was measured.
     """
     lines = [_goal_line(goal, rows[goal.row]) for goal in GOALS if goal.is_in(rows)]
     if not lines:
         return ""
-    return "### Wanted and measured\n\n" + markdown(["", "wanted", "measured", "met"], lines)
+    return "### Goals\n\n" + markdown(["", "goal", "measured", "met"], lines)
 
 
 def summary(rows: Mapping[str, Row], rounds: int) -> str:
@@ -165,9 +165,9 @@ def summary(rows: Mapping[str, Row], rounds: int) -> str:
     Parameters
     ----------
     rows : mapping of str to Row
-        What was measured, by the rows' names.
+        The measures, by the names of their rows.
     rounds : int
-        Runs below which a median is marked.
+        Medians of fewer runs are marked.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def summary(rows: Mapping[str, Row], rounds: int) -> str:
 def _goal_line(goal: Goal, row: Row) -> list[str]:
     return [
         goal.work,
-        f"at {'most' if goal.at_most else 'least'} {goal.wanted:g}x",
+        f"at {'most' if goal.at_most else 'least'} {goal.limit:g}x",
         times(goal.measured(row)),
         "yes" if goal.is_met(row) else "no",
     ]

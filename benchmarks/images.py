@@ -1,4 +1,4 @@
-"""The images that are measured on, and our own ways of treating them."""
+"""The images of the benchmarks, and the two ways to time this package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Image = NDArray[np.floating]
 
 @functools.lru_cache(maxsize=4)
 def image(shape: tuple[int, int], dtype: str = "float32", missing: float = 0.02) -> Image:
-    """Return noise on a slope, a share of it NaN.
+    """Return an image of noise on a slope, with some samples NaN.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def image(shape: tuple[int, int], dtype: str = "float32", missing: float = 0.02)
     dtype : str
         Type of the samples.
     missing : float
-        Share of the samples that are NaN.
+        Fraction of the samples that are NaN.
 
     Returns
     -------
     ndarray
-        The image; the same object for the same arguments, so it must not be written to.
+        The image, read-only: equal arguments give the same object.
     """
     rng = np.random.default_rng(1)
     slope = np.linspace(0, 30, shape[0])[:, None]
@@ -44,7 +44,7 @@ def image(shape: tuple[int, int], dtype: str = "float32", missing: float = 0.02)
 
 
 def ours(run: Callable[[], object]) -> dict[str, Way]:
-    """Return our two ways of one call: with one thread and with all."""
+    """Return two ways of one call to this package: with one thread and with all."""
     return {
         ONE: Way(run, prepare=functools.partial(bps.set_num_threads, 1)),
         ALL: Way(run, prepare=functools.partial(bps.set_num_threads, None)),

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Date, machine, versions and load of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Others", "describe"]
+__all__ = ["OtherLoad", "describe"]
 
 LIBRARIES: Final = ("numpy", "jwst", "stcal", "bottleneck", "pandas", "polars", "scipy")
 
@@ -37,23 +37,23 @@ def describe() -> dict[str, str]:
     }
 
 
-class Others:
-    """How busy other programs keep the machine, from when this is made."""
+class OtherLoad:
+    """The load of the machine by other programs, from the creation of this object on."""
 
     def __init__(self) -> None:
         self._start, self._busy, self._own = time.monotonic(), _busy(), _own()
 
     def __str__(self) -> str:
-        """Tell it; nothing where the system does not."""
+        """Return the load as text; "" if the system does not report it."""
         elapsed = time.monotonic() - self._start
         if self._busy is None or (busy := _busy()) is None or elapsed <= 0.0:
             return ""
         cores = (busy - self._busy - (_own() - self._own)) / elapsed
-        return f", other programs busy on {max(0.0, cores):.2f} cores meanwhile"
+        return f", other programs busy on {max(0.0, cores):.2f} cores"
 
 
 def _busy() -> float | None:
-    """Return the time that all cores together have been busy, or taken from us, in seconds."""
+    """Return the busy and stolen time of all cores together, in seconds; None if unknown."""
     path = Path("/proc/stat")
     if not path.exists():
         return None
@@ -63,12 +63,12 @@ def _busy() -> float | None:
 
 
 def _own() -> float:
-    """Return the processor time of this program and of those it has run, in seconds."""
+    """Return the processor time of this program and its finished children, in seconds."""
     return sum(os.times()[:4])
 
 
 def _cores() -> str:
-    # What affinity lets this process use, which may be less than the machine has.
+    # Affinity may allow fewer cores than the machine has.
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return "1 core" if usable == 1 else f"{usable} cores"
 

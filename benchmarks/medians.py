@@ -1,4 +1,4 @@
-"""Running medians along lines: ours against every tool that has one."""
+"""Running medians along lines: this package and every peer that has one."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ __all__ = ["TITLE", "measure"]
 
 TITLE = "Running median along lines"
 NOTE = """\
-stcal and our own see zeros beyond
-the border, scipy too; pandas and polars clip the window; bottleneck's window trails its sample.
-stcal, bottleneck and pandas skip NaN, polars skips nulls (it is given nulls for NaN), scipy does
-not skip NaN and is given the image without. Frames of pandas and polars and lines in order for
-scipy are prepared outside the timing. Of the peers, polars alone uses all cores. From k = 101 on
-stcal, which takes gigabytes there, gets an eighth of the lines."""
+Beyond the border this package, stcal and scipy see zeros; pandas and polars clip the window. The
+window of bottleneck ends at its sample. This package, stcal, bottleneck and pandas skip NaN. polars
+skips nulls, which replace NaN in its input. scipy does not skip NaN and filters an image without
+NaN. Frames for pandas and polars, and contiguous lines for scipy, are prepared outside the timing.
+Of the peers only polars uses all cores. From k = 101 on stcal needs gigabytes: it filters an eighth
+of the lines."""
 COPIES_NOTE = """\
-Warm: each run follows another of the same, as in a loop. Cold: a large buffer was written over
-just before, and the result goes to memory that the program never had before. Both conditions are
-the same for ours and for the copy."""
+Warm: each run follows another one, as in a loop. Cold: just before the run a large buffer is
+overwritten, and the result goes to fresh memory. Both conditions are the same for this package and
+for the copy."""
 
 
 def measure(plan: Plan) -> list[Table]:
-    """Return our times beside the peers', the single long line, and times in copies."""
+    """Return the tables of all peers, of a single long line, and of times in copies."""
     keys = [("float32", k, axis) for k in plan.windows for axis in (0, 1)]
     keys += [("float64", 15, axis) for axis in (0, 1)]
     rows = [_row(plan, *key) for key in keys]

@@ -1,4 +1,4 @@
-"""Associations of as many simulated exposures as one wants."""
+"""Associations with a chosen number of simulated exposures."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Observation"]
 
 
 class Observation:
-    """Simulated exposures, of which associations can be made.
+    """Simulated exposures from which associations are made.
 
     Parameters
     ----------
     made : Simulation
-        The exposures; the first science exposure is the one to be flagged.
+        The exposures. The first science exposure is the one to be flagged.
     """
 
     def __init__(self, made: Simulation) -> None:
@@ -28,12 +28,12 @@ class Observation:
         Parameters
         ----------
         backgrounds, selfcals : int
-            Background and selfcal exposures in it, beside one science exposure.
+            Number of background and selfcal exposures, beside one science exposure.
 
         Returns
         -------
         Path
-            The association's file, beside the exposures.
+            The file, in the folder of the exposures.
         """
         science, *others = self._made.science
         groups = {
@@ -47,7 +47,9 @@ class Observation:
             for path in paths
         ]
         if len(members) != 1 + backgrounds + selfcals:
-            raise ValueError(f"too few exposures for {backgrounds} + {selfcals}")
+            raise ValueError(
+                f"too few exposures for {backgrounds} backgrounds and {selfcals} selfcal members"
+            )
         product = {"name": f"b{backgrounds}s{selfcals}", "members": members}
         about = {"asn_type": "spec2", "asn_pool": "pool", "asn_id": "a1"}
         path = science.with_name(f"{len(members)}_{product['name']}_asn.json")

@@ -1,7 +1,6 @@
-"""The peers' running medians, each as a function of nothing that can be timed.
+"""The running medians of the peers, as functions without arguments that can be timed.
 
-What a peer needs in another form than an array of rows is prepared beforehand and not timed: that
-favours the peer.
+A peer that needs its input in another form gets it before the timing, which favours the peer.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ NEEDED: Final = ("bottleneck", "jwst", "matplotlib", "pandas", "polars", "scipy"
 _missing = [name for name in NEEDED if find_spec(name) is None]
 if _missing:
     raise ImportError(
-        f"the benchmarks need {', '.join(_missing)}, which the extra `bench` installs: "
+        f"the benchmarks need {', '.join(_missing)}; the extra `bench` installs them: "
         "pip install '.[bench]'"
     )
 
@@ -34,7 +33,7 @@ from stcal.outlier_detection.utils import medfilt  # noqa: E402
 __all__ = ["along", "bottleneck_line", "scipy_plane", "stcal_plane"]
 
 LONG: Final = 100
-"""Windows from this length on cost stcal gigabytes on a whole image: it gets an eighth of it."""
+"""From this window on stcal needs gigabytes for a whole image: it filters an eighth of it."""
 
 
 def along(samples: Image, filled: Image, k: int, axis: int) -> dict[str, Way]:
@@ -49,7 +48,7 @@ def along(samples: Image, filled: Image, k: int, axis: int) -> dict[str, Way]:
     k : int
         Samples in the window.
     axis : {0, 1}
-        The axis along which it runs.
+        The axis of the window.
 
     Returns
     -------
@@ -73,12 +72,12 @@ def bottleneck_line(line: Image, k: int) -> Way:
 
 
 def scipy_plane(filled: Image, side: int) -> Way:
-    """Return scipy's median over a square window, of an image without NaN."""
+    """Return scipy's median over a square window, for an image without NaN."""
     return Way(lambda: ndimage.median_filter(filled, side, mode="constant"), hurried=True)
 
 
 def stcal_plane(samples: Image, crop: tuple[int, int], side: int) -> Way:
-    """Return stcal's median over a square window, of a crop of the image."""
+    """Return stcal's median over a square window, for a crop of the image."""
     part = samples[: crop[0], : crop[1]].copy()
     return Way(lambda: medfilt(part, (side, side)), hurried=True, share=part.size / samples.size)
 
@@ -87,8 +86,8 @@ def _stcal(samples: Image, k: int, axis: int) -> Way:
     window = (k, 1) if axis == 0 else (1, k)
     lines = samples if axis == 1 else samples.T
     part = lines[: max(1, len(lines) // 8)] if k >= LONG else lines
-    given = np.ascontiguousarray(part if axis == 1 else part.T)
-    return Way(lambda: medfilt(given, window), hurried=True, share=given.size / samples.size)
+    image = np.ascontiguousarray(part if axis == 1 else part.T)
+    return Way(lambda: medfilt(image, window), hurried=True, share=image.size / samples.size)
 
 
 def _pandas(samples: Image, k: int, axis: int) -> Callable[[], Any]:
@@ -105,7 +104,7 @@ def _polars(samples: Image, k: int, axis: int) -> Callable[[], Any]:
 
 
 def _scipy(filled: Image, k: int, axis: int) -> Callable[[], Any]:
-    # A loop over lines: for a window of one line in an image, scipy takes its slower kernel.
+    # A loop over lines: for a 1-D window in an image scipy uses a slower kernel.
     lines = np.ascontiguousarray(filled if axis == 1 else filled.T)
     median = functools.partial(ndimage.median_filter, size=k, mode="constant")
     return lambda: [median(line) for line in lines]

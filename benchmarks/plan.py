@@ -1,4 +1,4 @@
-"""How much to measure: the sizes and repetitions of a full run and of a quick one."""
+"""The sizes and repetitions of a full run and of a quick one."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ class Plan:
     rounds : int
         Counted runs of each way.
     warm_up : bool
-        Whether runs that are not counted come before; without, the first run stands for all.
+        Whether uncounted runs come first. If not, only the first run is counted.
     patience : float
-        Time for all runs of one way that may be timed fewer times, ms.
+        Time limit for all runs of a hurried way, ms.
     shape : tuple of int
         Rows and columns of the image.
     windows : tuple of int
-        Lengths of the windows of one line.
+        Lengths of the 1-D windows.
     sides : tuple of int
         Sides of the square windows.
     crop : tuple of int
-        Rows and columns of the crop on which a peer is timed that takes long on the whole image.
+        Rows and columns of the crop for a peer that is slow on the whole image.
     line : tuple of int
-        Samples of the single long line, and its window.
+        Samples in the single long line and in its window.
     exposures : tuple of int or None
-        Rows and columns of the simulated exposures; None for the whole detector.
+        Rows and columns of the simulated exposures. None: the whole detector.
     members : tuple of int
-        Background and selfcal exposures beside the science exposure, in the smallest and the
-        largest association between which memory is compared.
+        Background and selfcal exposures beside the science exposure, in the associations whose
+        memory is compared.
     companions : int
-        Background exposures, and selfcal exposures, of the association that is timed.
+        Number of background exposures, and of selfcal exposures, in the timed association.
     batch : int
-        Science exposures of each of two detectors, that are flagged at once.
+        Science exposures of each of two detectors in the batch.
     heights : tuple of int
-        Rows of the images between which scaling in size is measured; as many columns.
+        Sides of the square images for the scaling in size.
     sweep : int
-        Bytes to write over so that caches hold nothing of use.
+        Bytes to overwrite to empty the caches.
     """
 
     rounds: int = 7
@@ -60,6 +60,13 @@ class Plan:
     heights: tuple[int, ...] = (128, 256, 512, 1024, 2048, 4096)
     sweep: int = 256 * 2**20
 
+    @property
+    def frame(self) -> str:
+        """The size of the simulated exposures, as text."""
+        if self.exposures is None:
+            return "whole detectors"
+        return "x".join(map(str, self.exposures))
+
 
 FULL: Final = Plan()
 QUICK: Final = replace(
@@ -76,4 +83,4 @@ QUICK: Final = replace(
     heights=(32, 64),
     sweep=2**20,
 )
-"""Tiny sizes, each way run once: to see that everything works, not how fast."""
+"""Tiny sizes, one run of each way: a check that everything runs."""

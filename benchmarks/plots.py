@@ -23,7 +23,7 @@ from .timing import ALL, ONE, Row
 
 __all__ = ["draw"]
 
-# The palette of Okabe and Ito, which colour-blind readers can tell apart.
+# The palette of Okabe and Ito, which colour-blind readers can distinguish.
 COLOURS: Final = {
     ALL: "#0072B2",
     ONE: "#56B4E9",
@@ -49,24 +49,24 @@ STYLE: Final = {
 }
 DPI: Final = 120
 LEADING: Final = 12.0
-"""From one name to the next, points."""
+"""Distance between names, points."""
 STEP: Final = {
     "The step on arrays": "minimum image to mask, ",
     "The step on files": "the step on files, ",
     "Peak memory of": "the step on files as a process, ",
 }
-"""The tables that the picture of the step shows, and what their rows' names follow."""
+"""The tables in the picture of the step, and the prefixes for the names of their rows."""
 
 
 def draw(results: Results, folder: Path) -> None:
-    """Draw what the results hold.
+    """Draw all pictures for which the results have tables.
 
     Parameters
     ----------
     results : Results
         The measures.
     folder : Path
-        Where the pictures go; it must exist.
+        The folder for the pictures; it must exist.
     """
     figures = {"medians": _medians, "step": _step, "scaling": _scaling}
     for name, make in figures.items():
@@ -85,7 +85,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def _medians(results: Results) -> Figure | None:
-    """Draw time against window for every tool, one panel an axis."""
+    """Draw time against window for every tool, with one panel for each axis."""
     table = results.table("Running median along lines")
     if table is None:
         return None
@@ -110,7 +110,7 @@ def _window(row: Row) -> int:
 
 
 def _lines(panel: Axes, rows: dict[int, Row], ways: Sequence[str]) -> None:
-    """Draw a line for each way, both axes logarithmic, and name it at its right end."""
+    """Draw a line for each way; both axes are logarithmic."""
     for way in ways:
         panel.plot(
             list(rows),
@@ -129,8 +129,8 @@ def _lines(panel: Axes, rows: dict[int, Row], ways: Sequence[str]) -> None:
 
 
 def _name_lines(figure: Figure, panel: Axes, row: Row, position: int) -> None:
-    """Write each way's name beside the last point of its line, apart from the others."""
-    figure.draw_without_rendering()  # only then is it known where the points lie
+    """Write the name of each way beside the last point of its line, without overlap."""
+    figure.draw_without_rendering()  # computes the places of the points
     heights = {
         way: panel.transData.transform((position, measure.value))[1] * 72 / figure.dpi
         for way, measure in row.measures.items()
@@ -148,8 +148,8 @@ def _name_lines(figure: Figure, panel: Axes, row: Row, position: int) -> None:
 
 
 def spread(heights: dict[str, float], gap: float) -> dict[str, float]:
-    """Move heights apart until none is closer to another than a gap, as little as may be."""
-    groups: list[tuple[list[str], float]] = []  # names from below, and the middle of the group
+    """Move heights apart, as little as possible, until all distances are at least a gap."""
+    groups: list[tuple[list[str], float]] = []  # names from bottom to top, middle of the group
     for name in sorted(heights, key=heights.__getitem__):
         names, middle = [name], heights[name]
         while groups and _top(*groups[-1], gap) + gap > _top(names, middle, -gap):
@@ -165,12 +165,12 @@ def spread(heights: dict[str, float], gap: float) -> dict[str, float]:
 
 
 def _top(names: list[str], middle: float, gap: float) -> float:
-    """Return the highest place in a group (the lowest for a negative gap)."""
+    """Return the highest position in a group; for a negative gap, the lowest."""
     return middle + gap * (len(names) - 1) / 2
 
 
 def _step(results: Results) -> Figure | None:
-    """Draw the step's times and memory as pairs of bars, each panel with its own scale."""
+    """Draw times and memory of the step as pairs of bars, each panel with its own scale."""
     tables = {name: results.table(start) for start, name in STEP.items()}
     pairs = [
         _pair(name, row)

@@ -1,12 +1,16 @@
-"""Programs run as processes of their own, and the memory they take."""
+"""Programs in processes of their own: their times and their memory."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Container, Mapping
 from typing import Final
 
-__all__ = ["JWST", "OURS", "PYTHON", "Process"]
+from .plan import Plan
+from .timing import Measure, Row, Way, in_turns, once
+
+__all__ = ["JWST", "OURS", "PYTHON", "Process", "times_and_peaks"]
 
 PYTHON: Final = ""
 """The program that does nothing."""
@@ -25,7 +29,7 @@ BadpixSelfcalStep.call(
 )
 """
 
-# The peak of this program alone: that of getrusage begins with the peak of its parent.
+# The peak of this program alone; the peak of getrusage includes that of the parent.
 _PEAK: Final = """
 try:
     status = open("/proc/self/status").read()
@@ -41,7 +45,7 @@ class Process:
     Attributes
     ----------
     peak : float
-        The most physical memory that any run of it took, MiB; NaN where Linux does not tell.
+        Largest physical memory of any run so far, MiB; NaN on systems other than Linux.
     """
 
     def __init__(self, code: str, *arguments: str) -> None:
@@ -49,8 +53,40 @@ class Process:
         self.peak = 0.0
 
     def run(self) -> None:
-        """Run it to its end."""
+        """Run the program to its end."""
         done = subprocess.run(self._command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"a measured program failed:\n{done.stderr}")
         self.peak = max(float(done.stdout.split()[-1]) / 1024, self.peak)
+
+
+def times_and_peaks(
+    names: tuple[str, str],
+    processes: Mapping[str, Process],
+    plan: Plan,
+    hurried: Container[str] = (),
+) -> tuple[Row, Row]:
+    """Time processes in turns, and return their times and their peaks.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The names of both rows.
+    processes : mapping of str to Process
+        The processes, by the names of their ways.
+    plan : Plan
+        The number of runs.
+    hurried : container of str, optional
+        The ways that may run fewer times.
+
+    Returns
+    -------
+    tuple of Row
+        The times, ms, and the peaks, MiB.
+    """
+    ways = {key: Way(each.run, hurried=key in hurried) for key, each in processes.items()}
+    times = in_turns(names[0], ways, plan)
+    peaks: dict[str, Measure] = {}
+    for key, each in processes.items():
+        peaks |= once({key: each.peak}, times.measures[key].rounds)
+    return times, Row(names[1], peaks, unit="MiB")

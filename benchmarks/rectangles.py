@@ -16,13 +16,13 @@ __all__ = ["TITLE", "measure"]
 
 TITLE = "Median over square windows"
 NOTE = """\
-stcal takes gigabytes on the whole image, and more time a pixel than on a crop: it is timed on a
-crop of {rows} x {columns} and scaled by the number of pixels. scipy does not skip NaN and is given
-the image without."""
+On the whole image stcal needs gigabytes, and more time for each pixel than on a crop. Its time is
+that of a crop of {rows} x {columns}, scaled by the number of pixels. scipy does not skip NaN and
+filters an image without NaN."""
 
 
 def measure(plan: Plan) -> list[Table]:
-    """Return our times beside stcal's and scipy's."""
+    """Return the times of this package, stcal and scipy."""
     rows = [_row(plan, dtype, side) for dtype in ("float32", "float64") for side in plan.sides]
     size = f"{plan.shape[0]} x {plan.shape[1]} samples, 2 % NaN"
     note = NOTE.format(rows=plan.crop[0], columns=plan.crop[1])

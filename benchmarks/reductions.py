@@ -1,4 +1,4 @@
-"""What reduces images: percentiles and the minimum image."""
+"""Reductions of images: percentiles and the minimum image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPOSURES = 5
 
 
 def measure(plan: Plan) -> list[Table]:
-    """Return our times beside numpy's."""
+    """Return the times of this package and NumPy."""
     samples = image(plan.shape)
     return [
         Table("Both percentile cuts", [_cuts(samples, plan)], base=ALL),

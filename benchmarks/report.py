@@ -1,4 +1,4 @@
-"""The results of a run: stored, restored, and written as a document and into the README."""
+"""The results of a run: store and restore them, write a document and the table of the README."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from .goals import compared, summary
+from .goals import compare, summary
 from .tables import Table
 from .timing import Row
 
@@ -31,14 +31,14 @@ PICTURES: Final = {
 
 @dataclass
 class Results:
-    """What one run measured, and on what.
+    """The measures of one run.
 
     Attributes
     ----------
     about : dict of str to str
         Date, machine and versions.
     rounds : int
-        Counted runs of each way; medians of fewer are marked.
+        Counted runs of each way; medians of fewer runs are marked.
     tables : list of Table
         The measures.
     """
@@ -49,21 +49,21 @@ class Results:
 
     @property
     def rows(self) -> dict[str, Row]:
-        """All rows by name; no two have the same."""
+        """All rows by name; two rows of one name are an error."""
         rows: dict[str, Row] = {}
         for row in (row for table in self.tables for row in table.rows):
             if row.name in rows:
-                raise ValueError(f"two rows are called {row.name!r}")
+                raise ValueError(f"two rows have the name {row.name!r}")
             rows[row.name] = row
         return rows
 
     def table(self, start: str) -> Table | None:
-        """Return the first table whose title begins so."""
+        """Return the first table whose title begins with `start`; None if there is none."""
         return next((table for table in self.tables if table.title.startswith(start)), None)
 
     @property
     def heading(self) -> str:
-        """When and on what, and how to read the figures."""
+        """The date, the machine, and the marks of the figures."""
         return (
             f"Measured on {self.about['date']} on {self.about['machine']}: "
             f"{self.about['versions']}. Medians of {self.rounds} runs, in turns; "
@@ -71,14 +71,14 @@ class Results:
         )
 
     def document(self) -> str:
-        """Return everything in Markdown."""
+        """Return pictures, tables and goals in Markdown."""
         pictures = "".join(f"![{text}]({name})\n\n" for name, text in PICTURES.items())
         tables = "\n".join(table.as_markdown(self.rounds) for table in self.tables)
-        goals = compared(self.rows)
+        goals = compare(self.rows)
         return f"# Benchmarks\n\n{self.heading}\n{pictures}{tables}\n{goals}"
 
     def for_readme(self) -> str:
-        """Return what the README shows, between its marks."""
+        """Return the part of the README between the marks, with the marks."""
         names = ("medians.png", "step.png")
         pictures = "".join(f"\n![{PICTURES[name]}](benchmarks/results/{name})\n" for name in names)
         return f"{BEGIN}\n{self.heading}\n{summary(self.rows, self.rounds)}{pictures}\n{END}"
@@ -97,21 +97,21 @@ class Results:
 
     @classmethod
     def restore(cls, folder: Path) -> Results:
-        """Return the results that were stored in a folder."""
+        """Return the results that `store` has written to a folder."""
         stored = json.loads((folder / STORED).read_text(encoding="utf-8"))
         tables = [Table.restored(table) for table in stored["tables"]]
         return cls(stored["about"], stored["rounds"], tables)
 
 
 def refresh(readme: str, block: str) -> str:
-    """Return the README with the results in place of those it shows.
+    """Replace the results in the README.
 
     Parameters
     ----------
     readme : str
-        The README's text.
+        The text of the README.
     block : str
-        `Results.for_readme`.
+        The new results, as from `Results.for_readme`.
 
     Returns
     -------
@@ -121,10 +121,10 @@ def refresh(readme: str, block: str) -> str:
     Raises
     ------
     ValueError
-        If the marks do not stand in it, once each and in order.
+        If the README does not have both marks, once each and in order.
     """
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in after or END in after:
-        raise ValueError("the README lacks the marks between which the results stand")
+        raise ValueError("the README must have the marks around the results, once each")
     return before + block + after

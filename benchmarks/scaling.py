@@ -1,4 +1,4 @@
-"""How our times grow with the image, the window, and the threads."""
+"""The times of this package against the size of the image, the window and the threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 import badpix_selfcal as bps
-from badpix_selfcal.arrays import METHODS
+from badpix_selfcal._arguments import METHODS
 
 from .images import image, ours
 from .plan import Plan
@@ -26,7 +26,7 @@ SQUARE: Final = 7
 
 
 def measure(plan: Plan) -> list[Table]:
-    """Return the scaling in size and threads, and the methods by window and lines."""
+    """Return the scaling in size and in threads, and the methods by window and lines."""
     return [
         Table(f"{SIZE}: running median, k = 15, axis 0, float32", _sizes(plan)),
         Table(f"{THREADS}, {plan.shape[0]} x {plan.shape[1]}, float32", _threads(plan)),
@@ -66,7 +66,7 @@ def _by_threads(run: Callable[[], object]) -> dict[str, Way]:
 
 
 def thread_counts() -> list[int]:
-    """Return the powers of two below what this process may use, and that."""
+    """Return the number of threads that this process may use, and all lower powers of two."""
     bps.set_num_threads(None)
     most = min(bps.num_threads(), os.cpu_count() or 1)
     return sorted({2**power for power in range(most.bit_length()) if 2**power < most} | {most})

@@ -1,4 +1,4 @@
-"""The step against jwst's: on arrays, on files in one process, and as processes of its own."""
+"""The step and jwst's: on arrays, on files in one process, and in processes of their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from badpix_selfcal.simulate import simulate
 from .images import image, ours
 from .observation import Observation
 from .plan import Plan
-from .processes import JWST, OURS, PYTHON, Process
+from .processes import JWST, OURS, PYTHON, Process, times_and_peaks
 from .tables import Table
 from .timing import ALL, Row, Way, in_turns, once
 
@@ -31,15 +31,15 @@ ARRAYS: Final = "The step on arrays"
 MEMORY: Final = "Peak memory of the process"
 FILES: Final = "The step on files, flagged backgrounds saved"
 NOTE: Final = """\
-1 science, {0} background and {0} selfcal exposures; {1}. Both with as many threads as they like.
-A whole process runs from the start of the interpreter to its end."""
+1 science, {0} background and {0} selfcal exposures; {1}. The number of threads is the default of
+each. A process is timed from the start of the interpreter to its end."""
 MEMORY_NOTE: Final = """\
-The most physical memory that the process ever had, interpreter and libraries included, in a single
-run each. Members beside the science exposure are backgrounds and selfcal exposures."""
+The largest physical memory of the process, interpreter and libraries included, in one run each. The
+members beside the science exposure are backgrounds and selfcal exposures."""
 
 
 def measure(plan: Plan) -> list[Table]:
-    """Return our times and peaks beside jwst's."""
+    """Return the times and the peaks of this package and jwst."""
     arrays = [_array_step(plan, 2), _array_step(plan, 1)]
     tables = [Table(f"{ARRAYS}: minimum image to mask, k = 15, float32", arrays, ALL)]
     with quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as folder:
@@ -56,7 +56,7 @@ def _array_step(plan: Plan, dispaxis: Literal[1, 2]) -> Row:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the pipeline from asking its reference-file server, and from chatting."""
+    """Suppress the pipeline's requests to its reference-file server, its log and its warnings."""
     name, before = "STPIPE_DISABLE_CRDS_STEPPARS", logging.root.manager.disable
     os.environ[name] = "true"
     logging.disable()
@@ -76,11 +76,10 @@ def _on_files(folder: Path, plan: Plan) -> list[Table]:
     observation = Observation(made)
     association = observation.association(plan.companions, plan.companions)
     processes, peaks = _as_processes(association, plan)
-    size = "whole detectors" if plan.exposures is None else "x".join(map(str, plan.exposures))
     times = [_in_process(association, plan), processes]
     by_members = _memory_by_members(observation, plan)
     return [
-        Table(FILES, times, base="ours", note=NOTE.format(plan.companions, size)),
+        Table(FILES, times, base="ours", note=NOTE.format(plan.companions, plan.frame)),
         Table(MEMORY, [peaks], base="ours"),
         Table(
             "Peak memory by members", by_members, base=_members(plan.members[0]), note=MEMORY_NOTE
@@ -89,14 +88,14 @@ def _on_files(folder: Path, plan: Plan) -> list[Table]:
 
 
 def _in_process(association: Path, plan: Plan) -> Row:
-    ours_way = partial(
+    own_step = partial(
         bps.selfcal,
         association,
         output_dir=_new(association, "ours"),
         save_flagged_bkg=True,
         overwrite=True,
     )
-    theirs = partial(
+    jwst_step = partial(
         BadpixSelfcalStep.call,
         str(association),
         output_dir=str(_new(association, "jwst")),
@@ -105,7 +104,7 @@ def _in_process(association: Path, plan: Plan) -> Row:
         skip=False,
     )
     bps.set_num_threads(None)
-    return in_turns("in process", {"ours": Way(ours_way), "jwst": Way(theirs)}, plan)
+    return in_turns("in process", {"ours": Way(own_step), "jwst": Way(jwst_step)}, plan)
 
 
 def _as_processes(association: Path, plan: Plan) -> tuple[Row, Row]:
@@ -114,10 +113,7 @@ def _as_processes(association: Path, plan: Plan) -> tuple[Row, Row]:
         name: Process(code, str(association), str(_new(association, f"{name}-process")))
         for name, code in (("ours", OURS), ("jwst", JWST))
     }
-    ways = {name: Way(process.run) for name, process in processes.items()}
-    times = in_turns("as a process of its own", ways, plan)
-    peaks = {name: process.peak for name, process in processes.items()}
-    return times, Row("peak memory", once(peaks, plan.rounds), unit="MiB")
+    return times_and_peaks(("as a process of its own", "peak memory"), processes, plan)
 
 
 def _memory_by_members(observation: Observation, plan: Plan) -> list[Row]:
@@ -141,7 +137,7 @@ def _imports(plan: Plan) -> Row:
     programs = {
         "bare interpreter": PYTHON,
         "numpy": "import numpy",
-        # With a function: until one is used, not even NumPy is imported.
+        # A function is imported, too: the bare package does not even import NumPy.
         "ours": "from badpix_selfcal import find_bad_pixels",
         "jwst": "import jwst.badpix_selfcal.badpix_selfcal_step",
     }

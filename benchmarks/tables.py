@@ -1,4 +1,4 @@
-"""Tables of measures: how they are kept, stored and written as Markdown."""
+"""Tables of measures, stored and written as Markdown."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["Table", "amount", "markdown", "times"]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that are shown together.
+    """Rows under one title.
 
     Attributes
     ----------
     title : str
-        What they show.
+        The heading.
     rows : list of Row
         The measures.
     base : str
-        The way to which the others are compared; "" to compare none.
+        The way to which the others are compared; "" for none.
     note : str
-        What a reader must know.
+        An explanation for the reader.
     """
 
     title: str
@@ -38,7 +38,7 @@ class Table:
         return list(dict.fromkeys(way for row in self.rows for way in row.measures))
 
     def as_markdown(self, rounds: int) -> str:
-        """Return the table in Markdown; medians of fewer than `rounds` runs are marked."""
+        """Return the table in Markdown; marks medians of fewer than `rounds` runs."""
         rows = [
             [row.name, *(self._cell(row, way, rounds) for way in self.ways)] for row in self.rows
         ]
@@ -57,12 +57,12 @@ class Table:
         return f"{text} ({times(row.ratio(way, self.base))})"
 
     def stored(self) -> dict[str, Any]:
-        """Return what `restored` makes the table from, fit for JSON."""
+        """Return the table as JSON values, from which `restored` makes it again."""
         return asdict(self)
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Table:
-        """Return the table that was stored."""
+        """Return the table from the values of `stored`."""
         rows = [_row(row) for row in stored["rows"]]
         return cls(stored["title"], rows, stored["base"], stored["note"])
 
@@ -80,7 +80,7 @@ def marked(measure: Measure, unit: str, rounds: int) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """Return a value with its unit: in three figures, and for times in µs, ms or s."""
+    """Return a value with its unit, in three figures; times in µs, ms or s."""
     if unit == "ms" and value >= 1000:
         value, unit = value / 1000, "s"
     if unit == "ms" and value < 0.1:
@@ -89,12 +89,12 @@ def amount(value: float, unit: str) -> str:
 
 
 def times(ratio: float) -> str:
-    """Return a ratio."""
+    """Return a ratio as text."""
     return f"{_figures(ratio)}x"
 
 
 def _figures(value: float) -> str:
-    """Return three figures, or all those before the point."""
+    """Return three figures, or all figures before the point."""
     if value >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""Timing of several ways to do the same, in turns, so that a machine's moods hit all alike."""
+"""Timing of several ways in turns, so that the load of the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ ONE: Final = "ours, 1 thread"
 ALL: Final = "ours, all threads"
 
 QUICK: Final = 100.0
-"""Time of a quick way, ms."""
+"""A way whose first run takes less time, ms, is quick."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to do something.
+    """One way to do some work.
 
     Attributes
     ----------
     run : callable
-        What is timed.
+        The timed function.
     prepare : callable or None
-        What is called before each run and not timed.
+        Called before each run, not timed.
     hurried : bool
-        Whether a run that takes long may be repeated fewer times.
+        Whether long runs may be repeated fewer times.
     share : float
-        The share of the work that `run` does; its time is divided by it.
+        The fraction of the work that `run` does. Its time is divided by this.
     """
 
     run: Callable[[], object]
@@ -55,9 +55,9 @@ class Measure:
     value : float
         The median, in its row's unit.
     rounds : int
-        Of how many counted runs.
+        Number of counted runs.
     scaled : bool
-        Whether it was measured on a part of the work and scaled up.
+        Whether only a part of the work was measured, and its time scaled up.
     """
 
     value: float
@@ -67,14 +67,14 @@ class Measure:
 
 @dataclass(frozen=True)
 class Row:
-    """What several ways of doing one thing took, in one run.
+    """The measures of several ways to do the same work.
 
     Attributes
     ----------
     name : str
-        What was done.
+        The work.
     measures : dict of str to Measure
-        By way.
+        The measures, by way.
     unit : {"ms", "MiB"}
         The unit of all measures.
     """
@@ -84,25 +84,25 @@ class Row:
     unit: str = "ms"
 
     def ratio(self, over: str, under: str) -> float:
-        """Return how many times as much one way takes as another."""
+        """Return the measure of one way divided by that of another."""
         return self.measures[over].value / self.measures[under].value
 
 
 def in_turns(name: str, ways: Ways, plan: Plan) -> Row:
     """Time each way in turns, with warm caches.
 
-    Every counted run of a quick way follows one that is not counted, so that each starts with the
-    caches and the allocator it would have in a loop of its own, and not with those that another
-    left behind. The first run of a way is not counted, unless it is so long that it stays alone.
+    Every counted run of a quick way follows an uncounted one. It therefore starts with the caches
+    and the allocator of a loop of its own, not with those that another way left behind. The first
+    run of a way is counted only if the plan leaves time for no other.
 
     Parameters
     ----------
     name : str
-        What is done.
+        The work.
     ways : mapping of str to Way
         The ways to do it.
     plan : Plan
-        How often.
+        The number of runs.
 
     Returns
     -------
@@ -122,10 +122,10 @@ def in_turns(name: str, ways: Ways, plan: Plan) -> Row:
 
 
 def cold(name: str, ways: Ways, plan: Plan) -> Row:
-    """Time each way in turns, with nothing useful in the caches and results in fresh memory.
+    """Time each way in turns, with cold caches and results in fresh memory.
 
-    Before each run a large buffer is written over. Results are kept until all is done, so that
-    none goes to memory that the program had before: the time of getting it is counted.
+    Before each run a large buffer is overwritten. All results are kept to the end, so that each one
+    goes to fresh memory: the time to get this memory is counted.
 
     Parameters
     ----------
@@ -142,14 +142,14 @@ def cold(name: str, ways: Ways, plan: Plan) -> Row:
     times: dict[str, list[float]] = {key: [] for key in ways}
     for _ in range(plan.rounds):
         for key, way in ways.items():
-            _timed(way)  # what is set up once, such as threads, is not the point here
+            _timed(way)  # excludes the setup of threads and the like
             np.add(buffer, 1, out=buffer)
             times[key].append(_timed(replace(way, prepare=None), kept))
     return Row(name, {key: _measure(way, times[key]) for key, way in ways.items()})
 
 
 def once(values: Mapping[str, float], rounds: int) -> dict[str, Measure]:
-    """Return values measured elsewhere as measures."""
+    """Return values that were measured elsewhere as measures."""
     return {key: Measure(value, rounds) for key, value in values.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,17 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .pools import take
+from .servers import bucket, moto, proxy  # noqa: F401 - fixtures
+
 # The pipeline would otherwise ask its reference-file server for step parameters.
 os.environ["STPIPE_DISABLE_CRDS_STEPPARS"] = "true"
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("full", max_examples=1000, **_COMMON)
-settings.register_profile("quick", max_examples=50, **_COMMON)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "full"))
+settings.register_profile("quick", max_examples=20, **_COMMON)
+settings.register_profile("usual", max_examples=100, **_COMMON)
+settings.register_profile("thorough", max_examples=1000, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -29,9 +34,18 @@ def flight_exposures() -> list[Path]:
     return found
 
 
+@pytest.fixture(scope="session")
+def slow_exposure(tmp_path_factory) -> Path:
+    """A compressed exposure, whose copies take long enough to be interrupted."""
+    path = take(tmp_path_factory.mktemp("slow") / "sci_rate.fits", 1, shape=(1024, 1032))
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes(), 1))
+    return packed
+
+
 @pytest.fixture
 def hashes() -> Callable[[Path], dict[str, bytes]]:
-    """A function that gives the content of every file in a folder."""
+    """A function that returns the content of every file in a folder."""
 
     def read(folder: Path) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +89,24 @@ def planes(path):
 def header(path, extension=0):
     """Return a header of a file."""
     return fits.getheader(path, extension)
+
+
+def enlarge(path):
+    """Append an extension to an exposure; return a size between the former and the new one."""
+    before = path.stat().st_size
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.ImageHDU(np.zeros(1_000_000, np.uint8), name="MORE"))
+    return (before + path.stat().st_size) // 2
+
+
+@contextmanager
+def largest_file(size):
+    """Let the system refuse to write files beyond a size, as a full disk does."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

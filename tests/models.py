@@ -14,7 +14,7 @@ from badpix_selfcal.simulate import simulate
 SIZES = {"MIRIFULONG": (96, 640), "MIRIFUSHORT": (96, 640), "NRS1": (64, 80)}
 DISPAXIS = {"MIRIFULONG": 2, "MIRIFUSHORT": 2, "NRS1": 1}
 VARYING = ("meta.date", "_fits_hash")
-"""What tells when a model was made."""
+"""Metadata that record when a model was made."""
 
 
 def observe(folder, detector="MIRIFULONG", dispaxis="known"):
@@ -46,7 +46,7 @@ def observe(folder, detector="MIRIFULONG", dispaxis="known"):
 
 
 class KnowsItsAxis(Step):
-    """Stands for assign_wcs, of which the step needs nothing but the dispersion axis."""
+    """Replaces assign_wcs: the step needs only the dispersion axis."""
 
     class_alias = "assign_wcs"
     spec = ""
@@ -59,7 +59,7 @@ class KnowsItsAxis(Step):
 
 
 def run(step, *arguments, **how):
-    """Run a step; return what comes out of it, or the exception."""
+    """Run a step; return its result or the exception."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

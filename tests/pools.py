@@ -27,9 +27,9 @@ def take(
     miri = detector.startswith("MIRI")
     exp_type, dispaxis = ("MIR_MRS", 2) if miri else ("NRS_IFU", 1)
     write(path, image, detector=detector, exp_type=exp_type, dispaxis=dispaxis)
-    told = {} if background is None else {"BKGDTARG": background}
+    target = {} if background is None else {"BKGDTARG": background}
     with fits.open(path, mode="update") as hdus:
-        hdus[0].header.update({**SETUPS[detector], **told, **cards})
+        hdus[0].header.update({**SETUPS[detector], **target, **cards})
     return Path(path)
 
 

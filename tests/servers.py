@@ -1,22 +1,26 @@
-"""Real servers on the loopback: HTTP with and without ranges, S3, and a proxy that counts."""
+"""Real servers on the loopback: HTTP with and without ranges, and S3 behind a proxy."""
 
 from __future__ import annotations
 
 import re
-import socket
 import threading
 import time
+import uuid
 from collections import Counter
 from contextlib import contextmanager, suppress
 from functools import partial
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 
 class _Handler(BaseHTTPRequestHandler):
     """Serves files, in parts if its server knows ranges."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def __init__(self, folder, facts, *args):
         self.folder, self.facts = folder, facts
@@ -27,36 +31,38 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0].lstrip("/")
         if self.facts.failures[path] > 0:
             self.facts.failures[path] -= 1
-            self._answer(503, b"busy")
+            self._answer(503, b"busy", path)
             return
         file = self.folder / path
         if not file.is_file():
             self._answer(404, b"absent")
             return
         content = file.read_bytes()
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        if asked is None or not self.facts.ranges:
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if wanted is None or not self.facts.ranges:
             self._answer(200, content, path)
-        elif int(asked[1]) >= len(content):
+        elif int(wanted[1]) >= len(content):
             self._answer(416, b"")
         else:
-            start, end = int(asked[1]), min(int(asked[2]) + 1, len(content))
-            told = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
-            self._answer(206, content[start:end], path, told)
+            start, end = int(wanted[1]), min(int(wanted[2]) + 1, len(content))
+            headers = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
+            self._answer(206, content[start:end], path, headers)
 
     def do_HEAD(self):
+        time.sleep(self.facts.delay)
         self.facts.heads += 1
         file = self.folder / self.path.lstrip("/")
         self.send_response(200 if file.is_file() else 404)
         self.send_header("Content-Length", str(file.stat().st_size if file.is_file() else 0))
+        self.send_header("Accept-Ranges", "bytes" if self.facts.ranges else "none")
         self.end_headers()
 
-    def _answer(self, status, body, path="", told=()):
+    def _answer(self, status, body, path="", headers=()):
         self.facts.sent[path] += len(body)
         self.facts.requests[path] += 1
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
-        for name, value in dict(told).items():
+        for name, value in dict(headers).items():
             self.send_header(name, value)
         self.end_headers()
         with suppress(ConnectionError):
@@ -67,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Facts:
-    """What a server has been asked and has sent, by path; what it is to do."""
+    """The requests a server received and the bytes it sent, by path; and how it shall behave."""
 
     def __init__(self, ranges):
         self.ranges = ranges
@@ -79,54 +85,202 @@ class Facts:
 
 @contextmanager
 def http(folder, *, ranges=True):
-    """Serve a folder; gives the facts."""
+    """Serve a folder; yield the facts."""
     facts = Facts(ranges)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, Path(folder), facts))
+    with _serving(partial(_Handler, Path(folder), facts)) as facts.url:
+        yield facts
+
+
+@contextmanager
+def _serving(handler):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    facts.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield facts
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-class CountingProxy:
-    """Passes connections on and counts the bytes that come back, headers of HTTP and all."""
+@pytest.fixture(scope="session")
+def moto():
+    """The port of an S3 server."""
+    pytest.importorskip("s3fs", reason="needs the extra cloud")
+    threaded = pytest.importorskip("moto.server", reason="needs moto[server]").ThreadedMotoServer
+    server = threaded("127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def proxy(moto):
+    """A proxy before the S3 server; one for all tests, because s3fs keeps a client for each URL."""
+    made = Proxy(moto)
+    with _serving(partial(_ProxyHandler, made)) as made.url:
+        yield made
+
+
+@pytest.fixture
+def bucket(proxy, monkeypatch):
+    """An empty bucket of an S3 server, reached through a proxy."""
+    fsspec = pytest.importorskip("fsspec")
+    options = {"endpoint_url": proxy.url, "key": "key", "secret": "secret"}
+    options["config_kwargs"] = {"retries": {"max_attempts": 0}}  # tests need not wait for them
+    monkeypatch.setitem(fsspec.config.conf, "s3", options)
+    name = f"b{uuid.uuid4().hex}"
+    fsspec.filesystem("s3").mkdir(name)
+    proxy.reset()
+    yield Bucket(fsspec.filesystem("s3"), proxy, name)
+    proxy.reset()
+
+
+class Bucket:
+    """A bucket and the proxy before it."""
+
+    def __init__(self, system, proxy, name):
+        self.system, self.proxy, self.name, self.url = system, proxy, name, f"s3://{name}"
+
+    def put(self, folder, prefix=""):
+        """Upload the files of a folder."""
+        for path in Path(folder).iterdir():
+            key = f"{self.name}/{prefix}{path.name}"
+            self.system.put_file(str(path), key, ACL="public-read")
+
+    def write(self, **contents):
+        """Write objects, given as key=text."""
+        for key, text in contents.items():
+            self.system.pipe_file(f"{self.name}/{key}", text.encode())
+
+    def contents(self):
+        """Return the text of every object by its key."""
+        self.system.invalidate_cache()
+        found = self.system.find(self.name)
+        return {path.partition("/")[2]: self.read(path.partition("/")[2]) for path in found}
+
+    def read(self, key):
+        """Return the text of an object."""
+        return self.system.cat_file(f"{self.name}/{key}").decode()
+
+
+class Proxy:
+    """Passes requests on to an S3 server and records them; may refuse or delay them.
+
+    Attributes
+    ----------
+    requests : list of (str, str)
+        Method and path of each request that arrived.
+    received : int
+        Bytes of all answers.
+    delay : float
+        Seconds before each request is passed on.
+    most_at_once : int
+        The most requests that were under way at a time.
+    """
 
     def __init__(self, port):
-        self._to = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.received = 0
+        self.port = port
+        self.url = ""
+        self._under_way = 0
         self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.reset()
 
-    def close(self):
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+    def reset(self):
+        """Forget rules and records."""
+        self.requests = []
+        self.received = 0
+        self.delay = 0.0
+        self.most_at_once = 0
+        self._rules = []
 
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._to)
-                for pair in ((client, server, False), (server, client, True)):
-                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+    def refuse(self, method, pattern, error="403 AccessDenied", *, header=""):
+        """Answer requests whose path has this pattern (and that have a header) by an error.
 
-    def _pass_on(self, source, target, counted):
-        with suppress(OSError):
-            while content := source.recv(1 << 16):
-                if counted:
-                    with self._lock:
-                        self.received += len(content)
-                target.sendall(content)
-        with suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
-        if counted:
-            source.close()
-            target.close()
+        The error is a status and a code of S3; or "cut": the connection is closed half way.
+        """
+        self._rules.append((method, re.compile(pattern), header, error))
+
+    def before(self, method, pattern, action):
+        """Call a function before requests whose path has this pattern are passed on, once."""
+        self._rules.append((method, re.compile(pattern), "", action))
+
+    def rule_for(self, method, path, headers):
+        for rule in self._rules:
+            wanted, pattern, header, reaction = rule
+            if wanted == method and pattern.search(path) and (not header or header in headers):
+                if callable(reaction):
+                    self._rules.remove(rule)
+                return reaction
+        return None
+
+    @contextmanager
+    def recording(self, method, path):
+        with self._lock:
+            self.requests.append((method, path))
+            self._under_way += 1
+            self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+
+class _ProxyHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, proxy, *args):
+        self.proxy = proxy
+        super().__init__(*args)
+
+    def _pass_on(self):
+        with self.proxy.recording(self.command, self.path):
+            time.sleep(self.proxy.delay)
+            reaction = self.proxy.rule_for(self.command, self.path, self.headers)
+            length = int(self.headers.get("Content-Length", 0))
+            if reaction == "cut":
+                self.rfile.read(length // 2)
+                self.close_connection = True
+                return
+            body = self.rfile.read(length)
+            if isinstance(reaction, str):
+                self._refuse(*reaction.split())
+                return
+            if reaction is not None:
+                reaction()
+            self._forward(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - names of http.server
+
+    def _forward(self, body):
+        server = HTTPConnection("127.0.0.1", self.proxy.port)
+        headers = {name: value for name, value in self.headers.items() if name != "Expect"}
+        server.request(self.command, self.path, body, headers)
+        answer = server.getresponse()
+        content = answer.read()
+        server.close()
+        self._answer(answer.status, answer.getheaders(), content)
+
+    def _refuse(self, status, code):
+        text = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
+        self._answer(int(status), [("Content-Type", "application/xml")], text)
+
+    def _answer(self, status, headers, content):
+        self.send_response(status)
+        dropped = ("transfer-encoding", "connection", "date", "server")
+        kept = [(name, value) for name, value in headers if name.lower() not in dropped]
+        if not any(name.lower() == "content-length" for name, _ in kept):
+            kept.append(("Content-Length", str(len(content))))
+        for name, value in kept:
+            self.send_header(name, value)
+            self.proxy.received += len(name) + len(value) + 4
+        self.proxy.received += len(content)
+        self.end_headers()
+        with suppress(ConnectionError):
+            self.wfile.write(content if self.command != "HEAD" else b"")
+
+    def log_message(self, *_):
+        pass

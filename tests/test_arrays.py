@@ -1,4 +1,4 @@
-"""The kernels' Python face against its slow NumPy twin, and what it says of wrong arguments."""
+"""The array functions against their slow NumPy twin, and their errors for wrong arguments."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -214,7 +215,7 @@ def _unaligned(image):
     # Lists are double precision.
     + [(form, np.float32) for form in FORMS if form != "nested lists"],
 )
-def test_any_layout_gives_the_same(form, dtype):
+def test_any_layout_has_the_same_results(form, dtype):
     image = np.random.default_rng(3).normal(size=(20, 30)).astype(dtype)
     image[3, 4:9] = np.nan
     other = FORMS[form](image)
@@ -224,7 +225,8 @@ def test_any_layout_gives_the_same(form, dtype):
     assert bps.pedestal(other, gap) == bps.pedestal(image, gap)
     assert_same(bps.minimum_image([other, other]), bps.minimum_image([image]))
     assert_same(bps.percentiles(other, [5.0, 50.0]), bps.percentiles(image, [5.0, 50.0]))
-    assert_same(bps.find_bad_pixels(other).residual, bps.find_bad_pixels(image).residual)
+    found, expected = (bps.find_bad_pixels(each, dispaxis=None) for each in (other, image))
+    assert_same(found.residual, expected.residual)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +262,7 @@ def test_inputs_are_not_modified():
         bps.pedestal(native, gap)
         bps.minimum_image([native, native], [1.0, 2.0])
         bps.percentiles(native, [1.0])
-        bps.find_bad_pixels(native)
+        bps.find_bad_pixels(native, dispaxis=None)
         assert_same(native, before)
     assert gap.sum() == 6 * 40
 
@@ -279,10 +281,11 @@ def test_images_without_pixels(shape):
     assert bps.median_filter(image, 3).shape == shape
     assert np.isnan(bps.pedestal(image, (0, 1, 0, 1)))
     assert np.isnan(bps.percentiles(image, [50.0])).all()
-    assert bps.find_bad_pixels(image).n_high == 0
+    assert bps.find_bad_pixels(image, dispaxis=None).n_high == 0
 
 
 IMAGE = np.zeros((4, 5))
+find = partial(bps.find_bad_pixels, dispaxis=1)
 WRONG = [
     (lambda: bps.median_filter(IMAGE, 14, axis=0), ValueError, "kernel_size must be odd, got 14"),
     (lambda: bps.median_filter(IMAGE, 0), ValueError, "kernel_size must be odd and at least 1"),
@@ -309,22 +312,29 @@ WRONG = [
     (lambda: bps.pedestal(IMAGE, (0, 1.5, 0, 1)), TypeError, "gap must be a boolean mask or"),
     (lambda: bps.pedestal(IMAGE, (3, 1, 0, 1)), ValueError, "gap must have 0 <= y0 <= y1"),
     (lambda: bps.pedestal(IMAGE, (-1, 1, 0, 1)), ValueError, "gap must have 0 <= y0 <= y1"),
+    (lambda: bps.pedestal(IMAGE, (0, 1, -1, 1)), ValueError, "and 0 <= x0 <= x1, got (0, 1, -1"),
     (lambda: bps.minimum_image([]), ValueError, "images must hold at least one exposure"),
     (lambda: bps.minimum_image(IMAGE), ValueError, "images[0] must be 2-D, got shape (5,)"),
     (lambda: bps.minimum_image([IMAGE, IMAGE.T]), ValueError, "images[1] has shape (5, 4)"),
+    (lambda: bps.minimum_image([IMAGE] * 2 + [IMAGE.T]), ValueError, "images[2] has shape (5, 4)"),
     (lambda: bps.minimum_image([IMAGE], [np.nan]), ValueError, "pedestals[0] must be finite"),
+    (lambda: bps.minimum_image([IMAGE.astype("f4")], [1e300]), ValueError, "must be finite, got 1"),
     (lambda: bps.minimum_image([IMAGE], []), ValueError, "pedestals must be as many as images"),
     (lambda: bps.minimum_image([IMAGE], [1, 2]), ValueError, "pedestals must be as many as"),
     (lambda: bps.percentiles(IMAGE, [101.0]), ValueError, "q must be from 0 to 100"),
     (lambda: bps.percentiles(IMAGE, [np.nan]), ValueError, "q must be from 0 to 100"),
-    (lambda: bps.find_bad_pixels(IMAGE[0]), ValueError, "minimum must be 2-D"),
-    (lambda: bps.find_bad_pixels(IMAGE, kernel_size=14), ValueError, "must be odd, got 14"),
-    (lambda: bps.find_bad_pixels(IMAGE, dispaxis=3), ValueError, "dispaxis must be 1"),
-    (lambda: bps.find_bad_pixels(IMAGE, flagfrac_lower=0.6), ValueError, "flagfrac_lower must be"),
-    (lambda: bps.find_bad_pixels(IMAGE, flagfrac_upper=-1), ValueError, "flagfrac_upper must be"),
-    (lambda: bps.find_bad_pixels(IMAGE, flagfrac_upper=np.nan), ValueError, "flagfrac_upper"),
-    (lambda: bps.find_bad_pixels(IMAGE, flagfrac_upper="a"), TypeError, "flagfrac_upper must be"),
-    (lambda: bps.find_bad_pixels(IMAGE, edge=None), ValueError, "edge must be 'zero' or 'shrink'"),
+    (lambda: find(IMAGE[0]), ValueError, "minimum must be 2-D"),
+    (lambda: find(IMAGE, kernel_size=14), ValueError, "must be odd, got 14"),
+    (lambda: find(IMAGE, dispaxis=3), ValueError, "dispaxis must be 1"),
+    (lambda: find(IMAGE, dispaxis="auto"), ValueError, "dispaxis must be 1"),
+    (lambda: find(IMAGE, dispaxis=True), ValueError, "dispaxis must be 1"),
+    (lambda: bps.find_bad_pixels(IMAGE), TypeError, "'dispaxis'"),
+    (lambda: reference.find_bad_pixels(IMAGE), TypeError, "'dispaxis'"),
+    (lambda: find(IMAGE, flagfrac_lower=0.6), ValueError, "flagfrac_lower must be"),
+    (lambda: find(IMAGE, flagfrac_upper=-1), ValueError, "flagfrac_upper must be"),
+    (lambda: find(IMAGE, flagfrac_upper=np.nan), ValueError, "flagfrac_upper"),
+    (lambda: find(IMAGE, flagfrac_upper="a"), TypeError, "flagfrac_upper must be"),
+    (lambda: find(IMAGE, edge=None), ValueError, "edge must be 'zero' or 'shrink'"),
 ]
 
 

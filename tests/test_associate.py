@@ -8,9 +8,12 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal import ExposureError
+from badpix_selfcal.cli import main
 from badpix_selfcal.files import association
+from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.simulate import simulate
 
+from . import servers
 from .exposures import MRS
 from .pools import pool, take
 
@@ -136,6 +139,88 @@ def test_a_dry_run_writes_nothing(tmp_path, hashes):
     assert hashes(tmp_path) == before
     assert not (tmp_path / "new").exists()
     assert would == bps.associate(tmp_path, output_dir=tmp_path / "new" / "asn")
+
+
+def named(bucket, key):
+    """Return the names of the members that an association in a bucket lists."""
+    (product,) = json.loads(bucket.read(key))["products"]
+    return [member["expname"] for member in product["members"]]
+
+
+@pytest.fixture
+def exposures(tmp_path):
+    """A folder with three science exposures and two backgrounds."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    pool(folder, detectors=("NRS1",))
+    return folder
+
+
+class TestUnderUrl:
+    """Associations in the bucket of an S3 server."""
+
+    @pytest.mark.parametrize(("prefix", "shown"), [("", "in/"), ("in", ""), ("asn", None)])
+    def test_members_in_the_bucket(self, exposures, bucket, prefix, shown):
+        bucket.put(exposures, "in/")
+        shown = f"{bucket.url}/in/" if shown is None else shown
+        made = bps.associate(f"{bucket.url}/in/", output_dir=f"{bucket.url}/{prefix}")
+        folder = f"{bucket.url}/{prefix}".rstrip("/")
+        assert [str(each.path) for each in made] == [
+            f"{folder}/sci{number}_nrs1_spec2_asn.json" for number in range(3)
+        ]
+        key = made[0].path.url.removeprefix(f"{bucket.url}/")
+        assert named(bucket, key)[0] == f"{shown}sci0_nrs1_rate.fits"
+        product = read(made[0])
+        assert product.science == RemoteFile(f"{bucket.url}/in/sci0_nrs1_rate.fits")
+        assert {*product.selfcal} == {*made[0].selfcal}
+
+    def test_members_on_this_machine(self, exposures, bucket, monkeypatch):
+        monkeypatch.chdir(exposures)
+        made = bps.associate(".", output_dir=f"{bucket.url}/asn")
+        science = exposures / "sci0_nrs1_rate.fits"
+        assert named(bucket, "asn/sci0_nrs1_spec2_asn.json")[0] == science.as_uri()
+        assert read(made[0]).science == science
+
+    def test_members_on_the_web(self, exposures, bucket):
+        with servers.http(exposures) as facts:
+            urls = [f"{facts.url}/sci{number}_nrs1_rate.fits" for number in range(3)]
+            made = bps.associate(urls, output_dir=bucket.url)
+        assert named(bucket, "sci0_nrs1_spec2_asn.json") == [urls[0], *urls]
+        assert [str(path) for path in read(made[0]).selfcal] == urls
+
+    def test_our_step_takes_them(self, exposures, bucket, tmp_path):
+        bucket.put(exposures, "in/")
+        made = bps.associate(f"{bucket.url}/in/", output_dir=f"{bucket.url}/asn")
+        result = bps.selfcal(str(made[0].path), output_dir=tmp_path / "out")
+        assert (result.status, len(result.members)) == ("COMPLETE", 5)
+
+    def test_existing_ones_are_replaced_on_demand_only(self, exposures, bucket):
+        bucket.write(**{"sci1_nrs1_spec2_asn.json": "mine"})
+        with pytest.raises(FileExistsError, match=f"{bucket.url}/sci1.* exists already"):
+            bps.associate(exposures, output_dir=bucket.url)
+        assert bucket.contents() == {"sci1_nrs1_spec2_asn.json": "mine"}  # all or none
+        made = bps.associate(exposures, output_dir=bucket.url, overwrite=True)
+        assert read(made[1]).name == made[1].product
+
+    def test_a_failed_upload_leaves_none(self, exposures, bucket):
+        bucket.proxy.refuse("PUT", "/sci1")
+        with pytest.raises(OSError, match=f"{bucket.url}/sci1.*: cannot be written: AccessDenied"):
+            bps.associate(exposures, output_dir=bucket.url)
+        assert bucket.contents() == {}
+
+    def test_a_dry_run_writes_nothing(self, exposures, bucket):
+        would = bps.associate(exposures, output_dir=bucket.url, dry_run=True)
+        assert bucket.contents() == {}
+        assert would == bps.associate(exposures, output_dir=bucket.url)
+
+    def test_the_command_writes_them(self, exposures, bucket, capsys):
+        assert main(["associate", str(exposures), "--output-dir", f"{bucket.url}/asn"]) == 0
+        assert f"written   {bucket.url}/asn/sci0_nrs1_spec2_asn.json" in capsys.readouterr().out
+        assert len(bucket.contents()) == 3
+
+    def test_a_web_server_is_refused_before_anything_is_read(self, tmp_path):
+        with pytest.raises(ValueError, match="http://h/x: outputs cannot be written to http://"):
+            bps.associate(tmp_path / "absent", output_dir="http://h/x")
 
 
 class TestNothingIsWrittenWhen:

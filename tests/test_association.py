@@ -1,4 +1,4 @@
-"""Association files: what is read from them, and that whatever is wrong is refused by name."""
+"""Association files: what is read, and errors that name what is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from badpix_selfcal.errors import AssociationError
@@ -208,7 +208,6 @@ def test_a_name_that_is_not_a_plain_file_name_is_refused(folder, name):
     assert "product 0: 'name' must be a plain file name" in message
 
 
-@settings(deadline=None, max_examples=300)
 @given(
     name=st.text()
     | st.text(st.characters(max_codepoint=127))
@@ -279,7 +278,7 @@ def test_a_link_that_points_nowhere_is_refused(tmp_path):
     assert f"{SCIENCE} does not exist" in refusal(write(tmp_path, content()))
 
 
-def test_the_message_tells_in_which_product_the_member_is(folder):
+def test_the_message_names_the_product_of_the_member(folder):
     value = content()
     value["products"].append({"name": "q", "members": [member("missing.fits", "science")]})
     assert ": product 1: member " in refusal(write(folder, value))
@@ -353,7 +352,6 @@ ANY = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
 @given(value=ANY, keys=st.integers(0, 5), last=st.sampled_from(["expname", "exptype"]))
 def test_whatever_stands_at_any_level_is_read_or_refused(folder, value, keys, last):
     whole = content(member("c1.fits", "selfcal"))
@@ -373,7 +371,6 @@ def test_whatever_stands_at_any_level_is_read_or_refused(folder, value, keys, la
         assert found.products[0].science.is_file()
 
 
-@settings(deadline=None, max_examples=300)
 @given(data=st.binary(max_size=60), ending=st.sampled_from(["json", "yaml"]))
 @example(data=b"", ending="json")
 @example(data=b"", ending="yaml")

@@ -1,4 +1,4 @@
-"""Bytes copied from file to file: by the kernel or not, always the same."""
+"""Bytes copied from file to file are the same, whether the kernel copies them or not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badpix_selfcal.errors import ExposureError
-from badpix_selfcal.files import byte_copy as copying
+from badpix_selfcal.files import byte_copy
 from badpix_selfcal.files.byte_copy import source_of
 from badpix_selfcal.files.exposure import read
 
@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(copying, "CHUNK", 100)
+    monkeypatch.setattr(byte_copy, "CHUNK", 100)
 
 
 @given(
@@ -50,13 +50,13 @@ def small_chunks(monkeypatch):
     cuts=st.lists(st.integers(0, 5000), max_size=5),
     packed=st.booleans(),
 )
-def test_any_stretches_give_the_whole(folder, content, cuts, packed):
+def test_all_stretches_together_are_the_whole(folder, content, cuts, packed):
     path = folder / "in"
     path.write_bytes(gzip.compress(content) if packed else content)
     ends = sorted(min(cut, len(content)) for cut in cuts)
     ends += [len(content)] * (1 + len(ends) % 2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copying, "CHUNK", 100)
+        patch.setattr(byte_copy, "CHUNK", 100)
         assert copies(path, ends) == content
 
 
@@ -85,7 +85,7 @@ def test_where_the_kernel_cannot_copy_bytes_are_read_and_written(
 
 @linux
 @pytest.mark.usefixtures("small_chunks")
-def test_a_kernel_that_copies_nothing_is_not_asked_for_ever(tmp_path, monkeypatch):
+def test_bytes_are_read_and_written_where_the_kernel_copies_none(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "copy_file_range", lambda *_: 0)
     (tmp_path / "in").write_bytes(b"x" * 1000)
     assert copies(tmp_path / "in", [1000]) == b"x" * 1000
@@ -101,8 +101,8 @@ def test_a_file_of_another_length_was_changed(tmp_path, end):
 
 @linux
 @pytest.mark.parametrize("flagging", [False, True])
-def test_a_full_disk_is_told_as_such(tmp_path, flagging):
-    """It was told as an input that cannot be read."""
+def test_a_full_disk_is_reported(tmp_path, flagging):
+    """Once it was reported as an input that cannot be read."""
     import resource
 
     exposure = read(write(tmp_path / "in.fits", sky(1)))

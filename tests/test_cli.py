@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from pathlib import Path
 
@@ -16,9 +20,8 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
-from badpix_selfcal.files.exposure import Exposure
-from badpix_selfcal.files.outputs import Outputs
 
+from .commands import command, signalled
 from .exposures import observation, sky, write
 
 
@@ -31,26 +34,30 @@ def here(tmp_path, monkeypatch):
     bps.set_num_threads(None)
 
 
-def test_run_says_what_it_did(here, capsys):
+def test_run_reports_what_it_did(here, capsys):
     assert main(["run", "x_asn.json", "--output-dir", "out", "--save-flagged-bkg"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    assert "product: COMPLETE" in printed.out
-    for name in ("sci0", "bkg0", "bkg1", "self0", "self1"):
-        assert f"{name}_rate.fits  pedestal 5." in printed.out
-    assert "dispaxis  2 (along y), kernel 15" in printed.out
-    assert "cuts      residual below -" in printed.out
-    assert "flagged   62 low + 62 high = 124 pixels (0.202 %)" in printed.out
-    for name in ("", "_bkg_0", "_bkg_1"):
-        assert f"written   out/product_badpix_selfcal{name}.fits" in printed.out
-        assert (here / "out" / f"product_badpix_selfcal{name}.fits").exists()
+    result = bps.selfcal("x_asn.json", output_dir="api")
+    levels, found = result.pedestals, result.bad_pixels
+    members = [f"{name}_rate.fits" for name in ("sci0", "bkg0", "bkg1", "self0", "self1")]
+    written = [f"product_badpix_selfcal{name}.fits" for name in ("", "_bkg_0", "_bkg_1")]
+    assert printed.out.splitlines() == [
+        "product: COMPLETE",
+        *(f"  member    {name}  pedestal {levels[Path(name)]:.6g}" for name in members),
+        "  dispaxis  2 (along y), kernel 15",
+        f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}",
+        "  flagged   62 low + 62 high = 124 pixels (0.202 %)",
+        *(f"  written   out/{name}" for name in written),
+    ]
+    assert sorted(path.name for path in (here / "out").iterdir()) == written
 
 
 @pytest.mark.usefixtures("here")
 def test_run_reports_in_json(capsys):
-    assert main(["run", "x_asn.json", "--json", "--threads", "2"]) == 0
+    assert main(["run", "x_asn.json", "--json", "--threads", "3"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert (report["version"], report["threads"]) == (bps.__version__, 2)
+    assert (report["version"], report["threads"]) == (bps.__version__, 3)
     (product,) = report["products"]
     assert product["status"] == "COMPLETE"
     assert product["n_low"] + product["n_high"] == 124
@@ -98,7 +105,7 @@ def test_a_square_window_on_demand(capsys):
 
 
 @pytest.mark.usefixtures("here")
-def test_a_skipped_step_is_told_and_is_no_failure(capsys):
+def test_a_skipped_step_is_reported_and_is_no_failure(capsys):
     assert main(["run", "sci0_rate.fits"]) == 0
     printed = capsys.readouterr()
     assert "badpix-selfcal: warning: sci0_rate.fits: no selfcal or background" in printed.err
@@ -160,11 +167,10 @@ def test_wrong_usage_has_status_2(here, capsys, arguments, words):
     assert sorted(here.iterdir()) == before
 
 
-def test_a_wrong_number_of_threads_is_told_before_anything_is_written(here):
-    arguments = [sys.executable, "-m", "badpix_selfcal", "run", "sci0_rate.fits", "--json"]
-    environment = {**os.environ, "BADPIX_SELFCAL_NUM_THREADS": "many"}
+def test_a_wrong_number_of_threads_is_reported_before_anything_is_written(here):
     before = sorted(here.iterdir())
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "BADPIX_SELFCAL_NUM_THREADS": "many"}
+    done = command("run", "sci0_rate.fits", "--json", cwd=here, env=environment)
     assert done.returncode == 1
     assert "BADPIX_SELFCAL_NUM_THREADS must be" in done.stderr
     assert sorted(here.iterdir()) == before
@@ -172,16 +178,13 @@ def test_a_wrong_number_of_threads_is_told_before_anything_is_written(here):
 
 def test_names_that_the_terminal_cannot_show(tmp_path):
     write(tmp_path / "ü_rate.fits", sky(1))
-    arguments = [sys.executable, "-m", "badpix_selfcal", "run", "ü_rate.fits", "--force-single"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
-        arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = command("run", "ü_rate.fits", "--force-single", cwd=tmp_path, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\\xfc_badpix_selfcal.fits" in done.stdout
 
 
-def test_infinite_gaps_give_valid_json(here, capsys):
+def test_infinite_gaps_leave_the_json_valid(here, capsys):
     image = sky(9)
     image[:, 474:507] = np.inf
     write(here / "inf_rate.fits", image)
@@ -197,13 +200,38 @@ def test_the_number_of_threads_of_the_process_is_kept(here):
     assert bps.num_threads() == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["simulate"]])
-def test_help_is_a_page_to_work_from(capsys, arguments):
-    assert main([*arguments, "--help"]) == 0
+COMMANDS = ("run", "batch", "associate", "simulate")
+
+
+def test_help_lists_the_commands(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    assert main(["--help"]) == 0
+    listed = re.findall(r"^    (\w+)\s+\w.{20,}$", capsys.readouterr().out, re.MULTILINE)
+    assert tuple(listed) == COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_help_text(capsys, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "500")
+    assert main([name, "--help"]) == 0
     page = capsys.readouterr().out
-    assert "usage: badpix-selfcal" in page
-    if arguments:
-        assert "examples:" in page
+    options = page.partition("\noptions:\n")[2].partition("\n\n")[0]
+    entries = re.split(r"\n  (?=-)", options.strip())
+    usage = page.partition("\n\n")[0]
+    assert len(entries) == usage.count("[-") + usage.count("| -")
+    for entry in entries:
+        assert re.fullmatch(r"(-\w, )?--[^ ]+.*?(  |\n)\s*[a-zA-Z].{5,}", entry, re.DOTALL), entry
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_in_the_help_are_correct_usage(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert main([name, "--help"]) == 0
+    examples = re.findall(r"^  badpix-selfcal (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert len(examples) >= 2
+    for example in examples:
+        if "://" not in example:
+            assert main(shlex.split(example)) in (0, 1)  # 2 is wrong usage
 
 
 def test_simulate_then_run(tmp_path, capsys):
@@ -220,117 +248,78 @@ def test_simulate_then_run(tmp_path, capsys):
 
 def test_the_installed_command_and_the_module_are_one():
     script = Path(sysconfig.get_path("scripts")) / "badpix-selfcal"
-    for command in ([script], [sys.executable, "-m", "badpix_selfcal"]):
+    for start in ([script], [sys.executable, "-m", "badpix_selfcal"]):
         done = subprocess.run(
-            [*command, "--version"], capture_output=True, text=True, check=True, timeout=60
+            [*start, "--version"], capture_output=True, text=True, check=True, timeout=60
         )
         assert done.stdout.strip() == f"badpix-selfcal {bps.__version__}"
 
 
-def test_an_interrupted_run_leaves_nothing(tmp_path):
-    files = [write(tmp_path / f"{seed}_rate.fits", sky(seed, (2048, 2048))) for seed in range(3)]
-    # Where the tests run in the background, SIGINT may be ignored from the start.
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from badpix_selfcal.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    arguments = [sys.executable, "-c", code, "run", files[0], "--output-dir", "out"]
-    arguments += ["--background", files[1], "--selfcal", files[2], "--save-flagged-bkg"]
-    arguments += ["--dispaxis", "none", "--kernel-size", "31", "--threads", "1"]
-    run = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "out").exists() and run.poll() is None:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGINT)
-    _, told = run.communicate(timeout=120)
-    assert run.returncode == 130
-    assert "interrupted" in told
-    assert not (tmp_path / "out").exists()
-    assert len(list(tmp_path.iterdir())) == 3  # the inputs
+@pytest.fixture
+def slow_run(tmp_path, slow_exposure):
+    """The arguments of a run that flags five exposures, whose copies take some time."""
+    arguments = ["run", "science_rate.fits.gz", "--output-dir", "out", "--save-flagged-bkg"]
+    shutil.copy(slow_exposure, tmp_path / "science_rate.fits.gz")
+    for number in range(4):
+        name = f"bkg{number}_rate.fits.gz"
+        shutil.copy(slow_exposure, tmp_path / name)
+        arguments += ["--background", name]
+    return arguments
+
+
+def _names(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGTERM")
-class TestTermination:
-    """SIGTERM ends a run as ctrl-C does: nothing half written is left behind."""
+class TestStopped:
+    """A run that is stopped leaves nothing half written."""
 
-    RUN = ("run", "x_asn.json", "--output-dir", "out", "--save-flagged-bkg", "--overwrite")
+    @pytest.mark.parametrize(
+        ("number", "status", "word"),
+        [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    )
+    @pytest.mark.parametrize("writing", [False, True], ids=["computing", "writing"])
+    def test_nothing_is_left(self, tmp_path, slow_run, number, status, word, writing):
+        out = tmp_path / "out"
+        before = _names(tmp_path)
 
-    @pytest.fixture
-    def terminating(self, monkeypatch):
-        """A function that makes the n-th copy of an exposure end in SIGTERM."""
+        def has_begun():
+            return bool(_names(out)) if writing else out.exists()
 
-        def terminate_at(number):
-            write_copy, written = Exposure.write_copy, []
+        stopped, printed = signalled(*slow_run, cwd=tmp_path, when=has_begun, number=number)
+        assert stopped == status
+        assert printed == f"badpix-selfcal: {word}; no output was written\n"
+        assert _names(tmp_path) == before
 
-            def writing(self, to, *arguments):
-                write_copy(self, to, *arguments)
-                written.append(to)
-                if len(written) == number:
-                    os.kill(os.getpid(), signal.SIGTERM)
+    def test_former_outputs_are_kept(self, tmp_path, slow_run, hashes):
+        out = tmp_path / "out"
+        assert command(*slow_run, cwd=tmp_path).returncode == 0
+        before = hashes(out)
+        again = (*slow_run, "--overwrite", "--kernel-size", "9")
+        stopped, _ = signalled(*again, cwd=tmp_path, when=lambda: len(_names(out)) > len(before))
+        assert stopped == 143
+        assert hashes(out) == before
 
-            monkeypatch.setattr(Exposure, "write_copy", writing)
+    def test_further_signals_do_not_disturb_the_cleaning_up(self, tmp_path, slow_run):
+        out = tmp_path / "out"
+        signalled(*slow_run, cwd=tmp_path, when=lambda: bool(_names(out)), again=True)
+        assert not out.exists()
 
-        return terminate_at
-
-    @pytest.mark.parametrize("number", [1, 2, 3])
-    def test_nothing_is_left(self, here, terminating, capsys, number):
-        terminating(number)
-        before = sorted(path.name for path in here.iterdir())
-        assert main(self.RUN) == 143
-        assert sorted(path.name for path in here.iterdir()) == before
-        assert "terminated; no output was written" in capsys.readouterr().err
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-
-    def test_former_outputs_are_kept(self, here, terminating, hashes):
-        assert main(self.RUN) == 0
-        before = hashes(here / "out")
-        terminating(2)
-        assert main(self.RUN) == 143
-        assert hashes(here / "out") == before
-
-    def test_a_second_signal_does_not_disturb_the_clearing_away(
-        self, here, terminating, monkeypatch
-    ):
-        leave = Outputs.__exit__
-
-        def leaving(self, *error):
-            os.kill(os.getpid(), signal.SIGTERM)
-            leave(self, *error)
-
-        monkeypatch.setattr(Outputs, "__exit__", leaving)
-        terminating(2)
-        assert main(self.RUN) == 143
-        assert not (here / "out").exists()
-
-    @pytest.mark.usefixtures("here")
-    def test_a_callers_own_handler_is_left_alone(self, terminating):
+    def test_a_handler_of_the_caller_is_left_alone(self, here):
         received = []
+
+        def terminate():
+            while not (here / "out").exists():
+                time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGTERM)
+
         before = signal.signal(signal.SIGTERM, lambda *_: received.append(1))
+        thread = threading.Thread(target=terminate)
         try:
-            terminating(1)
-            assert main(self.RUN) == 0
+            thread.start()
+            assert main(["run", "x_asn.json", "--output-dir", "out"]) == 0
+            thread.join()
         finally:
             signal.signal(signal.SIGTERM, before)
         assert received == [1]
-
-    def test_a_terminated_process_leaves_nothing(self, here):
-        code = (
-            "import sys, time\n"
-            "from badpix_selfcal import cli\n"
-            "from badpix_selfcal.files import exposure\n"
-            "write_copy = exposure.Exposure.write_copy\n"
-            "def slow(*arguments):\n"
-            "    write_copy(*arguments)\n"
-            "    print('written', flush=True)\n"
-            "    time.sleep(60)\n"
-            "exposure.Exposure.write_copy = slow\n"
-            "sys.exit(cli.main(sys.argv[1:]))\n"
-        )
-        with subprocess.Popen(
-            [sys.executable, "-c", code, *self.RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as process:
-            assert process.stdout.readline() == b"written\n"
-            assert list((here / "out").iterdir())
-            process.terminate()
-            assert b"terminated" in process.communicate(timeout=30)[1]
-        assert process.returncode == 143
-        assert not (here / "out").exists()

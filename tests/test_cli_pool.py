@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
-import signal
+import re
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.cli.progress import Bar, line
+from badpix_selfcal.cli.terminal import say
 
+from .commands import command, signalled
 from .exposures import header
 from .pools import pool, take
 
@@ -28,25 +35,27 @@ def here(tmp_path, monkeypatch):
     bps.set_num_threads(None)
 
 
+STATUSES = ("complete", "skipped", "kept", "failed")
+
+
 def test_batch_ends_with_a_table(here, capsys):
     assert main(["batch", ".", "--output-dir", "out"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    head, *rows = printed.out.splitlines()
-    assert head.split("  ")[0] == "group"
-    assert [row.split()[0] for row in rows] == ["MIRIFULONG", "NRS1"]
-    for row in rows:
-        assert row.split()[-1] == "0"
-        assert "62 low + 62 high" in row
+    assert [re.split("  +", row) for row in printed.out.splitlines()] == [
+        ["group", "exposures", "left out", "flagged pixels", *STATUSES],
+        ["MIRIFULONG 34", "5", "0", "62 low + 62 high", "3", "0", "0", "0"],
+        ["NRS1", "5", "0", "62 low + 62 high", "3", "0", "0", "0"],
+    ]
     assert len(list((here / "out").iterdir())) == 6
 
 
 @pytest.mark.usefixtures("here")
 def test_batch_reports_in_json(capsys):
-    options = ["--json", "--threads", "2", "--workers", "3", "--save-flagged-bkg"]
+    options = ["--json", "--threads", "4", "--workers", "3", "--save-flagged-bkg"]
     assert main(["batch", ".", "--output-dir", "out", *options]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert (report["version"], report["threads"], report["failed"]) == (bps.__version__, 2, 0)
+    assert (report["version"], report["threads"], report["failed"]) == (bps.__version__, 4, 0)
     first, second = report["groups"]
     assert (first["group"], second["group"]) == ("MIRIFULONG 34", "NRS1")
     assert all(5 < member["pedestal"] < 11 for member in first["members"])
@@ -78,15 +87,25 @@ def test_every_option_reaches_the_batch(capsys):
         force_single=True,
         save_flagged_bkg=True,
     )
-    for told, group in zip(report["groups"], result.groups, strict=True):
-        assert told["group"] == group.name
-        assert told["masks"][0]["n_low"] == group.masks[1].n_low
+    for reported, group in zip(report["groups"], result.groups, strict=True):
+        assert reported["group"] == group.name
+        assert [*group.masks] == [1]
+        found = group.masks[1]
+        assert reported["masks"] == [
+            {
+                "dispaxis": 1,
+                "pixels": found.mask.size,
+                "n_low": found.n_low,
+                "n_high": found.n_high,
+            }
+        ]
+        assert found.n_low < found.n_high
     for each in result.exposures:
         history = " ".join(header(each.output)["HISTORY"])
         assert history == " ".join(header(f"cli/{each.output.name}")["HISTORY"])
 
 
-def test_a_failed_exposure_is_told_and_makes_status_1(here, capsys):
+def test_a_failed_exposure_is_reported_and_makes_status_1(here, capsys):
     (here / "junk_rate.fits").write_text("junk")
     assert main(["batch", ".", "--output-dir", "out"]) == 1
     printed = capsys.readouterr()
@@ -109,13 +128,19 @@ def test_resume_keeps_what_is_done(capsys):
     assert main([*run, "--overwrite"]) == 0
 
 
-def test_what_a_batch_did_not_do_is_told(here, capsys):
+def test_what_a_batch_did_not_do_is_reported(here, capsys):
     take(here / "image_rate.fits", 1, DETECTOR="MIRIMAGE", EXP_TYPE="MIR_IMAGE")
     take(here / "zempty_rate.fits", 30, empty_gap=True)
     assert main(["batch", ".", "--output-dir", "out"]) == 0
     printed = capsys.readouterr()
     assert "badpix-selfcal: warning: zempty_rate.fits: left out" in printed.err
     assert printed.out.splitlines()[-1] == "passed over: 1 not of an integral-field unit"
+    assert main(["batch", ".", "--output-dir", "json", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert report["passed_over"] == ["image_rate.fits"]
+    members = [each for group in report["groups"] for each in group["members"]]
+    left_out = [each for each in members if each["left_out"]]
+    assert left_out == [{"path": "zempty_rate.fits", "pedestal": None, "left_out": True}]
 
 
 @pytest.mark.parametrize(
@@ -134,15 +159,7 @@ def test_wrong_usage_has_status_2(capsys, arguments, words):
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["batch", "associate"])
-def test_help_is_a_page_to_work_from(capsys, command):
-    assert main([command, "--help"]) == 0
-    page = capsys.readouterr().out
-    assert f"usage: badpix-selfcal {command}" in page
-    assert "examples:" in page
-
-
-def test_associate_tells_what_it_wrote(here, capsys):
+def test_associate_reports_what_it_wrote(here, capsys):
     assert main(["associate", ".", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("would write   sci0_mirifulong_spec2_asn.json")
     assert not list(here.glob("*.json"))
@@ -162,59 +179,120 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_bar_tells_rate_and_time_left():
+def shown(output):
+    """Return the lines that a terminal shows in the end."""
+    lines = [""]
+    for part in re.split(r"(\r|\n|\x1b\[K)", output):
+        if part == "\n":
+            lines.append("")
+            column = 0
+        elif part == "\r":
+            column = 0
+        elif part == "\x1b[K":
+            lines[-1] = lines[-1][:column]
+        else:
+            column = 0 if not lines[-1] else column
+            lines[-1] = lines[-1][:column] + part + lines[-1][column + len(part) :]
+            column += len(part)
+    return [line for line in lines if line]
+
+
+def on_a_terminal(*arguments, cwd):
+    """Run the command with a terminal for standard error; return what it writes there."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "badpix_selfcal", *arguments],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": "200"},
+    ) as process:
+        os.close(theirs)
+        written = b""
+        with suppress(OSError):  # raised at the end of the output
+            while part := os.read(ours, 4096):
+                written += part
+    os.close(ours)
+    assert process.returncode == 0
+    return written.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
+class TestTerminal:
+    def test_a_bar_is_drawn_and_cleared_for_other_lines(self, here):
+        take(here / "zempty_rate.fits", 30, empty_gap=True)
+        written = on_a_terminal("batch", ".", "-v", "--output-dir", "out", cwd=here)
+        assert f"[{'-' * 30}] 0/7 exposures" in written
+        assert f"[{'#' * 30}] 7/7 exposures" in written
+        lines = shown(written)
+        assert all(re.match("badpix-selfcal: (info|warning): ", line) for line in lines)
+        assert any("zempty_rate.fits: left out" in line for line in lines)
+
+    def test_quiet_draws_no_bar(self, here):
+        take(here / "zempty_rate.fits", 30, empty_gap=True)
+        assert on_a_terminal("batch", ".", "--quiet", "--output-dir", "out", cwd=here) == ""
+
+
+def test_there_is_no_bar_in_a_pipe(here):
+    done = command("batch", ".", "--output-dir", "out", cwd=here)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_bar_shows_rate_and_time_left():
     assert line(0, 6, 0.0) == f"[{'-' * 30}] 0/6 exposures"
     assert line(2, 6, 1.0) == f"[{'#' * 10}{'-' * 20}] 2/6 exposures, 2/s, 0:02 left"
     assert line(1, 100, 2.0).endswith("1/100 exposures, 0.5/s, 3:18 left")
 
 
-def test_the_bar_is_drawn_on_a_terminal_at_times_and_taken_away():
+def test_the_bar_is_drawn_at_most_ten_times_a_second():
     now = iter([0.0, 0.0, 0.01, 0.02, 5.0, 5.01])
     terminal = Terminal()
     with Bar(terminal, lambda: next(now)) as bar:
         for done in range(5):
-            bar(done, 4)
-    drawn = terminal.getvalue().split("\r")
-    assert ["0/4" in drawn[1], "3/4" in drawn[2], "4/4" in drawn[3]] == [True] * 3
-    assert drawn[-1] == "\x1b[K"
-    assert len(drawn) == 5
+            bar.show(done, 4)
+    assert re.findall(r"\d/4", terminal.getvalue()) == ["0/4", "3/4", "4/4"]
+    assert shown(terminal.getvalue()) == []
 
 
-def test_there_is_no_bar_in_a_pipe():
-    pipe = io.StringIO()
-    with Bar(pipe) as bar:
-        bar(0, 2)
-        bar(2, 2)
-    assert pipe.getvalue() == ""
+def test_lines_of_many_threads_and_the_bar_do_not_mix():
+    terminal, clock = Terminal(), itertools.count()
+    messages = [[f"thread {n}, line {i}" for i in range(2000)] for n in range(4)]
+
+    def print_all(lines):
+        for each in lines:
+            say(each, terminal)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool, Bar(terminal, lambda: next(clock)) as bar:
+            printing = [pool.submit(print_all, lines) for lines in messages]
+            while not all(each.done() for each in printing):
+                bar.show(1, 2)
+    finally:
+        sys.setswitchinterval(interval)
+    assert sorted(shown(terminal.getvalue())) == sorted(itertools.chain(*messages))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGTERM")
-def test_a_terminated_batch_leaves_whole_files_and_can_be_resumed(here):
-    code = (
-        "import sys, time\n"
-        "from badpix_selfcal import cli, exposure\n"
-        "write = exposure.Exposure.write_under\n"
-        "written = []\n"
-        "def slow(self, header, to, mask):\n"
-        "    write(self, header, to, mask)\n"
-        "    written.append(to)\n"
-        "    if len(written) == 3:\n"
-        "        print('third', flush=True)\n"
-        "        time.sleep(2)\n"
-        "exposure.Exposure.write_under = slow\n"
-        "sys.exit(cli.main(sys.argv[1:]))\n"
+def test_a_terminated_batch_leaves_whole_files_and_can_be_resumed(tmp_path, slow_exposure):
+    exposures = [
+        shutil.copy(slow_exposure, tmp_path / f"sci{number}_rate.fits.gz") for number in range(5)
+    ]
+    run = ["batch", *exposures, "--output-dir", "out", "--workers", "1"]
+    out = tmp_path / "out"
+    status, printed = signalled(*run, cwd=tmp_path, when=lambda: any(out.glob("*.fits")))
+    assert status == 143
+    assert printed == (
+        "badpix-selfcal: terminated; finished outputs are complete; --resume continues from there\n"
     )
-    run = ["batch", ".", "--output-dir", "out", "--workers", "1"]
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *run], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout.readline() == b"third\n"
-        process.send_signal(signal.SIGTERM)
-        told = process.communicate(timeout=60)[1]
-    assert process.returncode == 143
-    assert b"terminated; outputs written before are whole; --resume goes on" in told
-    left = sorted(path.name for path in (here / "out").iterdir())
-    assert len(left) == 3
+    left = {path.name for path in out.iterdir()}
+    assert 1 <= len(left) < 5
     assert all(name.endswith("_badpix_selfcal.fits") for name in left)
-    assert main([*run, "--resume"]) == 0
-    assert len(list((here / "out").iterdir())) == 6
+    done = command(*run, "--resume", "--json", cwd=tmp_path)
+    report = json.loads(done.stdout)["exposures"]
+    kept = {Path(each["output"]).name for each in report if each["status"] == "KEPT"}
+    assert kept == left
+    assert [each["status"] for each in report].count("COMPLETE") == 5 - len(left)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 # ruff: noqa: PT012 - a failure within the context is what is tested
 import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,7 +29,7 @@ def write(outputs: Outputs, name: str, text: str = "new") -> Path:
 
 
 class Interruption(BaseException):
-    """What stops a run without being an Exception."""
+    """An interruption that is no Exception."""
 
 
 # What is written
@@ -61,7 +64,7 @@ def test_nothing_lies_under_a_final_name_before_publishing(tmp_path):
     assert contents(tmp_path) == {"a": "new", "b": "new"}
 
 
-def test_parts_lie_beside_their_finals_and_are_told_apart(tmp_path):
+def test_parts_lie_beside_their_finals_under_names_of_their_own(tmp_path):
     with Outputs(tmp_path, [], overwrite=False) as outputs:
         parts = [outputs.part(outputs.claim(name)) for name in "abc"]
         assert len({*parts}) == 3
@@ -99,7 +102,7 @@ def test_overwriting_replaces_a_link_and_not_what_it_points_to(tmp_path):
     assert not (tmp_path / "a").is_symlink()
 
 
-def test_a_part_asked_for_twice_leaves_nothing_behind(tmp_path):
+def test_a_part_requested_twice_leaves_nothing_behind(tmp_path):
     with Outputs(tmp_path, [], overwrite=False) as outputs:
         write(outputs, "a", "first")
         write(outputs, "a", "second")
@@ -313,22 +316,21 @@ def test_publishing_is_all_or_nothing(tmp_path, old):
     assert contents(tmp_path) == old
 
 
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 @pytest.mark.parametrize("old", [{}, {"a": "old", "b": "old", "c": "old"}])
-def test_publishing_undoes_itself_when_a_rename_fails(tmp_path, monkeypatch, old, error):
+def test_an_interrupt_undoes_publishing(tmp_path, monkeypatch, old):
+    """The interrupt is sent from `os.replace`: there is no other way to meet that moment."""
     replace = os.replace
 
-    def failing(source: os.PathLike[str], target: os.PathLike[str]) -> None:
+    def interrupted(source: os.PathLike[str], target: os.PathLike[str]) -> None:
         if Path(target).name == "b" and Path(source).read_text() == "new":
-            raise error
+            signal.raise_signal(signal.SIGINT)
         replace(source, target)
 
     (tmp_path / "out").mkdir()
     for name, text in old.items():
         (tmp_path / "out" / name).write_text(text)
-    monkeypatch.setattr(os, "replace", failing)
-    monkeypatch.setattr(os, "rename", failing)
-    with pytest.raises(error), Outputs(tmp_path / "out", [], overwrite=True) as outputs:
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), Outputs(tmp_path / "out", overwrite=True) as outputs:
         for name in "abc":
             write(outputs, name)
         outputs.publish()
@@ -343,15 +345,35 @@ def test_a_folder_made_is_gone_after_a_failed_publish(tmp_path):
     assert contents(tmp_path) == {}
 
 
-def test_a_file_that_appears_before_publishing_is_kept(tmp_path, monkeypatch):
-    with pytest.raises(FileExistsError, match="appeared"), Outputs(tmp_path, []) as outputs:
-        outputs.part(outputs.claim("a")).write_text("ours")
-        link = os.link
+def test_of_runs_that_publish_the_same_names_at_once_one_wins(tmp_path):
+    names = [f"{number}" for number in range(200)]
+    runs = 3
+    barrier = threading.Barrier(runs)
 
-        def late(source, target, **how):
-            target.write_text("theirs")
-            link(source, target, **how)
+    def run(text: str) -> str | None:
+        with Outputs(tmp_path / "out") as outputs:
+            for final in outputs.claim_all(names):
+                outputs.part(final).write_text(text)
+            barrier.wait()
+            try:
+                outputs.publish()
+            except FileExistsError:
+                return None
+            return text
 
-        monkeypatch.setattr(os, "link", late)
+    with ThreadPoolExecutor(runs) as threads:
+        (text,) = filter(None, threads.map(run, "123"))
+    assert contents(tmp_path / "out") == dict.fromkeys(names, text)
+
+
+def test_several_threads_write_parts(tmp_path):
+    names = [f"{number}" for number in range(40)]
+    with Outputs(tmp_path) as outputs:
+        finals = outputs.claim_all(names)
+        with ThreadPoolExecutor(8) as threads:
+            parts = [*threads.map(outputs.part, finals * 3)]
+        assert len({*parts}) == 40
+        for part, name in zip(parts, names * 3, strict=True):
+            part.write_text(name)
         outputs.publish()
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "theirs"}
+    assert contents(tmp_path) == {name: name for name in names}

@@ -1,14 +1,128 @@
-"""What the README shows works as it stands there."""
+"""The commands and the code of the README run as they stand there."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
+from badpix_selfcal.dq import BAD
+from badpix_selfcal.simulate import simulate
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+PICTURE = ROOT / "docs" / "images" / "before_after.png"
+ELSEWHERE = ("pip install", "strun", "s3://", "https://", "tcp://")  # other tests run these
+
+
+def run(commands: str, folder: Path) -> str:
+    """Run a block of the README in a folder, and return what it prints."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-ec", commands],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def n_flagged(path: Path) -> int:
+    return int(np.count_nonzero((fits.getdata(path, "DQ") & BAD) == BAD))
+
+
+def block(start: str) -> str:
+    """Return the only block of commands that begins so."""
+    (found,) = (each for each in BLOCKS if each.startswith(start))
+    return found
+
+
+@pytest.fixture
+def _observation(tmp_path):
+    """Make files of the names that the README uses."""
+    made = simulate(tmp_path / "data", size=(96, 640))
+    association = made.association.read_text(encoding="utf-8")
+    for path in made.files:
+        association = association.replace(f'"{path.name}"', f'"data/{path.name}"')
+    (tmp_path / "jw01234_spec2_asn.json").write_text(association, encoding="utf-8")
+    names = ("science_rate.fits", "sky1_rate.fits", "sky2_rate.fits")
+    for name, path in zip(names, (made.science[0], *made.background), strict=True):
+        shutil.copy(path, tmp_path / name)
+    for path in made.associations:
+        path.unlink()
+
+
+def test_the_three_commands_draw_the_picture(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="matplotlib is not installed")
+    commands = block("badpix-selfcal simulate demo")
+    assert len(commands.splitlines()) == 3
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    run(commands, tmp_path)
+    (flagged,) = (tmp_path / "demo" / "flagged").iterdir()
+    assert n_flagged(flagged) > 6000
+    with image.open(tmp_path / "demo" / "before_after.png") as drawn, image.open(PICTURE) as shown:
+        assert drawn.size == shown.size
+        new, old = (np.asarray(each.convert("RGB"), float) for each in (drawn, shown))
+    orange = [np.all(np.abs(each - (213, 94, 0)) < 30, axis=2).sum() for each in (new, old)]
+    assert orange[0] == pytest.approx(orange[1], rel=0.1)
+    assert np.abs(new - old).mean() < 5  # of 255; fonts may differ
+
+
+def test_the_picture_is_in_the_readme_and_small():
+    assert f"({PICTURE.relative_to(ROOT)})" in README
+    assert PICTURE.stat().st_size < 200_000
+
+
+@pytest.mark.usefixtures("_observation")
+def test_an_association_is_flagged(tmp_path):
+    run(block("badpix-selfcal run jw01234"), tmp_path)
+    names = sorted(path.name for path in (tmp_path / "flagged").iterdir())
+    assert len(names) == 3
+    assert sum("_bkg_" in name for name in names) == 2
+    assert len({n_flagged(tmp_path / "flagged" / name) for name in names}) == 1
+
+
+@pytest.mark.usefixtures("_observation")
+def test_exposures_without_an_association_are_flagged(tmp_path):
+    run(block("badpix-selfcal run science_rate.fits"), tmp_path)
+    assert n_flagged(tmp_path / "science_badpix_selfcal.fits") > 100
+
+
+@pytest.mark.usefixtures("_observation")
+def test_a_folder_is_flagged_and_resumed(tmp_path):
+    report = run(block("badpix-selfcal batch data"), tmp_path)
+    science = [path.name for path in (tmp_path / "data").glob("jw09999001*_rate.fits")]
+    flagged = {path.name for path in (tmp_path / "flagged").iterdir()}
+    assert flagged == {name.replace("_rate", "_badpix_selfcal") for name in science}
+    first, second = (line for line in report.splitlines() if line.startswith("MIRIFULONG"))
+    assert [first.split()[-4:], second.split()[-4:]] == [["2", "0", "0", "0"], ["0", "0", "2", "0"]]
+
+
+@pytest.mark.usefixtures("_observation")
+def test_associations_are_written(tmp_path):
+    printed = run(block("badpix-selfcal associate data"), tmp_path)
+    written = sorted((tmp_path / "data").glob("*_spec2_asn.json"))
+    assert len(written) == 2
+    for path in written:
+        assert printed.count(path.name) == 2  # once by the dry run
+
+
+def test_every_block_of_commands_is_run():
+    run_here = [each for each in BLOCKS if not any(mark in each for mark in ELSEWHERE)]
+    assert len(run_here) == 5
 
 
 def test_the_python_example_runs(capsys):
@@ -19,8 +133,15 @@ def test_the_python_example_runs(capsys):
 
 
 def test_the_functions_it_names_exist():
-    for name in re.findall(r"`?bps\.(\w+)", README):
-        assert callable(getattr(bps, name))
+    named = set(re.findall(r"\bbps\.(\w+)", README))
+    assert named >= {"selfcal", "batch", "median_filter"}
+    assert named <= set(bps.__all__)
+
+
+def test_the_links_lead_to_files():
+    linked = set(re.findall(r"\]\(([^)#:]+)\)", README))
+    assert "docs/cluster.md" in linked
+    assert [link for link in linked if not (ROOT / link).exists()] == []
 
 
 def test_the_options_it_lists_are_those_of_the_command(capsys):

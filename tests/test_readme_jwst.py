@@ -1,4 +1,4 @@
-"""What the README shows of the drop-ins works as it stands there."""
+"""The README's examples of the drop-ins run as they stand there."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from stpipe import crds_client
 from .models import KnowsItsAxis, observe
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-PIPELINE, MEDIAN = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
+MEDIAN, PIPELINE = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
 (STRUN,) = re.findall(r"^strun (.*)$", README, re.MULTILINE)
 
 
 class Passes(Step):
-    """Stands for steps that need reference files."""
+    """Replaces a step that needs reference files."""
 
     spec = "skip = boolean(default=True)"
 

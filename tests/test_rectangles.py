@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stcal.outlier_detection.utils import medfilt
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
+from badpix_selfcal import _kernels, reference
 from badpix_selfcal.testing import assert_same, images, kernel_sizes, large_images
 
 edges = st.sampled_from(["zero", "shrink"])
@@ -125,3 +125,35 @@ def test_rectangles_do_not_depend_on_the_number_of_threads():
         assert_same(one, other)
     for one, other in zip(results[:2], results[4:], strict=True):
         assert_same(one, other)
+
+
+@pytest.mark.parametrize(
+    ("window", "image", "kernel"),
+    [
+        ((1, 15), (1024, 1032), "compiled network"),
+        ((15, 1), (1024, 1032), "compiled network"),
+        ((15, 15), (1024, 1032), "network table"),
+        ((1, 101), (1024, 1032), "network table"),
+        ((1, 1503), (1024, 2048), "double heap"),
+        ((63, 63), (1024, 1032), "double heap"),
+        ((5, 5), (20, 20), "double heap"),
+        ((9, 9), (20, 1), "double heap"),
+        ((1, 1), (1024, 1032), "copy"),
+        ((15, 15), (0, 10), "copy"),
+    ],
+)
+def test_the_kernel_that_is_chosen(window, image, kernel):
+    assert _kernels.median_kernel(*window, *image) == kernel
+
+
+def test_the_kernel_of_a_method():
+    assert _kernels.median_kernel(1, 15, 1024, 1032, "heap") == "double heap"
+    assert _kernels.median_kernel(5, 5, 20, 20, "network") == "network table"
+    assert _kernels.median_kernel(1, 1503, 1024, 2048, method="network") == "double heap"
+
+
+def test_wrong_windows_and_methods_have_no_kernel():
+    with pytest.raises(ValueError, match="kernel_size must be odd, got 4"):
+        _kernels.median_kernel(4, 3, 10, 10)
+    with pytest.raises(ValueError, match="method must be"):
+        _kernels.median_kernel(3, 3, 10, 10, "fast")

@@ -1,4 +1,4 @@
-"""Inputs given by URL, from real servers on the loopback: what is fetched, what is told."""
+"""Inputs given by URL, from real servers on the loopback: what is fetched, and the errors."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import gzip
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import uuid
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.files import association, exposure, remote
-from badpix_selfcal.files.remote import RemoteFile, beside, each_of, locate
+from badpix_selfcal.files.location import RemoteFile, beside, locate, output_directory
 from badpix_selfcal.testing import assert_same
 
 from . import servers
@@ -44,43 +45,9 @@ def web(tmp_path):
         yield facts
 
 
-@pytest.fixture(scope="session")
-def moto():
-    """An S3 server."""
-    pytest.importorskip("s3fs", reason="needs the extra cloud")
-    threaded = pytest.importorskip("moto.server", reason="needs moto[server]").ThreadedMotoServer
-    server = threaded("127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
-
-
-class Bucket:
-    """An empty bucket, reached through a proxy that counts."""
-
-    def __init__(self, proxy, name):
-        self.proxy, self.name, self.url = proxy, name, f"s3://{name}"
-
-    def put(self, folder, prefix=""):
-        system = fsspec.filesystem("s3")
-        for path in Path(folder).iterdir():
-            system.put_file(str(path), f"{self.name}/{prefix}{path.name}", ACL="public-read")
-
-
-@pytest.fixture
-def bucket(moto, monkeypatch):
-    proxy = servers.CountingProxy(moto)
-    options = {"endpoint_url": proxy.url, "key": "key", "secret": "secret"}
-    monkeypatch.setitem(fsspec.config.conf, "s3", options)
-    name = f"b{uuid.uuid4().hex}"
-    fsspec.filesystem("s3").mkdir(name)
-    yield Bucket(proxy, name)
-    proxy.close()
-
-
 @pytest.fixture(autouse=True)
 def scratch(tmp_path, monkeypatch):
-    """Where temporary copies go; after every test there are none left."""
+    """The folder of temporary copies, which is empty after every test."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -114,7 +81,7 @@ def put_observation(folder):
     return out
 
 
-def test_an_association_in_s3_gives_what_it_gives_here(tmp_path, bucket):
+def test_an_association_in_s3_equals_one_here(tmp_path, bucket):
     expected = put_observation(tmp_path / "in")
     bucket.put(tmp_path / "in", "deep/")
     result = bps.selfcal(
@@ -125,7 +92,7 @@ def test_an_association_in_s3_gives_what_it_gives_here(tmp_path, bucket):
     assert {*result.pedestals} == {*result.members}
 
 
-def test_an_association_on_the_web_gives_what_it_gives_here(tmp_path, web):
+def test_an_association_on_the_web_equals_one_here(tmp_path, web):
     expected = put_observation(web.folder)
     bps.selfcal(f"{web.url}/x_asn.json", output_dir=tmp_path / "out", save_flagged_bkg=True)
     assert_same_outputs(tmp_path / "out", expected)
@@ -202,50 +169,54 @@ def test_a_long_header_takes_more_requests(web):
     assert web.requests["a_rate.fits"] == 5
 
 
-def test_what_was_read_for_its_sci_is_not_flagged(web):
+def test_an_exposure_of_which_only_sci_was_read_cannot_be_flagged(web):
     write(web.folder / "a_rate.fits", sky(7))
     found = exposure.read(f"{web.url}/a_rate.fits", whole=False)
     with pytest.raises(bps.ExposureError, match=f"{web.url}/a_rate.fits: only SCI was read"):
         found.require_flaggable()
 
 
-def test_images_are_fetched_ahead_and_not_without_bound(web):
-    found = []
-    for number in range(remote.AHEAD + 3):
-        write(web.folder / f"{number}_rate.fits", sky(number))
-        found.append(exposure.read(f"{web.url}/{number}_rate.fits", whole=False))
-    for each in found * 2:
-        each.prefetch()
-    deadline = time.monotonic() + 20
-    while sum(web.requests.values()) < len(found) + remote.AHEAD and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert sum(web.requests.values()) == len(found) + remote.AHEAD
-    for number, each in enumerate(found):
-        assert_same(native(each), sky(number))
-    assert sum(web.requests.values()) == 2 * len(found)
+AWAITING = """
+import sys
+from badpix_selfcal.files import exposure
+found = exposure.read(sys.argv[1], whole=False)
+print("headers", flush=True)
+sys.stdin.readline()
+print("waiting", flush=True)
+found.science_image()
+"""
 
 
-def test_images_that_nobody_waits_for_make_room(web):
+def test_an_interrupt_does_not_wait_for_a_slow_server(web):
     write(web.folder / "a_rate.fits", sky(1))
-    for _ in range(2 * remote.AHEAD):
-        found = exposure.read(f"{web.url}/a_rate.fits", whole=False)
-        found.prefetch()
-        assert found._file._coming is not None
-        del found
+    command = [sys.executable, "-c", AWAITING, f"{web.url}/a_rate.fits"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        assert process.stdout.readline() == "headers\n"
+        web.delay = 60
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "waiting\n"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    web.delay = 0.0
+    assert errors.endswith("KeyboardInterrupt\n")
 
 
-def test_a_failure_that_passes_is_not_told(web):
+def test_a_failure_that_passes_is_not_reported(web):
     write(web.folder / "a_rate.fits", sky(1))
     web.failures["a_rate.fits"] = 2
     assert exposure.read(f"{web.url}/a_rate.fits", whole=False).detector == "MIRIFULONG"
 
 
-def test_a_failure_that_stays_is_told(web, monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+def test_a_failure_that_stays_is_reported_after_a_few_tries(web, monkeypatch):
+    monkeypatch.setattr(remote, "PAUSES", (0.01, 0.01))
     write(web.folder / "a_rate.fits", sky(1))
     web.failures["a_rate.fits"] = 1000
     with pytest.raises(bps.ExposureError, match=rf"{web.url}/a_rate.fits: cannot be fetched: 503"):
         exposure.read(f"{web.url}/a_rate.fits")
+    assert web.requests["a_rate.fits"] == 3
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -270,7 +241,7 @@ def test_an_absent_association_is_named(web):
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(remote, "PAUSES", (0.01,))
     with pytest.raises(bps.ExposureError, match=r"http://127.0.0.1:9/a_rate.fits: cannot be"):
         exposure.read("http://127.0.0.1:9/a_rate.fits")
 
@@ -291,7 +262,7 @@ def test_what_is_not_fits_is_named(web):
         exposure.read(f"{web.url}/a_rate.fits", whole=False)
 
 
-def test_missing_credentials_are_told_with_the_remedy(moto, monkeypatch):
+def test_missing_credentials_are_reported_with_the_remedy(moto, monkeypatch):
     options = {"endpoint_url": f"http://127.0.0.1:{moto}"}
     monkeypatch.setitem(fsspec.config.conf, "s3", options)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -302,13 +273,13 @@ def test_missing_credentials_are_told_with_the_remedy(moto, monkeypatch):
         exposure.read("s3://b/a_rate.fits")
 
 
-def test_missing_packages_are_told_with_the_remedy(monkeypatch):
+def test_missing_packages_are_reported_with_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(bps.ExposureError, match=r's3://b/a.*pip install "badpix-selfcal\[cloud\]"'):
         exposure.read("s3://b/a_rate.fits")
 
 
-def test_an_unknown_protocol_is_told():
+def test_an_unknown_protocol_is_reported():
     with pytest.raises(bps.ExposureError, match=r"xyz://b/a_rate.fits: cannot be fetched: .*xyz"):
         exposure.read("xyz://b/a_rate.fits")
 
@@ -365,6 +336,14 @@ def test_names(url, name, suffix):
     assert (locate(url).name, locate(url).suffix, str(locate(url))) == (name, suffix, url)
 
 
+def test_folders_of_urls():
+    file = RemoteFile("s3://b/d/a_rate.fits")
+    assert file.parent / "b.fits" == RemoteFile("s3://b/d/b.fits")
+    assert RemoteFile("s3://b/d/") / "a_rate.fits" == file
+    assert output_directory(None) == Path()
+    assert output_directory("out") == Path("out")
+
+
 @pytest.mark.parametrize("path", ["a_rate.fits", "/a/b.fits", "s3:/a/b.fits", "c:/a", "c://a"])
 def test_paths_stay_paths(path):
     assert locate(path) == Path(path)
@@ -400,14 +379,14 @@ def test_the_command_reads_a_public_bucket(tmp_path, bucket):
     assert_same_outputs(tmp_path / "out", expected)
 
 
-@pytest.mark.parametrize("asked", ["/deep/", "/deep/*_rate.fits"])
-def test_a_batch_of_a_folder_in_s3(tmp_path, bucket, asked):
+@pytest.mark.parametrize("given", ["/deep/", "/deep/*_rate.fits"])
+def test_a_batch_of_a_folder_in_s3(tmp_path, bucket, given):
     (tmp_path / "in").mkdir()
     for number in range(3):
         write(tmp_path / "in" / f"{number}_rate.fits", sky(number))
     bucket.put(tmp_path / "in", "deep/")
     expected = bps.batch(tmp_path / "in", output_dir=tmp_path / "expected")
-    result = bps.batch(bucket.url + asked, output_dir=tmp_path / "out")
+    result = bps.batch(bucket.url + given, output_dir=tmp_path / "out")
     (group,) = result.groups
     assert_same(group.masks[2].mask, expected.groups[0].masks[2].mask)
     assert [str(each.exposure) for each in result.exposures] == [
@@ -416,7 +395,7 @@ def test_a_batch_of_a_folder_in_s3(tmp_path, bucket, asked):
     for path in (tmp_path / "out").iterdir():
         for name, image in planes(path).items():
             assert_same(image, planes(tmp_path / "expected" / path.name)[name])
-    again = bps.batch(bucket.url + asked, output_dir=tmp_path / "out", resume=True)
+    again = bps.batch(bucket.url + given, output_dir=tmp_path / "out", resume=True)
     assert {each.status for each in again.exposures} == {"KEPT"}
 
 
@@ -492,7 +471,8 @@ def test_unusual_exposures_read_side_by_side_leave_warnings_as_they_are(web):
         (web.folder / f"{number}_rate.fits").write_bytes(path.read_bytes())
     before = [*warnings.filters]
     urls = [RemoteFile(f"{web.url}/{number}_rate.fits") for number in range(8)]
-    read = [each.detector for each in each_of(exposure.read, urls, urls)]
+    with ThreadPoolExecutor(8) as executor:
+        read = [each.detector for each in executor.map(exposure.read, urls)]
     assert read == ["MIRIFULONG"] * 8
     assert warnings.filters == before
 

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning, dq
-from badpix_selfcal.files import exposure
+from badpix_selfcal.runs.reader import AHEAD, in_order
 
-from .exposures import MRS, associate, header, observation, planes, sky, write
+from .exposures import (
+    MRS,
+    associate,
+    enlarge,
+    header,
+    largest_file,
+    observation,
+    planes,
+    sky,
+    write,
+)
+from .profiles import share
 
 GAP = (50, 974, 474, 507)
 
@@ -24,7 +41,10 @@ def test_flags_are_those_of_the_minimum_image(tmp_path):
     pedestals = [bps.pedestal(image, GAP) for image in images]
     expected = bps.find_bad_pixels(bps.minimum_image(images, pedestals), dispaxis=2)
     np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
-    assert sorted(result.pedestals.values()) == sorted(pedestals)
+    names = ("sci0", "bkg0", "bkg1", "self0", "self1")
+    assert {path.name: level for path, level in result.pedestals.items()} == {
+        f"{name}_rate.fits": level for name, level in zip(names, pedestals, strict=True)
+    }
     assert (result.status, result.dispaxis, result.product) == ("COMPLETE", 2, "product")
 
 
@@ -44,7 +64,7 @@ def test_flagged_pixels_are_bad_in_every_plane_and_the_others_as_before(tmp_path
 
 
 def test_names_and_headers_of_the_outputs(tmp_path):
-    out = tmp_path / "new" / "out"
+    out, before = tmp_path / "new" / "out", datetime.now(UTC)
     result = bps.selfcal(observation(tmp_path), output_dir=out, save_flagged_bkg=True)
     names = ["product_badpix_selfcal.fits"]
     names += [f"product_badpix_selfcal_bkg_{i}.fits" for i in (0, 1)]
@@ -53,11 +73,15 @@ def test_names_and_headers_of_the_outputs(tmp_path):
         cards = header(path)
         assert (path.name, cards["FILENAME"]) == (name, name)
         assert cards["S_BPXSLF"] == "COMPLETE"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}", cards["DATE"])
+        written = datetime.fromisoformat(cards["DATE"]).replace(tzinfo=UTC)
+        assert before - timedelta(milliseconds=1) <= written <= datetime.now(UTC)
         assert (cards["ASNTABLE"], cards["ASNPOOL"]) == ("x_asn.json", "pool.csv")
         assert cards["DETECTOR"] == "MIRIFULONG"
-        history = " ".join(cards["HISTORY"])
-        assert f"badpix_selfcal {bps.__version__} COMPLETE" in history
-        assert "kernel_size=15 flagfrac_lower=0.001 flagfrac_upper=0.001 dispaxis=2" in history
+        assert " ".join(cards["HISTORY"]) == (
+            f"badpix_selfcal {bps.__version__} COMPLETE: kernel_size=15 flagfrac_lower=0.001 "
+            "flagfrac_upper=0.001 dispaxis=2 edge=zero force_single=False"
+        )
         assert header(path, "SCI")["DISPAXIS"] == 2
 
 
@@ -96,9 +120,9 @@ def test_an_exposure_with_companions_needs_no_association(tmp_path):
 def test_unusual_names_of_exposures(tmp_path, name):
     science = write(tmp_path / name, sky(1))
     result = bps.selfcal(science, output_dir=tmp_path / "out", force_single=True)
-    stem = {"ü_rate.fits": "ü", "X_RATE.FITS": "X_RATE"}[name]
+    stem, card = {"ü_rate.fits": ("ü", "?"), "X_RATE.FITS": ("X_RATE", "X_RATE")}[name]
     assert result.science.name == f"{stem}_badpix_selfcal.fits"
-    assert header(result.science)["FILENAME"].isascii()
+    assert header(result.science)["FILENAME"] == f"{card}_badpix_selfcal.fits"
 
 
 def test_companions_are_appended_to_the_association(tmp_path):
@@ -118,12 +142,19 @@ def test_companions_are_appended_to_the_association(tmp_path):
     )
 
 
+SKIPPED = (
+    f"badpix_selfcal {bps.__version__} SKIPPED: kernel_size=15 flagfrac_lower=0.001 "
+    "flagfrac_upper=0.001 dispaxis=None edge=zero force_single=False"
+)
+
+
 def test_without_companions_the_step_is_skipped(tmp_path):
     science = write(tmp_path / "a_rate.fits", sky(1))
     with pytest.warns(SelfcalWarning, match=r"a_rate\.fits: no selfcal or background .* skipped"):
         result = bps.selfcal(science, output_dir=tmp_path / "out")
-    assert (result.status, result.bad_pixels) == ("SKIPPED", None)
+    assert (result.status, result.bad_pixels, result.dispaxis) == ("SKIPPED", None, None)
     assert header(result.science)["S_BPXSLF"] == "SKIPPED"
+    assert " ".join(header(result.science)["HISTORY"]) == SKIPPED
     for name, image in planes(result.science).items():
         np.testing.assert_array_equal(image, planes(science)[name])
 
@@ -135,20 +166,23 @@ def test_force_single_takes_the_science_exposure_alone(tmp_path):
     np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
 
 
-def test_the_science_exposure_listed_again_is_read_once(tmp_path, monkeypatch):
+def test_the_science_exposure_listed_again_is_used_once(tmp_path):
     science = write(tmp_path / "a_rate.fits", sky(1))
     other = write(tmp_path / "b_rate.fits", sky(2))
     association = associate(tmp_path / "asn.json", science, selfcal=[science, other, science])
-    reads = []
-    image_of = exposure.Exposure.science_image
-    monkeypatch.setattr(
-        exposure.Exposure,
-        "science_image",
-        lambda self: reads.append(self.path.name) or image_of(self),
-    )
     result = bps.selfcal(association, output_dir=tmp_path / "out")
-    assert sorted(reads) == ["a_rate.fits", "b_rate.fits"]
-    assert len(result.members) == 2
+    assert result.members == (science, other)
+    assert [*result.pedestals] == [science, other]
+
+
+def test_an_exposure_given_by_other_names_is_used_once(tmp_path, monkeypatch):
+    science = write(tmp_path / "a_rate.fits", sky(1))
+    other = write(tmp_path / "b_rate.fits", sky(2))
+    link = tmp_path / "link_rate.fits"
+    link.symlink_to(other)
+    monkeypatch.chdir(tmp_path)
+    result = bps.selfcal(science, selfcal=[other, link, "b_rate.fits", "a_rate.fits"])
+    assert result.members == (science, other)
 
 
 def test_the_science_exposure_as_its_own_selfcal_is_not_skipped(tmp_path):
@@ -157,9 +191,10 @@ def test_the_science_exposure_as_its_own_selfcal_is_not_skipped(tmp_path):
     assert bps.selfcal(association, output_dir=tmp_path / "out").status == "COMPLETE"
 
 
-def test_an_exposure_with_an_empty_gap_is_left_out(tmp_path):
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_exposure_whose_gap_holds_no_level_is_left_out(tmp_path, value):
     lost = sky(3) - 1000
-    lost[:, 474:507] = np.nan
+    lost[:, 474:507] = value
     science = write(tmp_path / "a_rate.fits", sky(1))
     good = write(tmp_path / "b_rate.fits", sky(2))
     bad = write(tmp_path / "c_rate.fits", lost)
@@ -173,18 +208,33 @@ def test_an_exposure_with_an_empty_gap_is_left_out(tmp_path):
 def test_the_step_is_skipped_when_no_companion_is_left(tmp_path):
     science = write(tmp_path / "a_rate.fits", sky(1))
     bad = write(tmp_path / "c_rate.fits", np.full(MRS, np.nan, np.float32))
-    with pytest.warns(SelfcalWarning, match=r"left out|no usable"):
-        skipped = bps.selfcal(science, selfcal=bad, output_dir=tmp_path / "a")
+    how = {"background": bad, "save_flagged_bkg": True}
+    with pytest.warns(SelfcalWarning) as warned:
+        skipped = bps.selfcal(science, output_dir=tmp_path / "a", **how)
+    assert [str(each.message).partition(":")[2][:12] for each in warned] == [
+        " left out: n",
+        " no usable s",
+    ]
+    assert (skipped.status, skipped.backgrounds, skipped.dispaxis) == ("SKIPPED", (), None)
+    assert [*(tmp_path / "a").iterdir()] == [skipped.science]  # no unflagged background
+    assert " ".join(header(skipped.science)["HISTORY"]) == SKIPPED
     with pytest.warns(SelfcalWarning, match="left out"):
-        forced = bps.selfcal(science, selfcal=bad, output_dir=tmp_path / "b", force_single=True)
-    assert (skipped.status, forced.status) == ("SKIPPED", "COMPLETE")
+        forced = bps.selfcal(science, output_dir=tmp_path / "b", force_single=True, **how)
+    assert (forced.status, len(forced.backgrounds)) == ("COMPLETE", 1)
 
 
-def test_a_subarray_without_the_gap_is_skipped(tmp_path):
+@pytest.mark.parametrize("force_single", [False, True])
+def test_a_subarray_without_the_gap_is_skipped(tmp_path, force_single):
     files = [write(tmp_path / f"{i}_rate.fits", sky(i, (40, 60))) for i in (1, 2)]
-    with pytest.warns(SelfcalWarning, match=r"_rate\.fits: left out: no pedestal|no usable"):
-        result = bps.selfcal(files[0], selfcal=files[1], output_dir=tmp_path / "out")
-    assert result.status == "SKIPPED"
+    with pytest.warns(SelfcalWarning) as warned:
+        result = bps.selfcal(
+            files[0], selfcal=files[1], output_dir=tmp_path / "out", force_single=force_single
+        )
+    first, second, last = (str(each.message) for each in warned)
+    for path, message in zip(files, (first, second), strict=True):
+        assert message.startswith(f"{path}: left out: no pedestal can be measured")
+    assert last == "1: no usable selfcal or background exposures, step skipped"
+    assert (result.status, result.bad_pixels) == ("SKIPPED", None)
 
 
 def test_detectors_without_a_gap_have_no_pedestal(tmp_path):
@@ -233,6 +283,15 @@ def test_an_unknown_dispersion_axis_is_warned_of(tmp_path):
     with pytest.warns(SelfcalWarning, match=r"sci0_rate\.fits: neither DISPAXIS nor EXP_TYPE"):
         result = bps.selfcal(association, output_dir=tmp_path / "out")
     assert result.dispaxis is None
+
+
+def test_a_skipped_step_needs_no_dispersion_axis(tmp_path):
+    how = {"detector": "NRS2", "exp_type": "NRS_MSASPEC", "dispaxis": None}
+    science = write(tmp_path / "a_rate.fits", sky(1, (40, 60)), **how)
+    with pytest.warns(SelfcalWarning) as warned:
+        bps.selfcal(science, output_dir=tmp_path / "out")
+    (message,) = (str(each.message) for each in warned)
+    assert "step skipped" in message
 
 
 def test_parameters_reach_the_kernels(tmp_path):
@@ -377,21 +436,15 @@ class TestNothingIsWrittenWhen:
         with pytest.raises(ValueError, match=next(iter(how))):
             self.run(tmp_path, **how)
 
-    def test_writing_the_second_output_fails(self, tmp_path, monkeypatch):
+    @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of file sizes")
+    @pytest.mark.parametrize("role", ["sci0", "bkg1"])
+    def test_one_output_cannot_be_written(self, tmp_path, role):
         observation(tmp_path)
-        written = []
-        write_copy = exposure.Exposure.write_copy
-
-        def fail_at_second(self, *arguments):
-            written.append(self.path)
-            if len(written) == 2:
-                raise OSError(28, "No space left on device")
-            write_copy(self, *arguments)
-
-        monkeypatch.setattr(exposure.Exposure, "write_copy", fail_at_second)
-        with pytest.raises(OSError, match="No space left"):
+        with (
+            largest_file(enlarge(tmp_path / f"{role}_rate.fits")),
+            pytest.raises(OSError, match="too large"),
+        ):
             self.run(tmp_path, save_flagged_bkg=True)
-        assert len(written) == 2
 
 
 def test_existing_outputs_are_replaced_on_demand_only(tmp_path):
@@ -403,8 +456,16 @@ def test_existing_outputs_are_replaced_on_demand_only(tmp_path):
         bps.selfcal(association, output_dir=out, kernel_size=5)
     assert first.science.read_bytes() == kept
     bps.selfcal(association, output_dir=out, kernel_size=5, overwrite=True)
-    assert "kernel_size=5" in str(header(first.science)["HISTORY"])
-    assert len(list(out.iterdir())) == 1
+    assert " kernel_size=5 " in " ".join(header(first.science)["HISTORY"])
+    assert [*out.iterdir()] == [first.science]
+
+
+def test_a_folder_is_never_replaced(tmp_path):
+    folder = tmp_path / "out" / "product_badpix_selfcal.fits"
+    folder.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=r"product_badpix_selfcal\.fits: is a folder"):
+        bps.selfcal(observation(tmp_path), output_dir=tmp_path / "out", overwrite=True)
+    assert [*(tmp_path / "out").iterdir()] == [folder]
 
 
 def test_an_input_is_never_replaced(tmp_path, hashes):
@@ -421,6 +482,15 @@ def test_an_input_is_never_replaced(tmp_path, hashes):
     assert hashes(tmp_path) == before
 
 
+def test_an_association_is_never_replaced(tmp_path, hashes):
+    association = observation(tmp_path)
+    (tmp_path / "product_badpix_selfcal.fits").hardlink_to(association)
+    before = hashes(tmp_path)
+    with pytest.raises(FileExistsError, match=r"would replace the input .*x_asn\.json"):
+        bps.selfcal(association, output_dir=tmp_path, overwrite=True)
+    assert hashes(tmp_path) == before
+
+
 def test_outputs_go_to_the_current_folder_by_default(tmp_path, monkeypatch):
     association = observation(tmp_path)
     (tmp_path / "here").mkdir()
@@ -429,25 +499,16 @@ def test_outputs_go_to_the_current_folder_by_default(tmp_path, monkeypatch):
     assert result.science.resolve() == tmp_path / "here" / "product_badpix_selfcal.fits"
 
 
-def test_exposures_are_read_ahead_once_each_and_a_few_at_a_time(tmp_path, monkeypatch):
-    association = observation(
-        tmp_path, background=6, selfcal=7, shape=(20, 30), detector="NRS1", exp_type="NRS_IFU"
-    )
-    order, ahead = [], []
-    science_image = exposure.Exposure.science_image
-
-    def reading(self):
-        order.append(self.path)
-        ahead.append(len(fetched) - len(order))
-        return science_image(self)
-
-    fetched = []
-    monkeypatch.setattr(exposure.Exposure, "prefetch", lambda self: fetched.append(self.path))
-    monkeypatch.setattr(exposure.Exposure, "science_image", reading)
-    bps.selfcal(association, output_dir=tmp_path / "out")
-    assert fetched == order
-    assert len(fetched) == 14
-    assert ahead == [8] * 6 + [7, 6, 5, 4, 3, 2, 1, 0]
+@given(count=st.integers(0, 40), workers=st.integers(1, 4))
+@share(0.2)
+def test_items_are_worked_on_ahead_and_come_in_order(count, workers):
+    begun = []
+    with ThreadPoolExecutor(workers) as executor:
+        found = in_order(executor, lambda item: begun.append(item) or -item, range(count))
+        for taken, (item, future) in enumerate(found):
+            assert (item, future.result()) == (taken, -taken)
+            assert len(begun) <= taken + 1 + AHEAD
+    assert sorted(begun) == [*range(count)]
 
 
 def test_reading_ahead_is_no_condition(tmp_path, monkeypatch):

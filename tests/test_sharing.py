@@ -1,4 +1,4 @@
-"""Processes side by side share the processors."""
+"""Processes that run side by side share the processors."""
 
 from __future__ import annotations
 
@@ -45,6 +45,12 @@ def test_the_variable_governs(monkeypatch):
     monkeypatch.setenv("BADPIX_SELFCAL_NUM_THREADS", "3")
     bps.share_threads(1000)
     assert bps.num_threads() == 3
+
+
+def test_a_wrong_variable_is_refused(monkeypatch):
+    monkeypatch.setenv("BADPIX_SELFCAL_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match="BADPIX_SELFCAL_NUM_THREADS must be a whole number"):
+        bps.share_threads(2)
 
 
 @pytest.mark.parametrize(("wrong", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError)])

@@ -1,4 +1,4 @@
-"""Results do not depend on threads, and the pool survives what users do to processes."""
+"""Results do not depend on the number of threads; kernels run in forked and spawned processes."""
 
 from __future__ import annotations
 
@@ -94,6 +94,129 @@ def test_a_wrong_variable_is_named(value):
 def test_affinity_limits_the_default():
     code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); " + COUNT
     assert _in_new_process(code, BADPIX_SELFCAL_NUM_THREADS="").stdout.strip() == "1"
+
+
+# The threads of the kernels: those of the process, without those that exist after the imports.
+THREADS = """
+import os, numpy as np, badpix_selfcal as bps
+image = np.random.default_rng(0).normal(size=(300, 400)).astype(np.float32)
+before = set(os.listdir("/proc/self/task"))
+def threads():
+    return set(os.listdir("/proc/self/task")) - before
+def compute():
+    bps.median_filter(image, 15, axis=0)
+"""
+
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="/proc lists a process's threads")
+
+
+def _assert_in_new_process(code, **environment):
+    environment = {"BADPIX_SELFCAL_NUM_THREADS": "", **environment}
+    done = _in_new_process(f"{THREADS}\n{code}\nprint('done')", **environment)
+    assert (done.stdout.strip(), done.returncode) == ("done", 0), done.stderr
+
+
+@needs_proc
+@pytest.mark.parametrize("number", [1, 3])
+def test_the_same_number_again_keeps_the_threads(number):
+    _assert_in_new_process(
+        f"""
+bps.set_num_threads({number})
+compute()
+first = threads()
+assert len(first) == {number}, first
+for _ in range(20):
+    bps.set_num_threads({number})
+    compute()
+    assert threads() == first
+"""
+    )
+
+
+@needs_proc
+def test_the_default_keeps_threads_of_its_number():
+    _assert_in_new_process(
+        """
+bps.set_num_threads(bps.num_threads())
+compute()
+first = threads()
+bps.set_num_threads(None)
+compute()
+assert threads() == first
+"""
+    )
+
+
+@needs_proc
+def test_another_number_replaces_the_threads():
+    _assert_in_new_process(
+        """
+import time
+bps.set_num_threads(2)
+compute()
+first = threads()
+bps.set_num_threads(3)
+assert bps.num_threads() == 3
+compute()
+deadline = time.monotonic() + 30
+while threads() & first and time.monotonic() < deadline:
+    time.sleep(0.01)
+assert len(threads() - first) == 3 and not threads() & first, (first, threads())
+"""
+    )
+
+
+@needs_proc
+def test_asking_for_the_number_starts_no_threads():
+    _assert_in_new_process(
+        """
+assert bps.num_threads() >= 1
+bps.set_num_threads(5)
+assert bps.num_threads() == 5
+bps.set_num_threads(None)
+assert not threads(), threads()
+"""
+    )
+
+
+@needs_proc
+def test_a_share_of_the_processors_starts_no_threads():
+    _assert_in_new_process(
+        """
+bps.share_threads(1000)
+assert bps.num_threads() == 1
+assert not threads(), threads()
+compute()
+first = threads()
+assert len(first) == 1, first
+bps.share_threads(1000)
+compute()
+assert threads() == first
+"""
+    )
+
+
+@needs_proc
+def test_the_number_is_that_of_the_running_threads():
+    code = """
+bps.set_num_threads(None)
+compute()
+os.environ["BADPIX_SELFCAL_NUM_THREADS"] = "4"
+assert bps.num_threads() == 2
+bps.set_num_threads(None)
+assert bps.num_threads() == 4
+compute()
+os.environ["BADPIX_SELFCAL_NUM_THREADS"] = "many"
+assert bps.num_threads() == 4
+bps.set_num_threads(None)
+try:
+    bps.num_threads()
+except ValueError as error:
+    assert "must be a whole number" in str(error)
+else:
+    raise AssertionError
+"""
+    _assert_in_new_process(code, BADPIX_SELFCAL_NUM_THREADS="2")
 
 
 def _flagged(seed):

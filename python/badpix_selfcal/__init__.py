@@ -1,5 +1,6 @@
 """Self-calibration of bad pixels in JWST integral-field exposures."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._kernels import __version__, num_threads, set_num_threads
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 
-_HOMES = {
+_MODULES = {
     "BatchResult": "runs.batch",
     "GeneratedAssociation": "runs.associate",
     "SelfcalResult": "runs.selfcal",
@@ -51,16 +52,14 @@ _HOMES = {
     "selfcal": "runs.selfcal",
     "share_threads": "threads",
 }
-"""The modules that what is not in `arrays` comes from."""
+"""The modules of the names that are not in `arrays`."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: array work needs no files, help needs no arrays."""
-    from importlib import import_module
-
+    """Import a public name on first use: arrays do not need files, `--help` needs neither."""
     if name in __all__:
-        home = import_module(f".{_HOMES.get(name, 'arrays')}", __name__)
-        value = globals()[name] = getattr(home, name)
+        module = import_module(f".{_MODULES.get(name, 'arrays')}", __name__)
+        value = globals()[name] = getattr(module, name)
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

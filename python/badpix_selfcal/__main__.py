@@ -1,4 +1,4 @@
-"""``python -m badpix_selfcal`` is the command ``badpix-selfcal``."""
+"""The command ``badpix-selfcal``, as ``python -m badpix_selfcal``."""
 
 import sys
 

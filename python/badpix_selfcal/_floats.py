@@ -1,4 +1,4 @@
-"""The arrays that the kernels take."""
+"""Conversion of users' arrays to the arrays that the kernels take."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["FloatArray", "as_floats", "as_stored", "bits_of"]
 
 FloatArray: TypeAlias = NDArray[np.float32 | np.float64]
-"""What the kernels compute on."""
+"""An array of the precisions in which the kernels compute."""
 
 
 def as_floats(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> FloatArray:
-    """Return an array as the kernels take it; a copy only where needed.
+    """Convert an array to one that the kernels take, with a copy only where needed.
 
     Parameters
     ----------
     values : array_like of real numbers
         The array.
     name : str
-        What to call it in errors.
+        Its name in error messages.
     ndim : tuple of int or None
-        The numbers of dimensions that it may have; None: any.
+        The allowed numbers of dimensions; None allows any.
 
     Returns
     -------
     ndarray of float32 or float64
-        Native, aligned and C-contiguous; float32 for float16 and float32, else float64.
+        Native, aligned and C-contiguous. float16 and float32 become float32, all else float64.
 
     Raises
     ------
     TypeError
-        If it is masked or not real.
+        If it is a masked array, or does not hold real numbers.
     ValueError
-        If it has another number of dimensions.
+        If its number of dimensions is not allowed.
     """
     array = _real(values, name, ndim)
     return np.require(array, dtype=_precision(array), requirements=["C", "A"])
 
 
 def as_stored(values: ArrayLike, name: str) -> FloatArray:
-    """Return an exposure as the kernels that read one take it: `as_floats` in either byte order.
+    """Convert an exposure as `as_floats` does, but leave it in its byte order.
 
     Parameters
     ----------
     values : array_like of real numbers, shape (rows, cols)
-        The exposure; big-endian as in a FITS file is as good as native.
+        The exposure. Big-endian samples, as in FITS files, are not copied.
     name : str
-        What to call it in errors.
+        Its name in error messages.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def as_stored(values: ArrayLike, name: str) -> FloatArray:
     Raises
     ------
     TypeError
-        If it is masked or not real.
+        If it is a masked array, or does not hold real numbers.
     ValueError
         If it is not 2-D.
     """
@@ -71,7 +71,7 @@ def as_stored(values: ArrayLike, name: str) -> FloatArray:
 
 
 def bits_of(samples: FloatArray) -> NDArray[Any]:
-    """Return samples in the other byte order as unsigned integers of their bits, others as is."""
+    """View samples in the other byte order as unsigned integers; return native ones unchanged."""
     return samples if samples.dtype.isnative else samples.view(f"u{samples.dtype.itemsize}")
 
 

@@ -1,4 +1,7 @@
-"""The compiled kernels. They take native, aligned, C-contiguous arrays; see `arrays`."""
+"""The compiled kernels, called by the modules of the package.
+
+Arrays must be native, aligned and C-contiguous. `badpix_selfcal.arrays` has the public functions.
+"""
 
 from typing import TypeAlias
 
@@ -6,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Floats: TypeAlias = NDArray[np.float32 | np.float64]
-# In the other byte order, samples come as unsigned integers of their bits.
+# Samples in the other byte order are passed as unsigned integers, which hold their bits.
 _Stored: TypeAlias = NDArray[np.float32 | np.float64 | np.uint32 | np.uint64]
 
 __all__ = [
     "MOST_THREADS",
     "__version__",
+    "default_threads",
     "find_bad_pixels",
     "fold_minimum",
     "median_along",
-    "median_plane",
+    "median_kernel",
     "median_reaching",
+    "median_rectangle",
     "num_threads",
     "pedestal_in_mask",
     "pedestal_in_region",
@@ -27,12 +32,14 @@ __all__ = [
 MOST_THREADS: int
 __version__: str
 
+def default_threads() -> int: ...
 def num_threads() -> int: ...
 def set_num_threads(threads: int | None) -> None: ...
 def median_along(
     image: _Floats, axis: int, kernel_size: int, edge: str, method: str
 ) -> _Floats: ...
-def median_plane(
+def median_kernel(height: int, width: int, rows: int, cols: int, method: str = "auto") -> str: ...
+def median_rectangle(
     image: _Floats, height: int, width: int, edge: str, method: str = "auto"
 ) -> _Floats: ...
 def median_reaching(

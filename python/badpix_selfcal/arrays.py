@@ -1,33 +1,39 @@
 """The algorithm on NumPy arrays: exposures in memory -> pedestal -> minimum image -> bad pixels.
 
-The kernels' public face. Any real dtype, byte order and strides are taken: float16 is computed
-as float32, integers and long doubles as float64; exposures are read in either byte order without
-a copy. Arguments are never modified. NaN always means
-"no measurement" and is skipped. `badpix_selfcal.reference` does the same in plain NumPy, slowly.
+This is the public interface of the kernels. Arrays may have any real dtype, byte order and
+strides: float16 is computed as float32, integers and long doubles as float64. Exposures are read in
+either byte order without a copy. Arguments are never modified. NaN always means "no measurement"
+and is skipped. `badpix_selfcal.reference` does the same in plain NumPy, slowly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from logging import DEBUG
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
+from ._arguments import (
+    Method,
+    check_axis,
+    check_length,
+    check_method,
+    check_region,
+    check_sides,
+)
 from ._floats import FloatArray, as_floats, as_stored, bits_of
-from .detectors import Dispaxis, Region
+from .detectors import IMAGE_AXIS, Dispaxis, Region
+from .log import log
 from .parameters import (
-    EDGE,
-    FLAGFRAC,
-    KERNEL_SIZE,
     Edge,
+    Parameters,
     check_dispaxis,
     check_edge,
     check_flagfrac,
     check_kernel_size,
-    check_whole,
 )
 
 __all__ = [
@@ -41,11 +47,6 @@ __all__ = [
     "percentiles",
 ]
 
-Method: TypeAlias = Literal["auto", "heap", "network"]
-"""The running medians to choose from; all give equal results."""
-
-METHODS: Final[tuple[Method, ...]] = ("auto", "heap", "network")
-
 
 @dataclass(frozen=True, eq=False)
 class BadPixels:
@@ -56,11 +57,12 @@ class BadPixels:
     mask : ndarray of bool, shape (rows, cols)
         True where a pixel is bad.
     residual : ndarray of float, shape (rows, cols)
-        Minimum image less its running median, in the image's unit and precision.
+        The minimum image minus its running median, in the unit and precision of the image.
     cut_low, cut_high : float
-        Residuals strictly beyond these are flagged. NaN if no residual is finite.
+        Residuals strictly below `cut_low` or above `cut_high` are flagged. NaN if no residual is
+        finite.
     n_low, n_high : int
-        Pixels flagged at each end.
+        The numbers of pixels flagged below `cut_low` and above `cut_high`.
     """
 
     mask: NDArray[np.bool_]
@@ -72,7 +74,7 @@ class BadPixels:
 
     @property
     def indices(self) -> tuple[NDArray[np.intp], ...]:
-        """Rows and columns of the bad pixels, as `numpy.where` gives them."""
+        """Rows and columns of the bad pixels, as `numpy.where` returns them."""
         return np.nonzero(self.mask)
 
 
@@ -81,59 +83,58 @@ def median_filter(
     kernel_size: int | tuple[int, int],
     *,
     axis: int | None = None,
-    edge: Edge = EDGE,
+    edge: Edge = Parameters.edge,
     method: Method = "auto",
 ) -> FloatArray:
-    """Running median that skips NaN.
+    """Compute a running median that skips NaN.
 
     Parameters
     ----------
     image : array_like of real numbers, shape (rows, cols) or (n,)
-        What to filter.
+        The image, or one line.
     kernel_size : int or tuple of int
         Samples in the window along `axis`; without an axis, the side of a square window or
-        (height, width). Odd, so that the window has a middle.
+        (height, width). Odd, so that the window has a middle sample.
     axis : int or None, optional
-        The axis along which a window of one line runs: 0 or 1 (negative values count from the
-        last axis). None gives a 2-D window, or on a 1-D `image` the only axis.
+        The axis of a 1-D window: 0 or 1 (negative values count from the last axis). None: a 2-D
+        window, or the only axis of a 1-D `image`.
     edge : {"zero", "shrink"}, optional
-        Beyond the border, "zero" sees zeros that count as samples; "shrink" sees nothing.
+        Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them.
     method : {"auto", "heap", "network"}, optional
-        The kernel: the double heap, or selection networks, which large windows are too large for.
-        The results are the same.
+        The kernel: the double heap or selection networks. Windows too large for a network use the
+        double heap. All methods have equal results.
 
     Returns
     -------
     ndarray of float32 or float64, shape of `image`
-        The medians, in the unit of `image`: float32 for float16 and float32, else float64. Of an
-        even number of samples the two in the middle are averaged in this precision, without
-        overflow. NaN where a window holds nothing but NaN.
+        The medians, in the unit of `image`: float32 for float16 and float32, else float64. The
+        median of an even number of samples is the mean of the two in the middle, in this
+        precision and without overflow. NaN where a window holds only NaN.
 
     Raises
     ------
     TypeError
-        If `image` is masked or not real, or a whole number is asked for and not given.
+        If `image` is masked or not real, or `kernel_size` or `axis` is not a whole number.
     ValueError
-        If `image` is neither 1-D nor 2-D, or another argument has a value it may not take.
+        If `image` is neither 1-D nor 2-D, or another argument has an invalid value.
 
     Notes
     -----
-    With ``edge="zero"`` this is ``stcal.outlier_detection.utils.medfilt``. The double heap takes
-    O(log k) a sample (Hardle and Steiger 1995, Applied Statistics 44, 258).
+    With ``edge="zero"`` this is ``stcal.outlier_detection.utils.medfilt``. The double heap needs
+    O(log k) operations per sample (Hardle and Steiger 1995, Applied Statistics 44, 258).
     """
     samples = as_floats(image, "image", ndim=(1, 2))
     edge = check_edge(edge)
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    method = check_method(method)
     if samples.ndim == 1:
-        _check_axis(axis, ndim=1)
-        length = check_kernel_size(_single(kernel_size))
+        check_axis(axis, ndim=1)
+        length = check_length(kernel_size)
         return _kernels.median_along(samples.reshape(1, -1), 1, length, edge, method).ravel()
     if axis is None:
-        height, width = _height_and_width(kernel_size)
-        return _kernels.median_plane(samples, height, width, edge, method)
-    length = check_kernel_size(_single(kernel_size))
-    return _kernels.median_along(samples, _check_axis(axis, ndim=2), length, edge, method)
+        height, width = check_sides(kernel_size)
+        return _kernels.median_rectangle(samples, height, width, edge, method)
+    length = check_length(kernel_size)
+    return _kernels.median_along(samples, check_axis(axis, ndim=2), length, edge, method)
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
@@ -144,14 +145,14 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
     image : array_like of real numbers, shape (rows, cols)
         One exposure.
     gap : array_like of bool, shape (rows, cols), or tuple of int
-        The unlit pixels, or the rectangle ``(y0, y1, x0, x1)``, half-open, that holds them. A
-        rectangle is clipped to the image, as slicing does.
+        The unlit pixels, or the half-open rectangle ``(y0, y1, x0, x1)`` that holds them. A
+        rectangle is clipped to the image, as in slicing.
 
     Returns
     -------
     float
-        The median in the unit of `image` and rounded to its precision; NaN if the gap holds no
-        valid sample.
+        The median in the unit of `image`, rounded to the precision of `image`. NaN if the gap
+        holds no valid sample.
 
     Raises
     ------
@@ -174,7 +175,7 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
                 f"got a mask of shape {mask.shape}"
             )
         return _kernels.pedestal_in_mask(bits_of(samples), np.ascontiguousarray(mask))
-    return _kernels.pedestal_in_region(bits_of(samples), _as_region(mask))
+    return _kernels.pedestal_in_region(bits_of(samples), check_region(mask))
 
 
 def minimum_image(
@@ -185,14 +186,15 @@ def minimum_image(
     Parameters
     ----------
     images : iterable of array_like of real numbers, each of shape (rows, cols)
-        The exposures; consumed one at a time, so that a generator keeps one in memory.
+        The exposures. They are read one at a time: with a generator, memory holds only one.
     pedestals : iterable of float, optional
-        What to subtract from each exposure, in that exposure's own precision. None: nothing.
+        The level to subtract from each exposure, in the precision of that exposure. None: nothing
+        is subtracted.
 
     Returns
     -------
     ndarray of float32 or float64, shape (rows, cols)
-        The minimum of each pixel's valid samples; NaN where there is none. float32 if all
+        The minimum of the valid samples of each pixel; NaN where there is none. float32 if all
         exposures are float32 or float16, else float64.
 
     Raises
@@ -201,8 +203,7 @@ def minimum_image(
         If an exposure is masked or not real.
     ValueError
         If there is no exposure, one is not 2-D or differs in shape from the first, `pedestals`
-        is not as long as `images`, or a pedestal is not finite (it would make the exposure
-        vanish: leave that exposure out instead).
+        and `images` differ in length, or a pedestal is not finite (leave out that exposure).
     """
     running = RunningMinimum()
     for image, level in _paired(images, pedestals):
@@ -228,14 +229,14 @@ class RunningMinimum:
         self.count = 0
 
     def fold(self, image: ArrayLike, pedestal: float = 0.0) -> None:
-        """Fold in one exposure, less its pedestal.
+        """Fold in one exposure minus its pedestal.
 
         Parameters
         ----------
         image : array_like of real numbers, shape (rows, cols)
-            The exposure; only read.
+            The exposure. It is not modified.
         pedestal : float, optional
-            What to subtract from it, in its own precision.
+            The level to subtract from it, in its own precision.
 
         Raises
         ------
@@ -246,7 +247,9 @@ class RunningMinimum:
         """
         number = self.count
         samples = as_stored(image, f"images[{number}]")
-        if not np.isfinite(samples.dtype.type(pedestal)):
+        with np.errstate(over="ignore"):  # a level beyond single precision becomes infinite
+            level = samples.dtype.type(pedestal)
+        if not np.isfinite(level):
             raise ValueError(
                 f"pedestals[{number}] must be finite, got {pedestal}; leave that exposure out"
             )
@@ -262,13 +265,13 @@ class RunningMinimum:
         if samples.dtype.itemsize == self.image.dtype.itemsize:
             is_first = number == 0
             _kernels.fold_minimum(self.image, bits_of(samples), float(pedestal), is_first)
-        else:  # a single-precision exposure among doubles keeps its own precision until here
+        else:  # subtracts in single precision, the exposure's own
             self.image = np.fmin(self.image, samples - np.float32(pedestal))
         self.count += 1
 
 
 def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
-    """Percentiles of the samples that are not NaN.
+    """Compute percentiles of the samples that are not NaN.
 
     Parameters
     ----------
@@ -304,97 +307,67 @@ def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
 def find_bad_pixels(
     minimum: ArrayLike,
     *,
-    kernel_size: int = KERNEL_SIZE,
-    dispaxis: Dispaxis = None,
-    flagfrac_lower: float = FLAGFRAC,
-    flagfrac_upper: float = FLAGFRAC,
-    edge: Edge = EDGE,
+    dispaxis: Dispaxis,
+    kernel_size: int = Parameters.kernel_size,
+    flagfrac_lower: float = Parameters.flagfrac_lower,
+    flagfrac_upper: float = Parameters.flagfrac_upper,
+    edge: Edge = Parameters.edge,
 ) -> BadPixels:
-    """Find the pixels of a minimum image that stand out of its running median.
+    """Find the pixels of a minimum image that stand out from its running median.
 
     Parameters
     ----------
     minimum : array_like of real numbers, shape (rows, cols)
         The minimum image (see `minimum_image`).
+    dispaxis : {1, 2, None}
+        The dispersion axis, along which the window of the running median extends: 1 along x (image
+        axis 1), 2 along y (image axis 0). None: a square window.
     kernel_size : int, optional
-        Samples in the running median's window; odd.
-    dispaxis : {1, 2, None}, optional
-        The dispersion axis, along which the window runs: 1 along x (image axis 1), 2 along y
-        (image axis 0). None: a square window.
+        Samples in the window of the running median, an odd number.
     flagfrac_lower, flagfrac_upper : float, optional
         Fraction of the pixels to flag at each end, 0 to 0.5.
     edge : {"zero", "shrink"}, optional
-        What the window sees beyond the border (see `median_filter`). "zero" is the reference's
-        rule; it draws a third of the flags of a flat image to its border. "shrink" does not.
+        Samples beyond the border (see `median_filter`). "zero" is the rule of the pipeline, but
+        puts a third of the flags of a flat image near its border. "shrink" does not.
 
     Returns
     -------
     BadPixels
-        The mask, the residual (float32 or float64, as `median_filter` gives it), the cuts and
-        the counts.
+        The mask, the residual (float32 or float64, as in `median_filter`), the cuts and the
+        counts.
 
     Raises
     ------
     TypeError
         If `minimum` is masked or not real, or an argument has the wrong type.
     ValueError
-        If `minimum` is not 2-D, or an argument has a value it may not take.
+        If `minimum` is not 2-D, or another argument has an invalid value.
 
     Notes
     -----
     On finite data ``find_bad_pixels(...).indices`` equals
-    ``jwst.badpix_selfcal.badpix_selfcal.badpix_selfcal(...)`` exactly. Where residuals are
-    infinite, the cuts come from the finite ones and every infinite residual is flagged; there
-    the reference can lose the whole end. (An infinite sample whose running median is infinite too
-    has no residual and is not flagged.)
+    ``jwst.badpix_selfcal.badpix_selfcal.badpix_selfcal(...)`` exactly. The cuts are computed from
+    the finite residuals alone, and every infinite residual is flagged; with infinite residuals jwst
+    may flag nothing at one end. (If a sample and its running median are both infinite, there is no
+    residual, and the sample is not flagged.)
     """
     samples = as_floats(minimum, "minimum", ndim=(2,))
-    axis = {1: 1, 2: 0, None: None}[check_dispaxis(dispaxis)]
+    axis = IMAGE_AXIS[check_dispaxis(dispaxis)]
+    length = check_kernel_size(kernel_size)
+    if log.isEnabledFor(DEBUG):
+        height, width = 1 if axis == 1 else length, 1 if axis == 0 else length
+        kernel = _kernels.median_kernel(height, width, *samples.shape)
+        log.debug("running median over %d x %d samples: %s", height, width, kernel)
     return BadPixels(
         *_kernels.find_bad_pixels(
             samples,
-            check_kernel_size(kernel_size),
+            length,
             axis,
             check_flagfrac(flagfrac_lower, "flagfrac_lower"),
             check_flagfrac(flagfrac_upper, "flagfrac_upper"),
             check_edge(edge),
         )
     )
-
-
-def _single(kernel_size: int | tuple[int, ...]) -> int:
-    if not isinstance(kernel_size, tuple):
-        return kernel_size
-    if len(kernel_size) == 1:
-        return kernel_size[0]
-    raise ValueError(f"kernel_size must be one whole number along one axis, got {kernel_size!r}")
-
-
-def _height_and_width(kernel_size: int | tuple[int, ...]) -> tuple[int, int]:
-    sides = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
-    if len(sides) != 2:
-        raise ValueError(f"kernel_size must be a whole number or two, got {kernel_size!r}")
-    return check_kernel_size(sides[0]), check_kernel_size(sides[1])
-
-
-def _check_axis(axis: int | None, ndim: int) -> int:
-    number = 0 if axis is None else check_whole(axis, "axis")
-    if not -ndim <= number < ndim:
-        raise ValueError(f"axis must be 0{' or 1' * (ndim - 1)} or None, got {axis}")
-    return number % ndim
-
-
-def _as_region(bounds: NDArray[np.generic]) -> Region:
-    if bounds.dtype.kind not in "iu":
-        raise TypeError(
-            f"gap must be a boolean mask or four whole numbers (y0, y1, x0, x1), got {bounds!r}"
-        )
-    if bounds.shape != (4,):
-        raise ValueError(f"gap must be (y0, y1, x0, x1), got shape {bounds.shape}")
-    y0, y1, x0, x1 = (int(bound) for bound in bounds.tolist())
-    if not (0 <= y0 <= y1 and 0 <= x0 <= x1):
-        raise ValueError(f"gap must have 0 <= y0 <= y1 and 0 <= x0 <= x1, got {(y0, y1, x0, x1)}")
-    return y0, y1, x0, x1
 
 
 def _paired(

@@ -1,7 +1,7 @@
-"""What is known of each integral-field detector: its size, its unlit gap, its dispersion axis.
+"""The integral-field detectors: size, unlit gap and dispersion axis.
 
-Gap regions are those of ``jwst`` 3.0.0 (``badpix_selfcal_step``); the dispersion axes are what
-its ``assign_wcs`` writes to the DISPAXIS keyword of either instrument's exposures.
+Gap regions are those of ``jwst`` 3.0.0 (``badpix_selfcal_step``). The dispersion axes are the
+values of the DISPAXIS keyword that its ``assign_wcs`` writes for each instrument.
 """
 
 from __future__ import annotations
@@ -9,13 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["DETECTORS", "DISPAXIS_OF_EXP_TYPE", "Detector", "Dispaxis", "Region", "gap_of"]
+__all__ = [
+    "DETECTORS",
+    "DISPAXIS_OF_EXP_TYPE",
+    "IMAGE_AXIS",
+    "Detector",
+    "Dispaxis",
+    "Region",
+    "gap_of",
+]
 
 Region: TypeAlias = tuple[int, int, int, int]
 """A half-open rectangle of an image: ``(y0, y1, x0, x1)``."""
 
 Dispaxis: TypeAlias = Literal[1, 2] | None
 """JWST's dispersion axis: 1 along x (image axis 1), 2 along y (image axis 0), None unknown."""
+
+IMAGE_AXIS: Final[dict[Dispaxis, int | None]] = {1: 1, 2: 0, None: None}
+"""The axis of an image array along which light is dispersed, by JWST's dispersion axis."""
 
 DISPAXIS_OF_EXP_TYPE: Final[dict[str, Dispaxis]] = {"MIR_MRS": 2, "NRS_IFU": 1}
 
@@ -35,8 +46,8 @@ class Detector:
     shape : tuple of int
         Rows and columns of a full-frame image.
     gap : tuple of int or None
-        The unlit region ``(y0, y1, x0, x1)``, half-open, in which the pedestal is measured;
-        None for a detector without one.
+        The unlit region ``(y0, y1, x0, x1)``, half-open, in which the pedestal is measured.
+        None: the detector has no gap.
     """
 
     name: str
@@ -60,11 +71,11 @@ DETECTORS: Final[dict[str, Detector]] = {
         Detector("NRS2", "NIRSPEC", "NRS_IFU", (2048, 2048), None),
     )
 }
-"""The detectors the step is made for, by their DETECTOR keyword."""
+"""The supported detectors, by their DETECTOR keyword."""
 
 
 def gap_of(detector: str) -> Region | None:
-    """Return the unlit gap in which this detector's pedestal is measured.
+    """Return the unlit gap in which the pedestal of a detector is measured.
 
     Parameters
     ----------
@@ -74,8 +85,8 @@ def gap_of(detector: str) -> Region | None:
     Returns
     -------
     tuple of int or None
-        ``(y0, y1, x0, x1)``, half-open; None where no pedestal is subtracted, which includes
-        every detector not listed in `DETECTORS`.
+        ``(y0, y1, x0, x1)``, half-open. None if the detector has no gap or is not in `DETECTORS`:
+        no pedestal is subtracted.
     """
     known = DETECTORS.get(detector.strip().upper())
     return None if known is None else known.gap

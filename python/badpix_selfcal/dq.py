@@ -1,4 +1,4 @@
-"""The data-quality bits that the step sets, and the planes in which it writes NaN.
+"""The data-quality bits that the step sets, and the extensions in which it writes NaN.
 
 Bit values are those of JWST's data-quality table (``stdatamodels.jwst.datamodels.dqflags``).
 """
@@ -15,7 +15,7 @@ OTHER_BAD_PIXEL: Final = 1 << 30
 REFERENCE_PIXEL: Final = 1 << 31
 
 BAD: Final = DO_NOT_USE | OTHER_BAD_PIXEL
-"""What a pixel found bad by self-calibration gets in DQ."""
+"""The bits that self-calibration sets in DQ for a bad pixel."""
 
 NAN_PLANES: Final = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
-"""The extensions whose flagged pixels become NaN, where they exist."""
+"""The extensions in which flagged pixels become NaN; some may be absent."""

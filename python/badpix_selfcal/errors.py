@@ -1,12 +1,14 @@
-"""What can be wrong with the files that the step is given."""
+"""The exceptions and the warning of this package."""
 
 from __future__ import annotations
 
-__all__ = ["AssociationError", "ExposureError", "SelfcalWarning"]
+import warnings
+
+__all__ = ["AssociationError", "ExposureError", "SelfcalWarning", "warn"]
 
 
 class AssociationError(ValueError):
-    """An association file cannot be used; the message names the file and the member."""
+    """An association cannot be used; the message names the file and the member."""
 
 
 class ExposureError(ValueError):
@@ -14,4 +16,9 @@ class ExposureError(ValueError):
 
 
 class SelfcalWarning(UserWarning):
-    """The step went on, but not quite as its user may expect."""
+    """The step continues, but its result may differ from what the user expects."""
+
+
+def warn(message: str) -> None:
+    """Warn the user of a run."""
+    warnings.warn(message, SelfcalWarning, stacklevel=3)

@@ -1,8 +1,9 @@
-"""The pipeline's own step, on its own models, by the kernels of this package (extra ``jwst``).
+"""The pipeline's step, on the pipeline's models, with the kernels of this package (extra ``jwst``).
 
-`BadpixSelfcalStep` takes what ``jwst.step.BadpixSelfcalStep`` takes, returns what it returns, and
-has its parameters, also those of CRDS. `install` puts it into ``Spec2Pipeline``, and `medfilt` and
-`badpix_selfcal` where jwst uses its own; `installed` does so for a while.
+`BadpixSelfcalStep` has the arguments, the results and the parameters of
+``jwst.step.BadpixSelfcalStep``, those of CRDS too. `install` puts it into ``Spec2Pipeline``, and
+replaces the functions of jwst by `medfilt` and `badpix_selfcal`. `installed` is a context manager
+for the same.
 
 >>> from jwst.pipeline import Spec2Pipeline  # doctest: +SKIP
 >>> import badpix_selfcal.jwst
@@ -10,7 +11,7 @@ has its parameters, also those of CRDS. `install` puts it into ``Spec2Pipeline``
 ...     Spec2Pipeline.call("jw01234_spec2_asn.json", steps={"badpix_selfcal": {"skip": False}})
 
 Results equal those of the pipeline to the last bit, also where `badpix_selfcal.selfcal` differs
-from it on purpose: infinities, even windows, DISPAXIS, backgrounds.
+from the pipeline on purpose: infinities, even windows, DISPAXIS, backgrounds.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from .stcal import medfilt
 
 try:
     from jwst import datamodels
-    from jwst.badpix_selfcal import badpix_selfcal_step as theirs
+    from jwst.badpix_selfcal import badpix_selfcal_step as pipeline
     from jwst.badpix_selfcal.badpix_selfcal import apply_flags
 except ImportError as error:
     raise ImportError(
@@ -42,20 +43,20 @@ except ImportError as error:
 
 __all__ = ["BadpixSelfcalStep", "badpix_selfcal", "install", "installed", "medfilt", "uninstall"]
 
-# The pipeline collects for its products what goes to its own loggers.
-log = logging.getLogger(theirs.__name__)
+# The pipeline records the messages of its own loggers in its products.
+log = logging.getLogger(pipeline.__name__)
 
 
-class BadpixSelfcalStep(theirs.BadpixSelfcalStep):  # type: ignore[misc]
+class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
     """Flag bad pixels found by self-calibration, fast.
 
-    All exposures are combined into their minimum; what stands out of the minimum's running median
-    is flagged DO_NOT_USE and OTHER_BAD_PIXEL in the science exposure and in the backgrounds, and
-    set to NaN in their data, errors and variances.
+    All exposures are combined into their minimum. Pixels that stand out of the running median of
+    the minimum are bad. In the science exposure and in the backgrounds they are flagged DO_NOT_USE
+    and OTHER_BAD_PIXEL, and their data, errors and variances become NaN.
     """
 
-    # A class without a spec of its own has no parameters of its own.
-    spec = theirs.BadpixSelfcalStep.spec
+    # stpipe reads the spec of the class itself, not an inherited one.
+    spec = pipeline.BadpixSelfcalStep.spec
 
     def process(
         self, input_data: Any, selfcal_list: Any = None, bkg_list: Any = None
@@ -67,9 +68,10 @@ class BadpixSelfcalStep(theirs.BadpixSelfcalStep):  # type: ignore[misc]
         input_data : path-like, ImageModel, IFUImageModel or ModelContainer
             A science exposure or an association.
         selfcal_list : list of path-like or models, optional
-            Exposures that serve to find bad pixels, besides those of the association.
+            Further exposures, beside those of the association, that are only used to find bad
+            pixels.
         bkg_list : list of path-like or models, optional
-            The same of exposures that are flagged as well.
+            Further backgrounds, which are also flagged.
 
         Returns
         -------
@@ -84,7 +86,7 @@ class BadpixSelfcalStep(theirs.BadpixSelfcalStep):  # type: ignore[misc]
         if not (others or self.force_single):
             log.warning("Step skipped: there are no selfcal or background exposures.")
             log.info(
-                "force_single goes on with the science exposure alone (generally not recommended)."
+                "With force_single the science exposure is used alone (not recommended in general)."
             )
             science.meta.cal_step.badpix_selfcal = "SKIPPED"
             return science, backgrounds
@@ -112,7 +114,7 @@ def badpix_selfcal(
     kernel_size: int = KERNEL_SIZE,
     dispaxis: int | None = None,
 ) -> tuple[NDArray[np.intp], ...]:
-    """Find the pixels of a minimum image that stand out of its running median, as jwst does.
+    """Find the pixels of a minimum image that stand out of its running median, as in jwst.
 
     Parameters
     ----------
@@ -121,9 +123,11 @@ def badpix_selfcal(
     flagfrac_lower, flagfrac_upper : float, optional
         Fraction of the pixels to flag at each end.
     kernel_size : int, optional
-        Samples in the running median's window. Even ones fail, with NumPy's message, as in jwst.
+        Samples in the window of the running median. An even number raises NumPy's error, as in
+        jwst.
     dispaxis : {1, 2, None}, optional
-        The dispersion axis, along which the window runs: 1 along x, 2 along y. None: a square.
+        The dispersion axis, which is the direction of the window: 1 along x, 2 along y. None: the
+        window is a square.
 
     Returns
     -------
@@ -133,12 +137,12 @@ def badpix_selfcal(
     Raises
     ------
     ValueError
-        If an argument has a value it may not take.
+        If `dispaxis` is none of these, or `kernel_size` is even.
 
     Notes
     -----
-    Where there are infinities this does as jwst does, and may flag nothing at an end;
-    `badpix_selfcal.find_bad_pixels` does better.
+    As in jwst, infinities can prevent all flags at an end. `badpix_selfcal.find_bad_pixels` flags
+    there.
     """
     if dispaxis not in (1, 2, None):
         raise ValueError(f"dispaxis must be 1 (along x), 2 (along y) or None, got {dispaxis!r}")
@@ -150,29 +154,29 @@ def badpix_selfcal(
 
 
 def install() -> None:
-    """Put this package's step and functions into jwst, until `uninstall`.
+    """Put the step and the functions of this package into jwst, until `uninstall`.
 
-    ``Spec2Pipeline`` gets our step; jwst's own step gets our array functions, and so does the
-    outlier detection of integral-field exposures. To install twice is to install once. It works
-    in this process only: what is spawned must install for itself.
+    ``Spec2Pipeline`` gets the step. The step of jwst and the outlier detection of integral-field
+    exposures get the array functions. A second call changes nothing. Only this process is affected:
+    a spawned process must call `install` itself.
     """
     _INSTALLATION.hold()
 
 
 def uninstall() -> None:
-    """Put all back that `install` and `installed` replaced, however often.
+    """Undo all calls of `install` and all contexts of `installed`.
 
-    What somebody else has replaced in the meantime is left alone.
+    A name of jwst that other code has replaced since is left unchanged.
     """
     _INSTALLATION.restore()
 
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """Return a context manager that installs for a while; see `install`.
+    """Return a context manager that installs, and uninstalls at its end; see `install`.
 
-    Contexts may overlap, also in several threads: the last to end puts all back, unless `install`
-    was called as well.
+    Contexts may overlap, also in several threads. The last one to end uninstalls, unless `install`
+    was called, too.
     """
     _INSTALLATION.enter()
     try:
@@ -182,7 +186,7 @@ def installed() -> Iterator[None]:
 
 
 class _Installation:
-    """What was replaced, and who wants it so."""
+    """The replaced names of jwst, and the callers that need them replaced."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -228,7 +232,7 @@ _INSTALLATION: Final = _Installation()
 
 
 def _replacements() -> list[tuple[MutableMapping[str, Any], str, Any]]:
-    """Return where jwst looks its step and functions up, and what it is to find there."""
+    """Return namespaces of jwst, names in them, and the objects to put there."""
     arrays = vars(import_module("jwst.badpix_selfcal.badpix_selfcal"))
     ifu = vars(import_module("jwst.outlier_detection.ifu"))
     spec2 = import_module("jwst.pipeline.calwebb_spec2").Spec2Pipeline
@@ -244,12 +248,12 @@ def _dispaxis(science: Any) -> Any:
     try:
         return science.meta.wcsinfo.dispersion_direction
     except AttributeError:
-        log.warning("The dispersion axis is not known: the running median's window is a square.")
+        log.warning("The dispersion axis is unknown: the window of the running median is a square.")
         return None
 
 
 def _less_pedestal(model: Any, detector: str) -> FloatArray:
-    """Return the image of an exposure less its pedestal, where the detector has an unlit gap."""
+    """Return the image of an exposure, less its pedestal if the detector has an unlit gap."""
     image: FloatArray = model.data
     known = DETECTORS.get(detector)
     if known is None or known.gap is None:
@@ -257,7 +261,7 @@ def _less_pedestal(model: Any, detector: str) -> FloatArray:
     level = pedestal(image, known.gap)
     if not np.isfinite(level):
         log.warning(
-            "%s has no valid samples between the channels and does not help to find bad pixels.",
+            "%s has no valid samples between the channels: it is not used to find bad pixels.",
             model.meta.filename,
         )
     return image - image.dtype.type(level)

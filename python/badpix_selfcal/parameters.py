@@ -1,6 +1,8 @@
-"""The step's parameters: their defaults, the values they may take, and what is said of others.
+"""The parameters of the step: names, defaults, allowed values, help texts. Each is written once.
 
-Names and defaults are those of ``jwst``'s ``badpix_selfcal`` step.
+`Parameters` is the list. The signatures of the public functions, the options of the command line
+and the HISTORY entry of an output take names, defaults and checks from it. Names and defaults are
+those of ``jwst``'s ``badpix_selfcal`` step.
 """
 
 from __future__ import annotations
@@ -8,14 +10,13 @@ from __future__ import annotations
 import numbers
 import operator
 import sys
-from dataclasses import dataclass
-from typing import Final, Literal, SupportsFloat, SupportsIndex, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias
 
 from .detectors import Dispaxis
 
 __all__ = [
-    "EDGE",
-    "EDGES",
     "FLAGFRAC",
     "GROUP_BY",
     "KERNEL_SIZE",
@@ -23,26 +24,27 @@ __all__ = [
     "AskedDispaxis",
     "Edge",
     "GroupBy",
+    "Parameter",
     "Parameters",
+    "check_asked_dispaxis",
     "check_dispaxis",
     "check_edge",
     "check_flagfrac",
     "check_group_by",
     "check_kernel_size",
+    "check_switch",
     "check_whole",
     "check_workers",
 ]
 
 Edge: TypeAlias = Literal["zero", "shrink"]
-"""What a window sees beyond the border: zeros that count as samples, or nothing."""
+"""Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them."""
 
 AskedDispaxis: TypeAlias = Dispaxis | Literal["auto"]
-"""A dispersion axis, or "auto": the one that the exposure's header tells."""
+"""A dispersion axis, or "auto": the axis in the exposure's header."""
 
 KERNEL_SIZE: Final = 15
 FLAGFRAC: Final = 0.001
-EDGE: Final[Edge] = "zero"
-EDGES: Final[tuple[Edge, ...]] = ("zero", "shrink")
 
 GroupBy: TypeAlias = Literal["detector", "band"]
 """What the exposures of a group share: the detector, or the band (the grating) too."""
@@ -50,7 +52,7 @@ GroupBy: TypeAlias = Literal["detector", "band"]
 GROUP_BY: Final[tuple[GroupBy, ...]] = ("detector", "band")
 
 MOST_WORKERS: Final = 64
-"""Threads that write."""
+"""The largest number of threads that read and write files."""
 
 
 def check_whole(value: SupportsIndex, name: str) -> int:
@@ -62,13 +64,30 @@ def check_whole(value: SupportsIndex, name: str) -> int:
         If it is not a whole number.
     """
     try:
-        return operator.index(value)
+        return int(operator.index(value))
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
 
 
+def check_switch(value: object, name: str) -> bool:
+    """Return True or False, also NumPy's, as a bool.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if isinstance(value, bool):
+        return value
+    import numpy as np  # not at the top: `badpix-selfcal --help` needs no NumPy
+
+    if isinstance(value, np.bool_):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
 def check_kernel_size(value: SupportsIndex, name: str = "kernel_size") -> int:
-    """Return a window's length.
+    """Return the length of a window.
 
     Raises
     ------
@@ -82,12 +101,12 @@ def check_kernel_size(value: SupportsIndex, name: str = "kernel_size") -> int:
         raise ValueError(f"{name} must be odd and at least 1, got {size}")
     if size % 2 == 0:
         raise ValueError(f"{name} must be odd, got {size}")
-    # Windows beyond an image's size all give the same medians; the kernels count in 64 bits.
+    # The kernels count in 64 bits. All windows larger than the image have the same medians.
     return min(size, sys.maxsize)
 
 
 def check_flagfrac(value: SupportsFloat, name: str) -> float:
-    """Return a fraction of pixels to flag at one end.
+    """Return the fraction of the pixels to flag at one end.
 
     Raises
     ------
@@ -105,7 +124,7 @@ def check_flagfrac(value: SupportsFloat, name: str) -> float:
     return fraction
 
 
-def check_edge(value: str) -> Edge:
+def check_edge(value: object, name: str = "edge") -> Edge:
     """Return the name of an edge rule.
 
     Raises
@@ -113,13 +132,15 @@ def check_edge(value: str) -> Edge:
     ValueError
         If it is neither "zero" nor "shrink".
     """
-    for edge in EDGES:
-        if value == edge:
-            return edge
-    raise ValueError(f"edge must be 'zero' or 'shrink', got {value!r}")
+    if isinstance(value, str):
+        if value == "zero":
+            return "zero"
+        if value == "shrink":
+            return "shrink"
+    raise ValueError(f"{name} must be 'zero' or 'shrink', got {value!r}")
 
 
-def check_dispaxis(value: object) -> Dispaxis:
+def check_dispaxis(value: object, name: str = "dispaxis") -> Dispaxis:
     """Return a dispersion axis.
 
     Raises
@@ -134,7 +155,25 @@ def check_dispaxis(value: object) -> Dispaxis:
             return 1
         if value == 2:
             return 2
-    raise ValueError(f"dispaxis must be 1 (along x), 2 (along y) or None, got {value!r}")
+    raise ValueError(f"{name} must be 1 (along x), 2 (along y) or None, got {value!r}")
+
+
+def check_asked_dispaxis(value: object, name: str = "dispaxis") -> AskedDispaxis:
+    """Return a dispersion axis, or "auto".
+
+    Raises
+    ------
+    ValueError
+        If it is neither "auto", 1 (along x), 2 (along y) nor None (unknown).
+    """
+    if isinstance(value, str) and value == "auto":
+        return "auto"
+    try:
+        return check_dispaxis(value, name)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be 'auto', 1 (along x), 2 (along y) or None, got {value!r}"
+        ) from None
 
 
 def check_group_by(value: str) -> GroupBy:
@@ -152,7 +191,7 @@ def check_group_by(value: str) -> GroupBy:
 
 
 def check_workers(value: SupportsIndex) -> int:
-    """Return a number of threads that write.
+    """Return a number of threads that read and write files.
 
     Raises
     ------
@@ -168,22 +207,128 @@ def check_workers(value: SupportsIndex) -> int:
 
 
 @dataclass(frozen=True)
-class Parameters:
-    """The step's parameters, checked; see `badpix_selfcal.selfcal`."""
+class Parameter:
+    """A parameter of the step, but for its name and default.
 
-    kernel_size: int = KERNEL_SIZE
-    flagfrac_lower: float = FLAGFRAC
-    flagfrac_upper: float = FLAGFRAC
-    force_single: bool = False
-    save_flagged_bkg: bool = False
-    edge: Edge = EDGE
-    dispaxis: AskedDispaxis = "auto"
+    Attributes
+    ----------
+    check : callable
+        Takes a value, and `name` for errors. Returns the value, normalised; raises TypeError or
+        ValueError.
+    help : str
+        The help text on the command line.
+    metavar : str
+        The placeholder of a number on the command line.
+    choices : mapping of str to object
+        The words of the command line and their values, for a parameter that takes only a few.
+    changes_copies : bool
+        Whether the content of a flagged copy depends on it.
+    """
+
+    check: Callable[..., Any]
+    help: str
+    metavar: str = ""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    changes_copies: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The parameters of the step, checked and normalised; see `badpix_selfcal.selfcal`.
+
+    A default can be read from the class: ``Parameters.kernel_size``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter has a wrong type or value.
+    """
+
+    kernel_size: int = field(
+        default=KERNEL_SIZE,
+        metadata={
+            "about": Parameter(
+                check_kernel_size,
+                "samples in the window of the running median, an odd number",
+                metavar="K",
+            )
+        },
+    )
+    flagfrac_lower: float = field(
+        default=FLAGFRAC,
+        metadata={
+            "about": Parameter(
+                check_flagfrac,
+                "fraction of the pixels to flag at the low end, 0 to 0.5",
+                metavar="F",
+            )
+        },
+    )
+    flagfrac_upper: float = field(
+        default=FLAGFRAC,
+        metadata={
+            "about": Parameter(
+                check_flagfrac,
+                "fraction of the pixels to flag at the high end, 0 to 0.5",
+                metavar="F",
+            )
+        },
+    )
+    dispaxis: AskedDispaxis = field(
+        default="auto",
+        metadata={
+            "about": Parameter(
+                check_asked_dispaxis,
+                "dispersion axis: 1 (along x), 2 (along y), none (unknown: a square window), or "
+                "auto (from the header)",
+                choices={"auto": "auto", "1": 1, "2": 2, "none": None},
+            )
+        },
+    )
+    edge: Edge = field(
+        default="zero",
+        metadata={
+            "about": Parameter(
+                check_edge,
+                "samples beyond the border count as zeros (zero) or are ignored (shrink)",
+                choices={"zero": "zero", "shrink": "shrink"},
+            )
+        },
+    )
+    force_single: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                "continue with the science exposure alone if there is no other exposure",
+            )
+        },
+    )
+    save_flagged_bkg: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                "write flagged copies of the backgrounds too",
+                changes_copies=False,
+            )
+        },
+    )
 
     def __post_init__(self) -> None:
-        """Check every value."""
-        check_kernel_size(self.kernel_size)
-        check_flagfrac(self.flagfrac_lower, "flagfrac_lower")
-        check_flagfrac(self.flagfrac_upper, "flagfrac_upper")
-        check_edge(self.edge)
-        if self.dispaxis != "auto":
-            check_dispaxis(self.dispaxis)
+        """Check every value and keep it normalised."""
+        for name, parameter in self.by_name().items():
+            object.__setattr__(self, name, parameter.check(getattr(self, name), name))
+
+    @classmethod
+    def by_name(cls) -> dict[str, Parameter]:
+        """Return the parameters by name, in order."""
+        return {each.name: each.metadata["about"] for each in fields(cls)}
+
+    def as_text(self) -> str:
+        """Return ``name=value`` of all parameters on which the content of a copy depends."""
+        return " ".join(
+            f"{name}={getattr(self, name)}"
+            for name, parameter in self.by_name().items()
+            if parameter.changes_copies
+        )

@@ -1,7 +1,8 @@
-"""The algorithm of `badpix_selfcal.arrays` in plain NumPy: slow, short and obviously right.
+"""The algorithm of `badpix_selfcal.arrays` in plain NumPy: slow, short and easy to check.
 
-The oracle of the property tests, shipped so that anyone can check a wheel on their own machine.
-Same names, same arguments, same results to the last bit; arguments are not validated.
+The property tests compare the kernels with it. It is part of the package, so that everybody can
+check an installation. Names, arguments and results, to the last bit, are those of
+`badpix_selfcal.arrays`. Arguments are not validated.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._floats import FloatArray
 from .arrays import BadPixels
-from .detectors import Dispaxis, Region
-from .parameters import EDGE, FLAGFRAC, KERNEL_SIZE, Edge
+from .detectors import IMAGE_AXIS, Dispaxis, Region
+from .parameters import Edge, Parameters
 
 __all__ = ["find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles"]
 
@@ -25,7 +26,7 @@ def median_filter(
     kernel_size: int | tuple[int, int],
     *,
     axis: int | None = None,
-    edge: Edge = EDGE,
+    edge: Edge = Parameters.edge,
 ) -> FloatArray:
     """Sort every window; see `badpix_selfcal.arrays.median_filter`."""
     samples = _as_floats(image)
@@ -80,15 +81,15 @@ def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
 def find_bad_pixels(
     minimum: ArrayLike,
     *,
-    kernel_size: int = KERNEL_SIZE,
-    dispaxis: Dispaxis = None,
-    flagfrac_lower: float = FLAGFRAC,
-    flagfrac_upper: float = FLAGFRAC,
-    edge: Edge = EDGE,
+    dispaxis: Dispaxis,
+    kernel_size: int = Parameters.kernel_size,
+    flagfrac_lower: float = Parameters.flagfrac_lower,
+    flagfrac_upper: float = Parameters.flagfrac_upper,
+    edge: Edge = Parameters.edge,
 ) -> BadPixels:
     """Cut the residual at two percentiles; see `badpix_selfcal.arrays.find_bad_pixels`."""
     samples = _as_floats(minimum)
-    axis = {1: 1, 2: 0, None: None}[dispaxis]
+    axis = IMAGE_AXIS[dispaxis]
     with np.errstate(invalid="ignore", over="ignore"):
         residual = samples - median_filter(samples, kernel_size, axis=axis, edge=edge)
     low, high = percentiles(

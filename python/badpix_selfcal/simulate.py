@@ -1,13 +1,13 @@
-"""Realistic exposures whose bad pixels are known, as files the step and the pipeline can read.
+"""Realistic exposures with known bad pixels, in files that the step and the pipeline can read.
 
-`simulate` writes what an observer would have in hand before self-calibration: dithered science
-exposures of a target, exposures of an empty field, and an association for each science exposure.
-Beside them it writes the truth: which pixels are hot, of low response, halos of hot pixels, or
-hit by a cosmic ray. What the exposures contain is told in `slices`, `scene` and `defects`; their
-numbers are fields of `Settings`.
+`simulate` writes the files that an observer has before self-calibration: dithered science exposures
+of a target, exposures of an empty field, and an association for each science exposure. It also
+writes the truth: which pixels are hot, have a low response, are halos of hot pixels, or are hit by
+a cosmic ray. The modules `slices`, `scene` and `defects` of `simulation` describe the content of
+the exposures; its numbers are fields of `Settings`.
 
-For NIRSpec the scene and the use of MIRI's numbers for noise and defects are assumptions: the
-files are good for testing software, not for judging the instrument.
+For NIRSpec the scene is an assumption, and noise and defects have MIRI's numbers. The files serve
+to test software, not to judge the instrument.
 """
 
 from __future__ import annotations
@@ -27,18 +27,28 @@ from .simulation.files import (
     FIELD,
     TARGET,
     Observation,
-    Plan,
+    PlannedExposure,
     Simulation,
-    named,
-    plans,
+    name_files,
+    planned_exposures,
     write_association,
     write_exposure,
     write_truth,
 )
 from .simulation.scene import pointing, sky
-from .simulation.settings import Settings
+from .simulation.settings import LIGHT_ONLY, Settings
 
-__all__ = ["COSMIC_RAY", "HALO", "HOT", "LOW", "MINIMUM_SIZE", "Settings", "Simulation", "simulate"]
+__all__ = [
+    "COSMIC_RAY",
+    "HALO",
+    "HOT",
+    "LIGHT_ONLY",
+    "LOW",
+    "MINIMUM_SIZE",
+    "Settings",
+    "Simulation",
+    "simulate",
+]
 
 MINIMUM_SIZE: Final = 32
 """Fewest rows and columns of a simulated region."""
@@ -62,24 +72,25 @@ def simulate(
     Parameters
     ----------
     directory : path-like
-        Where to write; made if it does not exist.
+        The folder for the files; created if it does not exist.
     detector : str
         One of `badpix_selfcal.detectors.DETECTORS`, in any case.
     size : int or tuple of int, optional
-        Rows and columns, or an int for both, at least `MINIMUM_SIZE`: only the top-left region
-        ``[0:rows, 0:columns]`` of the full frame, with the same pixels as there. The gap in
-        which the step measures the pedestal begins at row 50 and at column 474 (MIRIFULONG) or
-        503 (MIRIFUSHORT): ``(96, 640)`` contains a part of it, ``(256, 256)`` nothing. Full
-        frame unless given.
+        Rows and columns, or an int for both, at least `MINIMUM_SIZE`. The region is the top-left
+        part ``[0:rows, 0:columns]`` of the full frame and holds the same pixels. The step measures
+        the pedestal in a gap that begins at row 50 and at column 474 (MIRIFULONG) or 503
+        (MIRIFUSHORT): ``(96, 640)`` contains a part of it, ``(256, 256)`` no pixel. None: the full
+        frame.
     n_science : int
-        Science exposures, at least 1, each at another position of the dither.
+        Number of science exposures, at least 1, each at another position of the dither.
     n_background : int
-        Background exposures, without the target.
+        Number of background exposures, without the target.
     seed : int
-        Not negative. Equal arguments give files equal byte for byte with the same NumPy on the
-        same kind of processor; an exposure does not depend on how many others there are.
+        Seed of the random numbers, not negative. Equal arguments give equal files, byte for byte,
+        with the same NumPy on the same kind of processor. An exposure does not depend on the
+        number of the others.
     settings : Settings
-        The physical numbers.
+        The physical numbers. With `LIGHT_ONLY` the exposures show the scene without any defect.
     overwrite : bool
         Replace existing files of the same names.
 
@@ -90,8 +101,10 @@ def simulate(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is none of the above.
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If an argument is out of range, or the detector is unknown.
     FileExistsError
         If a file exists and `overwrite` is false.
     NotADirectoryError
@@ -99,15 +112,15 @@ def simulate(
 
     Notes
     -----
-    Nothing is written until all arguments are checked, and no file appears under its name until
-    all are written. SCI has the card DISPAXIS: in flight ``assign_wcs`` adds it, before
-    self-calibration, and the pipeline's step filters in two dimensions where it is missing.
-    Reference pixels are 0 and flagged ``DO_NOT_USE | REFERENCE_PIXEL``; pixels known to be bad
-    are NaN and flagged ``DO_NOT_USE``.
+    All arguments are checked before anything is written. No file appears under its name until all
+    are written. SCI has the card DISPAXIS, which in flight ``assign_wcs`` adds before
+    self-calibration; without it the pipeline's step filters in two dimensions. Reference pixels are
+    0 and flagged ``DO_NOT_USE | REFERENCE_PIXEL``. Pixels known to be bad are NaN and flagged
+    ``DO_NOT_USE``.
 
-    The truth file has an image DEFECTS with the bits `HOT`, `LOW` and `HALO`, and for each
-    exposure an image COSMIC with the bit `COSMIC_RAY`, the exposure's name (EXPNAME) and its
-    pedestal (PEDESTAL, DN/s).
+    The truth file has an image DEFECTS with the bits `HOT`, `LOW` and `HALO`. For each exposure it
+    has an image COSMIC with the bit `COSMIC_RAY`; the cards hold the exposure's name (EXPNAME) and
+    its pedestal (PEDESTAL, DN/s).
     """
     instrument = _known_detector(detector)
     shape = _shape(size, instrument)
@@ -116,17 +129,17 @@ def simulate(
     seed = _whole_number("seed", seed, 0)
     if not isinstance(settings, Settings):
         raise TypeError(f"settings must be a Settings, got {type(settings).__name__}")
-    files = named(_folder(directory), instrument, n_science, n_background)
+    files = name_files(_folder(directory), instrument, n_science, n_background)
     observation = Observation(instrument, shape, seed, settings)
     with Outputs(files.truth.parent, overwrite=overwrite) as outputs:
         for path in files.files:
             outputs.claim(path.name)
         telescope = _Telescope(observation)
         truths = []
-        for plan in plans(files):
-            readout = telescope.expose(plan)
-            write_exposure(outputs.part(plan.path), observation, plan, readout)
-            truths.append((plan.path.name, readout.truth, readout.pedestal))
+        for planned in planned_exposures(files):
+            readout = telescope.expose(planned)
+            write_exposure(outputs.part(planned.path), observation, planned, readout)
+            truths.append((planned.path.name, readout.truth, readout.pedestal))
         write_truth(outputs.part(files.truth), observation, telescope.defects.truth, truths)
         for path, science in zip(files.associations, files.science, strict=True):
             write_association(outputs.part(path), science, files)
@@ -135,7 +148,7 @@ def simulate(
 
 
 class _Telescope:
-    """One detector looking at one scene; exposures may be taken in any order."""
+    """One detector that looks at one scene; exposures may be taken in any order."""
 
     def __init__(self, observation: Observation) -> None:
         self._observation = observation
@@ -145,8 +158,8 @@ class _Telescope:
 
     @property
     def _view(self) -> tuple[Detector, tuple[int, int], Settings]:
-        about = self._observation
-        return about.detector, about.shape, about.settings
+        observation = self._observation
+        return observation.detector, observation.shape, observation.settings
 
     def _random(self, purpose: str, index: int = 0) -> np.random.Generator:
         """Return the random stream of one purpose (and exposure), independent of all others."""
@@ -154,13 +167,13 @@ class _Telescope:
         branch = ("scene", "defects", TARGET, FIELD).index(purpose)
         return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(branch, index)))
 
-    def expose(self, plan: Plan) -> Readout:
+    def expose(self, planned: PlannedExposure) -> Readout:
         """Take an exposure."""
         detector, _, settings = self._view
         light = self._background
-        if plan.observation == TARGET:
-            light = self._sky.target(pointing(plan.index, settings))
-        rng = self._random(plan.observation, plan.index)
+        if planned.observation == TARGET:
+            light = self._sky.target(pointing(planned.index, settings))
+        rng = self._random(planned.observation, planned.index)
         return expose(light, self.defects, detector, settings, rng)
 
 
@@ -191,11 +204,11 @@ def _shape(size: int | tuple[int, int] | None, detector: Detector) -> tuple[int,
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2:
         raise ValueError(f"size must be a whole number or (rows, columns), got {size!r}")
-    for value, most, what in zip(pair, detector.shape, ("rows", "columns"), strict=True):
-        if _whole_number(f"size ({what})", value, MINIMUM_SIZE) > most:
+    for value, most, side in zip(pair, detector.shape, ("rows", "columns"), strict=True):
+        if _whole_number(f"size ({side})", value, MINIMUM_SIZE) > most:
             raise ValueError(
                 f"size must be at most {detector.shape} for {detector.name}, got {size!r}: "
-                f"ask for {most} {what} or fewer, or leave size out for the full frame"
+                f"pass {most} {side} or fewer, or omit size for the full frame"
             )
     return operator.index(pair[0]), operator.index(pair[1])
 

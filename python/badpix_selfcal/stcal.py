@@ -1,8 +1,8 @@
-"""`medfilt` of ``stcal.outlier_detection.utils``, as it is there and far faster.
+"""`medfilt` of ``stcal.outlier_detection.utils``, with equal results and far faster.
 
-Every array and window that stcal's function takes gives the same array here, to the last bit and
-in the same dtype; whatever it refuses is refused with an exception of the same type. stcal itself
-is not needed.
+For every array and window that stcal's function accepts, the result is the same array, to the last
+bit and in the same dtype. Arguments that it refuses raise an exception of the same type. stcal is
+not needed.
 
 >>> from badpix_selfcal.stcal import medfilt
 >>> medfilt([[1.0, 9.0, 2.0, 3.0]], (1, 3))
@@ -26,45 +26,44 @@ from ._floats import FloatArray
 __all__ = ["medfilt"]
 
 SUMMED: Final = 600
-"""Below as many samples in a window, NumPy doubles and halves a median even of odd count."""
+"""In windows of fewer samples NumPy doubles and halves the median, even of an odd number."""
 
 
 def medfilt(arr: ArrayLike, kern_size: Sequence[int]) -> NDArray[Any]:
-    """Running median that skips NaN and sees zeros beyond the border.
+    """Compute a running median that skips NaN, with zeros beyond the border.
 
     Parameters
     ----------
     arr : array_like
-        What to filter, of any number of dimensions but none. The mask of a masked array is not
-        heeded.
+        The samples, in one or more dimensions. The mask of a masked array is ignored.
     kern_size : sequence of int
         Samples in the window along every axis of `arr`.
 
     Returns
     -------
     ndarray
-        The medians: in the precision of `arr` if that holds floating-point numbers, in float64
-        for integers and booleans. NaN where a window holds nothing but NaN. Along an axis of `n`
-        samples there are `n` medians of an odd window; of an even one there are ``n + 1``, one
-        between all neighbours and one beyond either end.
+        The medians, in the precision of a floating-point `arr`, in float64 for integers and
+        booleans. A window that holds only NaN has the median NaN. An axis of `n` samples has `n`
+        medians for an odd window, and ``n + 1`` for an even one: one between each pair of
+        neighbours and one beyond each end.
 
     Raises
     ------
     TypeError
-        If `kern_size` is not a sequence of whole numbers, or `arr` holds what has no median.
+        If `kern_size` is not a sequence of whole numbers, or the elements of `arr` have no median.
     ValueError
-        If `kern_size` is not as long as `arr` has axes, a length in it is below 1, or one is
-        longer than an axis and what is seen beyond it (an odd window on an axis of no samples).
+        If `kern_size` does not have one length for each axis of `arr`, a length is below 1, or a
+        length is above that of the padded axis (an odd window on an axis without samples).
 
     Notes
     -----
-    The mean of the two samples in the middle is that of stcal: their sum, halved. It overflows to
-    infinity where the sum does, which `badpix_selfcal.median_filter` avoids. In windows of less
-    than 600 samples NumPy computes the single sample in the middle in this way as well, so that
-    those above half the largest float come out infinite.
+    As in stcal, the mean of the two samples in the middle is their sum, halved. It is infinite if
+    the sum overflows; `badpix_selfcal.median_filter` avoids this. In windows of less than 600
+    samples NumPy computes a single sample in the middle in the same way. A median above half the
+    largest float is then infinite.
 
-    The kernels serve real numbers of up to 64 bits and windows that are longer than 1 along at
-    most two axes. All else is left to NumPy, as slow as in stcal.
+    The kernels handle real numbers of up to 64 bits, and windows that are longer than 1 along at
+    most two axes. NumPy handles all others, as slowly as in stcal.
     """
     lengths = _lengths(kern_size)
     samples = None if lengths is None else _samples(arr)
@@ -78,7 +77,7 @@ def medfilt(arr: ArrayLike, kern_size: Sequence[int]) -> NDArray[Any]:
 
 
 def _lengths(kern_size: Sequence[int]) -> tuple[int, ...] | None:
-    """Return the window's lengths; None unless they are plainly whole numbers."""
+    """Return the lengths of the window; None unless they are integers in a usual container."""
     if isinstance(kern_size, np.ndarray):
         plain = kern_size.ndim == 1 and kern_size.dtype.kind == "i"
     else:
@@ -89,7 +88,7 @@ def _lengths(kern_size: Sequence[int]) -> tuple[int, ...] | None:
 
 
 def _samples(arr: ArrayLike) -> FloatArray | None:
-    """Return an array as the kernels take it; None if they cannot."""
+    """Return an array that the kernels accept; None if there is none."""
     array = np.asarray(arr)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         return None
@@ -108,27 +107,29 @@ def _is_fast(samples: FloatArray, lengths: tuple[int, ...]) -> bool:
 
 
 def _by_kernels(samples: FloatArray, lengths: tuple[int, ...]) -> FloatArray:
-    """Filter planes of the (at most two) axes along which the window is longer than 1."""
+    """Filter images along the (at most two) axes on which the window is longer than 1."""
     if samples.ndim == 1:
-        return _plane(samples.reshape(1, -1), (1, lengths[0])).ravel()
+        return _filtered(samples.reshape(1, -1), (1, lengths[0])).ravel()
     if samples.ndim == 2:
-        return _plane(samples, (lengths[0], lengths[1]))
-    # The longest two lengths last, in the order of their axes.
+        return _filtered(samples, (lengths[0], lengths[1]))
+    # Axes along which the window is longer than 1 come last, in their order.
     order = sorted(range(samples.ndim), key=lambda axis: lengths[axis] > 1)
-    planes = samples.transpose(order)
+    images = samples.transpose(order)
     window = (lengths[order[-2]], lengths[order[-1]])
-    medians = np.array([_plane(planes[place], window) for place in np.ndindex(planes.shape[:-2])])
-    medians = medians.reshape(*planes.shape[:-2], *medians.shape[1:])
+    medians = np.array(
+        [_filtered(images[place], window) for place in np.ndindex(images.shape[:-2])]
+    )
+    medians = medians.reshape(*images.shape[:-2], *medians.shape[1:])
     return np.ascontiguousarray(medians.transpose(np.argsort(order)))
 
 
-def _plane(image: FloatArray, window: tuple[int, int]) -> FloatArray:
+def _filtered(image: FloatArray, window: tuple[int, int]) -> FloatArray:
     height, width = window
     if height % 2 == 0 or width % 2 == 0:
-        # A window of an even length is also put around the first sample beyond the end.
+        # An even window has one more position, at the first sample beyond the end.
         image = np.ascontiguousarray(np.pad(image, [(0, 1 - length % 2) for length in window]))
         return _kernels.median_reaching(image, _reach(height), _reach(width), "zero")
-    return _kernels.median_plane(np.ascontiguousarray(image), height, width, "zero")
+    return _kernels.median_rectangle(np.ascontiguousarray(image), height, width, "zero")
 
 
 def _reach(length: int) -> tuple[int, int]:
@@ -138,21 +139,21 @@ def _reach(length: int) -> tuple[int, int]:
 def _overflown(
     medians: FloatArray, count: int, arr: ArrayLike, kern_size: Sequence[int]
 ) -> NDArray[Any]:
-    """Let the medians overflow that do in stcal."""
+    """Make the medians overflow that overflow in stcal."""
     with np.errstate(over="ignore"):
         if count < SUMMED:
             medians += medians
             medians *= medians.dtype.type(0.5)
             return medians
-        # NumPy sums half precision in single, where nothing overflows; else it sums two samples
-        # but not one, and how many there were is not known here.
+        # NumPy sums half precision in single precision, which cannot overflow. In other types it
+        # sums if a window has two samples in the middle, which is unknown here.
         if medians.dtype.itemsize > 2 and np.isinf(medians + medians).any():
             return _by_numpy(arr, kern_size)
     return medians
 
 
 def _by_numpy(arr: ArrayLike, kern_size: Sequence[int]) -> NDArray[Any]:
-    """Filter anything that has a median, or raise what stcal would."""
+    """Filter samples of any type that has a median; raise the error that stcal raises."""
     padded = np.pad(np.asarray(arr), [[length // 2] for length in kern_size])
     window = np.array(kern_size, dtype=np.intp)
     if window.shape != (padded.ndim,):

@@ -1,4 +1,4 @@
-"""What this package tells ``stpipe`` of its steps, through the entry point ``stpipe.steps``."""
+"""The steps of this package, for the entry point ``stpipe.steps`` of ``stpipe``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ def get_steps() -> list[tuple[str, str, bool]]:
     Returns
     -------
     list of tuple
-        Class, alias, and whether it is a pipeline. The alias is not that of jwst's step, which
-        ``strun`` would otherwise no longer find. Empty where jwst is not installed.
+        Class, alias, and whether the class is a pipeline. The list is empty if jwst is not
+        installed. The alias differs from that of jwst's step, which ``strun`` could otherwise not
+        find.
     """
     if find_spec("jwst") is None:
         return []

@@ -1,4 +1,4 @@
-"""Hypothesis strategies and comparisons for anyone's regression runs (extra ``test``).
+"""Hypothesis strategies and comparisons for your own regression tests (extra ``test``).
 
 >>> from hypothesis import given
 >>> from badpix_selfcal import find_bad_pixels, reference
@@ -26,17 +26,18 @@ KINDS = ("noise", "ties", "constant", "outliers")
 
 @st.composite
 def large_images(draw: st.DrawFn) -> NDArray[Any]:
-    """Images large enough for what the kernels do in several tiles, chunks and tasks.
+    """Draw images large enough that the kernels divide them into tiles, chunks and tasks.
 
     Parameters
     ----------
     draw : callable
-        Given by hypothesis.
+        Passed by hypothesis.
 
     Returns
     -------
     ndarray of float32 or float64, shape (rows, cols)
-        Noise, ties, constants or outliers of 100 x 100 to 400 x 400 pixels, with any part NaN.
+        Noise, ties, a constant or outliers, 100 x 100 to 400 x 400 pixels, any fraction of them
+        NaN.
     """
     shape = (draw(st.integers(100, 400)), draw(st.integers(100, 400)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -54,19 +55,19 @@ def images(
     max_cols: int = 40,
     infinities: bool = False,
 ) -> NDArray[Any]:
-    """Images of detectors, from a single pixel upwards, with any fraction of NaN.
+    """Draw images of one pixel or more, any fraction of them NaN.
 
-    Half of them are drawn sample by sample and shrink well; the others are noise, noise with
-    ties, constants or noise with outliers.
+    Half of them are drawn sample by sample, so that hypothesis can shrink them. The others are
+    noise, noise with ties, a constant or noise with outliers.
 
     Parameters
     ----------
     draw : callable
-        Given by hypothesis.
+        Passed by hypothesis.
     dtypes : tuple of dtype
         Floating-point dtypes to draw from.
     max_rows, max_cols : int
-        The largest shape; either may be drawn as 1.
+        The largest numbers of rows and columns.
     infinities : bool
         Whether samples may be infinite.
 
@@ -103,17 +104,17 @@ def _texture(rng: np.random.Generator, kind: str, shape: tuple[int, int]) -> NDA
 
 
 def kernel_sizes(largest: int = 61) -> st.SearchStrategy[int]:
-    """Odd window lengths from 1 to `largest`, which may be beyond the image's size."""
+    """Draw odd window lengths from 1 to `largest`, which may exceed the size of the image."""
     return st.integers(0, largest // 2).map(lambda half: 2 * half + 1)
 
 
 def flagfracs() -> st.SearchStrategy[float]:
-    """Fractions of pixels to flag, from 0 to 0.5, both ends included."""
+    """Draw fractions of pixels to flag, from 0 to 0.5 inclusive."""
     return st.sampled_from([0.0, 0.001, 0.5]) | st.floats(0.0, 0.5)
 
 
 def dispaxes() -> st.SearchStrategy[Any]:
-    """Dispersion axes: 1, 2 and None."""
+    """Draw dispersion axes: 1, 2 or None."""
     return st.sampled_from([1, 2, None])
 
 
@@ -123,7 +124,7 @@ def assert_same(ours: ArrayLike, theirs: ArrayLike) -> None:
     Parameters
     ----------
     ours, theirs : array_like
-        The arrays; the sign of zero is free.
+        The arrays. The signs of zeros may differ.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-//! Writes the selection networks of the common windows as straight-line code.
+//! Writes the selection networks of the common windows as code without branches.
 //!
-//! Compiled this way their values stay in registers; the table that serves any other window keeps
-//! them in memory.
+//! The values of compiled code stay in registers. Other windows use a table, which keeps its values
+//! in memory and is slower.
 
 #[allow(dead_code)]
 #[path = "src/median/network/builder.rs"]
@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// Windows, and how many of them share a block: the fastest of several measured.
+/// The length of each window and the number of windows in a block: the fastest of several measured.
 const COMPILED: [(usize, usize); 15] = [
     (3, 2),
     (5, 4),
@@ -36,17 +36,16 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=src/median/network/builder.rs");
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
     let blocks: String = COMPILED.iter().map(|&(window, block)| code(window, block)).collect();
-    fs::write(folder.join("blocks.rs"), blocks + &choice())
+    fs::write(folder.join("compiled.rs"), blocks + &dispatch())
 }
 
-/// The code of one network.
+/// The code of the network of `block` windows.
 fn code(window: usize, block: usize) -> String {
-    let line = |cols| Shape { rows: 1, cols };
-    let network = Network::new(line(window), line(block), 1);
+    let network = Network::new(Shape::line(window), Shape::line(block), 1);
     let mut steps = String::new();
     for (number, node) in network.nodes.iter().enumerate() {
         let value = match node {
-            Node::Input(input) => format!("x.take({input}, v)"),
+            Node::Input(input) => format!("x.get({input}, v)"),
             Node::Min(a, b) => format!("l.min(v{a}, v{b})"),
             Node::Max(a, b) => format!("l.max(v{a}, v{b})"),
         };
@@ -60,14 +59,14 @@ fn code(window: usize, block: usize) -> String {
     }
     format!(
         "/// {block} windows of {window} samples.
-pub(crate) struct Block{window};
+pub(crate) struct Compiled{window};
 
-impl Block for Block{window} {{
+impl CompiledNetwork for Compiled{window} {{
     const WINDOW: usize = {window};
     const BLOCK: usize = {block};
 
     #[inline(always)]
-    fn run<L: Lanes>(l: L, x: &impl Take<L>, v: usize, to: &mut impl Put<L>) {{
+    fn run<L: Lanes>(l: L, x: &impl Source<L>, v: usize, to: &mut impl Receiver<L>) {{
 {steps}    }}
 }}
 
@@ -75,15 +74,15 @@ impl Block for Block{window} {{
     )
 }
 
-/// The function that picks a window's compiled network.
-fn choice() -> String {
+/// The code of the function that calls the compiled network of a window.
+fn dispatch() -> String {
     let mut arms = String::new();
     for (window, _) in COMPILED {
-        let _ = writeln!(arms, "        {window} => Some(with.call::<Block{window}>()),");
+        let _ = writeln!(arms, "        {window} => Some(with.call::<Compiled{window}>()),");
     }
     format!(
-        "/// Calls `with` the compiled network of `window`; None where there is no such network.
-pub(crate) fn choose<W: WithBlock>(window: usize, with: W) -> Option<W::Output> {{
+        "/// Calls `with` with the compiled network of `window`; None if there is no such network.
+pub(crate) fn with_compiled<W: WithCompiled>(window: usize, with: W) -> Option<W::Output> {{
     match window {{
 {arms}        _ => None,
     }}

@@ -5,17 +5,26 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import Final
 
 from .._kernels import __version__, set_num_threads
+from ..log import log
 from . import associate, batch, run, simulate
 from .options import Report
-from .terminal import Terminated, orderly_termination, say, warnings_on_stderr
+from .terminal import Terminated, orderly_termination, say, stderr_log, stderr_warnings
 
 __all__ = ["main"]
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
+
+EXPECTED: Final = (ValueError, OSError, RuntimeError, MemoryError)
+"""The kinds of errors that inputs, arguments and the machine cause. Others are unexpected."""
+
+INTERNAL: Final = ("command", "stopped")
+"""What a command adds to its arguments."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,28 +46,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
-        with warnings_on_stderr(), orderly_termination():
-            if getattr(given, "threads", None) is not None:
-                set_num_threads(given.threads)
-            report: Report = given.command(given)
+        with stderr_warnings(quiet=given.quiet), stderr_log(given.verbose), orderly_termination():
+            report = _run(given)
     except KeyboardInterrupt:
         say(f"badpix-selfcal: interrupted; {given.stopped}", sys.stderr)
         return INTERRUPTED
     except Terminated:
         say(f"badpix-selfcal: terminated; {given.stopped}", sys.stderr)
         return TERMINATED
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        say(f"badpix-selfcal: error: {error}", sys.stderr)
+    except Exception as error:
+        _report_error(error, given.verbose)
         return FAILED
-    say(json.dumps(report.facts, indent=2) if given.json else report.text, sys.stdout)
+    if given.json:
+        say(json.dumps(report.facts, indent=2), sys.stdout)
+    elif not given.quiet:
+        say(report.text, sys.stdout)
     return FAILED if report.failed else DONE
+
+
+def _run(given: argparse.Namespace) -> Report:
+    log.info("badpix-selfcal %s, Python %s", __version__, sys.version.split()[0])
+    log.debug("arguments: %s", {k: v for k, v in vars(given).items() if k not in INTERNAL})
+    if getattr(given, "threads", None) is not None:
+        set_num_threads(given.threads)
+    report: Report = given.command(given)
+    return report
+
+
+def _report_error(error: Exception, verbosity: int) -> None:
+    """Print an error in one line. -v adds the traceback of an unexpected one, -vv of any."""
+    expected = isinstance(error, EXPECTED)
+    if verbosity > (1 if expected else 0):
+        say("".join(traceback.format_exception(error)).rstrip(), sys.stderr)
+    if expected:
+        say(f"badpix-selfcal: error: {error}", sys.stderr)
+        return
+    how = "with the traceback above" if verbosity else "with the traceback that --verbose prints"
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    say(f"badpix-selfcal: unexpected error: {what}; please report it {how}", sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="badpix-selfcal",
         description="Self-calibration of bad pixels in JWST integral-field exposures.",
-        epilog="'badpix-selfcal COMMAND --help' tells more of each command.",
+        epilog="'badpix-selfcal COMMAND --help' describes a command.",
     )
     parser.add_argument("--version", action="version", version=f"badpix-selfcal {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._kernels import __version__
@@ -15,12 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _ASSOCIATE = """\
-Write an association for every science exposure, as the step needs it: the exposure, the
-backgrounds in its channel and band, and as selfcal members all exposures of its detector.
+Write an association for every science exposure. Its members are the exposure, the backgrounds of
+the same channel and band, and as selfcal members all exposures of the same detector.
 
-INPUT is an exposure or a folder, which stands for the *_rate.fits in it that were taken with an
-integral-field unit. The files are <exposure>_spec2_asn.json, beside the exposures unless told
-otherwise; 'badpix-selfcal run' and calwebb_spec2 read them."""
+INPUT is an exposure or a folder. A folder stands for its *_rate.fits that were taken with an
+integral-field unit. The outputs are <exposure>_spec2_asn.json. 'badpix-selfcal run' and
+calwebb_spec2 read them."""
 
 _ASSOCIATE_EXAMPLES = """\
 examples:
@@ -38,11 +37,11 @@ def add(commands: Commands) -> None:
     associate.add_argument(
         "--output-dir",
         metavar="DIR",
-        type=Path,
-        help="where to write (default: beside each science exposure)",
+        help="a folder or URL (s3://bucket/prefix) to write to (default: beside each science "
+        "exposure)",
     )
     associate.add_argument(
-        "--dry-run", action="store_true", help="write nothing, tell what would be written"
+        "--dry-run", action="store_true", help="list what would be written, and write nothing"
     )
     associate.add_argument("--overwrite", action="store_true", help="replace existing files")
 

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .._kernels import __version__, num_threads
+from ..log import log
 from ..parameters import check_workers
 from .options import (
     Commands,
@@ -27,24 +28,23 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _BATCH = """\
-Find one mask for each detector and flag all its exposures. Each is read once to find the mask,
-not once for every other; what is flagged is what 'run' flags on each of the associations that
-'associate' writes.
+Find one mask for each detector and flag all its exposures. To find the mask, each exposure is read
+once. The flags are those of 'run' on each of the associations that 'associate' writes.
 
-INPUT is an exposure or a folder, which stands for the *_rate.fits in it that were taken with an
-integral-field unit. Either may be a URL, that of a folder ending with a slash, for which the extra
-"cloud" must be installed. Outputs are <exposure>_badpix_selfcal.fits. An exposure that fails is
-told of, and the others go on. Inputs are never modified."""
+INPUT is an exposure or a folder. A folder stands for its *_rate.fits that were taken with an
+integral-field unit. Both may be URLs (the URL of a folder ends with a slash), which need the extra
+"cloud". The outputs are <exposure>_badpix_selfcal.fits. A failed exposure is reported; the others
+continue. Inputs are never modified."""
 
 _BATCH_EXAMPLES = """\
 examples:
   badpix-selfcal batch data --output-dir flagged
   badpix-selfcal batch data --output-dir flagged --resume
-  badpix-selfcal batch s3://bucket/data/ --output-dir flagged
+  badpix-selfcal batch s3://bucket/data/ --output-dir s3://bucket/flagged
   badpix-selfcal batch data --output-dir flagged --scheduler tcp://node1:8786
   badpix-selfcal batch data/*_rate.fits --background 'sky/*_rate.fits' --group-by band
 
-exit status: 0 done (also when skipped), 1 an exposure or all failed, 2 wrong usage"""
+exit status: 0 done (also when skipped), 1 failed (some or all exposures), 2 wrong usage"""
 
 _STATUSES = ("COMPLETE", "SKIPPED", "KEPT", "FAILED")
 
@@ -56,29 +56,30 @@ def add(commands: Commands) -> None:
     batch.add_argument(
         "--resume",
         action="store_true",
-        help="keep outputs that are whole and made from the same exposures with the same "
-        "parameters, make all others again",
+        help="keep the outputs of a former run that are complete and were made from the same "
+        "exposures with the same parameters; make the others again",
     )
     batch.add_argument(
         "--workers",
         metavar="N",
         type=checked(int, check_workers),
-        help="threads that write (default: as many as compute)",
+        help="threads that read and write (default: one more than compute; 16 if there are URLs)",
     )
     batch.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="have the workers of a Dask cluster do it, which see the files under the same names; "
-        'needs the extra "dask"',
+        help="address of the scheduler of a Dask cluster, whose workers then do the work and must "
+        'see the files under the same names; needs the extra "dask"',
     )
     add_step_options(batch)
-    batch.set_defaults(stopped="outputs written before are whole; --resume goes on from there")
+    batch.set_defaults(stopped="finished outputs are complete; --resume continues from there")
 
 
 def _batch(given: argparse.Namespace) -> Report:
     from ..runs.batch import batch
 
-    threads = num_threads()  # a wrong setting is told before anything is written
+    threads = num_threads()  # raises on a wrong setting, before anything is written
+    log.info("%d threads compute", threads)
     with Bar(sys.stderr) as bar:
         result = batch(
             given.inputs,
@@ -87,15 +88,13 @@ def _batch(given: argparse.Namespace) -> Report:
             resume=given.resume,
             workers=given.workers,
             scheduler=given.scheduler,
-            progress=bar,
+            progress=None if given.quiet else bar.show,
             **step_options(given),
         )
     for exposure in result.failed:
-        told = exposure.error.startswith(str(exposure.exposure))
-        say(
-            f"badpix-selfcal: error: {'' if told else f'{exposure.exposure}: '}{exposure.error}",
-            sys.stderr,
-        )
+        name, error = str(exposure.exposure), exposure.error
+        text = error if error.startswith(name) else f"{name}: {error}"
+        say(f"badpix-selfcal: error: {text}", sys.stderr)
     facts = {"version": __version__, "threads": threads, **_facts(result)}
     return Report(facts, _text(result), failed=bool(result.failed))
 

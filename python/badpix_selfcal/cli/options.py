@@ -1,4 +1,4 @@
-"""What several commands have in common: options, and what a command is."""
+"""What the commands share: options, and the report of a command."""
 
 from __future__ import annotations
 
@@ -6,20 +6,10 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from .._kernels import MOST_THREADS
-from ..parameters import (
-    EDGE,
-    EDGES,
-    FLAGFRAC,
-    GROUP_BY,
-    KERNEL_SIZE,
-    AskedDispaxis,
-    check_flagfrac,
-    check_kernel_size,
-)
+from ..parameters import GROUP_BY, Parameter, Parameters
 
 __all__ = [
     "Commands",
@@ -36,16 +26,16 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 @dataclass(frozen=True)
 class Report:
-    """What a command has to say in the end.
+    """The result of a command.
 
     Attributes
     ----------
     facts : dict
-        For machines, as JSON can hold it.
+        For machines: values that JSON can hold.
     text : str
         For people.
     failed : bool
-        Whether something failed although the command came to its end.
+        Whether a part failed, although the command ran to its end.
     """
 
     facts: dict[str, Any]
@@ -55,14 +45,10 @@ class Report:
 
 Command: TypeAlias = Callable[[argparse.Namespace], Report]
 
-_DISPAXIS: Final[dict[str, AskedDispaxis]] = {
-    "auto": "auto",
-    "1": 1,
-    "2": 2,
-    "none": None,
-}
-
-_THREADS = "threads to compute with (default: BADPIX_SELFCAL_NUM_THREADS, else what is free to use)"
+_THREADS: Final = (
+    "threads that compute (default: BADPIX_SELFCAL_NUM_THREADS, or the number of CPUs that this "
+    "process may use)"
+)
 
 
 def command(
@@ -72,7 +58,7 @@ def command(
     examples: str,
     run: Command,
 ) -> argparse.ArgumentParser:
-    """Add a command with its help page and the options that every command has."""
+    """Add a command with its help page and the options of every command."""
     parser = commands.add_parser(
         name,
         help=description.split(".")[0].replace("\n", " "),
@@ -81,12 +67,25 @@ def command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="report in JSON")
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="print what is done to standard error; -vv prints details and tracebacks too",
+    )
+    loudness.add_argument(
+        "--quiet",
+        action="store_true",
+        help="print errors only (and the report, with --json): no warnings, no progress bar",
+    )
     parser.set_defaults(command=run, stopped="no output was written")
     return parser
 
 
 def add_pool_options(to: argparse.ArgumentParser) -> None:
-    """Add the exposures of a pool, and how they are grouped."""
+    """Add the exposures of a pool and how they are grouped."""
     to.add_argument(
         "inputs", metavar="INPUT", nargs="+", help="an exposure, or a folder of *_rate.fits"
     )
@@ -95,74 +94,55 @@ def add_pool_options(to: argparse.ArgumentParser) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="exposures (a file, a folder, a pattern) that are backgrounds, besides those whose "
-        "header says so (BKGDTARG); repeatable",
+        help="exposures (a file, a folder, a pattern) that are backgrounds, besides those marked "
+        "in their headers (BKGDTARG); repeatable",
     )
     to.add_argument(
         "--group-by",
         choices=GROUP_BY,
         default="detector",
-        help="what exposures that calibrate each other share: the detector, or the band (the "
-        "filter and grating) too (default: %(default)s)",
+        help="what the exposures of a group share: the detector, or the band (the filter and "
+        "grating) too (default: %(default)s)",
     )
 
 
 def add_step_options(to: argparse.ArgumentParser) -> None:
-    """Add the step's parameters, and where and how to write."""
+    """Add the parameters of the step, and where and how to write."""
     to.add_argument(
-        "--output-dir", metavar="DIR", type=Path, help="where to write (default: this folder)"
+        "--output-dir",
+        metavar="DIR",
+        help="a folder or URL (s3://bucket/prefix) to write to (default: this folder)",
     )
-    for end in ("lower", "upper"):
-        name = f"flagfrac_{end}"
-        to.add_argument(
-            f"--flagfrac-{end}",
-            metavar="F",
-            type=checked(float, partial(check_flagfrac, name=name)),
-            default=FLAGFRAC,
-            help=f"fraction of pixels to flag at the {end} end, 0 to 0.5 (default: %(default)s)",
-        )
-    to.add_argument(
-        "--kernel-size",
-        metavar="K",
-        type=checked(int, check_kernel_size),
-        default=KERNEL_SIZE,
-        help="samples in the running median's window, odd (default: %(default)s)",
-    )
-    to.add_argument(
-        "--force-single",
-        action="store_true",
-        help="go on when there is no exposure but the science exposure",
-    )
-    to.add_argument(
-        "--save-flagged-bkg", action="store_true", help="write the flagged backgrounds too"
-    )
-    to.add_argument(
-        "--edge",
-        choices=EDGES,
-        default=EDGE,
-        help="beyond the border the window sees zeros, or nothing (default: %(default)s)",
-    )
-    to.add_argument(
-        "--dispaxis",
-        choices=tuple(_DISPAXIS),
-        default="auto",
-        help="dispersion along x (1), y (2), unknown (none: a square window), or as the science "
-        "exposure's header tells (default: %(default)s)",
-    )
+    for name, parameter in Parameters.by_name().items():
+        _add_parameter(to, name, parameter)
     to.add_argument("--threads", metavar="N", type=checked(int, _threads), help=_THREADS)
     to.add_argument("--overwrite", action="store_true", help="replace existing outputs")
 
 
 def step_options(given: argparse.Namespace) -> dict[str, Any]:
-    """Return what was given of them as the arguments of `selfcal` and `batch`."""
-    names = ("output_dir", "kernel_size", "flagfrac_lower", "flagfrac_upper", "force_single")
-    more = ("save_flagged_bkg", "edge", "overwrite")
-    arguments = {name: getattr(given, name) for name in (*names, *more)}
-    return {**arguments, "dispaxis": _DISPAXIS[given.dispaxis]}
+    """Return the values of these options as arguments of `selfcal` and `batch`."""
+    arguments = {"output_dir": given.output_dir, "overwrite": given.overwrite}
+    for name, parameter in Parameters.by_name().items():
+        value = getattr(given, name)
+        arguments[name] = parameter.choices[value] if parameter.choices else value
+    return arguments
+
+
+def _add_parameter(to: argparse.ArgumentParser, name: str, parameter: Parameter) -> None:
+    option, default = f"--{name.replace('_', '-')}", getattr(Parameters, name)
+    about = f"{parameter.help} (default: %(default)s)"
+    if parameter.choices:
+        word = next(word for word, value in parameter.choices.items() if value == default)
+        to.add_argument(option, choices=tuple(parameter.choices), default=word, help=about)
+    elif isinstance(default, bool):
+        to.add_argument(option, action="store_true", default=default, help=parameter.help)
+    else:
+        kind = checked(type(default), partial(parameter.check, name=name))
+        to.add_argument(option, metavar=parameter.metavar, type=kind, default=default, help=about)
 
 
 def checked(kind: Callable[[str], Any], check: Callable[[Any], Any]) -> Callable[[str], Any]:
-    """Return an argparse type that reports what `check` says of a wrong value."""
+    """Return an argparse type that reports the error of `check` for a wrong value."""
 
     def parse(text: str) -> Any:
         try:

@@ -1,29 +1,31 @@
-"""A bar that tells how far a run is, how fast, and how long it will take; on a terminal only."""
+"""A progress bar with the rate and the time left, drawn on terminals only."""
 
 from __future__ import annotations
 
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TextIO
 
-__all__ = ["Bar", "clear"]
+__all__ = ["Bar", "bars_cleared"]
 
 PAUSE: Final = 0.1
-"""Least time between two drawings, s."""
+"""The least time between two drawings, s."""
 
 WIDTH: Final = 30
 
 
 class Bar:
-    """A line on a terminal, drawn again and again; a context manager.
+    """A line on a terminal that is drawn again and again; a context manager.
 
     Parameters
     ----------
     stream : text file
-        Where to draw; nothing is drawn unless it is a terminal.
+        Where to draw. If it is not a terminal, nothing is drawn.
     clock : callable, optional
-        Tells the time, s.
+        Returns the time, s.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,37 +44,45 @@ class Bar:
             self.clear()
             _shown.remove(self)
 
-    def __call__(self, done: int, total: int) -> None:
-        """Tell how many are done of how many."""
+    def show(self, done: int, total: int) -> None:
+        """Show that `done` exposures of `total` are done."""
         now = self._clock()
         if done == 0:
             self._start = now
         due = self._drawn is None or now - self._drawn >= PAUSE or done == total
         if self in _shown and due and total:
-            self._drawn = now
             width = shutil.get_terminal_size().columns
-            self._stream.write(f"\r{line(done, total, now - self._start)[: width - 1]}\x1b[K")
-            self._stream.flush()
+            with _lock:
+                self._drawn = now
+                self._stream.write(f"\r{line(done, total, now - self._start)[: width - 1]}\x1b[K")
+                self._stream.flush()
 
     def clear(self) -> None:
-        """Take the line away."""
-        if self._drawn is not None:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._drawn = None
+        """Clear the line."""
+        with _lock:
+            if self._drawn is not None:
+                self._stream.write("\r\x1b[K")
+                self._stream.flush()
+                self._drawn = None
 
 
 _shown: list[Bar] = []
 
+_lock = threading.RLock()
+"""Held while a bar is drawn or other text printed: log messages come from several threads."""
 
-def clear() -> None:
-    """Take away the line of any bar, for other text to be printed there."""
-    for bar in _shown:
-        bar.clear()
+
+@contextmanager
+def bars_cleared() -> Iterator[None]:
+    """Clear the line of any bar, and draw none while other text is printed."""
+    with _lock:
+        for bar in _shown:
+            bar.clear()
+        yield
 
 
 def line(done: int, total: int, elapsed: float) -> str:
-    """Return what the bar shows.
+    """Return the text of the bar.
 
     Parameters
     ----------

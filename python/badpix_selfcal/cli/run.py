@@ -7,7 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .._kernels import __version__, num_threads
-from ..files.remote import locate
+from ..files.location import locate
+from ..log import log
 from .options import Commands, Report, add_step_options, command, step_options
 
 if TYPE_CHECKING:
@@ -16,19 +17,18 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _RUN = """\
-Find the bad pixels of an association's exposures from the exposures themselves, and write
-flagged copies: DQ gets DO_NOT_USE and OTHER_BAD_PIXEL, SCI, ERR and VAR_* get NaN.
+Find the bad pixels of the exposures of an association, and write flagged copies. Flagged pixels
+have DO_NOT_USE and OTHER_BAD_PIXEL in DQ, and NaN in SCI, ERR and VAR_*.
 
 INPUT is an association (JSON or YAML) or one science exposure (FITS). Inputs may be URLs
-(s3://, https://), for which the extra "cloud" must be installed. Outputs are
-<product>_badpix_selfcal.fits and, with --save-flagged-bkg,
-<product>_badpix_selfcal_bkg_<i>.fits. Inputs are never modified."""
+(s3://, https://), which need the extra "cloud". The outputs are <product>_badpix_selfcal.fits and,
+with --save-flagged-bkg, <product>_badpix_selfcal_bkg_<i>.fits. Inputs are never modified."""
 
 _RUN_EXAMPLES = """\
 examples:
   badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged
   badpix-selfcal run science_rate.fits --background bkg1_rate.fits --background bkg2_rate.fits
-  badpix-selfcal run s3://bucket/jw01234_spec2_asn.json --output-dir flagged
+  badpix-selfcal run s3://bucket/jw01234_spec2_asn.json --output-dir s3://bucket/flagged
   badpix-selfcal run science_rate.fits --force-single --kernel-size 9 --edge shrink
 
 exit status: 0 done (also when skipped), 1 failed, 2 wrong usage"""
@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
             type=locate,
             action="append",
             default=[],
-            help=f"a further {role} exposure, used {use}; repeatable, appended to INPUT's",
+            help=f"a further {role} exposure, used {use}; repeatable, appended to those of INPUT",
         )
     add_step_options(run)
 
@@ -53,7 +53,8 @@ def add(commands: Commands) -> None:
 def _run(given: argparse.Namespace) -> Report:
     from ..runs.selfcal import selfcal
 
-    threads = num_threads()  # a wrong setting is told before anything is written
+    threads = num_threads()  # raises on a wrong setting, before anything is written
+    log.info("%d threads compute", threads)
     result = selfcal(
         given.input, selfcal=given.selfcal, background=given.background, **step_options(given)
     )
@@ -65,7 +66,7 @@ def _run(given: argparse.Namespace) -> Report:
 
 
 def _facts(result: SelfcalResult) -> dict[str, Any]:
-    """Return what is told of one product, as JSON can hold it."""
+    """Return the report of one product: values that JSON can hold."""
     found = result.bad_pixels
     facts: dict[str, Any] = {
         "product": result.product,
@@ -97,8 +98,8 @@ def _text(facts: dict[str, Any], given: argparse.Namespace) -> str:
     lines = [f"{facts['product']}: {facts['status']}"]
     for member in facts["members"]:
         level = member["pedestal"]
-        told = "" if level is None else f"  pedestal {level:.6g}"
-        lines.append(f"  member    {member['path']}{told}")
+        measured = "" if level is None else f"  pedestal {level:.6g}"
+        lines.append(f"  member    {member['path']}{measured}")
     if facts["status"] == "COMPLETE":
         axis = {1: "1 (along x)", 2: "2 (along y)", None: "unknown (square window)"}
         flagged = facts["n_low"] + facts["n_high"]

@@ -12,7 +12,7 @@ __all__ = ["add"]
 
 _SIMULATE = """\
 Write a simulated observation into DIR: dithered science exposures, backgrounds, an association
-for each science exposure, and a truth map of what is wrong with which pixel."""
+for each science exposure, and a truth map of the defect of each pixel."""
 
 _SIMULATE_EXAMPLES = """\
 examples:
@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         choices=tuple(DETECTORS),
         type=str.upper,
         default="MIRIFULONG",
-        help="which detector (default: %(default)s)",
+        help="the detector (default: %(default)s)",
     )
     simulate.add_argument(
         "--size",
@@ -38,13 +38,13 @@ def add(commands: Commands) -> None:
         type=int,
         help="rows and columns of a subarray, or one number for both (default: full frame)",
     )
-    for name, what in (("science", "science"), ("background", "background")):
+    for role in ("science", "background"):
         simulate.add_argument(
-            f"--{name}",
+            f"--{role}",
             metavar="N",
             type=int,
             default=2,
-            help=f"{what} exposures (default: %(default)s)",
+            help=f"{role} exposures (default: %(default)s)",
         )
     simulate.add_argument(
         "--seed", metavar="N", type=int, default=1, help="random seed (default: %(default)s)"

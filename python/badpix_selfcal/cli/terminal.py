@@ -1,57 +1,98 @@
-"""What a terminal sees and sends: text, warnings, signals."""
+"""Text, warnings and log messages on the terminal; signals from it."""
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from ..errors import SelfcalWarning
+from ..log import log
 from . import progress
 
-__all__ = ["Terminated", "orderly_termination", "say", "warnings_on_stderr"]
+__all__ = ["Terminated", "orderly_termination", "say", "stderr_log", "stderr_warnings"]
 
 
 class Terminated(BaseException):
-    """What SIGTERM raises."""
+    """Raised on SIGTERM."""
 
 
 def say(text: str, to: TextIO) -> None:
-    """Print what the terminal's encoding may not hold, to a reader that may have gone."""
-    progress.clear()
+    """Print text on lines of its own, apart from any bar.
+
+    Characters that the stream cannot encode are escaped. If its reader has gone, nothing is
+    printed.
+    """
     encoding = to.encoding or "ascii"
-    with suppress(BrokenPipeError):
+    with suppress(BrokenPipeError), progress.bars_cleared():
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=to, flush=True)
 
 
 @contextmanager
-def warnings_on_stderr() -> Iterator[None]:
-    """Show the package's warnings as lines of the command."""
+def stderr_warnings(*, quiet: bool) -> Iterator[None]:
+    """Print warnings as lines of the command; none if `quiet`."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         say(f"badpix-selfcal: warning: {message}", sys.stderr)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", SelfcalWarning)
-        warnings.showwarning = show
+        if quiet:
+            warnings.simplefilter("ignore")
+        else:
+            warnings.simplefilter("always", SelfcalWarning)
+            warnings.showwarning = show
         yield
 
 
 @contextmanager
-def orderly_termination() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that nothing half written is left behind."""
-    import signal
-    import threading
+def stderr_log(verbosity: int) -> Iterator[None]:
+    """Print the log of the package as lines of the command.
 
-    here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield  # is not ours to handle
+    Parameters
+    ----------
+    verbosity : int
+        0: nothing; 1: messages of level INFO and above; 2 and more: DEBUG too.
+    """
+    if verbosity == 0:
+        yield
+        return
+    level, handler = log.level, _LineHandler()
+    log.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+class _LineHandler(logging.Handler):
+    """Prints each message as a line of the command; a traceback follows on lines of its own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record)
+        except Exception:
+            self.handleError(record)
+        else:
+            say(f"badpix-selfcal: {record.levelname.lower()}: {text}", sys.stderr)
+
+
+@contextmanager
+def orderly_termination() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that no incomplete output remains."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # a handler of the caller stays in place
         return
 
     def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until all is cleared away
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # cleaning up must not be interrupted
         raise Terminated
 
     signal.signal(signal.SIGTERM, stop)

@@ -1,1 +1,1 @@
-"""What lies on disk or elsewhere: exposures, associations, outputs."""
+"""What lies on disk or elsewhere: exposures, associations, outputs, and their bytes."""

@@ -5,13 +5,15 @@ The format is that of the JWST pipeline's level-2 associations, JSON or (depreca
 
 from __future__ import annotations
 
+import json
 import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from ..errors import AssociationError
-from .remote import Location, RemoteFile, beside, locate
+from .location import Location, RemoteFile, beside, locate
+from .remote import read_text
 
 __all__ = ["Association", "Product", "is_plain_name", "read", "stem_of"]
 
@@ -26,7 +28,7 @@ KNOWN_SUFFIXES: Final = (
     "cal",
     "crf",
 )
-"""What may stand behind the last underscore of an exposure's name (a part of the pipeline's)."""
+"""Suffixes of exposures' names; some of those that the pipeline knows."""
 
 YAML_ENDINGS: Final = (".yaml", ".yml")
 
@@ -38,13 +40,13 @@ class Product:
     Attributes
     ----------
     name : str
-        What its files are called after; a plain file name.
+        The start of its files' names; a plain file name.
     science : Path or RemoteFile
         The exposure to flag.
     backgrounds : tuple of Path or RemoteFile
         Exposures to flag as well, in the association's order.
     selfcal : tuple of Path or RemoteFile
-        Exposures that are only looked at.
+        Exposures that only serve to find bad pixels.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Association:
-    """What an association file says.
+    """The content of an association file.
 
     Attributes
     ----------
@@ -80,9 +82,9 @@ class Association:
 def read(path: str | Location) -> Association:
     """Read and check an association file.
 
-    Members are looked for beside the association, at whatever place or URL it is; a member given
-    by URL is there. Exposure types are read in any case; those
-    that self-calibration has no use for (imprint, target_acquisition, ...) are passed over.
+    Members lie beside the association, at a path or URL; a member may also be a URL itself. The
+    case of exposure types does not matter. Types that self-calibration does not use (imprint,
+    target_acquisition, ...) are ignored.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def read(path: str | Location) -> Association:
     Returns
     -------
     Association
-        Its products; every member on this machine exists.
+        Its products. Every local member exists.
 
     Raises
     ------
@@ -130,14 +132,13 @@ def stem_of(exposure: str | Location) -> str:
 
 def _parse(path: Location) -> object:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise AssociationError(f"{path}: no such association file") from None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
         raise AssociationError(f"{path}: cannot be read: {error}") from error
     if path.suffix.lower() in YAML_ENDINGS:
         return _parse_yaml(path, text)
-    import json  # here, as yaml and astropy are: importing the package stays quick
 
     try:
         return json.loads(text)
@@ -150,7 +151,7 @@ def _parse_yaml(path: Location, text: str) -> object:
 
     try:
         return yaml.safe_load(text)
-    except Exception as error:  # a tagged scalar, as !!int '', makes PyYAML raise what it will
+    except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
         raise AssociationError(f"{path}: is not valid YAML: {error}") from error
 
 
@@ -203,18 +204,18 @@ def _text(table: dict[object, object], key: str, place: str) -> str:
 
 def _require_file(exposure: Location, place: str) -> None:
     if isinstance(exposure, RemoteFile):
-        return  # is told when it is read, and saves a request here
+        return  # reading it reports it, and no request is needed here
     try:
         if exposure.is_file():
             return
     except OSError as error:
         raise AssociationError(f"{place}: member {exposure} cannot be read: {error}") from error
     what = "is not a file" if exposure.exists() else "does not exist"
-    raise AssociationError(f"{place}: member {exposure} {what}; members are looked for beside it")
+    raise AssociationError(f"{place}: member {exposure} {what}; members lie beside the association")
 
 
 def _name(place: str, name: object) -> str:
-    """Return a product's name if it can be a part of a file's name and of a FITS card."""
+    """Return a product's name if it can be part of a file's name and of a FITS card."""
     if not isinstance(name, str) or not is_plain_name(name):
         raise AssociationError(
             f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
@@ -224,7 +225,7 @@ def _name(place: str, name: object) -> str:
 
 
 def is_plain_name(name: str) -> bool:
-    """Tell whether a product's name can be a part of a file's name and of a FITS card."""
+    """Return whether a product's name can be part of a file's name and of a FITS card."""
     return (
         name.isascii()
         and name.isprintable()

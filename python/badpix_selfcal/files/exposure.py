@@ -1,10 +1,10 @@
-"""One exposure file: read what is needed of it, write a flagged copy of it.
+"""One exposure file: read its headers and SCI, write a flagged copy.
 
-An exposure is scanned once, headers only, into the places of its planes in the file: by astropy
-only if anything in them is unusual. SCI is then mapped from there without touching the rest, and a
-flagged copy is the file's own bytes with a new primary header and the flagged samples patched in:
-what is not flagged is never decoded. A remote exposure is fetched whole for that; where its SCI
-alone is of use, nothing else is.
+Reading scans the headers for the places of the planes in the file; astropy is only used if a
+header is unusual. SCI is mapped from its place, and nothing else is read. A flagged copy consists
+of the file's own bytes, with a new primary header and with the flagged samples patched. The other
+samples are never decoded. A remote exposure is downloaded only if it is copied; otherwise its
+headers and SCI are read by ranges.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from .. import dq
 from ..errors import ExposureError
 from .byte_copy import source_of
 from .fits_bytes import (
-    CARD,
     STALE,
     Stored,
     is_compressed,
@@ -36,24 +35,28 @@ from .fits_bytes import (
     silenced,
     without_checksums,
 )
-from .plain_headers import PlainHeader, scan, scan_to
+from .location import Location, RemoteFile, locate
+from .plain_headers import PlainHeader, defined, scan, scan_to, value_of, with_cards
 from .planes import Plane, images_of, plane_of, require_image, stored_as
-from .remote import Downloaded, Location, Ranges, RemoteFile, locate
+from .remote import Downloaded, Ranges
 
 if TYPE_CHECKING:
     from astropy.io import fits
 
-__all__ = ["Cards", "Exposure", "Plane", "read"]
+__all__ = ["Cards", "Exposure", "Plane", "Samples", "read"]
 
 Cards: TypeAlias = Mapping[str, tuple[str, str]]
 """Header cards to set: keyword -> (value, comment)."""
+
+Samples: TypeAlias = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
+"""The samples of an image as they are stored."""
 
 _HISTORY_WIDTH: Final = 72
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What is known of an exposure file after reading its headers.
+    """An exposure file whose headers have been read.
 
     Attributes
     ----------
@@ -64,7 +67,7 @@ class Exposure:
     dispaxis : object
         The DISPAXIS card of SCI; None where absent.
     planes : dict of str to Plane
-        SCI, DQ and those of the planes to be made NaN that the file has.
+        SCI, DQ and the other planes to be flagged (`badpix_selfcal.dq.NAN_PLANES`) that exist.
     """
 
     path: Location
@@ -90,14 +93,10 @@ class Exposure:
         ExposureError
             If the card cannot be read.
         """
-        from astropy.io import fits
-
         with reading(self.path):
             if isinstance(self._primary, str):
-                value = _value_of(keyword, self._primary)
-            else:
-                value = self._primary.get(keyword)
-            return None if isinstance(value, fits.card.Undefined) else value
+                return value_of(keyword, self._primary)
+            return defined(self._primary.get(keyword))
 
     @property
     def history(self) -> list[str]:
@@ -109,10 +108,10 @@ class Exposure:
             header = fits.Header.fromstring(primary) if isinstance(primary, str) else primary
             return [str(line) for line in header.get("HISTORY", [])]
 
-    def science_image(self) -> NDArray[np.floating[Any]] | NDArray[np.integer[Any]]:
+    def science_image(self) -> Samples:
         """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
 
-        Mapped from the file where its form allows, and then only what is used is read.
+        The samples of a plain file are mapped, so that only those used are read.
 
         Raises
         ------
@@ -122,7 +121,7 @@ class Exposure:
         plane, file = self.planes["SCI"], self._file
         with reading(file):
             if isinstance(file, Ranges):
-                assert plane.dtype is not None  # or it would have been fetched whole
+                assert plane.dtype is not None  # else the file is downloaded
                 content = file.read(plane.data, plane.size)
                 return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
@@ -131,16 +130,32 @@ class Exposure:
             if not is_compressed(file):
                 return np.memmap(os.fspath(file), plane.dtype, "r", plane.data, plane.shape)
         with source_of(file, plane.data) as source:
-            count = plane.shape[0] * plane.shape[1]
-            return source.read_samples(plane.dtype, count).reshape(plane.shape)
+            return np.frombuffer(source.read(plane.size), plane.dtype).reshape(plane.shape)
 
     def prefetch(self) -> None:
-        """Have SCI read in the background (of a compressed file, it has been read)."""
+        """Ask the system to read SCI of a plain local file in the background, where it can."""
         plane = self.planes["SCI"]
-        if isinstance(self._file, Ranges):
-            self._file.read_ahead(plane.data, plane.size)
-        elif plane.dtype is not None:
+        if not isinstance(self._file, Ranges) and plane.dtype is not None:
             prefetch(self._file, plane.data, plane.size)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file can be copied; of a remote one perhaps only SCI was read."""
+        return not isinstance(self._file, Ranges)
+
+    @property
+    def problem(self) -> str:
+        """Why no flagged copy can be written: the whole message; empty if one can."""
+        if not self.is_whole:
+            return f"{self.path}: only SCI was read; read it whole to flag it"
+        if "DQ" not in self.planes:
+            return f"{self.path}: has no DQ extension, so no pixel can be flagged"
+        for name, plane in self.planes.items():
+            if plane.problem:
+                return f"{self.path}: {name} {plane.problem}"
+            if plane.shape != self.shape:
+                return f"{self.path}: {name} has shape {plane.shape}, SCI has {self.shape}"
+        return ""
 
     def require_flaggable(self) -> None:
         """Check that a flagged copy can be written.
@@ -148,25 +163,17 @@ class Exposure:
         Raises
         ------
         ExposureError
-            If DQ is missing, or DQ or a plane to be made NaN has a form or shape in which it
-            cannot be patched.
+            If DQ is missing, or a plane has a form or shape that cannot be patched.
         """
-        if isinstance(self._file, Ranges):
-            raise ExposureError(f"{self.path}: only SCI was read; read it whole to flag it")
-        if "DQ" not in self.planes:
-            raise ExposureError(f"{self.path}: has no DQ extension, so no pixel can be flagged")
-        for name, plane in self.planes.items():
-            if plane.problem:
-                raise ExposureError(f"{self.path}: {name} {plane.problem}")
-            if plane.shape != self.shape:
-                raise ExposureError(
-                    f"{self.path}: {name} has shape {plane.shape}, SCI has {self.shape}"
-                )
+        if self.problem:
+            raise ExposureError(self.problem)
 
     def write_copy(
         self, to: Path, mask: NDArray[np.bool_] | None, cards: Cards, history: str
     ) -> None:
-        """Write a copy in which flagged pixels are bad.
+        """Write a copy in which flagged pixels are bad; safe in any thread.
+
+        Suppresses warnings in all threads while it makes the header.
 
         Parameters
         ----------
@@ -187,23 +194,24 @@ class Exposure:
         OSError
             If the copy cannot be written.
         """
-        self.write_under(self.new_primary(cards, history), to, mask)
-
-    def write_under(self, header: bytes, to: Path, mask: NDArray[np.bool_] | None) -> None:
-        """Write what `write_copy` does, under a header from `new_primary`; safe in any thread."""
         if mask is not None:
             self.require_flaggable()
             if mask.shape != self.shape:
                 raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
+        header = self._new_primary(cards, history)
         with to.open("xb") as target:
             target.write(header)
             self._copy_extensions(target, mask)
 
-    def new_primary(self, cards: Cards, history: str) -> bytes:
-        """Return the primary header of a copy; see `write_copy`.
+    def _new_primary(self, cards: Cards, history: str) -> bytes:
+        """Return the primary header of a copy."""
+        lines = textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False)
+        scanned, plain = self._primary, None
+        if isinstance(scanned, str):
+            plain = with_cards(scanned.encode("ascii"), cards, lines)
+        return self._primary_by_astropy(cards, lines) if plain is None else plain
 
-        Meanwhile no thread is warned of anything.
-        """
+    def _primary_by_astropy(self, cards: Cards, history: list[str]) -> bytes:
         from astropy.io import fits
 
         scanned = self._primary
@@ -214,7 +222,7 @@ class Exposure:
             with silenced():
                 for keyword, card in cards.items():
                     header[keyword] = card
-                for line in textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False):
+                for line in history:
                     header.add_history(line)
                 return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
         except (ValueError, fits.VerifyError) as error:
@@ -228,28 +236,19 @@ class Exposure:
                 for name, plane in sorted(self.planes.items(), key=lambda each: each[1].header):
                     source.copy(target, plane.header)
                     target.write(without_checksums(source.read(plane.data - plane.header)))
-                    assert plane.dtype is not None  # as the mask's planes are flaggable
-                    samples = source.read_samples(plane.dtype, mask.size)
-                    _flag(name, samples, flagged)
-                    target.write(samples.data)
+                    assert plane.dtype is not None  # else `problem` says so
+                    for first, samples in source.pieces(plane.dtype, mask.size):
+                        ends = np.searchsorted(flagged, (first, first + samples.size))
+                        _flag(name, samples, flagged[slice(*ends)] - first)
+                        target.write(samples.data)
             source.copy(target, self._file_length)
             source.require_end()
 
 
-def _value_of(keyword: str, header: str) -> object:
-    """Return the value of one card: to take all of them apart takes far longer."""
-    from astropy.io import fits
-
-    for at in range(0, len(header), CARD):
-        if header.startswith(f"{keyword:<8}=", at):
-            return fits.Card.fromstring(header[at : at + CARD]).value
-    return None
-
-
 def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
     if name == "DQ":
-        # Stored as signed integers offset by 2**31, which is the highest bit inverted: the bits
-        # set here are where they would be without the offset.
+        # DQ is stored as signed integers with an offset of 2**31. The offset only inverts the
+        # highest bit, so the bits set here have their usual places.
         samples[flagged] |= dq.BAD
     else:
         samples[flagged] = np.nan
@@ -263,19 +262,19 @@ def read(path: str | Location, *, whole: bool = True) -> Exposure:
     path : str, Path or RemoteFile
         A FITS file, which may be compressed by gzip.
     whole : bool, optional
-        Whether more than SCI will be needed of a remote file. Then it is fetched; else SCI alone
-        will be, if its server knows ranges and the headers up to SCI's are well-formed. What lies
-        behind SCI is then not looked at, be it damaged or a second SCI.
+        Whether to download a remote file. Otherwise only its headers up to SCI are read, if its
+        server supports ranges and these headers are well-formed; whatever follows SCI is not
+        checked.
 
     Returns
     -------
     Exposure
-        What it holds and where.
+        Its headers and the places of its planes.
 
     Raises
     ------
     ExposureError
-        If there is no such file, it is not FITS or cut short, or it does not hold exactly one
+        If there is no such file, it is not FITS or cut short, or it does not have exactly one
         SCI extension with a 2-D image.
     """
     location = locate(path)
@@ -310,14 +309,14 @@ def _read(path: Stored) -> Exposure:
         exposure = None if headers is None else _of_plain(path, headers)
         if exposure is not None:
             return exposure
-        length = length_of(path)  # first, as it finds what is damaged in a compressed file
+        length = length_of(path)  # first: it finds damage in a compressed file
         require_fits(path)
         with opened(path) as hdus:
             return _scan(path, length, hdus)
 
 
 def _of_plain(path: Stored | Ranges, headers: list[PlainHeader]) -> Exposure | None:
-    """Return an exposure of well-formed headers that can be flagged or else lacks DQ, or None."""
+    """Return an exposure of well-formed headers; None if a plane needs astropy."""
     images: dict[str, PlainHeader] = {}
     for header in headers[1:]:
         name = str(header.cards.get("EXTNAME", "")).upper()

@@ -1,11 +1,12 @@
 """FITS files as bytes: opened with care, refused when damaged.
 
-What astropy reads generously (archives it unpacks, sizes that are not there, headers cut short)
-is looked for here, so that no sample is ever read from where it is not.
+Astropy accepts files that this package cannot copy safely: archives, extensions that end beyond
+the file, headers cut short. This module finds and refuses them.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import sys
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from ..errors import ExposureError
-from .remote import Downloaded, Location, Ranges, RemoteError
+from .location import Location
+from .remote import Downloaded, Ranges, RemoteError
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -49,10 +51,10 @@ CHUNK: Final = 1 << 22
 """Bytes read or copied at a time."""
 
 STALE: Final = (b"CHECKSUM", b"DATASUM ")
-"""Keywords, as a card begins with them, whose values no longer hold once samples change."""
+"""The starts of cards whose values are wrong once samples change."""
 
 BLOCK: Final = 2880
-"""Bytes of which headers and data take whole multiples."""
+"""Bytes of a FITS block: headers and data are whole numbers of blocks."""
 
 CARD: Final = 80
 """Bytes of one card of a header."""
@@ -63,7 +65,7 @@ _AXES: Final = re.compile(rb"NAXIS {3}= *[+]?([0-9]{1,70})", re.IGNORECASE)
 
 
 def require_fits(path: Stored) -> None:
-    """Refuse what astropy might unpack (zip, bzip2, xz), but is not read so here."""
+    """Refuse anything but plain or gzipped FITS; astropy also unpacks zip, bzip2 and xz."""
     with open_bytes(path) as file:
         if file.read(9) != b"SIMPLE  =":
             raise ExposureError(f"{path}: is not a FITS file, nor one compressed by gzip")
@@ -76,7 +78,7 @@ def refuse_truncated(path: Stored, length: int, hdus: fits.HDUList) -> None:
     end = 0
     for number, hdu in enumerate(hdus):
         place = hdu.fileinfo()
-        # The size of a compressed image is that of its samples; what is stored has another.
+        # `size` is that of the samples; the stored bytes of a compressed image are fewer.
         size = place["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size
         if place["datLoc"] + size > length:
             raise ExposureError(
@@ -95,7 +97,7 @@ def refuse_truncated(path: Stored, length: int, hdus: fits.HDUList) -> None:
 
 
 def length_of(path: Stored) -> int:
-    """Return a file's length in bytes, unpacked; of a compressed one that finds what is damaged."""
+    """Return a file's unpacked length in bytes; raise if a compressed one is damaged."""
     if not is_compressed(path):
         return path.stat().st_size
     length = 0
@@ -107,14 +109,14 @@ def length_of(path: Stored) -> int:
 
 @contextmanager
 def reading(path: Location | Downloaded | Ranges) -> Iterator[None]:
-    """Turn whatever goes wrong in reading a file into an error that names the file."""
+    """Turn any error of reading a file into one that names the file."""
     try:
         yield
     except ExposureError:
         raise
     except RemoteError as error:
         raise ExposureError(f"{path}: {error}") from error
-    except Exception as error:  # in a damaged header astropy stumbles in many ways
+    except Exception as error:  # a damaged header makes astropy raise many types
         raise ExposureError(f"{path}: cannot be read as FITS: {error}") from error
 
 
@@ -127,13 +129,13 @@ def _renew_silence() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A child inherits the lock as it is, but not the thread that would release it.
+    # A forked child inherits a taken lock, but not the thread that would release it.
     os.register_at_fork(after_in_child=_renew_silence)
 
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Silence warnings, in one thread at a time: it is for all, and each restores what it found."""
+    """Suppress warnings in all threads; one thread at a time, as the filters are global."""
     with _silence, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -141,12 +143,12 @@ def silenced() -> Iterator[None]:
 
 @contextmanager
 def opened(path: Stored) -> Iterator[fits.HDUList]:
-    """Open a FITS file with all its headers read, and none of its samples."""
+    """Open a FITS file and read its headers, but no samples."""
     from astropy.io import fits
 
-    # Opened here, for astropy leaves a file open in which it stumbles.
+    # Opened here: when astropy fails, it leaves its own file open.
     with silenced(), path.open("rb") as file, open_bytes(path) as content:
-        # Of damage that astropy only warns of, what matters here is looked for and refused.
+        # Astropy only warns of some damage; what matters here is refused.
         _refuse_absurd_axes(path, content, 0)
         with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
             _read_headers(path, content, hdus)
@@ -154,7 +156,7 @@ def opened(path: Stored) -> Iterator[fits.HDUList]:
 
 
 def _read_headers(path: Stored, content: BufferedReader, hdus: fits.HDUList) -> None:
-    """Read the headers one by one: with a negative size, astropy would do so for ever."""
+    """Read the headers one by one; with a negative size, astropy would never end."""
     number, last = 0, -1
     while True:
         try:
@@ -169,7 +171,7 @@ def _read_headers(path: Stored, content: BufferedReader, hdus: fits.HDUList) -> 
 
 
 def _refuse_absurd_axes(path: Stored, content: BufferedReader, number: int) -> None:
-    """Refuse a header of more axes than there may be: astropy would go through all of them."""
+    """Refuse a header with too many axes; astropy would go through all of them."""
     while block := content.read(BLOCK):
         for at in range(0, len(block), CARD):
             axes = _AXES.match(block, at)
@@ -183,22 +185,21 @@ def _refuse_absurd_axes(path: Stored, content: BufferedReader, number: int) -> N
 
 
 def is_compressed(path: Stored) -> bool:
-    """Tell whether a file is compressed by gzip, whatever its name."""
+    """Return whether a file is compressed by gzip; its name does not matter."""
     with path.open("rb") as file:
         return file.read(2) == _GZIP
 
 
 def open_bytes(path: Stored) -> BufferedReader:
-    """Open a file for reading, unpacked."""
+    """Open a file for reading; a gzipped one is unpacked."""
     if not is_compressed(path):
         return path.open("rb")
-    import gzip
 
     return cast("BufferedReader", gzip.open(path))
 
 
 def prefetch(path: Stored, start: int, length: int) -> None:
-    """Have the system read a part of a file in the background, where it can."""
+    """Ask the system to read a part of a file in the background, where it can."""
     if sys.platform == "linux":
         with suppress(OSError), path.open("rb") as file:
             os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)

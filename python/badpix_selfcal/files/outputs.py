@@ -1,56 +1,91 @@
-"""Files written all or none: beside their final names first, then renamed into place."""
+"""The output files of a run, published all or none, in a folder or under a URL."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+import threading
+import warnings
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
-from .remote import Location
+from ..errors import SelfcalWarning
+from .folder import Folder
+from .location import Location
+from .object_store import ObjectStore
 
-__all__ = ["Outputs"]
+__all__ = ["MOVES", "Outputs", "existing", "exists"]
+
+MOVES: Final = 4
+"""Outputs moved at a time. fsspec holds a whole file in memory while it uploads it (up to 100 MiB);
+even a local disk takes milliseconds to remove a replaced one."""
+
+
+def exists(location: Location) -> bool:
+    """Return whether there is a file, or a link that points nowhere.
+
+    Raises
+    ------
+    OSError
+        If the server does not answer.
+    """
+    return bool(existing(location.parent, [location.name]))
+
+
+def existing(directory: Location, names: Iterable[str]) -> set[str]:
+    """Return which names exist in a folder or under a URL, by one listing for all.
+
+    Raises
+    ------
+    OSError
+        If the server does not answer.
+    """
+    if isinstance(directory, Path):
+        return {name for name in names if os.path.lexists(directory / name)}
+    return ObjectStore(directory).present({*names})
 
 
 class Outputs:
     """The output files of one run; a context manager.
 
-    A file is written to `part`, which lies beside its final name; `publish` renames all of them.
-    Leaving the context removes what was not published.
+    An output is written to its `part`, a file on this machine. `publish` renames or uploads all of
+    them. Leaving the context removes what was not published.
 
     Parameters
     ----------
-    directory : Path
-        Where the files go; made if it does not exist.
+    directory : Path or RemoteFile
+        Where the files go: a folder, which is made if it does not exist, or the URL of a prefix in
+        an object store.
     inputs : iterable of Path or RemoteFile, optional
-        Files that no output may replace; remote ones none can.
+        Files that no output may replace. A remote one is recognized by its URL.
     overwrite : bool, optional
         Whether outputs may replace other files.
+
+    Notes
+    -----
+    `part` may be called from several threads.
+
+    Under a URL an object appears when it is whole, one after the other. If an upload fails, the new
+    objects are removed and the replaced ones restored from copies that were made within the store.
+    This cannot hold where the process is killed during `publish`, where the store fails again
+    during the undoing (a note on the error lists what is left), and where an upload succeeded but
+    its answer was lost. A single output is replaced without a copy: a failed upload leaves the old
+    object as it was.
     """
 
     def __init__(
-        self, directory: Path, inputs: Iterable[Location] = (), *, overwrite: bool = False
+        self, directory: Location, inputs: Iterable[Location] = (), *, overwrite: bool = False
     ) -> None:
-        self._directory = directory
-        self._inputs = tuple(path for path in inputs if isinstance(path, Path))
+        self._place = Folder(directory) if isinstance(directory, Path) else ObjectStore(directory)
+        self._inputs = tuple(inputs)
         self._overwrite = overwrite
-        self._parts: dict[Path, Path] = {}
-        self._replaced: list[Path] = []
-        self._made: list[Path] = []
+        self._parts: dict[str, Path] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        # Resolved, for `new/../out` would make `new`, and `out` may be there already.
-        directory = self._directory.resolve()
-        missing = [directory, *directory.parents]
-        self._made = [folder for folder in missing if not folder.exists()]
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except BaseException:
-            self._remove_made_folders()
-            raise
-        self._directory = self._directory if self._directory.exists() else directory
+        self._place.open()
         return self
 
     def __exit__(
@@ -59,103 +94,135 @@ class Outputs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for part in (*self._parts.values(), *self._replaced):
-            part.unlink(missing_ok=True)
-        if kind is not None:
-            self._remove_made_folders()
+        self._place.close(failed=kind is not None)
 
-    def claim(self, name: str) -> Path:
-        """Return the final path of an output, if it may be written.
+    def claim(self, name: str) -> Location:
+        """Return the final place of an output, if it may be written.
 
         Raises
         ------
         FileExistsError
             If it would replace an input, or another file without `overwrite`.
+        OSError
+            If a folder has its name, or the store does not answer.
         """
-        final = self._directory / name
-        for path in self._inputs:
-            if final == path or (final.exists() and path.exists() and final.samefile(path)):
-                raise FileExistsError(
-                    f"{final}: would replace the input {path}; choose another output folder"
-                )
-        if final.is_dir():
-            raise IsADirectoryError(f"{final}: is a folder; choose another output folder")
-        if not self._overwrite and os.path.lexists(final):
-            raise FileExistsError(
-                f"{final} exists already; pass overwrite to replace it, or choose another folder"
-            )
-        return final
+        return self.claim_all([name])[0]
 
-    def part(self, final: Path) -> Path:
-        """Return the name under which to write the output `final` before it is whole."""
-        if final not in self._parts:
-            self._parts[final] = _beside(final)
-        return self._parts[final]
+    def claim_all(self, names: Sequence[str]) -> list[Location]:
+        """Return the final places of several outputs, as `claim`; a URL is listed once for all."""
+        self._require_free(names)
+        return [self._place.location(name) for name in names]
+
+    def part(self, final: Location) -> Path:
+        """Return the local file to write the output `final` to."""
+        with self._lock:
+            if final.name not in self._parts:
+                self._parts[final.name] = self._place.part(final.name)
+            return self._parts[final.name]
 
     def publish(self) -> None:
-        """Rename all outputs into place.
+        """Move all outputs to their final places.
 
         Raises
         ------
         OSError
-            If one cannot be; what was there before is then there again.
+            If one cannot be moved. Then there is what there was before; see the class's notes for
+            URLs.
         """
-        for final in self._parts:
-            self.claim(final.name)
-        new: list[Path] = []
-        old: dict[Path, Path] = {}
-        try:
-            for final, part in self._parts.items():
-                if not self._overwrite:
-                    _rename_new(part, final)
-                    new.append(final)
-                    continue
-                if os.path.lexists(final):
-                    old[final] = _keep(final)
-                else:
-                    new.append(final)
-                part.replace(final)
-        except BaseException:
-            for final in new:
-                final.unlink(missing_ok=True)
-            for final, kept in old.items():
-                kept.replace(final)
-                kept.unlink(missing_ok=True)  # a rename onto another link to the same file is none
-            raise
-        self._replaced += old.values()
+        publication = _Publication(self._place, self._parts, self._require_free([*self._parts]))
+        publication.run(overwrite=self._overwrite)
         self._parts.clear()
 
-    def _remove_made_folders(self) -> None:
-        for folder in self._made:
-            with suppress(OSError):  # was not made, or somebody else uses it by now
-                folder.rmdir()
+    def _require_free(self, names: Collection[str]) -> set[str]:
+        """Refuse outputs that may not be written; return which of them replace a file."""
+        for name in names:
+            path = self._place.input_at(name, self._inputs)
+            if path is not None:
+                raise FileExistsError(
+                    f"{self._place.location(name)}: would replace the input {path}; choose "
+                    "another output folder"
+                )
+        present = self._place.present(names)
+        for name in names:
+            if name in present and not self._overwrite:
+                raise FileExistsError(
+                    f"{self._place.location(name)} exists already; pass overwrite to replace it, "
+                    "or choose another folder"
+                )
+        return present
 
 
-def _beside(final: Path) -> Path:
-    return final.with_name(f".{final.name[:100]}.{os.urandom(8).hex()}.part")
+class _Publication:
+    """The move of all outputs to their final places, and how to undo it."""
+
+    def __init__(
+        self, place: Folder | ObjectStore, parts: dict[str, Path], present: set[str]
+    ) -> None:
+        self._place = place
+        self._parts = parts
+        self._present = present
+        self._new: list[str] = []
+        self._kept: dict[str, str] = {}
+        self._unchanged: set[str] = set()
+
+    def run(self, *, overwrite: bool) -> None:
+        try:
+            _each(self._replace if overwrite else self._create, [*self._parts])
+        except BaseException as error:
+            for problem in self._attempt(self._undo, [*self._new, *self._kept]):
+                error.add_note(f"could not be undone: {problem}")
+            raise
+        for problem in self._attempt(self._forget, [*self._kept]):
+            warnings.warn(
+                f"the copy of a replaced output is left: {problem}", SelfcalWarning, stacklevel=3
+            )
+
+    def _create(self, name: str) -> None:
+        self._place.put_new(self._parts[name], name)
+        self._new.append(name)
+
+    def _replace(self, name: str) -> None:
+        if name not in self._present:
+            self._new.append(name)
+        elif len(self._parts) > 1:
+            self._kept[name] = self._place.keep(name)
+        try:
+            self._place.put(self._parts[name], name)
+        except OSError:
+            self._unchanged.add(name)
+            raise
+
+    def _undo(self, name: str) -> None:
+        if name not in self._kept:
+            self._place.remove(name)
+        elif name in self._unchanged:
+            self._forget(name)
+        else:
+            self._place.restore(self._kept[name], name)
+
+    def _forget(self, name: str) -> None:
+        self._place.remove(self._kept[name])
+
+    def _attempt(self, work: Callable[[str], None], names: list[str]) -> list[OSError]:
+        """Call a function for each name, whichever fail; return their errors."""
+        problems: list[OSError] = []
+
+        def attempt(name: str) -> None:
+            try:
+                work(name)
+            except OSError as error:
+                problems.append(error)
+
+        _each(attempt, names)
+        return problems
 
 
-def _rename_new(part: Path, final: Path) -> None:
-    """Rename a file to a name that nobody may have taken meanwhile."""
-    try:
-        os.link(part, final)
-    except FileExistsError:
-        raise FileExistsError(
-            f"{final} appeared while the run went on; nothing was replaced"
-        ) from None
-    except (OSError, NotImplementedError):  # no links here
-        part.replace(final)
-    else:
-        part.unlink()
+def _each(work: Callable[[str], None], names: Collection[str]) -> None:
+    """Call a function for each name, several in parallel.
 
-
-def _keep(final: Path) -> Path:
-    """Give a file a second name, by which it can be restored: a link where there are links."""
-    kept = _beside(final)
-    try:
-        os.link(final, kept, follow_symlinks=False)
-    except (OSError, NotImplementedError):
-        import shutil
-
-        shutil.copy2(final, kept, follow_symlinks=False)
-    return kept
+    An interrupt stops no call that was started: each ends before this function does. So nothing is
+    moved after what was moved has been undone.
+    """
+    with ThreadPoolExecutor(MOVES) as threads:
+        for _ in threads.map(work, names):
+            pass

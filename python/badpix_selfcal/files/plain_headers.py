@@ -1,8 +1,9 @@
-"""The headers of a well-formed FITS file, read without astropy.
+"""The headers of a well-formed FITS file, read and written without astropy.
 
-Astropy takes every card apart, which takes longer than all else that is done to an exposure. Of a
-file as the pipeline writes it a few cards tell what is needed, in the form that the standard
-prescribes. Any other form (and any damage) is left to astropy: `scan` then returns None.
+Astropy parses every card, which takes longer than all other work on an exposure. In a file that
+the pipeline has written, a few cards in the standard's form are enough. For any other form, and
+for any damage, `scan` returns None, and astropy reads the file. To load astropy takes longer, too,
+than to flag an observation.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from .fits_bytes import BLOCK, CARD, Stored, open_bytes
+from .fits_bytes import BLOCK, CARD, STALE, Stored, open_bytes
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
-__all__ = ["PlainHeader", "scan", "scan_to"]
+__all__ = ["PlainHeader", "defined", "scan", "scan_to", "value_of", "with_cards"]
 
 _Value: TypeAlias = int | str
 _BITPIX: Final = (8, 16, 32, 64, -32, -64)
@@ -35,11 +37,13 @@ _TEXT: Final = re.compile(rb"[ -~]*")
 _KEYWORD: Final = re.compile("[A-Z0-9_-]* *")
 _INTEGER: Final = re.compile(r"= +(-?[0-9]{1,18}) *(?:/.*)?")
 _STRING: Final = re.compile(r"= +'([A-Za-z0-9_]*) *' *(?:/.*)?")
+_PLAIN_TEXT: Final = re.compile(r".{8}= '([ -%(-~]*?[!-%(-~]) *' *(?:/.*)?")
+_LOGICAL: Final = re.compile(r".{8}= +([TF]) *(?:/.*)?")
 _TRUE: Final = re.compile(r"= +(T) *(?:/.*)?")
 
 
 class _UnusualError(Exception):
-    """What tells that a file is one for astropy."""
+    """The file has an unusual form: astropy must read it."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,7 @@ class PlainHeader:
     shape : tuple of int
         The shape of the data, as NumPy has it; empty where there are none.
     cards : dict of str to int or str
-        The values of the cards that are needed of any exposure; of logical ones, which are true
-        here, "T".
+        The values of the cards that this package needs. A logical one is always true, "T".
     content : bytes
         All blocks of the header.
     """
@@ -73,13 +76,12 @@ def scan(path: Stored) -> list[PlainHeader] | None:
     Parameters
     ----------
     path : Path or Downloaded
-        The file, which may be compressed by gzip; then it is unpacked to its end.
+        The file. A gzipped one is unpacked to its end.
 
     Returns
     -------
     list of PlainHeader or None
-        The headers of a file that is whole and holds nothing else; None if anything about them
-        is unusual.
+        The headers of a whole file; None if anything about the file is unusual.
     """
     try:
         with open_bytes(path) as file:
@@ -89,7 +91,7 @@ def scan(path: Stored) -> list[PlainHeader] | None:
 
 
 def scan_to(name: str, file: BufferedReader) -> list[PlainHeader] | None:
-    """Read the headers of a file as far as the first image of a name; nothing behind it.
+    """Read the headers of a file up to the first image of a name.
 
     Parameters
     ----------
@@ -102,7 +104,7 @@ def scan_to(name: str, file: BufferedReader) -> list[PlainHeader] | None:
     -------
     list of PlainHeader or None
         The headers, that of the image last; None if anything about them is unusual, or there is
-        no such image. Whether the samples of the image are all there has not been looked at.
+        no such image. The samples of the image may be cut short.
     """
     found: list[PlainHeader] = []
     try:
@@ -116,6 +118,92 @@ def scan_to(name: str, file: BufferedReader) -> list[PlainHeader] | None:
     return None
 
 
+def with_cards(
+    header: bytes, cards: Mapping[str, tuple[str, str]], history: Iterable[str]
+) -> bytes | None:
+    """Return a header with other cards, as astropy writes it.
+
+    Parameters
+    ----------
+    header : bytes
+        All blocks of a header that `scan` has read.
+    cards : mapping of str to (str, str)
+        Cards to set: keyword -> (text, comment).
+    history : iterable of str
+        Lines of HISTORY to add, of at most 72 characters.
+
+    Returns
+    -------
+    bytes or None
+        The blocks of the new header, without checksums; None if a card has an unusual form.
+    """
+    old = [header[at : at + CARD] for at in range(0, len(header), CARD)]
+    new = [card for card in old[: old.index(_END)] if card[:8] not in STALE]
+    keywords = [card[:8] for card in new]
+    if b" " * 8 in keywords:
+        return None  # astropy moves and reuses blank cards
+    for keyword, (text, comment) in cards.items():
+        start, card = keyword.encode().ljust(8), _text_card(keyword, text, comment)
+        at = keywords.index(start) if start in keywords else _after_last_value(keywords)
+        is_new = at == len(keywords) or keywords[at] != start
+        if card is None or keywords.count(start) > 1 or b"CONTINUE" in keywords[at + 1 : at + 2]:
+            return None
+        new[at : at + (not is_new)] = [card]
+        keywords[at : at + (not is_new)] = [start]
+    before = [at for at, start in enumerate(keywords, 1) if start == b"HISTORY "]
+    at = before[-1] if before else len(new)
+    new[at:at] = [f"HISTORY {line}".encode("ascii").ljust(CARD) for line in history]
+    content = b"".join([*new, _END])
+    return content.ljust(-(-len(content) // BLOCK) * BLOCK)
+
+
+def _text_card(keyword: str, text: str, comment: str) -> bytes | None:
+    quoted = f"'{text:<8}'"
+    card = f"{keyword:<8}= {quoted:<20} / {comment}"
+    is_usual = all(each and each == each.strip() and "'" not in each for each in (text, comment))
+    if not is_usual or len(card) > CARD or not card.isascii():
+        return None
+    return card.encode("ascii").ljust(CARD)
+
+
+def _after_last_value(keywords: list[bytes]) -> int:
+    """Return the place of a new card: before the HISTORY and COMMENT at the end."""
+    at = len(keywords)
+    while at > 0 and keywords[at - 1] in (b"HISTORY ", b"COMMENT "):
+        at -= 1
+    return at
+
+
+def value_of(keyword: str, header: str) -> object:
+    """Return the value of one card of a header; None where absent or undefined.
+
+    Astropy is only used for a value that is neither a plain text nor T or F.
+    """
+    at = -1
+    while (at := header.find(f"{keyword:<8}=", at + 1)) >= 0:
+        if at % CARD == 0:
+            card = header[at : at + CARD]
+            if (text := _PLAIN_TEXT.fullmatch(card)) is not None:
+                return text[1]
+            if (logical := _LOGICAL.fullmatch(card)) is not None:
+                return logical[1] == "T"
+            return _parsed(card)
+    return None
+
+
+def defined(value: object) -> object:
+    """Return a value that astropy has read; None for that of a card without a value."""
+    from astropy.io import fits
+
+    return None if isinstance(value, fits.card.Undefined) else value
+
+
+def _parsed(card: str) -> object:
+    from astropy.io import fits
+
+    return defined(fits.Card.fromstring(card).value)
+
+
 def _headers(file: BufferedReader) -> Iterator[PlainHeader]:
     start = 0
     while cards := _read_cards(file):
@@ -124,7 +212,7 @@ def _headers(file: BufferedReader) -> Iterator[PlainHeader]:
         data = start + len(cards) * CARD
         end = data + -(-size // BLOCK) * BLOCK
         yield PlainHeader(start, data, end, shape, needed, b"".join(cards))
-        if end > data:  # step upon the last byte, for beyond the end of a file one may step too
+        if end > data:  # the last byte is read: seeking beyond the end of a file succeeds
             file.seek(end - 1)
             _require(len(file.read(1)) == 1)
         start = end
@@ -147,15 +235,22 @@ def _read_cards(file: BufferedReader) -> list[bytes]:
 
 def _needed(cards: list[bytes]) -> dict[str, _Value]:
     """Return the values of the cards that are needed."""
-    keywords = [card[:8].decode().rstrip() for card in cards]
-    _require(all(_KEYWORD.fullmatch(keyword) for keyword in {*keywords}))
-    _require("HIERARCH" not in keywords)  # which may hide any keyword
+    keywords = [_keyword(card[:8]) for card in cards]
     needed: dict[str, _Value] = {}
-    for number, keyword in enumerate(keywords):
-        if _NEEDED.fullmatch(keyword):
-            _require(keyword not in needed and keywords[number + 1] != "CONTINUE")
+    for number, (keyword, is_needed) in enumerate(keywords):
+        if is_needed:
+            _require(keyword not in needed and keywords[number + 1][0] != "CONTINUE")
             needed[keyword] = _value(keyword, cards[number])
     return needed
+
+
+@lru_cache(maxsize=4096)
+def _keyword(start: bytes) -> tuple[str, bool]:
+    """Return the keyword of a card by its first bytes, and whether its value is needed."""
+    keyword = start.decode().rstrip()
+    _require(_KEYWORD.fullmatch(keyword) is not None)
+    _require(keyword != "HIERARCH")  # such a card may have any keyword
+    return keyword, _NEEDED.fullmatch(keyword) is not None
 
 
 def _value(keyword: str, card: bytes) -> _Value:
@@ -196,6 +291,6 @@ def _count(needed: dict[str, _Value], keyword: str) -> int:
     return value
 
 
-def _require(usual: bool) -> None:  # noqa: FBT001 - it is all that is asked
+def _require(usual: bool) -> None:  # noqa: FBT001 - its only argument
     if not usual:
         raise _UnusualError

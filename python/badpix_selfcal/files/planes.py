@@ -1,4 +1,4 @@
-"""The images of an exposure file: where they lie, and in which form they can be patched."""
+"""The planes of an exposure file: their places, and the forms that can be patched."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Plane:
     header, data : int
         Bytes before the extension's header and before its samples.
     dtype : dtype or None
-        The samples as stored; None for a form that cannot be patched in place.
+        The type of the stored samples; None for a form that cannot be patched in place.
     problem : str
         Why `dtype` is None.
     """
@@ -46,12 +46,12 @@ class Plane:
 
     @property
     def size(self) -> int:
-        """Bytes of the samples, of a form that can be read where they lie."""
+        """Bytes of the samples; 0 without a dtype."""
         return math.prod(self.shape) * (0 if self.dtype is None else self.dtype.itemsize)
 
 
 def images_of(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompImageHDU]:
-    """Return the image extensions of a name, which FITS tells apart in any case."""
+    """Return the image extensions of a name; FITS ignores the case of names."""
     from astropy.io import fits
 
     images = (hdu for hdu in hdus[1:] if isinstance(hdu, (fits.ImageHDU, fits.CompImageHDU)))
@@ -59,7 +59,7 @@ def images_of(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompIm
 
 
 def plane_of(name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> Plane:
-    """Return where an image lies that astropy has found."""
+    """Return the place of an image that astropy has found."""
     from astropy.io import fits
 
     place = hdu.fileinfo()
@@ -74,7 +74,7 @@ def plane_of(name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> Plane:
 def stored_as(
     name: str, header: fits.Header | Mapping[str, object], bitpix: object
 ) -> tuple[np.dtype[Any] | None, str]:
-    """Return the dtype under which a plane can be patched, or None and why it cannot."""
+    """Return the dtype of a plane's stored samples, or None and why it cannot be patched."""
     scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
     if name == "DQ":
         if bitpix != 32 or scale != 1 or zero not in (0, _UNSIGNED):
@@ -87,7 +87,7 @@ def stored_as(
 
 
 def require_image(path: Stored | Ranges, planes: Mapping[str, Plane]) -> None:
-    """Refuse a file that does not hold an image."""
+    """Refuse a file without a 2-D SCI image."""
     if "SCI" not in planes:
         raise ExposureError(f"{path}: has no SCI extension")
     shape = planes["SCI"].shape

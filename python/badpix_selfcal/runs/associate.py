@@ -13,10 +13,18 @@ from typing import Any
 from .._kernels import __version__
 from ..errors import ExposureError
 from ..files.association import is_plain_name
+from ..files.location import (
+    AnyLocation,
+    Location,
+    RemoteFile,
+    locations_of,
+    output_directory,
+)
 from ..files.outputs import Outputs
-from ..files.remote import AnyLocation, AnyPath, Location, locations_of
 from ..parameters import GroupBy, check_group_by
-from .pool import Group, Member, grouped
+from .local import Threads, workers_for
+from .member import Member
+from .pool import Group, grouped
 from .pool import read as read_pool
 
 __all__ = ["GeneratedAssociation", "associate"]
@@ -28,12 +36,12 @@ class GeneratedAssociation:
 
     Attributes
     ----------
-    path : Path
+    path : Path or RemoteFile
         Its file.
     product : str
-        What its products are called after: the exposure, without the suffix of its name.
+        The name of its product: that of the exposure, without its last suffix (``_rate``).
     group : str
-        What its exposures were taken with.
+        The detector, channel and band that its exposures share.
     science : Path or RemoteFile
         The science exposure.
     backgrounds : tuple of Path or RemoteFile
@@ -42,7 +50,7 @@ class GeneratedAssociation:
         All exposures of its detector, itself among them; none if there are no others.
     """
 
-    path: Path
+    path: Location
     product: str
     group: str
     science: Location
@@ -55,7 +63,7 @@ def associate(
     *,
     background: AnyLocation | Iterable[AnyLocation] = (),
     group_by: GroupBy = "detector",
-    output_dir: AnyPath | None = None,
+    output_dir: AnyLocation | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
 ) -> tuple[GeneratedAssociation, ...]:
@@ -70,11 +78,12 @@ def associate(
         Exposures (or patterns, folders) that are backgrounds, besides those whose header says so
         (BKGDTARG). They need not be among the inputs.
     group_by : {"detector", "band"}, optional
-        What a science exposure and its selfcal members share: the detector, or the band (MIRI) or
-        filter and grating (NIRSpec) too. Its backgrounds always share both.
+        What a science exposure and its selfcal members share: the detector; or also the band (MIRI)
+        or the filter and grating (NIRSpec). Its backgrounds always share both.
     output_dir : path-like, optional
-        Where the associations go; made if it does not exist. Each lies beside its science exposure
-        unless given.
+        Where the associations go: a folder, which is made if it does not exist, or a URL
+        (``s3://bucket/prefix``). Default: each lies beside its science exposure; one of remote
+        exposures, in the current folder.
     overwrite : bool, optional
         Replace existing files. An exposure is never replaced.
     dry_run : bool, optional
@@ -83,32 +92,43 @@ def associate(
     Returns
     -------
     tuple of GeneratedAssociation
-        What was written, or would be.
+        The associations that were written, or would be.
 
     Raises
     ------
     ExposureError
         If there is no science exposure, one cannot be read, or two would give the same products.
     FileExistsError
-        If a file exists without `overwrite`. After any error there are no new files.
+        If a file exists without `overwrite`. After any error there are no new files; the notes
+        say what holds for URLs.
     ValueError
-        If `group_by` is none of the above.
+        If `group_by` has another value, or `output_dir` is a URL that cannot be written to.
     OSError
         If a file cannot be written.
 
     Notes
     -----
     The files are ``<exposure>_spec2_asn.json``. Both this package and the pipeline
-    (``calwebb_spec2``, or its step alone) read them; of members in another folder the pipeline
-    warns. A science exposure without companions gets no
-    selfcal member, not even itself, so that the step is skipped unless it is forced.
+    (``calwebb_spec2``, or its step alone) read them; the pipeline warns about members in another
+    folder. A science exposure without companions gets no selfcal member, not even itself, so that
+    the step is skipped unless it is forced.
+
+    Members are named relative to their association if they lie in a folder of this machine as it
+    does, or below its URL. Other members of an association under a URL are named by their URL; that
+    of a file of this machine begins with ``file://``.
+
+    An object store cannot publish several files at once. If a file cannot be written there, those
+    that were are removed again, and replaced ones are restored, as far as the store allows.
     """
     check_group_by(group_by)
-    pool = read_pool(locations_of(inputs), locations_of(background))
+    directory = None if output_dir is None else output_directory(output_dir)
+    exposures, backgrounds = locations_of(inputs), locations_of(background)
+    with Threads(workers_for((*exposures, *backgrounds))) as workers:
+        pool = read_pool(exposures, backgrounds, workers.read)
     for why in pool.failed.values():
         raise ExposureError(why)
     found = [
-        _association(member, group, output_dir)
+        _association(member, group, directory)
         for group in grouped(pool.members, group_by)
         for member in group.members
         if not member.is_background
@@ -123,7 +143,7 @@ def associate(
 
 
 def content_of(association: GeneratedAssociation) -> dict[str, Any]:
-    """Return what an association's file says; its members are named relative to it."""
+    """Return the content of an association's file."""
     roles = (
         ("science", (association.science,)),
         ("background", association.backgrounds),
@@ -149,14 +169,14 @@ def content_of(association: GeneratedAssociation) -> dict[str, Any]:
     }
 
 
-def _association(science: Member, group: Group, output_dir: AnyPath | None) -> GeneratedAssociation:
+def _association(science: Member, group: Group, directory: Location | None) -> GeneratedAssociation:
     if not is_plain_name(science.stem):
         raise ExposureError(
             f"{science.path}: its name cannot be that of a product (printable ASCII, no leading "
             "dot); rename it"
         )
-    here = science.path.parent if isinstance(science.path, Path) else Path()
-    folder = here if output_dir is None else Path(output_dir)
+    beside = science.path.parent if isinstance(science.path, Path) else Path()
+    folder = beside if directory is None else directory
     others = group.members if len(group.members) > 1 else ()
     return GeneratedAssociation(
         path=folder / f"{science.stem}_spec2_asn.json",
@@ -173,7 +193,7 @@ def _association(science: Member, group: Group, output_dir: AnyPath | None) -> G
 
 
 def _refuse_collisions(associations: list[GeneratedAssociation]) -> None:
-    """Refuse products of one name: run side by side, they would write the same files."""
+    """Refuse products of one name, which would write the same files."""
     seen: dict[str, Location] = {}
     for each in associations:
         name = each.product.casefold()
@@ -187,26 +207,32 @@ def _refuse_collisions(associations: list[GeneratedAssociation]) -> None:
 
 def _write(associations: list[GeneratedAssociation], *, overwrite: bool, dry_run: bool) -> None:
     exposures = [path for each in associations for path in (each.science, *each.backgrounds)]
-    folders: dict[Path, Outputs] = {}
+    folders: dict[Location, list[GeneratedAssociation]] = {}
+    for each in associations:
+        folders.setdefault(each.path.parent, []).append(each)
     with ExitStack() as stack:
-        for each in associations:
-            folder = each.path.parent
-            if folder not in folders:
-                outputs = Outputs(folder, dict.fromkeys(exposures), overwrite=overwrite)
-                folders[folder] = outputs if dry_run else stack.enter_context(outputs)
-            final = folders[folder].claim(each.path.name)
+        written = []
+        for folder, there in folders.items():
+            outputs = Outputs(folder, dict.fromkeys(exposures), overwrite=overwrite)
             if not dry_run:
-                text = json.dumps(content_of(each), indent=4) + "\n"
-                folders[folder].part(final).write_text(text, encoding="utf-8")
-        for outputs in folders.values():
+                written.append(stack.enter_context(outputs))
+            finals = outputs.claim_all([each.path.name for each in there])
+            if not dry_run:
+                for each, final in zip(there, finals, strict=True):
+                    text = json.dumps(content_of(each), indent=4) + "\n"
+                    outputs.part(final).write_text(text, encoding="utf-8")
+        for outputs in written:
             outputs.publish()
 
 
-def _relative(path: Location, folder: Path) -> str:
-    """Return a member's name as seen from its association's folder."""
-    if not isinstance(path, Path):
-        return path.url
-    real = Path(os.path.realpath(path.parent), path.name)
+def _relative(member: Location, folder: Location) -> str:
+    """Return the name by which an association in a folder lists a member."""
+    if isinstance(member, RemoteFile):
+        below = isinstance(folder, RemoteFile) and member.url.startswith(f"{folder.url}/")
+        return member.url.removeprefix(f"{folder}/") if below else member.url
+    real = Path(os.path.realpath(member.parent), member.name)
+    if isinstance(folder, RemoteFile):
+        return real.as_uri()
     try:
         return Path(os.path.relpath(real, os.path.realpath(folder))).as_posix()
     except ValueError:  # on another drive

@@ -1,30 +1,30 @@
-"""Many exposures at once: one mask for each detector, applied to all that were taken with it.
+"""`batch`: from many exposures to one mask for each detector and flagged files.
 
-Run on each association by itself, the step reads the same exposures over and over to find the same
-mask. Here each exposure is read once to find it, and once more to be copied: by this process, or by
-those of a cluster.
+The step, run on each association by itself, reads the same exposures many times to find the same
+mask. A batch reads each exposure once to find the mask and once to copy it.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from .._kernels import num_threads
 from ..arrays import BadPixels
 from ..detectors import Dispaxis
-from ..errors import ExposureError
-from ..files.outputs import Outputs
-from ..files.remote import AnyLocation, AnyPath, Location, locations_of
+from ..errors import ExposureError, warn
+from ..files import exposure as exposure_file
+from ..files.location import (
+    AnyLocation,
+    Location,
+    absolute,
+    locations_of,
+    output_directory,
+)
+from ..files.outputs import existing
+from ..log import log
 from ..parameters import (
-    EDGE,
-    FLAGFRAC,
-    KERNEL_SIZE,
-    MOST_WORKERS,
     AskedDispaxis,
     Edge,
     GroupBy,
@@ -32,46 +32,32 @@ from ..parameters import (
     check_group_by,
     check_workers,
 )
-from .local import Progress, Tally, Threads, Workforce
-from .minimum import warn
-from .plan import Job, Output, Plan, identity_of, masks_of, plan_of
-from .pool import Member, Pool, grouped
-from .provenance import Status
+from . import pool
+from .execute import (
+    ExposureResult,
+    Outcome,
+    Progress,
+    ResultStatus,
+    Tally,
+    Workers,
+    execute,
+    refuse_collisions,
+)
+from .local import Threads, workers_for
+from .member import dispaxis_of
+from .plan import Copy, Plan
+from .pool import Group, grouped
+from .provenance import name_of
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["BatchResult", "ExposureResult", "GroupResult", "ResultStatus", "batch"]
-
-ResultStatus: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
-"""KEPT: done by an earlier run, and still valid."""
-
-
-@dataclass(frozen=True)
-class ExposureResult:
-    """What became of one exposure.
-
-    Attributes
-    ----------
-    exposure : Path or RemoteFile
-        The exposure.
-    status : {"COMPLETE", "SKIPPED", "KEPT", "FAILED"}
-        Flagged; copied without flags; done by an earlier run; or failed.
-    output : Path or None
-        Its copy; None if there is none.
-    error : str
-        Why it failed.
-    """
-
-    exposure: Location
-    status: ResultStatus
-    output: Path | None = None
-    error: str = ""
+__all__ = ["BatchResult", "ExposureResult", "GroupResult", "ResultStatus", "batch", "plan_of"]
 
 
 @dataclass(frozen=True)
 class GroupResult:
-    """What became of one group.
+    """The result for one group.
 
     Attributes
     ----------
@@ -80,11 +66,11 @@ class GroupResult:
     members : tuple of Path or RemoteFile
         All its exposures.
     exposures : tuple of ExposureResult
-        Those that were to be flagged, and those that failed.
+        The results for those to be flagged, and for those that failed.
     pedestals : mapping of Path or RemoteFile to float
         As in `badpix_selfcal.SelfcalResult`. Empty if nothing had to be computed.
     masks : mapping of {1, 2, None} to BadPixels
-        What was found, by dispersion axis; as a rule one. Empty if nothing was computed.
+        The bad pixels by dispersion axis; as a rule one. Empty if nothing was computed.
     """
 
     name: str
@@ -95,20 +81,20 @@ class GroupResult:
 
     @property
     def left_out(self) -> tuple[Location, ...]:
-        """The exposures not used for want of a pedestal."""
+        """The exposures not used because their pedestal cannot be measured."""
         return tuple(path for path, level in self.pedestals.items() if level != level)
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of many exposures.
+    """The result for many exposures.
 
     Attributes
     ----------
     groups : tuple of GroupResult
-        Those with a mask in common.
+        The exposures that share a mask.
     unreadable : tuple of ExposureResult
-        Exposures that belong to no group, as they cannot be read.
+        Exposures that cannot be read, and so belong to no group.
     passed_over : tuple of Path or RemoteFile
         Files in the folders that were not taken with an integral-field unit.
     """
@@ -119,7 +105,7 @@ class BatchResult:
 
     @property
     def exposures(self) -> tuple[ExposureResult, ...]:
-        """What became of every exposure."""
+        """The results for all exposures."""
         return (*(each for group in self.groups for each in group.exposures), *self.unreadable)
 
     @property
@@ -133,14 +119,14 @@ def batch(
     *,
     background: AnyLocation | Iterable[AnyLocation] = (),
     group_by: GroupBy = "detector",
-    output_dir: AnyPath | None = None,
-    kernel_size: int = KERNEL_SIZE,
-    flagfrac_lower: float = FLAGFRAC,
-    flagfrac_upper: float = FLAGFRAC,
-    force_single: bool = False,
-    save_flagged_bkg: bool = False,
-    edge: Edge = EDGE,
-    dispaxis: AskedDispaxis = "auto",
+    output_dir: AnyLocation | None = None,
+    kernel_size: int = Parameters.kernel_size,
+    flagfrac_lower: float = Parameters.flagfrac_lower,
+    flagfrac_upper: float = Parameters.flagfrac_upper,
+    force_single: bool = Parameters.force_single,
+    save_flagged_bkg: bool = Parameters.save_flagged_bkg,
+    edge: Edge = Parameters.edge,
+    dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
     resume: bool = False,
     workers: int | None = None,
@@ -158,10 +144,11 @@ def batch(
         Exposures (or patterns, folders) that are backgrounds, besides those whose header says so
         (BKGDTARG). They need not be among the inputs.
     group_by : {"detector", "band"}, optional
-        What exposures with one mask share: the detector, or the band (MIRI) or filter and grating
+        What the exposures of one mask share: the detector, or the band (MIRI) or filter and grating
         (NIRSpec) too.
     output_dir : path-like, optional
-        Where the outputs go; made if it does not exist. The current folder unless given.
+        The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
+        such as ``s3://bucket/prefix``. Default: the current folder.
     kernel_size, flagfrac_lower, flagfrac_upper, force_single, edge, dispaxis
         As in `badpix_selfcal.selfcal`.
     save_flagged_bkg : bool, optional
@@ -170,21 +157,21 @@ def batch(
         Replace existing outputs. An input is never replaced.
     resume : bool, optional
         Keep existing outputs that are whole and were made from the same exposures with the same
-        parameters; make the others again.
+        parameters; write the others again.
     workers : int, optional
-        Threads that write; as many as compute unless given.
+        Threads that read and write files. Default: one more than compute; 16 if there are URLs.
     scheduler : str or distributed.Client, optional
         A Dask cluster whose workers do the work instead of this process: the address of its
-        scheduler, or a client of it (extra ``dask``). They must see the files under the same
+        scheduler, or a client (extra ``dask``). The workers must see the files under the same
         names; all paths become absolute.
     progress : callable, optional
-        Called with the number of exposures done and that of all to do.
+        Called with the number of finished exposures and the number of all.
 
     Returns
     -------
     BatchResult
-        What became of every exposure. One that cannot be read or written is told of there, and
-        the others go on.
+        The results for all exposures. One that cannot be read or written is reported there; the
+        others continue.
 
     Raises
     ------
@@ -206,155 +193,140 @@ def batch(
     Notes
     -----
     The outputs are ``<exposure>_badpix_selfcal.fits``, without the suffix of the exposure's name.
-    They equal, plane by plane, what `badpix_selfcal.selfcal` makes of the associations that
+    They equal, plane by plane, the outputs of `badpix_selfcal.selfcal` for the associations that
     `badpix_selfcal.associate` writes with the same `group_by`.
     """
     parameters = Parameters(
-        kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
+        kernel_size=kernel_size,
+        flagfrac_lower=flagfrac_lower,
+        flagfrac_upper=flagfrac_upper,
+        dispaxis=dispaxis,
+        edge=edge,
+        force_single=force_single,
+        save_flagged_bkg=save_flagged_bkg,
     )
     check_group_by(group_by)
     workers = None if workers is None else check_workers(workers)
     if scheduler is not None and workers is not None:
         raise ValueError("workers are threads of this process; a scheduler has workers of its own")
-    tally, folder = Tally(progress), Path(output_dir or ".")
-    workforce: Workforce
+    exposures, backgrounds = locations_of(inputs), locations_of(background)
+    tally, folder = Tally(progress), output_directory(output_dir)
+    by: Workers
     if scheduler is None:
-        workforce = Threads(workers or min(num_threads(), MOST_WORKERS), tally)
+        by = Threads(workers or workers_for((folder, *exposures, *backgrounds)), tally)
     else:
         from .dask import Cluster
 
-        workforce, folder = Cluster(scheduler, tally), folder.absolute()
-    with workforce:
-        pool = workforce.read(locations_of(inputs), locations_of(background))
-        plans = [plan_of(group, parameters, folder) for group in grouped(pool.members, group_by)]
-        _refuse_collisions(plans, pool, replace=overwrite or resume)
-        runs = [_Run(plan, overwrite=overwrite, resume=resume) for plan in plans]
-        tally.begin(sum(len(run.todo) for run in runs))
-        with Outputs(folder):
-            for run in runs:
-                run.start(workforce, tally)
-            workforce.finish()
-    unreadable = [ExposureResult(path, "FAILED", None, why) for path, why in pool.failed.items()]
-    return BatchResult(tuple(run.result() for run in runs), tuple(unreadable), pool.passed_over)
+        by, folder = Cluster(scheduler, tally), absolute(folder)
+    with by:
+        found = pool.read(exposures, backgrounds, by.read)
+        log.info("%d exposures, %d unreadable", len(found.members), len(found.failed))
+        groups = grouped(found.members, group_by)
+        plans = [plan_of(group, parameters, folder) for group in groups]
+        refuse_collisions(
+            ((copy.member.path, copy.name) for plan in plans for copy in plan.copies),
+            folder,
+            (*(member.path for member in found.members), *found.failed, *found.passed_over),
+            overwrite=overwrite or resume,
+            remedy="pass overwrite to replace it, resume to keep what is done",
+        )
+        kept = [_current(plan, folder) if resume else frozenset[Copy]() for plan in plans]
+        plans = [_without(plan, done) for plan, done in zip(plans, kept, strict=True)]
+        tally.begin(sum(len(plan.copies) for plan in plans))
+        outcomes = execute(
+            plans, by, folder, together=False, overwrite=overwrite or resume, tally=tally
+        )
+    results = zip(groups, outcomes, kept, strict=True)
+    unreadable = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
+    return BatchResult(
+        tuple(_result(*each) for each in results), tuple(unreadable), found.passed_over
+    )
 
 
-class _Run:
-    """One group on its way from exposures to files."""
+def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
+    """Plan a group. If its exposures differ in shape, none can be flagged."""
+    copies: list[Copy] = []
+    failed: dict[Location, str] = {}
+    flagged = [
+        each for each in group.members if parameters.save_flagged_bkg or not each.is_background
+    ]
+    if not flagged:
+        warn(f"{group.name}: there are backgrounds only, nothing to flag")
+    mixed = _mixed_shapes(group)
+    for member in flagged:
+        if mixed:
+            failed[member.path] = mixed
+            continue
+        try:
+            dispaxis = dispaxis_of(member, parameters.dispaxis)
+        except ExposureError as error:
+            failed[member.path] = str(error)
+            continue
+        name = name_of(member.stem)
+        copies.append(Copy(member, folder, name, dispaxis, member.is_background))
+    paths = [member.path for member in group.members]
+    return Plan(
+        name=group.name,
+        detector=group.members[0].detector,
+        members=group.members,
+        companions=frozenset(paths if len(paths) > 1 else ()),
+        copies=tuple(copies),
+        parameters=parameters,
+        failed=failed,
+    )
 
-    def __init__(self, plan: Plan, *, overwrite: bool, resume: bool) -> None:
-        self._plan = plan
-        self._overwrite = overwrite or resume
-        self._results = {
-            path: ExposureResult(path, "FAILED", None, why) for path, why in plan.failed.items()
-        }
-        self._writing: list[tuple[Output, Status, Future[Path]]] = []
-        self._pedestals: Mapping[Location, float] = {}
-        self._masks: Mapping[Dispaxis, BadPixels] = {}
-        self.todo: list[Output] = []
-        for output in plan.outputs:
-            if resume and output.is_current(plan):
-                path = output.member.path
-                self._results[path] = ExposureResult(path, "KEPT", output.path)
-            else:
-                self.todo.append(output)
 
-    def start(self, workforce: Workforce, tally: Tally) -> None:
-        """Find the masks, and have the copies written."""
-        if self.todo:
-            used = identity_of(self._find(workforce))
-            for output in self.todo:
-                self._write(output, used, workforce, tally)
-        elif not (self._plan.outputs or self._plan.failed):
-            warn(f"{self._plan.group.name}: there are backgrounds only, nothing to flag")
+def _mixed_shapes(group: Group) -> str:
+    """Return what is wrong with the shapes of a group; nothing if they are equal."""
+    first = group.members[0]
+    for member in group.members:
+        if member.shape != first.shape:
+            return (
+                f"{member.path}: SCI has shape {member.shape}, that of {first.path} of the same "
+                f"group ({group.name}) has {first.shape}; the group is left alone"
+            )
+    return ""
 
-    def result(self) -> GroupResult:
-        """Return what became of it, when all writing has ended."""
-        results = {**self._results, **dict(self._written())}
-        members = tuple(member.path for member in self._plan.group.members)
-        return GroupResult(
-            name=self._plan.group.name,
-            members=members,
-            exposures=tuple(results[path] for path in members if path in results),
-            pedestals=self._pedestals,
-            masks=self._masks,
+
+def _current(plan: Plan, folder: Location) -> frozenset[Copy]:
+    """Return the copies that exist, are whole, and are as they would be written now."""
+    identity = plan.identity({member.path for member in plan.members})
+    present = existing(folder, [copy.name for copy in plan.copies])
+    found = [copy for copy in plan.copies if copy.name in present]
+
+    def is_current(copy: Copy) -> bool:
+        return _is_made_by(copy.output, plan.history(copy, "COMPLETE", identity))
+
+    with ThreadPoolExecutor(workers_for([folder])) as executor:
+        return frozenset(
+            copy
+            for copy, current in zip(found, executor.map(is_current, found), strict=True)
+            if current
         )
 
-    def _find(self, workforce: Workforce) -> list[Member]:
-        """Find the masks; return the exposures they were made of."""
-        members = self._plan.group.members
-        if self._plan.is_skipped():
-            warn(
-                f"{members[0].path}: is the only exposure of {self._plan.group.name}, step "
-                "skipped; force_single goes on with it alone (generally not recommended)"
-            )
-            return [*members]
-        minimum, failed = workforce.minimum_of(self._plan)
-        for path, why in failed.items():
-            self._results[path] = ExposureResult(path, "FAILED", None, why)
-        levels = minimum.pedestals
-        self._pedestals = {each.path: levels[each.path] for each in members if each.path in levels}
-        for path, level in self._pedestals.items():
-            if level != level:
-                minimum.warn_left_out(path)
-        if self._plan.is_skipped(failed) or not minimum.used:
-            warn(f"{self._plan.group.name}: no usable exposures, step skipped")
-        else:
-            self._masks = masks_of(minimum, self._plan)
-        return [member for member in members if member.path not in failed]
 
-    def _write(self, output: Output, used: str, workforce: Workforce, tally: Tally) -> None:
-        path = output.member.path
-        status: Status = "COMPLETE" if self._masks else "SKIPPED"
-        if output.member.is_background and not self._masks:  # as the step: not copied in vain
-            self._results[path] = ExposureResult(path, status)
-        if path in self._results:
-            tally.tell(1)
-            return
-        told = output.history(self._plan, status, used)
-        mask = self._masks[output.dispaxis].mask if self._masks else None
-        job = Job(output, status, told, self._overwrite)
-        self._writing.append((output, status, workforce.write(job, mask)))
-
-    def _written(self) -> Iterator[tuple[Location, ExposureResult]]:
-        for output, status, future in self._writing:
-            path, error = output.member.path, future.exception()
-            if error is None:
-                yield path, ExposureResult(path, status, future.result())
-            elif isinstance(error, (ValueError, OSError)):
-                yield path, ExposureResult(path, "FAILED", None, str(error))
-            else:
-                raise error
+def _is_made_by(output: Location, history: str) -> bool:
+    try:
+        copy = exposure_file.read(output, whole=False)
+        status, entries = copy.primary_value("S_BPXSLF"), " ".join(copy.history)
+    except ExposureError:
+        return False
+    return status == "COMPLETE" and entries.endswith(history)
 
 
-def _refuse_collisions(plans: list[Plan], pool: Pool, *, replace: bool) -> None:
-    """Refuse outputs that may not be written, before any work is done."""
-    given = (*(member.path for member in pool.members), *pool.failed, *pool.passed_over)
-    local = (path for path in given if isinstance(path, Path))
-    inputs = {_file(path): path for path in local if path.exists()}
-    seen: dict[str, Location] = {}
-    for output in (output for plan in plans for output in plan.outputs):
-        name = output.path.name.casefold()  # one file, where file names have no case
-        if name in seen:
-            raise ExposureError(
-                f"{output.member.path} and {seen[name]} would both give {output.path}; "
-                "process them apart, or rename one"
-            )
-        seen[name] = output.member.path
-        if not os.path.lexists(output.path):
-            continue
-        if output.path.exists() and (hit := inputs.get(_file(output.path))) is not None:
-            raise FileExistsError(
-                f"{output.path}: would replace the input {hit}; choose another output folder"
-            )
-        if output.path.is_dir():
-            raise IsADirectoryError(f"{output.path}: is a folder; choose another output folder")
-        if not replace:
-            raise FileExistsError(
-                f"{output.path} exists already; pass overwrite to replace it, resume to keep what "
-                "is done, or choose another folder"
-            )
+def _without(plan: Plan, done: frozenset[Copy]) -> Plan:
+    return replace(plan, copies=tuple(copy for copy in plan.copies if copy not in done))
 
 
-def _file(path: Path) -> tuple[int, int]:
-    about = path.stat()
-    return about.st_dev, about.st_ino
+def _result(group: Group, outcome: Outcome, kept: frozenset[Copy]) -> GroupResult:
+    paths = tuple(member.path for member in group.members)
+    results = outcome.results()
+    for copy in kept:
+        results[copy.member.path] = ExposureResult(copy.member.path, "KEPT", copy.output)
+    return GroupResult(
+        name=group.name,
+        members=paths,
+        exposures=tuple(results[path] for path in paths if path in results),
+        pedestals=outcome.pedestals,
+        masks=outcome.masks,
+    )

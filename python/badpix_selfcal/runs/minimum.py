@@ -1,46 +1,32 @@
-"""From the exposures of one detector to its bad pixels: what every way of running has in common."""
+"""The minimum image of a plan's exposures, made of one exposure after the other."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Protocol
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from typing import TypeAlias
 
 import numpy as np
 
 from .._floats import FloatArray, as_stored
-from ..arrays import BadPixels, RunningMinimum, find_bad_pixels, pedestal
-from ..detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis, Region
-from ..errors import ExposureError, SelfcalWarning
-from ..files.exposure import Exposure
-from ..files.remote import Location
-from ..parameters import AskedDispaxis, Parameters, check_dispaxis
+from ..arrays import RunningMinimum, pedestal
+from ..detectors import Region
+from ..errors import ExposureError
+from ..files.exposure import Samples
+from ..files.location import Location
+from ..log import log
+from .reader import AHEAD, Reader, in_order
 
-__all__ = ["PREFETCHED", "MinimumImage", "dispaxis_of", "find", "warn"]
+__all__ = ["Failed", "MinimumImage", "combine"]
 
-PREFETCHED = 8
-"""Exposures whose SCI the system reads ahead: enough for any disk, little even of large frames."""
-
-
-class WithAxis(Protocol):
-    """An exposure, as far as its dispersion axis goes: an `Exposure` or a `Member` of a pool."""
-
-    @property
-    def path(self) -> Location:
-        """The file."""
-
-    @property
-    def exp_type(self) -> str:
-        """EXP_TYPE, in capitals."""
-
-    @property
-    def dispaxis(self) -> object:
-        """The DISPAXIS card of SCI; None where absent."""
+Failed: TypeAlias = dict[Location, Exception]
+"""The exposures that cannot be used, and why."""
 
 
 class MinimumImage:
-    """The minimum image of exposures less their pedestals, one folded in after the other.
+    """The minimum image of exposures less their pedestals, folded in one by one.
 
-    The order does not matter, and parts may be made apart and merged.
+    The order does not matter. Parts may be made apart and merged.
 
     Parameters
     ----------
@@ -63,39 +49,63 @@ class MinimumImage:
         self.used: list[Location] = []
         self._running = RunningMinimum()
 
+    def __sizeof__(self) -> int:
+        """Return the memory it takes: Dask avoids to move large results between workers."""
+        return object.__sizeof__(self) + (0 if self.image is None else self.image.nbytes)
+
     @property
     def image(self) -> FloatArray | None:
         """The minimum image; None before the first exposure."""
         return self._running.image
 
-    def fold(self, exposure: Exposure) -> bool:
-        """Fold in one exposure.
+    def measure(self, samples: Samples) -> tuple[FloatArray, float]:
+        """Return an exposure as `fold` takes it: its SCI and its pedestal; in any thread.
 
         Parameters
         ----------
-        exposure : Exposure
-            Its SCI is read here, and not kept.
+        samples : ndarray of real numbers, shape (rows, cols)
+            The SCI of one exposure.
 
         Returns
         -------
-        bool
-            Whether it was used: not if its pedestal cannot be measured.
+        image : ndarray of float, shape (rows, cols)
+            The samples.
+        level : float
+            The pedestal in the unit of the samples; 0 without a gap. NaN or infinite if it cannot
+            be measured.
+        """
+        image = as_stored(samples, "SCI")
+        return image, 0.0 if self.gap is None else pedestal(image, self.gap)
+
+    def fold(self, path: Location, image: FloatArray, level: float) -> None:
+        """Fold in one exposure, unless its pedestal is not finite.
+
+        Parameters
+        ----------
+        path : Path or RemoteFile
+            The exposure.
+        image : ndarray of float, shape (rows, cols)
+            Its SCI; not kept.
+        level : float
+            Its pedestal.
 
         Raises
         ------
         ExposureError
-            If its samples cannot be read.
+            If its shape differs from that of the others.
         """
-        image = as_stored(exposure.science_image(), "SCI")
-        level = 0.0
         if self.gap is not None:
-            level = self.pedestals[exposure.path] = pedestal(image, self.gap)
+            self.pedestals[path] = level if np.isfinite(level) else np.nan
         if not np.isfinite(level):
-            self.pedestals[exposure.path] = np.nan
-            return False
+            log.debug("%s: left out, no pedestal", path)
+            return
+        if self.image is not None and image.shape != self.image.shape:
+            raise ExposureError(
+                f"{path}: SCI has shape {image.shape}, that of the others {self.image.shape}"
+            )
         self._running.fold(image, level)
-        self.used.append(exposure.path)
-        return True
+        self.used.append(path)
+        log.debug("%s: combined, pedestal %.6g", path, level)
 
     def merge(self, other: MinimumImage) -> None:
         """Fold in the exposures of another minimum image with the same gap."""
@@ -104,62 +114,47 @@ class MinimumImage:
         self.pedestals |= other.pedestals
         self.used += other.used
 
-    def warn_left_out(self, path: Location) -> None:
-        """Warn that an exposure was not used."""
-        warn(
-            f"{path}: left out: no pedestal can be measured in the gap {self.gap} "
-            "between the channels, which holds no valid sample or too many infinities"
-        )
 
+def combine(
+    paths: Iterable[Location],
+    gap: Region | None,
+    reader: Reader,
+    executor: Executor,
+    ahead: int = AHEAD,
+) -> tuple[MinimumImage, Failed]:
+    """Combine exposures of one detector.
 
-def find(minimum: FloatArray, dispaxis: Dispaxis, parameters: Parameters) -> BadPixels:
-    """Find the bad pixels of a minimum image; see `badpix_selfcal.find_bad_pixels`."""
-    return find_bad_pixels(
-        minimum,
-        kernel_size=parameters.kernel_size,
-        dispaxis=dispaxis,
-        flagfrac_lower=parameters.flagfrac_lower,
-        flagfrac_upper=parameters.flagfrac_upper,
-        edge=parameters.edge,
-    )
-
-
-def dispaxis_of(science: WithAxis, asked: AskedDispaxis) -> Dispaxis:
-    """Return the dispersion axis of an exposure.
+    Other threads read and measure pedestals; this one folds. So memory does not grow with the
+    exposures.
 
     Parameters
     ----------
-    science : Exposure or Member
-        The exposure.
-    asked : {"auto", 1, 2, None}
-        What the user asked for; "auto": what its header tells.
+    paths : iterable of Path or RemoteFile
+        The exposures.
+    gap : tuple of int or None
+        Where their pedestals are measured.
+    reader : Reader
+        Reads them.
+    executor : Executor
+        The threads that read.
+    ahead : int, optional
+        Images read before they are folded in.
 
     Returns
     -------
-    {1, 2, None}
-        Along x, along y, or not known, which is warned of.
-
-    Raises
-    ------
-    ExposureError
-        If the header tells of another axis.
+    minimum : MinimumImage
+        The minimum image and the pedestals.
+    failed : dict of Path or RemoteFile to Exception
+        The exposures that could not be read; the others are combined.
     """
-    if asked != "auto":
-        return asked
-    if science.dispaxis is not None:
+    minimum, failed = MinimumImage(gap), Failed()
+
+    def read(path: Location) -> tuple[FloatArray, float]:
+        return minimum.measure(reader.image(path))
+
+    for path, measured in in_order(executor, read, paths, ahead):
         try:
-            return check_dispaxis(science.dispaxis)
-        except ValueError as error:
-            raise ExposureError(f"{science.path}: DISPAXIS: {error}") from None
-    if science.exp_type in DISPAXIS_OF_EXP_TYPE:
-        return DISPAXIS_OF_EXP_TYPE[science.exp_type]
-    warn(
-        f"{science.path}: neither DISPAXIS nor EXP_TYPE tells the dispersion axis; the running "
-        "median's window is a square. Give dispaxis if you know it"
-    )
-    return None
-
-
-def warn(message: str) -> None:
-    """Warn the user of the step."""
-    warnings.warn(message, SelfcalWarning, stacklevel=3)
+            minimum.fold(path, *measured.result())
+        except (ValueError, OSError) as error:
+            failed[path] = error
+    return minimum, failed

@@ -1,4 +1,4 @@
-"""A pool of exposures: what their headers tell, and which belong together.
+"""A pool of exposures: what they are, and which belong together.
 
 All exposures of one detector share their bad pixels, whatever they look at: they make a group.
 """
@@ -6,75 +6,22 @@ All exposures of one detector share their bad pixels, whatever they look at: the
 from __future__ import annotations
 
 import glob
-import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from ..detectors import DISPAXIS_OF_EXP_TYPE
 from ..errors import ExposureError
-from ..files import exposure as exposure_file
-from ..files.association import stem_of
-from ..files.exposure import Exposure
-from ..files.remote import AnyLocation, Location, RemoteError, RemoteFile, each_of, locate
+from ..files.location import AnyLocation, Location, RemoteFile, locate
+from ..files.remote import RemoteError, matching
 from ..parameters import GroupBy, check_group_by
+from .member import Listed, Member, no_detector
 
-__all__ = [
-    "Group",
-    "Member",
-    "Pool",
-    "grouped",
-    "member_of",
-    "members_of",
-    "read",
-]
+__all__ = ["Group", "Pool", "grouped", "read"]
 
 RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
-"""What stands for a folder: what the pipeline's first stage writes there."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """One exposure of a pool, without its samples.
-
-    Attributes
-    ----------
-    path : Path or RemoteFile
-        The file.
-    instrument, detector, channel, band, exp_type : str
-        What it was taken with, in capitals; empty where the header does not tell. For NIRSpec
-        `band` is FILTER/GRATING.
-    is_background : bool
-        Whether it is an exposure of an empty field.
-    shape : tuple of int
-        Rows and columns.
-    dispaxis : object
-        The DISPAXIS card of SCI; None where absent.
-    identity : str
-        Tells this file from its later versions: made of its name, size and time of change.
-    """
-
-    path: Location
-    instrument: str
-    detector: str
-    channel: str
-    band: str
-    exp_type: str
-    is_background: bool
-    shape: tuple[int, ...]
-    dispaxis: object
-    identity: str
-
-    @property
-    def stem(self) -> str:
-        """What its products are called after."""
-        return stem_of(self.path)
-
-    def key(self, by: GroupBy) -> tuple[str, ...]:
-        """Return what it has in common with the others of its group."""
-        shared = (self.instrument, self.exp_type, self.detector, self.channel)
-        return (*shared, self.band) if by == "band" else shared
+"""The files that a folder stands for: the pipeline's first stage writes them."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +40,6 @@ class Group:
     members: tuple[Member, ...]
 
 
-Listed: TypeAlias = tuple[Location, bool | None]
-"""An exposure, and whether it is said to be a background; None: its header tells."""
-
-
 @dataclass(frozen=True)
 class Pool:
     """The exposures found.
@@ -112,15 +55,14 @@ class Pool:
     """
 
     members: tuple[Member, ...]
-    failed: dict[Location, str] = field(default_factory=dict)
-    passed_over: tuple[Location, ...] = ()
+    failed: dict[Location, str]
+    passed_over: tuple[Location, ...]
 
 
 def read(
     inputs: Iterable[AnyLocation],
-    background: Iterable[AnyLocation] = (),
-    *,
-    read_each: Callable[[list[Listed]], Iterable[Member | str]] | None = None,
+    background: Iterable[AnyLocation],
+    read_headers: Callable[[list[Listed]], Iterable[Member | Exception]],
 ) -> Pool:
     """Read the headers of exposures.
 
@@ -129,11 +71,12 @@ def read(
     inputs : iterable of path-like
         Exposures, patterns, and folders: a folder stands for the ``*_rate.fits`` in it. Any may be
         a URL; that of a folder ends with a slash.
-    background : iterable of path-like, optional
-        Exposures that are backgrounds even if their header (BKGDTARG) does not tell so. They
+    background : iterable of path-like
+        Exposures that are backgrounds even if their header (BKGDTARG) does not say so. They
         belong to the pool without being listed twice.
-    read_each : callable, optional
-        Does what `members_of` does, elsewhere.
+    read_headers : callable
+        Returns a member for each exposure, or why it cannot be read
+        (`badpix_selfcal.runs.member.members_of`).
 
     Returns
     -------
@@ -153,11 +96,12 @@ def read(
     members: list[Member] = []
     failed: dict[Location, str] = {}
     passed_over: list[Location] = []
-    listed: list[Listed] = [(path, at in backgrounds or None) for at, (path, _) in found.items()]
-    told = (read_each or members_of)(listed)
-    for (path, from_folder), member in zip(found.values(), told, strict=True):
-        if isinstance(member, str):
-            failed[path] = member
+    listed = [Listed(path, at in backgrounds or None) for at, (path, _) in found.items()]
+    for (path, from_folder), member in zip(found.values(), read_headers(listed), strict=True):
+        if isinstance(member, Exception):
+            failed[path] = str(member)
+        elif not member.detector:
+            failed[path] = no_detector(member)
         elif from_folder and member.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
             passed_over.append(path)
         else:
@@ -168,59 +112,6 @@ def read(
             "integral-field unit: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
         )
     return Pool(tuple(members), failed, tuple(passed_over))
-
-
-def members_of(listed: Iterable[Listed]) -> list[Member | str]:
-    """Read the headers of exposures; of one that cannot be read, tell why."""
-
-    def told(each: Listed) -> Member | str:
-        try:
-            return member_of(each[0], is_background=each[1])
-        except ExposureError as error:
-            return str(error)
-
-    every = [*listed]
-    return [*each_of(told, every, (path for path, _ in every))]
-
-
-def member_of(path: Location, *, is_background: bool | None = None) -> Member:
-    """Read the headers of one exposure.
-
-    Parameters
-    ----------
-    path : Path or RemoteFile
-        The file.
-    is_background : bool or None, optional
-        None: as its header tells.
-
-    Returns
-    -------
-    Member
-        What they tell.
-
-    Raises
-    ------
-    ExposureError
-        If it cannot be read or has no DETECTOR keyword.
-    """
-    identity = _identity(path)
-    exposure = exposure_file.read(path, whole=False)
-    if not exposure.detector:
-        raise ExposureError(f"{path}: has no DETECTOR keyword, so its gap is not known")
-    if is_background is None:
-        is_background = exposure.primary_value("BKGDTARG") is True
-    return Member(
-        path=path,
-        instrument=_capitals(exposure, "INSTRUME"),
-        detector=exposure.detector,
-        channel=_capitals(exposure, "CHANNEL"),
-        band=_band(exposure),
-        exp_type=exposure.exp_type,
-        is_background=is_background,
-        shape=exposure.shape,
-        dispaxis=exposure.dispaxis,
-        identity=identity,
-    )
 
 
 def grouped(members: Iterable[Member], by: GroupBy = "detector") -> list[Group]:
@@ -274,36 +165,13 @@ def _expanded_remote(given: RemoteFile) -> list[tuple[Location, bool]]:
         return [(given, False)]
     try:
         patterns = [given.url + rates for rates in RATES] if is_folder else [given.url]
-        found = [each for pattern in patterns for each in RemoteFile(pattern).matching()]
+        found = [each for pattern in patterns for each in matching(RemoteFile(pattern))]
     except RemoteError as error:
         raise ExposureError(f"{given}: {error}") from error
     if not found:
         what = f"this folder holds no {RATES[0]}" if is_folder else "no file matches this pattern"
         raise ExposureError(f"{given}: {what}")
     return [(each, is_folder) for each in found]
-
-
-def _identity(path: Location) -> str:
-    try:
-        if isinstance(path, RemoteFile):
-            version = path.version()
-        else:
-            about = path.stat()
-            version = f"{about.st_size}:{about.st_mtime_ns}"
-    except (OSError, ValueError):  # is told of when it is read
-        return ""
-    text = f"{path.name}:{version}"
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-
-
-def _capitals(exposure: Exposure, keyword: str) -> str:
-    value = exposure.primary_value(keyword)
-    return "" if value is None else str(value).strip().upper()
-
-
-def _band(exposure: Exposure) -> str:
-    optics = (_capitals(exposure, "FILTER"), _capitals(exposure, "GRATING"))
-    return _capitals(exposure, "BAND") or "/".join(filter(None, optics))
 
 
 def _name(member: Member, by: GroupBy) -> str:

@@ -1,7 +1,8 @@
-"""What the step writes: names, header cards, the history that tells how a file was made."""
+"""What an output records about its making: its name, header cards and HISTORY entry."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
@@ -13,19 +14,19 @@ from ..parameters import Parameters
 __all__ = ["Status", "ascii_of", "cards", "history", "name_of"]
 
 Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
-"""Whether bad pixels were looked for."""
+"""COMPLETE: bad pixels were searched for. SKIPPED: they were not."""
 
 SUFFIX: Final = "badpix_selfcal"
 
 
 def name_of(product: str, background: int | None = None) -> str:
-    """Return the file name of a product's science exposure, or of its n-th background."""
+    """Return the file name of the copy of a product's science exposure or n-th background."""
     which = "" if background is None else f"_bkg_{background}"
     return f"{product}_{SUFFIX}{which}.fits"
 
 
 def cards(name: str, status: Status) -> Cards:
-    """Return the primary header's cards of an output of this name, written now."""
+    """Return the cards of the primary header of an output written now under this name."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     return {
         "DATE": (now, "UTC date file created"),
@@ -35,15 +36,14 @@ def cards(name: str, status: Status) -> Cards:
 
 
 def history(parameters: Parameters, status: Status, dispaxis: Dispaxis) -> str:
-    """Return the HISTORY entry that tells how an output was made."""
-    by = parameters
-    return (
-        f"badpix_selfcal {__version__} {status}: kernel_size={by.kernel_size} "
-        f"flagfrac_lower={by.flagfrac_lower:g} flagfrac_upper={by.flagfrac_upper:g} "
-        f"dispaxis={dispaxis} edge={by.edge} force_single={by.force_single}"
-    )
+    """Return the HISTORY entry of an output: version, status, and parameters.
+
+    `dispaxis` is the axis that was used, where the parameter may be "auto".
+    """
+    used = replace(parameters, dispaxis=dispaxis)
+    return f"badpix_selfcal {__version__} {status}: {used.as_text()}"
 
 
 def ascii_of(text: str) -> str:
-    """Return text as a FITS card can hold it."""
+    """Return text with ``?`` for every character that a FITS card cannot hold."""
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)

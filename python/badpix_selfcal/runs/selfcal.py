@@ -1,64 +1,62 @@
-"""The step: from an association, or one exposure and its companions, to flagged files."""
+"""`selfcal`: from an association, or one exposure and its companions, to flagged files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
 from typing import Final
 
-from .._floats import FloatArray
 from ..arrays import BadPixels
-from ..detectors import Dispaxis, gap_of
-from ..errors import ExposureError
+from ..detectors import Dispaxis
+from ..errors import ExposureError, warn
 from ..files import association
-from ..files import exposure as exposure_file
 from ..files.association import Association, Product, stem_of
-from ..files.exposure import Cards, Exposure
-from ..files.outputs import Outputs
-from ..files.remote import AnyLocation, AnyPath, Location, each_of, locate, locations_of
-from ..parameters import EDGE, FLAGFRAC, KERNEL_SIZE, AskedDispaxis, Edge, Parameters
-from .minimum import PREFETCHED, MinimumImage, dispaxis_of, find, warn
-from .provenance import Status, ascii_of, cards, history, name_of
+from ..files.exposure import Cards
+from ..files.location import AnyLocation, Location, locate, locations_of, output_directory
+from ..log import log
+from ..parameters import AskedDispaxis, Edge, Parameters
+from .execute import Outcome, Workers, execute, refuse_collisions
+from .local import Threads, workers_for
+from .member import Listed, Member, dispaxis_of, no_detector
+from .plan import Copy, Plan
+from .provenance import Status, ascii_of, name_of
 
-__all__ = ["SelfcalResult", "Status", "selfcal"]
-
+__all__ = ["SelfcalResult", "selfcal"]
 
 FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
 
 
 @dataclass(frozen=True)
 class SelfcalResult:
-    """What became of one product.
+    """The result for one product.
 
     Attributes
     ----------
     product : str
         Its name.
     status : {"COMPLETE", "SKIPPED"}
-        Whether bad pixels were looked for.
-    science : Path
+        Whether bad pixels were searched for.
+    science : Path or RemoteFile
         The science exposure's flagged copy; when skipped, an unflagged one.
-    backgrounds : tuple of Path
-        The backgrounds' flagged copies, if they were asked for.
+    backgrounds : tuple of Path or RemoteFile
+        The backgrounds' flagged copies; empty without `save_flagged_bkg`.
     bad_pixels : BadPixels or None
-        What was found; None when skipped.
+        The bad pixels; None when skipped.
     pedestals : mapping of Path or RemoteFile to float
         What was subtracted from each member before the minimum, in the unit of its SCI; NaN for
         one that was left out. Empty for detectors without a gap, and when skipped.
     dispaxis : {1, 2, None}
-        The dispersion axis along which the running median went; None: a square window, or skipped.
+        The dispersion axis along which the running median ran; None: a square window, or skipped.
     members : tuple of Path or RemoteFile
         The exposures of the product, each once.
     others : tuple of SelfcalResult
-        What became of the association's further products.
+        The results for the association's further products.
     """
 
     product: str
     status: Status
-    science: Path
-    backgrounds: tuple[Path, ...]
+    science: Location
+    backgrounds: tuple[Location, ...]
     bad_pixels: BadPixels | None
     pedestals: Mapping[Location, float]
     dispaxis: Dispaxis
@@ -71,14 +69,14 @@ def selfcal(
     *,
     selfcal: AnyLocation | Iterable[AnyLocation] = (),
     background: AnyLocation | Iterable[AnyLocation] = (),
-    output_dir: AnyPath | None = None,
-    kernel_size: int = KERNEL_SIZE,
-    flagfrac_lower: float = FLAGFRAC,
-    flagfrac_upper: float = FLAGFRAC,
-    force_single: bool = False,
-    save_flagged_bkg: bool = False,
-    edge: Edge = EDGE,
-    dispaxis: AskedDispaxis = "auto",
+    output_dir: AnyLocation | None = None,
+    kernel_size: int = Parameters.kernel_size,
+    flagfrac_lower: float = Parameters.flagfrac_lower,
+    flagfrac_upper: float = Parameters.flagfrac_upper,
+    force_single: bool = Parameters.force_single,
+    save_flagged_bkg: bool = Parameters.save_flagged_bkg,
+    edge: Edge = Parameters.edge,
+    dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
 ) -> SelfcalResult:
     """Find the bad pixels of an association's exposures and write flagged copies.
@@ -86,34 +84,34 @@ def selfcal(
     Parameters
     ----------
     input : path-like
-        An association (JSON, YAML) or a science exposure (FITS, also gzipped): a path or, with the
-        extra ``cloud``, a URL, as may be all inputs.
+        An association (JSON, YAML) or a science exposure (FITS, also gzipped). With the extra
+        ``cloud``, this and all other inputs may be URLs.
     selfcal, background : path-like or iterable of path-like, optional
         Further exposures, appended to those of the association. All serve to find bad pixels;
-        backgrounds are flagged as well.
+        backgrounds are flagged too.
     output_dir : path-like, optional
-        Where the outputs go; made if it does not exist. The current folder unless given, as in
-        the pipeline.
+        The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
+        such as ``s3://bucket/prefix``. Default: the current folder, as in the pipeline.
     kernel_size : int, optional
         Samples in the running median's window; odd.
     flagfrac_lower, flagfrac_upper : float, optional
         Fraction of the pixels to flag at each end, 0 to 0.5.
     force_single : bool, optional
-        Go on when there are no exposures but the science exposure itself.
+        Use the science exposure alone if there are no other exposures.
     save_flagged_bkg : bool, optional
         Write the flagged backgrounds too.
     edge : {"zero", "shrink"}, optional
-        What the window sees beyond the border; see `badpix_selfcal.median_filter`.
+        What the window holds beyond the border; see `badpix_selfcal.median_filter`.
     dispaxis : {"auto", 1, 2, None}, optional
-        The dispersion axis: 1 along x, 2 along y, None for a square window. "auto" takes the
-        science exposure's DISPAXIS, else what its EXP_TYPE implies, else None with a warning.
+        The dispersion axis: 1 along x, 2 along y, None for a square window. "auto" uses the
+        science exposure's DISPAXIS, else its EXP_TYPE, else None with a warning.
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
 
     Returns
     -------
     SelfcalResult
-        What became of the first product; that of the others is in its `others`.
+        The result for the first product; `others` holds those for the others.
 
     Raises
     ------
@@ -139,135 +137,36 @@ def selfcal(
     3.0.0; on finite data so are the results, to the last bit.
     """
     parameters = Parameters(
-        kernel_size, flagfrac_lower, flagfrac_upper, force_single, save_flagged_bkg, edge, dispaxis
+        kernel_size=kernel_size,
+        flagfrac_lower=flagfrac_lower,
+        flagfrac_upper=flagfrac_upper,
+        dispaxis=dispaxis,
+        edge=edge,
+        force_single=force_single,
+        save_flagged_bkg=save_flagged_bkg,
     )
-    listed = _listed(locate(input), locations_of(background), locations_of(selfcal))
-    tasks = [_Task(product, parameters) for product in listed.products]
-    inputs = [listed.path, *(path for task in tasks for path in task.exposures)]
-    with Outputs(Path(output_dir or "."), inputs, overwrite=overwrite) as outputs:
-        for task in tasks:
-            task.claim(outputs)
-        results = [task.run(outputs, _origin(listed)) for task in tasks]
-        outputs.publish()
+    folder = output_directory(output_dir)
+    found = _found(locate(input), locations_of(background), locations_of(selfcal))
+    members = [path for product in found.products for path in product.members]
+    refuse_collisions(
+        (each for product in found.products for each in _copies(product, parameters)),
+        folder,
+        (found.path, *members),
+        overwrite=overwrite,
+        remedy="pass overwrite to replace it",
+    )
+    log.info("%s: products: %s", found.path, ", ".join(each.name for each in found.products))
+    with Threads(workers_for((folder, *members))) as workers:
+        plans = (_plan(product, parameters, folder, workers, found) for product in found.products)
+        outcomes = execute(plans, workers, folder, together=True, overwrite=overwrite)
+    results = [_result(outcome) for outcome in outcomes]
     return replace(results[0], others=tuple(results[1:]))
 
 
-class _Task:
-    """One product on its way from exposures to files."""
-
-    def __init__(self, product: Product, parameters: Parameters) -> None:
-        self.product = product
-        self.parameters = parameters
-        self.exposures: dict[Location, Exposure] = {}
-        to_flag = product.backgrounds if parameters.save_flagged_bkg else ()
-        flagged = {path.resolve() for path in (product.science, *to_flag)}
-        members: dict[Location, Location] = {}
-        for path in product.members:
-            members.setdefault(path.resolve(), path)
-        paths = [*members.values()]
-
-        def read(path: Location) -> Exposure:
-            return exposure_file.read(path, whole=path.resolve() in flagged)
-
-        for path, exposure in zip(paths, each_of(read, paths, paths), strict=True):
-            self.exposures[path.resolve()] = exposure
-            if len(self.exposures) <= PREFETCHED:
-                exposure.prefetch()
-        self.science = self._exposure(product.science)
-        self.backgrounds = [self._exposure(path) for path in product.backgrounds]
-        if not parameters.save_flagged_bkg:
-            self.backgrounds = []
-        self._check()
-
-    def _exposure(self, path: Location) -> Exposure:
-        return self.exposures[path.resolve()]
-
-    def _check(self) -> None:
-        """Refuse what would fail later, before anything is written."""
-        if not self.science.detector:
-            raise ExposureError(
-                f"{self.science.path}: has no DETECTOR keyword, so its gap is not known"
-            )
-        for exposure in (self.science, *self.backgrounds):
-            exposure.require_flaggable()
-        for exposure in self.exposures.values():
-            if exposure.shape != self.science.shape:
-                raise ExposureError(
-                    f"{exposure.path}: SCI has shape {exposure.shape}, that of the science "
-                    f"exposure {self.science.path} has {self.science.shape}; use one detector"
-                )
-            if exposure.detector not in ("", self.science.detector):
-                warn(
-                    f"{exposure.path}: was taken with {exposure.detector}, the science exposure "
-                    f"{self.science.path} with {self.science.detector}"
-                )
-
-    def claim(self, outputs: Outputs) -> None:
-        """Refuse outputs that may not be written, before the work is done."""
-        for number in (None, *range(len(self.backgrounds))):
-            outputs.claim(name_of(self.product.name, number))
-
-    def run(self, outputs: Outputs, origin: Cards) -> SelfcalResult:
-        """Find the bad pixels and write the outputs' parts."""
-        minimum, pedestals = self._minimum_image()
-        found, dispaxis = None, None
-        if minimum is not None:
-            dispaxis = dispaxis_of(self.science, self.parameters.dispaxis)
-            found = find(minimum, dispaxis, self.parameters)
-        status: Status = "SKIPPED" if found is None else "COMPLETE"
-        backgrounds = self.backgrounds if found is not None else []
-        told = history(self.parameters, status, dispaxis)
-
-        def write(exposure: Exposure, background: int | None = None) -> Path:
-            name = name_of(self.product.name, background)
-            final = outputs.claim(name)
-            mask = None if found is None else found.mask
-            about = {**origin, **cards(name, status)}
-            exposure.write_copy(outputs.part(final), mask, about, told)
-            return final
-
-        return SelfcalResult(
-            product=self.product.name,
-            status=status,
-            science=write(self.science),
-            backgrounds=tuple(write(each, i) for i, each in enumerate(backgrounds)),
-            bad_pixels=found,
-            pedestals=pedestals,
-            dispaxis=dispaxis,
-            members=tuple(exposure.path for exposure in self.exposures.values()),
-        )
-
-    def _minimum_image(self) -> tuple[FloatArray | None, dict[Location, float]]:
-        """Return the minimum image, None if the step is to be skipped, and the pedestals."""
-        extra = {path.resolve() for path in (*self.product.backgrounds, *self.product.selfcal)}
-        if not (extra or self.parameters.force_single):
-            warn(
-                f"{self.science.path}: no selfcal or background exposures given, step skipped; "
-                "force_single goes on with the science exposure alone (generally not recommended)"
-            )
-            return None, {}
-        minimum = MinimumImage(gap_of(self.science.detector))
-        for exposure in self._read_ahead():
-            if not minimum.fold(exposure):
-                minimum.warn_left_out(exposure.path)
-        used = {path.resolve() for path in minimum.used}
-        if not (used & extra or (used and self.parameters.force_single)):
-            warn(f"{self.science.path}: no usable selfcal or background exposures, step skipped")
-            return None, minimum.pedestals
-        return minimum.image, minimum.pedestals
-
-    def _read_ahead(self) -> Iterator[Exposure]:
-        coming = iter([*self.exposures.values()][PREFETCHED:])
-        for exposure in self.exposures.values():
-            for later in islice(coming, 1):
-                later.prefetch()
-            yield exposure
-
-
-def _listed(
+def _found(
     path: Location, backgrounds: tuple[Location, ...], selfcal: tuple[Location, ...]
 ) -> Association:
-    """Return what is to be processed, with the exposures given besides the association's."""
+    """Return the association, with the exposures given besides its own."""
     if _is_exposure(path):
         found = Association(path, None, (Product(stem_of(path), path),))
     else:
@@ -283,15 +182,105 @@ def _listed(
     return replace(found, products=tuple(products))
 
 
+def _copies(product: Product, parameters: Parameters) -> Iterator[tuple[Location, str]]:
+    """Yield the exposures of a product that are flagged, and the names of their copies."""
+    yield product.science, name_of(product.name)
+    if parameters.save_flagged_bkg:
+        for number, path in enumerate(product.backgrounds):
+            yield path, name_of(product.name, number)
+
+
+def _plan(
+    product: Product,
+    parameters: Parameters,
+    folder: Location,
+    workers: Workers,
+    found: Association,
+) -> Plan:
+    """Plan a product, whose headers are read here."""
+    named = [*_copies(product, parameters)]
+    members = _members(product, {path.resolve() for path, _ in named}, workers)
+    science = members[product.science.resolve()]
+    _check(science, members.values())
+    companions = {path.resolve() for path in (*product.backgrounds, *product.selfcal)}
+    plan = Plan(
+        name=product.name,
+        detector=science.detector,
+        members=tuple(members.values()),
+        companions=frozenset(members[path].path for path in companions),
+        copies=(),
+        parameters=parameters,
+        origin=_origin(found),
+    )
+    skipped = plan.is_skipped([member.path for member in plan.members])
+    dispaxis = None if skipped else dispaxis_of(science, parameters.dispaxis)
+    copies = (
+        Copy(members[path.resolve()], folder, name, dispaxis, is_background=number > 0)
+        for number, (path, name) in enumerate(named)
+    )
+    return replace(plan, copies=tuple(copies))
+
+
+def _members(
+    product: Product, flagged: Container[Location], workers: Workers
+) -> dict[Location, Member]:
+    """Read the headers of a product's exposures, each once."""
+    paths: dict[Location, Location] = {}
+    for path in product.members:
+        paths.setdefault(path.resolve(), path)
+    listed = [
+        Listed(path, whole=resolved in flagged, identified=False)
+        for resolved, path in paths.items()
+    ]
+    members: dict[Location, Member] = {}
+    for resolved, member in zip(paths, workers.read(listed), strict=True):
+        if isinstance(member, Exception):
+            raise member
+        members[resolved] = member
+    return members
+
+
+def _check(science: Member, members: Iterable[Member]) -> None:
+    """Refuse exposures that cannot be combined with the science exposure."""
+    if not science.detector:
+        raise ExposureError(no_detector(science))
+    for member in members:
+        if member.shape != science.shape:
+            raise ExposureError(
+                f"{member.path}: SCI has shape {member.shape}, that of the science exposure "
+                f"{science.path} has {science.shape}; use one detector"
+            )
+        if member.detector not in ("", science.detector):
+            warn(
+                f"{member.path}: was taken with {member.detector}, the science exposure "
+                f"{science.path} with {science.detector}"
+            )
+
+
 def _is_exposure(path: Location) -> bool:
     return path.name.lower().endswith(FITS_ENDINGS)
 
 
 def _origin(listed: Association) -> Cards:
-    """Return the cards that tell which association a file was made from."""
+    """Return the cards that name the association of a file."""
     if _is_exposure(listed.path):
         return {}
     origin = {"ASNTABLE": (ascii_of(listed.path.name), "association table name")}
     if listed.pool is not None:
         origin["ASNPOOL"] = (ascii_of(listed.pool), "association pool name")
     return origin
+
+
+def _result(outcome: Outcome) -> SelfcalResult:
+    plan, masks = outcome.plan, outcome.masks
+    science, *backgrounds = outcome.written
+    return SelfcalResult(
+        product=plan.name,
+        status=outcome.status,
+        science=science.output,
+        backgrounds=tuple(copy.output for copy in backgrounds),
+        bad_pixels=masks.get(science.dispaxis),
+        pedestals=outcome.pedestals,
+        dispaxis=science.dispaxis if masks else None,
+        members=tuple(member.path for member in plan.members),
+    )

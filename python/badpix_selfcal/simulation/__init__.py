@@ -1,1 +1,1 @@
-"""What `badpix_selfcal.simulate` is made of: settings -> slices -> scene -> defects -> files."""
+"""The parts of `badpix_selfcal.simulate`: settings -> slices -> scene -> defects -> files."""

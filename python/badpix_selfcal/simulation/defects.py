@@ -1,7 +1,7 @@
-"""What the detector makes of the light: bad pixels, cosmic rays, pedestal and noise.
+"""The effects of the detector: bad pixels, cosmic rays, pedestal and noise.
 
-Everything is drawn for the full frame, in full-frame coordinates, and then cut to the region
-asked for: a region shows the same defects as the full frame does there.
+Everything is drawn for the full frame, in full-frame coordinates, and then cut to the requested
+region. A region therefore shows the same defects as the full frame.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ _NEIGHBOURS: Final = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 @dataclass(frozen=True)
 class Defects:
-    """The defects that stay from exposure to exposure.
+    """The defects that all exposures share.
 
     Parameters
     ----------
     hot : ndarray of int64, shape (2, n)
         Rows and columns of the hot pixels of the full frame.
     hot_rate : ndarray of float64, shape (n,)
-        Their mean rates, DN/s.
+        Mean rates of the hot pixels, DN/s.
     response : ndarray of float32, shape (rows, columns)
-        Response to light over that of a good pixel.
+        Response to light, relative to a good pixel.
     reference, known_bad : ndarray of bool, shape (rows, columns)
-        Reference pixels, and light-sensitive pixels already known to be bad.
+        Reference pixels, and light-sensitive pixels that are known to be bad.
     truth : ndarray of uint8, shape (rows, columns)
         `HOT`, `LOW` and `HALO` bits.
     """
@@ -103,7 +103,7 @@ class Readout:
 def fixed_defects(
     detector: Detector, shape: tuple[int, int], settings: Settings, rng: np.random.Generator
 ) -> Defects:
-    """Draw the defects of a detector and return them for its top-left region.
+    """Draw the defects of a detector, and return those in its top-left region.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def fixed_defects(
     settings : Settings
         The numbers to use.
     rng : numpy.random.Generator
-        The detector's own stream.
+        The random stream of the detector.
     """
     reference = _reference_pixels(detector)
     faintest, brightest = settings.hot_range
@@ -144,25 +144,26 @@ def expose(
     settings: Settings,
     rng: np.random.Generator,
 ) -> Readout:
-    """Expose a detector to light, once.
+    """Take one exposure.
 
     Parameters
     ----------
     light : ndarray of float32, shape (rows, columns)
         Rate from the sky, DN/s.
     defects : Defects
-        The detector's.
+        The defects of the detector.
     detector : Detector
         One of `badpix_selfcal.detectors.DETECTORS`.
     settings : Settings
         The numbers to use.
     rng : numpy.random.Generator
-        The exposure's own stream.
+        The random stream of the exposure.
 
     Notes
     -----
-    Noise is Gaussian with the variance of the exposure's true rate. The pipeline estimates the
-    variance from the ramp itself, which for these rates differs by less than its own error.
+    The noise is Gaussian, with the variance that belongs to the true rate of the exposure. The
+    pipeline estimates the variance from the ramp; at these rates the difference is smaller than the
+    error of that estimate.
     """
     rate = light * defects.response
     pedestal, columns = _offsets(detector, settings, rng)
@@ -176,7 +177,7 @@ def expose(
     var_poisson = np.float32(excess) * np.maximum(rate, 0)
     var_rnoise = np.full(rate.shape, settings.slope_variance, np.float32)
     err = np.sqrt(var_poisson + var_rnoise)
-    # Noise comes last and by full rows, so that a region gets the full frame's noise.
+    # Noise is drawn last and for full rows, so that a region gets the noise of the full frame.
     noise = rng.standard_normal((rate.shape[0], detector.shape[1]), dtype=np.float32)
     rate += err * noise[:, : rate.shape[1]]
     dq = np.zeros(rate.shape, np.uint32)
@@ -199,11 +200,11 @@ def _reference_pixels(detector: Detector) -> Mask:
 
 
 def _spots(allowed: Mask, count: int, rng: np.random.Generator) -> Positions:
-    """Draw `count` different pixels among the allowed: rows and columns, shape (2, count)."""
+    """Draw `count` different allowed pixels; return rows and columns, shape (2, count)."""
     flat = np.flatnonzero(allowed)
     if count > flat.size:
         raise ValueError(
-            f"Settings ask for {count} hot and low pixels on {flat.size} light-sensitive ones: "
+            f"Settings require {count} hot and low pixels on {flat.size} light-sensitive ones: "
             "lower hot_normalisation or low_pixels, or raise hot_range[0]"
         )
     chosen = flat[rng.choice(flat.size, count, replace=False)]
@@ -213,7 +214,7 @@ def _spots(allowed: Mask, count: int, rng: np.random.Generator) -> Positions:
 def _power_law(
     limits: tuple[float, float], count: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw values of which the number above A falls as 1/A between the limits."""
+    """Draw values between the limits; the number of values above A falls as 1/A."""
     return 1 / rng.uniform(1 / limits[1], 1 / limits[0], count)
 
 
@@ -261,14 +262,14 @@ def _add_hot_pixels(
 def _add_cosmic_rays(
     rate: Image, truth: Truth, detector: Detector, settings: Settings, rng: np.random.Generator
 ) -> None:
-    """Add tracks of 1 to 4 pixels that the jump detection has missed."""
+    """Add tracks of 1 to 4 pixels that jump detection misses."""
     hits = settings.cosmic_ray_rate * settings.exposure_time * settings.cosmic_ray_survival
     count = int(rng.poisson(hits))
     start = np.stack([rng.integers(0, size, count) for size in detector.shape])
     length = rng.integers(1, 5, count)
     angle = rng.uniform(0, 2 * np.pi, count)
     direction = np.stack([np.sin(angle), np.cos(angle)])
-    direction /= np.abs(direction).max(axis=0)  # every step reaches another pixel
+    direction /= np.abs(direction).max(axis=0)  # each step reaches a new pixel
     brightness = _power_law(settings.cosmic_ray_range, count, rng)
     for step in range(4):
         share = rng.uniform(0.5, 1, count)
@@ -306,12 +307,12 @@ def _inside(shape: tuple[int, ...], pixels: Positions) -> Mask:
 
 
 def _add(image: Image, pixels: Positions, values: NDArray[np.float64]) -> None:
-    """Add values at pixels, each time one occurs; those outside the image are left out."""
+    """Add values at pixels, repeated ones repeatedly; pixels outside the image are ignored."""
     on = _inside(image.shape, pixels)
     np.add.at(image, tuple(pixels[:, on]), values[on].astype(np.float32))
 
 
 def _mark(truth: Truth, pixels: Positions, bit: int) -> None:
-    """Set a bit at pixels; those outside the image are left out."""
+    """Set a bit at pixels; pixels outside the image are ignored."""
     y, x = pixels[:, _inside(truth.shape, pixels)]
     truth[y, x] |= np.uint8(bit)

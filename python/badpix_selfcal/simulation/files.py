@@ -22,10 +22,10 @@ __all__ = [
     "FIELD",
     "TARGET",
     "Observation",
-    "Plan",
+    "PlannedExposure",
     "Simulation",
-    "named",
-    "plans",
+    "name_files",
+    "planned_exposures",
     "write_association",
     "write_exposure",
     "write_truth",
@@ -45,7 +45,7 @@ _OVERHEAD: Final = timedelta(minutes=2)
 
 Card: TypeAlias = tuple[str, str | int | float | bool, str]
 
-# Optics in use and readout directions (FASTAXIS, SLOWAXIS), as JWST's headers name them.
+# Optics and readout directions (FASTAXIS, SLOWAXIS), in the terms of JWST's headers.
 _SETUP: Final[dict[str, tuple[tuple[Card, ...], tuple[int, int]]]] = {
     "MIRIFUSHORT": ((("CHANNEL", "12", "MRS channels"), ("BAND", "SHORT", "MRS band")), (1, 2)),
     "MIRIFULONG": ((("CHANNEL", "34", "MRS channels"), ("BAND", "LONG", "MRS band")), (1, 2)),
@@ -53,7 +53,7 @@ _SETUP: Final[dict[str, tuple[tuple[Card, ...], tuple[int, int]]]] = {
     "NRS2": ((("FILTER", "F170LP", "filter"), ("GRATING", "G235H", "grating")), (-2, -1)),
 }
 
-# The images of the data model: its names for them, the extensions, the sample types.
+# The images of the data model: names in the model, extensions, sample types.
 _LINKS: Final = (
     ("data", "SCI", "float32"),
     ("err", "ERR", "float32"),
@@ -79,12 +79,12 @@ class Simulation:
     Parameters
     ----------
     associations : tuple of Path
-        One for each science exposure: itself as science, all backgrounds as background, and all
-        science exposures, itself among them, as selfcal.
+        One for each science exposure. Its members are this exposure as science, all backgrounds as
+        background, and all science exposures (this one, too) as selfcal.
     science, background : tuple of Path
         The exposures.
     truth : Path
-        What is wrong with which pixel.
+        The map of the bad pixels.
     """
 
     associations: tuple[Path, ...]
@@ -104,17 +104,17 @@ class Simulation:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One exposure to come.
+class PlannedExposure:
+    """An exposure that is to be taken.
 
     Parameters
     ----------
     path : Path
-        Its file.
+        The file for it.
     observation : str
         `TARGET` or `FIELD`.
     index : int
-        Its place among the exposures of that observation, from 0.
+        Its number in that observation, from 0.
     """
 
     path: Path
@@ -124,14 +124,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Observation:
-    """What all exposures of a simulation share.
+    """The properties that all exposures of a simulation share.
 
     Parameters
     ----------
     detector : Detector
         One of `badpix_selfcal.detectors.DETECTORS`.
     shape : tuple of int
-        Rows and columns of the region read out.
+        Rows and columns of the region that is read out.
     seed : int
         Seed of the simulation.
     settings : Settings
@@ -144,17 +144,17 @@ class Observation:
     settings: Settings
 
 
-def named(folder: Path, detector: Detector, n_science: int, n_background: int) -> Simulation:
-    """Name all files as the archive does: program, observation, visit, exposure, detector.
+def name_files(folder: Path, detector: Detector, n_science: int, n_background: int) -> Simulation:
+    """Name all files as in the archive: by program, observation, visit, exposure and detector.
 
     Parameters
     ----------
     folder : Path
-        Where they shall be.
+        The folder for the files.
     detector : Detector
         One of `badpix_selfcal.detectors.DETECTORS`.
     n_science, n_background : int
-        How many exposures there are.
+        Numbers of exposures.
     """
 
     def stem(observation: str, number: int) -> str:
@@ -171,24 +171,24 @@ def named(folder: Path, detector: Detector, n_science: int, n_background: int) -
     )
 
 
-def plans(files: Simulation) -> Iterator[Plan]:
-    """Yield what exposures there are to take, the science exposures first."""
+def planned_exposures(files: Simulation) -> Iterator[PlannedExposure]:
+    """Yield the exposures to take, the science exposures first."""
     for observation, paths in ((TARGET, files.science), (FIELD, files.background)):
         for index, path in enumerate(paths):
-            yield Plan(path, observation, index)
+            yield PlannedExposure(path, observation, index)
 
 
 def write_association(path: Path, science: Path, files: Simulation) -> None:
-    """Write the association of one science exposure, with the fields of those from the archive.
+    """Write the association of one science exposure, with all fields of one from the archive.
 
     Parameters
     ----------
     path : Path
-        Where to write; a file there is replaced.
+        The file to write; an existing one is replaced.
     science : Path
         The science exposure.
     files : Simulation
-        All exposures: those of the target become selfcal members, `science` among them.
+        All exposures. Those of the target become selfcal members, `science` too.
     """
     members = [(science, "science")]
     members += [(path, "background") for path in files.background]
@@ -213,28 +213,28 @@ def write_association(path: Path, science: Path, files: Simulation) -> None:
     path.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
 
 
-def _primary_cards(observation: Observation, plan: Plan) -> list[Card]:
-    """Return the PRIMARY header's cards of an exposure."""
+def _primary_cards(observation: Observation, planned: PlannedExposure) -> list[Card]:
+    """Return the cards of an exposure's PRIMARY header."""
     detector, settings = observation.detector, observation.settings
     setup, (fast, slow) = _SETUP[detector.name]
     duration = timedelta(seconds=settings.exposure_time)
-    start = _EPOCHS[plan.observation] + plan.index * (duration + _OVERHEAD)
-    is_background = plan.observation == FIELD
+    start = _EPOCHS[planned.observation] + planned.index * (duration + _OVERHEAD)
+    is_background = planned.observation == FIELD
     rows, columns = observation.shape
     return [
         ("DATE", _WRITTEN, "a fixed date: simulated"),
         ("ORIGIN", "SIMULATION", "not an observation"),
         ("TELESCOP", "JWST", "telescope simulated"),
-        ("FILENAME", plan.path.name, "name of the file"),
+        ("FILENAME", planned.path.name, "name of the file"),
         ("DATAMODL", "IFUImageModel", "type of data model"),
         ("CAL_VER", "3.0.0", "pipeline whose products this imitates"),
         ("PROGRAM", _PROGRAM, "program number"),
-        ("OBSERVTN", plan.observation, "observation number"),
+        ("OBSERVTN", planned.observation, "observation number"),
         ("VISIT", "001", "visit number"),
         ("VISITGRP", "02", "visit group"),
         ("SEQ_ID", "1", "parallel sequence"),
         ("ACT_ID", "01", "activity"),
-        ("EXPOSURE", f"{plan.index + 1:05d}", "exposure number"),
+        ("EXPOSURE", f"{planned.index + 1:05d}", "exposure number"),
         ("BKGDTARG", is_background, "background target"),
         ("TARGPROP", "EMPTY-FIELD" if is_background else "SIMULATED-TARGET", "proposer's name"),
         ("DATE-OBS", start.strftime("%Y-%m-%d"), "[yyyy-mm-dd] start of exposure"),
@@ -247,7 +247,7 @@ def _primary_cards(observation: Observation, plan: Plan) -> list[Card]:
         ("NGROUPS", settings.groups, "groups in an integration"),
         ("TGROUP", settings.group_time, "[s] time between groups"),
         ("EFFEXPTM", settings.exposure_time, "[s] effective exposure time"),
-        ("PATT_NUM", plan.index + 1, "position in the dither pattern"),
+        ("PATT_NUM", planned.index + 1, "position in the dither pattern"),
         ("SUBARRAY", "FULL" if observation.shape == detector.shape else "GENERIC", "subarray"),
         ("SUBSTRT1", 1, "first column"),
         ("SUBSTRT2", 1, "first row"),
@@ -263,23 +263,25 @@ def _with_cards(hdu: fits.PrimaryHDU | fits.ImageHDU, cards: list[Card]) -> Any:
     return hdu
 
 
-def write_exposure(path: Path, observation: Observation, plan: Plan, readout: Readout) -> None:
-    """Write an exposure as the pipeline's ramp fit would, and SCI's DISPAXIS besides.
+def write_exposure(
+    path: Path, observation: Observation, planned: PlannedExposure, readout: Readout
+) -> None:
+    """Write an exposure as the pipeline's ramp fit does, with DISPAXIS in SCI's header.
 
     Parameters
     ----------
     path : Path
-        Where to write; a file there is replaced.
+        The file to write; an existing one is replaced.
     observation : Observation
-        What goes into the headers.
-    plan : Plan
-        Which exposure this is.
+        The source of the header's values.
+    planned : PlannedExposure
+        The exposure.
     readout : Readout
         Its planes.
     """
     from astropy.io import fits
 
-    primary = _with_cards(fits.PrimaryHDU(), _primary_cards(observation, plan))
+    primary = _with_cards(fits.PrimaryHDU(), _primary_cards(observation, planned))
     primary.header["HISTORY"] = f"Simulated by badpix_selfcal (seed {observation.seed})"
     unit = ("BUNIT", "DN/s", "physical units")
     axis = ("DISPAXIS", observation.detector.dispaxis or 0, "dispersion along 1: x, 2: y")
@@ -291,14 +293,14 @@ def write_exposure(path: Path, observation: Observation, plan: Plan, readout: Re
         ("VAR_RNOISE", readout.var_rnoise, []),
     ]
     images = [_with_cards(fits.ImageHDU(data, name=name), cards) for name, data, cards in planes]
-    fits.HDUList([primary, *images, _tree(observation.shape)]).writeto(path, overwrite=True)
+    fits.HDUList([primary, *images, _asdf(observation.shape)]).writeto(path, overwrite=True)
 
 
-def _tree(shape: tuple[int, int]) -> fits.BinTableHDU:
-    """Return the extension ASDF, without which the pipeline's steps refuse an association.
+def _asdf(shape: tuple[int, int]) -> fits.BinTableHDU:
+    """Return the extension ASDF; without it the pipeline's steps refuse an association.
 
-    It holds, as text, the tree of the data model with links to the images; what the headers
-    say is left to them.
+    It holds, as text, the tree of the data model with links to the images. The tree does not repeat
+    the values of the headers.
     """
     from astropy.io import fits
 
@@ -324,9 +326,9 @@ def write_truth(
     Parameters
     ----------
     path : Path
-        Where to write; a file there is replaced.
+        The file to write; an existing one is replaced.
     observation : Observation
-        What goes into the header.
+        The source of the header's values.
     defects : ndarray of uint8, shape (rows, columns)
         `HOT`, `LOW` and `HALO` bits.
     exposures : list of (str, ndarray of uint8, float)

@@ -1,4 +1,4 @@
-"""What light falls on the detector: thermal background, a point source, its lines, fringes."""
+"""The light on the detector: thermal background, a point source with lines, fringes."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _THERMAL_LOG: Final = np.log([0.25, 3.4, 23.0, 167.0, 628.0, 1829.0])
 
 @dataclass(frozen=True)
 class Sky:
-    """The light of one scene, before the detector, over one pixel more on every side.
+    """The light of one scene in front of the detector, with a margin of one pixel on every side.
 
     Parameters
     ----------
     geometry : Geometry
-        What each pixel sees.
+        Slice, wavelength and position on the sky of each pixel.
     thermal : ndarray of float32, shape (rows + 2, columns + 2)
         Rate of the thermal background, DN/s, without fringes.
     spectrum : ndarray of float32, shape (rows + 2, columns + 2)
-        Rate of the point source if it were centred on every pixel, DN/s, without fringes.
+        Rate that a point source centred on the pixel would have, DN/s, without fringes.
     fringes : ndarray of float32, shape (rows + 2, columns + 2)
-        Factor by which the fringes change any rate.
+        Factor of the fringes.
     settings : Settings
-        The numbers in use.
+        The physical numbers.
     """
 
     geometry: Geometry
@@ -53,7 +53,12 @@ class Sky:
         return _blurred(self.thermal * self.fringes, self.settings.blur)
 
     def target(self, position: tuple[float, float]) -> Image:
-        """Return the rate of an exposure with the source at this alpha, beta (arcsec).
+        """Return the rate of an exposure of the target.
+
+        Parameters
+        ----------
+        position : tuple of float
+            Alpha and beta of the source, arcsec.
 
         Returns
         -------
@@ -65,13 +70,13 @@ class Sky:
         return _blurred(rate * self.fringes, self.settings.blur)
 
     def _profile(self, position: tuple[float, float]) -> Image:
-        """Return the point source's profile, 1 at the centre of a source without slices."""
+        """Return the profile of the point source; without slices it is 1 at the centre."""
         seen = self.geometry
         profile = np.zeros(seen.slices.shape, np.float32)
         for channel in seen.channels:
             lit = seen.of_channel(channel)
             along = (seen.wavelength[lit] / 10 * self.settings.source_fwhm / FWHM) ** 2
-            # A slice takes in its whole width, which blurs the source across slices only.
+            # A slice collects light over its whole width, which blurs the source across slices.
             across = along + channel.slice_width**2 / 12
             distance = (seen.alpha[lit] - position[0]) ** 2 / along
             distance += (seen.beta[lit] - position[1]) ** 2 / across
@@ -93,7 +98,8 @@ def sky(
     settings : Settings
         The numbers to use.
     rng : numpy.random.Generator
-        Decides on the emission lines and on the fringes' phases, the same for every `shape`.
+        Random stream for the emission lines and the phases of the fringes, which are the same for
+        every `shape`.
     """
     y, x = (np.arange(-1.0, size + 1) for size in shape)
     seen = geometry(detector, y, x)
@@ -112,10 +118,10 @@ def sky(
 
 
 def pointing(dither: int, settings: Settings) -> tuple[float, float]:
-    """Return where the source falls in a dither (from 0): alpha and beta, arcsec.
+    """Return alpha and beta of the source in a dither (from 0), arcsec.
 
-    The source visits four corners of the field; after each four they move inwards by a tenth,
-    five times over.
+    The source visits the four corners of a rectangle. After each round the rectangle shrinks by a
+    tenth of its first size; after five rounds it starts again.
     """
     along, across = ((1, 1), (-1, -1), (1, -1), (-1, 1))[dither % 4]
     scale = 1 - 0.1 * (dither // 4 % 5)
@@ -123,13 +129,13 @@ def pointing(dither: int, settings: Settings) -> tuple[float, float]:
 
 
 def _thermal(channel: Channel, wavelength: Coordinates) -> Coordinates:
-    """Return the thermal background, DN/s: the tool's spectrum scaled to the channel's rate."""
+    """Return the thermal background, DN/s: the spectrum of the tool at the channel's rate."""
     middle = _log_thermal(np.array([channel.wavelength[0]]))
     return channel.thermal_rate * np.exp(_log_thermal(wavelength) - middle)
 
 
 def _log_thermal(wavelength: Coordinates) -> Coordinates:
-    """Interpolate the logarithm of MJy/sr; outside the table, go on with its end slopes."""
+    """Interpolate the logarithm of MJy/sr; beyond the table, continue with its end slopes."""
     inside = np.interp(wavelength, _THERMAL_WAVELENGTH, _THERMAL_LOG)
     slopes = np.diff(_THERMAL_LOG) / np.diff(_THERMAL_WAVELENGTH)
     below = np.minimum(wavelength - _THERMAL_WAVELENGTH[0], 0)
@@ -140,7 +146,7 @@ def _log_thermal(wavelength: Coordinates) -> Coordinates:
 def _spectrum(
     channel: Channel, wavelength: Coordinates, settings: Settings, rng: np.random.Generator
 ) -> Coordinates:
-    """Return the source's spectrum, with a continuum of 1, at these wavelengths (um)."""
+    """Return the spectrum of the source at these wavelengths (um), for a continuum of 1."""
     middle, reach = channel.wavelength[0], abs(channel.wavelength[1])
     centres = rng.uniform(middle - reach, middle + reach, settings.lines)
     low, high = np.log(settings.line_contrast)
@@ -155,7 +161,7 @@ def _spectrum(
 def _fringes(
     channel: Channel, wavelength: Coordinates, phases: Coordinates, settings: Settings
 ) -> Coordinates:
-    """Return the factor of the fringes, periodic in wavenumber, of an MRS channel."""
+    """Return the factor of the fringes of an MRS channel, periodic in wavenumber."""
     cycles = 2 * np.pi * 1e4 / wavelength  # 2 pi times the wavenumber in 1/cm
     factor = 1 + settings.fringe_amplitude * np.cos(cycles / settings.fringe_spacing + phases[0])
     if channel.number >= 3:
@@ -165,7 +171,7 @@ def _fringes(
 
 
 def _blurred(image: Image, sigma: float) -> Image:
-    """Blur with three Gaussian taps along either axis, and drop the outermost pixels."""
+    """Blur with three Gaussian taps along each axis, and remove the margin."""
     wing = math.exp(-0.5 / sigma**2) if sigma > 0 else 0.0
     outer, inner = np.float32(wing / (1 + 2 * wing)), np.float32(1 / (1 + 2 * wing))
     rows = inner * image[1:-1] + outer * (image[:-2] + image[2:])

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass, fields
 from typing import Final
 
-__all__ = ["Settings"]
+__all__ = ["LIGHT_ONLY", "Settings"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The physical numbers of a simulated exposure. All of them are MIRI's or assumptions.
+    """The physical numbers of a simulated exposure, measured for MIRI or assumed.
 
-    A pair of numbers is a range ``(low, high)`` unless it says otherwise.
+    A pair of numbers is a range ``(low, high)`` unless noted.
 
     Parameters
     ----------
@@ -26,60 +26,60 @@ class Settings:
     gain : float
         Electrons per DN (MIRI).
     poisson_excess : float
-        Photon variance of a slope fitted to a ramp over that of the ramp's end points (6/5 for
-        an unweighted fit to many groups).
+        Photon variance of a slope fitted to a ramp, relative to the slope between its end points
+        (6/5 for an unweighted fit to many groups).
     source_rate : float
         Continuum of the point source at its centre, before slices blur it, DN/s (assumption).
     source_fwhm : float
         Width of the point source at 10 um, arcsec; it grows with the wavelength.
     nebula_fraction : float
-        Evenly spread emission of the target over its point source, per pixel (assumption).
+        Extended emission of the target in each pixel, relative to its point source (assumption).
     lines : int
         Emission lines in a channel.
     line_contrast : tuple of float
-        Peak of a line over the continuum, drawn evenly in its logarithm (assumption).
+        Peak of a line, relative to the continuum; its logarithm is uniform (assumption).
     resolving_power : float
-        Wavelength over the width (FWHM) of a line.
+        Wavelength divided by the width (FWHM) of a line.
     blur : float
-        Standard deviation of the blur by optics and detector, pixels.
+        Standard deviation of the blur of optics and detector, pixels.
     dither : tuple of float
         Distance of the dithered source from the centre, along and across slices, arcsec
         (assumption).
     thermal_scale : float
-        Thermal background over that expected in flight (JWST backgrounds tool).
+        Thermal background, relative to that in flight (JWST backgrounds tool).
     fringe_amplitude, fringe_spacing : float
-        Relative amplitude and spacing in wavenumber, 1/cm, of the fringes before correction.
+        Relative amplitude of the uncorrected fringes, and their spacing in wavenumber, 1/cm.
     second_fringe_amplitude, second_fringe_spacing : float
         The same for the fine fringes of channels 3 and 4 (the amplitude is an assumption).
     pedestal_short, pedestal_long : tuple of float
-        Residual dark of an exposure of MIRIFUSHORT and of MIRIFULONG, DN/s.
+        Pedestal of an exposure of MIRIFUSHORT and of MIRIFULONG, DN/s.
     column_noise : float
         Standard deviation of the offsets of columns (MIRI), DN/s.
     hot_normalisation : float
-        Hot pixels brighter than 1 DN/s on a detector; those brighter than A number this over A
-        (fits flight background rates of 10 to 40 DN/s).
+        Number of hot pixels above 1 DN/s on a detector. The number above A is this divided by A
+        (a fit to rates of 10 to 40 DN/s in flight).
     hot_range : tuple of float
         Faintest and brightest hot pixel, DN/s (assumption).
     hot_scatter : float
         Relative scatter of a hot pixel from exposure to exposure.
     halo_coupling : float
-        Part of a hot pixel's rate that appears in each of its four neighbours.
+        Fraction of a hot pixel's rate that appears in each of its four neighbours.
     halo_minimum : float
         Faintest halo that the truth map marks, DN/s (assumption: four times the read noise).
     low_pixels : int
-        Pixels of low response on a detector.
+        Number of pixels of low response on a detector.
     low_response : tuple of float
-        Their response over that of a good pixel (assumption).
+        Their response, relative to a good pixel (assumption).
     known_bad_fraction : float
-        Part of the light-sensitive pixels that the data-quality plane already marks.
+        Fraction of the light-sensitive pixels that the data-quality plane marks as bad.
     known_bad_clustered : float
-        Part of those that lie in clusters of 3 x 3 to 5 x 5 pixels (assumption).
+        Fraction of those in clusters of 3 x 3 to 5 x 5 pixels (assumption).
     cosmic_ray_rate : float
         Hits on a detector, 1/s.
     cosmic_ray_survival : float
-        Part of the hits that the jump detection misses.
+        Fraction of the hits that jump detection misses.
     cosmic_ray_range : tuple of float
-        Faintest and brightest surviving hit, DN/s; those above A fall as 1/A (assumption).
+        Faintest and brightest missed hit, DN/s; the number above A falls as 1/A (assumption).
     shower_interval : float
         Mean time between cosmic-ray showers, s.
     shower_fwhm : tuple of float
@@ -90,8 +90,7 @@ class Settings:
     Raises
     ------
     ValueError
-        If a number is negative or not finite, a range is not ascending, or a number that is
-        divided by is 0.
+        If a number is negative or not finite, a range is not ascending, or a divisor is 0.
     """
 
     groups: int = 45
@@ -144,7 +143,7 @@ class Settings:
 
     @property
     def slope_variance(self) -> float:
-        """Variance of the slope from read noise alone, (DN/s)**2: an unweighted line fit."""
+        """Variance of an unweighted fit of the slope from read noise alone, (DN/s)**2."""
         n = self.groups
         return 12 * self.read_noise**2 / (n * (n * n - 1)) / self.group_time**2
 
@@ -159,7 +158,7 @@ _DIVISORS: Final = frozenset({
 
 
 def _check_setting(name: str, value: float | tuple[float, float]) -> None:
-    """Raise a ValueError that names the setting if it is none that physics allows."""
+    """Raise a ValueError that names the setting if its value is impossible."""
     numbers = value if isinstance(value, tuple) else (value,)
     if not all(math.isfinite(number) for number in numbers):
         raise ValueError(f"Settings.{name} must be finite, got {value}")
@@ -168,4 +167,19 @@ def _check_setting(name: str, value: float | tuple[float, float]) -> None:
     if name in _DIVISORS and min(numbers) == 0:
         raise ValueError(f"Settings.{name} must be above 0, got {value}")
     if name not in _NOT_RANGES and numbers[0] > numbers[-1]:
-        raise ValueError(f"Settings.{name} must be (low, high), got {value}: swap them")
+        raise ValueError(f"Settings.{name} must be (low, high), got {value}: swap the numbers")
+
+
+LIGHT_ONLY: Final = Settings(
+    read_noise=0.0,
+    poisson_excess=0.0,
+    pedestal_short=(0.0, 0.0),
+    pedestal_long=(0.0, 0.0),
+    column_noise=0.0,
+    hot_normalisation=0.0,
+    low_pixels=0,
+    known_bad_fraction=0.0,
+    cosmic_ray_rate=0.0,
+    shower_rate=(0.0, 0.0),
+)
+"""The light of the scene alone: no bad pixels, cosmic rays, noise or offsets."""

@@ -1,15 +1,16 @@
-"""Where the slices of the integral-field units fall on the detectors, and which light they bring.
+"""The slices of the integral-field units: place on the detector, wavelength, position on the sky.
 
 For the MIRI MRS the polynomials below are least-squares fits to maps of the settings 12A and
-34C, rebuilt from the public in-flight distortion solution (FLT-9) of the MIRI coordinates
-package: slice centres to 0.5 columns rms, wavelengths to 0.8 rows rms. So MIRIFUSHORT shows
-channels 1 and 2 in the band SHORT, MIRIFULONG channels 3 and 4 in the band LONG.
+34C. The maps are rebuilt from the public in-flight distortion solution (FLT-9) of the MIRI
+coordinates package. The fits reproduce slice centres to 0.5 columns rms and wavelengths to 0.8 rows
+rms. MIRIFUSHORT shows channels 1 and 2 in the band SHORT, MIRIFULONG channels 3 and 4 in the band
+LONG.
 
 For NIRSpec every number is an assumption, chosen to look plausible: 30 slices of 35 rows,
 slightly tilted and curved, 0.1 arcsec wide, with the wavelengths of the grating G235H.
 
-Directions are *along* (the dispersion) and *across* (from slice to slice): rows and columns of a
-MIRI image, columns and rows of a NIRSpec image.
+Directions are *along* the dispersion and *across* the slices. In a MIRI image these are the
+directions of a column and of a row, in a NIRSpec image those of a row and of a column.
 """
 
 from __future__ import annotations
@@ -42,21 +43,22 @@ class Channel:
     number : int
         The MRS channel, 1 to 4; 0 for NIRSpec, which has none.
     slices : int
-        Their count.
+        Number of slices.
     order : tuple of int
-        Number of the first slice across the detector, of the second, and the step from one to
-        the next but one: neighbours on the sky lie on the detector in two interleaved sets.
+        Number of the first slice across the detector, number of the second, and the step from a
+        slice to the next but one: neighbours on the sky are interleaved on the detector in two
+        sets.
     slice_width : float
         Extent of a slice on the sky, arcsec (MRS: Wells et al. 2015, PASP 127, 646).
     centre : tuple of float
-        Centre across the detector, px: factors of 1, t, t**2, u, u**2 and t u**2.
+        Centre across the detector, px: coefficients of 1, t, t**2, u, u**2 and t u**2.
     width : tuple of float
-        Width across the detector, px: factors of 1 and t.
+        Width across the detector, px: coefficients of 1 and t.
     alpha : tuple of float
-        Position along the slice on the sky, arcsec: a constant and the factors of d and t d,
-        with d the distance from the slice's centre in px.
+        Position along the slice on the sky, arcsec: coefficients of 1, d and t d, with d the
+        distance from the slice's centre in px.
     wavelength : tuple of float
-        Wavelength, um: factors of 1, u, u**2, v, v**2, u v and k.
+        Wavelength, um: coefficients of 1, u, u**2, v, v**2, u v and k.
     thermal_rate : float
         Thermal background at the channel's middle wavelength, DN/s.
     """
@@ -122,23 +124,23 @@ CHANNELS: Final[dict[str, tuple[Channel, ...]]] = {
         for name, middle in (("NRS1", 2.05), ("NRS2", 2.83))
     },
 }  # fmt: skip
-"""The channels that each detector shows."""
+"""The channels on each detector."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """What each pixel sees.
+    """Slice, wavelength and position on the sky of each pixel.
 
     Parameters
     ----------
     channels : tuple of Channel
         The channels on the detector.
     slices : ndarray of int16, shape (rows, columns)
-        100 * channel + slice number; 0 where no light falls.
+        100 * channel + slice number; 0 between slices.
     wavelength : ndarray of float64, shape (rows, columns)
-        Wavelength, um; 0 where no light falls.
+        Wavelength, um; 0 between slices.
     alpha, beta : ndarray of float32, shape (rows, columns)
-        Position on the sky along and across the slices, arcsec; 0 where no light falls.
+        Position on the sky along and across the slices, arcsec; 0 between slices.
     """
 
     channels: tuple[Channel, ...]
@@ -148,19 +150,19 @@ class Geometry:
     beta: Image
 
     def of_channel(self, channel: Channel) -> NDArray[np.bool_]:
-        """Return which pixels this channel lights."""
+        """Return a mask of the pixels that this channel illuminates."""
         return np.asarray((self.slices > 0) & (self.slices // 100 == channel.number))
 
 
 def geometry(detector: Detector, y: Coordinates, x: Coordinates) -> Geometry:
-    """Return what the pixels of the given rows and columns see.
+    """Return the geometry of the pixels of some rows and columns.
 
     Parameters
     ----------
     detector : Detector
         One of `badpix_selfcal.detectors.DETECTORS`.
     y, x : ndarray of float64, one-dimensional and ascending
-        Rows and columns of the full frame; a coordinate may lie outside it.
+        Rows and columns of the full frame; coordinates outside it are allowed.
 
     Returns
     -------
@@ -191,7 +193,7 @@ def geometry(detector: Detector, y: Coordinates, x: Coordinates) -> Geometry:
 def _draw_slice(
     maps: Geometry, channel: Channel, position: int, u: Coordinates, across: Coordinates
 ) -> None:
-    """Enter one slice into the maps; `u` is a column vector, `across` a vector."""
+    """Draw one slice into the maps; `u` is a column vector, `across` a vector."""
     t = position / (channel.slices - 1) - 0.5
     c = channel.centre
     centre = (c[0] + c[1] * t + c[2] * t * t) + c[3] * u + (c[4] + c[5] * t) * u * u

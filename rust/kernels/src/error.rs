@@ -1,8 +1,8 @@
-//! What a caller can get wrong.
+//! Errors in a caller's arguments.
 
 use std::fmt;
 
-/// An argument that no kernel can work with.
+/// An argument that a kernel refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -10,14 +10,14 @@ pub enum Error {
     Shape {
         /// Samples in the buffer.
         len: usize,
-        /// Rows of the image it should be.
+        /// Expected rows.
         rows: usize,
-        /// Columns of the image it should be.
+        /// Expected columns.
         cols: usize,
     },
-    /// A running window has no middle: its length is even.
+    /// The length of a window is even, so that it has no middle.
     EvenWindow(usize),
-    /// A window holds more samples than the double heap can number.
+    /// A window holds 2^31 samples or more, which the double heap cannot number.
     WindowTooLarge {
         /// Rows of the window.
         rows: usize,

@@ -1,4 +1,4 @@
-//! A shape-checked view of rows x columns.
+//! An image: a view of samples whose number is checked against its shape.
 
 use crate::{Error, Sample};
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ pub struct Region {
     pub x1: usize,
 }
 
-/// A row-major image that is only read.
+/// A read-only view of an image in row-major order.
 #[derive(Debug, Clone, Copy)]
 pub struct Image<'a, T> {
     samples: &'a [T],
@@ -75,15 +75,15 @@ impl<T: Sample> Image<'_, T> {
     /// The samples with rows and columns exchanged: column after column.
     #[must_use]
     pub fn transposed(&self) -> Vec<T> {
-        // Bands of columns small enough that the lines they touch in every row stay in cache.
-        const BAND: usize = 16;
+        // Few enough that the cache lines they touch in every row stay in cache.
+        const COLUMNS_AT_ONCE: usize = 16;
         let mut out = vec![T::ZERO; self.samples.len()];
         if out.is_empty() {
             return out;
         }
-        out.par_chunks_mut(BAND * self.rows).enumerate().for_each(|(band, columns)| {
+        out.par_chunks_mut(COLUMNS_AT_ONCE * self.rows).enumerate().for_each(|(band, columns)| {
             for (y, row) in self.samples.chunks_exact(self.cols).enumerate() {
-                let band = row[band * BAND..].iter();
+                let band = row[band * COLUMNS_AT_ONCE..].iter();
                 for (column, &sample) in columns.chunks_exact_mut(self.rows).zip(band) {
                     column[y] = sample;
                 }

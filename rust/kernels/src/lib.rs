@@ -1,12 +1,14 @@
-//! Kernels of the self-calibration of bad pixels in integral-field exposures.
+//! Kernels that find bad pixels of integral-field exposures from the exposures themselves.
 //!
-//! The step they serve finds bad pixels from the exposures themselves: exposures, less their
-//! [pedestal](mod@pedestal), are folded into a [minimum image](minimum); what stands out of its
-//! [running median](median) along the dispersion axis is cut at two [percentiles](percentile) of
-//! the residual ([`outliers`]).
+//! 1. The [pedestal](mod@pedestal) is subtracted from each exposure.
+//! 2. The pixel-by-pixel minimum of the exposures is the [minimum image](minimum).
+//! 3. Its [running median](median) along the dispersion axis is subtracted from it. The difference
+//!    is the residual.
+//! 4. Pixels whose residual lies beyond one of two [percentiles](percentile) are bad
+//!    ([`outliers`]).
 //!
-//! Everything is generic over `f32` and `f64`, skips NaN, and gives the same bits whatever the
-//! number of threads. Parallel work runs in the caller's current rayon pool.
+//! All kernels take `f32` and `f64` and skip NaN. Their results do not depend on the number of
+//! threads. Parallel work runs in the caller's current rayon pool.
 
 #![deny(missing_docs)]
 
@@ -19,7 +21,11 @@ pub mod pedestal;
 pub mod percentile;
 pub mod sample;
 
+/// Samples for each task of light work: enough to be worth a task, few enough that all threads get
+/// about the same number.
+pub(crate) const CHUNK: usize = 1 << 15;
+
 pub use error::Error;
 pub use image::{Image, Region};
 pub use median::{Axis, Edge, RunningMedian, Window};
-pub use sample::{Sample, Stored};
+pub use sample::{Sample, Stored, Swapped};

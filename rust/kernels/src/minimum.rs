@@ -1,13 +1,12 @@
-//! The minimum image: exposures, less their pedestals, folded one at a time.
+//! The minimum image: the pixel-by-pixel minimum of exposures minus their pedestals.
 
-use crate::{Error, Sample, Stored};
+use crate::{CHUNK, Error, Sample, Stored};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Samples that one task folds: enough to be worth a task, few enough to share out evenly.
-const CHUNK: usize = 1 << 15;
-
-/// Makes `exposure - pedestal` the minimum image of one exposure, whatever it was before.
+/// Replaces `minimum` by the minimum image of one exposure, `exposure - pedestal`.
+///
+/// The exposure may be in either byte order.
 ///
 /// # Errors
 /// [`Error::Shape`] if the two differ in length.
@@ -19,9 +18,9 @@ pub fn begin<S: Stored>(
     each(minimum, exposure, |minimum, exposure| Begin { minimum, exposure, pedestal })
 }
 
-/// Folds `exposure - pedestal` into `minimum`: the lesser of each pair, or the one not NaN.
+/// Replaces each sample of `minimum` by the lesser of it and `exposure - pedestal`, skipping NaN.
 ///
-/// The exposure may be stored in either byte order.
+/// The exposure may be in either byte order.
 ///
 /// # Errors
 /// [`Error::Shape`] if the two differ in length.
@@ -33,18 +32,18 @@ pub fn fold<S: Stored>(
     each(minimum, exposure, |minimum, exposure| Fold { minimum, exposure, pedestal })
 }
 
-/// Does the same with each part of two images, with the instructions that the machine has.
+/// Runs `task` on each part of two images, with the instruction set of this machine.
 fn each<'a, S: Stored, D: WithSimd>(
     minimum: &'a mut [S::Sample],
     exposure: &'a [S],
-    what: impl Fn(&'a mut [S::Sample], &'a [S]) -> D + Sync,
+    task: impl Fn(&'a mut [S::Sample], &'a [S]) -> D + Sync,
 ) -> Result<(), Error> {
     if minimum.len() != exposure.len() {
         return Err(Error::Shape { len: exposure.len(), rows: 1, cols: minimum.len() });
     }
     let chunks = minimum.par_chunks_mut(CHUNK).zip(exposure.par_chunks(CHUNK));
     chunks.for_each(|(minimum, exposure)| {
-        Arch::new().dispatch(what(minimum, exposure));
+        Arch::new().dispatch(task(minimum, exposure));
     });
     Ok(())
 }
@@ -88,7 +87,7 @@ impl<S: Stored> WithSimd for Fold<'_, S> {
 #[cfg(test)]
 mod tests {
     use super::{begin, fold};
-    use crate::Error;
+    use crate::{Error, Swapped};
 
     #[test]
     fn the_least_valid_sample_stays() {
@@ -105,7 +104,7 @@ mod tests {
         let swapped = exposure.map(|sample| sample.to_bits().swap_bytes());
         let (mut one, mut other) = (before, before);
         fold(&mut one, &exposure, 0.5).unwrap();
-        fold(&mut other, &swapped, 0.5).unwrap();
+        fold(&mut other, Swapped::<f64>::view(&swapped), 0.5).unwrap();
         assert_eq!(one, [2.5, 1.0, -9.0, 2.0]);
         assert_eq!(one, other);
     }

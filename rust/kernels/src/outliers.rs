@@ -1,30 +1,30 @@
-//! Bad pixels: what stands out of the minimum image's running median.
+//! Bad pixels: those that differ most from the running median of the minimum image.
 
 use crate::median::{self, Axis, Edge, Method, Window};
-use crate::{Error, Image, Sample, percentile};
+use crate::{CHUNK, Error, Image, Sample, percentile};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How bad pixels are told from good ones.
+/// The criteria for bad pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Criteria {
     /// Length of the running median's window.
     pub window: Window,
-    /// The axis along which light is dispersed and the window runs; `None`: a square window.
+    /// The axis of dispersion, along which the window runs; `None` for a square window.
     pub dispersion: Option<Axis>,
     /// Fraction of the residuals, 0 to 1, below the lower cut.
     pub flagfrac_lower: f64,
     /// Fraction of the residuals, 0 to 1, above the upper cut.
     pub flagfrac_upper: f64,
-    /// What the window sees beyond the border.
+    /// What the window contains beyond the border.
     pub edge: Edge,
 }
 
 /// The bad pixels of a minimum image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outliers<T> {
-    /// Minimum image less its running median, row-major.
+    /// Minimum image minus its running median, row-major.
     pub residual: Vec<T>,
     /// Whether a pixel is bad, row-major.
     pub mask: Vec<bool>,
@@ -40,30 +40,37 @@ pub struct Outliers<T> {
 
 /// Finds the bad pixels of a minimum image.
 ///
-/// The cuts are percentiles of the finite residuals; what lies strictly beyond them is flagged,
-/// and so is every infinite residual: it can never pull a cut out to itself and hide there.
+/// The cuts are percentiles of the finite residuals. Residuals strictly beyond a cut are flagged.
+/// Infinite residuals do not move the cuts and are all flagged.
 ///
 /// # Errors
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
-pub fn find<T: Sample>(minimum: Image<'_, T>, by: &Criteria) -> Result<Outliers<T>, Error> {
+pub fn find<T: Sample>(minimum: Image<'_, T>, criteria: &Criteria) -> Result<Outliers<T>, Error> {
     let any_infinite = AtomicBool::new(false);
     let subtract = |medians: &mut [T], samples: &[T]| {
         if Arch::new().dispatch(Subtract { from: samples, medians }) {
             any_infinite.store(true, Ordering::Relaxed);
         }
     };
-    let residual = if let Some(axis) = by.dispersion {
-        median::along_then(minimum, axis, by.window, by.edge, Method::Auto, subtract)?
+    let residual = if let Some(axis) = criteria.dispersion {
+        median::along_then(minimum, axis, criteria.window, criteria.edge, Method::Auto, subtract)?
     } else {
-        let mut medians = median::plane(minimum, by.window, by.window, by.edge)?;
-        subtract(&mut medians, minimum.samples());
+        let mut medians = median::rectangle(
+            minimum,
+            criteria.window,
+            criteria.window,
+            criteria.edge,
+            Method::Auto,
+        )?;
+        let chunks = medians.par_chunks_mut(CHUNK).zip(minimum.samples().par_chunks(CHUNK));
+        chunks.for_each(|(medians, samples)| subtract(medians, samples));
         medians
     };
-    let cuts = cuts(&residual, by, any_infinite.into_inner());
+    let cuts = cuts(&residual, criteria, any_infinite.into_inner());
     Ok(cut(residual, cuts[0], cuts[1]))
 }
 
-/// Medians to be replaced by the residuals; gives whether one of those is infinite.
+/// Replaces medians by the residuals; true if one of these is infinite.
 struct Subtract<'a, T> {
     from: &'a [T],
     medians: &'a mut [T],
@@ -88,10 +95,10 @@ fn is_infinite<T: Sample>(sample: T) -> bool {
     (sample == T::INFINITY) | (sample == T::ZERO - T::INFINITY)
 }
 
-/// The percentiles of the finite residuals beyond which they are flagged.
-fn cuts<T: Sample>(residual: &[T], by: &Criteria, any_infinite: bool) -> Vec<f64> {
-    // In the reference's own arithmetic, whose rounding decides which sample is cut.
-    let q = [by.flagfrac_lower * 100.0, (1.0 - by.flagfrac_upper) * 100.0];
+/// The two cuts: percentiles of the finite residuals.
+fn cuts<T: Sample>(residual: &[T], criteria: &Criteria, any_infinite: bool) -> Vec<f64> {
+    // In the same order as the reference: rounding decides which samples are flagged.
+    let q = [criteria.flagfrac_lower * 100.0, (1.0 - criteria.flagfrac_upper) * 100.0];
     if any_infinite {
         percentile::of_valid(residual.iter().copied().filter(|r| r.is_finite()).collect(), &q)
     } else {
@@ -100,8 +107,6 @@ fn cuts<T: Sample>(residual: &[T], by: &Criteria, any_infinite: bool) -> Vec<f64
 }
 
 fn cut<T: Sample>(residual: Vec<T>, cut_low: f64, cut_high: f64) -> Outliers<T> {
-    // Samples that one task works on.
-    const CHUNK: usize = 1 << 15;
     let (low, high) = (T::at_least(cut_low), T::at_most(cut_high));
     let mut mask = vec![false; residual.len()];
     let chunks = mask.par_chunks_mut(CHUNK).zip(residual.par_chunks(CHUNK));
@@ -111,7 +116,7 @@ fn cut<T: Sample>(residual: Vec<T>, cut_low: f64, cut_high: f64) -> Outliers<T> 
     Outliers { residual, mask, cut_low, cut_high, n_low, n_high }
 }
 
-/// Residuals to be flagged below `low` and above `high`; gives the number at either end.
+/// Flags residuals below `low` and above `high`, and counts both.
 struct Flag<'a, T> {
     residual: &'a [T],
     low: T,
@@ -124,11 +129,11 @@ impl<T: Sample> WithSimd for Flag<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> (usize, usize) {
-        // So many at a time that their number fits the narrowest integer.
-        const BLOCK: usize = 128;
+        // Few enough that their number fits in 8 bits.
+        const AT_ONCE: usize = 128;
         let Self { residual, low, high, mask } = self;
         let (mut n_low, mut n_high) = (0, 0);
-        for (mask, residual) in mask.chunks_mut(BLOCK).zip(residual.chunks(BLOCK)) {
+        for (mask, residual) in mask.chunks_mut(AT_ONCE).zip(residual.chunks(AT_ONCE)) {
             let (mut lows, mut highs) = (0u8, 0u8);
             for (flag, &sample) in mask.iter_mut().zip(residual) {
                 let is_low = (sample < low) | (sample == T::ZERO - T::INFINITY);

@@ -1,42 +1,29 @@
 //! The residual dark pedestal: the NaN-median of the samples in an unlit gap.
 //!
-//! Of the image, which may be stored in either byte order, only the gap is read.
+//! The image may be in either byte order. Only the gap is read.
 
-use crate::{Image, Region, Sample, Stored};
+use crate::median::of_samples;
+use crate::{Image, Region, Stored};
 
-/// The pedestal in a rectangle, clipped to the image; NaN if that holds no valid sample.
+/// The pedestal in a rectangle, which is clipped to the image; NaN if no valid sample is there.
 #[must_use]
 pub fn in_region<S: Stored>(image: Image<'_, S>, gap: Region) -> S::Sample {
-    median(image.rows_of(gap).flatten().map(|sample| sample.load()).collect())
+    of_samples(image.rows_of(gap).flatten().map(|sample| sample.load()).collect())
 }
 
 /// The pedestal where `gap` is true; NaN if no valid sample is there.
 ///
-/// `gap` is read in the image's row-major order; what it lacks counts as false.
+/// `gap` is in row-major order, as the image is. If it is shorter, the rest counts as false.
 #[must_use]
 pub fn in_mask<S: Stored>(image: Image<'_, S>, gap: &[bool]) -> S::Sample {
     let unlit = image.samples().iter().zip(gap).filter(|&(_, &unlit)| unlit);
-    median(unlit.map(|(sample, _)| sample.load()).collect())
-}
-
-/// The median of the samples that are not NaN; NaN if there are none.
-fn median<T: Sample>(mut samples: Vec<T>) -> T {
-    samples.retain(|sample| !sample.is_nan());
-    if samples.is_empty() {
-        return T::NAN;
-    }
-    let (middle, even) = (samples.len() / 2, samples.len().is_multiple_of(2));
-    let (below, &mut above, _) = samples.select_nth_unstable_by(middle, T::order);
-    match below.iter().copied().max_by(T::order) {
-        Some(below) if even => below.midpoint(above),
-        _ => above,
-    }
+    of_samples(unlit.map(|(sample, _)| sample.load()).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{in_mask, in_region};
-    use crate::{Image, Region, Sample};
+    use crate::{Image, Region, Sample, Swapped};
 
     #[test]
     fn nan_is_skipped_and_two_middles_are_averaged() {
@@ -49,8 +36,8 @@ mod tests {
 
     #[test]
     fn the_byte_order_makes_no_difference() {
-        let samples = [9.0f32, 1.0, f32::NAN, 4.0, 2.0, 100.0].map(|s| s.to_bits().swap_bytes());
-        let image = Image::new(&samples, 2, 3).unwrap();
+        let bits = [9.0f32, 1.0, f32::NAN, 4.0, 2.0, 100.0].map(|s| s.to_bits().swap_bytes());
+        let image = Image::new(Swapped::<f32>::view(&bits), 2, 3).unwrap();
         assert_eq!(in_region(image, Region { y0: 0, y1: 2, x0: 0, x1: 2 }), 3.0);
         assert_eq!(in_mask(image, &[true, false, true, true, false, true]), 9.0);
     }

@@ -1,16 +1,18 @@
-//! Percentiles by selection, interpolated with NumPy's rule.
+//! Percentiles by selection, interpolated as NumPy does.
 //!
-//! The arithmetic is that of `numpy.nanpercentile(..., method="linear")`, in its order and its
-//! precisions: the position `(n - 1) q / 100` in double precision, the neighbours subtracted in
-//! the samples' own, the interpolation in double precision and from the nearer neighbour.
+//! The results equal those of `numpy.nanpercentile(..., method="linear")` to the last bit, because
+//! the arithmetic has the same order and precision. The position `(n - 1) q / 100` is in double
+//! precision. The neighbours are subtracted in the precision of the samples. The interpolation is
+//! in double precision and starts from the nearer neighbour.
 
-use crate::Sample;
+use crate::{CHUNK, Sample};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// The percentiles `q` (0 to 100) of the samples that are not NaN; NaN if there are none.
 ///
-/// A `q` outside 0 to 100 gives the extreme sample on its side, a `q` of NaN gives NaN.
+/// For a `q` below 0 or above 100 it is the least or the greatest sample. For a `q` of NaN it is
+/// NaN.
 #[must_use]
 pub fn percentiles<T: Sample>(samples: &[T], q: &[f64]) -> Vec<f64> {
     match brackets(samples, q) {
@@ -26,26 +28,27 @@ fn of_all<T: Sample>(samples: &[T], q: &[f64]) -> Vec<f64> {
     of_valid(samples.iter().copied().filter(|sample| !sample.is_nan()).collect(), q)
 }
 
-/// Two bounds, between which a percentile lies in all likelihood.
+/// Two bounds, between which a percentile very probably lies.
 type Bracket<T> = (T, T);
 
-/// Samples from which brackets are guessed; with fewer than `FEW` times as many to search, or more
-/// than `MOST` percentiles to find, guessing does not pay.
+/// The number of samples from which brackets are estimated.
 const DRAWN: usize = 4096;
-const FEW: usize = 8;
-const MOST: usize = 8;
+/// With fewer samples for each one drawn, brackets do not pay.
+const SAMPLES_PER_DRAWN: usize = 8;
+/// For more percentiles, brackets do not pay.
+const MOST_PERCENTILES: usize = 8;
 
-/// A bracket for each percentile, from samples drawn at even distances.
+/// A bracket for each percentile, from samples drawn at equal distances; None if they do not pay.
 #[allow(
     clippy::cast_precision_loss,      // a few thousand samples
-    clippy::cast_possible_truncation, // the positions are clipped to them
+    clippy::cast_possible_truncation, // the positions are limited to them
     clippy::cast_sign_loss
 )]
 fn brackets<T: Sample>(samples: &[T], q: &[f64]) -> Option<Vec<Bracket<T>>> {
-    if samples.len() < FEW * DRAWN || q.len() > MOST {
+    if samples.len() < SAMPLES_PER_DRAWN * DRAWN || q.len() > MOST_PERCENTILES {
         return None;
     }
-    // An odd distance, so that not always the same columns are drawn.
+    // An odd distance, so that the drawn samples lie in different columns.
     let distance = (samples.len() / DRAWN) | 1;
     let drawn = samples.iter().step_by(distance).copied();
     let mut drawn: Vec<T> = drawn.filter(|sample| !sample.is_nan()).collect();
@@ -62,10 +65,9 @@ fn brackets<T: Sample>(samples: &[T], q: &[f64]) -> Option<Vec<Bracket<T>>> {
     Some(q.iter().map(bracket).collect())
 }
 
-/// The percentiles in one pass, which counts the samples below each bracket and keeps those in it;
-/// None if one is not where it was guessed.
+/// The percentiles, from one pass that counts the samples below each bracket and keeps those
+/// inside; None if a percentile lies outside its bracket.
 fn in_brackets<T: Sample>(samples: &[T], q: &[f64], brackets: &[Bracket<T>]) -> Option<Vec<f64>> {
-    const CHUNK: usize = 1 << 15;
     let arch = Arch::new();
     let chunks =
         samples.par_chunks(CHUNK).map(|samples| arch.dispatch(Count { samples, brackets }));
@@ -84,7 +86,7 @@ fn in_brackets<T: Sample>(samples: &[T], q: &[f64], brackets: &[Bracket<T>]) -> 
     q.iter().zip(&mut census.parts).map(percentile).collect()
 }
 
-/// A census to be taken, with the instructions that the machine has.
+/// Takes a census with the instruction set of this machine.
 struct Count<'a, T> {
     samples: &'a [T],
     brackets: &'a [Bracket<T>],
@@ -99,17 +101,17 @@ impl<T: Sample> WithSimd for Count<'_, T> {
     }
 }
 
-/// The number of samples of a short block of which something holds.
+/// The number of samples of a short run for which `holds` is true.
 #[inline(always)]
-fn count<T: Sample>(block: &[T], holds: impl Fn(T) -> bool) -> usize {
-    block.iter().map(|&sample| u32::from(holds(sample))).sum::<u32>() as usize
+fn count<T: Sample>(run: &[T], holds: impl Fn(T) -> bool) -> usize {
+    run.iter().map(|&sample| u32::from(holds(sample))).sum::<u32>() as usize
 }
 
-/// What is known of some samples.
+/// Counts of some samples, and those inside the brackets.
 struct Census<T> {
     /// Samples that are not NaN.
     valid: usize,
-    /// For each bracket the number of samples below, and the samples inside.
+    /// For each bracket the number of samples below it and the samples inside.
     parts: Vec<(usize, Vec<T>)>,
 }
 
@@ -120,16 +122,16 @@ impl<T: Sample> Census<T> {
 
     #[inline(always)]
     fn of(samples: &[T], brackets: &[Bracket<T>]) -> Self {
-        // So many samples at a time are looked at without a branch.
-        const BLOCK: usize = 64;
+        // The number of samples that are compared at a time, without a branch.
+        const AT_ONCE: usize = 64;
         let mut census = Self::none(brackets.len());
-        for block in samples.chunks(BLOCK) {
-            census.valid += count(block, |sample| !sample.is_nan());
+        for run in samples.chunks(AT_ONCE) {
+            census.valid += count(run, |sample| !sample.is_nan());
             for (&(low, high), (below, inside)) in brackets.iter().zip(&mut census.parts) {
-                *below += count(block, |sample| sample < low);
+                *below += count(run, |sample| sample < low);
                 let is_inside = |sample| (sample >= low) & (sample <= high);
-                if count(block, is_inside) > 0 {
-                    inside.extend(block.iter().copied().filter(|&sample| is_inside(sample)));
+                if count(run, is_inside) > 0 {
+                    inside.extend(run.iter().copied().filter(|&sample| is_inside(sample)));
                 }
             }
         }
@@ -146,7 +148,7 @@ impl<T: Sample> Census<T> {
     }
 }
 
-/// [`percentiles`] of samples among which there is no NaN.
+/// [`percentiles`] of samples without NaN.
 pub(crate) fn of_valid<T: Sample>(mut samples: Vec<T>, q: &[f64]) -> Vec<f64> {
     let Some(last) = samples.len().checked_sub(1) else {
         return vec![f64::NAN; q.len()];
@@ -177,7 +179,7 @@ fn select<T: Sample>(samples: &mut [T], ranks: &[usize]) -> Vec<T> {
     selected
 }
 
-/// Where a percentile lies among the sorted samples.
+/// The position of a percentile among the sorted samples.
 struct Position {
     below: usize,
     above: usize,
@@ -187,7 +189,7 @@ struct Position {
 impl Position {
     #[allow(
         clippy::cast_precision_loss,      // sample counts lie far below 2^53
-        clippy::cast_possible_truncation, // the position is clipped to the ranks
+        clippy::cast_possible_truncation, // the position is limited to the ranks
         clippy::cast_sign_loss
     )]
     fn of(q: f64, last: usize) -> Self {

@@ -1,7 +1,7 @@
 //! The sample types of a detector image.
 
 use crate::median::Vectorized;
-use bytemuck::Pod;
+use bytemuck::{Pod, TransparentWrapper};
 use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::ops::{Add, Mul, Sub};
@@ -31,15 +31,22 @@ pub trait Sample:
     /// No measurement.
     const NAN: Self;
 
-    /// The greatest sample that is not above a limit; NaN if that is NaN.
+    /// The unsigned integer as wide as the sample, which holds its bits.
+    type Bits: Copy + Debug + Send + Sync + 'static;
+
+    /// The sample whose bits, with their bytes in reverse order, are given.
+    #[must_use]
+    fn from_swapped(bits: Self::Bits) -> Self;
+
+    /// The greatest sample that is not above a limit; NaN if the limit is NaN.
     #[must_use]
     fn at_most(limit: f64) -> Self;
 
-    /// The least sample that is not below a limit; NaN if that is NaN.
+    /// The least sample that is not below a limit; NaN if the limit is NaN.
     #[must_use]
     fn at_least(limit: f64) -> Self;
 
-    /// Whether there is no measurement here.
+    /// Whether this is NaN.
     #[inline]
     #[allow(clippy::eq_op)]
     fn is_nan(self) -> bool {
@@ -59,11 +66,11 @@ pub trait Sample:
         self.partial_cmp(other).unwrap_or(Ordering::Equal)
     }
 
-    /// The lesser of two samples, or the one that is not NaN.
+    /// The lesser of two samples; if one is NaN, the other.
     #[must_use]
     fn lesser(self, other: Self) -> Self;
 
-    /// The mean of two samples, rounded once as `(a + b) / 2` is, but never overflowing.
+    /// The mean of two samples, rounded once as `(a + b) / 2` is, but without overflow.
     #[inline]
     #[must_use]
     fn midpoint(self, other: Self) -> Self {
@@ -78,18 +85,25 @@ impl Sample for f32 {
     const INFINITY: Self = Self::INFINITY;
     const NAN: Self = Self::NAN;
 
+    type Bits = u32;
+
+    #[inline(always)]
+    fn from_swapped(bits: u32) -> Self {
+        Self::from_bits(bits.swap_bytes())
+    }
+
     #[inline(always)]
     fn lesser(self, other: Self) -> Self {
         self.min(other)
     }
 
-    #[allow(clippy::cast_possible_truncation)] // set right where it was rounded up
+    #[allow(clippy::cast_possible_truncation)] // corrected below if rounded up
     fn at_most(limit: f64) -> Self {
         let nearest = limit as Self;
         if f64::from(nearest) > limit { nearest.next_down() } else { nearest }
     }
 
-    #[allow(clippy::cast_possible_truncation)] // set right where it was rounded down
+    #[allow(clippy::cast_possible_truncation)] // corrected below if rounded down
     fn at_least(limit: f64) -> Self {
         let nearest = limit as Self;
         if f64::from(nearest) < limit { nearest.next_up() } else { nearest }
@@ -102,6 +116,13 @@ impl Sample for f64 {
     const INFINITY: Self = Self::INFINITY;
     const NAN: Self = Self::NAN;
 
+    type Bits = u64;
+
+    #[inline(always)]
+    fn from_swapped(bits: u64) -> Self {
+        Self::from_bits(bits.swap_bytes())
+    }
+
     #[inline(always)]
     fn lesser(self, other: Self) -> Self {
         self.min(other)
@@ -116,15 +137,14 @@ impl Sample for f64 {
     }
 }
 
-/// A sample as it is stored, perhaps in the other byte order.
+/// A sample as it lies in memory, in either byte order.
 ///
-/// `f32` and `f64` are samples in this machine's order. `u32` and `u64` are the bits of samples in
-/// the other one, as big-endian files hold them; their bytes are exchanged on the way from memory.
+/// `f32` and `f64` are in this machine's order, [`Swapped`] samples in the other one.
 pub trait Stored: Copy + Send + Sync {
-    /// What is stored.
+    /// The sample in this machine's order.
     type Sample: Sample;
 
-    /// The sample as this machine computes with it.
+    /// Converts to this machine's order.
     fn load(self) -> Self::Sample;
 }
 
@@ -146,27 +166,51 @@ impl Stored for f64 {
     }
 }
 
-impl Stored for u32 {
-    type Sample = f32;
+/// A sample in the other byte order than this machine's, as big-endian files hold them.
+///
+/// Its bits are kept as an unsigned integer. An image of plain integers is never taken for samples:
+///
+/// ```compile_fail,E0277
+/// use badpix_selfcal_kernels::{Image, pedestal};
+///
+/// let counts = [1u32, 2, 3, 4];
+/// pedestal::in_mask(Image::new(&counts, 2, 2).unwrap(), &[true; 4]);
+/// ```
+///
+/// [`Swapped::view`] says that integers are the bits of samples:
+///
+/// ```
+/// use badpix_selfcal_kernels::{Image, Swapped, pedestal};
+///
+/// let bits = [1.0f32, 2.0, 3.0, 4.0].map(|sample| sample.to_bits().swap_bytes());
+/// let image = Image::new(Swapped::<f32>::view(&bits), 2, 2)?;
+/// assert_eq!(pedestal::in_mask(image, &[true; 4]), 2.5);
+/// # Ok::<(), badpix_selfcal_kernels::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, TransparentWrapper)]
+#[repr(transparent)]
+pub struct Swapped<T: Sample>(T::Bits);
 
-    #[inline]
-    fn load(self) -> f32 {
-        f32::from_bits(self.swap_bytes())
+impl<T: Sample> Swapped<T> {
+    /// Views bits as samples, without a copy.
+    #[must_use]
+    pub fn view(bits: &[T::Bits]) -> &[Self] {
+        Self::wrap_slice(bits)
     }
 }
 
-impl Stored for u64 {
-    type Sample = f64;
+impl<T: Sample> Stored for Swapped<T> {
+    type Sample = T;
 
     #[inline]
-    fn load(self) -> f64 {
-        f64::from_bits(self.swap_bytes())
+    fn load(self) -> T {
+        T::from_swapped(self.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Sample, Stored};
+    use super::{Sample, Stored, Swapped};
 
     #[test]
     fn midpoint_of_the_largest_values_stays_finite() {
@@ -199,9 +243,11 @@ mod tests {
     #[test]
     fn swapped_samples_load_as_they_are_meant() {
         for sample in [1.5f32, -0.0, f32::MIN_POSITIVE, f32::INFINITY] {
-            assert_eq!(sample.to_bits().swap_bytes().load().to_bits(), sample.to_bits());
+            let swapped = Swapped::<f32>::view(&[sample.to_bits().swap_bytes()])[0];
+            assert_eq!(swapped.load().to_bits(), sample.to_bits());
             let double = f64::from(sample);
-            assert_eq!(double.to_bits().swap_bytes().load().to_bits(), double.to_bits());
+            let swapped = Swapped::<f64>::view(&[double.to_bits().swap_bytes()])[0];
+            assert_eq!(swapped.load().to_bits(), double.to_bits());
         }
     }
 

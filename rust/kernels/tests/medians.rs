@@ -1,6 +1,6 @@
-//! Every running median against the definition, spelled out.
+//! Every running median equals its definition, written out.
 
-use badpix_selfcal_kernels::median::{Method, along, line, plane, plane_by};
+use badpix_selfcal_kernels::median::{Method, along, line, rectangle};
 use badpix_selfcal_kernels::{Axis, Edge, Error, Image, RunningMedian, Sample, Window};
 use proptest::prelude::*;
 
@@ -14,7 +14,12 @@ fn naive_median(mut samples: Vec<f64>) -> f64 {
     }
 }
 
-fn naive_plane(image: &[f64], shape: (usize, usize), k: (usize, usize), edge: Edge) -> Vec<f64> {
+fn naive_rectangle(
+    image: &[f64],
+    shape: (usize, usize),
+    k: (usize, usize),
+    edge: Edge,
+) -> Vec<f64> {
     let (rows, cols) = (shape.0.cast_signed(), shape.1.cast_signed());
     let (half_y, half_x) = ((k.0 / 2).cast_signed(), (k.1 / 2).cast_signed());
     let window = |y: isize, x: isize| {
@@ -89,7 +94,7 @@ proptest! {
         let window = Window::new(2 * half + 1).unwrap();
         for (axis, k) in [(Axis::Y, (window.len(), 1)), (Axis::X, (1, window.len()))] {
             let ours = along(image, axis, window, edge, method).unwrap();
-            prop_assert!(same(&ours, &naive_plane(&samples, (rows, cols), k, edge)));
+            prop_assert!(same(&ours, &naive_rectangle(&samples, (rows, cols), k, edge)));
         }
     }
 
@@ -100,8 +105,8 @@ proptest! {
         let image = Image::new(&samples, rows, cols).unwrap();
         let k = (2 * half_y + 1, 2 * half_x + 1);
         let (height, width) = (Window::new(k.0).unwrap(), Window::new(k.1).unwrap());
-        let ours = plane(image, height, width, edge).unwrap();
-        prop_assert!(same(&ours, &naive_plane(&samples, (rows, cols), k, edge)));
+        let ours = rectangle(image, height, width, edge, Method::Auto).unwrap();
+        prop_assert!(same(&ours, &naive_rectangle(&samples, (rows, cols), k, edge)));
     }
 
     #[test]
@@ -111,7 +116,7 @@ proptest! {
         let ours = line(&samples, window, Edge::Shrink).unwrap();
         let exact = line(&wide, window, Edge::Shrink).unwrap();
         for (ours, exact) in ours.iter().zip(exact) {
-            // The sum of two singles is exact enough in double precision to round once.
+            // In double precision the sum of two singles is exact enough to be rounded once.
             #[allow(clippy::cast_possible_truncation)]
             let rounded = exact as f32;
             prop_assert_eq!(*ours, rounded);
@@ -209,11 +214,11 @@ proptest! {
         let (height, width) = (Window::new(2 * half_y + 1).unwrap(), Window::new(2 * half_x + 1).unwrap());
         let image = Image::new(&samples, rows, cols).unwrap();
         let [heap, network] = [Method::Heap, Method::Network]
-            .map(|method| plane_by(image, height, width, edge, method).unwrap());
+            .map(|method| rectangle(image, height, width, edge, method).unwrap());
         prop_assert!(same(&network, &heap));
         let image = Image::new(&singles, rows, cols).unwrap();
         let [heap, network] = [Method::Heap, Method::Network].map(|method| {
-            let medians = plane_by(image, height, width, edge, method).unwrap();
+            let medians = rectangle(image, height, width, edge, method).unwrap();
             medians.into_iter().map(f64::from).collect::<Vec<_>>()
         });
         prop_assert!(same(&network, &heap));
@@ -231,7 +236,12 @@ fn results_do_not_depend_on_the_number_of_threads() {
         pool.install(|| {
             let columns = along(image, Axis::Y, window, Edge::Zero, Method::Auto).unwrap();
             let rows = along(image, Axis::X, window, Edge::Zero, Method::Auto).unwrap();
-            (columns, rows, plane(image, window, Window::new(3).unwrap(), Edge::Shrink).unwrap())
+            (
+                columns,
+                rows,
+                rectangle(image, window, Window::new(3).unwrap(), Edge::Shrink, Method::Auto)
+                    .unwrap(),
+            )
         })
     };
     let single = run(1);
@@ -253,7 +263,7 @@ fn no_samples() {
         let image = Image::<f64>::new(&[], rows, cols).unwrap();
         assert!(along(image, Axis::Y, window, Edge::Zero, Method::Auto).unwrap().is_empty());
         assert!(along(image, Axis::X, window, Edge::Zero, Method::Auto).unwrap().is_empty());
-        assert!(plane(image, window, window, Edge::Zero).unwrap().is_empty());
+        assert!(rectangle(image, window, window, Edge::Zero, Method::Auto).unwrap().is_empty());
     }
 }
 

@@ -1,7 +1,7 @@
-//! Between NumPy arrays and the kernels' views, Python names and the kernels' types.
+//! Conversion of NumPy arrays to the kernels' views, and of Python values to the kernels' types.
 
 use badpix_selfcal_kernels::median::Method;
-use badpix_selfcal_kernels::{Axis, Edge, Error, Image};
+use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Sample, Swapped};
 use numpy::ndarray::{Dimension, Ix2};
 use numpy::{Element, IntoPyArray, PyArrayMethods, PyUntypedArrayMethods};
 use numpy::{PyReadonlyArray, PyReadonlyArray1, PyReadonlyArray2};
@@ -17,7 +17,8 @@ pub enum AnyImage<'py> {
 
 /// A 2-D image of either sample type in either byte order.
 ///
-/// In the other order than this machine's, samples come as the unsigned integers of their bits.
+/// NumPy arrays in the other order than this machine's are passed as unsigned integers, which hold
+/// the bits of the samples.
 #[derive(FromPyObject)]
 pub enum AnyStored<'py> {
     F32(PyReadonlyArray2<'py, f32>),
@@ -26,7 +27,7 @@ pub enum AnyStored<'py> {
     Swapped64(PyReadonlyArray2<'py, u64>),
 }
 
-/// A 1-D run of either sample type.
+/// A 1-D array of either sample type.
 #[derive(FromPyObject)]
 pub enum AnySamples<'py> {
     F32(PyReadonlyArray1<'py, f32>),
@@ -37,7 +38,7 @@ pub enum AnySamples<'py> {
 pub fn samples<'a, T: Element, D: Dimension>(
     array: &'a PyReadonlyArray<'_, T, D>,
 ) -> PyResult<&'a [T]> {
-    // `as_slice` alone would take column-major samples too, in the order of memory.
+    // `as_slice` also accepts column-major arrays, and returns them in the order of memory.
     if array.is_c_contiguous() {
         Ok(array.as_slice()?)
     } else {
@@ -51,6 +52,14 @@ pub fn image<'a, T: Copy + Element>(array: &'a PyReadonlyArray2<'_, T>) -> PyRes
     Image::new(samples(array)?, rows, cols).map_err(kernel_error)
 }
 
+/// The kernels' view of an array that holds the bits of samples in the other byte order.
+pub fn swapped<'a, T: Sample<Bits: Element>>(
+    array: &'a PyReadonlyArray2<'_, T::Bits>,
+) -> PyResult<Image<'a, Swapped<T>>> {
+    let [rows, cols] = [array.shape()[0], array.shape()[1]];
+    Image::new(Swapped::view(samples(array)?), rows, cols).map_err(kernel_error)
+}
+
 /// A kernel's image or mask as a NumPy array, without a copy.
 pub fn image_out<T: Element>(
     py: Python<'_>,
@@ -61,7 +70,7 @@ pub fn image_out<T: Element>(
     Ok(samples.into_pyarray(py).reshape(Ix2(rows, cols))?.into_any())
 }
 
-/// The axis of that number.
+/// The axis with that number.
 pub fn axis(axis: u8) -> PyResult<Axis> {
     match axis {
         0 => Ok(Axis::Y),
@@ -79,7 +88,7 @@ pub fn edge(edge: &str) -> PyResult<Edge> {
     }
 }
 
-/// The running median of that name.
+/// The method of that name.
 pub fn method(method: &str) -> PyResult<Method> {
     match method {
         "auto" => Ok(Method::Auto),
@@ -91,8 +100,8 @@ pub fn method(method: &str) -> PyResult<Method> {
     }
 }
 
-/// A kernel's complaint as a `ValueError`.
-#[allow(clippy::needless_pass_by_value)] // the form that `map_err` takes
+/// A kernel's error as a `ValueError`.
+#[allow(clippy::needless_pass_by_value)] // the signature that `map_err` expects
 pub fn kernel_error(error: Error) -> PyErr {
     PyValueError::new_err(error.to_string())
 }

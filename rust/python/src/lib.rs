@@ -1,11 +1,11 @@
-//! The extension module `badpix_selfcal._kernels`: conversion, threads, errors; no algorithm.
+//! The extension module `badpix_selfcal._kernels`: conversion, threads and errors, no algorithm.
 //!
-//! Callers are the package's own Python modules, which hand over native, aligned, C-contiguous
-//! arrays; exposures may also come in the other byte order, as integers of their samples' bits.
-//! Anything else is a `TypeError` or `ValueError`, never undefined behaviour.
+//! Its callers are the Python modules of the package. They pass native, aligned, C-contiguous
+//! arrays. Exposures in the other byte order are passed as unsigned integers, which hold the bits
+//! of the samples. Other arrays raise `TypeError` or `ValueError`.
 
 #![deny(missing_docs)]
-#![allow(clippy::needless_pass_by_value)] // PyO3 hands arguments over by value
+#![allow(clippy::needless_pass_by_value)] // PyO3 passes arguments by value
 
 mod convert;
 mod threads;
@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 mod _kernels {
     use crate::convert::{
         AnyImage, AnySamples, AnyStored, axis, edge, image, image_out, kernel_error, method,
-        samples,
+        samples, swapped,
     };
     use crate::threads;
     use badpix_selfcal_kernels::median::Reach;
@@ -34,16 +34,16 @@ mod _kernels {
     use pyo3::types::PyTuple;
 
     #[pymodule_export]
-    use crate::threads::{num_threads, set_num_threads};
+    use crate::threads::{default_threads, num_threads, set_num_threads};
 
     /// The version of the package.
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
-    /// The most threads that may be asked for.
+    /// The largest number of threads that can be set.
     #[pymodule_export]
-    const MOST_THREADS: usize = threads::MOST;
+    const MOST_THREADS: usize = threads::MOST_THREADS;
 
     /// Running median of every line along an axis (0 or 1) of a 2-D image.
     #[pyfunction]
@@ -70,7 +70,7 @@ mod _kernels {
     /// Running median over a rectangular window of a 2-D image.
     #[pyfunction]
     #[pyo3(signature = (image, height, width, edge, method = "auto"))]
-    fn median_plane<'py>(
+    fn median_rectangle<'py>(
         py: Python<'py>,
         image: AnyImage<'py>,
         height: usize,
@@ -83,15 +83,15 @@ mod _kernels {
         let width = Window::new(width).map_err(kernel_error)?;
         match image {
             AnyImage::F32(image) => {
-                filter(py, &image, |image| median::plane_by(image, height, width, edge, method))
+                filter(py, &image, |image| median::rectangle(image, height, width, edge, method))
             }
             AnyImage::F64(image) => {
-                filter(py, &image, |image| median::plane_by(image, height, width, edge, method))
+                filter(py, &image, |image| median::rectangle(image, height, width, edge, method))
             }
         }
     }
 
-    /// Running median over a window that reaches `(before, after)` rows and columns.
+    /// Running median over a window that extends `(before, after)` rows and columns.
     #[pyfunction]
     fn median_reaching<'py>(
         py: Python<'py>,
@@ -112,6 +112,28 @@ mod _kernels {
         }
     }
 
+    /// The kernel that computes a running median: "compiled network", "network table", "double
+    /// heap", or "copy" if the window has one sample or the image none.
+    ///
+    /// The window has `height` rows and `width` columns, the image has `rows` rows and `cols`
+    /// columns. A network table that is not built yet is built here and kept for the running
+    /// median.
+    #[pyfunction]
+    #[pyo3(signature = (height, width, rows, cols, method = "auto"))]
+    fn median_kernel(
+        py: Python<'_>,
+        height: usize,
+        width: usize,
+        rows: usize,
+        cols: usize,
+        method: &str,
+    ) -> PyResult<String> {
+        let method = self::method(method)?;
+        let height = Window::new(height).map_err(kernel_error)?;
+        let width = Window::new(width).map_err(kernel_error)?;
+        Ok(py.detach(|| median::kernel(height, width, rows, cols, method)).to_string())
+    }
+
     fn filter<'py, T: Sample + Element>(
         py: Python<'py>,
         array: &PyReadonlyArray2<'py, T>,
@@ -122,9 +144,9 @@ mod _kernels {
         image_out(py, medians, image.rows(), image.cols())
     }
 
-    /// NaN-median in the rectangle `(y0, y1, x0, x1)`, clipped to the image.
+    /// NaN-median in the rectangle `(y0, y1, x0, x1)`, which is clipped to the image.
     ///
-    /// Of the image, which may be in either byte order, only the rectangle is read.
+    /// The image may be in either byte order. Only the rectangle is read.
     #[pyfunction]
     fn pedestal_in_region(
         py: Python<'_>,
@@ -132,19 +154,19 @@ mod _kernels {
         gap: (usize, usize, usize, usize),
     ) -> PyResult<f64> {
         let gap = Region { y0: gap.0, y1: gap.1, x0: gap.2, x1: gap.3 };
-        match &image {
-            AnyStored::F32(image) => level(py, image, |image| pedestal::in_region(image, gap)),
-            AnyStored::F64(image) => level(py, image, |image| pedestal::in_region(image, gap)),
-            AnyStored::Swapped32(image) => {
-                level(py, image, |image| pedestal::in_region(image, gap))
-            }
-            AnyStored::Swapped64(image) => {
-                level(py, image, |image| pedestal::in_region(image, gap))
-            }
-        }
+        Ok(match &image {
+            AnyStored::F32(array) => level_in_region(py, self::image(array)?, gap),
+            AnyStored::F64(array) => level_in_region(py, self::image(array)?, gap),
+            AnyStored::Swapped32(array) => level_in_region(py, swapped::<f32>(array)?, gap),
+            AnyStored::Swapped64(array) => level_in_region(py, swapped::<f64>(array)?, gap),
+        })
     }
 
-    /// NaN-median where a boolean mask of the image's shape is true.
+    fn level_in_region<S: Stored>(py: Python<'_>, image: Image<'_, S>, gap: Region) -> f64 {
+        py.detach(|| pedestal::in_region(image, gap)).into()
+    }
+
+    /// NaN-median where a boolean mask is true; the mask has the shape of the image.
     #[pyfunction]
     fn pedestal_in_mask(
         py: Python<'_>,
@@ -152,26 +174,22 @@ mod _kernels {
         gap: PyReadonlyArray2<'_, bool>,
     ) -> PyResult<f64> {
         let gap = samples(&gap)?;
-        match &image {
-            AnyStored::F32(image) => level(py, image, |image| pedestal::in_mask(image, gap)),
-            AnyStored::F64(image) => level(py, image, |image| pedestal::in_mask(image, gap)),
-            AnyStored::Swapped32(image) => level(py, image, |image| pedestal::in_mask(image, gap)),
-            AnyStored::Swapped64(image) => level(py, image, |image| pedestal::in_mask(image, gap)),
-        }
+        Ok(match &image {
+            AnyStored::F32(array) => level_in_mask(py, self::image(array)?, gap),
+            AnyStored::F64(array) => level_in_mask(py, self::image(array)?, gap),
+            AnyStored::Swapped32(array) => level_in_mask(py, swapped::<f32>(array)?, gap),
+            AnyStored::Swapped64(array) => level_in_mask(py, swapped::<f64>(array)?, gap),
+        })
     }
 
-    fn level<S: Stored + Element>(
-        py: Python<'_>,
-        array: &PyReadonlyArray2<'_, S>,
-        kernel: impl FnOnce(Image<'_, S>) -> S::Sample + Send,
-    ) -> PyResult<f64> {
-        let image = image(array)?;
-        Ok(py.detach(|| kernel(image)).into())
+    fn level_in_mask<S: Stored>(py: Python<'_>, image: Image<'_, S>, gap: &[bool]) -> f64 {
+        py.detach(|| pedestal::in_mask(image, gap)).into()
     }
 
-    /// Folds `exposure - pedestal` into the minimum image, in place; the first replaces it.
+    /// Replaces the minimum image by its minimum with `exposure - pedestal`, in place.
     ///
-    /// The exposure may be in either byte order, the minimum is in this machine's.
+    /// The first exposure replaces it whatever it holds. The exposure may be in either byte order,
+    /// the minimum is in this machine's.
     #[pyfunction]
     #[pyo3(signature = (minimum, exposure, pedestal, is_first = false))]
     fn fold_minimum<'py>(
@@ -184,32 +202,38 @@ mod _kernels {
         #[allow(clippy::cast_possible_truncation)] // a pedestal has the precision of its image
         let single = pedestal as f32;
         match &exposure {
-            AnyStored::F32(exposure) => fold(py, minimum, exposure, single, is_first),
-            AnyStored::F64(exposure) => fold(py, minimum, exposure, pedestal, is_first),
-            AnyStored::Swapped32(exposure) => fold(py, minimum, exposure, single, is_first),
-            AnyStored::Swapped64(exposure) => fold(py, minimum, exposure, pedestal, is_first),
+            AnyStored::F32(array) => fold(py, minimum, image(array)?, single, is_first),
+            AnyStored::F64(array) => fold(py, minimum, image(array)?, pedestal, is_first),
+            AnyStored::Swapped32(array) => {
+                fold(py, minimum, swapped::<f32>(array)?, single, is_first)
+            }
+            AnyStored::Swapped64(array) => {
+                fold(py, minimum, swapped::<f64>(array)?, pedestal, is_first)
+            }
         }
     }
 
-    fn fold<'py, S: Stored<Sample: Element> + Element>(
+    fn fold<'py, S: Stored<Sample: Element>>(
         py: Python<'py>,
         minimum: &Bound<'py, PyAny>,
-        exposure: &PyReadonlyArray2<'py, S>,
+        exposure: Image<'_, S>,
         pedestal: S::Sample,
         is_first: bool,
     ) -> PyResult<()> {
         let mut minimum: PyReadwriteArray2<'py, S::Sample> = minimum.extract().map_err(|why| {
-            PyTypeError::new_err(format!("minimum cannot take the exposure: {why}"))
+            PyTypeError::new_err(format!(
+                "minimum must be a 2-D array of the exposure's precision: {why}"
+            ))
         })?;
         if !minimum.is_c_contiguous() {
             return Err(PyValueError::new_err("the minimum must be C-contiguous"));
         }
-        let (minimum, exposure) = (minimum.as_slice_mut()?, samples(exposure)?);
+        let (minimum, exposure) = (minimum.as_slice_mut()?, exposure.samples());
         let fold = if is_first { minimum::begin } else { minimum::fold };
         threads::install(py, || fold(minimum, exposure, pedestal))?.map_err(kernel_error)
     }
 
-    /// NaN-skipping percentiles, by NumPy's linear rule.
+    /// Percentiles of the samples that are not NaN, by NumPy's linear rule.
     #[pyfunction]
     fn percentiles<'py>(
         py: Python<'py>,
@@ -232,7 +256,7 @@ mod _kernels {
 
     /// Bad pixels of a minimum image: `(mask, residual, cut_low, cut_high, n_low, n_high)`.
     ///
-    /// `axis` is the image axis along which light is dispersed; None asks for a square window.
+    /// `axis` is the image axis of dispersion; None stands for a square window.
     #[pyfunction]
     #[pyo3(signature = (minimum, kernel_size, axis, flagfrac_lower, flagfrac_upper, edge))]
     fn find_bad_pixels<'py>(
@@ -244,7 +268,7 @@ mod _kernels {
         flagfrac_upper: f64,
         edge: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let by = Criteria {
+        let criteria = Criteria {
             window: Window::new(kernel_size).map_err(kernel_error)?,
             dispersion: axis.map(self::axis).transpose()?,
             flagfrac_lower,
@@ -252,18 +276,19 @@ mod _kernels {
             edge: self::edge(edge)?,
         };
         match &minimum {
-            AnyImage::F32(minimum) => find(py, minimum, &by),
-            AnyImage::F64(minimum) => find(py, minimum, &by),
+            AnyImage::F32(minimum) => find(py, minimum, &criteria),
+            AnyImage::F64(minimum) => find(py, minimum, &criteria),
         }
     }
 
     fn find<'py, T: Sample + Element>(
         py: Python<'py>,
         array: &PyReadonlyArray2<'py, T>,
-        by: &Criteria,
+        criteria: &Criteria,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let minimum = image(array)?;
-        let found = threads::install(py, || outliers::find(minimum, by))?.map_err(kernel_error)?;
+        let found =
+            threads::install(py, || outliers::find(minimum, criteria))?.map_err(kernel_error)?;
         let (rows, cols) = (minimum.rows(), minimum.cols());
         (
             image_out(py, found.mask, rows, cols)?,

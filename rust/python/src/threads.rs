@@ -1,10 +1,12 @@
-//! The thread pool that the kernels run in: our own, built when first needed, safe after `fork`.
+//! The thread pool in which the kernels run: one for the process, started when first needed.
 //!
-//! A forked child inherits the pool's bookkeeping but none of its threads, so that waiting for
-//! them would never end. The pool therefore remembers the process it was built in and is built
-//! anew in another. Its lock is only ever taken by a thread attached to the interpreter and
-//! released before it detaches: Python's `fork` holds the interpreter too, so a child never
-//! inherits the lock taken.
+//! A child process made by `fork` inherits the record of the pool but none of its threads. A kernel
+//! that waited for them would never return. So the record holds the process that started the pool,
+//! and another process starts its own.
+//!
+//! The child never inherits a locked record either. Only threads that are attached to the
+//! interpreter lock it, and they unlock it before they detach. Python's `fork` is attached as well,
+//! so no other thread holds the lock at that moment.
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -13,24 +15,50 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, mem, process, thread};
 
 const VARIABLE: &str = "BADPIX_SELFCAL_NUM_THREADS";
-/// The most threads that may be asked for.
-pub const MOST: usize = 1024;
 
-struct State {
-    /// What `set_num_threads` asked for.
+/// The largest number of threads that can be set.
+pub const MOST_THREADS: usize = 1024;
+
+/// What this module remembers.
+struct Record {
+    /// The number that `set_num_threads` set, if any.
     requested: Option<usize>,
-    built: Option<Built>,
+    started: Option<Started>,
 }
 
-struct Built {
+/// A pool, and the process that started it.
+struct Started {
     process: u32,
     pool: Arc<ThreadPool>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { requested: None, built: None });
+static RECORD: Mutex<Record> = Mutex::new(Record { requested: None, started: None });
 
-fn state() -> MutexGuard<'static, State> {
-    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+fn record() -> MutexGuard<'static, Record> {
+    RECORD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Record {
+    /// The running pool of this process.
+    fn pool(&self) -> Option<&Arc<ThreadPool>> {
+        let started = self.started.as_ref()?;
+        (started.process == process::id()).then_some(&started.pool)
+    }
+
+    /// The number of threads that a pool started now would have.
+    fn size(&self) -> PyResult<usize> {
+        self.requested.map_or_else(default_threads, Ok)
+    }
+
+    /// Forgets the pool. Its threads end when the kernels that run in it return.
+    fn forget_pool(&mut self) {
+        if let Some(started) = self.started.take()
+            && started.process != process::id()
+        {
+            // Dropping a pool wakes its threads. An inherited pool has none.
+            mem::forget(started);
+        }
+    }
 }
 
 /// Runs `work` in the pool, detached from the interpreter.
@@ -39,21 +67,19 @@ pub fn install<R: Send>(py: Python<'_>, work: impl FnOnce() -> R + Send) -> PyRe
     Ok(py.detach(|| pool.install(work)))
 }
 
+/// The pool of this process, which is started if it does not run.
 fn current() -> PyResult<Arc<ThreadPool>> {
-    let mut state = state();
-    if let Some(built) = &state.built
-        && built.process == process::id()
-    {
-        return Ok(Arc::clone(&built.pool));
+    let mut record = record();
+    if let Some(pool) = record.pool() {
+        return Ok(Arc::clone(pool));
     }
-    let pool = Arc::new(build(size(state.requested)?)?);
-    let inherited = state.built.replace(Built { process: process::id(), pool: Arc::clone(&pool) });
-    // Dropping a pool wakes its threads; a pool inherited by fork has none to wake.
-    mem::forget(inherited);
+    let pool = Arc::new(start(record.size()?)?);
+    record.forget_pool();
+    record.started = Some(Started { process: process::id(), pool: Arc::clone(&pool) });
     Ok(pool)
 }
 
-fn build(threads: usize) -> PyResult<ThreadPool> {
+fn start(threads: usize) -> PyResult<ThreadPool> {
     ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("badpix-selfcal-{index}"))
@@ -63,60 +89,68 @@ fn build(threads: usize) -> PyResult<ThreadPool> {
         })
 }
 
-fn size(requested: Option<usize>) -> PyResult<usize> {
-    match (requested, env::var_os(VARIABLE)) {
-        (Some(threads), _) => Ok(threads),
-        (None, Some(value)) if !value.is_empty() => from_variable(&value.to_string_lossy()),
-        // What affinity and cgroup quota let this process use.
-        (None, _) => Ok(thread::available_parallelism().map_or(1, usize::from).min(MOST)),
+/// The number of threads that the kernels use unless another is set.
+///
+/// It is the value of `BADPIX_SELFCAL_NUM_THREADS`. Where that is not set, it is the number of CPUs
+/// that this process may use, at most 1024. Starts no threads.
+///
+/// Raises `ValueError` if the variable is not a whole number from 1 to 1024.
+#[pyfunction]
+pub fn default_threads() -> PyResult<usize> {
+    match env::var_os(VARIABLE) {
+        Some(value) if !value.is_empty() => from_variable(&value.to_string_lossy()),
+        // CPU affinity and the container's quota limit this number.
+        _ => Ok(thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)),
     }
 }
 
 fn from_variable(value: &str) -> PyResult<usize> {
     match value.trim().parse() {
-        Ok(threads) if (1..=MOST).contains(&threads) => Ok(threads),
+        Ok(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
         _ => Err(PyValueError::new_err(format!(
-            "{VARIABLE} must be a whole number from 1 to {MOST}, got {value:?}; set one or unset it"
+            "{VARIABLE} must be a whole number from 1 to {MOST_THREADS}, got {value:?}; \
+             set one or unset it"
         ))),
     }
 }
 
-/// The number of threads that the kernels use; starts them if they do not run yet.
+/// The number of threads that the kernels use. Starts none.
 ///
-/// Raises `ValueError` if `BADPIX_SELFCAL_NUM_THREADS` is set and not a whole number from 1 to
-/// 1024, `RuntimeError` if the threads cannot be started.
+/// Raises `ValueError` if no threads run yet, none are set, and `BADPIX_SELFCAL_NUM_THREADS` is not
+/// a whole number from 1 to 1024.
 #[pyfunction]
 pub fn num_threads() -> PyResult<usize> {
-    Ok(current()?.current_num_threads())
+    let record = record();
+    record.pool().map_or_else(|| record.size(), |pool| Ok(pool.current_num_threads()))
 }
 
 /// Sets the number of threads that the kernels use from now on.
 ///
-/// `threads` is from 1 to 1024; None stands for `BADPIX_SELFCAL_NUM_THREADS` or, where that is not
-/// set, for the CPUs that this process may use. Results do not depend on it.
+/// `threads` is from 1 to 1024. None stands for the default: `BADPIX_SELFCAL_NUM_THREADS` or, where
+/// that is not set, the number of CPUs that this process may use. Running threads are kept if their
+/// number stays the same. Results do not depend on the number.
 ///
 /// Raises `ValueError` for any other number.
 #[pyfunction]
 #[pyo3(signature = (threads))]
 pub fn set_num_threads(threads: Option<i64>) -> PyResult<()> {
-    let requested = match threads.map(usize::try_from) {
-        None => None,
-        Some(Ok(threads)) if (1..=MOST).contains(&threads) => Some(threads),
-        Some(_) => {
-            let got = threads.unwrap_or_default();
-            return Err(PyValueError::new_err(format!(
-                "threads must be from 1 to {MOST}, or None for the default, got {got}"
-            )));
-        }
-    };
-    let mut state = state();
-    state.requested = requested;
-    let replaced = state.built.take();
-    drop(state);
-    if let Some(built) = replaced
-        && built.process != process::id()
-    {
-        mem::forget(built);
+    let requested = threads.map(checked).transpose()?;
+    let mut record = record();
+    record.requested = requested;
+    // A wrong variable is reported when the number is next needed.
+    let size = record.size().ok();
+    if record.pool().map(|pool| pool.current_num_threads()) != size {
+        record.forget_pool();
     }
     Ok(())
+}
+
+fn checked(threads: i64) -> PyResult<usize> {
+    usize::try_from(threads).ok().filter(|number| (1..=MOST_THREADS).contains(number)).ok_or_else(
+        || {
+            PyValueError::new_err(format!(
+                "threads must be from 1 to {MOST_THREADS}, or None for the default, got {threads}"
+            ))
+        },
+    )
 }

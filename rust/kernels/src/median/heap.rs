@@ -1,10 +1,11 @@
-//! The double heap: the running median of one stream, for any window, in O(log k) a sample.
+//! The double heap: the running median of one stream, in O(log k) for each sample and any window of
+//! k samples.
 //!
-//! The window's valid samples lie in two heaps: the lower half with its largest on top, the upper
-//! half with its smallest on top. Every sample has a slot in a ring, in order of arrival, and the
-//! slot knows the sample's place in its heap, so that the leaving sample is found at once. A NaN
-//! takes a slot and no place. (Hardle and Steiger 1995, Applied Statistics 44, 258, describe the
-//! structure; here it also skips NaN.)
+//! Two heaps hold the valid samples of the window: one the lower half, with its largest on top, one
+//! the upper half, with its smallest on top. A ring has a slot for each sample, in order of
+//! arrival. The slot records where in the heaps the sample lies, so that the oldest sample is found
+//! at once when it is removed. A NaN has a slot but lies in neither heap. (Hardle and Steiger 1995,
+//! Applied Statistics 44, 258, describe the structure. Here it also skips NaN.)
 
 use crate::{Error, Sample};
 use std::marker::PhantomData;
@@ -19,10 +20,10 @@ use std::marker::PhantomData;
 ///     median.push(sample);
 /// }
 /// assert_eq!(median.median(), 2.5);
-/// median.push(7.0); // the window is full: the 4 leaves
+/// median.push(7.0); // the window is full: 4 is removed
 /// assert_eq!(median.median(), 4.0);
-/// median.pop_oldest(); // the NaN leaves
-/// median.pop_oldest(); // the 1 leaves
+/// median.pop_oldest(); // NaN is removed
+/// median.pop_oldest(); // 1 is removed
 /// assert_eq!(median.median(), 7.0);
 /// # Ok::<(), badpix_selfcal_kernels::Error>(())
 /// ```
@@ -30,13 +31,13 @@ use std::marker::PhantomData;
 pub struct RunningMedian<T> {
     lower: Heap<T, Lower>,
     upper: Heap<T, Upper>,
-    places: Vec<Place>,
+    locations: Vec<Location>,
     oldest: usize,
     len: usize,
 }
 
 impl<T: Sample> RunningMedian<T> {
-    /// A window that holds up to `capacity` samples; none yet.
+    /// An empty window for up to `capacity` samples.
     ///
     /// # Errors
     /// [`Error::WindowTooLarge`] if `capacity` is 2^31 or more.
@@ -47,13 +48,13 @@ impl<T: Sample> RunningMedian<T> {
         Ok(Self {
             lower: Heap::default(),
             upper: Heap::default(),
-            places: vec![Place::Nowhere; capacity],
+            locations: vec![Location::Nowhere; capacity],
             oldest: 0,
             len: 0,
         })
     }
 
-    /// Samples in the window, NaNs among them.
+    /// The number of samples in the window, including NaNs.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
@@ -65,20 +66,20 @@ impl<T: Sample> RunningMedian<T> {
         self.len == 0
     }
 
-    /// Forgets all samples.
+    /// Removes all samples.
     pub fn clear(&mut self) {
-        self.lower.nodes.clear();
-        self.upper.nodes.clear();
-        self.places.fill(Place::Nowhere);
+        self.lower.entries.clear();
+        self.upper.entries.clear();
+        self.locations.fill(Location::Nowhere);
         self.oldest = 0;
         self.len = 0;
     }
 
-    /// Takes a sample in; of a full window the oldest sample leaves. A window of no capacity
+    /// Adds a sample. If the window is full, the oldest sample is removed. A window of capacity 0
     /// stays empty.
     #[inline]
     pub fn push(&mut self, sample: T) {
-        let capacity = self.places.len();
+        let capacity = self.locations.len();
         if self.len < capacity {
             let slot = self.after_oldest(self.len);
             self.len += 1;
@@ -90,7 +91,7 @@ impl<T: Sample> RunningMedian<T> {
         }
     }
 
-    /// Lets the oldest sample leave, if there is any.
+    /// Removes the oldest sample, if there is one.
     pub fn pop_oldest(&mut self) {
         if self.len > 0 {
             let slot = self.oldest;
@@ -113,15 +114,16 @@ impl<T: Sample> RunningMedian<T> {
         }
     }
 
-    /// Running median of a whole line: a window of `2 half + 1` samples, the capacity of this,
-    /// around each; `fill` stands beyond both ends.
-    pub(super) fn filter(&mut self, line: &[T], half: usize, fill: T, out: &mut [T]) {
-        let before = std::iter::repeat_n(fill, half);
-        let arriving = before.chain(line.iter().copied()).chain(std::iter::repeat(fill));
+    /// The running median of a whole line. The window has `2 half + 1` samples, which must be the
+    /// capacity; `beyond` stands for the samples beyond both ends.
+    pub(super) fn filter(&mut self, line: &[T], half: usize, beyond: T, out: &mut [T]) {
+        let before = std::iter::repeat_n(beyond, half);
+        let arriving = before.chain(line.iter().copied()).chain(std::iter::repeat(beyond));
         self.run(arriving, half, out.iter_mut());
     }
 
-    /// The medians of the windows of `2 half + 1` samples, the capacity of this, that arrive.
+    /// The running median of a stream. The window has `2 half + 1` samples, which must be the
+    /// capacity; the first is complete when as many samples have arrived.
     pub(super) fn run<'o>(
         &mut self,
         mut arriving: impl Iterator<Item = T>,
@@ -138,96 +140,97 @@ impl<T: Sample> RunningMedian<T> {
         }
     }
 
-    /// The slot `n` places after that of the oldest sample.
+    /// The slot `n` slots after that of the oldest sample.
     #[inline]
     fn after_oldest(&self, n: usize) -> usize {
         let slot = self.oldest + n;
-        if slot < self.places.len() { slot } else { slot - self.places.len() }
+        if slot < self.locations.len() { slot } else { slot - self.locations.len() }
     }
 
     fn insert(&mut self, slot: usize, value: T) {
         if value.is_nan() {
             return;
         }
-        let node = Node::new(value, slot);
+        let entry = Entry::new(value, slot);
         if self.lower.top().is_none_or(|top| value <= top) {
-            self.lower.push(node, &mut self.places);
+            self.lower.push(entry, &mut self.locations);
         } else {
-            self.upper.push(node, &mut self.places);
+            self.upper.push(entry, &mut self.locations);
         }
         self.rebalance();
     }
 
     fn remove(&mut self, slot: usize) {
-        match self.places[slot] {
-            Place::Nowhere => return,
-            Place::Lower(at) => self.lower.remove(at as usize, &mut self.places),
-            Place::Upper(at) => self.upper.remove(at as usize, &mut self.places),
+        match self.locations[slot] {
+            Location::Nowhere => return,
+            Location::Lower(at) => self.lower.remove(at as usize, &mut self.locations),
+            Location::Upper(at) => self.upper.remove(at as usize, &mut self.locations),
         }
-        self.places[slot] = Place::Nowhere;
+        self.locations[slot] = Location::Nowhere;
         self.rebalance();
     }
 
     #[inline]
     fn replace(&mut self, slot: usize, value: T) {
-        let place = self.places[slot];
+        let location = self.locations[slot];
         if value.is_nan() {
             return self.remove(slot);
         }
-        let node = Node::new(value, slot);
-        match place {
-            Place::Nowhere => return self.insert(slot, value),
-            Place::Lower(at) => self.lower.replace(at as usize, node, &mut self.places),
-            Place::Upper(at) => self.upper.replace(at as usize, node, &mut self.places),
+        let entry = Entry::new(value, slot);
+        match location {
+            Location::Nowhere => return self.insert(slot, value),
+            Location::Lower(at) => self.lower.replace(at as usize, entry, &mut self.locations),
+            Location::Upper(at) => self.upper.replace(at as usize, entry, &mut self.locations),
         }
-        // One sample changed, so at most that one is in the wrong half, and on top of it.
-        if let (Some(&below), Some(&above)) = (self.lower.nodes.first(), self.upper.nodes.first())
+        // Only this sample changed. If it is in the wrong half, it is on top there.
+        if let (Some(&below), Some(&above)) =
+            (self.lower.entries.first(), self.upper.entries.first())
             && above.value < below.value
         {
-            self.lower.replace(0, above, &mut self.places);
-            self.upper.replace(0, below, &mut self.places);
+            self.lower.replace(0, above, &mut self.locations);
+            self.upper.replace(0, below, &mut self.locations);
         }
     }
 
-    /// Restores `lower.len() - upper.len()` to 0 or 1 after one sample came or left.
+    /// Restores `lower.len() - upper.len()` to 0 or 1 after one sample was added or removed.
     fn rebalance(&mut self) {
         if self.upper.len() > self.lower.len() {
-            if let Some(node) = self.upper.pop(&mut self.places) {
-                self.lower.push(node, &mut self.places);
+            if let Some(entry) = self.upper.pop(&mut self.locations) {
+                self.lower.push(entry, &mut self.locations);
             }
         } else if self.lower.len() > self.upper.len() + 1
-            && let Some(node) = self.lower.pop(&mut self.places)
+            && let Some(entry) = self.lower.pop(&mut self.locations)
         {
-            self.upper.push(node, &mut self.places);
+            self.upper.push(entry, &mut self.locations);
         }
     }
 }
 
-/// Where the sample of a slot lies.
+/// The heap in which the sample of a slot lies, and its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Location {
     Nowhere,
     Lower(u32),
     Upper(u32),
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Node<T> {
+struct Entry<T> {
     value: T,
     slot: u32,
 }
 
-impl<T> Node<T> {
+impl<T> Entry<T> {
     #[allow(clippy::cast_possible_truncation)] // the capacity is below 2^31
     fn new(value: T, slot: usize) -> Self {
         Self { value, slot: slot as u32 }
     }
 }
 
-/// Which half of the window a heap holds: what comes on top, and how a place in it is written.
+/// One half of the window: which sample is on top of its heap, and how its locations are written.
 trait Half {
     fn above<T: Sample>(a: T, b: T) -> bool;
-    fn place(at: u32) -> Place;
+    fn location(at: u32) -> Location;
 }
 
 #[derive(Debug, Clone)]
@@ -239,8 +242,8 @@ impl Half for Lower {
         a > b
     }
     #[inline]
-    fn place(at: u32) -> Place {
-        Place::Lower(at)
+    fn location(at: u32) -> Location {
+        Location::Lower(at)
     }
 }
 
@@ -253,102 +256,102 @@ impl Half for Upper {
         a < b
     }
     #[inline]
-    fn place(at: u32) -> Place {
-        Place::Upper(at)
+    fn location(at: u32) -> Location {
+        Location::Upper(at)
     }
 }
 
-/// A binary heap that tells the slots where their samples are.
+/// A binary heap that records the location of each sample in the slots.
 #[derive(Debug, Clone)]
 struct Heap<T, H> {
-    nodes: Vec<Node<T>>,
+    entries: Vec<Entry<T>>,
     half: PhantomData<H>,
 }
 
 impl<T, H> Default for Heap<T, H> {
     fn default() -> Self {
-        Self { nodes: Vec::new(), half: PhantomData }
+        Self { entries: Vec::new(), half: PhantomData }
     }
 }
 
 impl<T: Sample, H: Half> Heap<T, H> {
     #[inline]
     fn len(&self) -> usize {
-        self.nodes.len()
+        self.entries.len()
     }
 
     #[inline]
     fn top(&self) -> Option<T> {
-        self.nodes.first().map(|node| node.value)
+        self.entries.first().map(|entry| entry.value)
     }
 
-    fn push(&mut self, node: Node<T>, places: &mut [Place]) {
-        self.nodes.push(node);
-        self.rise(self.nodes.len() - 1, node, places);
+    fn push(&mut self, entry: Entry<T>, locations: &mut [Location]) {
+        self.entries.push(entry);
+        self.rise(self.entries.len() - 1, entry, locations);
     }
 
-    fn pop(&mut self, places: &mut [Place]) -> Option<Node<T>> {
-        let top = *self.nodes.first()?;
-        self.remove(0, places);
+    fn pop(&mut self, locations: &mut [Location]) -> Option<Entry<T>> {
+        let top = *self.entries.first()?;
+        self.remove(0, locations);
         Some(top)
     }
 
-    fn remove(&mut self, at: usize, places: &mut [Place]) {
-        if let Some(last) = self.nodes.pop()
-            && at < self.nodes.len()
+    fn remove(&mut self, at: usize, locations: &mut [Location]) {
+        if let Some(last) = self.entries.pop()
+            && at < self.entries.len()
         {
-            self.replace(at, last, places);
+            self.replace(at, last, locations);
         }
     }
 
-    /// Puts `node` in place of the one at `at`.
+    /// Replaces the entry at `at` by `entry`.
     #[inline]
-    fn replace(&mut self, at: usize, node: Node<T>, places: &mut [Place]) {
-        if at > 0 && H::above(node.value, self.nodes[(at - 1) / 2].value) {
-            self.rise(at, node, places);
+    fn replace(&mut self, at: usize, entry: Entry<T>, locations: &mut [Location]) {
+        if at > 0 && H::above(entry.value, self.entries[(at - 1) / 2].value) {
+            self.rise(at, entry, locations);
         } else {
-            self.sink(at, node, places);
+            self.sink(at, entry, locations);
         }
     }
 
     #[inline]
-    fn rise(&mut self, mut at: usize, node: Node<T>, places: &mut [Place]) {
+    fn rise(&mut self, mut at: usize, entry: Entry<T>, locations: &mut [Location]) {
         while at > 0 {
             let parent = (at - 1) / 2;
-            if !H::above(node.value, self.nodes[parent].value) {
+            if !H::above(entry.value, self.entries[parent].value) {
                 break;
             }
-            self.put(at, self.nodes[parent], places);
+            self.put(at, self.entries[parent], locations);
             at = parent;
         }
-        self.put(at, node, places);
+        self.put(at, entry, locations);
     }
 
     #[inline]
-    fn sink(&mut self, mut at: usize, node: Node<T>, places: &mut [Place]) {
+    fn sink(&mut self, mut at: usize, entry: Entry<T>, locations: &mut [Location]) {
         loop {
             let mut child = 2 * at + 1;
-            if child >= self.nodes.len() {
+            if child >= self.entries.len() {
                 break;
             }
-            if child + 1 < self.nodes.len()
-                && H::above(self.nodes[child + 1].value, self.nodes[child].value)
+            if child + 1 < self.entries.len()
+                && H::above(self.entries[child + 1].value, self.entries[child].value)
             {
                 child += 1;
             }
-            if !H::above(self.nodes[child].value, node.value) {
+            if !H::above(self.entries[child].value, entry.value) {
                 break;
             }
-            self.put(at, self.nodes[child], places);
+            self.put(at, self.entries[child], locations);
             at = child;
         }
-        self.put(at, node, places);
+        self.put(at, entry, locations);
     }
 
     #[inline]
     #[allow(clippy::cast_possible_truncation)] // the capacity is below 2^31
-    fn put(&mut self, at: usize, node: Node<T>, places: &mut [Place]) {
-        self.nodes[at] = node;
-        places[node.slot as usize] = H::place(at as u32);
+    fn put(&mut self, at: usize, entry: Entry<T>, locations: &mut [Location]) {
+        self.entries[at] = entry;
+        locations[entry.slot as usize] = H::location(at as u32);
     }
 }

@@ -1,37 +1,53 @@
-//! NaN-skipping running medians: lines along either axis, rectangular windows.
+//! Running medians that skip NaN, over lines along either axis and over rectangles.
 //!
-//! A window is centred on each sample. NaNs in it are skipped; a window of nothing but NaN gives
-//! NaN. Of an even number of samples the two middle ones are averaged in the image's precision.
+//! A window is centred on each sample. NaNs in it are skipped. The median of a window with NaNs
+//! only is NaN. The median of an even number of samples is the mean of the two middle ones, in the
+//! precision of the image.
+//!
+//! Two kernels compute the same medians. The double heap (`heap`, and `rectangle` over it) serves
+//! any window. Selection networks (`network`) are faster where they fit: `lines` runs them with one
+//! line in each lane of a vector, `blocks` with one block of windows in each lane. `choice` picks
+//! the kernel.
 
 mod blocks;
+mod choice;
 mod heap;
 mod lines;
 mod network;
 mod reach;
 mod rectangle;
 
+pub use choice::{Kernel, kernel};
 pub use heap::RunningMedian;
 pub use network::lanes::Vectorized;
 pub use reach::{Reach, reaching};
-pub use rectangle::{plane, plane_by};
+pub use rectangle::rectangle;
 
-use crate::{Error, Image, Sample};
+use crate::{CHUNK, Error, Image, Sample};
+use choice::Choice;
 use network::builder::Shape;
 use rayon::prelude::*;
 
-/// What a window sees beyond the image's border.
+impl Shape {
+    /// The shape of an image.
+    fn of<T: Copy>(image: Image<'_, T>) -> Self {
+        Self { rows: image.rows(), cols: image.cols() }
+    }
+}
+
+/// What a window contains beyond the image's border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Edge {
     /// Zeros that count as samples.
     #[default]
     Zero,
-    /// Nothing: the window is cut at the border.
+    /// Nothing: the window ends at the border.
     Shrink,
 }
 
 impl Edge {
-    /// The sample that stands for what lies beyond the border.
-    fn fill<T: Sample>(self) -> T {
+    /// The sample that stands for each place beyond the border.
+    fn beyond<T: Sample>(self) -> T {
         match self {
             Self::Zero => T::ZERO,
             Self::Shrink => T::NAN,
@@ -39,7 +55,7 @@ impl Edge {
     }
 }
 
-/// The direction in which a window of one line runs.
+/// The direction of a window of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis {
     /// Down the columns (axis 0 of a row-major image).
@@ -48,31 +64,20 @@ pub enum Axis {
     X,
 }
 
-/// The kernels that compute windows of one line; all give the same medians.
+/// A choice among the kernels, which all give the same medians.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// The faster of the others.
+    /// The fastest for the window and the image; see [`kernel`].
     #[default]
     Auto,
     /// The double heap.
     Heap,
-    /// The selection network; the double heap for windows that are too large for one, which lines
-    /// of more than 1501 samples are.
+    /// A selection network. Windows too large for one use the double heap: windows of one line with
+    /// more than 1501 samples, and large rectangles.
     Network,
 }
 
-impl Method {
-    /// Whether lines of `length` samples are for the network.
-    fn is_network(self, window: Window, lines: usize, length: usize) -> bool {
-        match self {
-            Self::Auto => lines::pays(window, lines, length),
-            Self::Heap => false,
-            Self::Network => window.len() <= lines::LONGEST,
-        }
-    }
-}
-
-/// An odd number of samples, so that a window has a middle.
+/// The length of a window: an odd number of samples, so that it has a middle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window(usize);
 
@@ -80,7 +85,7 @@ impl Window {
     /// A window of `length` samples.
     ///
     /// # Errors
-    /// [`Error::EvenWindow`] if `length` is even (which zero is).
+    /// [`Error::EvenWindow`] if `length` is even. Zero is even.
     pub fn new(length: usize) -> Result<Self, Error> {
         if length % 2 == 1 { Ok(Self(length)) } else { Err(Error::EvenWindow(length)) }
     }
@@ -98,12 +103,26 @@ impl Window {
         self.0 / 2
     }
 
-    /// The shortest window that gives the same medians on lines of `n` samples.
+    /// A window of at most `2 n + 1` samples with the same medians on lines of `n` samples.
     ///
-    /// Beyond `2 n + 1` every window holds the whole line, and more zeros than samples (or
-    /// nothing else, where the edge shrinks): making it longer changes no median.
+    /// A window of that length holds the whole line and more zeros than samples. Further zeros
+    /// change no median. With [`Edge::Shrink`] nothing is added beyond the border.
     fn fitted_to(self, n: usize) -> Self {
-        Self(self.0.min(2 * n + 1))
+        Self(self.0.min(n.saturating_mul(2).saturating_add(1)))
+    }
+}
+
+/// The median of the samples that are not NaN; NaN if there are none.
+pub(crate) fn of_samples<T: Sample>(mut samples: Vec<T>) -> T {
+    samples.retain(|sample| !sample.is_nan());
+    if samples.is_empty() {
+        return T::NAN;
+    }
+    let (middle, even) = (samples.len() / 2, samples.len().is_multiple_of(2));
+    let (below, &mut above, _) = samples.select_nth_unstable_by(middle, T::order);
+    match below.iter().copied().max_by(T::order) {
+        Some(below) if even => below.midpoint(above),
+        _ => above,
     }
 }
 
@@ -130,8 +149,8 @@ pub fn along<T: Sample>(
     along_then(image, axis, window, edge, method, |_, _| ())
 }
 
-/// As [`along`]; `then` is called with each run of medians, and the samples at their places, while
-/// both are still in a near cache.
+/// As [`along`]. Calls `then` with each run of medians, and the samples at their places, while both
+/// are still in a near cache.
 pub(crate) fn along_then<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
@@ -145,29 +164,26 @@ pub(crate) fn along_then<T: Sample>(
         Axis::Y => (image.cols(), image.rows()),
     };
     let window = window.fitted_to(length);
-    let is_same = window.len() == 1 || image.samples().is_empty();
-    let by_network = !is_same && method.is_network(window, lines, length);
-    if by_network
-        && lines::are_many(window, lines)
-        && let Some(medians) = lines::along(image, axis, window, edge, &then)?
-    {
-        return Ok(medians);
-    }
-    let filter = |rows: Image<'_, T>| {
-        let shape = Shape { rows: 1, cols: window.len() };
-        if by_network && let Some(medians) = blocks::filter(rows, shape, edge)? {
-            return Ok(medians);
-        }
-        along_rows(rows, window, edge)
+    let shape = match axis {
+        Axis::X => Shape { rows: 1, cols: window.len() },
+        Axis::Y => Shape { rows: window.len(), cols: 1 },
     };
-    let mut medians =
-        if is_same { image.samples().to_vec() } else { turned_to(image, axis, filter)? };
+    let mut medians = match Choice::of(shape, Shape::of(image), method) {
+        Choice::Network(program) if lines::are_many(&program, lines) => {
+            return lines::along(image, axis, &program, edge, &then);
+        }
+        Choice::Network(program) => {
+            turned_to(image, axis, |rows| blocks::filter(rows, &program, edge))?
+        }
+        Choice::Heap => turned_to(image, axis, |rows| lines_by_heap(rows, window, edge))?,
+        Choice::Copy => image.samples().to_vec(),
+    };
     let chunks = medians.par_chunks_mut(CHUNK).zip(image.samples().par_chunks(CHUNK));
     chunks.for_each(|(medians, samples)| then(medians, samples));
     Ok(medians)
 }
 
-/// A filter of rows, on the lines of either axis.
+/// Applies a filter of rows to the lines along either axis.
 fn turned_to<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
@@ -180,16 +196,17 @@ fn turned_to<T: Sample>(
     Ok(Image::new(&turned, image.cols(), image.rows())?.transposed())
 }
 
-/// Samples that one task looks at.
-const CHUNK: usize = 1 << 15;
-
-/// The double heap on every row of an image that is not empty.
-fn along_rows<T: Sample>(image: Image<'_, T>, window: Window, edge: Edge) -> Result<Vec<T>, Error> {
+/// The running median of each row of an image that is not empty, by the double heap.
+fn lines_by_heap<T: Sample>(
+    image: Image<'_, T>,
+    window: Window,
+    edge: Edge,
+) -> Result<Vec<T>, Error> {
     let median = RunningMedian::new(window.len())?;
     let mut out = vec![T::NAN; image.samples().len()];
     let lines = out.par_chunks_mut(image.cols()).zip(image.samples().par_chunks(image.cols()));
     lines.for_each_with(median, |median, (out, line)| {
-        median.filter(line, window.half(), edge.fill(), out);
+        median.filter(line, window.half(), edge.beyond(), out);
     });
     Ok(out)
 }

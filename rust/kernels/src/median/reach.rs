@@ -1,18 +1,18 @@
-//! Rectangular windows that reach farther to one side than to the other.
+//! Rectangular windows that extend farther to one side than to the other.
 
-use super::rectangle::by_heap;
+use super::rectangle::rectangle_by_heap;
 use super::{Edge, Window};
 use crate::{Error, Image, Sample};
 
-/// Samples of a window before and after the one that it belongs to.
+/// The number of samples in a window before and after the sample whose median it gives.
 ///
-/// A [`Window`] reaches equally far to both sides. Windows of an even length cannot, and causal
-/// ones are not meant to.
+/// The two numbers are equal in a [`Window`]. They differ in windows of even length, and in causal
+/// windows, which contain no later samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reach {
-    /// Samples before it.
+    /// Samples before.
     pub before: usize,
-    /// Samples after it.
+    /// Samples after.
     pub after: usize,
 }
 
@@ -24,10 +24,10 @@ impl Reach {
         self.before.saturating_add(self.after).saturating_add(1)
     }
 
-    /// A reach that gives the same medians on lines of `n` samples, at most `4 n + 1` long.
+    /// A reach with the same medians on lines of `n` samples, at most `4 n + 1` long.
     ///
-    /// To reach beyond `2 n` to either side is to see more zeros than samples (or nothing else,
-    /// where the edge shrinks): still more of them change no median.
+    /// A window that extends more than `2 n` to one side holds more zeros than samples. Further
+    /// zeros change no median. With [`Edge::Shrink`] nothing is added beyond the border.
     fn fitted_to(self, n: usize) -> Self {
         let most = n.saturating_mul(2);
         Self { before: self.before.min(most), after: self.after.min(most) }
@@ -51,5 +51,5 @@ pub fn reaching<T: Sample>(
     width: Reach,
     edge: Edge,
 ) -> Result<Vec<T>, Error> {
-    by_heap(image, height.fitted_to(image.rows()), width.fitted_to(image.cols()), edge)
+    rectangle_by_heap(image, height.fitted_to(image.rows()), width.fitted_to(image.cols()), edge)
 }

@@ -1,8 +1,8 @@
-//! Rectangular windows.
+//! Rectangular windows, by a selection network or the double heap.
 
-use super::lines::vectors_are_wide;
+use super::choice::Choice;
+use super::network::builder::Shape;
 use super::{Axis, Edge, Method, Reach, RunningMedian, Window, along, blocks, turned_to};
-use crate::median::network::builder::Shape;
 use crate::{Error, Image, Sample};
 use rayon::prelude::*;
 
@@ -10,20 +10,7 @@ use rayon::prelude::*;
 ///
 /// # Errors
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
-pub fn plane<T: Sample>(
-    image: Image<'_, T>,
-    height: Window,
-    width: Window,
-    edge: Edge,
-) -> Result<Vec<T>, Error> {
-    plane_by(image, height, width, edge, Method::Auto)
-}
-
-/// As [`plane`], by a kernel of choice.
-///
-/// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
-pub fn plane_by<T: Sample>(
+pub fn rectangle<T: Sample>(
     image: Image<'_, T>,
     height: Window,
     width: Window,
@@ -32,38 +19,20 @@ pub fn plane_by<T: Sample>(
 ) -> Result<Vec<T>, Error> {
     let height = height.fitted_to(image.rows());
     let width = width.fitted_to(image.cols());
-    match (height.len(), width.len()) {
+    let window = match (height.len(), width.len()) {
         (_, 1) => return along(image, Axis::Y, height, edge, method),
         (1, _) => return along(image, Axis::X, width, edge, method),
-        (rows, cols) => {
-            if is_for_network(method, image.samples().len(), rows.max(cols))
-                && let Some(medians) = blocks::filter(image, Shape { rows, cols }, edge)?
-            {
-                return Ok(medians);
-            }
-        }
-    }
-    by_heap(image, height.into(), width.into(), edge)
-}
-
-/// Whether a network is wanted for a window, whose longer side has `longest` samples.
-///
-/// One takes longer to build than a small image by the double heap; and beyond some length the
-/// double heap, which walks along the longer side, is the faster.
-fn is_for_network(method: Method, samples: usize, longest: usize) -> bool {
-    const SAMPLES_PER_LENGTH: usize = 1500;
-    const LONGEST: usize = 61;
-    match method {
-        Method::Auto => {
-            longest <= LONGEST && samples >= SAMPLES_PER_LENGTH * longest && vectors_are_wide()
-        }
-        Method::Heap => false,
-        Method::Network => samples > 0,
+        (rows, cols) => Shape { rows, cols },
+    };
+    match Choice::of(window, Shape::of(image), method) {
+        Choice::Network(program) => blocks::filter(image, &program, edge),
+        Choice::Copy | Choice::Heap => rectangle_by_heap(image, height.into(), width.into(), edge),
     }
 }
 
-/// The double heap: O(s log(s l)) a pixel, where s and l are the window's shorter and longer side.
-pub(super) fn by_heap<T: Sample>(
+/// The double heap: O(s log(s l)) for each pixel, where s and l are the window's shorter and longer
+/// side.
+pub(super) fn rectangle_by_heap<T: Sample>(
     image: Image<'_, T>,
     height: Reach,
     width: Reach,
@@ -73,13 +42,15 @@ pub(super) fn by_heap<T: Sample>(
     let capacity = height.len().checked_mul(width.len()).ok_or(too_large)?;
     let median = RunningMedian::new(capacity).map_err(|_| too_large)?;
     if width.len() >= height.len() {
-        return Ok(along_rows(image, height, width, edge, median));
+        return Ok(rows_by_heap(image, height, width, edge, median));
     }
-    turned_to(image, Axis::Y, |turned| Ok(along_rows(turned, width, height, edge, median.clone())))
+    turned_to(image, Axis::Y, |turned| {
+        Ok(rows_by_heap(turned, width, height, edge, median.clone()))
+    })
 }
 
-/// The window runs along each row, taking in and letting go one column of samples a step.
-fn along_rows<T: Sample>(
+/// Moves the window along each row. Each step adds one column of samples and removes one.
+fn rows_by_heap<T: Sample>(
     image: Image<'_, T>,
     height: Reach,
     width: Reach,
@@ -89,7 +60,7 @@ fn along_rows<T: Sample>(
     let mut out = vec![T::NAN; image.samples().len()];
     if !out.is_empty() {
         out.par_chunks_mut(image.cols()).enumerate().for_each_with(median, |median, (y, out)| {
-            let rows = Rows { image, y, reach: height, fill: edge.fill() };
+            let rows = WindowRows { image, y, reach: height, beyond: edge.beyond() };
             filter_row(median, &rows, width, out);
         });
     }
@@ -98,19 +69,19 @@ fn along_rows<T: Sample>(
 
 fn filter_row<T: Sample>(
     median: &mut RunningMedian<T>,
-    rows: &Rows<'_, T>,
+    rows: &WindowRows<'_, T>,
     width: Reach,
     out: &mut [T],
 ) {
     median.clear();
     for _ in 0..width.before {
-        rows.beyond(median);
+        rows.push_beyond(median);
     }
     for x in 0..out.len() + width.after {
         if x < out.len() {
-            rows.column(x, median);
+            rows.push_column(x, median);
         } else {
-            rows.beyond(median);
+            rows.push_beyond(median);
         }
         if x >= width.after {
             out[x - width.after] = median.median();
@@ -118,28 +89,29 @@ fn filter_row<T: Sample>(
     }
 }
 
-/// The rows around `y` that its windows can see.
-struct Rows<'a, T> {
+/// The rows that the windows around row `y` contain.
+struct WindowRows<'a, T> {
     image: Image<'a, T>,
     y: usize,
     reach: Reach,
-    fill: T,
+    /// Stands for each sample beyond the border.
+    beyond: T,
 }
 
-impl<T: Sample> Rows<'_, T> {
+impl<T: Sample> WindowRows<'_, T> {
     /// Pushes the samples of column `x`.
-    fn column(&self, x: usize, median: &mut RunningMedian<T>) {
+    fn push_column(&self, x: usize, median: &mut RunningMedian<T>) {
         for row in self.y..self.y + self.reach.len() {
             let inside =
                 row.checked_sub(self.reach.before).and_then(|row| self.image.row(row).get(x));
-            median.push(inside.copied().unwrap_or(self.fill));
+            median.push(inside.copied().unwrap_or(self.beyond));
         }
     }
 
-    /// Pushes a column that lies beyond the image.
-    fn beyond(&self, median: &mut RunningMedian<T>) {
+    /// Pushes a column beyond the border.
+    fn push_beyond(&self, median: &mut RunningMedian<T>) {
         for _ in 0..self.reach.len() {
-            median.push(self.fill);
+            median.push(self.beyond);
         }
     }
 }

@@ -1,41 +1,41 @@
-//! A strip of an image, laid out so that one vector holds the like samples of adjacent blocks.
+//! A strip of an image, arranged so that a vector holds the same input of adjacent blocks.
 //!
-//! A block of windows sees a rectangle of samples, and the block to its right sees the same one
-//! shifted by the block's width. So samples are sorted by their phase, their place modulo the
-//! block's shape: what input (y, x) is to successive blocks then lies in successive places.
+//! A block of windows contains a rectangle of samples. The block to its right contains that
+//! rectangle shifted by the width of a block. Samples are therefore grouped by phase, which is
+//! their row and column modulo the shape of a block. Input (y, x) of successive blocks then has
+//! successive indices.
 //!
-//! NaNs are replaced by infinities, as many of either sign in a window as can be: they alternate
-//! along a path that runs down and up the columns of each band of rows, so that every window takes
-//! in whole stretches of it. A window in which the surplus of +inf over -inf is s has the median of
-//! its valid samples at rank h - s / 2, where h is the middle rank: the mean of two ranks where s
-//! is odd. (In a window of one line the surplus is 0, 1 or -1.)
+//! NaNs are replaced by +inf and -inf, in numbers that are nearly equal in each window. The signs
+//! alternate along a path down and up the columns of each band of rows, so that a window contains
+//! whole stretches of the path. Let s be the surplus of +inf over -inf in a window and h its middle
+//! rank. The median of its valid samples has rank h - s / 2; if s is odd, it is the mean of two
+//! ranks. (In a window of one line, s is 0, 1 or -1.)
 
 use crate::median::network::builder::Shape;
 use crate::{Image, Sample};
 
-/// Rows of a band, for windows of several rows: of the heights tried, with this one the surplus
-/// varies least (2 % NaN, windows from 7 x 7 to 51 x 51).
+/// Rows of a band, for windows of several rows. Of the heights tried, this one has the least
+/// varying surplus (2 % NaN, windows from 7 x 7 to 51 x 51).
 const BAND: usize = 8;
 
-/// Which medians are wanted, by which window.
+/// The medians that one task computes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Strip<'a, T> {
+pub(super) struct Strip<'a, T> {
     /// The image.
-    pub(crate) image: Image<'a, T>,
-    /// What stands for a sample beyond the border.
-    pub(crate) beyond: T,
+    pub(super) image: Image<'a, T>,
+    /// The sample that stands for each place beyond the border.
+    pub(super) beyond: T,
     /// The window.
-    pub(crate) window: Shape,
+    pub(super) window: Shape,
     /// First row and column of the medians.
-    pub(crate) first: (usize, usize),
+    pub(super) first: (usize, usize),
     /// Rows and columns of the medians.
-    pub(crate) medians: Shape,
+    pub(super) medians: Shape,
 }
 
 impl<T: Sample> Strip<'_, T> {
-    /// Copies what a window's row sees: samples from (y, x) on, counted from the first that the
-    /// first window sees.
-    pub(crate) fn copy_row(&self, y: usize, x: usize, out: &mut [T]) {
+    /// Copies samples of a row from (y, x) on, counted from the first sample of the first window.
+    pub(super) fn copy_row(&self, y: usize, x: usize, out: &mut [T]) {
         let (y, x) = (self.first.0 + y, self.first.1 + x);
         let row = y.checked_sub(self.window.rows / 2).map(|y| self.image.row(y));
         let inside = row.unwrap_or_default().get(x.saturating_sub(self.window.cols / 2)..);
@@ -48,9 +48,8 @@ impl<T: Sample> Strip<'_, T> {
         after.fill(self.beyond);
     }
 
-    /// What the windows of a row see, row by row: `width` samples of each row from the first that
-    /// window (y, x) sees.
-    pub(crate) fn samples(&self, y: usize, x: usize, width: usize) -> Vec<T> {
+    /// The samples of adjacent windows of a row: `width` samples of each row of window (y, x).
+    pub(super) fn samples(&self, y: usize, x: usize, width: usize) -> Vec<T> {
         let mut samples = vec![T::ZERO; self.window.rows * width];
         for (row, out) in samples.chunks_exact_mut(width).enumerate() {
             self.copy_row(y + row, x, out);
@@ -59,25 +58,25 @@ impl<T: Sample> Strip<'_, T> {
     }
 }
 
-/// Where the samples of a strip lie.
+/// The arrangement of the samples of a strip in memory.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Layout {
+pub(super) struct Layout {
     /// The windows of a block.
-    pub(crate) block: Shape,
-    /// Blocks from which medians are wanted.
-    pub(crate) blocks: Shape,
-    /// Places from a block to the one below: some more than there are blocks in a row, for the
-    /// last windows see more samples.
-    pub(crate) pitch: usize,
-    /// Places of a phase.
+    pub(super) block: Shape,
+    /// The number of blocks.
+    pub(super) blocks: Shape,
+    /// The distance from the index of a block to that of the block below. It is larger than the
+    /// number of blocks in a row, since the last windows contain further samples.
+    pub(super) pitch: usize,
+    /// The number of indices of a phase.
     len: usize,
-    /// Rows of samples that are seen.
+    /// Rows of samples in all windows.
     rows: usize,
 }
 
 impl Layout {
-    /// The layout for medians by blocks of windows, of which `lanes` are computed at a time.
-    pub(crate) fn new(window: Shape, block: Shape, medians: Shape, lanes: usize) -> Self {
+    /// The layout of medians in blocks of windows. `lanes` blocks are computed at a time.
+    pub(super) fn new(window: Shape, block: Shape, medians: Shape, lanes: usize) -> Self {
         let blocks = Shape {
             rows: medians.rows.div_ceil(block.rows),
             cols: medians.cols.div_ceil(block.cols),
@@ -89,15 +88,15 @@ impl Layout {
         Self { block, blocks, pitch, len, rows: (blocks.rows - 1) * block.rows + seen.rows }
     }
 
-    /// The place of a sample, or median, of the first block.
-    pub(crate) fn place(&self, y: usize, x: usize) -> usize {
+    /// The index of a sample, or of a median, of the first block.
+    pub(super) fn index(&self, y: usize, x: usize) -> usize {
         let phase = y % self.block.rows * self.block.cols + x % self.block.cols;
         phase * self.len + y / self.block.rows * self.pitch + x / self.block.cols
     }
 
-    /// The places of all samples of a rectangle, row by row.
-    pub(crate) fn places(&self, shape: Shape) -> Vec<usize> {
-        let row = |y| (0..shape.cols).map(move |x| self.place(y, x));
+    /// The indices of all samples of a rectangle, row by row.
+    pub(super) fn indices(&self, shape: Shape) -> Vec<usize> {
+        let row = |y| (0..shape.cols).map(move |x| self.index(y, x));
         (0..shape.rows).flat_map(row).collect()
     }
 
@@ -106,9 +105,9 @@ impl Layout {
         self.pitch * self.block.cols
     }
 
-    /// Writes row `y` to its places.
+    /// Writes row `y` to its indices.
     fn spread<T: Copy>(&self, y: usize, row: &[T], to: &mut [T]) {
-        let phases = to[self.place(y, 0)..].chunks_mut(self.len);
+        let phases = to[self.index(y, 0)..].chunks_mut(self.len);
         for (phase, to) in phases.take(self.block.cols).enumerate() {
             let values = row.iter().skip(phase).step_by(self.block.cols);
             to.iter_mut().zip(values).for_each(|(to, &value)| *to = value);
@@ -118,16 +117,16 @@ impl Layout {
 
 /// The samples of a strip by phase, and the surplus of each of its windows.
 #[derive(Debug)]
-pub(crate) struct Phases<T> {
-    /// The samples, their NaNs filled.
-    pub(crate) samples: Vec<T>,
-    /// How many more fillers are +inf than -inf, window by window.
-    pub(crate) surplus: Vec<T>,
+pub(super) struct Phases<T> {
+    /// The samples, with NaNs replaced.
+    pub(super) samples: Vec<T>,
+    /// For each window the number of NaNs replaced by +inf minus that of NaNs replaced by -inf.
+    pub(super) surplus: Vec<T>,
 }
 
 impl<T: Sample> Phases<T> {
-    /// Lays out a strip.
-    pub(crate) fn of(strip: &Strip<'_, T>, layout: &Layout) -> Self {
+    /// Arranges the samples of a strip.
+    pub(super) fn of(strip: &Strip<'_, T>, layout: &Layout) -> Self {
         let size = layout.block.len() * layout.len;
         let mut phases = Self { samples: vec![T::ZERO; size], surplus: vec![T::ZERO; size] };
         let width = layout.width();
@@ -139,18 +138,18 @@ impl<T: Sample> Phases<T> {
             for (row, out) in band.chunks_exact_mut(width).enumerate() {
                 strip.copy_row(number * height + row, 0, out);
             }
-            fill(band, signs, width);
+            fill_nans(band, signs, width);
             for (row, samples) in band.chunks_exact(width).enumerate() {
                 let y = number * height + row;
                 layout.spread(y, samples, &mut phases.samples);
             }
         }
-        phases.count(strip.window, layout, &signs);
+        phases.count_surplus(strip.window, layout, &signs);
         phases
     }
 
-    /// Sums the fillers' signs over each window.
-    fn count(&mut self, window: Shape, layout: &Layout, signs: &[i8]) {
+    /// Sums the signs of the infinities over each window.
+    fn count_surplus(&mut self, window: Shape, layout: &Layout, signs: &[i8]) {
         let width = layout.width();
         let mut columns = vec![0i16; width];
         let mut sums = vec![0i16; width + 1];
@@ -174,9 +173,9 @@ impl<T: Sample> Phases<T> {
     }
 }
 
-/// Replaces NaNs by infinities that alternate down and up the columns, and notes their signs.
-fn fill<T: Sample>(band: &mut [T], signs: &mut [i8], width: usize) {
-    // An even number, so that each run of columns begins with one that goes down.
+/// Replaces NaNs by infinities that alternate down and up the columns, and writes their signs.
+fn fill_nans<T: Sample>(band: &mut [T], signs: &mut [i8], width: usize) {
+    // An even number, so that the path goes down the first column of each run.
     const COLUMNS: usize = 16;
     let height = band.len() / width;
     let mut sign = 1;

@@ -1,103 +1,81 @@
-//! Images cut into tiles: selection networks over the lines of either axis.
+//! Selection networks over the lines of either axis, with one line in each lane.
+//!
+//! The image is divided into tiles, which `tile` runs.
 
-use crate::median::network::lanes::Vectorized;
-use crate::median::network::program::{Plan, line};
 mod tile;
 
-use super::{Axis, Edge, RunningMedian, Window};
+use super::network::lanes::Vectorized;
+use super::network::program::Program;
+use super::{Axis, Edge, RunningMedian};
 use crate::{Error, Image, Sample};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use tile::Tiles;
 
-/// Whether the network is the faster kernel for an image.
-///
-/// A compiled network pays at once. A table has to be built first; see the table of `make bench`.
-pub(crate) fn pays(window: Window, lines: usize, length: usize) -> bool {
-    let least = if Plan::is_compiled(window.len()) { FEW } else { SAMPLES_PER_TAP * window.len() };
-    window.len() <= LONGEST && lines * length >= least && vectors_are_wide()
-}
-
 /// Whether there are enough lines to fill vectors with a line in each lane.
 ///
-/// Otherwise it is better to cut the lines into blocks, one a lane, though laying them out takes
-/// about as long as a short window's network.
-pub(crate) fn are_many(window: Window, lines: usize) -> bool {
-    lines > if Plan::is_compiled(window.len()) { 4 } else { 16 }
+/// Otherwise `blocks` is faster, which puts a block of windows in each lane. It must rearrange the
+/// samples first, which takes about as long as the network of a short window.
+pub(super) fn are_many(program: &Program, lines: usize) -> bool {
+    lines > if program.is_compiled() { 4 } else { 16 }
 }
 
-/// Tiles side by side in memory, whatever the image's width: enough to read its rows in long runs,
-/// few enough to stay in cache.
-const BAND: usize = 8;
+/// Tiles side by side in memory, for images of any width: enough to read rows in long runs, few
+/// enough to stay in cache.
+const TILES_ABREAST: usize = 8;
 
-/// The longest window of which a network is ever built: its values fit the places of a table.
-pub(crate) const LONGEST: usize = 1501;
-
-/// Samples from which on a compiled network pays.
-const FEW: usize = 128;
-
-/// Samples, in units of the window, from which on building a table pays.
-const SAMPLES_PER_TAP: usize = 400;
-
-/// Whether this machine has vectors that the kernels are compiled for.
-pub(crate) fn vectors_are_wide() -> bool {
-    !matches!(Arch::new(), Arch::Scalar)
-}
-
-/// Running median along an axis of an image that is not empty, by a window of at least 3.
+/// Running median along an axis of an image that is not empty, by the program of a line.
 ///
-/// `then` is called with each run of rows when it is done. None if the window is too long for a
-/// network.
-pub(crate) fn along<T: Sample>(
+/// Calls `then` with each finished run of rows: the medians, and the samples at their places.
+pub(super) fn along<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
-    window: Window,
+    program: &Program,
     edge: Edge,
     then: &(impl Fn(&mut [T], &[T]) + Sync),
-) -> Result<Option<Vec<T>>, Error> {
-    let Some(plan) = Plan::of(line(window.len())) else { return Ok(None) };
-    let plan: &Plan = &plan;
-    let heap = RunningMedian::new(window.len())?;
+) -> Result<Vec<T>, Error> {
+    let window = program.window().cols;
+    let heap = RunningMedian::new(window)?;
     let arch = Arch::new();
     let step = match axis {
-        Axis::Y => tile::height(plan, image.rows()),
-        Axis::X => arch.dispatch(Lines(PhantomData::<T>)),
+        Axis::Y => tile::height(program, image.rows()),
+        Axis::X => arch.dispatch(LinesOfATile(PhantomData::<T>)),
     };
-    let rows = share(image.rows(), step);
+    let rows = rows_of_a_share(image.rows(), step);
     let mut out = vec![T::ZERO; image.samples().len()];
     let chunks = out.par_chunks_mut(rows * image.cols());
     let chunks = chunks.zip(image.samples().par_chunks(rows * image.cols()));
     chunks.enumerate().for_each(|(chunk, (out, samples))| {
-        let strip = Strip {
+        let share = Share {
             image,
-            plan,
-            half: window.half(),
-            fill: edge.fill(),
+            program,
+            half: window / 2,
+            beyond: edge.beyond(),
             heap: &heap,
             first: chunk * rows,
         };
         match axis {
-            Axis::Y => arch.dispatch(Columns(strip, &mut *out)),
-            Axis::X => arch.dispatch(Rows(strip, &mut *out)),
+            Axis::Y => arch.dispatch(DownColumns(share, &mut *out)),
+            Axis::X => arch.dispatch(AlongRows(share, &mut *out)),
         }
         then(out, samples);
     });
-    Ok(Some(out))
+    Ok(out)
 }
 
-/// Rows for each task: a multiple of `step`, few enough to share the work out evenly, many enough
-/// that a task's memory is worth its making.
-fn share(rows: usize, step: usize) -> usize {
-    const TASKS: usize = 2;
-    let each = rows.div_ceil(TASKS * rayon::current_num_threads());
+/// Rows for each task: a multiple of `step`, few enough that all threads get about the same number,
+/// many enough to be worth the memory that a task allocates.
+fn rows_of_a_share(rows: usize, step: usize) -> usize {
+    const TASKS_PER_THREAD: usize = 2;
+    let each = rows.div_ceil(TASKS_PER_THREAD * rayon::current_num_threads());
     each.next_multiple_of(step)
 }
 
 /// The number of lines in a tile.
-struct Lines<T>(PhantomData<T>);
+struct LinesOfATile<T>(PhantomData<T>);
 
-impl<T: Sample> WithSimd for Lines<T> {
+impl<T: Sample> WithSimd for LinesOfATile<T> {
     type Output = usize;
 
     #[inline(always)]
@@ -106,58 +84,58 @@ impl<T: Sample> WithSimd for Lines<T> {
     }
 }
 
-/// Some rows of the medians, to be computed.
-struct Strip<'a, T> {
+/// The rows of medians that one task computes.
+struct Share<'a, T> {
     image: Image<'a, T>,
-    plan: &'a Plan,
+    program: &'a Program,
     half: usize,
-    fill: T,
+    beyond: T,
     heap: &'a RunningMedian<T>,
     /// The first of the rows.
     first: usize,
 }
 
-impl<T: Sample> Strip<'_, T> {
-    /// The medians of one line by the double heap, where the network's may be wrong.
+impl<T: Sample> Share<'_, T> {
+    /// The medians of one line by the double heap, where those of the network may be wrong.
     ///
-    /// `places` are the rows and columns of its samples, some of which may lie beyond the image.
-    fn by_heap<'o>(
+    /// `pixels` are the rows and columns of its samples. Some may lie beyond the image.
+    fn line_by_heap<'o>(
         &self,
-        places: impl Iterator<Item = (Option<usize>, Option<usize>)>,
+        pixels: impl Iterator<Item = (Option<usize>, Option<usize>)>,
         out: impl Iterator<Item = &'o mut T>,
     ) {
         let sample = |(y, x): (Option<usize>, Option<usize>)| {
             let row = self.image.row(y?);
             row.get(x?).copied()
         };
-        let samples = places.map(|place| sample(place).unwrap_or(self.fill));
+        let samples = pixels.map(|pixel| sample(pixel).unwrap_or(self.beyond));
         self.heap.clone().run(samples, self.half, out);
     }
 }
 
-/// Lines that run down the image: a tile's rows are rows of the image.
-struct Columns<'a, T>(Strip<'a, T>, &'a mut [T]);
+/// Medians of lines down the image: the rows of a tile are rows of the image.
+struct DownColumns<'a, T>(Share<'a, T>, &'a mut [T]);
 
-impl<T: Sample> WithSimd for Columns<'_, T> {
+impl<T: Sample> WithSimd for DownColumns<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(strip, out) = self;
-        let (rows, cols) = (strip.image.rows(), strip.image.cols());
+        let Self(share, out) = self;
+        let (rows, cols) = (share.image.rows(), share.image.cols());
         let lines = Tiles::<T::Lanes<S>>::LINES;
-        let count = cols.div_ceil(lines).min(BAND);
-        let mut tiles = Tiles::new(T::lanes(simd), strip.plan, rows, count);
+        let count = cols.div_ceil(lines).min(TILES_ABREAST);
+        let mut tiles = Tiles::new(T::lanes(simd), share.program, rows, count);
         let height = tiles.height();
         for (chunk, out) in out.chunks_mut(height * cols).enumerate() {
-            let top = strip.first + chunk * height;
-            let place = |row| usize::checked_sub(top + row, strip.half);
+            let top = share.first + chunk * height;
+            let position = |row| usize::checked_sub(top + row, share.half);
             for left in (0..cols).step_by(count * lines) {
                 let right = cols.min(left + count * lines);
                 for row in 0..tiles.inputs() {
-                    let y = place(row).filter(|&y| y < rows);
-                    let samples = y.map(|y| &strip.image.row(y)[left..right]);
-                    tiles.take_in(row, samples, strip.fill);
+                    let y = position(row).filter(|&y| y < rows);
+                    let samples = y.map(|y| &share.image.row(y)[left..right]);
+                    tiles.read_row(row, samples, share.beyond);
                 }
                 for (tile, x) in (left..right).step_by(lines).enumerate() {
                     let end = right.min(x + lines);
@@ -168,8 +146,8 @@ impl<T: Sample> WithSimd for Columns<'_, T> {
                         continue;
                     }
                     for x in x..end {
-                        let places = (0..tiles.inputs()).map(|row| (place(row), Some(x)));
-                        strip.by_heap(places, out.iter_mut().skip(x).step_by(cols));
+                        let pixels = (0..tiles.inputs()).map(|row| (position(row), Some(x)));
+                        share.line_by_heap(pixels, out.iter_mut().skip(x).step_by(cols));
                     }
                 }
             }
@@ -177,54 +155,54 @@ impl<T: Sample> WithSimd for Columns<'_, T> {
     }
 }
 
-/// Lines that run along the image: a tile's rows are its columns.
-struct Rows<'a, T>(Strip<'a, T>, &'a mut [T]);
+/// Medians of lines along the rows: the rows of a tile are columns of the image.
+struct AlongRows<'a, T>(Share<'a, T>, &'a mut [T]);
 
-impl<T: Sample> WithSimd for Rows<'_, T> {
+impl<T: Sample> WithSimd for AlongRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(strip, out) = self;
-        let cols = strip.image.cols();
+        let Self(share, out) = self;
+        let cols = share.image.cols();
         let lines = Tiles::<T::Lanes<S>>::LINES;
-        let mut tiles = Tiles::new(T::lanes(simd), strip.plan, cols, 1);
+        let mut tiles = Tiles::new(T::lanes(simd), share.program, cols, 1);
         let mut turned = vec![T::ZERO; tiles.inputs() * lines];
         for (chunk, out) in out.chunks_mut(lines * cols).enumerate() {
-            let first = strip.first + chunk * lines;
+            let first = share.first + chunk * lines;
             for x in (0..cols).step_by(tiles.height()) {
                 let end = cols.min(x + tiles.height());
-                let place = |row| usize::checked_sub(x + row, strip.half);
-                let start = x.saturating_sub(strip.half);
-                let stop = cols.min(end + strip.half);
+                let position = |row| usize::checked_sub(x + row, share.half);
+                let start = x.saturating_sub(share.half);
+                let stop = cols.min(end + share.half);
                 let rows =
-                    (first..first + out.len() / cols).map(|y| &strip.image.row(y)[start..stop]);
+                    (first..first + out.len() / cols).map(|y| &share.image.row(y)[start..stop]);
                 turn(&rows.collect::<Vec<_>>(), &mut turned, lines);
                 for row in 0..tiles.inputs() {
-                    let at = place(row).filter(|&at| at < cols);
+                    let at = position(row).filter(|&at| at < cols);
                     let samples = at.map(|at| &turned[(at - start) * lines..][..lines]);
-                    tiles.take_in(row, samples, strip.fill);
+                    tiles.read_row(row, samples, share.beyond);
                 }
-                let right = tiles.run(0, out.len() / cols);
+                let correct = tiles.run(0, out.len() / cols);
                 let mut out: Vec<_> =
                     out.chunks_exact_mut(cols).map(|row| &mut row[x..end]).collect();
-                if right {
+                if correct {
                     turn_back(|row| tiles.row(row), &mut out);
                     continue;
                 }
                 for (lane, out) in out.into_iter().enumerate() {
-                    let places = (0..tiles.inputs()).map(|row| (Some(first + lane), place(row)));
-                    strip.by_heap(places, out.iter_mut());
+                    let pixels = (0..tiles.inputs()).map(|row| (Some(first + lane), position(row)));
+                    share.line_by_heap(pixels, out.iter_mut());
                 }
             }
         }
     }
 }
 
-/// Rows turned at a time: the samples of so many rows lie side by side.
+/// The number of rows that are transposed at a time.
 const TURNED: usize = 8;
 
-/// Writes the columns of `rows`, which are equally long, as rows of `lines` samples.
+/// Writes the columns of `rows`, which have equal lengths, as rows of `lines` samples.
 fn turn<T: Sample>(rows: &[&[T]], turned: &mut [T], lines: usize) {
     for (group, rows) in rows.chunks(TURNED).enumerate() {
         for (column, turned) in turned.chunks_exact_mut(lines).take(rows[0].len()).enumerate() {
@@ -235,7 +213,9 @@ fn turn<T: Sample>(rows: &[&[T]], turned: &mut [T], lines: usize) {
     }
 }
 
-/// Writes the columns of medians, given row by row, to the rows of `out`, equally long.
+/// Writes the columns of the medians to the rows of `out`, which have equal lengths.
+///
+/// `medians` returns a row of them.
 fn turn_back<'m, T: Sample>(medians: impl Fn(usize) -> &'m [T], out: &mut [&mut [T]]) {
     for (group, out) in out.chunks_mut(TURNED).enumerate() {
         for column in 0..out[0].len() {

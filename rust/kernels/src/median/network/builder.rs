@@ -1,24 +1,25 @@
-//! The selection network: how it is built.
+//! How a selection network is built.
 //!
-//! A network is a straight-line program of minima and maxima that takes the samples that a block
-//! of adjacent windows can see and gives, for each of the windows, the samples whose ranks lie
-//! around the middle one. Three ideas keep it small:
+//! A network is a sequence of minima and maxima without branches. Its inputs are the samples in a
+//! block of adjacent windows. Its outputs are, for each window, the samples of the ranks around the
+//! middle one. Three ideas keep it small:
 //!
-//! - The windows share samples. What all have in common is sorted once; then the first half of the
-//!   windows takes in the samples before, the last half those after, and so on down to single
-//!   windows, by rows and by columns in turn. Rectangles are sorted by halves, so that the halves
-//!   the children need are already there.
-//! - Of a sorted list, only the middle can still reach the ranks asked for: the rest is dropped.
-//! - Equal operations are made once, and those that nothing asks for are left out.
+//! - The windows share samples. The samples common to all windows are sorted once. Then the windows
+//!   are divided into two halves, and the samples common to each half are merged in. This repeats
+//!   for rows and columns in turn, down to single windows. Rectangles are sorted by halves, and
+//!   later steps use these halves again.
+//! - Only the middle of a sorted list can still become one of the wanted ranks. The rest is
+//!   dropped.
+//! - Each operation is made once. Operations that no output needs are left out.
 //!
 //! Lists are merged by Batcher's odd-even merge (Knuth, The Art of Computer Programming 3,
-//! 5.3.4), for lists of any length. (Adams 2021, ACM Trans. Graph. 40, 4, shares sorted cores
-//! between the windows of a tile in a like way.)
+//! 5.3.4), for lists of any length. (Adams 2021, ACM Trans. Graph. 40, 4, also shares sorted
+//! samples between the windows of a tile.)
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// One value of a network: an input or an operation on two earlier values.
+/// One value of a network: an input, or the result of an operation on two earlier values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Node {
     /// The input of that number.
@@ -29,7 +30,7 @@ pub(crate) enum Node {
     Max(usize, usize),
 }
 
-/// Rows and columns: of a window, or of a block of windows.
+/// Rows and columns of an image, a window or a block of windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     /// Rows.
@@ -39,37 +40,41 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Places in it.
-    pub(crate) fn len(self) -> usize {
-        self.rows * self.cols
+    /// A single row.
+    pub(crate) fn line(cols: usize) -> Self {
+        Self { rows: 1, cols }
     }
 
-    /// What the windows of a block see together.
+    /// The number of places in it.
+    pub(crate) fn len(self) -> usize {
+        self.rows.saturating_mul(self.cols)
+    }
+
+    /// The rectangle of samples that the windows of a block contain together.
     pub(crate) fn seen_by(self, block: Self) -> Self {
-        Self { rows: self.rows + block.rows - 1, cols: self.cols + block.cols - 1 }
+        let side = |window: usize, block: usize| window.saturating_add(block - 1);
+        Self { rows: side(self.rows, block.rows), cols: side(self.cols, block.cols) }
     }
 }
 
-/// A selection network; see the module.
-///
-/// Inputs and windows are numbered row by row.
+/// A selection network, as the module describes it. Inputs and windows are numbered row by row.
 #[derive(Debug, Clone)]
 pub(crate) struct Network {
-    /// All values that are needed, each after those it is made of.
+    /// All values that the outputs need, each after its operands.
     pub(crate) nodes: Vec<Node>,
-    /// For each window the values of its middle ranks, the least first.
+    /// The outputs: for each window the values of its middle ranks, in ascending order.
     pub(crate) middles: Vec<Vec<usize>>,
 }
 
 impl Network {
-    /// The network of a block of windows, and of the ranks up to `reach` from the middle one.
+    /// The network of a block of windows, for the middle rank and `margin` ranks on either side.
     ///
-    /// Both sides of the window are odd, `reach` is at most half of its samples, and both sides
-    /// of the block are powers of two and at most the window's.
-    pub(crate) fn new(window: Shape, block: Shape, reach: usize) -> Self {
+    /// Both sides of the window are odd. `margin` is at most half of its samples. Both sides of the
+    /// block are powers of two and at most those of the window.
+    pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Self {
         let mut builder = Builder {
             window,
-            reach,
+            margin,
             width: window.seen_by(block).cols,
             nodes: Vec::new(),
             known: Known::default(),
@@ -83,7 +88,7 @@ impl Network {
     }
 }
 
-/// A part of a sorted list: `dropped` lesser values are left out, and any number of greater ones.
+/// The middle of a sorted list, without `dropped` lesser values and any number of greater ones.
 struct Sorted {
     values: Vec<usize>,
     dropped: usize,
@@ -111,7 +116,7 @@ impl Part {
         self.rows() * self.cols()
     }
 
-    /// The two halves on either side of a cut across the longer side.
+    /// The two halves, divided across the longer side.
     fn halves(self) -> [Self; 2] {
         if self.cols() >= self.rows() {
             let middle = self.x0 + self.cols() / 2;
@@ -125,7 +130,7 @@ impl Part {
 
 struct Builder {
     window: Shape,
-    reach: usize,
+    margin: usize,
     width: usize,
     nodes: Vec<Node>,
     known: Known,
@@ -134,7 +139,7 @@ struct Builder {
 }
 
 impl Builder {
-    /// The inputs that all `windows` see.
+    /// The inputs that all `windows` contain.
     fn shared(&self, windows: Part) -> Part {
         Part {
             y0: windows.y1 - 1,
@@ -144,7 +149,7 @@ impl Builder {
         }
     }
 
-    /// From what is sorted of the samples that `windows` share, down to each window's middle.
+    /// Finds the middle of each of `windows`, from the sorted samples that they share.
     fn descend(&mut self, windows: Part, sorted: Sorted) {
         let shared = self.shared(windows);
         let sorted = self.drop_ends(sorted, self.window.len() - shared.len());
@@ -173,13 +178,14 @@ impl Builder {
         }
     }
 
-    /// Drops what cannot reach the middle ranks of a window, which has `missing` more samples: a
-    /// value of rank r ends up with a rank from r to r + missing.
+    /// Drops values that cannot have a middle rank in a window with `missing` more samples.
+    ///
+    /// A value of rank r has a rank from r to r + missing in the window.
     fn drop_ends(&self, sorted: Sorted, missing: usize) -> Sorted {
         let Sorted { mut values, dropped } = sorted;
         let middle = self.window.len() / 2;
-        let least = (middle - self.reach).saturating_sub(missing).max(dropped);
-        let most = (middle + self.reach + 1 - dropped).min(values.len());
+        let least = (middle - self.margin).saturating_sub(missing).max(dropped);
+        let most = (middle + self.margin + 1 - dropped).min(values.len());
         values.truncate(most);
         values.drain(..least - dropped);
         Sorted { values, dropped: least }
@@ -213,7 +219,7 @@ impl Builder {
         }
     }
 
-    /// The merged list from those of its even and its odd parts.
+    /// Merges the list of the values at even indices with that of the values at odd indices.
     fn interleave(&mut self, even: &[usize], odd: &[usize]) -> Vec<usize> {
         let mut merged = vec![even[0]];
         let pairs = even.len().max(odd.len() + 1) - 1;
@@ -242,7 +248,7 @@ impl Builder {
         })
     }
 
-    /// What the middles are made of, numbered in the order in which they first ask for it.
+    /// The network of the values that the outputs need, in the order of their first use.
     fn live(self, block: Shape) -> Network {
         let numbers = vec![None; self.nodes.len()];
         let mut order = Order { all: &self.nodes, nodes: Vec::new(), numbers };
@@ -276,11 +282,11 @@ impl Order<'_> {
     }
 }
 
-/// The values there are already, by what they are made of.
+/// The number of each value, by its operation and operands.
 pub(crate) type Known = HashMap<Node, usize, BuildHasherDefault<Mixer>>;
 
-/// A hash of a few small numbers that nobody chooses to collide: quicker than the standard one,
-/// which takes most of the time to build a network.
+/// A hash of a few small numbers. No adversary chooses them, so collisions are rare. The standard
+/// hash would take most of the time to build a network.
 #[derive(Default)]
 pub(crate) struct Mixer(u64);
 

@@ -1,56 +1,57 @@
-//! The compiled selection networks, and what networks take from and give to.
+//! The compiled selection networks; the inputs and outputs of any network.
 
-use crate::median::network::lanes::Lanes;
+use super::lanes::Lanes;
 
-/// A compiled network of `BLOCK` windows of `WINDOW` samples in a line.
-pub(crate) trait Block {
+/// The compiled network of `BLOCK` adjacent windows of `WINDOW` samples in a line.
+pub(crate) trait CompiledNetwork {
     /// Samples in a window.
     const WINDOW: usize;
     /// Windows in a block.
     const BLOCK: usize;
 
-    /// Puts the middle of each window, in vector `v` of the inputs.
-    fn run<L: Lanes>(l: L, x: &impl Take<L>, v: usize, to: &mut impl Put<L>);
+    /// Reads vector `v` of the inputs and writes the middle of each window.
+    fn run<L: Lanes>(l: L, x: &impl Source<L>, v: usize, to: &mut impl Receiver<L>);
 }
 
-/// What gives some values by their numbers: the inputs of a network, or the middle of a window.
+/// Values that are read by number: the inputs of a network, or the middle of a window.
 ///
-/// Traits and no closures, since only a method can be made to be inlined where the instruction
-/// set is known.
-pub(crate) trait Take<L: Lanes> {
+/// This is a trait and not a closure, because only a method can be marked as inlined. It must be
+/// inlined into code that is compiled for the instruction set.
+pub(crate) trait Source<L: Lanes> {
     /// Vector `v` of a value.
-    fn take(&self, number: usize, v: usize) -> L::V;
+    fn get(&self, number: usize, v: usize) -> L::V;
 }
 
-/// Values of one vector.
-impl<L: Lanes, const N: usize> Take<L> for [L::V; N] {
+/// The values of one vector.
+impl<L: Lanes, const N: usize> Source<L> for [L::V; N] {
     #[inline(always)]
-    fn take(&self, number: usize, _: usize) -> L::V {
+    fn get(&self, number: usize, _: usize) -> L::V {
         self[number]
     }
 }
 
-/// What takes the middles of a block's windows.
-pub(crate) trait Put<L: Lanes> {
-    /// Takes the samples of window `which` whose ranks lie around the middle one, the least first,
-    /// in vector `v`.
-    fn put(&mut self, which: usize, v: usize, middle: &impl Take<L>);
+/// Where a network writes the middles of a block's windows.
+pub(crate) trait Receiver<L: Lanes> {
+    /// Receives the samples of the ranks around the middle one, in ascending order, for window
+    /// `which` and vector `v`.
+    fn put(&mut self, which: usize, v: usize, middle: &impl Source<L>);
 }
 
-/// Something to call with a compiled network.
-pub(crate) trait WithBlock {
-    /// What it gives.
+/// A function of a compiled network.
+pub(crate) trait WithCompiled {
+    /// The type of the result.
     type Output;
-    /// Calls it.
-    fn call<B: Block>(self) -> Self::Output;
+
+    /// Runs the function on the network `B`.
+    fn call<B: CompiledNetwork>(self) -> Self::Output;
 }
 
-pub(crate) use written::choose;
+pub(crate) use written::with_compiled;
 
-/// The networks, as the build script writes them.
+/// The networks that the build script writes.
 #[allow(clippy::pedantic, clippy::too_many_lines)]
 mod written {
-    use super::{Block, Lanes, Put, Take, WithBlock};
+    use super::{CompiledNetwork, Lanes, Receiver, Source, WithCompiled};
 
-    include!(concat!(env!("OUT_DIR"), "/blocks.rs"));
+    include!(concat!(env!("OUT_DIR"), "/compiled.rs"));
 }

@@ -1,20 +1,14 @@
-//! Vectors: how a selection network runs over many lines at once, one lane a line.
+//! Vectors: the operations of a selection network on many windows at once, one in each lane.
 //!
-//! The operations come from `pulp`, which picks the instruction set when the program runs; a
-//! function compiled for it by [`Simd::vectorize`] must inline all that it calls.
+//! `pulp` provides the operations and picks the instruction set when the program runs. A function
+//! that [`Simd::vectorize`] compiles for it must inline all functions that it calls.
 
 use crate::Sample;
 use bytemuck::Pod;
 use pulp::Simd;
 use std::ops::{Deref, DerefMut};
 
-/// Vectors in a row of a tile.
-pub const VECTORS: usize = 8;
-
-/// One row of a tile: a sample of each of its lines.
-pub type Row<L> = Vectors<<L as Lanes>::V, VECTORS>;
-
-/// Vectors that begin where a cache line does: one across two lines takes twice as long.
+/// Vectors aligned to cache lines: access to a vector that lies in two of them takes twice as long.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Vectors<V, const N: usize>(pub [V; N]);
@@ -35,7 +29,7 @@ impl<V, const N: usize> DerefMut for Vectors<V, N> {
     }
 }
 
-/// The vector operations that the medians are made of, on one sample type.
+/// The vector operations that the medians need, on one sample type.
 pub trait Lanes: Copy {
     /// The samples.
     type T: Sample;
@@ -51,9 +45,9 @@ pub trait Lanes: Copy {
 
     /// The instruction set.
     fn simd(self) -> Self::S;
-    /// Views samples as whole vectors, and what remains.
+    /// Views samples as whole vectors and the remaining samples.
     fn vectors(samples: &[Self::T]) -> (&[Self::V], &[Self::T]);
-    /// The first samples of a slice, as many as a vector has lanes.
+    /// The vector of the first samples of a slice.
     #[inline(always)]
     fn load(self, samples: &[Self::T]) -> Self::V {
         Self::vectors(&samples[..Self::WIDTH]).0[0]
@@ -64,13 +58,13 @@ pub trait Lanes: Copy {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// The greater of each pair, none of them NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// The mean of each pair; it may overflow.
+    /// The mean of each pair, which may overflow.
     fn mean(self, a: Self::V, b: Self::V) -> Self::V;
-    /// The first less the second.
+    /// The first minus the second.
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// Each sample with the other sign.
     fn negated(self, a: Self::V) -> Self::V;
-    /// Where two samples are equal; NaN equals nothing.
+    /// Where two samples are equal. NaN equals no sample.
     fn equal(self, a: Self::V, b: Self::V) -> Self::M;
     /// Where the first is less.
     fn less(self, a: Self::V, b: Self::V) -> Self::M;
@@ -80,10 +74,10 @@ pub trait Lanes: Copy {
 
 /// A sample type that vectors can hold.
 pub trait Vectorized: Sized {
-    /// Its operations in an instruction set.
+    /// Its operations with the instruction set `S`.
     type Lanes<S: Simd>: Lanes<T = Self>;
 
-    /// Its operations in an instruction set.
+    /// Its operations with an instruction set.
     fn lanes<S: Simd>(simd: S) -> Self::Lanes<S>;
 }
 

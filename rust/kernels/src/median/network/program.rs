@@ -1,73 +1,74 @@
-//! Which network serves a window.
+//! The program of a window: its selection network, compiled or as a table.
 
-use crate::median::network::builder::Shape;
-use crate::median::network::compiled::{Block, WithBlock, choose};
-use crate::median::network::table::Table;
+use super::builder::Shape;
+use super::compiled::{CompiledNetwork, WithCompiled, with_compiled};
+use super::table::Table;
 use std::sync::{Arc, Mutex};
 
-/// The network of a window.
+/// The selection network of a window, ready to run.
 #[derive(Debug)]
-pub(crate) enum Plan {
-    /// There is code for a window of one line.
+pub(crate) enum Program {
+    /// The build script wrote code for this window, which is a line.
     Compiled {
         /// The window.
         window: Shape,
         /// The windows of a block.
         block: Shape,
     },
-    /// It is a table.
+    /// Any other window has a table.
     Table(Table),
 }
 
-/// What a compiled network's block is like.
-struct Size;
+/// Reads the number of samples in a window and of windows in a block from a compiled network.
+struct Lengths;
 
-impl WithBlock for Size {
+impl WithCompiled for Lengths {
     type Output = (usize, usize);
 
-    fn call<B: Block>(self) -> (usize, usize) {
+    fn call<B: CompiledNetwork>(self) -> (usize, usize) {
         (B::WINDOW, B::BLOCK)
     }
 }
 
-/// A window of one line.
-pub(crate) fn line(cols: usize) -> Shape {
-    Shape { rows: 1, cols }
-}
-
-impl Plan {
-    /// The network of a window, which is no single sample; None if it would be too large.
+impl Program {
+    /// The program of a window of more than one sample; None if its network is too large.
     ///
-    /// The plans used last are kept. Nobody waits for them: a process forked while they are looked
-    /// through, in which they would stay locked for ever, makes its own.
+    /// The programs used last are kept. No thread waits for their lock. A process that is forked
+    /// while another thread holds the lock never gets it: it builds its programs itself.
     pub(crate) fn of(window: Shape) -> Option<Arc<Self>> {
         const KEPT: usize = 8;
-        static PLANS: Mutex<Vec<Arc<Plan>>> = Mutex::new(Vec::new());
-        if let Ok(plans) = PLANS.try_lock()
-            && let Some(plan) = plans.iter().find(|plan| plan.window() == window)
+        static PROGRAMS: Mutex<Vec<Arc<Program>>> = Mutex::new(Vec::new());
+        if let Ok(programs) = PROGRAMS.try_lock()
+            && let Some(program) = programs.iter().find(|program| program.window() == window)
         {
-            return Some(Arc::clone(plan));
+            return Some(Arc::clone(program));
         }
-        let plan = Arc::new(Self::new(window)?);
-        if let Ok(mut plans) = PLANS.try_lock() {
-            plans.truncate(KEPT - 1);
-            plans.insert(0, Arc::clone(&plan));
+        let program = Arc::new(Self::new(window)?);
+        if let Ok(mut programs) = PROGRAMS.try_lock() {
+            programs.truncate(KEPT - 1);
+            programs.insert(0, Arc::clone(&program));
         }
-        Some(plan)
+        Some(program)
     }
 
     fn new(window: Shape) -> Option<Self> {
         if window.rows == 1
-            && let Some((samples, block)) = choose(window.cols, Size)
+            && let Some((samples, windows)) = with_compiled(window.cols, Lengths)
         {
-            return Some(Self::Compiled { window: line(samples), block: line(block) });
+            let [window, block] = [samples, windows].map(Shape::line);
+            return Some(Self::Compiled { window, block });
         }
-        Table::new(window, best_block(window), reach(window)).map(Self::Table)
+        Table::new(window, best_block(window), margin(window)).map(Self::Table)
     }
 
-    /// Whether there is code for a window of one line.
-    pub(crate) fn is_compiled(window: usize) -> bool {
-        choose(window, Size).is_some()
+    /// Whether there is compiled code for a window of `cols` samples in a line.
+    pub(crate) fn has_code(cols: usize) -> bool {
+        with_compiled(cols, Lengths).is_some()
+    }
+
+    /// Whether the program is compiled code.
+    pub(crate) fn is_compiled(&self) -> bool {
+        matches!(self, Self::Compiled { .. })
     }
 
     /// The window.
@@ -87,25 +88,26 @@ impl Plan {
     }
 }
 
-/// The block that takes about the fewest operations per window, as far as its table stays small.
+/// The block that needs about the fewest operations for each window, with a table that stays small.
 ///
-/// For lines that lies at about four fifths of the window; for rectangles, larger blocks than
-/// these save little and take long to build.
+/// For lines that is about four fifths of the window. For rectangles, larger blocks save little
+/// and take long to build.
 fn best_block(window: Shape) -> Shape {
-    const MOST: usize = 8;
+    const LONGEST_SIDE: usize = 8;
     let power_of_two = |most: usize| 1 << most.max(1).ilog2();
     if window.rows == 1 {
-        return line(power_of_two((window.cols * 4 / 5).max(2)));
+        return Shape::line(power_of_two((window.cols * 4 / 5).max(2)));
     }
-    let side = |length: usize| power_of_two(length.div_ceil(2).min(MOST));
+    let side = |length: usize| power_of_two(length.div_ceil(2).min(LONGEST_SIDE));
     Shape { rows: side(window.rows), cols: side(window.cols) }
 }
 
-/// How far from the middle the ranks asked for reach.
+/// How many ranks on either side of the middle one the network selects.
 ///
-/// In a line the fillers of NaN are in balance but for one. In a rectangle their balance wanders
-/// by about the square root of its side; windows beyond the reach are computed one by one.
-fn reach(window: Shape) -> usize {
+/// NaNs are replaced by infinities of both signs. In a line their numbers differ by at most one.
+/// In a rectangle the difference grows about as the square root of its side. Windows with a larger
+/// difference are computed one by one.
+fn margin(window: Shape) -> usize {
     let side = window.rows.max(window.cols);
     if window.rows == 1 { 1 } else { side.isqrt() }
 }

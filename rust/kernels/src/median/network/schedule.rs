@@ -1,19 +1,21 @@
-//! The order of a network's steps: what waits for each other is kept apart.
+//! The order of a network's steps: a step comes some time after the steps that it depends on.
 //!
-//! A value just written to memory takes several cycles to be read back. In the order in which a
-//! network is built most steps follow one that they depend on; in this order they do not wait.
+//! A value that has just been written to memory can be read only several cycles later. In the order
+//! in which a network is built, most steps directly follow one that they depend on and have to
+//! wait. In this order they rarely wait.
 
-use crate::median::network::builder::{Network, Node};
+use super::builder::{Network, Node};
 use std::collections::VecDeque;
 
-/// Steps after which a value can be read without waiting for it to be written.
+/// The number of steps after which a value can be read without waiting.
 const APART: usize = 8;
 
-/// Steps among which the next is chosen: few, so that values still die young.
+/// The number of steps among which the next is chosen: few, so that the places of values are soon
+/// free again.
 const AHEAD: usize = 48;
 
-/// The network with its values in an order in which none comes soon after one that it is made of.
-pub(crate) fn scheduled(network: &Network) -> Network {
+/// The network with its values in an order in which none comes soon after its operands.
+pub(super) fn scheduled(network: &Network) -> Network {
     let mut order = Vec::with_capacity(network.nodes.len());
     let mut readable = vec![usize::MAX; network.nodes.len()];
     let mut rest = 0..network.nodes.len();
@@ -24,7 +26,7 @@ pub(crate) fn scheduled(network: &Network) -> Network {
         {
             ahead.push_back(number);
         }
-        // The first of those that can be read at once, or else of those that wait the shortest.
+        // The first step that need not wait, or else the one with the shortest wait.
         let wait = |number: usize| match network.nodes[number] {
             Node::Input(_) => now,
             Node::Min(a, b) | Node::Max(a, b) => readable[a].max(readable[b]).max(now),

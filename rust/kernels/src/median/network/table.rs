@@ -1,92 +1,93 @@
 //! A selection network as a table of steps over places in memory, for windows of any shape.
 
+use super::builder::{Known, Network, Node, Shape};
+use super::compiled::{Receiver, Source};
+use super::lanes::{Lanes, Vectors};
 use super::schedule::scheduled;
 use crate::Sample;
-use crate::median::network::builder::{Known, Network, Node, Shape};
-use crate::median::network::compiled::{Put, Take};
-use crate::median::network::lanes::{Lanes, Vectors};
 
-/// Vectors in a place: few, so that the places in use at a time stay in the nearest cache, but
-/// enough to keep a processor busy while it waits for the values of the step before.
-pub(crate) const VECTORS: usize = 4;
+/// Vectors in a place: few, so that the places in use stay in the nearest cache, but enough to keep
+/// the processor busy while it waits for the values of the previous step.
+pub(crate) const PLACE_VECTORS: usize = 4;
 
-/// What a place holds: one value of the network in each lane.
-pub(crate) type Place<L> = Vectors<<L as Lanes>::V, VECTORS>;
+/// A place: one value of the network in each lane.
+pub(crate) type Place<L> = Vectors<<L as Lanes>::V, PLACE_VECTORS>;
 
-/// Places that a table has: a power of two, so that no step needs a check.
+/// The number of places of a table: a power of two, so that no step needs a bounds check.
 const PLACES: usize = 1 << 13;
 
-/// The memory in which tables run.
+/// The memory in which a table runs.
 pub(crate) type Places<L> = [Place<L>; PLACES];
 
-/// A network whose values have places in memory: first its inputs, then those of other values.
-/// A place is used again once its value is no longer needed.
+/// A network whose values have places in memory: first the inputs, then the other values.
+///
+/// A place is used again when its value is no longer needed.
 #[derive(Debug)]
 pub(crate) struct Table {
     /// The window.
     pub(crate) window: Shape,
     /// The windows of a block.
     pub(crate) block: Shape,
-    /// How far the ranks it puts reach from the middle one.
-    pub(crate) reach: usize,
+    /// How many ranks on either side of the middle one it selects.
+    pub(crate) margin: usize,
     steps: Vec<Step>,
-    parts: Vec<Part>,
+    stages: Vec<Stage>,
 }
 
-/// The places of two values, of the lesser and of the greater of them.
+/// The places of two operands, of the lesser and of the greater of them.
 type Step = [u16; 4];
 
-/// Steps after which a window's middle is there.
+/// Some steps, and the window whose middle is known after them.
 #[derive(Debug)]
-struct Part {
+struct Stage {
     steps: usize,
     which: usize,
     middle: Vec<u16>,
 }
 
 impl Table {
-    /// The table of a network; None if it has too many values at a time.
-    pub(crate) fn new(window: Shape, block: Shape, reach: usize) -> Option<Self> {
+    /// The table of a network; None if it needs more places than there are.
+    pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Option<Self> {
         let inputs = window.seen_by(block).len();
         if inputs >= PLACES {
             return None;
         }
-        let (steps, parts) =
-            Allocation::of(&scheduled(&Network::new(window, block, reach)), inputs)?;
-        Some(Self { window, block, reach, steps, parts })
+        let (steps, stages) =
+            Allocation::of(&scheduled(&Network::new(window, block, margin)), inputs)?;
+        Some(Self { window, block, margin, steps, stages })
     }
 
-    /// Memory to run in.
+    /// Memory in which tables run.
     pub(crate) fn places<L: Lanes>(l: L) -> Option<Box<Places<L>>> {
-        let place = Vectors([l.splat(L::T::ZERO); VECTORS]);
+        let place = Vectors([l.splat(L::T::ZERO); PLACE_VECTORS]);
         vec![place; PLACES].into_boxed_slice().try_into().ok()
     }
 
-    /// Samples that a block takes in.
+    /// The number of samples that a block contains.
     pub(crate) fn inputs(&self) -> usize {
         self.window.seen_by(self.block).len()
     }
 
-    /// Runs one block, whose inputs are in the first places.
+    /// Runs the network on the inputs in the first places.
     #[inline(always)]
-    pub(crate) fn run<L: Lanes>(&self, l: L, places: &mut Places<L>, to: &mut impl Put<L>) {
+    pub(crate) fn run<L: Lanes>(&self, l: L, places: &mut Places<L>, to: &mut impl Receiver<L>) {
         let mut rest = self.steps.as_slice();
-        for part in &self.parts {
+        for stage in &self.stages {
             let steps;
-            (steps, rest) = rest.split_at(part.steps);
+            (steps, rest) = rest.split_at(stage.steps);
             for &step in steps {
                 let [a, b, low, high] = step.map(|place| usize::from(place) % PLACES);
                 let (a, b) = (places[a], places[b]);
-                for v in 0..VECTORS {
+                for v in 0..PLACE_VECTORS {
                     places[low][v] = l.min(a[v], b[v]);
                 }
-                for v in 0..VECTORS {
+                for v in 0..PLACE_VECTORS {
                     places[high][v] = l.max(a[v], b[v]);
                 }
             }
-            let middle = Middle::<L> { places, of: &part.middle };
-            for v in 0..VECTORS {
-                to.put(part.which, v, &middle);
+            let middle = Middle::<L> { places, of: &stage.middle };
+            for v in 0..PLACE_VECTORS {
+                to.put(stage.which, v, &middle);
             }
         }
     }
@@ -98,9 +99,9 @@ struct Middle<'t, L: Lanes> {
     of: &'t [u16],
 }
 
-impl<L: Lanes> Take<L> for Middle<'_, L> {
+impl<L: Lanes> Source<L> for Middle<'_, L> {
     #[inline(always)]
-    fn take(&self, number: usize, v: usize) -> L::V {
+    fn get(&self, number: usize, v: usize) -> L::V {
         self.places[usize::from(self.of[number]) % PLACES][v]
     }
 }
@@ -108,15 +109,15 @@ impl<L: Lanes> Take<L> for Middle<'_, L> {
 /// The allocation of places to values, in one pass.
 struct Allocation<'a> {
     network: &'a Network,
-    /// For each value its place, once it has one.
+    /// For each value its place, as soon as it has one.
     place: Vec<u16>,
     free: Vec<u16>,
-    /// Places in use so far; the first is for what nobody needs.
+    /// The number of places used so far. One place after the inputs takes unneeded results.
     used: usize,
 }
 
 impl Allocation<'_> {
-    fn of(network: &Network, inputs: usize) -> Option<(Vec<Step>, Vec<Part>)> {
+    fn of(network: &Network, inputs: usize) -> Option<(Vec<Step>, Vec<Stage>)> {
         let mut place = vec![0; network.nodes.len()];
         let mut there = vec![false; inputs];
         for (place, node) in place.iter_mut().zip(&network.nodes) {
@@ -125,18 +126,18 @@ impl Allocation<'_> {
                 there[input] = true;
             }
         }
-        // Inputs at places that no window asks for are places to use.
+        // The places of inputs that no window needs are free.
         let unused = (0..inputs).filter(|&input| !there[input]);
         let free = unused.map(|input| u16::try_from(input).ok()).collect::<Option<_>>()?;
         let mut allocation = Allocation { network, place, free, used: inputs + 1 };
         allocation.steps(u16::try_from(inputs).ok()?)
     }
 
-    fn steps(&mut self, spare: u16) -> Option<(Vec<Step>, Vec<Part>)> {
+    fn steps(&mut self, spare: u16) -> Option<(Vec<Step>, Vec<Stage>)> {
         let twins = twins(self.network);
         let ready = ready(self.network);
         let ends = Ends::of(self.network, &ready, &twins);
-        let (mut steps, mut parts, mut before) = (Vec::new(), Vec::new(), 0);
+        let (mut steps, mut stages, mut before) = (Vec::new(), Vec::new(), 0);
         for (number, &node) in self.network.nodes.iter().enumerate() {
             let made = twins[number].is_some_and(|twin| twin < number);
             if let (Node::Min(a, b) | Node::Max(a, b), false) = (node, made) {
@@ -152,19 +153,19 @@ impl Allocation<'_> {
             for &which in &ready[number] {
                 let middle = &self.network.middles[which];
                 let middle = middle.iter().map(|&value| self.place[value]).collect();
-                parts.push(Part { steps: steps.len() - before, which, middle });
+                stages.push(Stage { steps: steps.len() - before, which, middle });
                 before = steps.len();
             }
             self.release(&ends.after[number]);
         }
-        Some((steps, parts))
+        Some((steps, stages))
     }
 
     fn release(&mut self, values: &[usize]) {
         self.free.extend(values.iter().map(|&value| self.place[value]));
     }
 
-    /// A place for a value, or `spare` for none; None if there are no more places.
+    /// A place for a value, `spare` for no value; None if no place is left.
     fn allocate(&mut self, value: Option<usize>, spare: u16) -> Option<u16> {
         let Some(value) = value else { return Some(spare) };
         let place = if let Some(place) = self.free.pop() {
@@ -178,21 +179,21 @@ impl Allocation<'_> {
     }
 }
 
-/// For each value those that nothing needs any more.
+/// For each value, the values that are no longer needed from then on.
 struct Ends {
-    /// Once the step that makes it has read them.
+    /// As soon as the step that computes it has read its operands.
     in_steps: Vec<Vec<usize>>,
-    /// Once it is made and the windows are put that are ready then.
+    /// As soon as it is computed and the middles that are then complete are written.
     after: Vec<Vec<usize>>,
 }
 
 impl Ends {
     fn of(network: &Network, ready: &[Vec<usize>], twins: &[Option<usize>]) -> Self {
-        // The value whose making needs it last, and whether it is still needed after that.
+        // The last value that needs it, and whether it is still needed after that step.
         let mut last: Vec<_> = (0..network.nodes.len()).map(|number| (number, true)).collect();
         for (number, node) in network.nodes.iter().enumerate() {
             if let Node::Min(a, b) | Node::Max(a, b) = *node {
-                // Both of a pair are made when the first is.
+                // One step computes both values of a pair.
                 let made = twins[number].map_or(number, |twin| twin.min(number));
                 last[a] = last[a].max((made, false));
                 last[b] = last[b].max((made, false));
@@ -213,7 +214,7 @@ impl Ends {
     }
 }
 
-/// For each value the other of the lesser and the greater of a pair, if that is needed too.
+/// For each value the other result of the same step, if it is needed too.
 fn twins(network: &Network) -> Vec<Option<usize>> {
     let numbers: Known =
         network.nodes.iter().enumerate().map(|(number, &node)| (node, number)).collect();
@@ -225,7 +226,7 @@ fn twins(network: &Network) -> Vec<Option<usize>> {
     network.nodes.iter().map(twin).collect()
 }
 
-/// For each value the windows whose middle is complete with it.
+/// For each value the windows whose middle it completes.
 fn ready(network: &Network) -> Vec<Vec<usize>> {
     let mut ready = vec![Vec::new(); network.nodes.len()];
     for (which, middle) in network.middles.iter().enumerate() {

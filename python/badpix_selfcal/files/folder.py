@@ -1,0 +1,139 @@
+"""Outputs in a folder: written beside their final names, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from .location import Location
+
+__all__ = ["Folder"]
+
+
+class Folder:
+    """Where the outputs of a folder are; it has the same methods as `ObjectStore`.
+
+    Parameters
+    ----------
+    directory : Path
+        The folder.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._parts: list[Path] = []
+        self._made: list[Path] = []
+
+    def open(self) -> None:
+        """Make the folder if it does not exist.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made.
+        """
+        # Resolved, because `new/../out` would make `new`, and `out` may exist already.
+        directory = self._directory.resolve()
+        missing = [directory, *directory.parents]
+        self._made = [folder for folder in missing if not folder.exists()]
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except BaseException:
+            self._remove_made_folders()
+            raise
+        self._directory = self._directory if self._directory.exists() else directory
+
+    def close(self, *, failed: bool) -> None:
+        """Remove the parts that are left, and after a failure the folders that were made."""
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+        if failed:
+            self._remove_made_folders()
+
+    def location(self, name: str) -> Path:
+        """Return the path of an output."""
+        return self._directory / name
+
+    def input_at(self, name: str, inputs: Iterable[Location]) -> Location | None:
+        """Return the input that is the file of this name, also by way of a link."""
+        final = self.location(name)
+        is_file = final.exists()
+        for path in inputs:
+            if isinstance(path, Path) and (
+                final == path or (is_file and path.exists() and final.samefile(path))
+            ):
+                return path
+        return None
+
+    def present(self, names: Collection[str]) -> set[str]:
+        """Return which of these names exist, links that point nowhere among them.
+
+        Raises
+        ------
+        IsADirectoryError
+            If one is a folder.
+        """
+        for final in map(self.location, names):
+            if final.is_dir():
+                raise IsADirectoryError(f"{final}: is a folder; choose another output folder")
+        return {name for name in names if os.path.lexists(self.location(name))}
+
+    def part(self, name: str) -> Path:
+        """Return the file to write an output to."""
+        part = self.location(_hidden(name))
+        self._parts.append(part)
+        return part
+
+    def put(self, part: Path, name: str) -> None:
+        """Rename a file; it replaces one of this name."""
+        part.replace(self.location(name))
+
+    def put_new(self, part: Path, name: str) -> None:
+        """Rename a file, unless there is one of this name.
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file.
+        """
+        final = self.location(name)
+        try:
+            os.link(part, final)
+        except FileExistsError:
+            raise FileExistsError(
+                f"{final} appeared during the run; nothing was replaced"
+            ) from None
+        except (OSError, NotImplementedError):  # the disk has no links
+            part.replace(final)
+        else:
+            part.unlink()
+
+    def keep(self, name: str) -> str:
+        """Give a file a second name (a copy where the disk has no links); return that name."""
+        kept = _hidden(name)
+        try:
+            os.link(self.location(name), self.location(kept), follow_symlinks=False)
+        except (OSError, NotImplementedError):
+            shutil.copy2(self.location(name), self.location(kept), follow_symlinks=False)
+        return kept
+
+    def restore(self, kept: str, name: str) -> None:
+        """Put a kept file back under its name."""
+        self.location(kept).replace(self.location(name))
+        self.remove(kept)  # `replace` leaves it where both names are links to one file
+
+    def remove(self, name: str) -> None:
+        """Remove a file, which may be absent."""
+        self.location(name).unlink(missing_ok=True)
+
+    def _remove_made_folders(self) -> None:
+        for folder in self._made:
+            with suppress(OSError):  # it was not made, or another program uses it by now
+                folder.rmdir()
+
+
+def _hidden(name: str) -> str:
+    return f".{name[:100]}.{os.urandom(8).hex()}.part"

@@ -1,0 +1,147 @@
+"""Where a file lies: a path on this machine, or the URL of a file elsewhere."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+__all__ = [
+    "AnyLocation",
+    "AnyPath",
+    "Location",
+    "RemoteFile",
+    "absolute",
+    "beside",
+    "locate",
+    "locations_of",
+    "output_directory",
+]
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
+_READ_ONLY: Final = ("http", "https")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file or folder elsewhere, with the few members of `pathlib.Path` that it needs.
+
+    Attributes
+    ----------
+    url : str
+        Its URL.
+    """
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __truediv__(self, name: str) -> RemoteFile:
+        return RemoteFile(f"{self.url.rstrip('/')}/{name}")
+
+    @property
+    def name(self) -> str:
+        """The last part of its path; of the query, for a server that takes files by ``?uri=``."""
+        split = urlsplit(self.url)
+        path = PurePosixPath(split.path)
+        return path.name if path.suffix or not split.query else PurePosixPath(split.query).name
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its name."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def parent(self) -> RemoteFile:
+        """The folder that it lies in."""
+        return RemoteFile(self.url.rpartition("/")[0])
+
+    def resolve(self) -> RemoteFile:
+        """Return the file itself: a URL has no links to follow."""
+        return self
+
+
+Location: TypeAlias = Path | RemoteFile
+"""Where a file or folder lies. ``location / name`` is a file in a folder."""
+
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+AnyLocation: TypeAlias = AnyPath | RemoteFile
+"""A location as users give it: a path or a URL."""
+
+
+def locate(given: AnyLocation) -> Location:
+    """Return the location that a path or URL means; a ``file://`` URL means a path."""
+    if isinstance(given, RemoteFile):
+        return given
+    if not isinstance(given, str) or not _URL.fullmatch(given):
+        return Path(given)
+    if given.lower().startswith("file:///"):
+        from urllib.request import url2pathname  # imports http.client; few users need it
+
+        return Path(url2pathname(urlsplit(given).path))
+    return RemoteFile(given)
+
+
+def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, ...]:
+    """Return the locations of one path or URL, or of several."""
+    if isinstance(given, (str, os.PathLike, RemoteFile)):
+        return (locate(given),)
+    return tuple(locate(each) for each in given)
+
+
+def absolute(location: Location) -> Location:
+    """Return a location that does not depend on the current folder."""
+    return location.absolute() if isinstance(location, Path) else location
+
+
+def output_directory(given: AnyLocation | None) -> Location:
+    """Return the location of a folder for outputs.
+
+    Parameters
+    ----------
+    given : path-like, RemoteFile or None
+        A folder, or the URL of a prefix in an object store; None means the current folder.
+
+    Returns
+    -------
+    Path or RemoteFile
+        The folder; a URL without ``..`` and without a slash at its end.
+
+    Raises
+    ------
+    ValueError
+        If it is a URL that no file can be written to.
+    """
+    directory = Path() if given is None else locate(given)
+    if isinstance(directory, Path):
+        return directory
+    split = urlsplit(directory.url)
+    if split.scheme in _READ_ONLY:
+        raise ValueError(
+            f"{directory}: outputs cannot be written to {split.scheme}:// URLs; give a folder or "
+            "the URL of an object store (s3://bucket/prefix)"
+        )
+    if "?" in directory.url or "#" in directory.url:
+        raise ValueError(f"{directory}: the URL of an output folder must not contain ? or #")
+    # An object store does not resolve `a/../b`, it takes the dots as names.
+    path = posixpath.normpath(split.path).lstrip("/") if split.path else ""
+    return RemoteFile(f"{split.scheme}://{split.netloc}/{path}".rstrip("/"))
+
+
+def beside(location: Location, name: str) -> Location:
+    """Return the member that an association at a location means by a name: a path or a URL."""
+    if _URL.fullmatch(name):
+        return locate(name)
+    if isinstance(location, Path):
+        return location.parent / name
+    split = urlsplit(location.url)
+    # An object store does not resolve `a/../b`, it takes the dots as names.
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(split.path) or "/", name))
+    return RemoteFile(urlunsplit((split.scheme, split.netloc, path, "", "")))

@@ -1,0 +1,225 @@
+"""Outputs in an object store (``s3://bucket/prefix``): written here, then uploaded.
+
+An object store shows an object when its upload is complete, and never a part of it. Only protocols
+that work this way are accepted: S3, and others whose fsspec filesystem is asynchronous and can
+upload, copy and remove. `Outputs` uses `ObjectStore` for a URL and `Folder` for a path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from .location import Location, RemoteFile
+from .remote import RemoteError, request
+
+__all__ = ["ObjectStore"]
+
+_NEEDED: Final = (("_put_file",), ("_cp_file",), ("_rm_file", "_rm"))
+_S3: Final = {"s3a": "s3", "s3n": "s3"}
+
+_Result = TypeVar("_Result")
+
+
+class ObjectStore:
+    """Where the outputs under a URL are; it has the same methods as `Folder`.
+
+    Parameters
+    ----------
+    directory : RemoteFile
+        The URL that the outputs' names are appended to.
+    """
+
+    def __init__(self, directory: RemoteFile) -> None:
+        self._directory = directory
+        self._scratch: Path | None = None
+
+    def open(self) -> None:
+        """Refuse a protocol that cannot write.
+
+        Raises
+        ------
+        ValueError
+            If no output can be written to such a URL.
+        OSError
+            If packages for this protocol are missing.
+        """
+        if not self._request("", lambda system, _: _can_write(system), "opened"):
+            raise ValueError(
+                f"{self._directory}: outputs cannot be written to {_protocol(self._directory)}:// "
+                "URLs; give a folder or the URL of an object store (s3://bucket/prefix)"
+            )
+
+    def close(self, *, failed: bool) -> None:  # noqa: ARG002 - as `Folder.close`
+        """Remove the local files."""
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def location(self, name: str) -> RemoteFile:
+        """Return the URL of an output."""
+        return self._directory / name
+
+    def input_at(self, name: str, inputs: Iterable[Location]) -> Location | None:
+        """Return the input that is the object of this name, as far as the URLs tell."""
+        key = _key(self.location(name))
+        remote = (path for path in inputs if isinstance(path, RemoteFile))
+        return next((path for path in remote if _key(path) == key), None)
+
+    def present(self, names: Collection[str]) -> set[str]:
+        """Return which of these names exist.
+
+        Raises
+        ------
+        OSError
+            If the store does not answer, or there is no such bucket.
+        """
+        if len(names) > 1:  # one listing in place of many requests
+            return {*names} & self._request("", _names_in, "listed")
+        return {name for name in names if self._request(name, _is_there, "looked up")}
+
+    def part(self, name: str) -> Path:
+        """Return the local file to write an output to."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="badpix-selfcal-"))
+        return self._scratch / name
+
+    def put(self, part: Path, name: str) -> None:
+        """Upload a file; it replaces an object of this name.
+
+        Raises
+        ------
+        OSError
+            If it cannot be uploaded. The object is as it was before.
+        """
+        self._upload(part, name, lambda system, path: system.put_file(str(part), path))
+
+    def put_new(self, part: Path, name: str) -> None:
+        """Upload a file, unless there is an object of this name.
+
+        The store itself refuses to replace one (``If-None-Match``). A store without conditional
+        writes may replace an object that appeared after the last call of `present`.
+
+        Raises
+        ------
+        FileExistsError
+            If there is such an object.
+        OSError
+            If it cannot be uploaded.
+        """
+
+        def create(system: Any, path: str) -> bool:
+            try:
+                system.put_file(str(part), path, mode="create")
+            except Exception as error:
+                if _is_refusal_to_replace(error):
+                    return False
+                if getattr(error, "errno", None) != errno.ENOSYS:
+                    raise
+                system.put_file(str(part), path)  # the store has no conditional writes
+            return True
+
+        if not self._upload(part, name, create):
+            raise FileExistsError(
+                f"{self.location(name)} appeared during the run; nothing was replaced"
+            )
+
+    def keep(self, name: str) -> str:
+        """Copy an object within the store; return the copy's name."""
+        kept = f".{name[:100]}.{os.urandom(8).hex()}.part"
+        self._copy(name, kept)
+        return kept
+
+    def restore(self, kept: str, name: str) -> None:
+        """Put a kept copy back under its name."""
+        self._copy(kept, name)
+        self.remove(kept)
+
+    def remove(self, name: str) -> None:
+        """Remove an object, which may be absent."""
+        self._request(name, _remove, "removed")
+
+    def _copy(self, name: str, copy: str) -> None:
+        target = str(self.location(copy))
+        self._request(
+            name,
+            lambda system, path: system.cp_file(path, system._strip_protocol(target)),
+            f"copied to {target}",
+        )
+
+    def _upload(self, part: Path, name: str, action: Callable[[Any, str], _Result]) -> _Result:
+        if not part.is_file():
+            raise FileNotFoundError(f"{self.location(name)}: cannot be uploaded: was not written")
+        return self._request(name, action, "written")
+
+    def _request(self, name: str, action: Callable[[Any, str], _Result], verb: str) -> _Result:
+        location = self.location(name) if name else self._directory
+        try:
+            return request(location.url, action, verb)
+        except RemoteError as error:
+            raise RemoteError(f"{location}: {error}") from error
+
+
+def _can_write(system: Any) -> bool:
+    """Return whether a filesystem can upload, copy and remove whole objects."""
+    from fsspec.asyn import AsyncFileSystem
+
+    def has(method: str) -> bool:
+        return getattr(type(system), method, None) is not getattr(AsyncFileSystem, method, None)
+
+    return isinstance(system, AsyncFileSystem) and all(any(map(has, each)) for each in _NEEDED)
+
+
+def _is_there(system: Any, path: str) -> bool:
+    system.invalidate_cache(path)  # fsspec would answer from an older listing
+    try:
+        return bool(system.info(path)["type"] == "file")
+    except FileNotFoundError as error:
+        if _code(error) == "NoSuchBucket":
+            raise
+        return False
+
+
+def _names_in(system: Any, path: str) -> set[str]:
+    system.invalidate_cache(path)
+    try:
+        found = system.ls(path, detail=True)
+    except FileNotFoundError as error:
+        if _code(error) == "NoSuchBucket":
+            raise
+        return set()
+    return {PurePosixPath(each["name"]).name for each in found if each["type"] == "file"}
+
+
+def _remove(system: Any, path: str) -> None:
+    with suppress(FileNotFoundError):
+        system.rm_file(path)
+
+
+def _is_refusal_to_replace(error: Exception) -> bool:
+    """Return whether a conditional write failed because the object exists."""
+    # Of a store that does not name the condition, s3fs makes an ordinary OSError.
+    return isinstance(error, FileExistsError) or _code(error) in ("PreconditionFailed", "412")
+
+
+def _code(error: Exception) -> str:
+    """Return the store's own name of an error, if s3fs passes it on."""
+    response = getattr(error.__cause__, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _protocol(remote: RemoteFile) -> str:
+    return remote.url.partition("://")[0].lower()
+
+
+def _key(remote: RemoteFile) -> tuple[str, str, str]:
+    """Return what two URLs of one object have in common."""
+    protocol = _protocol(remote)
+    split = urlsplit(remote.url)
+    return _S3.get(protocol, protocol), split.netloc, split.path

@@ -1,0 +1,387 @@
+"""The executor: carries out plans, by the threads of this process or by a cluster.
+
+All copies of a run appear together or not at all (an association), or each for itself (a pool).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, Self, TypeAlias
+
+from ..arrays import BadPixels
+from ..detectors import Dispaxis
+from ..errors import ExposureError, warn
+from ..files.location import Location, RemoteFile
+from ..files.outputs import Outputs, existing
+from ..log import log
+from .member import Listed, Member
+from .minimum import Failed, MinimumImage
+from .plan import Copy, Job, Mask, Plan, masks_of
+from .provenance import Status
+
+__all__ = [
+    "ExposureResult",
+    "Outcome",
+    "Progress",
+    "ResultStatus",
+    "Tally",
+    "Workers",
+    "execute",
+    "refuse_collisions",
+]
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of finished exposures and the number of all."""
+
+ResultStatus: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
+"""KEPT: written by an earlier run, and still valid."""
+
+
+@dataclass(frozen=True)
+class ExposureResult:
+    """The result for one exposure.
+
+    Attributes
+    ----------
+    exposure : Path or RemoteFile
+        The exposure.
+    status : {"COMPLETE", "SKIPPED", "KEPT", "FAILED"}
+        Flagged; copied without flags; written by an earlier run; or failed.
+    output : Path, RemoteFile or None
+        Its copy; None if there is none.
+    error : str
+        Why it failed.
+    """
+
+    exposure: Location
+    status: ResultStatus
+    output: Location | None = None
+    error: str = ""
+
+
+class Workers(Protocol):
+    """Whatever does the work of a run; a context manager."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+
+    def read(self, listed: Iterable[Listed]) -> Iterable[Member | Exception]:
+        """Read headers; see `badpix_selfcal.runs.member.members_of`."""
+
+    def combine(self, plan: Plan) -> tuple[MinimumImage, Failed]:
+        """Combine the members of a plan; see `badpix_selfcal.runs.minimum.combine`."""
+
+    def write(self, job: Job, mask: Mask | None) -> Future[None]:
+        """Write a copy, now or later."""
+
+    def finish(self) -> None:
+        """Wait for all copies."""
+
+    def stop(self) -> None:
+        """Begin nothing more, and wait for what has begun."""
+
+
+class Tally:
+    """Counts finished exposures and reports them.
+
+    Parameters
+    ----------
+    progress : callable or None
+        Called after each change, in the thread that runs the plans.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
+        self._done = 0
+        self._total = 0
+
+    def begin(self, total: int) -> None:
+        """Set the number of exposures to do."""
+        self._total = total
+        self.add(0)
+
+    def add(self, count: int) -> None:
+        """Count more exposures as finished."""
+        self._done += count
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+class Outcome:
+    """The result of a plan.
+
+    Attributes
+    ----------
+    plan : Plan
+        The plan.
+    pedestals : dict of Path or RemoteFile to float
+        What was subtracted from each member; NaN for one left out. Empty without a gap.
+    masks : mapping of {1, 2, None} to BadPixels
+        The bad pixels by dispersion axis; empty if the plan was skipped.
+    errors : dict of Path or RemoteFile to str
+        The exposures that failed, and why.
+    written : list of Copy
+        The copies written.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.pedestals: dict[Location, float] = {}
+        self.masks: Mapping[Dispaxis, BadPixels] = {}
+        self.errors: dict[Location, str] = dict(plan.failed)
+        self.written: list[Copy] = []
+
+    @property
+    def status(self) -> Status:
+        """COMPLETE: bad pixels were searched for. SKIPPED: they were not."""
+        return "COMPLETE" if self.masks else "SKIPPED"
+
+    def results(self) -> dict[Location, ExposureResult]:
+        """Return the result of each exposure that was to be flagged or that failed."""
+        found = {
+            path: ExposureResult(path, "FAILED", error=error) for path, error in self.errors.items()
+        }
+        for copy in self.plan.copies:
+            path = copy.member.path
+            found.setdefault(path, ExposureResult(path, self.status))
+        for copy in self.written:
+            path = copy.member.path
+            found[path] = ExposureResult(path, self.status, copy.output)
+        return found
+
+
+def execute(
+    plans: Iterable[Plan],
+    workers: Workers,
+    directory: Location,
+    *,
+    together: bool,
+    overwrite: bool,
+    tally: Tally | None = None,
+) -> list[Outcome]:
+    """Carry out plans, one after the other.
+
+    Parameters
+    ----------
+    plans : iterable of Plan
+        The plans. The next one may still be made while copies of those before are written.
+    workers : Workers
+        Do the work; entered already.
+    directory : Path or RemoteFile
+        The folder of all copies, which is made if it does not exist, or the URL of one.
+    together : bool
+        Whether the copies appear all or none; the first error is raised. Otherwise each appears
+        for itself, and errors are in the results.
+    overwrite : bool
+        Whether copies may replace other files.
+    tally : Tally, optional
+        Counts copies that are not written.
+
+    Returns
+    -------
+    list of Outcome
+        The result of each plan.
+
+    Raises
+    ------
+    ExposureError
+        If `together` and an exposure cannot be used.
+    OSError
+        If `together` and a copy cannot be written, or if the folder cannot be made.
+    """
+    running: list[_Execution] = []
+    with Outputs(directory, overwrite=overwrite) as outputs:
+        shared = outputs if together else None
+        try:
+            for plan in plans:
+                running.append(_Execution(plan, workers, shared, tally, overwrite=overwrite))
+                running[-1].run()
+            workers.finish()
+        except BaseException:
+            workers.stop()  # nothing is written after the outputs are cleared away
+            raise
+        for each in running:
+            each.settle()
+        outputs.publish()
+    return [each.outcome for each in running]
+
+
+class _Execution:
+    """One plan on its way from exposures to files."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        workers: Workers,
+        together: Outputs | None,
+        tally: Tally | None,
+        *,
+        overwrite: bool,
+    ) -> None:
+        self.outcome = Outcome(plan)
+        self._plan = plan
+        self._workers = workers
+        self._together = together
+        self._tally = tally or Tally()
+        self._overwrite = overwrite
+        self._readable = {member.path for member in plan.members}
+        self._writing: list[tuple[Copy, Future[None]]] = []
+
+    def run(self) -> None:
+        """Find the bad pixels and begin to write the copies."""
+        if self._plan.copies:
+            self._find_bad_pixels()
+            identity = self._plan.identity(self._readable)
+            for copy in self._plan.copies:
+                self._write(copy, identity)
+
+    def settle(self) -> None:
+        """Record which copies have been written; all have ended."""
+        for copy, future in self._writing:
+            error = future.exception()
+            if error is None:
+                self.outcome.written.append(copy)
+                log.info("%s: written", copy.output)
+            else:
+                self._fail(copy.member.path, error)
+
+    def _find_bad_pixels(self) -> None:
+        plan = self._plan
+        if plan.is_skipped(self._readable):
+            warn(
+                f"{plan.members[0].path}: no selfcal or background exposures for {plan.name}, step "
+                "skipped; force_single uses the science exposure alone (generally not recommended)"
+            )
+            return
+        for copy in plan.copies:
+            if copy.member.problem:
+                self._fail(copy.member.path, ExposureError(copy.member.problem))
+        minimum, failed = self._combine()
+        if plan.is_skipped(minimum.used, failed):
+            warn(f"{plan.name}: no usable selfcal or background exposures, step skipped")
+            return
+        start = time.perf_counter()
+        self.outcome.masks = masks_of(minimum, plan)
+        for axis, found in self.outcome.masks.items():
+            flags = f"{found.n_low} low and {found.n_high} high pixels"
+            log.info("%s: %s flagged, dispersion axis %s", plan.name, flags, axis)
+        log.debug("%s: masks found in %.1f ms", plan.name, 1e3 * (time.perf_counter() - start))
+
+    def _combine(self) -> tuple[MinimumImage, Failed]:
+        plan, start = self._plan, time.perf_counter()
+        minimum, failed = self._workers.combine(plan)
+        for path, error in failed.items():
+            self._fail(path, error)
+        self._readable -= failed.keys()
+        levels = minimum.pedestals
+        ordered = [member.path for member in plan.members if member.path in levels]
+        self.outcome.pedestals = {path: levels[path] for path in ordered}
+        for path in ordered:
+            if levels[path] != levels[path]:
+                warn(
+                    f"{path}: left out: no pedestal can be measured in the gap {plan.gap} between "
+                    "the channels, which holds no valid sample or too many infinities"
+                )
+        log.info("%s: %d exposures combined", plan.name, len(minimum.used))
+        log.debug("%s: combined in %.1f ms", plan.name, 1e3 * (time.perf_counter() - start))
+        return minimum, failed
+
+    def _write(self, copy: Copy, identity: str) -> None:
+        status, path = self.outcome.status, copy.member.path
+        if path in self.outcome.errors or (copy.is_background and status == "SKIPPED"):
+            self._tally.add(1)  # an unflagged copy of a background is of no use
+            return
+        part = None
+        if self._together is not None:
+            part = self._together.part(self._together.claim(copy.name))
+        job = Job(
+            copy=copy,
+            status=status,
+            origin=self._plan.origin,
+            history=self._plan.history(copy, status, identity),
+            overwrite=self._overwrite,
+            part=part,
+        )
+        found = self.outcome.masks.get(copy.dispaxis)
+        future = self._workers.write(job, None if found is None else found.mask)
+        self._writing.append((copy, future))
+
+    def _fail(self, path: Location, error: BaseException) -> None:
+        """Record an error, or raise it if the copies appear together."""
+        if self._together is not None or not isinstance(error, (ValueError, OSError)):
+            raise error
+        log.info("%s: failed: %s", path, error)
+        self.outcome.errors.setdefault(path, str(error))
+
+
+def refuse_collisions(
+    copies: Iterable[tuple[Location, str]],
+    directory: Location,
+    inputs: Iterable[Location],
+    *,
+    overwrite: bool,
+    remedy: str,
+) -> None:
+    """Refuse copies that may not be written, before any work is done.
+
+    Parameters
+    ----------
+    copies : iterable of (Path or RemoteFile, str)
+        Exposures and the names of their copies.
+    directory : Path or RemoteFile
+        The folder of the copies, or the URL of one.
+    inputs : iterable of Path or RemoteFile
+        Files that no copy may replace.
+    overwrite : bool
+        Whether copies may replace other files.
+    remedy : str
+        What to do if a copy exists; a part of the error.
+
+    Raises
+    ------
+    ExposureError
+        If two exposures have the same copy.
+    FileExistsError
+        If a copy would replace an input, or another file without `overwrite`.
+    OSError
+        If a copy has the name of a folder, or a server does not answer.
+    """
+    named = [*copies]
+    protected = {_file(path): path for path in inputs}
+    for name in sorted(existing(directory, [name for _, name in named])):
+        output = directory / name
+        if (hit := protected.get(_file(output))) is not None:
+            raise FileExistsError(
+                f"{output}: would replace the input {hit}; choose another output folder"
+            )
+        if isinstance(output, Path) and output.is_dir():
+            raise IsADirectoryError(f"{output}: is a folder; choose another output folder")
+        if not overwrite:
+            raise FileExistsError(
+                f"{output} exists already; {remedy}, or choose another output folder"
+            )
+    sources: dict[str, Location] = {}
+    for source, name in named:
+        key = name.casefold()  # file names may have no case
+        if key in sources:
+            raise ExposureError(
+                f"{source} and {sources[key]} would both give {directory / name}; process them "
+                "apart, or rename one"
+            )
+        sources[key] = source
+
+
+def _file(location: Location) -> Location | tuple[int, int]:
+    """Return what all names of a file have in common."""
+    try:
+        about = None if isinstance(location, RemoteFile) else location.stat()
+    except OSError:
+        return location
+    return location if about is None else (about.st_dev, about.st_ino)

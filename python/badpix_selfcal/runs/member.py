@@ -1,0 +1,218 @@
+"""One exposure of a run, as its headers describe it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis
+from ..errors import ExposureError, warn
+from ..files.association import stem_of
+from ..files.exposure import Exposure
+from ..files.location import Location, RemoteFile
+from ..files.remote import version_of
+from ..parameters import AskedDispaxis, GroupBy, check_dispaxis
+from .reader import KEPT, Reader, in_order
+
+__all__ = ["Listed", "Member", "dispaxis_of", "identity_of", "members_of", "no_detector"]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An exposure that a run is given.
+
+    Attributes
+    ----------
+    path : Path or RemoteFile
+        The file.
+    is_background : bool or None
+        Whether it is an exposure of an empty field; None: as its header says.
+    whole : bool
+        Whether a copy of it will be written. A remote file is then downloaded at once.
+    identified : bool
+        Whether to find out which version of the file it is. That takes a request to a server.
+    """
+
+    path: Location
+    is_background: bool | None = None
+    whole: bool = False
+    identified: bool = True
+
+
+@dataclass(frozen=True)
+class Member:
+    """One exposure of a run, without its samples.
+
+    Attributes
+    ----------
+    path : Path or RemoteFile
+        The file.
+    instrument, detector, channel, band, exp_type : str
+        What it was taken with, in capitals; empty where the header does not say. For NIRSpec
+        `band` is FILTER/GRATING.
+    is_background : bool
+        Whether it is an exposure of an empty field.
+    shape : tuple of int
+        Rows and columns.
+    dispaxis : object
+        The DISPAXIS card of SCI; None where absent.
+    identity : str
+        Differs between versions of the file: a digest of its name, size and time of change. Empty
+        if not known.
+    problem : str
+        Why no flagged copy can be written. Empty if one can, or if only SCI was read.
+    """
+
+    path: Location
+    instrument: str
+    detector: str
+    channel: str
+    band: str
+    exp_type: str
+    is_background: bool
+    shape: tuple[int, ...]
+    dispaxis: object
+    identity: str
+    problem: str
+
+    @property
+    def stem(self) -> str:
+        """The start of its products' names."""
+        return stem_of(self.path)
+
+    def key(self, by: GroupBy) -> tuple[str, ...]:
+        """Return what it has in common with the others of its group."""
+        shared = (self.instrument, self.exp_type, self.detector, self.channel)
+        return (*shared, self.band) if by == "band" else shared
+
+
+Found: TypeAlias = Member | Exception
+"""A member, or why the exposure cannot be read."""
+
+
+def members_of(listed: Iterable[Listed], reader: Reader, executor: Executor) -> Iterator[Found]:
+    """Read the headers of exposures in other threads.
+
+    Parameters
+    ----------
+    listed : iterable of Listed
+        The exposures.
+    reader : Reader
+        Reads them, and keeps some for later.
+    executor : Executor
+        The threads.
+
+    Yields
+    ------
+    Member or Exception
+        For each exposure, in the same order; an ExposureError or OSError if it cannot be read.
+    """
+
+    def read(each: Listed) -> Member:
+        return _member(each, reader)
+
+    for _, future in in_order(executor, read, listed, ahead=KEPT):
+        try:
+            yield future.result()
+        except (ExposureError, OSError) as error:
+            yield error
+
+
+def dispaxis_of(member: Member, asked: AskedDispaxis) -> Dispaxis:
+    """Return the dispersion axis of an exposure.
+
+    Parameters
+    ----------
+    member : Member
+        The exposure.
+    asked : {"auto", 1, 2, None}
+        The user's choice; "auto": as the header says.
+
+    Returns
+    -------
+    {1, 2, None}
+        Along x, along y, or not known (with a warning).
+
+    Raises
+    ------
+    ExposureError
+        If the header has another DISPAXIS.
+    """
+    if asked != "auto":
+        return asked
+    if member.dispaxis is not None:
+        try:
+            return check_dispaxis(member.dispaxis)
+        except ValueError as error:
+            raise ExposureError(f"{member.path}: DISPAXIS: {error}") from None
+    if member.exp_type in DISPAXIS_OF_EXP_TYPE:
+        return DISPAXIS_OF_EXP_TYPE[member.exp_type]
+    warn(
+        f"{member.path}: neither DISPAXIS nor EXP_TYPE gives the dispersion axis; the running "
+        "median's window is a square. Set dispaxis if you know it"
+    )
+    return None
+
+
+def no_detector(member: Member) -> str:
+    """Return the message for an exposure whose detector is not known."""
+    return f"{member.path}: has no DETECTOR keyword, so its gap is not known"
+
+
+def identity_of(members: Iterable[Member]) -> str:
+    """Return what distinguishes these exposures from any others, whatever their order."""
+    every = sorted(member.identity for member in members)
+    return f"{len(every)}:{_digest(' '.join(every))}"
+
+
+def _member(listed: Listed, reader: Reader) -> Member:
+    identity = _identity(listed)  # before the headers: a later change must not go unnoticed
+    exposure = reader.read(listed.path, whole=listed.whole)
+    is_background = listed.is_background
+    if is_background is None:
+        is_background = exposure.primary_value("BKGDTARG") is True
+    return Member(
+        path=listed.path,
+        instrument=_capitals(exposure, "INSTRUME"),
+        detector=exposure.detector,
+        channel=_capitals(exposure, "CHANNEL"),
+        band=_band(exposure),
+        exp_type=exposure.exp_type,
+        is_background=is_background,
+        shape=exposure.shape,
+        dispaxis=exposure.dispaxis,
+        identity=identity,
+        problem=exposure.problem if exposure.is_whole else "",
+    )
+
+
+def _identity(listed: Listed) -> str:
+    path = listed.path
+    if not listed.identified:
+        return ""
+    try:
+        if isinstance(path, RemoteFile):
+            version = version_of(path)
+        else:
+            about = path.stat()
+            version = f"{about.st_size}:{about.st_mtime_ns}"
+    except (OSError, ValueError):  # reading the exposure reports it
+        return ""
+    return _digest(f"{path.name}:{version}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def _capitals(exposure: Exposure, keyword: str) -> str:
+    value = exposure.primary_value(keyword)
+    return "" if value is None else str(value).strip().upper()
+
+
+def _band(exposure: Exposure) -> str:
+    optics = (_capitals(exposure, "FILTER"), _capitals(exposure, "GRATING"))
+    return _capitals(exposure, "BAND") or "/".join(filter(None, optics))

@@ -1,0 +1,92 @@
+"""Exposures on their way into a run: headers read once, samples read ahead."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Final, TypeVar
+
+from ..files import exposure as exposure_file
+from ..files.exposure import Exposure, Samples
+from ..files.location import Location
+
+__all__ = ["AHEAD", "KEPT", "Reader", "in_order"]
+
+AHEAD: Final = 8
+"""Images read before they are needed, at most: enough for any server, little memory."""
+
+KEPT: Final = 32
+"""Exposures whose headers (and downloads) a reader keeps."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class Reader:
+    """Reads exposures in any thread and keeps the headers of the last ones.
+
+    Planning, combining and copying use the same exposure. With few exposures each is scanned, and
+    each remote one downloaded, only once; with many the memory and the disk space stay small.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Location, Exposure] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, location: Location, *, whole: bool = True) -> Exposure:
+        """Return an exposure; see `badpix_selfcal.files.exposure.read`."""
+        with self._lock:
+            found = self._kept.get(location)
+            if found is not None and (found.is_whole or not whole):
+                self._kept.move_to_end(location)
+                return found
+        found = exposure_file.read(location, whole=whole)
+        with self._lock:
+            self._kept[location] = found
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+    def image(self, location: Location) -> Samples:
+        """Return the SCI samples of an exposure.
+
+        Samples of a plain local file are mapped, and the system reads them in the background.
+        Others are in memory.
+
+        Raises
+        ------
+        ExposureError
+            If the exposure cannot be read.
+        """
+        found = self.read(location, whole=False)
+        found.prefetch()
+        return found.science_image()
+
+    def forget(self, location: Location) -> None:
+        """Drop an exposure that is not needed again, and its download."""
+        with self._lock:
+            self._kept.pop(location, None)
+
+
+def in_order(
+    executor: Executor,
+    work: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    ahead: int = AHEAD,
+) -> Iterator[tuple[_Item, Future[_Result]]]:
+    """Work on items in other threads, at most `ahead` of them before they are needed.
+
+    Yields
+    ------
+    tuple
+        Each item with the future of its result, in the order of the items.
+    """
+    waiting: deque[tuple[_Item, Future[_Result]]] = deque()
+    for item in items:
+        waiting.append((item, executor.submit(work, item)))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()

@@ -1,0 +1,204 @@
+"""The parameters of the step: one definition, from which everything else takes them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal import reference
+from badpix_selfcal.cli import main
+from badpix_selfcal.parameters import Parameters
+
+from .exposures import header, observation, sky, write
+from .pools import pool
+
+DEFAULTS = {
+    "kernel_size": 15,
+    "flagfrac_lower": 0.001,
+    "flagfrac_upper": 0.001,
+    "dispaxis": "auto",
+    "edge": "zero",
+    "force_single": False,
+    "save_flagged_bkg": False,
+}
+
+
+def test_names_and_defaults():
+    assert vars(Parameters()) == DEFAULTS
+
+
+def _defaults(function):
+    """Return the defaults of the keyword arguments of a function."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("function", [bps.selfcal, bps.batch])
+def test_functions_on_files_take_every_parameter(function):
+    assert DEFAULTS.items() <= _defaults(function).items()
+
+
+@pytest.mark.parametrize("module", [bps, reference])
+def test_functions_on_arrays_have_the_same_defaults(module):
+    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "edge")
+    expected = {"dispaxis": inspect.Parameter.empty, **{name: DEFAULTS[name] for name in names}}
+    assert _defaults(module.find_bad_pixels) == expected
+    assert _defaults(module.median_filter)["edge"] == DEFAULTS["edge"]
+
+
+@pytest.mark.parametrize("command", ["run", "batch"])
+def test_help_lists_every_parameter_with_its_default(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "500")
+    assert main([command, "--help"]) == 0
+    page = capsys.readouterr().out
+    for name, default in DEFAULTS.items():
+        option = f"--{name.replace('_', '-')}"
+        about = re.search(rf"^ +{option} .*(\n {{24}}.*)?$", page, re.MULTILINE).group()
+        if not isinstance(default, bool):
+            assert about.endswith(f"(default: {default})")
+
+
+CHANGED = {
+    "KERNEL_SIZE: Final = 15": "KERNEL_SIZE: Final = 9",
+    "FLAGFRAC: Final = 0.001": "FLAGFRAC: Final = 0.01",
+    'default="zero"': 'default="shrink"',
+    'default="auto"': "default=None",
+}
+
+PROBE = """
+import contextlib, importlib, inspect, io, json, sys
+import badpix_selfcal as bps
+from badpix_selfcal import reference
+from badpix_selfcal.cli import main
+from badpix_selfcal.parameters import __file__ as where
+
+def defaults(function):
+    given = inspect.signature(function).parameters
+    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "edge")
+    return [given[name].default for name in names if name in given]
+
+page = io.StringIO()
+with contextlib.redirect_stdout(page):
+    main(["run", "--help"])
+functions = [bps.selfcal, bps.batch, bps.find_bad_pixels, reference.find_bad_pixels]
+if sys.argv[1] == "jwst":
+    functions.append(importlib.import_module("badpix_selfcal.jwst").badpix_selfcal)
+print(json.dumps({
+    "where": where,
+    "defaults": [defaults(each) for each in functions],
+    "dispaxis": inspect.signature(bps.selfcal).parameters["dispaxis"].default,
+    "page": page.getvalue(),
+    "output": str(bps.selfcal("x_asn.json", output_dir="out").science),
+}))
+"""
+
+
+def test_a_default_changed_in_one_place_changes_everywhere(tmp_path):
+    """Change defaults in a copy of the package, in parameters.py alone."""
+    copy = tmp_path / "copy" / "badpix_selfcal"
+    shutil.copytree(Path(bps.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    source = (copy / "parameters.py").read_text()
+    for before, after in CHANGED.items():
+        assert source.count(before) == 1
+        source = source.replace(before, after)
+    (copy / "parameters.py").write_text(source)
+    observation(tmp_path)
+    drop_in = "jwst" if find_spec("jwst") else "none"
+    code = f"import sys; sys.path.insert(0, {str(copy.parent)!r})\n{PROBE}"
+    done = subprocess.run(
+        [sys.executable, "-c", code, drop_in],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert Path(found["where"]).is_relative_to(copy)
+    assert found["defaults"][:4] == [[9, 0.01, 0.01, "shrink"]] * 4
+    without_edge = [[9, 0.01, 0.01]] if drop_in == "jwst" else []
+    assert found["defaults"][4:] == without_edge
+    assert found["dispaxis"] is None
+    for word in ("9", "0.01", "shrink", "none"):
+        assert f"(default: {word})" in found["page"]
+    history = " ".join(header(tmp_path / found["output"])["HISTORY"])
+    assert history.endswith(
+        "kernel_size=9 flagfrac_lower=0.01 flagfrac_upper=0.01 dispaxis=None edge=shrink "
+        "force_single=False"
+    )
+
+
+def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
+    write(tmp_path / "sci_rate.fits", sky(1))
+    plain = {"kernel_size": 7, "flagfrac_lower": 0.01, "flagfrac_upper": 0.25, "dispaxis": 1}
+    plain |= {"edge": "shrink", "force_single": True, "save_flagged_bkg": False}
+    other = {
+        "kernel_size": np.int64(7),
+        "flagfrac_lower": Fraction(1, 100),
+        "flagfrac_upper": np.float32(0.25),
+        "dispaxis": np.int16(1),
+        "edge": np.str_("shrink"),
+        "force_single": np.True_,
+        "save_flagged_bkg": np.False_,
+    }
+    first, second = (
+        bps.selfcal(tmp_path / "sci_rate.fits", output_dir=tmp_path / to, **how)
+        for to, how in (("plain", plain), ("other", other))
+    )
+    assert list(header(first.science)["HISTORY"]) == list(header(second.science)["HISTORY"])
+    kept = vars(Parameters(**other))
+    assert kept == plain
+    assert {name: type(value) for name, value in kept.items()} == {
+        name: type(value) for name, value in plain.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "words"),
+    [
+        ("force_single", "no", TypeError, "force_single must be True or False, got 'no'"),
+        ("force_single", None, TypeError, "force_single must be True or False, got None"),
+        ("save_flagged_bkg", 1, TypeError, "save_flagged_bkg must be True or False, got 1"),
+        ("dispaxis", "x", ValueError, "dispaxis must be 'auto', 1 (along x), 2 (along y) or None"),
+        ("dispaxis", True, ValueError, "dispaxis must be 'auto', 1"),
+        ("dispaxis", np.array([1, 2]), ValueError, "dispaxis must be 'auto', 1"),
+        ("kernel_size", 14, ValueError, "kernel_size must be odd, got 14"),
+        ("flagfrac_lower", "a", TypeError, "flagfrac_lower must be a number from 0 to 0.5"),
+        ("flagfrac_upper", 0.6, ValueError, "flagfrac_upper must be from 0 to 0.5, got 0.6"),
+        ("edge", "wrap", ValueError, "edge must be 'zero' or 'shrink', got 'wrap'"),
+        ("edge", np.array(["zero", "wrap"]), ValueError, "edge must be 'zero' or 'shrink'"),
+    ],
+)
+@pytest.mark.parametrize("function", [bps.selfcal, bps.batch])
+def test_wrong_values_are_refused_before_anything_is_written(
+    tmp_path, function, name, value, error, words
+):
+    exposure = write(tmp_path / "sci_rate.fits", sky(1))
+    with pytest.raises(error, match=re.escape(words)):
+        function(exposure, output_dir=tmp_path / "out", **{name: value})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_fraction_that_differs_in_a_late_digit_is_another_parameter(tmp_path):
+    pool(tmp_path, science=2, background=0, detectors=("NRS1",))
+
+    def statuses(fraction):
+        result = bps.batch(
+            tmp_path, output_dir=tmp_path / "out", flagfrac_lower=fraction, resume=True
+        )
+        return {each.status for each in result.exposures}
+
+    assert statuses(0.25) == {"COMPLETE"}
+    assert statuses(0.25) == {"KEPT"}
+    assert statuses(0.25000001) == {"COMPLETE"}

@@ -1,0 +1,101 @@
+"""What runs hold of their exposures at a time: few downloads, early refusals."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal.files.remote import HEAD
+from badpix_selfcal.runs.reader import AHEAD, KEPT
+
+from . import servers
+from .pools import take
+
+SMALL = (64, 66)
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """The folder of temporary files, empty."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def serve(folder, count):
+    """Write small exposures to be served; return their names."""
+    folder.mkdir()
+    first = take(folder / "e00_rate.fits", 1, detector="NRS1", shape=SMALL)
+    names = [f"e{number:02}_rate.fits" for number in range(count)]
+    for name in names[1:]:
+        shutil.copy(first, folder / name)
+    return names
+
+
+def test_a_batch_holds_the_downloads_only_that_it_copies(tmp_path, scratch):
+    pytest.importorskip("aiohttp", reason="needs the extra cloud")
+    names, held = serve(tmp_path / "in", 12), []
+    with servers.http(tmp_path / "in") as web:
+        result = bps.batch(
+            [f"{web.url}/{name}" for name in names],
+            output_dir=tmp_path / "out",
+            workers=1,
+            progress=lambda *_: held.append(len(list(scratch.iterdir()))),
+        )
+    assert [each.status for each in result.exposures] == ["COMPLETE"] * 12
+    assert len(held) > 6
+    assert max(held) <= 2  # a copy that has just ended, and the next one
+    assert not list(scratch.iterdir())
+
+
+def test_a_run_with_many_backgrounds_holds_a_limited_number_of_downloads(tmp_path, scratch):
+    pytest.importorskip("aiohttp", reason="needs the extra cloud")
+    science, *backgrounds = serve(tmp_path / "in", KEPT + 2 * AHEAD)
+    held = []
+
+    class Counter(logging.Handler):
+        def emit(self, _):
+            held.append(len(list(scratch.iterdir())))
+
+    log, handler = logging.getLogger("badpix_selfcal"), Counter()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        with servers.http(tmp_path / "in") as web:
+            result = bps.selfcal(
+                f"{web.url}/{science}",
+                background=[f"{web.url}/{name}" for name in backgrounds],
+                output_dir=tmp_path / "out",
+                save_flagged_bkg=True,
+            )
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    assert len(result.backgrounds) == len(backgrounds)
+    assert 0 < max(held) <= KEPT + AHEAD
+    assert not list(scratch.iterdir())
+
+
+def test_a_run_that_cannot_write_all_copies_fails_before_it_reads_images(tmp_path):
+    pytest.importorskip("aiohttp", reason="needs the extra cloud")
+    science, background, *others = serve(tmp_path / "in", 5)
+    path = tmp_path / "in" / background
+    path.write_bytes(path.read_bytes().replace(b"'DQ      '", b"'XX      '"))
+    with servers.http(tmp_path / "in") as web:
+        urls = {name: f"{web.url}/{name}" for name in (science, background, *others)}
+        with pytest.raises(bps.ExposureError, match=f"{background}: has no DQ extension"):
+            bps.selfcal(
+                urls[science],
+                background=urls[background],
+                selfcal=[urls[name] for name in others],
+                output_dir=tmp_path / "out",
+                save_flagged_bkg=True,
+            )
+        assert {web.sent[name] for name in others} == {HEAD}
+    assert not (tmp_path / "out").exists()
