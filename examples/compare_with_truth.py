@@ -1,9 +1,9 @@
-"""Compare the flags of a simulated observation with what is wrong with its pixels.
+"""Compare the flags of a simulated exposure with its known bad pixels."""
 
-Usage: python examples/compare_with_truth.py TRUTH FLAGGED
-"""
+from __future__ import annotations
 
-import sys
+import argparse
+from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
@@ -12,17 +12,23 @@ from badpix_selfcal.dq import BAD
 from badpix_selfcal.simulate import HALO, HOT
 
 
-def main(truth: str, flagged: str) -> None:
-    """Print how many of the flags are right, and how many bad pixels were missed."""
-    wrong = fits.getdata(truth, "DEFECTS")
-    bad = (fits.getdata(flagged, "DQ") & BAD) == BAD
-    hot = (wrong & HOT) > 0
-    near = hot | ((wrong & HALO) > 0)
-    print(f"{np.count_nonzero(bad)} pixels flagged, half of them at the low end by choice")
-    print(f"{np.count_nonzero(bad & near)} of the flagged are hot or next to a hot pixel")
-    print(f"{np.count_nonzero(bad & hot)} of the {np.count_nonzero(hot)} hot pixels are flagged;")
-    print("flag more with --flagfrac-upper")
+def main() -> None:
+    """Print how many flags are right, and how many hot pixels have a flag."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("truth", type=Path, help="*_truth.fits of the simulation")
+    parser.add_argument("flagged", type=Path, help="*_badpix_selfcal.fits of the exposure")
+    given = parser.parse_args()
+    defects = fits.getdata(given.truth, "DEFECTS")
+    flagged = (fits.getdata(given.flagged, "DQ") & BAD) == BAD
+    hot = (defects & HOT) > 0
+    near = hot | ((defects & HALO) > 0)
+    print(f"{np.count_nonzero(flagged)} pixels are flagged, at the low and at the high end.")
+    print(f"{np.count_nonzero(flagged & near)} of them are hot or touch a hot pixel.")
+    print(
+        f"{np.count_nonzero(flagged & hot)} of the {np.count_nonzero(hot)} hot pixels are flagged."
+    )
+    print("A larger --flagfrac-upper flags more.")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
