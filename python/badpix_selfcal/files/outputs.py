@@ -166,8 +166,13 @@ class _Publication:
         self._unchanged: set[str] = set()
 
     def run(self, *, overwrite: bool) -> None:
+        move = self._replace if overwrite else self._create
+        names = sorted(self._parts)
         try:
-            _each(self._replace if overwrite else self._create, [*self._parts])
+            # Of runs that write the same outputs at the same time, the first output decides which
+            # one succeeds. Otherwise each might be the first with some, and all would fail.
+            _each(move, names[:1])
+            _each(move, names[1:])
         except BaseException as error:
             for problem in self._attempt(self._undo, [*self._new, *self._kept]):
                 error.add_note(f"could not be undone: {problem}")

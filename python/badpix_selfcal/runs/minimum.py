@@ -157,4 +157,5 @@ def combine(
             minimum.fold(path, *measured.result())
         except (ValueError, OSError) as error:
             failed[path] = error
+        del measured  # its samples would stay in memory while the next exposure is read
     return minimum, failed
