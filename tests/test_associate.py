@@ -1,4 +1,4 @@
-"""Associations as observers write them: who is in them, where they lie, who can read them."""
+"""Associations as observers write them: their members, their places, and who can read them."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ class TestUnderUrl:
 
 
 class TestNothingIsWrittenWhen:
-    """Clear errors that name the culprit, and no association."""
+    """A clear error names the cause, and no association is written."""
 
     @pytest.fixture(autouse=True)
     def _nothing_written(self, tmp_path):
@@ -246,10 +246,10 @@ class TestNothingIsWrittenWhen:
         with pytest.raises(ExposureError, match="no science exposure"):
             bps.associate(tmp_path)
 
-    def test_two_would_give_the_same_products(self, tmp_path):
+    def test_two_have_the_same_product_name(self, tmp_path):
         take(tmp_path / "a_rate.fits", 1)
         take(tmp_path / "a_cal.fits", 2)
-        with pytest.raises(ExposureError, match="would both give the product a"):
+        with pytest.raises(ExposureError, match="both have the product name a"):
             bps.associate(tmp_path / "a*.fits")
 
     def test_a_name_cannot_be_a_products(self, tmp_path):

@@ -300,11 +300,11 @@ class TestNothingIsWrittenWhen:
         yield
         assert not (tmp_path / "out").exists()
 
-    def test_two_exposures_give_one_output(self, tmp_path):
+    def test_two_exposures_have_the_same_output(self, tmp_path):
         pool(tmp_path)
         (tmp_path / "b").mkdir()
         take(tmp_path / "b" / "SCI0_mirifulong_rate.fits", 9)
-        with pytest.raises(ExposureError, match="would both give"):
+        with pytest.raises(ExposureError, match="would both be copied to"):
             bps.batch([tmp_path, tmp_path / "b"], output_dir=tmp_path / "out")
 
     def test_there_are_no_exposures(self, tmp_path):
@@ -452,7 +452,7 @@ def test_all_gaps_empty_is_skipped(tmp_path):
     assert reported[-1] == (3, 3)
 
 
-def test_backgrounds_only_is_warned_of(tmp_path):
+def test_backgrounds_only_cause_a_warning(tmp_path):
     take(tmp_path / "1_rate.fits", 1, background=True)
     with pytest.warns(SelfcalWarning, match="backgrounds only, nothing to flag"):
         result = bps.batch(tmp_path, output_dir=tmp_path / "out")
@@ -469,7 +469,7 @@ def test_exposures_of_one_detector_that_differ_in_axis_get_a_mask_each(tmp_path)
 
 
 class TestResume:
-    """What is done, whole and made alike is kept; all else is made again."""
+    """Whole outputs made in the same way are kept; all others are written again."""
 
     def run(self, folder, **how):
         result = bps.batch(folder, output_dir=folder / "out", resume=True, **how)
@@ -482,7 +482,7 @@ class TestResume:
         assert self.run(tmp_path) == ["COMPLETE"] * 3
         return tmp_path
 
-    def test_what_is_done_is_kept(self, done):
+    def test_finished_outputs_are_kept(self, done):
         before = {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()}
         assert self.run(done) == ["KEPT"] * 3
         after = {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()}
@@ -497,11 +497,11 @@ class TestResume:
         "how",
         [{"kernel_size": 5}, {"flagfrac_lower": 0.01}, {"edge": "shrink"}, {"dispaxis": 2}],
     )
-    def test_other_parameters_make_all_again(self, done, how):
+    def test_with_other_parameters_all_are_written_again(self, done, how):
         assert self.run(done, **how) == ["COMPLETE"] * 3
         assert self.run(done, **how) == ["KEPT"] * 3
 
-    def test_a_missing_a_cut_and_a_foreign_output_are_made_again(self, done, hashes):
+    def test_missing_truncated_and_foreign_outputs_are_written_again(self, done, hashes):
         before = hashes(done / "out")
         outputs = sorted((done / "out").iterdir())
         images = {path: planes(path) for path in outputs}
@@ -529,7 +529,7 @@ class TestResume:
     def test_backgrounds_asked_for_later_are_added(self, done):
         assert sorted(self.run(done, save_flagged_bkg=True)) == ["COMPLETE"] * 2 + ["KEPT"] * 3
 
-    def test_what_was_skipped_is_tried_again(self, tmp_path):
+    def test_skipped_outputs_are_written_again(self, tmp_path):
         take(tmp_path / "1_rate.fits", 1)
         for _ in range(2):
             with pytest.warns(SelfcalWarning, match="step skipped"):
@@ -587,7 +587,7 @@ def test_an_interrupted_batch_leaves_whole_files_only(tmp_path):
     cut=st.integers(0, 5),
     dtypes=st.lists(st.sampled_from(["f4", "f8", ">f4"]), min_size=5, max_size=5),
 )
-def test_minimum_images_can_be_made_in_parts(order, cut, dtypes):
+def test_minimum_images_can_be_merged(order, cut, dtypes):
     def fold(into, number):
         image = sky(number, (60, 520), dtypes[number])
         into.fold(Path(str(number)), *into.measure(image))

@@ -25,7 +25,7 @@ COPIES = r"\.part$"
 
 @pytest.fixture(autouse=True)
 def scratch(tmp_path, monkeypatch):
-    """Where temporary files go; after every test there are none left."""
+    """The folder of temporary files, which is empty after every test."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -221,7 +221,7 @@ def test_a_missing_bucket_is_named_before_anything_is_done(bucket, names):
         outputs.claim_all([*names])
 
 
-def test_a_store_that_may_not_be_looked_into_is_named(bucket):
+def test_a_store_that_may_not_be_listed_is_named(bucket):
     bucket.proxy.refuse("HEAD", "/a$")
     with (
         Outputs(there(bucket)) as outputs,
@@ -313,7 +313,7 @@ def test_what_cannot_be_undone_is_listed(bucket):
 def test_a_copy_that_cannot_be_removed_is_a_warning(bucket):
     bucket.write(a="old", b="old")
     bucket.proxy.refuse("DELETE", COPIES)
-    with pytest.warns(SelfcalWarning, match=rf"is left: {bucket.url}/\.[ab]\..*part: cannot be"):
+    with pytest.warns(SelfcalWarning, match=rf"removed: {bucket.url}/\.[ab]\..*part: cannot be"):
         publish(there(bucket), "ab", overwrite=True)
     found = bucket.contents()
     assert (found.pop("a"), found.pop("b"), [*found.values()]) == ("new", "new", ["old"] * 2)

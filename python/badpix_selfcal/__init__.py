@@ -56,7 +56,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use: arrays do not need files, `--help` needs neither."""
+    """Import a public name on first use, so that each program loads only what it needs."""
     if name in __all__:
         module = import_module(f".{_MODULES.get(name, 'arrays')}", __name__)
         value = globals()[name] = getattr(module, name)

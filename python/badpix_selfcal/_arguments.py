@@ -1,4 +1,4 @@
-"""Checks of the arguments of array functions that are no parameters of the step."""
+"""Checks of those arguments of array functions that are not parameters of the step."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ log = logging.getLogger(pipeline.__name__)
 class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
     """Flag bad pixels found by self-calibration, fast.
 
-    All exposures are combined into their minimum. Pixels that stand out of the running median of
+    All exposures are combined into their minimum. Pixels that stand out from the running median of
     the minimum are bad. In the science exposure and in the backgrounds they are flagged DO_NOT_USE
     and OTHER_BAD_PIXEL, and their data, errors and variances become NaN.
     """
@@ -92,7 +92,7 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
             return science, backgrounds
         dispaxis = _dispaxis(science)
         detector = science.meta.instrument.detector.upper()
-        minimum = minimum_image(_less_pedestal(each, detector) for each in (science, *others))
+        minimum = minimum_image(_minus_pedestal(each, detector) for each in (science, *others))
         bad = badpix_selfcal(
             minimum, self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
         )
@@ -114,7 +114,7 @@ def badpix_selfcal(
     kernel_size: int = KERNEL_SIZE,
     dispaxis: int | None = None,
 ) -> tuple[NDArray[np.intp], ...]:
-    """Find the pixels of a minimum image that stand out of its running median, as in jwst.
+    """Find the pixels of a minimum image that stand out from its running median, as in jwst.
 
     Parameters
     ----------
@@ -141,8 +141,8 @@ def badpix_selfcal(
 
     Notes
     -----
-    As in jwst, infinities can prevent all flags at an end. `badpix_selfcal.find_bad_pixels` flags
-    there.
+    As in jwst, infinities can prevent all flags at one end. `badpix_selfcal.find_bad_pixels` does
+    not have this limitation.
     """
     if dispaxis not in (1, 2, None):
         raise ValueError(f"dispaxis must be 1 (along x), 2 (along y) or None, got {dispaxis!r}")
@@ -252,8 +252,8 @@ def _dispaxis(science: Any) -> Any:
         return None
 
 
-def _less_pedestal(model: Any, detector: str) -> FloatArray:
-    """Return the image of an exposure, less its pedestal if the detector has an unlit gap."""
+def _minus_pedestal(model: Any, detector: str) -> FloatArray:
+    """Return the image of an exposure, minus its pedestal if the detector has an unlit gap."""
     image: FloatArray = model.data
     known = DETECTORS.get(detector)
     if known is None or known.gap is None:

@@ -1,4 +1,4 @@
-"""The parameters of the step: names, defaults, allowed values, help texts. Each is written once.
+"""The parameters of the step: names, defaults, allowed values, help texts. Each is defined once.
 
 `Parameters` is the list. The signatures of the public functions, the options of the command line
 and the HISTORY entry of an output take names, defaults and checks from it. Names and defaults are
@@ -208,7 +208,7 @@ def check_workers(value: SupportsIndex) -> int:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of the step, but for its name and default.
+    """A parameter of the step, without its name and default.
 
     Attributes
     ----------

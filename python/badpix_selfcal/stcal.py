@@ -1,4 +1,4 @@
-"""`medfilt` of ``stcal.outlier_detection.utils``, with equal results and far faster.
+"""`medfilt` of ``stcal.outlier_detection.utils``, with equal results in far less time.
 
 For every array and window that stcal's function accepts, the result is the same array, to the last
 bit and in the same dtype. Arguments that it refuses raise an exception of the same type. stcal is
@@ -26,7 +26,7 @@ from ._floats import FloatArray
 __all__ = ["medfilt"]
 
 SUMMED: Final = 600
-"""In windows of fewer samples NumPy doubles and halves the median, even of an odd number."""
+"""In windows of fewer samples, NumPy doubles and halves the median of an odd number of samples."""
 
 
 def medfilt(arr: ArrayLike, kern_size: Sequence[int]) -> NDArray[Any]:
@@ -88,7 +88,7 @@ def _lengths(kern_size: Sequence[int]) -> tuple[int, ...] | None:
 
 
 def _samples(arr: ArrayLike) -> FloatArray | None:
-    """Return an array that the kernels accept; None if there is none."""
+    """Return the samples as the kernels accept them; None if they cannot be converted."""
     array = np.asarray(arr)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         return None
@@ -139,7 +139,7 @@ def _reach(length: int) -> tuple[int, int]:
 def _overflown(
     medians: FloatArray, count: int, arr: ArrayLike, kern_size: Sequence[int]
 ) -> NDArray[Any]:
-    """Make the medians overflow that overflow in stcal."""
+    """Make those medians infinite that overflow in stcal."""
     with np.errstate(over="ignore"):
         if count < SUMMED:
             medians += medians

@@ -1,4 +1,4 @@
-"""The number of threads of a process that runs beside others of its kind."""
+"""The number of threads of each of several worker processes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ VARIABLE = "BADPIX_SELFCAL_NUM_THREADS"
 def share_threads(processes: SupportsIndex) -> None:
     """Set the number of threads to this process's share of the processors.
 
-    A process cannot know how many others its parent has started, so each calls this function, as
-    in ``multiprocessing.Pool(8, initializer=badpix_selfcal.share_threads, initargs=(8,))``.
-    ``BADPIX_SELFCAL_NUM_THREADS``, where it is set, is the number of threads of each process.
-    No threads are started here.
+    A process does not know how many others its parent has started. So each process calls this
+    function, as in
+    ``multiprocessing.Pool(8, initializer=badpix_selfcal.share_threads, initargs=(8,))``.
+    If ``BADPIX_SELFCAL_NUM_THREADS`` is set, each process uses that number of threads. No threads
+    are started here.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ EXPECTED: Final = (ValueError, OSError, RuntimeError, MemoryError)
 """The kinds of errors that inputs, arguments and the machine cause. Others are unexpected."""
 
 INTERNAL: Final = ("command", "stopped")
-"""What a command adds to its arguments."""
+"""Names that `options.command` adds to the arguments of the user."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

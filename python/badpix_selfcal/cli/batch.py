@@ -63,7 +63,8 @@ def add(commands: Commands) -> None:
         "--workers",
         metavar="N",
         type=checked(int, check_workers),
-        help="threads that read and write (default: one more than compute; 16 if there are URLs)",
+        help="threads that read and write files (default: one more than the threads that compute; "
+        "with URLs at least 16)",
     )
     batch.add_argument(
         "--scheduler",

@@ -1,4 +1,4 @@
-"""What the commands share: options, and the report of a command."""
+"""The options that several commands have, and the report that each command returns."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Report:
     Attributes
     ----------
     facts : dict
-        For machines: values that JSON can hold.
+        The result as values that JSON can hold.
     text : str
-        For people.
+        The result as text for the terminal.
     failed : bool
         Whether a part failed, although the command ran to its end.
     """
@@ -67,15 +67,15 @@ def command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="report in JSON")
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument(
+    verbosity = parser.add_mutually_exclusive_group()
+    verbosity.add_argument(
         "-v",
         "--verbose",
         action="count",
         default=0,
         help="print what is done to standard error; -vv prints details and tracebacks too",
     )
-    loudness.add_argument(
+    verbosity.add_argument(
         "--quiet",
         action="store_true",
         help="print errors only (and the report, with --json): no warnings, no progress bar",

@@ -18,7 +18,7 @@ WIDTH: Final = 30
 
 
 class Bar:
-    """A line on a terminal that is drawn again and again; a context manager.
+    """A progress bar on one line of a terminal; a context manager.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ _lock = threading.RLock()
 
 @contextmanager
 def bars_cleared() -> Iterator[None]:
-    """Clear the line of any bar, and draw none while other text is printed."""
+    """Clear the progress bars, and draw none while the context lasts."""
     with _lock:
         for bar in _shown:
             bar.clear()

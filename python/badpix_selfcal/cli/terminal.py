@@ -23,10 +23,10 @@ class Terminated(BaseException):
 
 
 def say(text: str, to: TextIO) -> None:
-    """Print text on lines of its own, apart from any bar.
+    """Print text on lines of its own, after clearing any progress bar.
 
-    Characters that the stream cannot encode are escaped. If its reader has gone, nothing is
-    printed.
+    Characters that the stream cannot encode are escaped. If the other end of a pipe is closed,
+    nothing is printed.
     """
     encoding = to.encoding or "ascii"
     with suppress(BrokenPipeError), progress.bars_cleared():

@@ -1,1 +1,1 @@
-"""What lies on disk or elsewhere: exposures, associations, outputs, and their bytes."""
+"""Local and remote files: exposures, associations, outputs, and their bytes."""

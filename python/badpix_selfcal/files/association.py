@@ -82,9 +82,8 @@ class Association:
 def read(path: str | Location) -> Association:
     """Read and check an association file.
 
-    Members lie beside the association, at a path or URL; a member may also be a URL itself. The
-    case of exposure types does not matter. Types that self-calibration does not use (imprint,
-    target_acquisition, ...) are ignored.
+    A member is a path relative to the association, or a URL. The case of exposure types does not
+    matter. Types that self-calibration does not use (imprint, target_acquisition, ...) are ignored.
 
     Parameters
     ----------
@@ -117,7 +116,7 @@ def read(path: str | Location) -> Association:
 def stem_of(exposure: str | Location) -> str:
     """Return an exposure's name without its ending and its known suffix.
 
-    ``jw01_00001_mirifulong_rate.fits`` gives ``jw01_00001_mirifulong``.
+    The stem of ``jw01_00001_mirifulong_rate.fits`` is ``jw01_00001_mirifulong``.
     """
     name = locate(exposure).name
     for ending in (".gz", ".fits", ".fit"):
@@ -238,6 +237,6 @@ def is_plain_name(name: str) -> bool:
 def _refuse_repeated(path: Location, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
-        if name.casefold() in seen:  # one file, where file names have no case
-            raise AssociationError(f"{path}: two products have the name {name!r}; make them differ")
+        if name.casefold() in seen:  # some file systems ignore the case of names
+            raise AssociationError(f"{path}: two products have the name {name!r}; rename one")
         seen.add(name.casefold())

@@ -1,9 +1,10 @@
 """A file's bytes, read from front to back and copied to another file.
 
 Measured on ext4: reading a plane, patching it in memory and writing it takes a third of the time
-of the kernel's own copy followed by patches through a memory map, because nearly every page has
-flagged pixels. The kernel copies long parts without patches: it shares blocks between files where
-the file system can, and it copies on the server of a network file system.
+of a copy by the operating system followed by patches through a memory map, because nearly every
+page has flagged pixels. Long stretches without patches are copied by the operating system. It
+shares the data between both files where the file system can, and a network file system copies on
+its server.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Source:
         self._at = at
 
     def read(self, count: int) -> bytes:
-        """Read that many bytes, all of which must be there."""
+        """Read `count` bytes; raise ExposureError if the file ends before."""
         with reading(self._path):
             content = self._file.read(count)
         self._advance(count, len(content))
@@ -78,8 +79,8 @@ class Source:
         Yields
         ------
         tuple
-            The number of the first sample, and the samples. They may be changed, and are lost when
-            the next ones are read.
+            The number of the first sample, and the samples. The samples may be modified. Reading
+            the next piece overwrites them.
         """
         step = PIECE // dtype.itemsize
         buffer = bytearray(min(step, count) * dtype.itemsize)
@@ -91,9 +92,9 @@ class Source:
             yield start, np.frombuffer(wanted, dtype)
 
     def copy(self, target: BinaryIO, end: int) -> None:
-        """Copy the bytes up to a place, all of which must be there."""
+        """Copy the bytes up to a place; raise ExposureError if the file ends before."""
         if self._plain and end - self._at >= CHUNK:
-            self._copy_in_kernel(target, end)
+            self._copy_by_system(target, end)
         while self._at < end:
             target.write(self.read(min(CHUNK, end - self._at)))
 
@@ -103,7 +104,7 @@ class Source:
             rest = self._file.read(1)
         self._advance(0, len(rest))
 
-    def _copy_in_kernel(self, target: BinaryIO, end: int) -> None:
+    def _copy_by_system(self, target: BinaryIO, end: int) -> None:
         if sys.platform != "linux":
             return
         target.flush()
@@ -112,7 +113,7 @@ class Source:
             while at < end and (count := os.copy_file_range(source, copy, end - at, at)):
                 at += count
         except OSError:
-            pass  # not supported here; if it is another error, reading and writing reports it
+            pass  # perhaps not supported here; the read and write that follow report other errors
         self.seek(at)
 
     def _advance(self, wanted: int, found: int) -> None:

@@ -140,12 +140,12 @@ class Exposure:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the file can be copied; of a remote one perhaps only SCI was read."""
+        """Whether the file can be copied; False if only parts of a remote file were read."""
         return not isinstance(self._file, Ranges)
 
     @property
     def problem(self) -> str:
-        """Why no flagged copy can be written: the whole message; empty if one can."""
+        """The error message if no flagged copy can be written; empty if one can."""
         if not self.is_whole:
             return f"{self.path}: only SCI was read; read it whole to flag it"
         if "DQ" not in self.planes:

@@ -1,4 +1,4 @@
-"""FITS files as bytes: opened with care, refused when damaged.
+"""FITS files as bytes, which are checked for damage.
 
 Astropy accepts files that this package cannot copy safely: archives, extensions that end beyond
 the file, headers cut short. This module finds and refuses them.
@@ -51,7 +51,7 @@ CHUNK: Final = 1 << 22
 """Bytes read or copied at a time."""
 
 STALE: Final = (b"CHECKSUM", b"DATASUM ")
-"""The starts of cards whose values are wrong once samples change."""
+"""The keywords of cards whose values become wrong when samples change."""
 
 BLOCK: Final = 2880
 """Bytes of a FITS block: headers and data are whole numbers of blocks."""
@@ -146,9 +146,9 @@ def opened(path: Stored) -> Iterator[fits.HDUList]:
     """Open a FITS file and read its headers, but no samples."""
     from astropy.io import fits
 
-    # Opened here: when astropy fails, it leaves its own file open.
+    # The file is opened here, because astropy leaves a file open when it fails.
     with silenced(), path.open("rb") as file, open_bytes(path) as content:
-        # Astropy only warns of some damage; what matters here is refused.
+        # Astropy only warns about some kinds of damage. Those that matter are refused here.
         _refuse_absurd_axes(path, content, 0)
         with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
             _read_headers(path, content, hdus)
@@ -156,7 +156,7 @@ def opened(path: Stored) -> Iterator[fits.HDUList]:
 
 
 def _read_headers(path: Stored, content: BufferedReader, hdus: fits.HDUList) -> None:
-    """Read the headers one by one; with a negative size, astropy would never end."""
+    """Read the headers one by one. Astropy would read a negative size without end."""
     number, last = 0, -1
     while True:
         try:

@@ -14,7 +14,7 @@ __all__ = ["Folder"]
 
 
 class Folder:
-    """Where the outputs of a folder are; it has the same methods as `ObjectStore`.
+    """A folder of outputs, with the same methods as `ObjectStore`.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Folder:
         self._directory = self._directory if self._directory.exists() else directory
 
     def close(self, *, failed: bool) -> None:
-        """Remove the parts that are left, and after a failure the folders that were made."""
+        """Remove the remaining parts, and after a failure the folders that were made."""
         for part in self._parts:
             part.unlink(missing_ok=True)
         if failed:
@@ -58,7 +58,7 @@ class Folder:
         return self._directory / name
 
     def input_at(self, name: str, inputs: Iterable[Location]) -> Location | None:
-        """Return the input that is the file of this name, also by way of a link."""
+        """Return the input that this output would replace, directly or through a link."""
         final = self.location(name)
         is_file = final.exists()
         for path in inputs:
@@ -69,7 +69,7 @@ class Folder:
         return None
 
     def present(self, names: Collection[str]) -> set[str]:
-        """Return which of these names exist, links that point nowhere among them.
+        """Return which of these names exist, broken links included.
 
         Raises
         ------
@@ -88,16 +88,16 @@ class Folder:
         return part
 
     def put(self, part: Path, name: str) -> None:
-        """Rename a file; it replaces one of this name."""
+        """Rename a file to its final name, and replace an existing file."""
         part.replace(self.location(name))
 
     def put_new(self, part: Path, name: str) -> None:
-        """Rename a file, unless there is one of this name.
+        """Rename a file to its final name, unless a file has this name.
 
         Raises
         ------
         FileExistsError
-            If there is such a file.
+            If a file has this name.
         """
         final = self.location(name)
         try:
@@ -123,15 +123,15 @@ class Folder:
     def restore(self, kept: str, name: str) -> None:
         """Put a kept file back under its name."""
         self.location(kept).replace(self.location(name))
-        self.remove(kept)  # `replace` leaves it where both names are links to one file
+        self.remove(kept)  # `replace` does nothing if both names are links to the same file
 
     def remove(self, name: str) -> None:
-        """Remove a file, which may be absent."""
+        """Remove a file if it exists."""
         self.location(name).unlink(missing_ok=True)
 
     def _remove_made_folders(self) -> None:
         for folder in self._made:
-            with suppress(OSError):  # it was not made, or another program uses it by now
+            with suppress(OSError):  # it was not made, or another program uses it now
                 folder.rmdir()
 
 

@@ -1,4 +1,4 @@
-"""Where a file lies: a path on this machine, or the URL of a file elsewhere."""
+"""The location of a file: a path on this machine, or the URL of a remote file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _READ_ONLY: Final = ("http", "https")
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file or folder elsewhere, with the few members of `pathlib.Path` that it needs.
+    """A remote file or folder, with a few of the members of `pathlib.Path`.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class RemoteFile:
 
     @property
     def name(self) -> str:
-        """The last part of its path; of the query, for a server that takes files by ``?uri=``."""
+        """The last part of its path; if the URL names the file in a query (``?uri=``), of that."""
         split = urlsplit(self.url)
         path = PurePosixPath(split.path)
         return path.name if path.suffix or not split.query else PurePosixPath(split.query).name
@@ -59,7 +59,7 @@ class RemoteFile:
 
     @property
     def parent(self) -> RemoteFile:
-        """The folder that it lies in."""
+        """Its folder."""
         return RemoteFile(self.url.rpartition("/")[0])
 
     def resolve(self) -> RemoteFile:
@@ -68,7 +68,7 @@ class RemoteFile:
 
 
 Location: TypeAlias = Path | RemoteFile
-"""Where a file or folder lies. ``location / name`` is a file in a folder."""
+"""The location of a file or folder. ``location / name`` is a file in a folder."""
 
 
 AnyPath: TypeAlias = str | os.PathLike[str]
@@ -77,7 +77,7 @@ AnyLocation: TypeAlias = AnyPath | RemoteFile
 
 
 def locate(given: AnyLocation) -> Location:
-    """Return the location that a path or URL means; a ``file://`` URL means a path."""
+    """Return the location of a path or URL. A ``file://`` URL becomes a path."""
     if isinstance(given, RemoteFile):
         return given
     if not isinstance(given, str) or not _URL.fullmatch(given):
@@ -130,18 +130,18 @@ def output_directory(given: AnyLocation | None) -> Location:
         )
     if "?" in directory.url or "#" in directory.url:
         raise ValueError(f"{directory}: the URL of an output folder must not contain ? or #")
-    # An object store does not resolve `a/../b`, it takes the dots as names.
+    # An object store does not resolve `a/../b`: there, dots are names.
     path = posixpath.normpath(split.path).lstrip("/") if split.path else ""
     return RemoteFile(f"{split.scheme}://{split.netloc}/{path}".rstrip("/"))
 
 
 def beside(location: Location, name: str) -> Location:
-    """Return the member that an association at a location means by a name: a path or a URL."""
+    """Return the location of a member that an association lists by a URL or a relative path."""
     if _URL.fullmatch(name):
         return locate(name)
     if isinstance(location, Path):
         return location.parent / name
     split = urlsplit(location.url)
-    # An object store does not resolve `a/../b`, it takes the dots as names.
+    # An object store does not resolve `a/../b`: there, dots are names.
     path = posixpath.normpath(posixpath.join(posixpath.dirname(split.path) or "/", name))
     return RemoteFile(urlunsplit((split.scheme, split.netloc, path, "", "")))

@@ -1,4 +1,4 @@
-"""Outputs in an object store (``s3://bucket/prefix``): written here, then uploaded.
+"""Outputs in an object store (``s3://bucket/prefix``): written to local files, then uploaded.
 
 An object store shows an object when its upload is complete, and never a part of it. Only protocols
 that work this way are accepted: S3, and others whose fsspec filesystem is asynchronous and can
@@ -29,7 +29,7 @@ _Result = TypeVar("_Result")
 
 
 class ObjectStore:
-    """Where the outputs under a URL are; it has the same methods as `Folder`.
+    """The outputs under a URL, with the same methods as `Folder`.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class ObjectStore:
         return self._directory / name
 
     def input_at(self, name: str, inputs: Iterable[Location]) -> Location | None:
-        """Return the input that is the object of this name, as far as the URLs tell."""
+        """Return the input that this output would replace. Only URLs are compared."""
         key = _key(self.location(name))
         remote = (path for path in inputs if isinstance(path, RemoteFile))
         return next((path for path in remote if _key(path) == key), None)
@@ -91,17 +91,17 @@ class ObjectStore:
         return self._scratch / name
 
     def put(self, part: Path, name: str) -> None:
-        """Upload a file; it replaces an object of this name.
+        """Upload a file, and replace an existing object.
 
         Raises
         ------
         OSError
-            If it cannot be uploaded. The object is as it was before.
+            If it cannot be uploaded. An existing object is then unchanged.
         """
         self._upload(part, name, lambda system, path: system.put_file(str(part), path))
 
     def put_new(self, part: Path, name: str) -> None:
-        """Upload a file, unless there is an object of this name.
+        """Upload a file, unless an object has this name.
 
         The store itself refuses to replace one (``If-None-Match``). A store without conditional
         writes may replace an object that appeared after the last call of `present`.
@@ -109,7 +109,7 @@ class ObjectStore:
         Raises
         ------
         FileExistsError
-            If there is such an object.
+            If an object has this name.
         OSError
             If it cannot be uploaded.
         """
@@ -142,7 +142,7 @@ class ObjectStore:
         self.remove(kept)
 
     def remove(self, name: str) -> None:
-        """Remove an object, which may be absent."""
+        """Remove an object if it exists."""
         self._request(name, _remove, "removed")
 
     def _copy(self, name: str, copy: str) -> None:
@@ -204,12 +204,12 @@ def _remove(system: Any, path: str) -> None:
 
 def _is_refusal_to_replace(error: Exception) -> bool:
     """Return whether a conditional write failed because the object exists."""
-    # Of a store that does not name the condition, s3fs makes an ordinary OSError.
+    # If a store does not name the failed condition, s3fs raises an ordinary OSError.
     return isinstance(error, FileExistsError) or _code(error) in ("PreconditionFailed", "412")
 
 
 def _code(error: Exception) -> str:
-    """Return the store's own name of an error, if s3fs passes it on."""
+    """Return the store's error code; empty if s3fs does not pass it on."""
     response = getattr(error.__cause__, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
@@ -219,7 +219,7 @@ def _protocol(remote: RemoteFile) -> str:
 
 
 def _key(remote: RemoteFile) -> tuple[str, str, str]:
-    """Return what two URLs of one object have in common."""
+    """Return a value that is equal for all URLs of one object."""
     protocol = _protocol(remote)
     split = urlsplit(remote.url)
     return _S3.get(protocol, protocol), split.netloc, split.path

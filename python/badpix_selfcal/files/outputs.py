@@ -24,7 +24,7 @@ even a local disk takes milliseconds to remove a replaced one."""
 
 
 def exists(location: Location) -> bool:
-    """Return whether there is a file, or a link that points nowhere.
+    """Return whether a file exists. A broken link counts as a file.
 
     Raises
     ------
@@ -69,10 +69,10 @@ class Outputs:
 
     Under a URL an object appears when it is whole, one after the other. If an upload fails, the new
     objects are removed and the replaced ones restored from copies that were made within the store.
-    This cannot hold where the process is killed during `publish`, where the store fails again
-    during the undoing (a note on the error lists what is left), and where an upload succeeded but
-    its answer was lost. A single output is replaced without a copy: a failed upload leaves the old
-    object as it was.
+    This is not possible if the process is killed during `publish`, if the store fails again while
+    the changes are undone (a note on the error lists what could not be undone), or if an upload
+    succeeded but its answer was lost. A single output is replaced without a copy: a failed upload
+    does not change the old object.
     """
 
     def __init__(
@@ -126,8 +126,8 @@ class Outputs:
         Raises
         ------
         OSError
-            If one cannot be moved. Then there is what there was before; see the class's notes for
-            URLs.
+            If one cannot be moved. All files are then as they were before; see the class's notes
+            for URLs.
         """
         publication = _Publication(self._place, self._parts, self._require_free([*self._parts]))
         publication.run(overwrite=self._overwrite)
@@ -169,8 +169,8 @@ class _Publication:
         move = self._replace if overwrite else self._create
         names = sorted(self._parts)
         try:
-            # Of runs that write the same outputs at the same time, the first output decides which
-            # one succeeds. Otherwise each might be the first with some, and all would fail.
+            # If several runs publish the same outputs at the same time, the first output decides
+            # which run succeeds. Otherwise each run might publish some outputs, and all would fail.
             _each(move, names[:1])
             _each(move, names[1:])
         except BaseException as error:
@@ -179,7 +179,9 @@ class _Publication:
             raise
         for problem in self._attempt(self._forget, [*self._kept]):
             warnings.warn(
-                f"the copy of a replaced output is left: {problem}", SelfcalWarning, stacklevel=3
+                f"the backup of a replaced output could not be removed: {problem}",
+                SelfcalWarning,
+                stacklevel=3,
             )
 
     def _create(self, name: str) -> None:
@@ -209,7 +211,7 @@ class _Publication:
         self._place.remove(self._kept[name])
 
     def _attempt(self, work: Callable[[str], None], names: list[str]) -> list[OSError]:
-        """Call a function for each name, whichever fail; return their errors."""
+        """Call a function for each name, even if some calls fail; return the errors."""
         problems: list[OSError] = []
 
         def attempt(name: str) -> None:
@@ -225,8 +227,8 @@ class _Publication:
 def _each(work: Callable[[str], None], names: Collection[str]) -> None:
     """Call a function for each name, several in parallel.
 
-    An interrupt stops no call that was started: each ends before this function does. So nothing is
-    moved after what was moved has been undone.
+    An interrupt does not stop calls that have started: they all end before this function returns.
+    So nothing is moved while or after earlier moves are undone.
     """
     with ThreadPoolExecutor(MOVES) as threads:
         for _ in threads.map(work, names):

@@ -2,8 +2,8 @@
 
 Astropy parses every card, which takes longer than all other work on an exposure. In a file that
 the pipeline has written, a few cards in the standard's form are enough. For any other form, and
-for any damage, `scan` returns None, and astropy reads the file. To load astropy takes longer, too,
-than to flag an observation.
+for any damage, `scan` returns None, and astropy reads the file. The import of astropy alone takes
+longer than flagging an observation.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class PlainHeader:
     Attributes
     ----------
     start, data, end : int
-        Bytes before the header, before its data, and up to the end of their padding.
+        Offsets in the file, bytes: of the header, of its data, and of the end of their padding.
     shape : tuple of int
         The shape of the data, as NumPy has it; empty where there are none.
     cards : dict of str to int or str
-        The values of the cards that this package needs. A logical one is always true, "T".
+        The values of the cards that this package needs. A logical value is always "T" (true).
     content : bytes
         All blocks of the header.
     """
@@ -192,7 +192,7 @@ def value_of(keyword: str, header: str) -> object:
 
 
 def defined(value: object) -> object:
-    """Return a value that astropy has read; None for that of a card without a value."""
+    """Return a value that astropy has read; None for a card without a value."""
     from astropy.io import fits
 
     return None if isinstance(value, fits.card.Undefined) else value

@@ -24,14 +24,14 @@ _UNSIGNED: Final = 2.0**31
 
 @dataclass(frozen=True)
 class Plane:
-    """Where an image extension lies in the file.
+    """The place of an image extension in the file.
 
     Attributes
     ----------
     shape : tuple of int
         Rows and columns.
     header, data : int
-        Bytes before the extension's header and before its samples.
+        Offsets in the file, bytes: of the extension's header and of its samples.
     dtype : dtype or None
         The type of the stored samples; None for a form that cannot be patched in place.
     problem : str

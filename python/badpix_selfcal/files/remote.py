@@ -1,7 +1,7 @@
-"""Files given by URL (``s3://``, ``https://``): read in ranges, or fetched whole.
+"""Files given by URL (``s3://``, ``https://``): read by ranges, or downloaded whole.
 
-An exposure that only serves the minimum image is read in part: its headers up to that of SCI, and
-the samples of SCI. An exposure that will be copied is fetched whole into a temporary file. All
+Of an exposure that only serves the minimum image, only the headers up to that of SCI and the
+samples of SCI are read. An exposure that will be copied is downloaded to a temporary file. All
 requests go through fsspec (extra ``cloud``). It is imported when the first URL is read, and is
 configured by its own files and variables, such as ``FSSPEC_S3_ANON=true`` for a public bucket.
 """
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 HEAD: Final = 17 * 2880
-"""Bytes fetched at a time while headers are read: most often the primary one and that of SCI."""
+"""Bytes fetched at a time while headers are read: usually the primary header and that of SCI."""
 
 PAUSES: Final = (0.4, 1.6, 6.4)
 """Seconds before each further try of a request that failed."""
@@ -47,7 +47,7 @@ _Result = TypeVar("_Result")
 
 
 class RemoteError(OSError):
-    """A request for a remote file failed. The message lacks its URL: the caller adds it."""
+    """A request for a remote file failed. The caller adds the URL to the message."""
 
 
 def matching(pattern: RemoteFile) -> list[RemoteFile]:
@@ -60,14 +60,14 @@ def matching(pattern: RemoteFile) -> list[RemoteFile]:
     """
 
     def match(system: Any, path: str) -> list[str]:
-        system.invalidate_cache()  # files may have come since fsspec listed the folder
+        system.invalidate_cache()  # fsspec may have listed the folder before files were added
         return [system.unstrip_protocol(found) for found in system.glob(path)]
 
     return [RemoteFile(url) for url in sorted(request(pattern.url, match))]
 
 
 def version_of(remote: RemoteFile) -> str:
-    """Return a text that differs between versions of a file, as far as its server does.
+    """Return a text that differs between versions of a file, if its server distinguishes them.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def read_text(location: Location, encoding: str = "utf-8") -> str:
 class Downloaded:
     """A local copy of a remote file, which exists as long as this object.
 
-    It is used like a `pathlib.Path`; its text is the URL.
+    It is used like a `pathlib.Path`; `str` returns the URL.
 
     Parameters
     ----------
@@ -111,7 +111,6 @@ class Downloaded:
     """
 
     def __init__(self, remote: RemoteFile) -> None:
-
         self.remote = remote
         handle, name = tempfile.mkstemp(prefix="badpix-selfcal-", suffix=".part")
         os.close(handle)
@@ -120,7 +119,7 @@ class Downloaded:
         try:
             request(remote.url, lambda system, path: system.get_file(path, name))
         except BaseException:
-            remove()  # now, because the error's traceback keeps this object
+            remove()  # at once: the error's traceback keeps this object alive
             raise
 
     def __str__(self) -> str:
@@ -233,7 +232,7 @@ def _range(url: str, start: int, length: int) -> bytes:
 
 
 def request(url: str, action: Callable[[Any, str], _Result], verb: str = "fetched") -> _Result:
-    """Make a request; repeat it if it fails in a way that may pass.
+    """Make a request; repeat it after a failure that may be temporary.
 
     Parameters
     ----------
@@ -252,7 +251,7 @@ def request(url: str, action: Callable[[Any, str], _Result], verb: str = "fetche
     Raises
     ------
     RemoteError
-        Whatever goes wrong. The message lacks the URL.
+        If the request fails for any reason. The caller adds the URL to the message.
     """
     with _as_remote_error(url, verb):
         import fsspec

@@ -47,7 +47,7 @@ class GeneratedAssociation:
     backgrounds : tuple of Path or RemoteFile
         The backgrounds in its own channel and band.
     selfcal : tuple of Path or RemoteFile
-        All exposures of its detector, itself among them; none if there are no others.
+        All exposures of its detector, the science exposure included; empty if there are no others.
     """
 
     path: Location
@@ -82,8 +82,8 @@ def associate(
         or the filter and grating (NIRSpec). Its backgrounds always share both.
     output_dir : path-like, optional
         Where the associations go: a folder, which is made if it does not exist, or a URL
-        (``s3://bucket/prefix``). Default: each lies beside its science exposure; one of remote
-        exposures, in the current folder.
+        (``s3://bucket/prefix``). Default: the folder of each science exposure; the current folder
+        for remote exposures.
     overwrite : bool, optional
         Replace existing files. An exposure is never replaced.
     dry_run : bool, optional
@@ -97,7 +97,7 @@ def associate(
     Raises
     ------
     ExposureError
-        If there is no science exposure, one cannot be read, or two would give the same products.
+        If there is no science exposure, one cannot be read, or two have the same product name.
     FileExistsError
         If a file exists without `overwrite`. After any error there are no new files; the notes
         say what holds for URLs.
@@ -113,12 +113,12 @@ def associate(
     folder. A science exposure without companions gets no selfcal member, not even itself, so that
     the step is skipped unless it is forced.
 
-    Members are named relative to their association if they lie in a folder of this machine as it
-    does, or below its URL. Other members of an association under a URL are named by their URL; that
-    of a file of this machine begins with ``file://``.
+    A member is listed by its path relative to the association, if both are on this machine or the
+    member is below the URL of the association's folder. Other members are listed by their URL; the
+    URL of a file on this machine begins with ``file://``.
 
-    An object store cannot publish several files at once. If a file cannot be written there, those
-    that were are removed again, and replaced ones are restored, as far as the store allows.
+    An object store cannot publish several files at once. If a file cannot be written there, the new
+    files are removed and the replaced ones restored, as far as the store allows.
     """
     check_group_by(group_by)
     directory = None if output_dir is None else output_directory(output_dir)
@@ -193,14 +193,14 @@ def _association(science: Member, group: Group, directory: Location | None) -> G
 
 
 def _refuse_collisions(associations: list[GeneratedAssociation]) -> None:
-    """Refuse products of one name, which would write the same files."""
+    """Refuse products with the same name, which would write the same files."""
     seen: dict[str, Location] = {}
     for each in associations:
         name = each.product.casefold()
         if name in seen:
             raise ExposureError(
-                f"{each.science} and {seen[name]} would both give the product {each.product}; "
-                "associate them apart, or rename one"
+                f"{each.science} and {seen[name]} both have the product name {each.product}; "
+                "associate them separately, or rename one"
             )
         seen[name] = each.science
 

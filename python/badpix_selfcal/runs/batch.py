@@ -62,7 +62,7 @@ class GroupResult:
     Attributes
     ----------
     name : str
-        What its exposures were taken with.
+        The detector and channel of its exposures; also the band, if they are grouped by band.
     members : tuple of Path or RemoteFile
         All its exposures.
     exposures : tuple of ExposureResult
@@ -70,7 +70,7 @@ class GroupResult:
     pedestals : mapping of Path or RemoteFile to float
         As in `badpix_selfcal.SelfcalResult`. Empty if nothing had to be computed.
     masks : mapping of {1, 2, None} to BadPixels
-        The bad pixels by dispersion axis; as a rule one. Empty if nothing was computed.
+        The bad pixels by dispersion axis, usually only one. Empty if nothing was computed.
     """
 
     name: str
@@ -165,7 +165,7 @@ def batch(
         scheduler, or a client (extra ``dask``). The workers must see the files under the same
         names; all paths become absolute.
     progress : callable, optional
-        Called with the number of finished exposures and the number of all.
+        Called with the number of finished exposures and the total number.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def batch(
     Raises
     ------
     ExposureError
-        If there are no exposures, or two would give the same output.
+        If there are no exposures, or two have the same output.
     FileExistsError
         If an output exists without `overwrite` or `resume`, or would replace an input; then
         nothing is written.
@@ -277,19 +277,19 @@ def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
 
 
 def _mixed_shapes(group: Group) -> str:
-    """Return what is wrong with the shapes of a group; nothing if they are equal."""
+    """Return the error message if the shapes of a group differ; empty if they are equal."""
     first = group.members[0]
     for member in group.members:
         if member.shape != first.shape:
             return (
                 f"{member.path}: SCI has shape {member.shape}, that of {first.path} of the same "
-                f"group ({group.name}) has {first.shape}; the group is left alone"
+                f"group ({group.name}) has {first.shape}; the group is not processed"
             )
     return ""
 
 
 def _current(plan: Plan, folder: Location) -> frozenset[Copy]:
-    """Return the copies that exist, are whole, and are as they would be written now."""
+    """Return the copies that exist, are whole, and would be the same if written now."""
     identity = plan.identity({member.path for member in plan.members})
     present = existing(folder, [copy.name for copy in plan.copies])
     found = [copy for copy in plan.copies if copy.name in present]

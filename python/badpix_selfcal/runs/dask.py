@@ -1,10 +1,10 @@
 """The work of a run, done by the workers of a Dask cluster.
 
-The first tasks each combine a few exposures into one image. A tree of further tasks combines
-those. The client finds the mask and sends it along with the copies to write. Dask gives each worker
-a few tasks at a time; limits of our own were not faster (400 copies on three workers: 1.7 to 2.9 s
-with them, 1.8 to 2.6 s without). A task lost with its worker is done again: its inputs are still
-there, and copies are renamed into place when they are whole.
+The first tasks each combine a few exposures into one image. A tree of further tasks combines these
+images. The client finds the mask and sends it to the tasks that write copies. Dask gives each
+worker a few tasks at a time; further limits were not faster (400 copies on three workers: 1.7 to
+2.9 s with them, 1.8 to 2.6 s without). A task lost with its worker is repeated. This is safe: its
+inputs still exist, and copies are renamed to their final names when they are whole.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ COPIES: Final = 8
 PATIENCE: Final = 60
 """Time to wait for the first worker, s."""
 
-Part: TypeAlias = tuple[MinimumImage, Failed]
+Combined: TypeAlias = tuple[MinimumImage, Failed]
 
 _Given = TypeVar("_Given")
 
 
 class Cluster:
-    """The workers of a Dask cluster; does what `badpix_selfcal.runs.execute.Workers` says.
+    """The workers of a Dask cluster; implements `badpix_selfcal.runs.execute.Workers`.
 
     Parameters
     ----------
@@ -75,17 +75,17 @@ class Cluster:
     Raises
     ------
     RuntimeError
-        When it is entered, if Dask is not installed.
+        When the context is entered, if Dask is not installed.
     OSError
-        When it is entered, if the cluster cannot be reached or has no workers.
+        When the context is entered, if the cluster cannot be reached or has no workers.
     """
 
     def __init__(self, scheduler: str | Client, tally: Tally) -> None:
         self._exits = ExitStack()
         self._scheduler = scheduler
         self._tally = tally
-        self._waiting: list[_Writing] = []
-        self._writing: dict[Remote, list[_Writing]] = {}
+        self._waiting: list[_PendingCopy] = []
+        self._submitted: dict[Remote, list[_PendingCopy]] = {}
         self._outputs: list[Location] = []
         self._packed: tuple[Mask | None, bytes | None] = (None, None)
 
@@ -97,17 +97,17 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._exits, suppress(Exception):  # an error that came before is the one to report
+        with self._exits, suppress(Exception):  # must not hide an earlier error
             self.stop()
 
     def read(self, listed: Iterable[Listed]) -> Iterator[Member | Exception]:
         """Read headers."""
-        elsewhere = (replace(each, path=absolute(each.path)) for each in listed)
+        named = (replace(each, path=absolute(each.path)) for each in listed)
         with self._plain_errors():
-            for future in [self._submit(_read, chunk) for chunk in _chunks(elsewhere, LISTED)]:
+            for future in [self._submit(_read, chunk) for chunk in _chunks(named, LISTED)]:
                 yield from future.result()
 
-    def combine(self, plan: Plan) -> Part:
+    def combine(self, plan: Plan) -> Combined:
         """Combine the members of a plan.
 
         One graph holds the whole tree, so that Dask orders it depth first and merges images soon.
@@ -117,10 +117,10 @@ class Cluster:
         """
         paths = [member.path for member in plan.members]
         with self._plain_errors():
-            parts = [self._later(_part, chunk, plan.gap) for chunk in _chunks(paths, LEAF)]
-            while len(parts) > 1:
-                parts = [self._later(_merged, chunk) for chunk in _chunks(parts, FAN)]
-            result: Part = self._client.compute(parts[0]).result()
+            images = [self._delayed(_combine, chunk, plan.gap) for chunk in _chunks(paths, LEAF)]
+            while len(images) > 1:
+                images = [self._delayed(_merge, chunk) for chunk in _chunks(images, FAN)]
+            result: Combined = self._client.compute(images[0]).result()
         return result
 
     def write(self, job: Job, mask: Mask | None) -> Future[None]:
@@ -128,24 +128,24 @@ class Cluster:
         if mask is not self._packed[0]:
             self._flush()
             self._packed = (mask, None if mask is None else _packed(mask))
-        writing = _Writing(job, Future())
+        pending = _PendingCopy(job, Future())
         self._outputs.append(job.copy.output)
-        self._waiting.append(writing)
+        self._waiting.append(pending)
         if len(self._waiting) >= COPIES:
             self._flush()
-        return writing.future
+        return pending.future
 
     def finish(self) -> None:
         """Wait for all copies."""
         from distributed import as_completed
 
         self._flush()
-        for task in as_completed([*self._writing], loop=self._client.loop):
-            self._end(task, self._writing.pop(task))
+        for task in as_completed([*self._submitted], loop=self._client.loop):
+            self._end(task, self._submitted.pop(task))
 
     def stop(self) -> None:
-        """Begin nothing more, and remove what killed workers left unfinished."""
-        self._client.cancel([*self._writing])
+        """Cancel tasks that have not ended, and remove the incomplete files of killed workers."""
+        self._client.cancel([*self._submitted])
         _remove_leftovers(self._outputs)
 
     def _connected(self) -> Client:
@@ -170,38 +170,39 @@ class Cluster:
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:
-        """Turn what happens to a cluster into short errors."""
+        """Turn failures of the cluster into short errors."""
         from distributed import KilledWorker
 
         try:
             yield
         except KilledWorker as error:
-            raise RuntimeError(f"workers died of the same task again and again: {error}") from error
+            raise RuntimeError(f"workers died repeatedly during the same task: {error}") from error
         except CancelledError as error:
             raise ConnectionError(f"the cluster has gone: {error}") from error
 
     def _submit(self, task: Callable[..., Any], *given: Any) -> Remote:
-        return self._client.submit(_with_own_threads, task, _here(), *given, key=_key(task))
+        return self._client.submit(_with_own_threads, task, _this_process(), *given, key=_key(task))
 
-    def _later(self, task: Callable[..., Any], *given: Any) -> Any:
-        """Return a task that is part of a graph."""
+    def _delayed(self, task: Callable[..., Any], *given: Any) -> Any:
+        """Return a task of a graph that is computed later."""
         from dask.delayed import delayed
 
-        return delayed(_with_own_threads)(task, _here(), *given, dask_key_name=_key(task))
+        return delayed(_with_own_threads)(task, _this_process(), *given, dask_key_name=_key(task))
 
     def _flush(self) -> None:
-        """Begin the copies that wait."""
+        """Submit the waiting copies."""
         if self._waiting:
             jobs = [each.job for each in self._waiting]
-            self._writing[self._submit(_write, jobs, self._packed[1])] = self._waiting
+            self._submitted[self._submit(_write, jobs, self._packed[1])] = self._waiting
             self._waiting = []
 
-    def _end(self, task: Remote, ended: list[_Writing]) -> None:
+    def _end(self, task: Remote, ended: list[_PendingCopy]) -> None:
+        """Set the results of the copies that a task has written."""
         try:
             with self._plain_errors():
                 errors = task.result()
-        except (RuntimeError, ConnectionError) as trouble:
-            errors = [OSError(str(trouble))] * len(ended)
+        except (RuntimeError, ConnectionError) as failure:
+            errors = [OSError(str(failure))] * len(ended)
         for each, error in zip(ended, errors, strict=True):
             if error is None:
                 each.future.set_result(None)
@@ -211,8 +212,8 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class _Writing:
-    """A copy that a worker writes, and the future that ends with it."""
+class _PendingCopy:
+    """A copy to be written by a worker, and the future that ends when it is written."""
 
     job: Job
     future: Future[None]
@@ -228,7 +229,7 @@ def _with_own_threads(task: Callable[..., _Given], client: tuple[str, int], *giv
     from distributed import get_worker
 
     # The client's own process, which may run workers too, keeps its user's setting.
-    if client != _here() and not os.environ.get(VARIABLE):
+    if client != _this_process() and not os.environ.get(VARIABLE):
         set_num_threads(get_worker().state.nthreads)
     return task(*given)
 
@@ -239,18 +240,18 @@ def _read(listed: list[Listed]) -> list[Member | Exception]:
         return [_sendable(each) if isinstance(each, Exception) else each for each in found]
 
 
-def _part(paths: list[Location], gap: Region | None) -> Part:
+def _combine(paths: list[Location], gap: Region | None) -> Combined:
     with ThreadPoolExecutor(READ_AHEAD) as executor:
         minimum, failed = combine(paths, gap, Reader(), executor)
     return minimum, {path: _sendable(error) for path, error in failed.items()}
 
 
-def _merged(parts: list[Part]) -> Part:
-    """Combine parts. The parts stay as they are: Dask may need them again."""
-    minimum, failed = MinimumImage(parts[0][0].gap), Failed()
-    for part, failed_there in parts:
-        minimum.merge(part)
-        failed |= failed_there
+def _merge(images: list[Combined]) -> Combined:
+    """Merge minimum images. They are not modified, because Dask may need them again."""
+    minimum, failed = MinimumImage(images[0][0].gap), Failed()
+    for image, failed_exposures in images:
+        minimum.merge(image)
+        failed |= failed_exposures
     return minimum, failed
 
 
@@ -262,7 +263,8 @@ def _write(jobs: list[Job], packed: bytes | None) -> list[Exception | None]:
 def _error_of(job: Job, packed: bytes | None) -> Exception | None:
     mask = None if packed is None else _unpacked(packed, job.copy.member.shape)
     try:
-        # The client has refused existing files. One that exists now is of a worker lost since.
+        # The client has refused existing files before. A file that exists now was written by a
+        # worker that was lost later.
         replace(job, overwrite=True).write(mask, Reader())
     except (ValueError, OSError) as error:
         return _sendable(error)
@@ -270,7 +272,7 @@ def _error_of(job: Job, packed: bytes | None) -> Exception | None:
 
 
 def _sendable(error: Exception) -> Exception:
-    """Return an error of a kind that any process can rebuild."""
+    """Return the error as an OSError, which any process can unpickle."""
     return OSError(str(error))
 
 
@@ -284,7 +286,7 @@ def _unpacked(packed: bytes, shape: tuple[int, ...]) -> Mask:
 
 
 def _remove_leftovers(outputs: Iterable[Location]) -> None:
-    """Remove what workers that were killed have left half written beside the outputs."""
+    """Remove the incomplete files that killed workers have left beside the outputs."""
     part = re.compile(r"\.(.*)\.[0-9a-f]{16}\.part")
     names: dict[Path, set[str]] = defaultdict(set)
     for path in outputs:
@@ -297,7 +299,7 @@ def _remove_leftovers(outputs: Iterable[Location]) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _here() -> tuple[str, int]:
+def _this_process() -> tuple[str, int]:
     return socket.gethostname(), os.getpid()
 
 

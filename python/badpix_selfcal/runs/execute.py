@@ -1,6 +1,6 @@
 """The executor: carries out plans, by the threads of this process or by a cluster.
 
-All copies of a run appear together or not at all (an association), or each for itself (a pool).
+The copies of a run appear all together or not at all (an association), or each on its own (a pool).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of finished exposures and the number of all."""
+"""Called with the number of finished exposures and the total number."""
 
 ResultStatus: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """KEPT: written by an earlier run, and still valid."""
@@ -64,13 +64,13 @@ class ExposureResult:
 
 
 class Workers(Protocol):
-    """Whatever does the work of a run; a context manager."""
+    """What a run requires of its threads or its cluster; a context manager."""
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the workers."""
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop the workers."""
 
     def read(self, listed: Iterable[Listed]) -> Iterable[Member | Exception]:
         """Read headers; see `badpix_selfcal.runs.member.members_of`."""
@@ -85,7 +85,7 @@ class Workers(Protocol):
         """Wait for all copies."""
 
     def stop(self) -> None:
-        """Begin nothing more, and wait for what has begun."""
+        """Cancel work that has not started, and wait for work of this process that has."""
 
 
 class Tally:
@@ -122,7 +122,7 @@ class Outcome:
     plan : Plan
         The plan.
     pedestals : dict of Path or RemoteFile to float
-        What was subtracted from each member; NaN for one left out. Empty without a gap.
+        The pedestal of each member; NaN if it was left out. Empty without a gap.
     masks : mapping of {1, 2, None} to BadPixels
         The bad pixels by dispersion axis; empty if the plan was skipped.
     errors : dict of Path or RemoteFile to str
@@ -171,14 +171,14 @@ def execute(
     Parameters
     ----------
     plans : iterable of Plan
-        The plans. The next one may still be made while copies of those before are written.
+        The plans. With a generator, copies are already written while it makes the next plan.
     workers : Workers
-        Do the work; entered already.
+        They do the work. Their context is entered already.
     directory : Path or RemoteFile
         The folder of all copies, which is made if it does not exist, or the URL of one.
     together : bool
-        Whether the copies appear all or none; the first error is raised. Otherwise each appears
-        for itself, and errors are in the results.
+        If true, the copies appear all together or not at all, and the first error is raised. If
+        false, each copy appears on its own, and errors are in the results.
     overwrite : bool
         Whether copies may replace other files.
     tally : Tally, optional
@@ -205,7 +205,7 @@ def execute(
                 running[-1].run()
             workers.finish()
         except BaseException:
-            workers.stop()  # nothing is written after the outputs are cleared away
+            workers.stop()  # first: nothing may be written after the parts are removed
             raise
         for each in running:
             each.settle()
@@ -214,7 +214,7 @@ def execute(
 
 
 class _Execution:
-    """One plan on its way from exposures to files."""
+    """The execution of one plan."""
 
     def __init__(
         self,
@@ -243,7 +243,7 @@ class _Execution:
                 self._write(copy, identity)
 
     def settle(self) -> None:
-        """Record which copies have been written; all have ended."""
+        """Record the results of the copies, which have all ended."""
         for copy, future in self._writing:
             error = future.exception()
             if error is None:
@@ -369,17 +369,17 @@ def refuse_collisions(
             )
     sources: dict[str, Location] = {}
     for source, name in named:
-        key = name.casefold()  # file names may have no case
+        key = name.casefold()  # some file systems ignore the case of names
         if key in sources:
             raise ExposureError(
-                f"{source} and {sources[key]} would both give {directory / name}; process them "
-                "apart, or rename one"
+                f"{source} and {sources[key]} would both be copied to {directory / name}; process "
+                "them separately, or rename one"
             )
         sources[key] = source
 
 
 def _file(location: Location) -> Location | tuple[int, int]:
-    """Return what all names of a file have in common."""
+    """Return a value that is equal for all names of a file."""
     try:
         about = None if isinstance(location, RemoteFile) else location.stat()
     except OSError:

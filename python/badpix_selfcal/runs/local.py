@@ -18,15 +18,15 @@ from .reader import AHEAD, Reader
 __all__ = ["Threads", "workers_for"]
 
 REMOTE_WORKERS: Final = 16
-"""Threads that read and write where a server makes them wait."""
+"""The least number of threads that read and write remote files: they mostly wait for the server."""
 
 
 def workers_for(locations: Iterable[Location]) -> int:
     """Return how many threads read and write these files, unless the user sets it.
 
-    Local files need one thread more than compute. With more, copies on a fast disk become slower:
-    16 full-frame copies in a RAM-backed folder took 213 to 241 ms with 8 threads on two processors,
-    232 to 393 ms with 16, and 190 to 230 ms with 2.
+    For local files it is one thread more than the threads that compute. With more, copies on a fast
+    disk become slower: 16 full-frame copies in a RAM-backed folder took 213 to 241 ms with 8
+    threads on two processors, 232 to 393 ms with 16, and 190 to 230 ms with 2.
     """
     is_remote = any(isinstance(location, RemoteFile) for location in locations)
     most = max(num_threads() + 1, REMOTE_WORKERS if is_remote else 0)
@@ -34,7 +34,7 @@ def workers_for(locations: Iterable[Location]) -> int:
 
 
 class Threads:
-    """Threads of this process; does what `badpix_selfcal.runs.execute.Workers` says.
+    """Threads of this process; implements `badpix_selfcal.runs.execute.Workers`.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Threads:
         return combine(paths, plan.gap, self._reader, self._executor, self._ahead)
 
     def write(self, job: Job, mask: Mask | None) -> Future[None]:
-        """Write a copy later; if many wait, one of them first."""
+        """Write a copy later. If many copies are pending, first wait until one has ended."""
         if len(self._pending) >= self._most:
             self._wait()
         future = self._executor.submit(job.write, mask, self._reader)
@@ -81,7 +81,7 @@ class Threads:
             self._wait()
 
     def stop(self) -> None:
-        """Begin nothing more, and wait for what has begun."""
+        """Cancel work that has not started, and wait for work that has."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _wait(self) -> None:

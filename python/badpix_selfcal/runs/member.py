@@ -22,7 +22,7 @@ __all__ = ["Listed", "Member", "dispaxis_of", "identity_of", "members_of", "no_d
 
 @dataclass(frozen=True)
 class Listed:
-    """An exposure that a run is given.
+    """An input exposure of a run, before its headers are read.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Listed:
     whole : bool
         Whether a copy of it will be written. A remote file is then downloaded at once.
     identified : bool
-        Whether to find out which version of the file it is. That takes a request to a server.
+        Whether to determine `Member.identity`. For a remote file this takes a request.
     """
 
     path: Location
@@ -51,8 +51,8 @@ class Member:
     path : Path or RemoteFile
         The file.
     instrument, detector, channel, band, exp_type : str
-        What it was taken with, in capitals; empty where the header does not say. For NIRSpec
-        `band` is FILTER/GRATING.
+        Values of the primary header, in capitals; empty where absent. For NIRSpec `band` is
+        FILTER/GRATING.
     is_background : bool
         Whether it is an exposure of an empty field.
     shape : tuple of int
@@ -60,8 +60,8 @@ class Member:
     dispaxis : object
         The DISPAXIS card of SCI; None where absent.
     identity : str
-        Differs between versions of the file: a digest of its name, size and time of change. Empty
-        if not known.
+        A digest of the file's name, size and modification time, which differs between versions of
+        the file. Empty if not known.
     problem : str
         Why no flagged copy can be written. Empty if one can, or if only SCI was read.
     """
@@ -84,13 +84,13 @@ class Member:
         return stem_of(self.path)
 
     def key(self, by: GroupBy) -> tuple[str, ...]:
-        """Return what it has in common with the others of its group."""
+        """Return the values that all exposures of its group share."""
         shared = (self.instrument, self.exp_type, self.detector, self.channel)
         return (*shared, self.band) if by == "band" else shared
 
 
 Found: TypeAlias = Member | Exception
-"""A member, or why the exposure cannot be read."""
+"""A member, or the error if the exposure cannot be read."""
 
 
 def members_of(listed: Iterable[Listed], reader: Reader, executor: Executor) -> Iterator[Found]:
@@ -163,13 +163,13 @@ def no_detector(member: Member) -> str:
 
 
 def identity_of(members: Iterable[Member]) -> str:
-    """Return what distinguishes these exposures from any others, whatever their order."""
+    """Return a text that identifies these exposures. It does not depend on their order."""
     every = sorted(member.identity for member in members)
     return f"{len(every)}:{_digest(' '.join(every))}"
 
 
 def _member(listed: Listed, reader: Reader) -> Member:
-    identity = _identity(listed)  # before the headers: a later change must not go unnoticed
+    identity = _identity(listed)  # before the headers are read, so that a later change is noticed
     exposure = reader.read(listed.path, whole=listed.whole)
     is_background = listed.is_background
     if is_background is None:

@@ -1,4 +1,4 @@
-"""The minimum image of a plan's exposures, made of one exposure after the other."""
+"""The minimum image of a plan's exposures, computed from one exposure after the other."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Failed: TypeAlias = dict[Location, Exception]
 
 
 class MinimumImage:
-    """The minimum image of exposures less their pedestals, folded in one by one.
+    """The minimum image of exposures minus their pedestals, folded in one by one.
 
-    The order does not matter. Parts may be made apart and merged.
+    The order does not matter. Minimum images can be computed separately and merged.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ class MinimumImage:
     Attributes
     ----------
     pedestals : dict of Path or RemoteFile to float
-        What was subtracted from each exposure, in the unit of its SCI; NaN for one that was left
-        out. Empty without a gap.
+        The pedestal of each exposure, in the unit of its SCI; NaN if the exposure was left out.
+        Empty without a gap.
     used : list of Path or RemoteFile
         The exposures folded in, without those left out.
     """
@@ -50,7 +50,7 @@ class MinimumImage:
         self._running = RunningMinimum()
 
     def __sizeof__(self) -> int:
-        """Return the memory it takes: Dask avoids to move large results between workers."""
+        """Return the size in memory. Dask needs it to avoid moves of large results."""
         return object.__sizeof__(self) + (0 if self.image is None else self.image.nbytes)
 
     @property
@@ -59,7 +59,7 @@ class MinimumImage:
         return self._running.image
 
     def measure(self, samples: Samples) -> tuple[FloatArray, float]:
-        """Return an exposure as `fold` takes it: its SCI and its pedestal; in any thread.
+        """Return the image and the pedestal of an exposure, for `fold`; safe in any thread.
 
         Parameters
         ----------
@@ -124,8 +124,8 @@ def combine(
 ) -> tuple[MinimumImage, Failed]:
     """Combine exposures of one detector.
 
-    Other threads read and measure pedestals; this one folds. So memory does not grow with the
-    exposures.
+    Other threads read exposures and measure pedestals. This thread folds the exposures in. Memory
+    does not grow with their number.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def combine(
     executor : Executor
         The threads that read.
     ahead : int, optional
-        Images read before they are folded in.
+        The largest number of images that are read ahead.
 
     Returns
     -------

@@ -1,7 +1,8 @@
-"""Plans: what to combine, what to flag with it, where the copies go.
+"""Plans: which exposures to combine, which to flag, and where to write the copies.
 
-An association gives a plan for each product (`badpix_selfcal.runs.selfcal`), a pool one for each
-group (`badpix_selfcal.runs.batch`). `badpix_selfcal.runs.execute` carries out both.
+`badpix_selfcal.runs.selfcal` makes a plan for each product of an association.
+`badpix_selfcal.runs.batch` makes a plan for each group of a pool. `badpix_selfcal.runs.execute`
+carries out both.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ __all__ = ["Copy", "Job", "Mask", "Masks", "Plan", "masks_of"]
 
 Mask: TypeAlias = NDArray[np.bool_]
 Masks: TypeAlias = Mapping[Dispaxis, BadPixels]
-"""The bad pixels of a plan by dispersion axis; as a rule its exposures have the same one."""
+"""The bad pixels of a plan by dispersion axis. Usually all its exposures have the same axis."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Copy:
 
     @property
     def output(self) -> Location:
-        """The copy's place."""
+        """The location of the copy."""
         return self.directory / self.name
 
 
@@ -69,13 +70,14 @@ class Plan:
     Attributes
     ----------
     name : str
-        The product, or what the exposures of the group were taken with.
+        The name of the product or of the group.
     detector : str
-        The detector, which has the gap of all members.
+        The detector. Its gap is used for all members.
     members : tuple of Member
         The exposures to combine, each once.
     companions : frozenset of Path or RemoteFile
-        Those of them without which the plan is skipped, unless `force_single` is set.
+        Members that the science exposures are combined with. If none of them can be used, the plan
+        is skipped, unless `force_single` is set.
     copies : tuple of Copy
         The copies to write: of science exposures and, with `save_flagged_bkg`, of backgrounds.
     parameters : Parameters
@@ -108,15 +110,15 @@ class Plan:
         used : collection of Path or RemoteFile
             The exposures that can be used.
         failed : collection of Path or RemoteFile, optional
-            The exposures that cannot be read. One that is left of many is a lone one.
+            The exposures that cannot be read. If they leave only one member, it is alone.
         """
         if self.parameters.force_single:
             return not used
-        lone = failed and len(self.members) - len(failed) < 2
-        return bool(lone) or self.companions.isdisjoint(used)
+        alone = failed and len(self.members) - len(failed) < 2
+        return bool(alone) or self.companions.isdisjoint(used)
 
     def identity(self, used: Collection[Location]) -> str:
-        """Return what distinguishes the members used from any others; empty if not known."""
+        """Return a text that identifies the members used; empty if not known."""
         members = [member for member in self.members if member.path in used]
         return identity_of(members) if all(member.identity for member in members) else ""
 
@@ -156,8 +158,8 @@ class Job:
     overwrite : bool
         Whether to replace an existing file. The exposure itself is never replaced.
     part : Path or None
-        Where to write the copy if it is published later, together with others; None: to its own
-        place, whole or not at all.
+        The file to write, if the copy is published later together with others. None: the copy is
+        published at once.
     """
 
     copy: Copy
@@ -175,7 +177,7 @@ class Job:
         mask : ndarray of bool, shape (rows, cols), or None
             The pixels to flag.
         reader : Reader
-            Reads the exposure, and forgets it.
+            Reads the exposure. It does not keep the exposure afterwards.
 
         Raises
         ------
@@ -194,8 +196,8 @@ class Job:
             outputs.publish()
 
     def _write_to(self, part: Path, mask: Mask | None, reader: Reader) -> None:
-        # A function of its own: errors that fsspec handles keep the callers' frames alive for a
-        # while, and with them an exposure's download.
+        # A separate function: errors inside fsspec keep the frames of the callers alive for a
+        # while. The frame of this function would keep the downloaded exposure.
         path = self.copy.member.path
         try:
             entries = {**self.origin, **cards(self.copy.name, self.status)}

@@ -1,6 +1,6 @@
-"""A pool of exposures: what they are, and which belong together.
+"""A pool of exposures, and its division into groups.
 
-All exposures of one detector share their bad pixels, whatever they look at: they make a group.
+All exposures of one detector share their bad pixels, whatever their target is. They form a group.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Group:
     Attributes
     ----------
     name : str
-        What they were taken with.
+        The detector and channel; also the band, if exposures are grouped by band.
     members : tuple of Member
         The exposures, in the order of the pool.
     """
@@ -42,7 +42,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Pool:
-    """The exposures found.
+    """The input exposures of a batch.
 
     Attributes
     ----------
@@ -72,8 +72,8 @@ def read(
         Exposures, patterns, and folders: a folder stands for the ``*_rate.fits`` in it. Any may be
         a URL; that of a folder ends with a slash.
     background : iterable of path-like
-        Exposures that are backgrounds even if their header (BKGDTARG) does not say so. They
-        belong to the pool without being listed twice.
+        Exposures that are backgrounds even if their header (BKGDTARG) does not say so. They belong
+        to the pool even if `inputs` does not list them.
     read_headers : callable
         Returns a member for each exposure, or why it cannot be read
         (`badpix_selfcal.runs.member.members_of`).
@@ -86,7 +86,7 @@ def read(
     Raises
     ------
     ExposureError
-        If there is no exposure at all, or a pattern or a folder does not hold any.
+        If there is no exposure, or a pattern or a folder has none.
     """
     named = _expanded(background)
     backgrounds = {path.resolve() for path, _ in named}
@@ -115,7 +115,7 @@ def read(
 
 
 def grouped(members: Iterable[Member], by: GroupBy = "detector") -> list[Group]:
-    """Put together the exposures that share their bad pixels.
+    """Group the exposures that share their bad pixels.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def _expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
 
 def _expanded_remote(given: RemoteFile) -> list[tuple[Location, bool]]:
     is_folder = given.url.endswith("/")
-    if not (is_folder or "*" in given.url):  # a query begins with the mark that is a pattern's too
+    if not (is_folder or "*" in given.url):  # ? is no wildcard here: it begins a query
         return [(given, False)]
     try:
         patterns = [given.url + rates for rates in RATES] if is_folder else [given.url]

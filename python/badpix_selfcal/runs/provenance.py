@@ -1,4 +1,4 @@
-"""What an output records about its making: its name, header cards and HISTORY entry."""
+"""The record of how an output was made: its name, header cards and HISTORY entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exposures on their way into a run: headers read once, samples read ahead."""
+"""Reading of exposures: headers only once, samples ahead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..files.location import Location
 __all__ = ["AHEAD", "KEPT", "Reader", "in_order"]
 
 AHEAD: Final = 8
-"""Images read before they are needed, at most: enough for any server, little memory."""
+"""The largest number of images that are read ahead: enough for slow servers, with little memory."""
 
 KEPT: Final = 32
 """Exposures whose headers (and downloads) a reader keeps."""
@@ -27,8 +27,9 @@ _Result = TypeVar("_Result")
 class Reader:
     """Reads exposures in any thread and keeps the headers of the last ones.
 
-    Planning, combining and copying use the same exposure. With few exposures each is scanned, and
-    each remote one downloaded, only once; with many the memory and the disk space stay small.
+    Planning, combining and copying use the same exposures. If there are few, each is scanned only
+    once, and each remote one downloaded only once. If there are many, memory and disk space stay
+    small.
     """
 
     def __init__(self) -> None:
@@ -76,7 +77,7 @@ def in_order(
     items: Iterable[_Item],
     ahead: int = AHEAD,
 ) -> Iterator[tuple[_Item, Future[_Result]]]:
-    """Work on items in other threads, at most `ahead` of them before they are needed.
+    """Process items in other threads, at most `ahead` of them before they are needed.
 
     Yields
     ------

@@ -43,10 +43,11 @@ class SelfcalResult:
     bad_pixels : BadPixels or None
         The bad pixels; None when skipped.
     pedestals : mapping of Path or RemoteFile to float
-        What was subtracted from each member before the minimum, in the unit of its SCI; NaN for
-        one that was left out. Empty for detectors without a gap, and when skipped.
+        The pedestal that was subtracted from each member, in the unit of its SCI; NaN if the member
+        was left out. Empty for detectors without a gap, and when skipped.
     dispaxis : {1, 2, None}
-        The dispersion axis along which the running median ran; None: a square window, or skipped.
+        The dispersion axis, along which the running median was computed; None: a square window, or
+        skipped.
     members : tuple of Path or RemoteFile
         The exposures of the product, each once.
     others : tuple of SelfcalResult
@@ -101,7 +102,7 @@ def selfcal(
     save_flagged_bkg : bool, optional
         Write the flagged backgrounds too.
     edge : {"zero", "shrink"}, optional
-        What the window holds beyond the border; see `badpix_selfcal.median_filter`.
+        Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them.
     dispaxis : {"auto", 1, 2, None}, optional
         The dispersion axis: 1 along x, 2 along y, None for a square window. "auto" uses the
         science exposure's DISPAXIS, else its EXP_TYPE, else None with a warning.
@@ -166,7 +167,7 @@ def selfcal(
 def _found(
     path: Location, backgrounds: tuple[Location, ...], selfcal: tuple[Location, ...]
 ) -> Association:
-    """Return the association, with the exposures given besides its own."""
+    """Return the association, with the further exposures appended to its own."""
     if _is_exposure(path):
         found = Association(path, None, (Product(stem_of(path), path),))
     else:
@@ -197,7 +198,7 @@ def _plan(
     workers: Workers,
     found: Association,
 ) -> Plan:
-    """Plan a product, whose headers are read here."""
+    """Read the headers of a product's exposures, and plan it."""
     named = [*_copies(product, parameters)]
     members = _members(product, {path.resolve() for path, _ in named}, workers)
     science = members[product.science.resolve()]
@@ -262,7 +263,7 @@ def _is_exposure(path: Location) -> bool:
 
 
 def _origin(listed: Association) -> Cards:
-    """Return the cards that name the association of a file."""
+    """Return the cards that name the association; none if the input is an exposure."""
     if _is_exposure(listed.path):
         return {}
     origin = {"ASNTABLE": (ascii_of(listed.path.name), "association table name")}

@@ -307,7 +307,7 @@ def _inside(shape: tuple[int, ...], pixels: Positions) -> Mask:
 
 
 def _add(image: Image, pixels: Positions, values: NDArray[np.float64]) -> None:
-    """Add values at pixels, repeated ones repeatedly; pixels outside the image are ignored."""
+    """Add values at pixels. A pixel may be listed again; pixels outside the image are ignored."""
     on = _inside(image.shape, pixels)
     np.add.at(image, tuple(pixels[:, on]), values[on].astype(np.float32))
 

@@ -186,8 +186,8 @@ def geometry(detector: Detector, y: Coordinates, x: Coordinates) -> Geometry:
             _draw_slice(maps, channel, position, u[:, np.newaxis], across)
     if dispersed_along_y:
         return maps
-    planes = (maps.wavelength.T, maps.alpha.T, maps.beta.T)
-    return Geometry(maps.channels, maps.slices.T, *planes)
+    transposed = (maps.slices.T, maps.wavelength.T, maps.alpha.T, maps.beta.T)
+    return Geometry(maps.channels, *transposed)
 
 
 def _draw_slice(
@@ -199,8 +199,8 @@ def _draw_slice(
     centre = (c[0] + c[1] * t + c[2] * t * t) + c[3] * u + (c[4] + c[5] * t) * u * u
     half = (channel.width[0] + channel.width[1] * t) / 2
     first, last = np.searchsorted(across, [centre.min() - half, centre.max() + half])
-    block = (slice(None), slice(int(first), int(last)))
-    x = across[block[1]]
+    region = (slice(None), slice(int(first), int(last)))
+    x = across[region[1]]
     distance = x - centre
     lit = np.abs(distance) < half
     number = channel.slice_number(position)
@@ -209,7 +209,7 @@ def _draw_slice(
     w = channel.wavelength
     wavelength = w[0] + (w[1] + w[2] * u) * u + (w[3] + w[4] * v) * v + w[5] * u * v + w[6] * k
     alpha = channel.alpha[0] + (channel.alpha[1] + channel.alpha[2] * t) * distance
-    maps.slices[block][lit] = 100 * channel.number + number
-    maps.wavelength[block][lit] = wavelength[lit]
-    maps.alpha[block][lit] = alpha[lit]
-    maps.beta[block][lit] = k * channel.slice_width
+    maps.slices[region][lit] = 100 * channel.number + number
+    maps.wavelength[region][lit] = wavelength[lit]
+    maps.alpha[region][lit] = alpha[lit]
+    maps.beta[region][lit] = k * channel.slice_width
