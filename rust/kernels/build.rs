@@ -35,8 +35,8 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/median/network/builder.rs");
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    let blocks: String = COMPILED.iter().map(|&(window, block)| code(window, block)).collect();
-    fs::write(folder.join("compiled.rs"), blocks + &dispatch())
+    let networks: String = COMPILED.iter().map(|&(window, block)| code(window, block)).collect();
+    fs::write(folder.join("compiled.rs"), networks + &dispatch())
 }
 
 /// The code of the network of `block` windows.

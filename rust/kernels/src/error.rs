@@ -17,7 +17,7 @@ pub enum Error {
     },
     /// The length of a window is even, so that it has no middle.
     EvenWindow(usize),
-    /// A window holds 2^31 samples or more, which the double heap cannot number.
+    /// A window holds 2^31 samples or more: too many for the double heap.
     WindowTooLarge {
         /// Rows of the window.
         rows: usize,

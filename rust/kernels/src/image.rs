@@ -81,10 +81,10 @@ impl<T: Sample> Image<'_, T> {
         if out.is_empty() {
             return out;
         }
-        out.par_chunks_mut(COLUMNS_AT_ONCE * self.rows).enumerate().for_each(|(band, columns)| {
+        out.par_chunks_mut(COLUMNS_AT_ONCE * self.rows).enumerate().for_each(|(chunk, columns)| {
             for (y, row) in self.samples.chunks_exact(self.cols).enumerate() {
-                let band = row[band * COLUMNS_AT_ONCE..].iter();
-                for (column, &sample) in columns.chunks_exact_mut(self.rows).zip(band) {
+                let samples = row[chunk * COLUMNS_AT_ONCE..].iter();
+                for (column, &sample) in columns.chunks_exact_mut(self.rows).zip(samples) {
                     column[y] = sample;
                 }
             }
@@ -112,10 +112,10 @@ mod tests {
         for (rows, cols) in [(1, 1), (3, 40), (40, 3), (17, 33), (0, 5), (5, 0)] {
             let samples: Vec<f64> = (0u32..rows * cols).map(f64::from).collect();
             let (rows, cols) = (rows as usize, cols as usize);
-            let turned = Image::new(&samples, rows, cols).unwrap().transposed();
-            assert_eq!(Image::new(&turned, cols, rows).unwrap().transposed(), samples);
+            let transposed = Image::new(&samples, rows, cols).unwrap().transposed();
+            assert_eq!(Image::new(&transposed, cols, rows).unwrap().transposed(), samples);
             if rows > 0 && cols > 1 {
-                assert_eq!(turned[rows], samples[1]);
+                assert_eq!(transposed[rows], samples[1]);
             }
         }
     }

@@ -32,7 +32,7 @@ pub fn fold<S: Stored>(
     each(minimum, exposure, |minimum, exposure| Fold { minimum, exposure, pedestal })
 }
 
-/// Runs `task` on each part of two images, with the instruction set of this machine.
+/// Runs `task` on each chunk of two images, with the instruction set of this machine.
 fn each<'a, S: Stored, D: WithSimd>(
     minimum: &'a mut [S::Sample],
     exposure: &'a [S],
@@ -48,7 +48,7 @@ fn each<'a, S: Stored, D: WithSimd>(
     Ok(())
 }
 
-/// A part of the first exposure.
+/// A chunk of the first exposure.
 struct Begin<'a, S: Stored> {
     minimum: &'a mut [S::Sample],
     exposure: &'a [S],
@@ -66,7 +66,7 @@ impl<S: Stored> WithSimd for Begin<'_, S> {
     }
 }
 
-/// A part of a further exposure.
+/// A chunk of a further exposure.
 struct Fold<'a, S: Stored> {
     minimum: &'a mut [S::Sample],
     exposure: &'a [S],

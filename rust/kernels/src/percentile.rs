@@ -83,7 +83,7 @@ fn in_brackets<T: Sample>(samples: &[T], q: &[f64], brackets: &[Bracket<T>]) -> 
         let high = if ranks[1] > ranks[0] { above.iter().copied().min_by(T::order)? } else { low };
         Some(position.interpolate(low, high))
     };
-    q.iter().zip(&mut census.parts).map(percentile).collect()
+    q.iter().zip(&mut census.brackets).map(percentile).collect()
 }
 
 /// Takes a census with the instruction set of this machine.
@@ -101,10 +101,10 @@ impl<T: Sample> WithSimd for Count<'_, T> {
     }
 }
 
-/// The number of samples of a short run for which `holds` is true.
+/// The number of samples of a short slice for which `holds` is true.
 #[inline(always)]
-fn count<T: Sample>(run: &[T], holds: impl Fn(T) -> bool) -> usize {
-    run.iter().map(|&sample| u32::from(holds(sample))).sum::<u32>() as usize
+fn count<T: Sample>(slice: &[T], holds: impl Fn(T) -> bool) -> usize {
+    slice.iter().map(|&sample| u32::from(holds(sample))).sum::<u32>() as usize
 }
 
 /// Counts of some samples, and those inside the brackets.
@@ -112,12 +112,12 @@ struct Census<T> {
     /// Samples that are not NaN.
     valid: usize,
     /// For each bracket the number of samples below it and the samples inside.
-    parts: Vec<(usize, Vec<T>)>,
+    brackets: Vec<(usize, Vec<T>)>,
 }
 
 impl<T: Sample> Census<T> {
     fn none(brackets: usize) -> Self {
-        Self { valid: 0, parts: vec![(0, Vec::new()); brackets] }
+        Self { valid: 0, brackets: vec![(0, Vec::new()); brackets] }
     }
 
     #[inline(always)]
@@ -125,13 +125,13 @@ impl<T: Sample> Census<T> {
         // The number of samples that are compared at a time, without a branch.
         const AT_ONCE: usize = 64;
         let mut census = Self::none(brackets.len());
-        for run in samples.chunks(AT_ONCE) {
-            census.valid += count(run, |sample| !sample.is_nan());
-            for (&(low, high), (below, inside)) in brackets.iter().zip(&mut census.parts) {
-                *below += count(run, |sample| sample < low);
+        for slice in samples.chunks(AT_ONCE) {
+            census.valid += count(slice, |sample| !sample.is_nan());
+            for (&(low, high), (below, inside)) in brackets.iter().zip(&mut census.brackets) {
+                *below += count(slice, |sample| sample < low);
                 let is_inside = |sample| (sample >= low) & (sample <= high);
-                if count(run, is_inside) > 0 {
-                    inside.extend(run.iter().copied().filter(|&sample| is_inside(sample)));
+                if count(slice, is_inside) > 0 {
+                    inside.extend(slice.iter().copied().filter(|&sample| is_inside(sample)));
                 }
             }
         }
@@ -140,9 +140,9 @@ impl<T: Sample> Census<T> {
 
     fn joined(mut self, other: Self) -> Self {
         self.valid += other.valid;
-        for (part, (below, inside)) in self.parts.iter_mut().zip(other.parts) {
-            part.0 += below;
-            part.1.extend(inside);
+        for (bracket, (below, inside)) in self.brackets.iter_mut().zip(other.brackets) {
+            bracket.0 += below;
+            bracket.1.extend(inside);
         }
         self
     }
@@ -238,7 +238,7 @@ mod tests {
             noise.iter().map(|&x| (x / 1e6).round()).collect(),
             vec![3.0; 100_000],
             vec![f32::NAN; 100_000],
-            // Nothing of the rare kind is drawn.
+            // None of the infinities is drawn.
             (0..100_000).map(|i| if i % 50 == 7 { f32::INFINITY } else { -(i as f32) }).collect(),
             (0..100_000).map(|i| if i % 25 == 0 { 9.0 } else { noise[i] }).collect(),
         ];

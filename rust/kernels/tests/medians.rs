@@ -52,9 +52,10 @@ fn sample() -> impl Strategy<Value = f64> {
     ]
 }
 
-/// Noise in which `nan` of 8 runs of `runs` samples are NaN.
+/// Noise with NaNs in groups: a group has `group` samples on average, and `nan` of 8 groups are
+/// NaN.
 #[allow(clippy::cast_precision_loss)] // 16 bits
-fn noise(count: usize, seed: u64, nan: u64, runs: u64) -> Vec<f64> {
+fn noise(count: usize, seed: u64, nan: u64, group: u64) -> Vec<f64> {
     let mut state = seed;
     let mut random = || {
         state =
@@ -63,7 +64,7 @@ fn noise(count: usize, seed: u64, nan: u64, runs: u64) -> Vec<f64> {
     };
     let mut valid = true;
     let mut next = |_| {
-        if random() % runs == 0 {
+        if random() % group == 0 {
             valid = random() % 8 >= nan;
         }
         if valid { random() as f64 / 64.0 - 512.0 } else { f64::NAN }
@@ -156,11 +157,11 @@ proptest! {
     fn the_network_equals_the_double_heap(
         (rows, cols) in (1usize..200, 1usize..200),
         half in prop_oneof![1usize..20, 1usize..70],
-        (nan, runs) in (0u64..8, 1u64..60),
+        (nan, group) in (0u64..8, 1u64..60),
         edge in edge(),
         seed in any::<u64>(),
     ) {
-        let samples = noise(rows * cols, seed, nan, runs);
+        let samples = noise(rows * cols, seed, nan, group);
         #[allow(clippy::cast_possible_truncation)]
         let singles: Vec<f32> = samples.iter().map(|&sample| sample as f32).collect();
         let window = Window::new(2 * half + 1).unwrap();
@@ -186,11 +187,11 @@ proptest! {
     fn the_network_of_a_few_long_lines_equals_the_double_heap(
         (lines, length) in (1usize..5, 1usize..5000),
         half in prop_oneof![1usize..20, 1usize..300],
-        (nan, runs) in (0u64..9, 1u64..60),
+        (nan, group) in (0u64..9, 1u64..60),
         edge in edge(),
         seed in any::<u64>(),
     ) {
-        let samples = noise(lines * length, seed, nan, runs);
+        let samples = noise(lines * length, seed, nan, group);
         let window = Window::new(2 * half + 1).unwrap();
         for (axis, rows, cols) in [(Axis::X, lines, length), (Axis::Y, length, lines)] {
             let image = Image::new(&samples, rows, cols).unwrap();
@@ -204,11 +205,11 @@ proptest! {
     fn the_network_of_a_rectangle_equals_the_double_heap(
         (rows, cols) in (1usize..100, 1usize..150),
         (half_y, half_x) in prop_oneof![(1usize..5, 1usize..5), (0usize..10, 0usize..10)],
-        (nan, runs) in (0u64..9, 1u64..60),
+        (nan, group) in (0u64..9, 1u64..60),
         edge in edge(),
         seed in any::<u64>(),
     ) {
-        let samples = noise(rows * cols, seed, nan, runs);
+        let samples = noise(rows * cols, seed, nan, group);
         #[allow(clippy::cast_possible_truncation)]
         let singles: Vec<f32> = samples.iter().map(|&sample| sample as f32).collect();
         let (height, width) = (Window::new(2 * half_y + 1).unwrap(), Window::new(2 * half_x + 1).unwrap());

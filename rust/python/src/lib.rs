@@ -188,8 +188,8 @@ mod _kernels {
 
     /// Replaces the minimum image by its minimum with `exposure - pedestal`, in place.
     ///
-    /// The first exposure replaces it whatever it holds. The exposure may be in either byte order,
-    /// the minimum is in this machine's.
+    /// If `is_first`, `exposure - pedestal` replaces the minimum image. The exposure may be in
+    /// either byte order, the minimum is in this machine's.
     #[pyfunction]
     #[pyo3(signature = (minimum, exposure, pedestal, is_first = false))]
     fn fold_minimum<'py>(

@@ -19,7 +19,7 @@ const VARIABLE: &str = "BADPIX_SELFCAL_NUM_THREADS";
 /// The largest number of threads that can be set.
 pub const MOST_THREADS: usize = 1024;
 
-/// What this module remembers.
+/// The state of this module.
 struct Record {
     /// The number that `set_num_threads` set, if any.
     requested: Option<usize>,

@@ -7,7 +7,7 @@ use pulp::Arch;
 use std::fmt;
 use std::sync::Arc;
 
-/// What computes running medians.
+/// A kernel of the running median.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kernel {
@@ -35,8 +35,8 @@ impl fmt::Display for Kernel {
 /// The kernel that computes a window of `height` rows and `width` columns on an image of `rows`
 /// rows and `cols` columns, on this machine.
 ///
-/// All kernels give the same medians and differ in speed. A network table is built here if none is
-/// kept from earlier calls, and then kept for later ones.
+/// All kernels compute the same medians and differ in speed. If a network table is needed and not
+/// kept from an earlier call, it is built here and kept for later calls.
 #[must_use]
 pub fn kernel(height: Window, width: Window, rows: usize, cols: usize, method: Method) -> Kernel {
     let window = Shape { rows: height.fitted_to(rows).len(), cols: width.fitted_to(cols).len() };
@@ -56,7 +56,7 @@ pub(super) enum Choice {
     Copy,
     /// The double heap.
     Heap,
-    /// A selection network. That of a window down a column is the one along a row.
+    /// A selection network. Windows along a column use the network of windows along a row.
     Network(Arc<Program>),
 }
 
@@ -76,14 +76,15 @@ impl Choice {
     }
 }
 
-/// The longest window of one line for which a network is built: its values fit a table's places.
+/// The longest window of one line for which a network is built: its values fit into the places of
+/// a table.
 const LONGEST_LINE: usize = 1501;
 
 /// Whether the network is the faster kernel on an image of so many samples.
 ///
-/// A compiled network nearly always is. A table must be built first, which takes longer than a
-/// small image by the double heap. In large rectangles the double heap, which walks along the
-/// longer side, is faster. `make bench` measures both.
+/// A compiled network nearly always is. A table must be built first, which takes longer than
+/// filtering a small image with the double heap. For large rectangles the double heap is faster: it
+/// moves along the longer side. `make bench` measures both.
 fn pays(window: Shape, samples: usize) -> bool {
     const LEAST_COMPILED: usize = 128;
     const LEAST_PER_LINE: usize = 400;
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_is_followed_where_it_can_be() {
+    fn a_method_is_used_where_possible() {
         assert_eq!(of(1, 15, 10, 10, Method::Heap), Kernel::DoubleHeap);
         assert_eq!(of(1, 15, 10, 10, Method::Network), Kernel::CompiledNetwork);
         assert_eq!(of(5, 5, 10, 10, Method::Network), Kernel::NetworkTable);

@@ -64,7 +64,7 @@ pub enum Axis {
     X,
 }
 
-/// A choice among the kernels, which all give the same medians.
+/// A choice among the kernels, which all compute the same medians.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     /// The fastest for the window and the image; see [`kernel`].
@@ -149,8 +149,8 @@ pub fn along<T: Sample>(
     along_then(image, axis, window, edge, method, |_, _| ())
 }
 
-/// As [`along`]. Calls `then` with each run of medians, and the samples at their places, while both
-/// are still in a near cache.
+/// As [`along`]. Calls `then` with each group of medians, and the samples at their places, while
+/// both are still in a near cache.
 pub(crate) fn along_then<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
@@ -173,9 +173,9 @@ pub(crate) fn along_then<T: Sample>(
             return lines::along(image, axis, &program, edge, &then);
         }
         Choice::Network(program) => {
-            turned_to(image, axis, |rows| blocks::filter(rows, &program, edge))?
+            filter_along(image, axis, |rows| blocks::filter(rows, &program, edge))?
         }
-        Choice::Heap => turned_to(image, axis, |rows| lines_by_heap(rows, window, edge))?,
+        Choice::Heap => filter_along(image, axis, |rows| lines_by_heap(rows, window, edge))?,
         Choice::Copy => image.samples().to_vec(),
     };
     let chunks = medians.par_chunks_mut(CHUNK).zip(image.samples().par_chunks(CHUNK));
@@ -184,7 +184,7 @@ pub(crate) fn along_then<T: Sample>(
 }
 
 /// Applies a filter of rows to the lines along either axis.
-fn turned_to<T: Sample>(
+fn filter_along<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
     filter: impl Fn(Image<'_, T>) -> Result<Vec<T>, Error>,
@@ -192,8 +192,8 @@ fn turned_to<T: Sample>(
     if axis == Axis::X {
         return filter(image);
     }
-    let turned = filter(Image::new(&image.transposed(), image.cols(), image.rows())?)?;
-    Ok(Image::new(&turned, image.cols(), image.rows())?.transposed())
+    let medians = filter(Image::new(&image.transposed(), image.cols(), image.rows())?)?;
+    Ok(Image::new(&medians, image.cols(), image.rows())?.transposed())
 }
 
 /// The running median of each row of an image that is not empty, by the double heap.

@@ -4,7 +4,7 @@ use super::rectangle::rectangle_by_heap;
 use super::{Edge, Window};
 use crate::{Error, Image, Sample};
 
-/// The number of samples in a window before and after the sample whose median it gives.
+/// The number of samples in a window before and after the sample that it belongs to.
 ///
 /// The two numbers are equal in a [`Window`]. They differ in windows of even length, and in causal
 /// windows, which contain no later samples.

@@ -2,7 +2,7 @@
 
 use super::choice::Choice;
 use super::network::builder::Shape;
-use super::{Axis, Edge, Method, Reach, RunningMedian, Window, along, blocks, turned_to};
+use super::{Axis, Edge, Method, Reach, RunningMedian, Window, along, blocks, filter_along};
 use crate::{Error, Image, Sample};
 use rayon::prelude::*;
 
@@ -44,8 +44,8 @@ pub(super) fn rectangle_by_heap<T: Sample>(
     if width.len() >= height.len() {
         return Ok(rows_by_heap(image, height, width, edge, median));
     }
-    turned_to(image, Axis::Y, |turned| {
-        Ok(rows_by_heap(turned, width, height, edge, median.clone()))
+    filter_along(image, Axis::Y, |transposed| {
+        Ok(rows_by_heap(transposed, width, height, edge, median.clone()))
     })
 }
 

@@ -47,8 +47,8 @@ pub(super) fn filter<T: Sample>(
     Ok(out)
 }
 
-/// Rows of medians that one task computes: many, since each task reads the rows of a window
-/// besides, but few enough to stay in cache and to give all threads about the same number.
+/// Rows of medians that one task computes: many, because each task also reads the further rows of
+/// its windows, but few enough to stay in cache and to divide the work evenly among the threads.
 fn rows_of_a_strip(rows: usize, block: Shape) -> usize {
     const MOST_ROWS: usize = 64;
     let share = rows.div_ceil(2 * rayon::current_num_threads());
@@ -88,7 +88,7 @@ impl<T: Sample> WithSimd for RunStrip<'_, '_, T> {
         let mut blocks = Blocks {
             l,
             phases: &phases,
-            inputs: layout.indices(strip.window.seen_by(layout.block)),
+            inputs: layout.indices(strip.window.inputs_of(layout.block)),
             windows: layout.indices(layout.block),
             at: 0,
             medians: vec![zero; layout.block.len()],
@@ -189,9 +189,9 @@ impl<L: Lanes> Blocks<'_, L> {
                     infinite |= !median.is_finite() & !median.is_nan();
                 }
                 if infinite {
-                    let among = medians.iter().enumerate();
-                    let among = among.filter(|(_, median)| !median.is_finite() & !median.is_nan());
-                    let pixels = among.map(|(number, _)| (y, x + number * cols));
+                    let all = medians.iter().enumerate();
+                    let infinite = all.filter(|(_, median)| !median.is_finite() & !median.is_nan());
+                    let pixels = infinite.map(|(number, _)| (y, x + number * cols));
                     doubtful.extend(pixels.filter(|&(_, x)| x < wanted.cols));
                 }
             }

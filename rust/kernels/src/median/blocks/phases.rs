@@ -81,11 +81,11 @@ impl Layout {
             rows: medians.rows.div_ceil(block.rows),
             cols: medians.cols.div_ceil(block.cols),
         };
-        let seen = window.seen_by(block);
-        let pitch = blocks.cols + (seen.cols - 1) / block.cols;
-        let farthest = (seen.rows - 1) / block.rows * pitch + (seen.cols - 1) / block.cols;
+        let inputs = window.inputs_of(block);
+        let pitch = blocks.cols + (inputs.cols - 1) / block.cols;
+        let farthest = (inputs.rows - 1) / block.rows * pitch + (inputs.cols - 1) / block.cols;
         let len = (blocks.rows * pitch).next_multiple_of(lanes) + farthest;
-        Self { block, blocks, pitch, len, rows: (blocks.rows - 1) * block.rows + seen.rows }
+        Self { block, blocks, pitch, len, rows: (blocks.rows - 1) * block.rows + inputs.rows }
     }
 
     /// The index of a sample, or of a median, of the first block.
@@ -175,7 +175,7 @@ impl<T: Sample> Phases<T> {
 
 /// Replaces NaNs by infinities that alternate down and up the columns, and writes their signs.
 fn fill_nans<T: Sample>(band: &mut [T], signs: &mut [i8], width: usize) {
-    // An even number, so that the path goes down the first column of each run.
+    // An even number, so that the path goes down the first column of each group.
     const COLUMNS: usize = 16;
     let height = band.len() / width;
     let mut sign = 1;

@@ -27,7 +27,7 @@ const TILES_ABREAST: usize = 8;
 
 /// Running median along an axis of an image that is not empty, by the program of a line.
 ///
-/// Calls `then` with each finished run of rows: the medians, and the samples at their places.
+/// Calls `then` with each finished strip: the medians, and the samples at their places.
 pub(super) fn along<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
@@ -42,22 +42,22 @@ pub(super) fn along<T: Sample>(
         Axis::Y => tile::height(program, image.rows()),
         Axis::X => arch.dispatch(LinesOfATile(PhantomData::<T>)),
     };
-    let rows = rows_of_a_share(image.rows(), step);
+    let rows = rows_of_a_strip(image.rows(), step);
     let mut out = vec![T::ZERO; image.samples().len()];
-    let chunks = out.par_chunks_mut(rows * image.cols());
-    let chunks = chunks.zip(image.samples().par_chunks(rows * image.cols()));
-    chunks.enumerate().for_each(|(chunk, (out, samples))| {
-        let share = Share {
+    let strips = out.par_chunks_mut(rows * image.cols());
+    let strips = strips.zip(image.samples().par_chunks(rows * image.cols()));
+    strips.enumerate().for_each(|(number, (out, samples))| {
+        let strip = Strip {
             image,
             program,
             half: window / 2,
             beyond: edge.beyond(),
             heap: &heap,
-            first: chunk * rows,
+            first: number * rows,
         };
         match axis {
-            Axis::Y => arch.dispatch(DownColumns(share, &mut *out)),
-            Axis::X => arch.dispatch(AlongRows(share, &mut *out)),
+            Axis::Y => arch.dispatch(DownColumns(strip, &mut *out)),
+            Axis::X => arch.dispatch(AlongRows(strip, &mut *out)),
         }
         then(out, samples);
     });
@@ -66,7 +66,7 @@ pub(super) fn along<T: Sample>(
 
 /// Rows for each task: a multiple of `step`, few enough that all threads get about the same number,
 /// many enough to be worth the memory that a task allocates.
-fn rows_of_a_share(rows: usize, step: usize) -> usize {
+fn rows_of_a_strip(rows: usize, step: usize) -> usize {
     const TASKS_PER_THREAD: usize = 2;
     let each = rows.div_ceil(TASKS_PER_THREAD * rayon::current_num_threads());
     each.next_multiple_of(step)
@@ -85,7 +85,7 @@ impl<T: Sample> WithSimd for LinesOfATile<T> {
 }
 
 /// The rows of medians that one task computes.
-struct Share<'a, T> {
+struct Strip<'a, T> {
     image: Image<'a, T>,
     program: &'a Program,
     half: usize,
@@ -95,7 +95,7 @@ struct Share<'a, T> {
     first: usize,
 }
 
-impl<T: Sample> Share<'_, T> {
+impl<T: Sample> Strip<'_, T> {
     /// The medians of one line by the double heap, where those of the network may be wrong.
     ///
     /// `pixels` are the rows and columns of its samples. Some may lie beyond the image.
@@ -114,28 +114,28 @@ impl<T: Sample> Share<'_, T> {
 }
 
 /// Medians of lines down the image: the rows of a tile are rows of the image.
-struct DownColumns<'a, T>(Share<'a, T>, &'a mut [T]);
+struct DownColumns<'a, T>(Strip<'a, T>, &'a mut [T]);
 
 impl<T: Sample> WithSimd for DownColumns<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(share, out) = self;
-        let (rows, cols) = (share.image.rows(), share.image.cols());
+        let Self(strip, out) = self;
+        let (rows, cols) = (strip.image.rows(), strip.image.cols());
         let lines = Tiles::<T::Lanes<S>>::LINES;
         let count = cols.div_ceil(lines).min(TILES_ABREAST);
-        let mut tiles = Tiles::new(T::lanes(simd), share.program, rows, count);
+        let mut tiles = Tiles::new(T::lanes(simd), strip.program, rows, count);
         let height = tiles.height();
         for (chunk, out) in out.chunks_mut(height * cols).enumerate() {
-            let top = share.first + chunk * height;
-            let position = |row| usize::checked_sub(top + row, share.half);
+            let top = strip.first + chunk * height;
+            let position = |row| usize::checked_sub(top + row, strip.half);
             for left in (0..cols).step_by(count * lines) {
                 let right = cols.min(left + count * lines);
                 for row in 0..tiles.inputs() {
                     let y = position(row).filter(|&y| y < rows);
-                    let samples = y.map(|y| &share.image.row(y)[left..right]);
-                    tiles.read_row(row, samples, share.beyond);
+                    let samples = y.map(|y| &strip.image.row(y)[left..right]);
+                    tiles.read_row(row, samples, strip.beyond);
                 }
                 for (tile, x) in (left..right).step_by(lines).enumerate() {
                     let end = right.min(x + lines);
@@ -147,7 +147,7 @@ impl<T: Sample> WithSimd for DownColumns<'_, T> {
                     }
                     for x in x..end {
                         let pixels = (0..tiles.inputs()).map(|row| (position(row), Some(x)));
-                        share.line_by_heap(pixels, out.iter_mut().skip(x).step_by(cols));
+                        strip.line_by_heap(pixels, out.iter_mut().skip(x).step_by(cols));
                     }
                 }
             }
@@ -156,43 +156,43 @@ impl<T: Sample> WithSimd for DownColumns<'_, T> {
 }
 
 /// Medians of lines along the rows: the rows of a tile are columns of the image.
-struct AlongRows<'a, T>(Share<'a, T>, &'a mut [T]);
+struct AlongRows<'a, T>(Strip<'a, T>, &'a mut [T]);
 
 impl<T: Sample> WithSimd for AlongRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(share, out) = self;
-        let cols = share.image.cols();
+        let Self(strip, out) = self;
+        let cols = strip.image.cols();
         let lines = Tiles::<T::Lanes<S>>::LINES;
-        let mut tiles = Tiles::new(T::lanes(simd), share.program, cols, 1);
-        let mut turned = vec![T::ZERO; tiles.inputs() * lines];
+        let mut tiles = Tiles::new(T::lanes(simd), strip.program, cols, 1);
+        let mut transposed = vec![T::ZERO; tiles.inputs() * lines];
         for (chunk, out) in out.chunks_mut(lines * cols).enumerate() {
-            let first = share.first + chunk * lines;
+            let first = strip.first + chunk * lines;
             for x in (0..cols).step_by(tiles.height()) {
                 let end = cols.min(x + tiles.height());
-                let position = |row| usize::checked_sub(x + row, share.half);
-                let start = x.saturating_sub(share.half);
-                let stop = cols.min(end + share.half);
+                let position = |row| usize::checked_sub(x + row, strip.half);
+                let start = x.saturating_sub(strip.half);
+                let stop = cols.min(end + strip.half);
                 let rows =
-                    (first..first + out.len() / cols).map(|y| &share.image.row(y)[start..stop]);
-                turn(&rows.collect::<Vec<_>>(), &mut turned, lines);
+                    (first..first + out.len() / cols).map(|y| &strip.image.row(y)[start..stop]);
+                transpose(&rows.collect::<Vec<_>>(), &mut transposed, lines);
                 for row in 0..tiles.inputs() {
                     let at = position(row).filter(|&at| at < cols);
-                    let samples = at.map(|at| &turned[(at - start) * lines..][..lines]);
-                    tiles.read_row(row, samples, share.beyond);
+                    let samples = at.map(|at| &transposed[(at - start) * lines..][..lines]);
+                    tiles.read_row(row, samples, strip.beyond);
                 }
                 let correct = tiles.run(0, out.len() / cols);
                 let mut out: Vec<_> =
                     out.chunks_exact_mut(cols).map(|row| &mut row[x..end]).collect();
                 if correct {
-                    turn_back(|row| tiles.row(row), &mut out);
+                    transpose_back(|row| tiles.row(row), &mut out);
                     continue;
                 }
                 for (lane, out) in out.into_iter().enumerate() {
                     let pixels = (0..tiles.inputs()).map(|row| (Some(first + lane), position(row)));
-                    share.line_by_heap(pixels, out.iter_mut());
+                    strip.line_by_heap(pixels, out.iter_mut());
                 }
             }
         }
@@ -200,14 +200,14 @@ impl<T: Sample> WithSimd for AlongRows<'_, T> {
 }
 
 /// The number of rows that are transposed at a time.
-const TURNED: usize = 8;
+const ROWS_AT_ONCE: usize = 8;
 
 /// Writes the columns of `rows`, which have equal lengths, as rows of `lines` samples.
-fn turn<T: Sample>(rows: &[&[T]], turned: &mut [T], lines: usize) {
-    for (group, rows) in rows.chunks(TURNED).enumerate() {
-        for (column, turned) in turned.chunks_exact_mut(lines).take(rows[0].len()).enumerate() {
-            for (turned, row) in turned[group * TURNED..].iter_mut().zip(rows) {
-                *turned = row[column];
+fn transpose<T: Sample>(rows: &[&[T]], out: &mut [T], lines: usize) {
+    for (group, rows) in rows.chunks(ROWS_AT_ONCE).enumerate() {
+        for (column, out) in out.chunks_exact_mut(lines).take(rows[0].len()).enumerate() {
+            for (out, row) in out[group * ROWS_AT_ONCE..].iter_mut().zip(rows) {
+                *out = row[column];
             }
         }
     }
@@ -216,10 +216,10 @@ fn turn<T: Sample>(rows: &[&[T]], turned: &mut [T], lines: usize) {
 /// Writes the columns of the medians to the rows of `out`, which have equal lengths.
 ///
 /// `medians` returns a row of them.
-fn turn_back<'m, T: Sample>(medians: impl Fn(usize) -> &'m [T], out: &mut [&mut [T]]) {
-    for (group, out) in out.chunks_mut(TURNED).enumerate() {
+fn transpose_back<'m, T: Sample>(medians: impl Fn(usize) -> &'m [T], out: &mut [&mut [T]]) {
+    for (group, out) in out.chunks_mut(ROWS_AT_ONCE).enumerate() {
         for column in 0..out[0].len() {
-            for (out, &median) in out.iter_mut().zip(&medians(column)[group * TURNED..]) {
+            for (out, &median) in out.iter_mut().zip(&medians(column)[group * ROWS_AT_ONCE..]) {
                 out[column] = median;
             }
         }

@@ -34,9 +34,10 @@ pub(super) struct Tiles<'a, L: Lanes> {
     height: usize,
     /// Samples in each line.
     inputs: usize,
-    /// Tile after tile the samples, with NaNs replaced.
+    /// The samples of one tile after the other, with NaNs replaced.
     filled: Vec<Row<L>>,
-    /// Tile after tile what replaces the next NaN: before each sample, and after the last.
+    /// For one tile after the other the infinity that replaces the next NaN: before each sample,
+    /// and after the last.
     next: Vec<Row<L>>,
     /// The medians of one tile.
     medians: Vec<Row<L>>,
@@ -174,8 +175,8 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     }
 }
 
-/// Medians in each line of a tile, for lines of `length` samples: so many that the `window - 1`
-/// further samples that it reads are few in comparison.
+/// Medians in each line of a tile, for lines of `length` samples: so many that the tile reads few
+/// further samples (`window - 1`) in comparison.
 pub(super) fn height(program: &Program, length: usize) -> usize {
     const HEIGHT: usize = 128;
     HEIGHT.min(length).next_multiple_of(program.block().cols)
@@ -217,7 +218,7 @@ impl<L: Lanes> Source<L> for TileInputs<'_, L> {
 /// Computes the medians of a block from the outputs of its network.
 struct TileMedians<'t, L: Lanes> {
     l: L,
-    /// The vector of the rows that is the first of the network.
+    /// The vector of each row that is vector 0 of the network.
     first: usize,
     start: &'t [Row<L>],
     end: &'t [Row<L>],

@@ -14,7 +14,7 @@
 //!
 //! Lists are merged by Batcher's odd-even merge (Knuth, The Art of Computer Programming 3,
 //! 5.3.4), for lists of any length. (Adams 2021, ACM Trans. Graph. 40, 4, also shares sorted
-//! samples between the windows of a tile.)
+//! samples between adjacent windows.)
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -51,7 +51,7 @@ impl Shape {
     }
 
     /// The rectangle of samples that the windows of a block contain together.
-    pub(crate) fn seen_by(self, block: Self) -> Self {
+    pub(crate) fn inputs_of(self, block: Self) -> Self {
         let side = |window: usize, block: usize| window.saturating_add(block - 1);
         Self { rows: side(self.rows, block.rows), cols: side(self.cols, block.cols) }
     }
@@ -75,13 +75,13 @@ impl Network {
         let mut builder = Builder {
             window,
             margin,
-            width: window.seen_by(block).cols,
+            width: window.inputs_of(block).cols,
             nodes: Vec::new(),
             known: Known::default(),
             sorted: HashMap::new(),
             middles: Vec::new(),
         };
-        let all = Part { y0: 0, y1: block.rows, x0: 0, x1: block.cols };
+        let all = Rectangle { y0: 0, y1: block.rows, x0: 0, x1: block.cols };
         let core = builder.sort(builder.shared(all));
         builder.descend(all, Sorted { values: core, dropped: 0 });
         builder.live(block)
@@ -96,14 +96,14 @@ struct Sorted {
 
 /// A rectangle of inputs or of windows, half-open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Part {
+struct Rectangle {
     y0: usize,
     y1: usize,
     x0: usize,
     x1: usize,
 }
 
-impl Part {
+impl Rectangle {
     fn rows(self) -> usize {
         self.y1 - self.y0
     }
@@ -134,14 +134,14 @@ struct Builder {
     width: usize,
     nodes: Vec<Node>,
     known: Known,
-    sorted: HashMap<Part, Vec<usize>>,
+    sorted: HashMap<Rectangle, Vec<usize>>,
     middles: Vec<(usize, usize, Vec<usize>)>,
 }
 
 impl Builder {
     /// The inputs that all `windows` contain.
-    fn shared(&self, windows: Part) -> Part {
-        Part {
+    fn shared(&self, windows: Rectangle) -> Rectangle {
+        Rectangle {
             y0: windows.y1 - 1,
             y1: windows.y0 + self.window.rows,
             x0: windows.x1 - 1,
@@ -150,7 +150,7 @@ impl Builder {
     }
 
     /// Finds the middle of each of `windows`, from the sorted samples that they share.
-    fn descend(&mut self, windows: Part, sorted: Sorted) {
+    fn descend(&mut self, windows: Rectangle, sorted: Sorted) {
         let shared = self.shared(windows);
         let sorted = self.drop_ends(sorted, self.window.len() - shared.len());
         if windows.len() == 1 {
@@ -161,19 +161,19 @@ impl Builder {
         let (before, after) = if first.y1 == windows.y1 {
             let (left, right) = (self.shared(first).x0, self.shared(last).x1);
             (
-                Part { x0: left, x1: shared.x0, ..shared },
-                Part { x0: shared.x1, x1: right, ..shared },
+                Rectangle { x0: left, x1: shared.x0, ..shared },
+                Rectangle { x0: shared.x1, x1: right, ..shared },
             )
         } else {
             let (top, bottom) = (self.shared(first).y0, self.shared(last).y1);
             (
-                Part { y0: top, y1: shared.y0, ..shared },
-                Part { y0: shared.y1, y1: bottom, ..shared },
+                Rectangle { y0: top, y1: shared.y0, ..shared },
+                Rectangle { y0: shared.y1, y1: bottom, ..shared },
             )
         };
-        for (windows, strip) in [(first, before), (last, after)] {
-            let strip = self.sort(strip);
-            let values = self.merge(&strip, &sorted.values);
+        for (windows, further) in [(first, before), (last, after)] {
+            let further = self.sort(further);
+            let values = self.merge(&further, &sorted.values);
             self.descend(windows, Sorted { values, dropped: sorted.dropped });
         }
     }
@@ -191,17 +191,17 @@ impl Builder {
         Sorted { values, dropped: least }
     }
 
-    fn sort(&mut self, part: Part) -> Vec<usize> {
-        match part.len() {
+    fn sort(&mut self, rectangle: Rectangle) -> Vec<usize> {
+        match rectangle.len() {
             0 => Vec::new(),
-            1 => vec![self.node(Node::Input(part.y0 * self.width + part.x0))],
+            1 => vec![self.node(Node::Input(rectangle.y0 * self.width + rectangle.x0))],
             _ => {
-                if let Some(sorted) = self.sorted.get(&part) {
+                if let Some(sorted) = self.sorted.get(&rectangle) {
                     return sorted.clone();
                 }
-                let [low, high] = part.halves().map(|half| self.sort(half));
+                let [low, high] = rectangle.halves().map(|half| self.sort(half));
                 let sorted = self.merge(&low, &high);
-                self.sorted.insert(part, sorted.clone());
+                self.sorted.insert(rectangle, sorted.clone());
                 sorted
             }
         }

@@ -33,8 +33,9 @@ impl WithCompiled for Lengths {
 impl Program {
     /// The program of a window of more than one sample; None if its network is too large.
     ///
-    /// The programs used last are kept. No thread waits for their lock. A process that is forked
-    /// while another thread holds the lock never gets it: it builds its programs itself.
+    /// The programs built last are kept. No thread waits for their lock: in a process that is
+    /// forked while another thread holds the lock, it stays locked. Such a process builds its
+    /// programs for each call.
     pub(crate) fn of(window: Shape) -> Option<Arc<Self>> {
         const KEPT: usize = 8;
         static PROGRAMS: Mutex<Vec<Arc<Program>>> = Mutex::new(Vec::new());

@@ -48,7 +48,7 @@ struct Stage {
 impl Table {
     /// The table of a network; None if it needs more places than there are.
     pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Option<Self> {
-        let inputs = window.seen_by(block).len();
+        let inputs = window.inputs_of(block).len();
         if inputs >= PLACES {
             return None;
         }
@@ -65,7 +65,7 @@ impl Table {
 
     /// The number of samples that a block contains.
     pub(crate) fn inputs(&self) -> usize {
-        self.window.seen_by(self.block).len()
+        self.window.inputs_of(self.block).len()
     }
 
     /// Runs the network on the inputs in the first places.
@@ -119,15 +119,15 @@ struct Allocation<'a> {
 impl Allocation<'_> {
     fn of(network: &Network, inputs: usize) -> Option<(Vec<Step>, Vec<Stage>)> {
         let mut place = vec![0; network.nodes.len()];
-        let mut there = vec![false; inputs];
+        let mut is_needed = vec![false; inputs];
         for (place, node) in place.iter_mut().zip(&network.nodes) {
             if let Node::Input(input) = *node {
                 *place = u16::try_from(input).ok()?;
-                there[input] = true;
+                is_needed[input] = true;
             }
         }
         // The places of inputs that no window needs are free.
-        let unused = (0..inputs).filter(|&input| !there[input]);
+        let unused = (0..inputs).filter(|&input| !is_needed[input]);
         let free = unused.map(|input| u16::try_from(input).ok()).collect::<Option<_>>()?;
         let mut allocation = Allocation { network, place, free, used: inputs + 1 };
         allocation.steps(u16::try_from(inputs).ok()?)
