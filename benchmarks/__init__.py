@@ -1,4 +1,4 @@
-"""Speed and memory of this package and of its peers, side by side in one run.
+"""Speed and memory of this package and of its peers, measured alternately in one run.
 
 ``python -m benchmarks --help`` shows how to run it. A part (`medians`, `rectangles`, `reductions`,
 `step`, `batch`, `scaling`) measures and returns tables. `goals` compares them with the goals.

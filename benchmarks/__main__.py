@@ -12,8 +12,8 @@ from typing import Final
 
 from .goals import compare
 from .machine import OtherLoad, describe
-from .plan import FULL, QUICK, Plan
 from .report import README, RESULTS, Results, refresh
+from .sizes import FULL, QUICK, Sizes
 from .tables import Table
 
 PARTS: Final = ("medians", "rectangles", "reductions", "step", "batch", "scaling")
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one run of each way")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument(
-        "--rewrite", action="store_true", help="write the stored results again, without measuring"
+        "--rewrite", action="store_true", help="write the tables and pictures of stored results"
     )
     return parser
 
@@ -68,16 +68,16 @@ def _folder(options: argparse.Namespace) -> Path | None:
     return options.output or (RESULTS if full else None)
 
 
-def _measure(parts: Sequence[str], plan: Plan, folder: Path | None) -> None:
+def _measure(parts: Sequence[str], sizes: Sizes, folder: Path | None) -> None:
     import_module(".peers", __package__)  # fails at once if a peer is missing
     warnings.simplefilter("ignore", RuntimeWarning)  # windows that hold only NaN
-    load, results = OtherLoad(), Results(describe(), plan.rounds)
+    load, results = OtherLoad(), Results(describe(), sizes.rounds)
     print(results.heading)
     for part in parts:
-        measure: Callable[[Plan], list[Table]] = import_module(f".{part}", __package__).measure
-        for table in measure(plan):
+        measure: Callable[[Sizes], list[Table]] = import_module(f".{part}", __package__).measure
+        for table in measure(sizes):
             results.tables.append(table)
-            print(table.as_markdown(plan.rounds), flush=True)
+            print(table.as_markdown(sizes.rounds), flush=True)
     results.about["machine"] += str(load)
     print(f"{compare(results.rows)}\nOn {results.about['machine']}.")
     if folder is not None:

@@ -1,8 +1,8 @@
 """The cost of a whole archive: ``python -m benchmarks.archive --exposures 40000 --threads 64``.
 
-Measures the cost of each part of a batch for one full-frame exposure, in one thread and with warm
-caches, and adds the costs up. The times of network and disks are not included: they follow from the
-bytes.
+Measures the time of each part of a batch for one full-frame exposure, in one thread and with warm
+caches, and adds up the times for all exposures. The times of network and disks are not included;
+they follow from the number of bytes.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def report(costs: Costs, exposures: int, groups: int, threads: int) -> str:
         "mask": (groups, costs.mask),
         "flag and write": (exposures, costs.copy),
     }
-    lines = ["| part | times | each, ms | together, h |", "|---|---|---|---|"]
+    lines = ["| part | count | each, ms | total, h |", "|---|---|---|---|"]
     for name, (count, each) in work.items():
         lines.append(f"| {name} | {count:.0f} | {1e3 * each:.2f} | {count * each / 3600:.3f} |")
     total = sum(count * each for count, each in work.values())

@@ -12,8 +12,8 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.simulate import simulate
 
-from .plan import Plan
 from .processes import Process, times_and_peaks
+from .sizes import Sizes
 from .step import quiet
 from .tables import Table
 from .timing import Row
@@ -59,7 +59,7 @@ for path in sorted(Path(sys.argv[1]).glob("*_spec2_asn.json")):
 """
 
 
-def measure(plan: Plan) -> list[Table]:
+def measure(sizes: Sizes) -> list[Table]:
     """Return the times and the peaks, after a check that the outputs are equal."""
     with quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as name:
         folder = Path(name)
@@ -67,19 +67,19 @@ def measure(plan: Plan) -> list[Table]:
             simulate(
                 folder / "exposures",
                 detector=detector,
-                size=plan.exposures,
-                n_science=plan.batch,
+                size=sizes.exposures,
+                n_science=sizes.batch,
                 n_background=0,
             )
         made = bps.associate(folder / "exposures", overwrite=True)
-        times, peaks = _as_processes(folder, plan)
+        times, peaks = _as_processes(folder, sizes)
         for each in made:
             _refuse_difference(folder, each.product)
-    note = NOTE.format(plan.batch, plan.frame)
+    note = NOTE.format(sizes.batch, sizes.frame)
     return [Table("Many exposures: one mask for each detector", [times, peaks], "ours", note)]
 
 
-def _as_processes(folder: Path, plan: Plan) -> tuple[Row, Row]:
+def _as_processes(folder: Path, sizes: Sizes) -> tuple[Row, Row]:
     """Return the times and the peaks of whole processes."""
     programs = {"ours": OURS, "ours, one by one": OURS_EACH, "jwst": JWST_EACH}
     processes = {}
@@ -87,7 +87,7 @@ def _as_processes(folder: Path, plan: Plan) -> tuple[Row, Row]:
         (folder / name).mkdir()
         processes[name] = Process(code, str(folder / "exposures"), str(folder / name))
     return times_and_peaks(
-        (BATCH, BATCH_PEAK), processes, plan, hurried=processes.keys() - {"ours"}
+        (BATCH, BATCH_PEAK), processes, sizes, hurried=processes.keys() - {"ours"}
     )
 
 

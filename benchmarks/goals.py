@@ -1,4 +1,4 @@
-"""The goals of the package beside its peers, and the results that the README shows."""
+"""The goals of the package in comparison with its peers, and the results that the README shows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Goal:
         return row.ratio(self.over, self.under)
 
     def is_met(self, row: Row) -> bool:
-        """Return whether the measured ratio keeps the limit."""
+        """Return whether the measured ratio meets the limit."""
         ratio = self.measured(row)
         return ratio <= self.limit if self.at_most else ratio >= self.limit
 
@@ -133,7 +133,7 @@ SHOWN: Final = (
     Shown("minimum image to mask, dispersion along y", "dispersion along y", peers=("jwst",)),
     Shown("minimum image to mask, dispersion along x", "dispersion along x", peers=("jwst",)),
     Shown("the step on 9 exposures", "in process", "ours", ("jwst",)),
-    Shown("the same as a process of its own", "as a process of its own", "ours", ("jwst",)),
+    Shown("the same in a separate process", "as a process of its own", "ours", ("jwst",)),
     Shown("peak memory of that process", "peak memory", "ours", ("jwst",)),
     Shown("the step on 24 exposures of 2 detectors", "a batch of two detectors", "ours", ("jwst",)),
     Shown("peak memory of that process, too", "peak memory of the batch", "ours", ("jwst",)),

@@ -38,7 +38,7 @@ def describe() -> dict[str, str]:
 
 
 class OtherLoad:
-    """The load of the machine by other programs, from the creation of this object on."""
+    """The load of the machine by other programs since the creation of this object."""
 
     def __init__(self) -> None:
         self._start, self._busy, self._own = time.monotonic(), _busy(), _own()

@@ -30,7 +30,7 @@ import polars as pl  # noqa: E402
 from scipy import ndimage  # noqa: E402
 from stcal.outlier_detection.utils import medfilt  # noqa: E402
 
-__all__ = ["along", "bottleneck_line", "scipy_plane", "stcal_plane"]
+__all__ = ["along", "bottleneck_line", "scipy_square", "stcal_square"]
 
 LONG: Final = 100
 """From this window on stcal needs gigabytes for a whole image: it filters an eighth of it."""
@@ -71,12 +71,12 @@ def bottleneck_line(line: Image, k: int) -> Way:
     return Way(lambda: bottleneck.move_median(line, k, min_count=1))
 
 
-def scipy_plane(filled: Image, side: int) -> Way:
+def scipy_square(filled: Image, side: int) -> Way:
     """Return scipy's median over a square window, for an image without NaN."""
     return Way(lambda: ndimage.median_filter(filled, side, mode="constant"), hurried=True)
 
 
-def stcal_plane(samples: Image, crop: tuple[int, int], side: int) -> Way:
+def stcal_square(samples: Image, crop: tuple[int, int], side: int) -> Way:
     """Return stcal's median over a square window, for a crop of the image."""
     part = samples[: crop[0], : crop[1]].copy()
     return Way(lambda: medfilt(part, (side, side)), hurried=True, share=part.size / samples.size)

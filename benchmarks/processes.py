@@ -7,7 +7,7 @@ import sys
 from collections.abc import Container, Mapping
 from typing import Final
 
-from .plan import Plan
+from .sizes import Sizes
 from .timing import Measure, Row, Way, in_turns, once
 
 __all__ = ["JWST", "OURS", "PYTHON", "Process", "times_and_peaks"]
@@ -63,10 +63,10 @@ class Process:
 def times_and_peaks(
     names: tuple[str, str],
     processes: Mapping[str, Process],
-    plan: Plan,
+    sizes: Sizes,
     hurried: Container[str] = (),
 ) -> tuple[Row, Row]:
-    """Time processes in turns, and return their times and their peaks.
+    """Time processes alternately, and return their times and their memory peaks.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def times_and_peaks(
         The names of both rows.
     processes : mapping of str to Process
         The processes, by the names of their ways.
-    plan : Plan
+    sizes : Sizes
         The number of runs.
     hurried : container of str, optional
         The ways that may run fewer times.
@@ -85,7 +85,7 @@ def times_and_peaks(
         The times, ms, and the peaks, MiB.
     """
     ways = {key: Way(each.run, hurried=key in hurried) for key, each in processes.items()}
-    times = in_turns(names[0], ways, plan)
+    times = in_turns(names[0], ways, sizes)
     peaks: dict[str, Measure] = {}
     for key, each in processes.items():
         peaks |= once({key: each.peak}, times.measures[key].rounds)

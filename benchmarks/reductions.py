@@ -10,7 +10,7 @@ import numpy as np
 import badpix_selfcal as bps
 
 from .images import Image, image, ours
-from .plan import Plan
+from .sizes import Sizes
 from .tables import Table
 from .timing import ALL, Row, Way, in_turns
 
@@ -20,24 +20,24 @@ CUTS = (0.1, 99.9)
 EXPOSURES = 5
 
 
-def measure(plan: Plan) -> list[Table]:
+def measure(sizes: Sizes) -> list[Table]:
     """Return the times of this package and NumPy."""
-    samples = image(plan.shape)
+    samples = image(sizes.shape)
     return [
-        Table("Both percentile cuts", [_cuts(samples, plan)], base=ALL),
-        Table("Minimum image", [_minimum(samples, plan)], base=ALL),
+        Table("Both percentile cuts", [_cuts(samples, sizes)], base=ALL),
+        Table("Minimum image", [_minimum(samples, sizes)], base=ALL),
     ]
 
 
-def _cuts(samples: Image, plan: Plan) -> Row:
+def _cuts(samples: Image, sizes: Sizes) -> Row:
     ways = ours(partial(bps.percentiles, samples, CUTS))
     ways["numpy.nanpercentile"] = Way(partial(np.nanpercentile, samples, CUTS))
-    return in_turns(f"percentiles {CUTS[0]} and {CUTS[1]}", ways, plan)
+    return in_turns(f"percentiles {CUTS[0]} and {CUTS[1]}", ways, sizes)
 
 
-def _minimum(samples: Image, plan: Plan) -> Row:
+def _minimum(samples: Image, sizes: Sizes) -> Row:
     exposures = [np.roll(samples, shift, axis=0) for shift in range(EXPOSURES)]
     ways = ours(partial(bps.minimum_image, exposures))
     ways["numpy.nanmin of the stack"] = Way(lambda: np.nanmin(np.asarray(exposures), axis=0))
     ways["numpy.fmin, one by one"] = Way(partial(functools.reduce, np.fmin, exposures))
-    return in_turns(f"minimum of {EXPOSURES} exposures", ways, plan)
+    return in_turns(f"minimum of {EXPOSURES} exposures", ways, sizes)

@@ -1,7 +1,7 @@
-"""Ways to read the headers and SCI of remote exposures, from a loopback server that is slow.
+"""Ways to read the headers and SCI of remote exposures, from a slow loopback server.
 
-``python -m benchmarks.remote`` prints the table that decides what `badpix_selfcal.files.remote`
-does itself and what it leaves to fsspec.
+``python -m benchmarks.remote`` prints a table. It shows why `badpix_selfcal.files.remote` reads
+ranges itself instead of using the files and caches of fsspec.
 """
 
 from __future__ import annotations

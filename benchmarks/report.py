@@ -66,8 +66,8 @@ class Results:
         """The date, the machine, and the marks of the figures."""
         return (
             f"Measured on {self.about['date']} on {self.about['machine']}: "
-            f"{self.about['versions']}. Medians of {self.rounds} runs, in turns; "
-            "`*`: of fewer; `~`: of a part of the work, scaled up.\n"
+            f"{self.about['versions']}. Medians of {self.rounds} alternating runs; "
+            "`*`: fewer runs; `~`: a part of the work, its time scaled up.\n"
         )
 
     def document(self) -> str:

@@ -13,7 +13,7 @@ import badpix_selfcal as bps
 from badpix_selfcal._arguments import METHODS
 
 from .images import image, ours
-from .plan import Plan
+from .sizes import Sizes
 from .tables import Table
 from .timing import Row, Way, in_turns
 
@@ -25,27 +25,27 @@ LINES: Final = (1, 4, 32)
 SQUARE: Final = 7
 
 
-def measure(plan: Plan) -> list[Table]:
+def measure(sizes: Sizes) -> list[Table]:
     """Return the scaling in size and in threads, and the methods by window and lines."""
     return [
-        Table(f"{SIZE}: running median, k = 15, axis 0, float32", _sizes(plan)),
-        Table(f"{THREADS}, {plan.shape[0]} x {plan.shape[1]}, float32", _threads(plan)),
-        Table("Methods, all threads: lines in the image, k, axis 0, float32", _methods(plan)),
+        Table(f"{SIZE}: running median, k = 15, axis 0, float32", _sizes(sizes)),
+        Table(f"{THREADS}, {sizes.shape[0]} x {sizes.shape[1]}, float32", _threads(sizes)),
+        Table("Methods, all threads: lines in the image, k, axis 0, float32", _methods(sizes)),
     ]
 
 
-def _sizes(plan: Plan) -> list[Row]:
+def _sizes(sizes: Sizes) -> list[Row]:
     rows = []
-    for height in plan.heights:
+    for height in sizes.heights:
         samples = image((height, height))
         ways = ours(partial(bps.median_filter, samples, 15, axis=0))
         ways["copy"] = Way(samples.copy)
-        rows.append(in_turns(f"{height} x {height}", ways, plan))
+        rows.append(in_turns(f"{height} x {height}", ways, sizes))
     return rows
 
 
-def _threads(plan: Plan) -> list[Row]:
-    samples = image(plan.shape)
+def _threads(sizes: Sizes) -> list[Row]:
+    samples = image(sizes.shape)
     exposures = [np.roll(samples, shift, axis=0) for shift in range(5)]
     works: dict[str, Callable[[], object]] = {
         "median, k = 15, axis 0": partial(bps.median_filter, samples, 15, axis=0),
@@ -55,7 +55,7 @@ def _threads(plan: Plan) -> list[Row]:
         "minimum of 5": partial(bps.minimum_image, exposures),
         "array step": partial(bps.find_bad_pixels, samples, dispaxis=2),
     }
-    return [in_turns(f"threads: {name}", _by_threads(run), plan) for name, run in works.items()]
+    return [in_turns(f"threads: {name}", _by_threads(run), sizes) for name, run in works.items()]
 
 
 def _by_threads(run: Callable[[], object]) -> dict[str, Way]:
@@ -72,15 +72,15 @@ def thread_counts() -> list[int]:
     return sorted({2**power for power in range(most.bit_length()) if 2**power < most} | {most})
 
 
-def _methods(plan: Plan) -> list[Row]:
+def _methods(sizes: Sizes) -> list[Row]:
     bps.set_num_threads(None)
     rows = []
-    for lines in (*LINES, plan.shape[1]):
-        samples = np.ascontiguousarray(image(plan.shape)[:, :lines])
-        for k in plan.windows:
+    for lines in (*LINES, sizes.shape[1]):
+        samples = np.ascontiguousarray(image(sizes.shape)[:, :lines])
+        for k in sizes.windows:
             ways: dict[str, Way] = {
                 method: Way(partial(bps.median_filter, samples, k, axis=0, method=method))
                 for method in METHODS
             }
-            rows.append(in_turns(f"{lines} lines, k = {k}", ways, plan))
+            rows.append(in_turns(f"{lines} lines, k = {k}", ways, sizes))
     return rows

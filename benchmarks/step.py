@@ -20,8 +20,8 @@ from badpix_selfcal.simulate import simulate
 
 from .images import image, ours
 from .observation import Observation
-from .plan import Plan
 from .processes import JWST, OURS, PYTHON, Process, times_and_peaks
+from .sizes import Sizes
 from .tables import Table
 from .timing import ALL, Row, Way, in_turns, once
 
@@ -38,20 +38,20 @@ The largest physical memory of the process, interpreter and libraries included, 
 members beside the science exposure are backgrounds and selfcal exposures."""
 
 
-def measure(plan: Plan) -> list[Table]:
+def measure(sizes: Sizes) -> list[Table]:
     """Return the times and the peaks of this package and jwst."""
-    arrays = [_array_step(plan, 2), _array_step(plan, 1)]
+    arrays = [_array_step(sizes, 2), _array_step(sizes, 1)]
     tables = [Table(f"{ARRAYS}: minimum image to mask, k = 15, float32", arrays, ALL)]
     with quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as folder:
-        tables += _on_files(Path(folder), plan)
-    return [*tables, Table("Importing, in processes of their own", [_imports(plan)], "numpy")]
+        tables += _on_files(Path(folder), sizes)
+    return [*tables, Table("Importing, in processes of their own", [_imports(sizes)], "numpy")]
 
 
-def _array_step(plan: Plan, dispaxis: Literal[1, 2]) -> Row:
-    minimum = image(plan.shape)
+def _array_step(sizes: Sizes, dispaxis: Literal[1, 2]) -> Row:
+    minimum = image(sizes.shape)
     ways = ours(partial(bps.find_bad_pixels, minimum, dispaxis=dispaxis))
     ways["jwst"] = Way(partial(jwst_badpix_selfcal, minimum, dispaxis=dispaxis))
-    return in_turns(f"dispersion along {' xy'[dispaxis]}", ways, plan)
+    return in_turns(f"dispersion along {' xy'[dispaxis]}", ways, sizes)
 
 
 @contextlib.contextmanager
@@ -68,26 +68,26 @@ def quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _on_files(folder: Path, plan: Plan) -> list[Table]:
-    most = max(plan.companions, (max(plan.members) + 1) // 2)
+def _on_files(folder: Path, sizes: Sizes) -> list[Table]:
+    most = max(sizes.companions, (max(sizes.members) + 1) // 2)
     made = simulate(
-        folder / "exposures", size=plan.exposures, n_science=1 + most, n_background=most
+        folder / "exposures", size=sizes.exposures, n_science=1 + most, n_background=most
     )
     observation = Observation(made)
-    association = observation.association(plan.companions, plan.companions)
-    processes, peaks = _as_processes(association, plan)
-    times = [_in_process(association, plan), processes]
-    by_members = _memory_by_members(observation, plan)
+    association = observation.association(sizes.companions, sizes.companions)
+    processes, peaks = _as_processes(association, sizes)
+    times = [_in_process(association, sizes), processes]
+    by_members = _memory_by_members(observation, sizes)
     return [
-        Table(FILES, times, base="ours", note=NOTE.format(plan.companions, plan.frame)),
+        Table(FILES, times, base="ours", note=NOTE.format(sizes.companions, sizes.frame)),
         Table(MEMORY, [peaks], base="ours"),
         Table(
-            "Peak memory by members", by_members, base=_members(plan.members[0]), note=MEMORY_NOTE
+            "Peak memory by members", by_members, base=_members(sizes.members[0]), note=MEMORY_NOTE
         ),
     ]
 
 
-def _in_process(association: Path, plan: Plan) -> Row:
+def _in_process(association: Path, sizes: Sizes) -> Row:
     own_step = partial(
         bps.selfcal,
         association,
@@ -104,23 +104,23 @@ def _in_process(association: Path, plan: Plan) -> Row:
         skip=False,
     )
     bps.set_num_threads(None)
-    return in_turns("in process", {"ours": Way(own_step), "jwst": Way(jwst_step)}, plan)
+    return in_turns("in process", {"ours": Way(own_step), "jwst": Way(jwst_step)}, sizes)
 
 
-def _as_processes(association: Path, plan: Plan) -> tuple[Row, Row]:
+def _as_processes(association: Path, sizes: Sizes) -> tuple[Row, Row]:
     """Return the times and the peaks of whole processes."""
     processes = {
         name: Process(code, str(association), str(_new(association, f"{name}-process")))
         for name, code in (("ours", OURS), ("jwst", JWST))
     }
-    return times_and_peaks(("as a process of its own", "peak memory"), processes, plan)
+    return times_and_peaks(("as a process of its own", "peak memory"), processes, sizes)
 
 
-def _memory_by_members(observation: Observation, plan: Plan) -> list[Row]:
+def _memory_by_members(observation: Observation, sizes: Sizes) -> list[Row]:
     rows = []
     for name, code in (("ours", OURS), ("jwst", JWST)):
         peaks = {}
-        for members in plan.members:
+        for members in sizes.members:
             association = observation.association(members // 2, members - members // 2)
             process = Process(code, str(association), str(_new(association, name)))
             process.run()
@@ -133,16 +133,16 @@ def _members(companions: int) -> str:
     return f"{1 + companions} members"
 
 
-def _imports(plan: Plan) -> Row:
+def _imports(sizes: Sizes) -> Row:
     programs = {
         "bare interpreter": PYTHON,
         "numpy": "import numpy",
-        # A function is imported, too: the bare package does not even import NumPy.
+        # A function is imported, because the package alone does not import NumPy.
         "ours": "from badpix_selfcal import find_bad_pixels",
         "jwst": "import jwst.badpix_selfcal.badpix_selfcal_step",
     }
     ways = {name: Way(Process(code).run) for name, code in programs.items()}
-    return in_turns("import", ways, plan)
+    return in_turns("import", ways, sizes)
 
 
 def _new(association: Path, name: str) -> Path:

@@ -42,7 +42,7 @@ class Table:
         rows = [
             [row.name, *(self._cell(row, way, rounds) for way in self.ways)] for row in self.rows
         ]
-        compared = f"In brackets: how many times as much as {self.base}." if self.base else ""
+        compared = f"In brackets: the ratio to {self.base}." if self.base else ""
         note = "".join(f"\n{text}\n" for text in (compared, self.note) if text)
         return f"### {self.title}\n\n{markdown(['', *self.ways], rows)}{note}"
 
@@ -57,7 +57,7 @@ class Table:
         return f"{text} ({times(row.ratio(way, self.base))})"
 
     def stored(self) -> dict[str, Any]:
-        """Return the table as JSON values, from which `restored` makes it again."""
+        """Return the table as JSON values, from which `restored` makes an equal table."""
         return asdict(self)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Timing of several ways in turns, so that the load of the machine affects all alike."""
+"""Timing of several ways alternately, so that the load of the machine affects all equally."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from .plan import Plan
+from .sizes import Sizes
 
 __all__ = ["ALL", "ONE", "Measure", "Row", "Way", "Ways", "cold", "in_turns", "once"]
 
@@ -88,12 +88,12 @@ class Row:
         return self.measures[over].value / self.measures[under].value
 
 
-def in_turns(name: str, ways: Ways, plan: Plan) -> Row:
-    """Time each way in turns, with warm caches.
+def in_turns(name: str, ways: Ways, sizes: Sizes) -> Row:
+    """Time the ways alternately, with warm caches.
 
-    Every counted run of a quick way follows an uncounted one. It therefore starts with the caches
-    and the allocator of a loop of its own, not with those that another way left behind. The first
-    run of a way is counted only if the plan leaves time for no other.
+    Every counted run of a quick way follows an uncounted run of the same way. Its caches and its
+    allocator are therefore as in a loop, and not as another way left them. The first run of a way
+    is counted only if the time limit allows no other.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def in_turns(name: str, ways: Ways, plan: Plan) -> Row:
         The work.
     ways : mapping of str to Way
         The ways to do it.
-    plan : Plan
+    sizes : Sizes
         The number of runs.
 
     Returns
@@ -110,9 +110,9 @@ def in_turns(name: str, ways: Ways, plan: Plan) -> Row:
         The medians, in ms.
     """
     firsts = {key: _timed(way) for key, way in ways.items()}
-    if not plan.warm_up:
+    if not sizes.warm_up:
         return Row(name, {key: _measure(way, [firsts[key]]) for key, way in ways.items()})
-    rounds = {key: _rounds(way, firsts[key], plan) for key, way in ways.items()}
+    rounds = {key: _rounds(way, firsts[key], sizes) for key, way in ways.items()}
     times: dict[str, list[float]] = {key: [] for key in ways}
     for turn in range(max(rounds.values())):
         for key, way in ways.items():
@@ -121,15 +121,15 @@ def in_turns(name: str, ways: Ways, plan: Plan) -> Row:
     return Row(name, {key: _measure(way, times[key] or [firsts[key]]) for key, way in ways.items()})
 
 
-def cold(name: str, ways: Ways, plan: Plan) -> Row:
-    """Time each way in turns, with cold caches and results in fresh memory.
+def cold(name: str, ways: Ways, sizes: Sizes) -> Row:
+    """Time the ways alternately, with cold caches and results in fresh memory.
 
-    Before each run a large buffer is overwritten. All results are kept to the end, so that each one
-    goes to fresh memory: the time to get this memory is counted.
+    A large buffer is overwritten before each run. All results are kept until the end, so that each
+    result goes to fresh memory. The time to allocate this memory is counted.
 
     Parameters
     ----------
-    name, ways, plan
+    name, ways, sizes
         As for `in_turns`.
 
     Returns
@@ -137,10 +137,10 @@ def cold(name: str, ways: Ways, plan: Plan) -> Row:
     Row
         The medians, in ms.
     """
-    buffer = np.zeros(plan.sweep, dtype=np.uint8)
+    buffer = np.zeros(sizes.sweep, dtype=np.uint8)
     kept: list[object] = []
     times: dict[str, list[float]] = {key: [] for key in ways}
-    for _ in range(plan.rounds):
+    for _ in range(sizes.rounds):
         for key, way in ways.items():
             _timed(way)  # excludes the setup of threads and the like
             np.add(buffer, 1, out=buffer)
@@ -153,10 +153,10 @@ def once(values: Mapping[str, float], rounds: int) -> dict[str, Measure]:
     return {key: Measure(value, rounds) for key, value in values.items()}
 
 
-def _rounds(way: Way, first: float, plan: Plan) -> int:
+def _rounds(way: Way, first: float, sizes: Sizes) -> int:
     if not way.hurried or first <= 0.0:
-        return plan.rounds
-    return min(plan.rounds, int(plan.patience / first))
+        return sizes.rounds
+    return min(sizes.rounds, int(sizes.patience / first))
 
 
 def _warm(way: Way) -> float:

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.__main__ import PARTS, main
 from benchmarks.goals import GOALS, SHOWN, Goal, compare
-from benchmarks.plan import QUICK
 from benchmarks.report import BEGIN, END, README, RESULTS, Results, refresh
+from benchmarks.sizes import QUICK
 from benchmarks.tables import Table, amount, times
 from benchmarks.timing import ALL, ONE, Measure, Row, Way, in_turns
 
@@ -95,10 +95,10 @@ def test_a_time_of_a_part_of_the_work_is_scaled_and_marked():
     assert row.measures["part"].value > 1.0  # ms: a call takes far more than a picosecond
 
 
-def test_the_plan_sets_the_number_of_counted_runs():
-    plan = type(QUICK)(rounds=3, patience=0.0)
+def test_the_number_of_counted_runs_can_be_set():
+    sizes = type(QUICK)(rounds=3, patience=0.0)
     way, hurried = Way(lambda: None), Way(lambda: None, hurried=True)
-    row = in_turns("work", {"way": way, "hurried": hurried}, plan)
+    row = in_turns("work", {"way": way, "hurried": hurried}, sizes)
     assert (row.measures["way"].rounds, row.measures["hurried"].rounds) == (3, 1)
 
 

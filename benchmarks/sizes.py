@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["FULL", "QUICK", "Plan"]
+__all__ = ["FULL", "QUICK", "Sizes"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Sizes:
     """Sizes and repetitions.
 
     Attributes
@@ -19,7 +19,7 @@ class Plan:
     warm_up : bool
         Whether uncounted runs come first. If not, only the first run is counted.
     patience : float
-        Time limit for all runs of a hurried way, ms.
+        Time limit for all runs of a way with `Way.hurried`, ms.
     shape : tuple of int
         Rows and columns of the image.
     windows : tuple of int
@@ -68,7 +68,7 @@ class Plan:
         return "x".join(map(str, self.exposures))
 
 
-FULL: Final = Plan()
+FULL: Final = Sizes()
 QUICK: Final = replace(
     FULL,
     rounds=1,
