@@ -30,7 +30,7 @@ def command(*arguments, cwd, **how):
 
 
 def signalled(*arguments, cwd, when, number=signal.SIGTERM, again=False):
-    """Run the command and send it a signal as soon as `when()` is true; once, or again and again.
+    """Run the command and send it a signal as soon as `when()` is true, once or repeatedly.
 
     Returns its exit status and what it printed to standard error.
     """

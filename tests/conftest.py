@@ -1,4 +1,4 @@
-"""What the tests share: how thorough hypothesis is, simulated exposures, flight data."""
+"""Fixtures and settings of all tests: hypothesis profiles, simulated exposures, flight data."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def enlarge(path):
 
 @contextmanager
 def largest_file(size):
-    """Let the system refuse to write files beyond a size, as a full disk does."""
+    """Make the system refuse to write files beyond a size, as a full disk does."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

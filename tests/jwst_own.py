@@ -1,7 +1,7 @@
-"""A pytest plugin with which jwst's own tests of the step run on ours, without a network.
+"""A pytest plugin with which jwst's own tests run on the step of this package, without a network.
 
-What they take of its reference files is the geometry of the detector, on which the step does not
-depend; it is left out.
+The tests would read the geometry of the detector from reference files. The step does not depend on
+it, so a trivial geometry replaces it.
 """
 
 from __future__ import annotations

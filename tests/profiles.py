@@ -1,4 +1,4 @@
-"""The number of examples that slow properties draw: a share of the profile's."""
+"""The number of examples that slow property tests draw: a fraction of the profile's number."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from hypothesis import settings
 
 
 def share(fraction: float) -> settings:
-    """Draw a share of the profile's examples, but at least ten: for examples that take long."""
+    """Draw a fraction of the profile's number of examples, but at least ten."""
     return settings(max_examples=max(10, round(fraction * settings().max_examples)))

@@ -17,7 +17,7 @@ import pytest
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Serves files, in parts if its server knows ranges."""
+    """Serves files; serves ranges of them if the server supports ranges."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Facts:
-    """The requests a server received and the bytes it sent, by path; and how it shall behave."""
+    """The requests that a server received, the bytes that it sent by path, and its settings."""
 
     def __init__(self, ranges):
         self.ranges = ranges
@@ -118,7 +118,7 @@ def moto():
 
 @pytest.fixture(scope="session")
 def proxy(moto):
-    """A proxy before the S3 server; one for all tests, because s3fs keeps a client for each URL."""
+    """A proxy for the S3 server; one for all tests, because s3fs keeps a client for each URL."""
     made = Proxy(moto)
     with _serving(partial(_ProxyHandler, made)) as made.url:
         yield made
@@ -139,7 +139,7 @@ def bucket(proxy, monkeypatch):
 
 
 class Bucket:
-    """A bucket and the proxy before it."""
+    """A bucket and the proxy through which it is reached."""
 
     def __init__(self, system, proxy, name):
         self.system, self.proxy, self.name, self.url = system, proxy, name, f"s3://{name}"
@@ -167,7 +167,7 @@ class Bucket:
 
 
 class Proxy:
-    """Passes requests on to an S3 server and records them; may refuse or delay them.
+    """Forwards requests to an S3 server and records them; may refuse or delay them.
 
     Attributes
     ----------
@@ -176,9 +176,9 @@ class Proxy:
     received : int
         Bytes of all answers.
     delay : float
-        Seconds before each request is passed on.
+        Seconds before each request is forwarded.
     most_at_once : int
-        The most requests that were under way at a time.
+        The largest number of simultaneous requests.
     """
 
     def __init__(self, port):
@@ -197,14 +197,14 @@ class Proxy:
         self._rules = []
 
     def refuse(self, method, pattern, error="403 AccessDenied", *, header=""):
-        """Answer requests whose path has this pattern (and that have a header) by an error.
+        """Answer requests whose path has this pattern (and that have a header) with an error.
 
-        The error is a status and a code of S3; or "cut": the connection is closed half way.
+        The error is a status and a code of S3, or "cut": the connection is closed midway.
         """
         self._rules.append((method, re.compile(pattern), header, error))
 
     def before(self, method, pattern, action):
-        """Call a function before requests whose path has this pattern are passed on, once."""
+        """Call a function once, before a request whose path has this pattern is forwarded."""
         self._rules.append((method, re.compile(pattern), "", action))
 
     def rule_for(self, method, path, headers):

@@ -1,4 +1,4 @@
-"""The array functions against their slow NumPy twin, and their errors for wrong arguments."""
+"""The array functions against `badpix_selfcal.reference`, and their errors for wrong arguments."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_bad_pixels(image, k, dispaxis, lower, upper, edge):
         assert_same(index, expected)
 
 
-def test_infinite_residuals_are_flagged_and_hide_no_others():
+def test_infinite_residuals_are_flagged_and_do_not_prevent_other_flags():
     rng = np.random.default_rng(8)
     image = rng.normal(size=(200, 200))
     image[20:81, 60] = np.inf
@@ -179,7 +179,7 @@ def test_means_of_the_largest_values_stay_finite():
     assert bps.pedestal(line[np.newaxis], (0, 1, 0, 2)) == largest
 
 
-def test_shrinking_edges_do_not_draw_flags_to_the_border():
+def test_shrinking_edges_cause_no_extra_flags_near_the_border():
     image = np.random.default_rng(0).normal(100, 1, size=(200, 200))
 
     def share_of_border(edge):

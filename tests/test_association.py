@@ -120,7 +120,7 @@ def test_exposure_types_are_read_in_any_case(folder, spelling):
 
 @pytest.mark.parametrize("exptype", ["imprint", "target_acquisition", "SOURCECAT", "nonsense"])
 @pytest.mark.parametrize("expname", ["missing.fits", "folder", "c1.fits"])
-def test_other_exposure_types_are_passed_over(folder, exptype, expname):
+def test_other_exposure_types_are_ignored(folder, exptype, expname):
     read_product = read(write(folder, content(member(expname, exptype)))).products[0]
     assert read_product.members == (folder / SCIENCE,)
 
@@ -138,7 +138,7 @@ def test_products_keep_their_order(folder):
     assert [product.name for product in found.products] == names
 
 
-def test_what_is_not_needed_is_passed_over(folder):
+def test_unneeded_content_is_ignored(folder):
     value = {"asn_rule": ["x"], "degraded": 1, **content(colour="red")}
     value["products"][0]["members"][0]["exposerr"] = None
     assert read(write(folder, value)).products[0].name == "p"
@@ -151,7 +151,7 @@ def test_what_is_not_needed_is_passed_over(folder):
         ("b1.fits", "b1"),
     ],
 )
-def test_a_product_without_a_name_is_called_after_its_science_exposure(folder, expname, name):
+def test_a_product_without_a_name_is_named_after_its_science_exposure(folder, expname, name):
     value = {"products": [{"members": [member(expname, "science")]}]}
     assert read(write(folder, value)).products[0].name == name
 
@@ -216,7 +216,7 @@ def test_a_name_that_is_not_a_plain_file_name_is_refused(folder, name):
 )
 @example(name="../../x")
 @example(name="a/../../b")
-def test_an_output_stays_in_its_folder_whatever_its_product_is_called(folder, name):
+def test_an_output_stays_in_its_folder_for_any_product_name(folder, name):
     path = write(folder, content(name=name))
     found = outcome(path)
     if isinstance(found, str):
@@ -243,7 +243,7 @@ def test_two_products_of_one_name_are_refused(folder):
     assert "two products have the name 'p'" in refusal(write(folder, {"products": products}))
 
 
-def test_two_products_called_after_one_exposure_are_refused(folder):
+def test_two_products_named_after_one_exposure_are_refused(folder):
     product = {"members": [member("b1.fits", "science")]}
     assert "'b1'" in refusal(write(folder, {"products": [product, {"name": "b1", **product}]}))
 
@@ -353,7 +353,7 @@ ANY = st.recursive(
 
 
 @given(value=ANY, keys=st.integers(0, 5), last=st.sampled_from(["expname", "exptype"]))
-def test_whatever_stands_at_any_level_is_read_or_refused(folder, value, keys, last):
+def test_any_value_at_any_level_is_read_or_refused(folder, value, keys, last):
     whole = content(member("c1.fits", "selfcal"))
     within: object = whole
     way = ["products", 0, "members", 1, last][:keys]
@@ -392,7 +392,7 @@ def test_bytes_that_are_no_association_are_refused(folder, data, ending):
     [
         "{", '{"products": [}', "a: [", "a: *b", "\t- a", "--- a\n--- b",
         "!!python/object/apply:os.getcwd []", "? [a]\n: b", "!!binary é", "2001-99-99",
-        # A wrong scalar of a tagged type makes PyYAML raise what is not a YAMLError.
+        # A wrong scalar of a tagged type makes PyYAML raise an error other than YAMLError.
         "!!int ''", "!!float ''", "!!bool x", "!!timestamp x", "products: !!bool maybe",
     ],
 )  # fmt: skip
@@ -443,6 +443,6 @@ def test_an_association_that_cannot_be_read_is_refused(folder, name):
     refusal(folder / name)
 
 
-def test_a_folder_called_like_an_association_is_refused(tmp_path):
+def test_a_folder_named_like_an_association_is_refused(tmp_path):
     (tmp_path / "asn.json").mkdir()
     assert "cannot be read" in refusal(tmp_path / "asn.json")

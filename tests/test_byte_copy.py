@@ -1,4 +1,4 @@
-"""Bytes copied from file to file are the same, whether the kernel copies them or not."""
+"""Bytes copied from file to file are the same, whether the system copies them or not."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from badpix_selfcal.files.exposure import read
 
 from .exposures import sky, write
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own copy is Linux's")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux copies in the system")
 
 
 def copies(path, stretches):
-    """Copy a file in stretches, in turns by copy and by read; return the copy."""
+    """Copy a file in stretches, alternately by copy and by read; return the copy."""
     to = path.with_name("copy")
     with source_of(path, 0) as source, to.open("wb") as target:
         for number, end in enumerate(stretches):
@@ -50,7 +50,7 @@ def small_chunks(monkeypatch):
     cuts=st.lists(st.integers(0, 5000), max_size=5),
     packed=st.booleans(),
 )
-def test_all_stretches_together_are_the_whole(folder, content, cuts, packed):
+def test_all_stretches_together_equal_the_file(folder, content, cuts, packed):
     path = folder / "in"
     path.write_bytes(gzip.compress(content) if packed else content)
     ends = sorted(min(cut, len(content)) for cut in cuts)
@@ -64,10 +64,10 @@ def test_all_stretches_together_are_the_whole(folder, content, cuts, packed):
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("number", [errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP])
 @pytest.mark.parametrize("first", [0, 300])
-def test_where_the_kernel_cannot_copy_bytes_are_read_and_written(
+def test_where_the_system_cannot_copy_bytes_are_read_and_written(
     tmp_path, monkeypatch, number, first
 ):
-    """It may refuse at once, as between file systems, or after a part."""
+    """It may refuse at once, as between file systems, or after some bytes."""
     copy_file_range, calls = os.copy_file_range, []
 
     def refusing(source, target, count, at):
@@ -85,7 +85,7 @@ def test_where_the_kernel_cannot_copy_bytes_are_read_and_written(
 
 @linux
 @pytest.mark.usefixtures("small_chunks")
-def test_bytes_are_read_and_written_where_the_kernel_copies_none(tmp_path, monkeypatch):
+def test_bytes_are_read_and_written_where_the_system_copies_none(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "copy_file_range", lambda *_: 0)
     (tmp_path / "in").write_bytes(b"x" * 1000)
     assert copies(tmp_path / "in", [1000]) == b"x" * 1000
@@ -102,7 +102,7 @@ def test_a_file_of_another_length_was_changed(tmp_path, end):
 @linux
 @pytest.mark.parametrize("flagging", [False, True])
 def test_a_full_disk_is_reported(tmp_path, flagging):
-    """Once it was reported as an input that cannot be read."""
+    """An earlier version reported it as an input that cannot be read."""
     import resource
 
     exposure = read(write(tmp_path / "in.fits", sky(1)))

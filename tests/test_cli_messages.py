@@ -67,7 +67,7 @@ class TestVerbosity:
         assert capsys.readouterr().err == ""
         caplog.clear()
         bps.selfcal("x_asn.json", overwrite=True)
-        assert caplog.records == []  # nor does a handler of the caller receive anything
+        assert caplog.records == []  # a handler of the caller receives nothing either
 
     def test_quiet_prints_neither_report_nor_warnings(self, here, capsys):
         assert main(["run", "sci0_rate.fits", "--quiet"]) == 0

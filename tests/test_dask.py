@@ -34,7 +34,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A cluster of three processes, which starts a worker again that is killed."""
+    """A cluster of three processes, which restarts killed workers."""
     with distributed.LocalCluster(
         n_workers=3, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
@@ -49,7 +49,7 @@ def client(cluster):
 
 
 def make(folder, count, detectors=("NRS1", "NRS2")):
-    """Write many small exposures, equal but for SCI."""
+    """Write many small exposures, which differ in SCI only."""
     folder.mkdir()
     template = take(folder.parent / "template.fits", 0, detector=detectors[0], shape=SMALL)
     place = exposure.read(template).planes["SCI"]
@@ -64,7 +64,7 @@ def make(folder, count, detectors=("NRS1", "NRS2")):
 
 
 def content_of(path):
-    """Return a file's bytes but for the time at which it was written."""
+    """Return a file's bytes without the time at which it was written."""
     content = path.read_bytes()
     at = content.index(b"DATE    =")
     return content[:at] + content[at + 80 :]
@@ -152,7 +152,7 @@ def test_images_on_the_workers_do_not_grow_with_the_exposures(tmp_path, client, 
         done.set()
         watcher.join()
     leaves, levels = 200, 3
-    # On each level each worker may have begun a branch of its own.
+    # On each level of the tree, each worker may have begun another branch.
     assert 0 < most <= len(client.nthreads()) * levels * cluster_file.FAN < leaves / 2
 
 

@@ -50,7 +50,7 @@ def in_time() -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, 10, 1)  # again, for one in a destructor is lost
+    signal.setitimer(signal.ITIMER_REAL, 10, 1)  # repeated: an error in a destructor is lost
     try:
         yield
     finally:
@@ -694,7 +694,7 @@ def used_or_refused(path: Path, use: Callable[[], object]) -> None:
         (0, "FILENAME", b"CONTINUE= 5"),
     ],
 )
-def test_a_card_that_cannot_be_read_is_refused_or_passed_over(tmp_path, extension, keyword, card):
+def test_a_card_that_cannot_be_read_is_refused_or_ignored(tmp_path, extension, keyword, card):
     path = with_card(write(tmp_path / "in.fits"), extension, keyword, card)
     found = outcome(path)
     if isinstance(found, Exposure):
@@ -705,7 +705,7 @@ def test_a_card_that_cannot_be_read_is_refused_or_passed_over(tmp_path, extensio
 @pytest.mark.parametrize("size", [-2000, -3000, -9000, -(10**9)])
 @pytest.mark.parametrize("name", ["SCI", "ERR"])
 def test_an_extension_of_negative_size_is_refused(tmp_path, name, size):
-    """Astropy would find one that ends where it begins again and again."""
+    """Astropy would find an extension that ends where it begins without end."""
     path = write(tmp_path / "in.fits")
     with_card(path, name, "PCOUNT", b"PCOUNT  = %20d" % size)
     assert isinstance(outcome(path), str)

@@ -66,7 +66,7 @@ def test_the_pipeline_opens_the_outputs(flight_exposures, tmp_path):
     datamodels = pytest.importorskip("jwst.datamodels")
     result = bps.selfcal(flight_exposures[0], selfcal=flight_exposures[1:], output_dir=tmp_path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the input itself draws warnings of its old schema
+        warnings.simplefilter("ignore")  # the input itself causes warnings about its old schema
         with datamodels.open(result.science) as model:
             assert model.meta.cal_step.badpix_selfcal == "COMPLETE"
             flagged = model.dq & dq.BAD == dq.BAD

@@ -1,4 +1,4 @@
-"""The layout of the sources: no import cycles, rooms that know only those below, short modules."""
+"""The layout of the sources: no import cycles, layered subpackages, short modules."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FORBIDDEN = {
     "runs": ("cli",),
     "simulation": ("files", "runs", "cli"),
 }
-"""The rooms of the package, and those that they must not import."""
+"""The subpackages, and those that they must not import."""
 
 LATE = {
     "astropy": "450 ms",
-    "badpix_selfcal.parameters": "the number of threads is asked for without any parameter",
+    "badpix_selfcal.parameters": "most programs need the number of threads without it",
     "badpix_selfcal.runs.associate": "a help page needs no NumPy",
     "badpix_selfcal.runs.batch": "a help page needs no NumPy",
     "badpix_selfcal.runs.dask": "only a run on a cluster needs it",
@@ -39,7 +39,7 @@ LATE = {
     "urllib": "40 ms",
     "yaml": "20 ms",
 }
-"""What is imported inside of functions, and why: the time it takes to load, or a rarely used room.
+"""The modules that are imported inside functions, and why: a long import, or rare use.
 
 Measured with ``python -c`` after ``import badpix_selfcal.cli``; medians of 7.
 """
@@ -60,7 +60,7 @@ class Import:
 
     @property
     def listed(self) -> str:
-        """The name under which `LATE` has it."""
+        """The name that it has in `LATE`."""
         return self.module if self.is_ours else self.module.split(".")[0]
 
 
@@ -114,7 +114,7 @@ def test_every_module_of_ours_that_is_imported_is_found():
 
 
 def test_no_modules_import_each_other_in_a_cycle():
-    """Imports inside of functions count, and those for types."""
+    """Imports inside functions count, and so do those for types."""
     graph = {
         name: {each.module for each in IMPORTS if each.by == name and each.is_ours}
         for name in SOURCES
@@ -122,15 +122,15 @@ def test_no_modules_import_each_other_in_a_cycle():
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
 
 
-@pytest.mark.parametrize("room", FORBIDDEN)
-def test_a_room_imports_only_rooms_below_it(room):
-    inside = [each for each in IMPORTS if each.by.startswith(f"{PACKAGE.name}.{room}.")]
-    above = tuple(f"{PACKAGE.name}.{other}." for other in FORBIDDEN[room])
+@pytest.mark.parametrize("subpackage", FORBIDDEN)
+def test_a_subpackage_imports_only_those_below_it(subpackage):
+    inside = [each for each in IMPORTS if each.by.startswith(f"{PACKAGE.name}.{subpackage}.")]
+    above = tuple(f"{PACKAGE.name}.{other}." for other in FORBIDDEN[subpackage])
     assert inside
     assert [each for each in inside if f"{each.module}.".startswith(above)] == []
 
 
-def test_imports_inside_of_functions_have_a_reason():
+def test_imports_inside_functions_have_a_reason():
     late = {(each.by, each.listed) for each in IMPORTS if each.late and not each.for_types}
     assert sorted(each for each in late if each[1] not in LATE) == []
     assert sorted(LATE.keys() - {name for _, name in late}) == []  # no longer imported late

@@ -1,4 +1,4 @@
-"""The package's logger: what runs report to it, and that nothing is printed unless asked for."""
+"""The package's logger: the messages of runs. Nothing is printed by default."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def without_times(messages):
 
 
 def times(messages):
-    """Return the times in ms by what has taken them."""
+    """Return the times of the messages, ms, by the work that took them."""
     found = (re.fullmatch(r"(.*) in (\d+\.\d) ms", each) for each in messages)
     return {each[1]: float(each[2]) for each in found if each}
 
@@ -135,7 +135,7 @@ def printed(code: str, folder: Path) -> str:
 def test_nothing_is_printed_by_default(tmp_path):
     observation(tmp_path)
     assert printed(RUN + SPEAK, tmp_path) == ""
-    # Handlers of the user's program receive what their level lets through.
+    # Handlers of the user's program receive the messages that their level admits.
     by_default = LISTEN.format(level="logging.WARNING")
     assert printed(by_default + RUN, tmp_path) == ""
     assert printed(by_default + SPEAK, tmp_path) == "WARNING:badpix_selfcal:here\n"

@@ -213,7 +213,7 @@ def test_an_input_is_never_replaced(tmp_path, way, overwrite):
     assert contents(tmp_path) == before
 
 
-def test_an_input_that_came_into_the_place_of_an_output_is_not_replaced(tmp_path):
+def test_an_input_that_was_moved_to_the_place_of_an_output_is_not_replaced(tmp_path):
     (tmp_path / "input").write_text("input")
     with (
         pytest.raises(FileExistsError, match="would replace the input"),
@@ -318,7 +318,7 @@ def test_publishing_is_all_or_nothing(tmp_path, old):
 
 @pytest.mark.parametrize("old", [{}, {"a": "old", "b": "old", "c": "old"}])
 def test_an_interrupt_undoes_publishing(tmp_path, monkeypatch, old):
-    """The interrupt is sent from `os.replace`: there is no other way to meet that moment."""
+    """The interrupt is sent from `os.replace`, so that it arrives at the right moment."""
     replace = os.replace
 
     def interrupted(source: os.PathLike[str], target: os.PathLike[str]) -> None:

@@ -85,7 +85,7 @@ def test_public_names_are_documented_with_all_their_parameters(name):
         names = []
     else:
         names = [*inspect.signature(value).parameters]
-    assert not document.startswith(f"{name}(")  # what dataclasses write if nobody else does
+    assert not document.startswith(f"{name}(")  # the docstring that a dataclass makes itself
     for each in names:
         assert re.search(rf"^(\w+, )*{each}(, \w+)* *(:|$)", document, re.MULTILINE), each
 

@@ -42,7 +42,10 @@ ODD_SPARE = b"HIERARCH SPARE = 1".ljust(80)
 
 
 def with_spare(change: Change) -> Change:
-    """Give SCI a card, behind those that the tests damage, that only astropy reads if changed."""
+    """Add a spare card to SCI, after the cards that the tests damage.
+
+    A change of this card has the effect that astropy must read the file.
+    """
 
     def changed(hdus: fits.HDUList) -> None:
         change(hdus)
@@ -89,7 +92,7 @@ def copied_or_refused(found: Exposure) -> bytes | str:
 
 
 def assert_as_by_astropy(path: Path) -> None:
-    """Assert that what is read without astropy, if anything is, is what astropy reads."""
+    """Assert that whatever is read without astropy equals what astropy reads."""
     if scan(path) is None:
         return
     twin = for_astropy(path)
@@ -180,11 +183,11 @@ def test_what_is_not_whole_is_left_to_astropy(folder, whole, cut, tail):
     assert_as_by_astropy(path)
 
 
-def spoil_astropy(monkeypatch):
-    def spoilt(*_, **__):
+def forbid_astropy(monkeypatch):
+    def forbidden(*_, **__):
         raise AssertionError("astropy opened a plain file")
 
-    monkeypatch.setattr(fits, "open", spoilt)
+    monkeypatch.setattr(fits, "open", forbidden)
 
 
 @pytest.mark.parametrize("change", [as_they_are, double, dq_first, lower_case, only_needed])
@@ -194,7 +197,7 @@ def test_exposures_of_the_pipeline_are_not_left_to_astropy(tmp_path, monkeypatch
     if packed:
         path.write_bytes(gzip.compress(path.read_bytes()))
     assert_as_by_astropy(path)
-    spoil_astropy(monkeypatch)
+    forbid_astropy(monkeypatch)
     found = read(path)
     assert found.science_image().dtype == found.planes["SCI"].dtype
     copied(found)
@@ -210,7 +213,7 @@ def test_flight_exposures_are_not_left_to_astropy(tmp_path, flight_exposures, mo
         assert facts(read(path)) == facts(read(twin))
         science = read(path).science_image()
         assert science.tobytes() == read(twin).science_image().tobytes()
-    spoil_astropy(monkeypatch)
+    forbid_astropy(monkeypatch)
     for path in flight_exposures:
         assert "SCI" in read(path).planes
 
@@ -220,7 +223,7 @@ def test_flight_exposures_are_not_left_to_astropy(tmp_path, flight_exposures, mo
 @pytest.mark.parametrize("keyword", [b"NAXIS", b"naxis"])
 @pytest.mark.parametrize("axes", [b"1000", b"2000000000"])
 def test_more_axes_than_there_may_be_are_refused(tmp_path, extension, packed, keyword, axes):
-    """Astropy went through all of them, for minutes, filling memory."""
+    """Astropy processed all of them, which took minutes and filled the memory."""
     path = write(tmp_path / "in.fits")
     with_card(path, extension, "NAXIS", keyword.ljust(8) + b"= " + axes.rjust(20))
     if packed:

@@ -1,4 +1,4 @@
-"""What runs hold of their exposures at a time: few downloads, early refusals."""
+"""Runs hold few downloads at a time, and refuse wrong inputs early."""
 
 from __future__ import annotations
 

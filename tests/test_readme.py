@@ -1,4 +1,4 @@
-"""The commands and the code of the README run as they stand there."""
+"""The commands and the code of the README run as they are written."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def n_flagged(path: Path) -> int:
 
 
 def block(start: str) -> str:
-    """Return the only block of commands that begins so."""
+    """Return the only block of commands that begins with this text."""
     (found,) = (each for each in BLOCKS if each.startswith(start))
     return found
 
 
 @pytest.fixture
 def _observation(tmp_path):
-    """Make files of the names that the README uses."""
+    """Make files with the names that the README uses."""
     made = simulate(tmp_path / "data", size=(96, 640))
     association = made.association.read_text(encoding="utf-8")
     for path in made.files:

@@ -1,4 +1,4 @@
-"""The README's examples of the drop-ins run as they stand there."""
+"""The README's examples of the drop-ins run as they are written."""
 
 from __future__ import annotations
 

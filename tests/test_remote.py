@@ -204,13 +204,13 @@ def test_an_interrupt_does_not_wait_for_a_slow_server(web):
     assert errors.endswith("KeyboardInterrupt\n")
 
 
-def test_a_failure_that_passes_is_not_reported(web):
+def test_a_temporary_failure_is_not_reported(web):
     write(web.folder / "a_rate.fits", sky(1))
     web.failures["a_rate.fits"] = 2
     assert exposure.read(f"{web.url}/a_rate.fits", whole=False).detector == "MIRIFULONG"
 
 
-def test_a_failure_that_stays_is_reported_after_a_few_tries(web, monkeypatch):
+def test_a_permanent_failure_is_reported_after_a_few_tries(web, monkeypatch):
     monkeypatch.setattr(remote, "PAUSES", (0.01, 0.01))
     write(web.folder / "a_rate.fits", sky(1))
     web.failures["a_rate.fits"] = 1000
@@ -399,7 +399,7 @@ def test_a_batch_of_a_folder_in_s3(tmp_path, bucket, given):
     assert {each.status for each in again.exposures} == {"KEPT"}
 
 
-def test_a_batch_of_one_by_one_on_the_web(tmp_path, web):
+def test_a_batch_of_single_exposures_on_the_web(tmp_path, web):
     for number in range(3):
         write(web.folder / f"{number}_rate.fits", sky(number))
     urls = [f"{web.url}/{number}_rate.fits" for number in range(4)]
@@ -436,7 +436,7 @@ def test_worker_processes_read_urls_too(web, method):
         assert pool.map_async(_minimum, [url] * 4).get(timeout=120) == [np.nanmin(image)] * 4
 
 
-def test_a_forked_child_leaves_temporary_copies_alone(web, scratch):
+def test_a_forked_child_does_not_remove_temporary_copies(web, scratch):
     write(web.folder / "a_rate.fits", sky(1))
     found = exposure.read(f"{web.url}/a_rate.fits")
     child = os.fork()

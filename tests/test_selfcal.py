@@ -1,4 +1,4 @@
-"""The step's own rules: what is read, skipped, left out, written and refused."""
+"""The rules of the step: what is read, skipped, left out, written and refused."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ def test_the_dispersion_axis(tmp_path, card, exp_type, asked, used):
     np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
 
 
-def test_an_unknown_dispersion_axis_is_warned_of(tmp_path):
+def test_an_unknown_dispersion_axis_causes_a_warning(tmp_path):
     how = {"detector": "NRS2", "exp_type": "NRS_MSASPEC", "dispaxis": None}
     association = observation(tmp_path, shape=(40, 60), **how)
     with pytest.warns(SelfcalWarning, match=r"sci0_rate\.fits: neither DISPAXIS nor EXP_TYPE"):
@@ -501,7 +501,7 @@ def test_outputs_go_to_the_current_folder_by_default(tmp_path, monkeypatch):
 
 @given(count=st.integers(0, 40), workers=st.integers(1, 4))
 @share(0.2)
-def test_items_are_worked_on_ahead_and_come_in_order(count, workers):
+def test_items_are_processed_ahead_and_yielded_in_order(count, workers):
     begun = []
     with ThreadPoolExecutor(workers) as executor:
         found = in_order(executor, lambda item: begun.append(item) or -item, range(count))
@@ -511,7 +511,7 @@ def test_items_are_worked_on_ahead_and_come_in_order(count, workers):
     assert sorted(begun) == [*range(count)]
 
 
-def test_reading_ahead_is_no_condition(tmp_path, monkeypatch):
+def test_reading_ahead_is_optional(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError
 

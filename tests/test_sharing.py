@@ -24,24 +24,24 @@ def processors(monkeypatch):
     return bps.num_threads()
 
 
-def test_a_process_alone_takes_all(processors):
+def test_a_single_process_uses_all_processors(processors):
     bps.set_num_threads(1)
     bps.share_threads(1)
     assert bps.num_threads() == processors
 
 
-def test_many_processes_take_one_each(processors):
+def test_many_processes_use_one_thread_each(processors):
     bps.share_threads(processors + 1)
     assert bps.num_threads() == 1
 
 
-def test_together_they_take_what_there_is(processors):
+def test_together_they_use_all_processors(processors):
     for processes in range(1, processors + 1):
         bps.share_threads(processes)
         assert processes * bps.num_threads() <= processors < processes * (bps.num_threads() + 1)
 
 
-def test_the_variable_governs(monkeypatch):
+def test_the_variable_takes_precedence(monkeypatch):
     monkeypatch.setenv("BADPIX_SELFCAL_NUM_THREADS", "3")
     bps.share_threads(1000)
     assert bps.num_threads() == 3
@@ -86,7 +86,7 @@ def test_workers_of_an_executor(method, processors):
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_the_variable_governs_in_workers(method, monkeypatch):
+def test_the_variable_takes_precedence_in_workers(method, monkeypatch):
     monkeypatch.setenv("BADPIX_SELFCAL_NUM_THREADS", "1")
     with multiprocessing.get_context(method).Pool(2) as pool:
         found = pool.map_async(_threads_and_flagged, range(4)).get(timeout=120)

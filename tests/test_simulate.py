@@ -277,7 +277,7 @@ def test_the_planes_of_an_exposure_agree(tmp_path, detector, size, seed):
 # Defects against their numbers
 
 
-def test_hot_pixels_brighter_than_a_number_3900_over_a(short):
+def test_the_number_of_hot_pixels_brighter_than_a_is_3900_over_a(short):
     # Their minimum over exposures has no cosmic rays, and almost no light in channels 1 and 2.
     images = [plane(path) for path in short.background]
     lowest = np.min(images, axis=0)
@@ -715,7 +715,7 @@ def test_existing_files_are_kept_unless_overwrite_is_set(tmp_path):
 
 @pytest.fixture
 def _files_of_limited_size():
-    """Let the system refuse files above 70 kB: the truth of many exposures, not an exposure."""
+    """Make the system refuse files above 70 kB: the truth of many exposures, not an exposure."""
     resource = pytest.importorskip("resource", reason="the system has no limits for files")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, before[1]))

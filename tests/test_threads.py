@@ -51,7 +51,7 @@ def test_results_do_not_depend_on_the_number_of_threads(threads):
         assert_same(ours, expected)
 
 
-def test_by_default_all_processors_this_process_may_use():
+def test_the_default_is_all_processors_that_this_process_may_use():
     # A quota of the container may allow less than the affinity does.
     assert 1 <= bps.num_threads() <= len(os.sched_getaffinity(0))
 
@@ -268,7 +268,7 @@ print("done")
     assert (done.stdout.strip(), done.returncode) == ("done", 0)
 
 
-def test_python_threads_share_the_pool():
+def test_python_threads_share_the_thread_pool():
     image = _image()
     expected = bps.median_filter(image, 15, axis=0)
     results = {}

@@ -23,7 +23,7 @@ pytest.importorskip("s3fs", reason="needs the extra cloud")
 
 @pytest.fixture(autouse=True)
 def scratch(tmp_path, monkeypatch):
-    """Where temporary files go; after every test there are none left."""
+    """The folder of temporary files, which is empty after every test."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -42,7 +42,7 @@ def fetched(bucket, folder):
 
 
 def assert_equal_files(one, other):
-    """Check that two exposures are equal but for the time at which they were written."""
+    """Check that two exposures are equal, except for the time at which they were written."""
     mine, theirs = planes(one), planes(other)
     assert [*mine] == [*theirs]
     for name, image in mine.items():
@@ -51,7 +51,7 @@ def assert_equal_files(one, other):
     assert cards[0] == cards[1]
 
 
-def test_selfcal_writes_the_files_it_writes_to_a_folder(tmp_path, bucket):
+def test_selfcal_writes_the_same_files_as_to_a_folder(tmp_path, bucket):
     (tmp_path / "in").mkdir()
     listed = observation(tmp_path / "in")
     bps.selfcal(listed, output_dir=tmp_path / "expected", save_flagged_bkg=True)
