@@ -452,7 +452,7 @@ def test_all_gaps_empty_is_skipped(tmp_path):
     assert reported[-1] == (3, 3)
 
 
-def test_backgrounds_only_cause_a_warning(tmp_path):
+def test_a_pool_of_backgrounds_only_causes_a_warning(tmp_path):
     take(tmp_path / "1_rate.fits", 1, background=True)
     with pytest.warns(SelfcalWarning, match="backgrounds only, nothing to flag"):
         result = bps.batch(tmp_path, output_dir=tmp_path / "out")

@@ -159,7 +159,8 @@ def batch(
         Keep existing outputs that are whole and were made from the same exposures with the same
         parameters; write the others again.
     workers : int, optional
-        Threads that read and write files. Default: one more than compute; 16 if there are URLs.
+        Threads that read and write files. Default: one more than the threads that compute; with
+        URLs at least 16.
     scheduler : str or distributed.Client, optional
         A Dask cluster whose workers do the work instead of this process: the address of its
         scheduler, or a client (extra ``dask``). The workers must see the files under the same
