@@ -141,7 +141,7 @@ def test_unusual_windows(kern_size):
 
 @pytest.mark.parametrize("dtype", ["c8", ">c16", "m8[s]", "M8[s]", "O", "S3", "U2", "f4,i2"])
 @pytest.mark.parametrize("kern_size", [(3, 3), (2, 3), (25, 25)])
-def test_dtypes_other_than_real_numbers(dtype, kern_size):
+def test_what_is_hardly_a_number(dtype, kern_size):
     numbers = np.random.default_rng(2).integers(-9, 9, size=(4, 5))
     array = np.zeros((4, 5), dtype) if "," in dtype else numbers.astype(dtype)
     theirs = outcome(stcal.medfilt, array, kern_size)
