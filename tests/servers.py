@@ -203,6 +203,10 @@ class Proxy:
         """
         self._rules.append((method, re.compile(pattern), header, error))
 
+    def lose_answer(self, method, pattern):
+        """Forward a request once, and close the connection in place of an answer."""
+        self._rules.append((method, re.compile(pattern), "", "lost"))
+
     def before(self, method, pattern, action):
         """Call a function once, before a request whose path has this pattern is forwarded."""
         self._rules.append((method, re.compile(pattern), "", action))
@@ -211,7 +215,7 @@ class Proxy:
         for rule in self._rules:
             wanted, pattern, header, reaction = rule
             if wanted == method and pattern.search(path) and (not header or header in headers):
-                if callable(reaction):
+                if callable(reaction) or reaction == "lost":
                     self._rules.remove(rule)
                 return reaction
         return None
@@ -246,6 +250,10 @@ class _ProxyHandler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             body = self.rfile.read(length)
+            if reaction == "lost":
+                self._forwarded(body)
+                self.close_connection = True
+                return
             if isinstance(reaction, str):
                 self._refuse(*reaction.split())
                 return
@@ -256,13 +264,17 @@ class _ProxyHandler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - names of http.server
 
     def _forward(self, body):
+        self._answer(*self._forwarded(body))
+
+    def _forwarded(self, body):
+        """Forward a request; return status, headers and content of the answer."""
         server = HTTPConnection("127.0.0.1", self.proxy.port)
         headers = {name: value for name, value in self.headers.items() if name != "Expect"}
         server.request(self.command, self.path, body, headers)
         answer = server.getresponse()
         content = answer.read()
         server.close()
-        self._answer(answer.status, answer.getheaders(), content)
+        return answer.status, answer.getheaders(), content
 
     def _refuse(self, status, code):
         text = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()

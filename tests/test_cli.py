@@ -301,9 +301,14 @@ class TestStopped:
         assert stopped == 143
         assert hashes(out) == before
 
-    def test_further_signals_do_not_disturb_the_cleaning_up(self, tmp_path, slow_run):
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_further_signals_do_not_disturb_the_cleaning_up(self, tmp_path, slow_run, number):
         out = tmp_path / "out"
-        signalled(*slow_run, cwd=tmp_path, when=lambda: bool(_names(out)), again=True)
+
+        def has_begun():
+            return bool(_names(out))
+
+        signalled(*slow_run, cwd=tmp_path, when=has_begun, number=number, again=True)
         assert not out.exists()
 
     def test_a_handler_of_the_caller_is_left_alone(self, here):

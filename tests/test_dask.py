@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,41 @@ class Killer:
     def kill(self):
         self.killed.append(self.pids.pop())
         os.kill(self.killed[-1], signal.SIGKILL)
+
+
+def test_a_file_that_appears_during_the_run_is_kept(tmp_path, client):
+    make(tmp_path / "in", 12, detectors=("NRS1",))
+    theirs = tmp_path / "out" / "e0005_nrs1_badpix_selfcal.fits"
+
+    def progress(done, _):
+        if done == 0 and not theirs.exists():
+            theirs.parent.mkdir()
+            theirs.write_text("theirs")
+
+    result = bps.batch(
+        tmp_path / "in", output_dir=tmp_path / "out", scheduler=client, progress=progress
+    )
+    (failed,) = result.failed
+    assert failed.exposure.name == "e0005_nrs1_rate.fits"
+    assert "exist" in failed.error
+    assert theirs.read_text() == "theirs"
+    assert len([*(tmp_path / "out").iterdir()]) == 12
+
+
+def test_after_an_interrupt_nothing_is_written_any_more(tmp_path, client):
+    make(tmp_path / "in", 120, detectors=("NRS1",))
+
+    def progress(done, _):
+        if done > 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bps.batch(tmp_path / "in", output_dir=tmp_path / "out", scheduler=client, progress=progress)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert 8 < len(names) < 120
+    time.sleep(0.5)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert not [name for name in names if name.endswith(".part")]
 
 
 def test_a_thousand_exposures_and_two_killed_workers(tmp_path, client):

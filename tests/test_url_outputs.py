@@ -115,6 +115,26 @@ def test_an_input_in_the_bucket_is_never_replaced(tmp_path, bucket, how):
         assert bucket.system.cat_file(f"{bucket.name}/{name}") == content
 
 
+@pytest.mark.parametrize("function", [bps.selfcal, bps.batch])
+def test_an_input_named_by_another_protocol_is_never_replaced(tmp_path, bucket, function):
+    """s3a:// and s3:// name the same objects."""
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "x_rate.fits", sky(1))
+    write(tmp_path / "in" / "x_badpix_selfcal_bkg_0.fits", sky(2))
+    write(tmp_path / "in" / "x_badpix_selfcal.fits", sky(3))
+    bucket.put(tmp_path / "in")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    other = bucket.url.replace("s3://", "s3a://")
+    how = {"save_flagged_bkg": True, "output_dir": bucket.url, "overwrite": True}
+    background = f"{other}/x_badpix_selfcal_bkg_0.fits"
+    if function is bps.batch:
+        background = f"{other}/x_badpix_selfcal.fits"
+    with pytest.raises(FileExistsError, match="would replace the input s3a://"):
+        function(f"{bucket.url}/x_rate.fits", background=background, **how)
+    for name, content in before.items():
+        assert bucket.system.cat_file(f"{bucket.name}/{name}") == content
+
+
 def test_a_batch_from_bucket_to_bucket_can_be_resumed(tmp_path, bucket):
     (tmp_path / "in").mkdir()
     pool(tmp_path / "in", detectors=("NRS1",), background=0)

@@ -1,10 +1,14 @@
-"""The exceptions and the warning of this package."""
+"""The exceptions and the warning of this package, and how other warnings are suppressed."""
 
 from __future__ import annotations
 
+import os
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["AssociationError", "ExposureError", "SelfcalWarning", "warn"]
+__all__ = ["AssociationError", "ExposureError", "SelfcalWarning", "silenced", "warn"]
 
 
 class AssociationError(ValueError):
@@ -19,6 +23,28 @@ class SelfcalWarning(UserWarning):
     """The step continues, but its result may differ from what the user expects."""
 
 
+_silence = threading.RLock()
+
+
+def _renew_silence() -> None:
+    global _silence
+    _silence = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child inherits a taken lock, but not the thread that would release it.
+    os.register_at_fork(after_in_child=_renew_silence)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Suppress warnings in all threads; one thread at a time, as the filters are global."""
+    with _silence, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def warn(message: str) -> None:
-    """Warn the user of a run."""
-    warnings.warn(message, SelfcalWarning, stacklevel=3)
+    """Warn the user of a run, once no other thread suppresses warnings."""
+    with _silence:
+        warnings.warn(message, SelfcalWarning, stacklevel=3)

@@ -20,9 +20,6 @@ __all__ = ["main"]
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
 
-EXPECTED: Final = (ValueError, OSError, RuntimeError, MemoryError)
-"""The kinds of errors that inputs, arguments and the machine cause. Others are unexpected."""
-
 INTERNAL: Final = ("command", "stopped")
 """Names that `options.command` adds to the arguments of the user."""
 
@@ -48,11 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with stderr_warnings(quiet=given.quiet), stderr_log(given.verbose), orderly_termination():
             report = _run(given)
-    except KeyboardInterrupt:
-        say(f"badpix-selfcal: interrupted; {given.stopped}", sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        say(f"badpix-selfcal: interrupted; {_result_of(interrupt, given)}", sys.stderr)
         return INTERRUPTED
-    except Terminated:
-        say(f"badpix-selfcal: terminated; {given.stopped}", sys.stderr)
+    except Terminated as interrupt:
+        say(f"badpix-selfcal: terminated; {_result_of(interrupt, given)}", sys.stderr)
         return TERMINATED
     except Exception as error:
         _report_error(error, given.verbose)
@@ -73,9 +70,27 @@ def _run(given: argparse.Namespace) -> Report:
     return report
 
 
+def _result_of(interrupt: BaseException, given: argparse.Namespace) -> str:
+    """Return what an interrupted command has written."""
+    return "; ".join(getattr(interrupt, "__notes__", [])) or str(given.stopped)
+
+
+def _is_expected(error: Exception) -> bool:
+    """Return whether an input, an argument or the machine causes an error.
+
+    A ValueError or RuntimeError of another package is none that this package foresees.
+    """
+    if isinstance(error, (OSError, MemoryError)):
+        return True
+    if not isinstance(error, (ValueError, RuntimeError)):
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return bool(frame.f_globals["__name__"].split(".")[0] == __package__.split(".")[0])
+
+
 def _report_error(error: Exception, verbosity: int) -> None:
     """Print an error in one line. -v adds the traceback of an unexpected one, -vv of any."""
-    expected = isinstance(error, EXPECTED)
+    expected = _is_expected(error)
     if verbosity > (1 if expected else 0):
         say("".join(traceback.format_exception(error)).rstrip(), sys.stderr)
     if expected:

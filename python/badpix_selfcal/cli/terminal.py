@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from ..errors import SelfcalWarning
 from ..log import log
@@ -85,18 +85,28 @@ class _LineHandler(logging.Handler):
 
 @contextmanager
 def orderly_termination() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that no incomplete output remains."""
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield  # a handler of the caller stays in place
-        return
+    """Turn the first SIGTERM or SIGINT into an exception, and ignore further ones.
 
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # cleaning up must not be interrupted
-        raise Terminated
+    So the cleaning up is not interrupted, and no incomplete output remains. Handlers of the caller
+    stay in place.
+    """
+    usual: dict[signal.Signals, Any] = {
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    ours: list[signal.Signals] = []
 
-    signal.signal(signal.SIGTERM, stop)
+    def stop(number: int, _: object) -> None:
+        for each in ours:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        ours += [each for each, handler in usual.items() if signal.getsignal(each) is handler]
+    for each in ours:
+        signal.signal(each, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for each in ours:
+            signal.signal(each, usual[each])

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import dq
-from ..errors import ExposureError
+from ..errors import ExposureError, silenced
 from .byte_copy import source_of
 from .fits_bytes import (
     STALE,
@@ -32,7 +32,6 @@ from .fits_bytes import (
     reading,
     refuse_truncated,
     require_fits,
-    silenced,
     without_checksums,
 )
 from .location import Location, RemoteFile, locate

@@ -10,14 +10,12 @@ import gzip
 import os
 import re
 import sys
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from ..errors import ExposureError
+from ..errors import ExposureError, silenced
 from .location import Location
 from .remote import Downloaded, Ranges, RemoteError
 
@@ -40,7 +38,6 @@ __all__ = [
     "reading",
     "refuse_truncated",
     "require_fits",
-    "silenced",
     "without_checksums",
 ]
 
@@ -118,27 +115,6 @@ def reading(path: Location | Downloaded | Ranges) -> Iterator[None]:
         raise ExposureError(f"{path}: {error}") from error
     except Exception as error:  # a damaged header makes astropy raise many types
         raise ExposureError(f"{path}: cannot be read as FITS: {error}") from error
-
-
-_silence = threading.RLock()
-
-
-def _renew_silence() -> None:
-    global _silence
-    _silence = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    # A forked child inherits a taken lock, but not the thread that would release it.
-    os.register_at_fork(after_in_child=_renew_silence)
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """Suppress warnings in all threads; one thread at a time, as the filters are global."""
-    with _silence, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 @contextmanager

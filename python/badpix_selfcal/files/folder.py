@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-
-from .location import Location
 
 __all__ = ["Folder"]
 
@@ -56,17 +54,6 @@ class Folder:
     def location(self, name: str) -> Path:
         """Return the path of an output."""
         return self._directory / name
-
-    def input_at(self, name: str, inputs: Iterable[Location]) -> Location | None:
-        """Return the input that this output would replace, directly or through a link."""
-        final = self.location(name)
-        is_file = final.exists()
-        for path in inputs:
-            if isinstance(path, Path) and (
-                final == path or (is_file and path.exists() and final.samefile(path))
-            ):
-                return path
-        return None
 
     def present(self, names: Collection[str]) -> set[str]:
         """Return which of these names exist, broken links included.

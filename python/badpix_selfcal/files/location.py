@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
@@ -18,6 +18,7 @@ __all__ = [
     "RemoteFile",
     "absolute",
     "beside",
+    "file_key",
     "locate",
     "locations_of",
     "output_directory",
@@ -25,6 +26,7 @@ __all__ = [
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
 _READ_ONLY: Final = ("http", "https")
+_SAME_PROTOCOL: Final = {"s3a": "s3", "s3n": "s3"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,22 @@ def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, 
 def absolute(location: Location) -> Location:
     """Return a location that does not depend on the current folder."""
     return location.absolute() if isinstance(location, Path) else location
+
+
+def file_key(location: Location) -> Hashable:
+    """Return a value that is equal for all names of a file.
+
+    The names of a file of this machine are its links. Those of a remote file are URLs that differ
+    in the spelling of the protocol only.
+    """
+    if isinstance(location, Path):
+        try:
+            about = location.stat()
+        except OSError:
+            return location
+        return about.st_dev, about.st_ino
+    split = urlsplit(location.url)
+    return _SAME_PROTOCOL.get(split.scheme, split.scheme), split.netloc, split.path
 
 
 def output_directory(given: AnyLocation | None) -> Location:

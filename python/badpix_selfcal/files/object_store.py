@@ -11,19 +11,17 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
-from .location import Location, RemoteFile
+from .location import RemoteFile
 from .remote import RemoteError, request
 
 __all__ = ["ObjectStore"]
 
 _NEEDED: Final = (("_put_file",), ("_cp_file",), ("_rm_file", "_rm"))
-_S3: Final = {"s3a": "s3", "s3n": "s3"}
 
 _Result = TypeVar("_Result")
 
@@ -52,8 +50,9 @@ class ObjectStore:
             If packages for this protocol are missing.
         """
         if not self._request("", lambda system, _: _can_write(system), "opened"):
+            protocol = self._directory.url.partition("://")[0].lower()
             raise ValueError(
-                f"{self._directory}: outputs cannot be written to {_protocol(self._directory)}:// "
+                f"{self._directory}: outputs cannot be written to {protocol}:// "
                 "URLs; give a folder or the URL of an object store (s3://bucket/prefix)"
             )
 
@@ -65,12 +64,6 @@ class ObjectStore:
     def location(self, name: str) -> RemoteFile:
         """Return the URL of an output."""
         return self._directory / name
-
-    def input_at(self, name: str, inputs: Iterable[Location]) -> Location | None:
-        """Return the input that this output would replace. Only URLs are compared."""
-        key = _key(self.location(name))
-        remote = (path for path in inputs if isinstance(path, RemoteFile))
-        return next((path for path in remote if _key(path) == key), None)
 
     def present(self, names: Collection[str]) -> set[str]:
         """Return which of these names exist.
@@ -119,7 +112,8 @@ class ObjectStore:
                 system.put_file(str(part), path, mode="create")
             except Exception as error:
                 if _is_refusal_to_replace(error):
-                    return False
+                    # An earlier try may have written it, although its answer was lost.
+                    return bool(system.cat_file(path) == part.read_bytes())
                 if getattr(error, "errno", None) != errno.ENOSYS:
                     raise
                 system.put_file(str(part), path)  # the store has no conditional writes
@@ -212,14 +206,3 @@ def _code(error: Exception) -> str:
     """Return the store's error code; empty if s3fs does not pass it on."""
     response = getattr(error.__cause__, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
-
-
-def _protocol(remote: RemoteFile) -> str:
-    return remote.url.partition("://")[0].lower()
-
-
-def _key(remote: RemoteFile) -> tuple[str, str, str]:
-    """Return a value that is equal for all URLs of one object."""
-    protocol = _protocol(remote)
-    split = urlsplit(remote.url)
-    return _S3.get(protocol, protocol), split.netloc, split.path

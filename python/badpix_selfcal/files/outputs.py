@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ..errors import SelfcalWarning
+from .._interrupts import shielded
+from ..errors import warn
 from .folder import Folder
-from .location import Location
+from .location import Location, file_key
 from .object_store import ObjectStore
 
-__all__ = ["MOVES", "Outputs", "existing", "exists"]
+__all__ = ["MOVES", "Outputs", "existing"]
+
+PUBLISHED: Final = "all outputs were written"
+"""The note on an interrupt that came after the outputs were published."""
 
 MOVES: Final = 4
 """Outputs moved at a time. fsspec holds a whole file in memory while it uploads it (up to 100 MiB);
 even a local disk takes milliseconds to remove a replaced one."""
-
-
-def exists(location: Location) -> bool:
-    """Return whether a file exists. A broken link counts as a file.
-
-    Raises
-    ------
-    OSError
-        If the server does not answer.
-    """
-    return bool(existing(location.parent, [location.name]))
 
 
 def existing(directory: Location, names: Iterable[str]) -> set[str]:
@@ -62,6 +55,8 @@ class Outputs:
         Files that no output may replace. A remote one is recognized by its URL.
     overwrite : bool, optional
         Whether outputs may replace other files.
+    remedy : str, optional
+        What the user can do if an output exists; a part of the error.
 
     Notes
     -----
@@ -76,11 +71,17 @@ class Outputs:
     """
 
     def __init__(
-        self, directory: Location, inputs: Iterable[Location] = (), *, overwrite: bool = False
+        self,
+        directory: Location,
+        inputs: Iterable[Location] = (),
+        *,
+        overwrite: bool = False,
+        remedy: str = "pass overwrite to replace it",
     ) -> None:
         self._place = Folder(directory) if isinstance(directory, Path) else ObjectStore(directory)
-        self._inputs = tuple(inputs)
+        self._inputs = {file_key(path): path for path in inputs}
         self._overwrite = overwrite
+        self._remedy = remedy
         self._parts: dict[str, Path] = {}
         self._lock = threading.Lock()
 
@@ -94,7 +95,7 @@ class Outputs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._place.close(failed=kind is not None)
+        shielded(lambda: self._place.close(failed=kind is not None))
 
     def claim(self, name: str) -> Location:
         """Return the final place of an output, if it may be written.
@@ -130,24 +131,35 @@ class Outputs:
             for URLs.
         """
         publication = _Publication(self._place, self._parts, self._require_free([*self._parts]))
-        publication.run(overwrite=self._overwrite)
+        move = publication.replace_all if self._overwrite else publication.create_all
+        try:
+            shielded(move, publication.stop)
+            publication.is_complete = True
+            shielded(publication.forget_backups)
+        except BaseException as error:
+            if publication.is_complete:
+                shielded(publication.forget_backups)
+                error.add_note(PUBLISHED)
+            else:
+                shielded(partial(publication.undo, error))
+            raise
         self._parts.clear()
 
     def _require_free(self, names: Collection[str]) -> set[str]:
         """Refuse outputs that may not be written; return which of them replace a file."""
         for name in names:
-            path = self._place.input_at(name, self._inputs)
+            location = self._place.location(name)
+            path = self._inputs.get(file_key(location))
             if path is not None:
                 raise FileExistsError(
-                    f"{self._place.location(name)}: would replace the input {path}; choose "
-                    "another output folder"
+                    f"{location}: would replace the input {path}; choose another output folder"
                 )
         present = self._place.present(names)
         for name in names:
             if name in present and not self._overwrite:
                 raise FileExistsError(
-                    f"{self._place.location(name)} exists already; pass overwrite to replace it, "
-                    "or choose another folder"
+                    f"{self._place.location(name)} exists already; {self._remedy}, or choose "
+                    "another output folder"
                 )
         return present
 
@@ -164,25 +176,37 @@ class _Publication:
         self._new: list[str] = []
         self._kept: dict[str, str] = {}
         self._unchanged: set[str] = set()
+        self._is_stopped = False
+        self.is_complete = False
 
-    def run(self, *, overwrite: bool) -> None:
-        move = self._replace if overwrite else self._create
-        names = sorted(self._parts)
-        try:
-            # If several runs publish the same outputs at the same time, the first output decides
-            # which run succeeds. Otherwise each run might publish some outputs, and all would fail.
-            _each(move, names[:1])
-            _each(move, names[1:])
-        except BaseException as error:
-            for problem in self._attempt(self._undo, [*self._new, *self._kept]):
-                error.add_note(f"could not be undone: {problem}")
-            raise
+    def create_all(self) -> None:
+        """Move all outputs to names that do not exist."""
+        self._move_all(self._create)
+
+    def replace_all(self) -> None:
+        """Move all outputs, also to names that exist."""
+        self._move_all(self._replace)
+
+    def stop(self) -> None:
+        """Move no further output."""
+        self._is_stopped = True
+
+    def undo(self, error: BaseException) -> None:
+        """Restore what there was before. What could not be restored becomes a note on the error."""
+        for problem in self._attempt(self._undo, [*self._new, *self._kept]):
+            error.add_note(f"could not be undone: {problem}")
+
+    def forget_backups(self) -> None:
+        """Remove the backups of replaced outputs."""
         for problem in self._attempt(self._forget, [*self._kept]):
-            warnings.warn(
-                f"the backup of a replaced output could not be removed: {problem}",
-                SelfcalWarning,
-                stacklevel=3,
-            )
+            warn(f"the backup of a replaced output could not be removed: {problem}")
+
+    def _move_all(self, move: Callable[[str], None]) -> None:
+        names = sorted(self._parts)
+        # If several runs publish the same outputs at the same time, the first output decides which
+        # run succeeds. Otherwise each run might publish some outputs, and all would fail.
+        self._each(move, names[:1])
+        self._each(move, names[1:])
 
     def _create(self, name: str) -> None:
         self._place.put_new(self._parts[name], name)
@@ -210,26 +234,27 @@ class _Publication:
     def _forget(self, name: str) -> None:
         self._place.remove(self._kept[name])
 
-    def _attempt(self, work: Callable[[str], None], names: list[str]) -> list[OSError]:
-        """Call a function for each name, even if some calls fail; return the errors."""
-        problems: list[OSError] = []
+    def _each(self, move: Callable[[str], None], names: Collection[str]) -> None:
+        """Move some outputs, until one fails or the move is stopped."""
 
         def attempt(name: str) -> None:
+            if self._is_stopped:
+                raise InterruptedError(f"{name}: not moved")
+            move(name)
+
+        with ThreadPoolExecutor(MOVES) as threads:
+            for _ in threads.map(attempt, names):
+                pass
+
+    def _attempt(self, work: Callable[[str], None], names: list[str]) -> list[OSError]:
+        """Call a function for each name, even if some calls fail; return the errors."""
+
+        def error_of(name: str) -> OSError | None:
             try:
                 work(name)
             except OSError as error:
-                problems.append(error)
+                return error
+            return None
 
-        _each(attempt, names)
-        return problems
-
-
-def _each(work: Callable[[str], None], names: Collection[str]) -> None:
-    """Call a function for each name, several in parallel.
-
-    An interrupt does not stop calls that have started: they all end before this function returns.
-    So nothing is moved while or after earlier moves are undone.
-    """
-    with ThreadPoolExecutor(MOVES) as threads:
-        for _ in threads.map(work, names):
-            pass
+        with ThreadPoolExecutor(MOVES) as threads:
+            return [error for error in threads.map(error_of, names) if error is not None]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from ..arrays import BadPixels
 from ..detectors import Dispaxis
 from ..errors import ExposureError, warn
-from ..files import exposure as exposure_file
 from ..files.location import (
     AnyLocation,
     Location,
@@ -45,7 +44,7 @@ from .execute import (
 )
 from .local import Threads, workers_for
 from .member import dispaxis_of
-from .plan import Copy, Plan
+from .plan import Copy, Plan, is_made_by
 from .pool import Group, grouped
 from .provenance import name_of
 
@@ -231,7 +230,8 @@ def batch(
             overwrite=overwrite or resume,
             remedy="pass overwrite to replace it, resume to keep what is done",
         )
-        kept = [_current(plan, folder) if resume else frozenset[Copy]() for plan in plans]
+        readers = workers or workers_for([folder])
+        kept = [_current(plan, folder, readers) if resume else frozenset[Copy]() for plan in plans]
         plans = [_without(plan, done) for plan, done in zip(plans, kept, strict=True)]
         tally.begin(sum(len(plan.copies) for plan in plans))
         outcomes = execute(
@@ -289,30 +289,22 @@ def _mixed_shapes(group: Group) -> str:
     return ""
 
 
-def _current(plan: Plan, folder: Location) -> frozenset[Copy]:
+def _current(plan: Plan, folder: Location, readers: int) -> frozenset[Copy]:
     """Return the copies that exist, are whole, and would be the same if written now."""
     identity = plan.identity({member.path for member in plan.members})
     present = existing(folder, [copy.name for copy in plan.copies])
     found = [copy for copy in plan.copies if copy.name in present]
 
     def is_current(copy: Copy) -> bool:
-        return _is_made_by(copy.output, plan.history(copy, "COMPLETE", identity))
+        history = plan.history(copy, "COMPLETE", identity)
+        return is_made_by(copy.output, "COMPLETE", history)
 
-    with ThreadPoolExecutor(workers_for([folder])) as executor:
+    with ThreadPoolExecutor(readers) as executor:
         return frozenset(
             copy
             for copy, current in zip(found, executor.map(is_current, found), strict=True)
             if current
         )
-
-
-def _is_made_by(output: Location, history: str) -> bool:
-    try:
-        copy = exposure_file.read(output, whole=False)
-        status, entries = copy.primary_value("S_BPXSLF"), " ".join(copy.history)
-    except ExposureError:
-        return False
-    return status == "COMPLETE" and entries.endswith(history)
 
 
 def _without(plan: Plan, done: frozenset[Copy]) -> Plan:

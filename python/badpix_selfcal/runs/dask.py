@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -32,12 +33,12 @@ from ..threads import VARIABLE
 from .execute import Tally
 from .member import Listed, Member, members_of
 from .minimum import Failed, MinimumImage, combine
-from .plan import Job, Mask, Plan
+from .plan import Job, Mask, Plan, is_made_by
 from .reader import AHEAD as READ_AHEAD
 from .reader import Reader
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Worker
     from distributed import Future as Remote
 
 __all__ = ["Cluster"]
@@ -53,6 +54,9 @@ FAN: Final = 8
 
 COPIES: Final = 8
 """Copies that one task makes."""
+
+POLL: Final = 0.1
+"""Time between two looks at whether the workers are still busy, s."""
 
 PATIENCE: Final = 60
 """Time to wait for the first worker, s."""
@@ -133,6 +137,8 @@ class Cluster:
         self._waiting.append(pending)
         if len(self._waiting) >= COPIES:
             self._flush()
+            for task in [task for task in self._submitted if task.done()]:
+                self._end(task, self._submitted.pop(task))
         return pending.future
 
     def finish(self) -> None:
@@ -144,8 +150,15 @@ class Cluster:
             self._end(task, self._submitted.pop(task))
 
     def stop(self) -> None:
-        """Cancel tasks that have not ended, and remove the incomplete files of killed workers."""
-        self._client.cancel([*self._submitted])
+        """Cancel tasks that have not started, and wait for those that have.
+
+        Removes the incomplete files of killed workers.
+        """
+        if self._submitted:
+            self._client.cancel([*self._submitted])
+            ours = {task.key for task in self._submitted}
+            while any(self._client.run(_is_busy, ours, on_error="ignore").values()):
+                time.sleep(POLL)
         _remove_leftovers(self._outputs)
 
     def _connected(self) -> Client:
@@ -263,12 +276,20 @@ def _write(jobs: list[Job], packed: bytes | None) -> list[Exception | None]:
 def _error_of(job: Job, packed: bytes | None) -> Exception | None:
     mask = None if packed is None else _unpacked(packed, job.copy.member.shape)
     try:
-        # The client has refused existing files before. A file that exists now was written by a
-        # worker that was lost later.
-        replace(job, overwrite=True).write(mask, Reader())
+        try:
+            job.write(mask, Reader())
+        except FileExistsError:
+            # A worker that was lost later may have written this copy.
+            if not is_made_by(job.copy.output, job.status, job.history):
+                raise
     except (ValueError, OSError) as error:
         return _sendable(error)
     return None
+
+
+def _is_busy(ours: set[str], dask_worker: Worker) -> bool:
+    """Return whether a worker still runs one of our tasks; cancelled ones run to their end."""
+    return any(task.key in ours for task in dask_worker.state.executing)
 
 
 def _sendable(error: Exception) -> Exception:

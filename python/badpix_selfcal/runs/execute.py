@@ -6,17 +6,17 @@ The copies of a run appear all together or not at all (an association), or each 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol, Self, TypeAlias
 
 from ..arrays import BadPixels
 from ..detectors import Dispaxis
 from ..errors import ExposureError, warn
-from ..files.location import Location, RemoteFile
-from ..files.outputs import Outputs, existing
+from ..files.location import Location
+from ..files.outputs import Outputs
 from ..log import log
 from .member import Listed, Member
 from .minimum import Failed, MinimumImage
@@ -203,6 +203,8 @@ def execute(
             for plan in plans:
                 running.append(_Execution(plan, workers, shared, tally, overwrite=overwrite))
                 running[-1].run()
+                for each in running:
+                    each.settle()
             workers.finish()
         except BaseException:
             workers.stop()  # first: nothing may be written after the parts are removed
@@ -232,7 +234,7 @@ class _Execution:
         self._tally = tally or Tally()
         self._overwrite = overwrite
         self._readable = {member.path for member in plan.members}
-        self._writing: list[tuple[Copy, Future[None]]] = []
+        self._writing: deque[tuple[Copy, Future[None]]] = deque()
 
     def run(self) -> None:
         """Find the bad pixels and begin to write the copies."""
@@ -241,10 +243,12 @@ class _Execution:
             identity = self._plan.identity(self._readable)
             for copy in self._plan.copies:
                 self._write(copy, identity)
+                self.settle()
 
     def settle(self) -> None:
-        """Record the results of the copies, which have all ended."""
-        for copy, future in self._writing:
+        """Record the results of the copies that have ended, in their order."""
+        while self._writing and self._writing[0][1].done():
+            copy, future = self._writing.popleft()
             error = future.exception()
             if error is None:
                 self.outcome.written.append(copy)
@@ -354,19 +358,8 @@ def refuse_collisions(
         If a copy has the name of a folder, or a server does not answer.
     """
     named = [*copies]
-    protected = {_file(path): path for path in inputs}
-    for name in sorted(existing(directory, [name for _, name in named])):
-        output = directory / name
-        if (hit := protected.get(_file(output))) is not None:
-            raise FileExistsError(
-                f"{output}: would replace the input {hit}; choose another output folder"
-            )
-        if isinstance(output, Path) and output.is_dir():
-            raise IsADirectoryError(f"{output}: is a folder; choose another output folder")
-        if not overwrite:
-            raise FileExistsError(
-                f"{output} exists already; {remedy}, or choose another output folder"
-            )
+    outputs = Outputs(directory, inputs, overwrite=overwrite, remedy=remedy)
+    outputs.claim_all(sorted({name for _, name in named}))
     sources: dict[str, Location] = {}
     for source, name in named:
         key = name.casefold()  # some file systems ignore the case of names
@@ -376,12 +369,3 @@ def refuse_collisions(
                 "them separately, or rename one"
             )
         sources[key] = source
-
-
-def _file(location: Location) -> Location | tuple[int, int]:
-    """Return a value that is equal for all names of a file."""
-    try:
-        about = None if isinstance(location, RemoteFile) else location.stat()
-    except OSError:
-        return location
-    return location if about is None else (about.st_dev, about.st_ino)

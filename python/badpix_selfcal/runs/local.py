@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final, Self
 
+from .._interrupts import end_threads
 from .._kernels import num_threads
 from ..files.location import Location, RemoteFile
 from ..parameters import MOST_WORKERS
@@ -82,7 +83,7 @@ class Threads:
 
     def stop(self) -> None:
         """Cancel work that has not started, and wait for work that has."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        end_threads(self._executor)
 
     def _wait(self) -> None:
         done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)

@@ -17,20 +17,21 @@ from numpy.typing import NDArray
 
 from ..arrays import BadPixels, find_bad_pixels
 from ..detectors import Dispaxis, Region, gap_of
+from ..errors import ExposureError
+from ..files import exposure as exposure_file
 from ..files.exposure import Cards
 from ..files.location import Location
 from ..files.outputs import Outputs
+from ..log import log
 from ..parameters import Parameters
 from .member import Member, identity_of
 from .minimum import MinimumImage
 from .provenance import Status, cards, history
 from .reader import Reader
 
-__all__ = ["Copy", "Job", "Mask", "Masks", "Plan", "masks_of"]
+__all__ = ["Copy", "Job", "Mask", "Plan", "is_made_by", "masks_of"]
 
 Mask: TypeAlias = NDArray[np.bool_]
-Masks: TypeAlias = Mapping[Dispaxis, BadPixels]
-"""The bad pixels of a plan by dispersion axis. Usually all its exposures have the same axis."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,20 @@ class Job:
             reader.read(path).write_copy(part, mask, entries, self.history)
         finally:
             reader.forget(path)
+
+
+def is_made_by(output: Location, status: Status, history: str) -> bool:
+    """Return whether an output is whole and was written with a status and a HISTORY entry.
+
+    An output that cannot be read counts as not made by it.
+    """
+    try:
+        copy = exposure_file.read(output, whole=False)
+        found, entries = copy.primary_value("S_BPXSLF"), " ".join(copy.history)
+    except ExposureError as error:
+        log.info("%s: not kept: %s", output, error)
+        return False
+    return found == status and entries.endswith(history)
 
 
 def masks_of(minimum: MinimumImage, plan: Plan) -> dict[Dispaxis, BadPixels]:
