@@ -89,10 +89,10 @@ fn pays(window: Shape, samples: usize) -> bool {
     const LEAST_COMPILED: usize = 128;
     const LEAST_PER_LINE: usize = 400;
     const LEAST_PER_SIDE: usize = 1500;
-    const LONGEST_SIDE: usize = 61;
+    const LONGEST_RECTANGLE_SIDE: usize = 61;
     let side = window.rows.max(window.cols);
     if window.rows > 1 {
-        side <= LONGEST_SIDE && samples >= LEAST_PER_SIDE * side
+        side <= LONGEST_RECTANGLE_SIDE && samples >= LEAST_PER_SIDE * side
     } else if Program::has_code(side) {
         samples >= LEAST_COMPILED
     } else {

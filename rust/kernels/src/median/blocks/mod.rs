@@ -57,8 +57,8 @@ fn rows_of_a_strip(rows: usize, block: Shape) -> usize {
 
 /// Columns of medians that one task computes in an image of a few lines.
 fn cols_of_a_strip<T: Sample>(image: Image<'_, T>, block: Shape) -> usize {
-    const TASKS_PER_THREAD: usize = 4;
-    let tasks = TASKS_PER_THREAD * rayon::current_num_threads();
+    const STRIPS_PER_THREAD: usize = 4;
+    let tasks = STRIPS_PER_THREAD * rayon::current_num_threads();
     if image.rows() >= tasks {
         return image.cols();
     }

@@ -94,12 +94,12 @@ impl Program {
 /// For lines that is about four fifths of the window. For rectangles, larger blocks save little
 /// and take long to build.
 fn best_block(window: Shape) -> Shape {
-    const LONGEST_SIDE: usize = 8;
+    const LONGEST_BLOCK_SIDE: usize = 8;
     let power_of_two = |most: usize| 1 << most.max(1).ilog2();
     if window.rows == 1 {
         return Shape::line(power_of_two((window.cols * 4 / 5).max(2)));
     }
-    let side = |length: usize| power_of_two(length.div_ceil(2).min(LONGEST_SIDE));
+    let side = |length: usize| power_of_two(length.div_ceil(2).min(LONGEST_BLOCK_SIDE));
     Shape { rows: side(window.rows), cols: side(window.cols) }
 }
 
