@@ -33,33 +33,36 @@ impl WithCompiled for Lengths {
 impl Program {
     /// The program of a window of more than one sample; None if its network is too large.
     ///
-    /// The programs built last are kept. No thread waits for their lock: in a process that is
-    /// forked while another thread holds the lock, it stays locked. Such a process builds its
-    /// programs for each call.
+    /// The tables used last are kept. No thread waits for their lock: in a process that is forked
+    /// while another thread holds the lock, it stays locked. Such a process builds its tables for
+    /// each call.
     pub(crate) fn of(window: Shape) -> Option<Arc<Self>> {
-        const KEPT: usize = 8;
-        static PROGRAMS: Mutex<Vec<Arc<Program>>> = Mutex::new(Vec::new());
-        if let Ok(programs) = PROGRAMS.try_lock()
-            && let Some(program) = programs.iter().find(|program| program.window() == window)
-        {
-            return Some(Arc::clone(program));
+        static TABLES: Mutex<KeptTables> = Mutex::new(KeptTables(Vec::new()));
+        Self::with_tables(window, &TABLES)
+    }
+
+    fn with_tables(window: Shape, tables: &Mutex<KeptTables>) -> Option<Arc<Self>> {
+        if let Some(program) = Self::compiled(window) {
+            return Some(Arc::new(program));
         }
-        let program = Arc::new(Self::new(window)?);
-        if let Ok(mut programs) = PROGRAMS.try_lock() {
-            programs.truncate(KEPT - 1);
-            programs.insert(0, Arc::clone(&program));
+        if let Ok(mut kept) = tables.try_lock()
+            && let Some(table) = kept.find(window)
+        {
+            return Some(table);
+        }
+        let table = Table::new(window, best_block(window), margin(window));
+        let program = Arc::new(Self::Table(table?));
+        if let Ok(mut kept) = tables.try_lock() {
+            kept.keep(&program);
         }
         Some(program)
     }
 
-    fn new(window: Shape) -> Option<Self> {
-        if window.rows == 1
-            && let Some((samples, windows)) = with_compiled(window.cols, Lengths)
-        {
-            let [window, block] = [samples, windows].map(Shape::line);
-            return Some(Self::Compiled { window, block });
-        }
-        Table::new(window, best_block(window), margin(window)).map(Self::Table)
+    fn compiled(window: Shape) -> Option<Self> {
+        let is_line = window.rows == 1;
+        let lengths = is_line.then(|| with_compiled(window.cols, Lengths)).flatten();
+        let (window, block) = lengths?;
+        Some(Self::Compiled { window: Shape::line(window), block: Shape::line(block) })
     }
 
     /// Whether there is compiled code for a window of `cols` samples in a line.
@@ -89,6 +92,29 @@ impl Program {
     }
 }
 
+/// The tables that were used last, the latest first.
+struct KeptTables(Vec<Arc<Program>>);
+
+impl KeptTables {
+    /// The largest tables need about 2 MB, that of 15 x 15 samples 0.2 MB.
+    const MOST: usize = 16;
+
+    /// The table of a window, which is now the latest one.
+    fn find(&mut self, window: Shape) -> Option<Arc<Program>> {
+        let place = self.0.iter().position(|table| table.window() == window)?;
+        self.0[..=place].rotate_right(1);
+        self.0.first().map(Arc::clone)
+    }
+
+    /// Keeps a table, unless another thread has kept one for the same window.
+    fn keep(&mut self, table: &Arc<Program>) {
+        if self.find(table.window()).is_none() {
+            self.0.truncate(Self::MOST - 1);
+            self.0.insert(0, Arc::clone(table));
+        }
+    }
+}
+
 /// The block that needs about the fewest operations for each window, with a table that stays small.
 ///
 /// For lines that is about four fifths of the window. For rectangles, larger blocks save little
@@ -111,4 +137,52 @@ fn best_block(window: Shape) -> Shape {
 fn margin(window: Shape) -> usize {
     let side = window.rows.max(window.cols);
     if window.rows == 1 { 1 } else { side.isqrt() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeptTables, Program};
+    use crate::median::network::builder::Shape;
+    use std::sync::{Arc, Mutex};
+
+    /// A stand-in for a table, which would take long to build.
+    fn table(window: Shape) -> Arc<Program> {
+        Arc::new(Program::Compiled { window, block: Shape::line(1) })
+    }
+
+    #[test]
+    fn the_tables_used_last_are_kept() {
+        let mut kept = KeptTables(Vec::new());
+        let window = |cols| Shape { rows: 2, cols };
+        (0..KeptTables::MOST).for_each(|cols| kept.keep(&table(window(cols))));
+        let [first, second] = [0, 1].map(window);
+        assert!(kept.find(first).is_some());
+        kept.keep(&table(Shape { rows: 3, cols: 3 }));
+        assert!(kept.find(first).is_some());
+        assert!(kept.find(second).is_none());
+        assert_eq!(kept.0.len(), KeptTables::MOST);
+    }
+
+    #[test]
+    fn a_window_is_kept_once() {
+        let mut kept = KeptTables(Vec::new());
+        let window = Shape { rows: 3, cols: 3 };
+        (0..2).for_each(|_| kept.keep(&table(window)));
+        assert_eq!(kept.0.len(), 1);
+    }
+
+    #[test]
+    fn alternating_windows_use_the_same_tables() {
+        let kept = Mutex::new(KeptTables(Vec::new()));
+        let get = |windows: &[Shape]| -> Vec<_> {
+            windows.iter().filter_map(|&window| Program::with_tables(window, &kept)).collect()
+        };
+        let tables: Vec<_> = (2..11).map(|cols| Shape { rows: 3, cols }).collect();
+        let compiled: Vec<_> = (3..32).step_by(2).map(Shape::line).collect();
+        let before = get(&tables);
+        assert!(get(&compiled).iter().all(|program| program.is_compiled()));
+        let after = get(&tables);
+        assert_eq!((before.len(), after.len()), (9, 9));
+        assert!(before.iter().zip(&after).all(|(before, after)| Arc::ptr_eq(before, after)));
+    }
 }
