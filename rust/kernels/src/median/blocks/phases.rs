@@ -149,6 +149,9 @@ impl<T: Sample> Phases<T> {
     }
 
     /// Sums the signs of the infinities over each window.
+    ///
+    /// The sums along a row may wrap around. Their differences are still right: they are the sums
+    /// over a window, which has fewer samples than a table has places.
     fn count_surplus(&mut self, window: Shape, layout: &Layout, signs: &[i8]) {
         let width = layout.width();
         let mut columns = vec![0i16; width];
@@ -158,14 +161,14 @@ impl<T: Sample> Phases<T> {
         for (y, &arriving) in rows.iter().enumerate() {
             columns.iter_mut().zip(arriving).for_each(|(sum, &sign)| *sum += i16::from(sign));
             let Some(y) = (y + 1).checked_sub(window.rows) else { continue };
-            let mut sum = 0;
+            let mut sum = 0i16;
             for (after, &column) in sums[1..].iter_mut().zip(&columns) {
-                sum += column;
+                sum = sum.wrapping_add(column);
                 *after = sum;
             }
             let ends = sums[window.cols..].iter().zip(&sums);
             for (surplus, (end, start)) in surplus.iter_mut().zip(ends) {
-                *surplus = T::from(end - start);
+                *surplus = T::from(end.wrapping_sub(*start));
             }
             layout.spread(y, &surplus, &mut self.surplus);
             columns.iter_mut().zip(rows[y]).for_each(|(sum, &sign)| *sum -= i16::from(sign));
@@ -196,6 +199,33 @@ fn fill_nans<T: Sample>(band: &mut [T], signs: &mut [i8], width: usize) {
                     sign = -sign;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Layout, Phases, Strip};
+    use crate::Image;
+    use crate::median::network::builder::Shape;
+
+    /// In this image each second column adds one to the sum along a row of windows.
+    #[test]
+    fn the_surplus_of_a_very_wide_image() {
+        let (rows, cols) = (8, 70_001);
+        let mut samples = vec![0f32; rows * cols];
+        for x in (0..cols).filter(|x| x % 2 == 1) {
+            samples[x] = f32::NAN; // replaced by +inf
+            samples[6 * cols + x] = f32::NAN; // by -inf
+        }
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let (window, medians) = (Shape { rows: 3, cols: 3 }, Shape { rows: 1, cols });
+        let strip = Strip { image, beyond: 0.0, window, first: (0, 0), medians };
+        let layout = Layout::new(window, Shape { rows: 8, cols: 2 }, medians, 8);
+        let phases = Phases::of(&strip, &layout);
+        for x in 0..cols {
+            let expected = if x == 0 || x == cols - 1 || x % 2 == 1 { 1.0 } else { 2.0 };
+            assert_eq!((x, phases.surplus[layout.index(0, x)]), (x, expected));
         }
     }
 }
