@@ -6,6 +6,7 @@ import os
 from typing import SupportsIndex
 
 from ._kernels import default_threads, set_num_threads
+from .parameters import check_whole
 
 __all__ = ["share_threads"]
 
@@ -33,8 +34,6 @@ def share_threads(processes: SupportsIndex) -> None:
     ValueError
         If `processes` is less than 1, or the variable is not a whole number from 1 to 1024.
     """
-    from .parameters import check_whole
-
     count = check_whole(processes, "processes")
     if count < 1:
         raise ValueError(f"processes must be at least 1, got {count}")
