@@ -91,7 +91,7 @@ def measure(count: int = 6, size: int | None = None) -> Costs:
             found = members_of(listed, Reader(), executor)
             return [each for each in found if isinstance(each, Member)]
 
-        (group,) = grouped(read_headers())
+        (group,) = grouped(read_headers(), "detector")
         plan = plan_of(group, Parameters(), folder / "out")
         minimum, _ = combine(paths, plan.gap, Reader(), executor)
         mask = masks_of(minimum, plan)[plan.copies[0].dispaxis].mask

@@ -18,7 +18,7 @@ import pytest
 import badpix_selfcal as bps
 from badpix_selfcal import reference
 from badpix_selfcal.cli import main
-from badpix_selfcal.parameters import Parameters
+from badpix_selfcal.parameters import GROUP_BY, Parameters
 
 from .exposures import header, observation, sky, write
 from .pools import pool
@@ -67,6 +67,15 @@ def test_help_lists_every_parameter_with_its_default(capsys, monkeypatch, comman
         about = re.search(rf"^ +{option} .*(\n {{24}}.*)?$", page, re.MULTILINE).group()
         if not isinstance(default, bool):
             assert about.endswith(f"(default: {default})")
+
+
+def test_exposures_are_grouped_by_the_first_choice_unless_asked_otherwise(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    for function in (bps.batch, bps.associate):
+        assert _defaults(function)["group_by"] == GROUP_BY[0] == "detector"
+        assert main([function.__name__, "--help"]) == 0
+        about = re.search(r"^ +--group-by .*\n.*$", capsys.readouterr().out, re.MULTILINE).group()
+        assert about.endswith("(default: detector)")
 
 
 CHANGED = {

@@ -100,7 +100,7 @@ def add_pool_options(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--group-by",
         choices=GROUP_BY,
-        default="detector",
+        default=GROUP_BY[0],
         help="what the exposures of a group share: the detector, or the band (the filter and "
         "grating) too (default: %(default)s)",
     )

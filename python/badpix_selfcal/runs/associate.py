@@ -21,7 +21,7 @@ from ..files.location import (
     output_directory,
 )
 from ..files.outputs import Outputs
-from ..parameters import GroupBy, check_group_by
+from ..parameters import GROUP_BY, GroupBy, check_group_by
 from .local import Threads, workers_for
 from .member import Member
 from .pool import Group, grouped
@@ -62,7 +62,7 @@ def associate(
     inputs: AnyLocation | Iterable[AnyLocation],
     *,
     background: AnyLocation | Iterable[AnyLocation] = (),
-    group_by: GroupBy = "detector",
+    group_by: GroupBy = GROUP_BY[0],
     output_dir: AnyLocation | None = None,
     overwrite: bool = False,
     dry_run: bool = False,

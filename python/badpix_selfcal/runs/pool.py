@@ -114,14 +114,14 @@ def read(
     return Pool(tuple(members), failed, tuple(passed_over))
 
 
-def grouped(members: Iterable[Member], by: GroupBy = "detector") -> list[Group]:
+def grouped(members: Iterable[Member], by: GroupBy) -> list[Group]:
     """Group the exposures that share their bad pixels.
 
     Parameters
     ----------
     members : iterable of Member
         The exposures.
-    by : {"detector", "band"}, optional
+    by : {"detector", "band"}
         What they have to share: the detector (and MIRI's channels, which go with it), or the
         band too.
 
