@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..detectors import DETECTORS
 from .options import Commands, Report, command
@@ -33,6 +34,7 @@ def add(commands: Commands) -> None:
     )
     simulate.add_argument(
         "--size",
+        action=_Size,
         nargs="+",
         metavar="N",
         type=int,
@@ -52,16 +54,28 @@ def add(commands: Commands) -> None:
     simulate.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
+class _Size(argparse.Action):
+    """Takes one number for both sides, or two."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse passes it
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        if len(values) > 2:
+            raise argparse.ArgumentError(self, f"takes one number or two, got {len(values)}")
+        setattr(namespace, self.dest, (values[0], values[-1]))
+
+
 def _simulate(given: argparse.Namespace) -> Report:
     from ..simulate import simulate
 
-    size = given.size
-    if size is not None and len(size) > 2:
-        raise ValueError(f"--size takes one number or two, got {len(size)}")
     made = simulate(
         given.directory,
         detector=given.detector,
-        size=size if size is None else (size[0], size[-1]),
+        size=given.size,
         n_science=given.science,
         n_background=given.background,
         seed=given.seed,
