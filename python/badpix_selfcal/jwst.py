@@ -144,6 +144,7 @@ def badpix_selfcal(
     As in jwst, infinities can prevent all flags at one end. `badpix_selfcal.find_bad_pixels` does
     not have this limitation.
     """
+    # jwst also accepts numbers equal to these, such as 1.0, which `check_dispaxis` refuses.
     if dispaxis not in (1, 2, None):
         raise ValueError(f"dispaxis must be 1 (along x), 2 (along y) or None, got {dispaxis!r}")
     height = 1 if dispaxis == 1 else kernel_size
