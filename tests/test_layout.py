@@ -141,6 +141,14 @@ def test_imports_inside_functions_save_time():
     assert {name: time for name, time in LATE.items() if time < LEAST_TIME} == {}
 
 
+@pytest.mark.parametrize("folder", [PACKAGE, ROOT / "benchmarks"], ids=["package", "benchmarks"])
+def test_contributing_lists_every_module(folder):
+    listed = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names = {path.name for path in folder.rglob("*.py") if not path.name.startswith("__")}
+    assert names
+    assert sorted(name for name in names if f"{name}`" not in listed) == []
+
+
 @pytest.mark.parametrize("folder", ["python", "rust", "benchmarks", "examples"])
 def test_modules_are_short(folder):
     sources = [
