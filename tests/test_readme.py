@@ -16,6 +16,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.dq import BAD
+from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.simulate import simulate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -150,3 +151,20 @@ def test_the_options_it_lists_are_those_of_the_command(capsys):
     listed = set(re.findall(r"^\| .*?\|", README, re.MULTILINE))
     named = {option for row in listed for option in re.findall(r"--[a-z-]+", row)}
     assert named == offered - {"--help"}
+
+
+def test_the_defaults_it_lists_are_those_of_the_parameters():
+    words = {False: "off", "auto": "from the header"}
+    defaults = vars(Parameters())
+    expected = {
+        f"--{name.replace('_', '-')}": words.get(value, str(value))
+        for name, value in defaults.items()
+    }
+    listed = {
+        option: default.partition(":")[0]
+        for row, default in re.findall(
+            r"^\| (`-.*?) \|(?: .*)? ?\| (.*?) ?\|$", README, re.MULTILINE
+        )
+        for option in re.findall(r"--[a-z-]+", row)
+    }
+    assert {option: listed[option] for option in expected} == expected
