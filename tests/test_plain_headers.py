@@ -15,7 +15,7 @@ from badpix_selfcal.errors import ExposureError
 from badpix_selfcal.files.exposure import Exposure, read
 from badpix_selfcal.files.plain_headers import scan, value_of, with_cards
 
-from .test_exposure import (
+from .fits_exposures import (
     BLOCK,
     CARDS,
     MASK,
