@@ -1,0 +1,62 @@
+"""Simulated observations: those that many tests share, and how their files are read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from badpix_selfcal.detectors import DETECTORS
+from badpix_selfcal.simulate import LIGHT_ONLY, Simulation, simulate
+from badpix_selfcal.simulation.slices import geometry
+
+PLANES = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE")
+MAPS = Path(__file__).parents[2] / "shared" / "data" / "miri-mrs-geometry"
+GAP_SIZE = (96, 640)  # a region with a part of either MRS gap
+
+# Of the light, only the point source.
+SOURCE = replace(LIGHT_ONLY, thermal_scale=0, nebula_fraction=0, fringe_amplitude=0,
+                 second_fringe_amplitude=0)  # fmt: skip
+
+
+def plane(path: Path, name: str = "SCI", version: int = 1) -> np.ndarray:
+    return fits.getdata(path, name, version).astype(None if name == "DQ" else "f8")
+
+
+def fixed(files: Simulation) -> np.ndarray:
+    return fits.getdata(files.truth, "DEFECTS")
+
+
+def cosmic(files: Simulation) -> list[np.ndarray]:
+    with fits.open(files.truth) as hdus:
+        return [hdu.data != 0 for hdu in hdus if hdu.name == "COSMIC"]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@cache
+def full_geometry(name: str):
+    detector = DETECTORS[name]
+    return geometry(detector, *(np.arange(float(size)) for size in detector.shape))
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory) -> Simulation:
+    return simulate(tmp_path_factory.mktemp("long"))
+
+
+@pytest.fixture(scope="session")
+def short(tmp_path_factory) -> Simulation:
+    return simulate(tmp_path_factory.mktemp("short"), detector="mirifushort", n_background=4)
+
+
+@pytest.fixture(scope="session", params=["long", "short"])
+def full(request) -> Simulation:
+    return request.getfixturevalue(request.param)

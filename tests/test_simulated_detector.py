@@ -1,0 +1,203 @@
+"""The simulated detector: bad pixels, cosmic rays, offsets and noise against their numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from badpix_selfcal.detectors import DETECTORS
+from badpix_selfcal.dq import DO_NOT_USE
+from badpix_selfcal.simulate import HALO, HOT, LIGHT_ONLY, LOW, Settings, simulate
+from badpix_selfcal.simulation.defects import REFERENCE_WIDTH, fixed_defects
+
+from .simulations import cosmic, fixed, full_geometry, plane
+
+# Defects
+
+
+def test_the_number_of_hot_pixels_brighter_than_a_is_3900_over_a(short):
+    # Their minimum over exposures has no cosmic rays, and almost no light in channels 1 and 2.
+    images = [plane(path) for path in short.background]
+    lowest = np.min(images, axis=0)
+    minimum_of_scatter = 1 - 1.03 * 0.03  # of four normal values
+    for brightness in (2, 5, 10, 30):
+        expected = 3900 / brightness * minimum_of_scatter * (1 - 0.009)
+        halos = 3900 / (brightness / 0.031) * 4
+        count = np.count_nonzero(lowest > brightness)
+        assert abs(count - expected - halos) < 4.5 * np.sqrt(expected)
+
+
+def test_hot_pixels_follow_the_law_before_they_are_observed():
+    rate = fixed_defects(DETECTORS["MIRIFULONG"], (32, 32), Settings(), np.random.default_rng(5))
+    assert rate.hot_rate.min() >= 0.5
+    assert rate.hot_rate.max() <= 5000
+    assert len({tuple(pixel) for pixel in rate.hot.T}) == rate.hot_rate.size
+    for low, high, expected in ((10, 20, 195), (20, 30, 65), (30, 40, 32.5)):
+        count = np.count_nonzero((rate.hot_rate > low) & (rate.hot_rate <= high))
+        assert abs(count - expected) < 4.5 * np.sqrt(expected)
+
+
+def test_hot_pixels_stay_with_3_percent_scatter(full):
+    first, second = (plane(path) for path in full.background[:2])
+    steady = (fixed(full) & HOT != 0) & (first > 20) & (second > 20)
+    steady &= ~np.any(cosmic(full), axis=0)
+    ratio = np.log(first[steady] / second[steady])
+    assert ratio.size > 120
+    assert abs(np.mean(ratio)) < 0.015
+    assert np.std(ratio) == pytest.approx(0.03 * np.sqrt(2), rel=0.3)
+
+
+@pytest.mark.parametrize("step", [(-1, 0), (1, 0), (0, -1), (0, 1)])
+def test_a_hot_pixel_spills_3_percent_into_each_neighbour(short, step):
+    image = np.min([plane(path) for path in short.background], axis=0)  # no cosmic rays
+    y, x = np.nonzero((fixed(short)[1:-1, 5:-5] & HOT != 0) & (image[1:-1, 5:-5] > 30))
+    y, x = y + 1, x + 5
+    part = image[y + step[0], x + step[1]] / image[y, x]
+    assert part.size > 80
+    assert np.nanmedian(part) == pytest.approx(0.031, abs=0.002)
+    assert np.mean(fixed(short)[y + step[0], x + step[1]] & HALO != 0) == 1
+
+
+def test_halos_are_marked_only_where_they_can_be_seen(long):
+    truth = fixed(long)
+    expected = 4 * 3900 / (0.1 / 0.031)
+    assert np.count_nonzero(truth & HALO) == pytest.approx(expected, rel=0.1)
+
+
+def test_low_pixels_respond_by_half_or_less(tmp_path):
+    lower = replace(LIGHT_ONLY, low_pixels=250)
+    good = simulate(tmp_path / "good", settings=LIGHT_ONLY, n_background=0, n_science=1)
+    bad = simulate(tmp_path / "bad", settings=lower, n_background=0, n_science=1)
+    low = fixed(bad) & LOW != 0
+    assert np.count_nonzero(low) == 250
+    reference, image = plane(good.science[0]), plane(bad.science[0])
+    np.testing.assert_array_equal(image[~low], reference[~low])
+    lit = low & (reference > 0)
+    response = image[lit] / reference[lit]
+    assert response.min() >= 0
+    assert response.max() <= 0.5
+    assert np.mean(response) == pytest.approx(0.25, abs=0.05)
+
+
+def test_known_bad_pixels_are_singles_and_clusters(full):
+    bad = np.isnan(plane(full.science[0]))
+    assert np.mean(bad) == pytest.approx(0.009, rel=0.12)
+    for path in (*full.science, *full.background):
+        np.testing.assert_array_equal(np.isnan(plane(path)), bad)
+        np.testing.assert_array_equal(plane(path, "DQ") == DO_NOT_USE, bad)
+    around = np.pad(bad, 1).astype(int)
+    windows = np.lib.stride_tricks.sliding_window_view(around, (3, 3)).sum(axis=(2, 3))
+    alone, in_cluster = np.mean(windows[bad] == 1), np.mean(windows[bad] >= 4)
+    assert alone == pytest.approx(0.5 * 0.93, abs=0.08)  # 0.93: no neighbour by chance
+    assert in_cluster == pytest.approx(0.5, abs=0.08)
+
+
+def test_cosmic_rays_are_new_in_every_exposure(full):
+    hits = cosmic(full)
+    pixels = [np.count_nonzero(hit) for hit in hits]
+    tracks = 54 * 45 * 2.775 * 0.03
+    assert np.mean(pixels) == pytest.approx(2.5 * tracks, rel=0.15)
+    for i, hit in enumerate(hits):
+        for other in hits[:i]:
+            assert np.count_nonzero(hit & other) < 10
+    assert len(set(pixels)) > 1
+
+
+def test_cosmic_rays_are_tracks_of_1_to_4_pixels(tmp_path):
+    few = replace(LIGHT_ONLY, thermal_scale=0, source_rate=0, cosmic_ray_rate=2.0)
+    files = simulate(tmp_path, settings=few, n_science=1, n_background=12)
+    sizes = []
+    for path, hit in zip(files.background, cosmic(files)[1:], strict=True):
+        image = plane(path)
+        assert np.all(image[~hit] == 0)
+        assert np.all(image[hit] >= 0.25)
+        left = hit.copy()
+        while left.any():
+            track = _connected(left, np.argwhere(left)[0])
+            sizes.append(len(track))
+            left[tuple(track.T)] = False
+    assert set(sizes) == {1, 2, 3, 4}
+
+
+def _connected(mask: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Grow from a pixel to all that touch it, diagonally too."""
+    member = np.argwhere(mask)
+    inside = np.all(member == start, axis=1)
+    while True:
+        near = np.abs(member[:, None] - member[inside][None]).max(axis=2).min(axis=1) <= 1
+        if np.array_equal(near, inside):
+            return member[inside]
+        inside = near
+
+
+def test_showers_are_faint_smooth_blobs(tmp_path):
+    only = replace(LIGHT_ONLY, thermal_scale=0, source_rate=0, shower_rate=(0.2, 0.2),
+                   shower_interval=30.0)  # fmt: skip
+    files = simulate(tmp_path, settings=only, n_science=1, n_background=8)
+    images = [plane(path) for path in files.background]
+    peaks = np.array([image.max() for image in images])
+    assert np.count_nonzero(peaks > 0.15) >= 5
+    areas = [np.count_nonzero(image > 0.1) for image in images]
+    assert max(areas) > 200
+    slope = 0.607 * 0.2 / (8 / 2.355)  # steepest of the narrowest
+    for image, peak in zip(images, peaks, strict=True):
+        inner = image[:, REFERENCE_WIDTH:-REFERENCE_WIDTH]
+        steepest = max(np.abs(np.diff(inner, axis=axis)).max() for axis in (0, 1))
+        assert steepest <= slope * max(1.0, peak / 0.2 + 1)
+    assert all(not hit.any() for hit in cosmic(files))
+    assert not fixed(files).any()
+
+
+# Offsets and noise
+
+
+def test_the_gap_shows_the_pedestal(full):
+    with fits.open(full.truth) as hdus:
+        pedestals = [hdu.header["PEDESTAL"] for hdu in hdus if hdu.name == "COSMIC"]
+    detector = fits.getheader(full.science[0])["DETECTOR"]
+    low, high = {"MIRIFULONG": (0.05, 0.09), "MIRIFUSHORT": (-0.016, 0.012)}[detector]
+    y0, y1, x0, x1 = DETECTORS[detector].gap
+    for path, pedestal in zip(full.science + full.background, pedestals, strict=True):
+        measured = np.nanmedian(plane(path)[y0:y1, x0:x1])
+        assert measured == pytest.approx(pedestal, abs=0.01)
+        assert low <= pedestal <= high
+    assert len(set(pedestals)) == len(pedestals)
+
+
+def test_no_light_falls_in_the_gap():
+    for name in ("MIRIFULONG", "MIRIFUSHORT"):
+        y0, y1, x0, x1 = DETECTORS[name].gap
+        assert not full_geometry(name).slices[y0:y1, x0:x1].any()
+
+
+def test_columns_have_offsets_of_their_own(long):
+    images = [plane(path)[100:900, 476:506] for path in long.background]
+    columns = [np.nanmedian(image, axis=0) for image in images]
+    assert np.std(columns[0] - columns[1]) == pytest.approx(0.01 * np.sqrt(2), rel=0.5)
+
+
+def test_noise_is_as_large_as_the_error_says(full):
+    first, second = (plane(path) for path in full.background[:2])
+    error = np.hypot(plane(full.background[0], "ERR"), plane(full.background[1], "ERR"))
+    good = ~np.any(cosmic(full), axis=0) & (fixed(full) == 0) & (error > 0)
+    difference = np.where(good, first - second, np.nan)[:, REFERENCE_WIDTH:-REFERENCE_WIDTH]
+    good, error = (values[:, REFERENCE_WIDTH:-REFERENCE_WIDTH] for values in (good, error))
+    pull = (difference - np.nanmedian(difference, axis=0))[good] / error[good]
+    quartiles = np.percentile(pull, [25, 75])  # showers are too faint for these
+    assert np.diff(quartiles)[0] / 1.349 == pytest.approx(1, abs=0.02)
+
+
+def test_read_noise_alone_is_a_fortieth_of_a_dn_per_second():
+    assert np.sqrt(Settings().slope_variance) == pytest.approx(0.025, abs=0.0005)
+
+
+def test_variances_are_those_of_reads_and_photons(long):
+    path = long.background[0]
+    sci, photons, reads = (plane(path, name) for name in ("SCI", "VAR_POISSON", "VAR_RNOISE"))
+    np.testing.assert_allclose(reads[:, 4:-4][~np.isnan(reads[:, 4:-4])], 0.0248**2, rtol=0.01)
+    bright = sci > 3
+    ratio = np.median(photons[bright] / sci[bright])
+    assert ratio == pytest.approx(1.2 / (4 * 45 * 2.775), rel=0.01)
