@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,15 +22,7 @@ s3fs = pytest.importorskip("s3fs", reason="needs the extra cloud")
 
 COPIES = r"\.part$"
 
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path, monkeypatch):
-    """The folder of temporary files, which is empty after every test."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    yield folder
-    assert not [*folder.iterdir()]
+pytestmark = pytest.mark.usefixtures("scratch")
 
 
 def write(outputs, name, text="new"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 
 import pytest
 
@@ -16,15 +15,6 @@ from . import servers
 from .pools import take
 
 SMALL = (64, 66)
-
-
-@pytest.fixture
-def scratch(tmp_path, monkeypatch):
-    """The folder of temporary files, empty."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
 
 
 def serve(folder, count):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
 import json
 import multiprocessing
@@ -10,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -33,6 +31,8 @@ from .exposures import associate, header, observation, planes, sky, write
 fsspec = pytest.importorskip("fsspec", reason="needs the extra cloud")
 pytest.importorskip("aiohttp", reason="needs the extra cloud")
 
+pytestmark = pytest.mark.usefixtures("scratch")
+
 FULL = (1024, 1032)
 
 
@@ -43,17 +43,6 @@ def web(tmp_path):
     with servers.http(tmp_path / "web") as facts:
         facts.folder = tmp_path / "web"
         yield facts
-
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path, monkeypatch):
-    """The folder of temporary copies, which is empty after every test."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    yield folder
-    gc.collect()
-    assert not [*folder.iterdir()]
 
 
 def assert_same_outputs(ours, expected):

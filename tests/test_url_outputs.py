@@ -21,15 +21,7 @@ from .pools import pool
 
 pytest.importorskip("s3fs", reason="needs the extra cloud")
 
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path, monkeypatch):
-    """The folder of temporary files, which is empty after every test."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    yield folder
-    assert not [*folder.iterdir()]
+pytestmark = pytest.mark.usefixtures("scratch")
 
 
 def fetched(bucket, folder):
