@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from .pools import take
-from .servers import bucket, moto, proxy  # noqa: F401 - fixtures
+from .servers import bucket, moto, proxy, web  # noqa: F401 - fixtures
 from .simulations import full, long, short  # noqa: F401 - fixtures
 
 # The pipeline would otherwise ask its reference-file server for step parameters.

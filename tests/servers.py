@@ -91,6 +91,15 @@ def http(folder, *, ranges=True):
         yield facts
 
 
+@pytest.fixture
+def web(tmp_path):
+    """A server of the folder `web`."""
+    (tmp_path / "web").mkdir()
+    with http(tmp_path / "web") as facts:
+        facts.folder = tmp_path / "web"
+        yield facts
+
+
 @contextmanager
 def _serving(handler):
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
