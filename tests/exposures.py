@@ -86,6 +86,14 @@ def planes(path):
         return {hdu.name: hdu.data for hdu in hdus[1:] if isinstance(hdu, fits.ImageHDU)}
 
 
+def assert_equal_planes(one, other):
+    """Check that two files have equal images."""
+    mine, theirs = planes(one), planes(other)
+    assert list(mine) == list(theirs)
+    for name, image in theirs.items():
+        np.testing.assert_array_equal(mine[name], image, err_msg=f"{one} {name}")
+
+
 def header(path, extension=0):
     """Return a header of a file."""
     return fits.getheader(path, extension)

@@ -1,4 +1,4 @@
-"""One mask for each detector: equal to the step's on every association, and safe with files."""
+"""One mask for each detector: equal to the step's on every association."""
 
 from __future__ import annotations
 
@@ -17,25 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import ExposureError, SelfcalWarning
+from badpix_selfcal import SelfcalWarning
 from badpix_selfcal.dq import BAD
 from badpix_selfcal.files.remote import HEAD
 from badpix_selfcal.runs.minimum import MinimumImage
 from badpix_selfcal.simulate import simulate
 
 from . import servers
-from .exposures import MRS, enlarge, header, largest_file, planes, sky, write
+from .exposures import MRS, assert_equal_planes, header, planes, sky
 from .pools import pool, take
 from .profiles import share
 
 GAP = (50, 974, 474, 507)
-
-
-def assert_equal_planes(one, other):
-    mine, theirs = planes(one), planes(other)
-    assert list(mine) == list(theirs)
-    for name, image in theirs.items():
-        np.testing.assert_array_equal(mine[name], image, err_msg=f"{one} {name}")
 
 
 def assert_equal_to_the_step(folder, result, **how):
@@ -206,187 +199,6 @@ def test_backgrounds_can_be_named(tmp_path):
     assert len(result.groups[0].members) == 4
 
 
-class TestOneFails:
-    """An exposure that cannot be read, flagged or written is reported; the others continue."""
-
-    def test_it_is_no_fits_file(self, tmp_path):
-        pool(tmp_path)
-        junk = tmp_path / "junk_rate.fits"
-        junk.write_text("junk")
-        result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-        (failed,) = result.failed
-        assert (failed.exposure, failed.output) == (junk, None)
-        assert "is not a FITS file" in failed.error
-        assert len(list((tmp_path / "out").iterdir())) == 6
-
-    def test_it_has_no_detector(self, tmp_path):
-        pool(tmp_path)
-        write(tmp_path / "x_rate.fits", sky(1), detector=None)
-        (failed,) = bps.batch(tmp_path, output_dir=tmp_path / "out").failed
-        assert "has no DETECTOR keyword" in failed.error
-
-    def test_its_axis_is_wrong_or_dq_is_missing_but_it_still_helps_the_others(self, tmp_path):
-        made = pool(tmp_path, detectors=("MIRIFULONG",))["MIRIFULONG"]
-        with fits.open(made[0], mode="update") as hdus:
-            hdus["SCI"].header["DISPAXIS"] = 3
-        with fits.open(made[1], mode="update") as hdus:
-            del hdus["DQ"]
-        result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-        first, second = result.failed
-        assert "got 3" in first.error
-        assert "has no DQ extension" in second.error
-        alone = bps.selfcal(
-            made[2], selfcal=made[:2], background=made[3:], output_dir=tmp_path / "step"
-        )
-        assert_equal_planes(tmp_path / "out" / alone.science.name, alone.science)
-
-    def test_the_shapes_of_a_group_differ_and_all_of_it_fails(self, tmp_path):
-        pool(tmp_path)
-        odd = take(tmp_path / "zodd_rate.fits", 30, shape=(96, 641))
-        result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-        assert len(result.failed) == 4
-        assert all(f"{odd}: SCI has shape (96, 641)" in each.error for each in result.failed)
-        assert len(list((tmp_path / "out").iterdir())) == 3  # of the other detector
-
-    def test_it_is_cut_short_behind_its_headers(self, tmp_path):
-        pytest.importorskip("fsspec", reason="needs the extra cloud")
-        (tmp_path / "in").mkdir()
-        made = pool(tmp_path / "in", detectors=("NRS1",), background=0)["NRS1"]
-        whole = made[1].read_bytes()
-        made[1].write_bytes(whole[:100_000])
-        with servers.http(tmp_path / "in") as web:
-            urls = [f"{web.url}/{path.name}" for path in made]
-            result = bps.batch(urls, output_dir=tmp_path / "out")
-            assert [str(each.exposure) for each in result.failed] == [urls[1]]
-            assert "is cut short" in result.failed[0].error
-            expected = bps.find_bad_pixels(bps.minimum_image([sky(1), sky(3)]), dispaxis=1)
-            np.testing.assert_array_equal(result.groups[0].masks[1].mask, expected.mask)
-            history = " ".join(header(result.exposures[0].output)["HISTORY"])
-            assert " members=2:" in history  # so that resume knows which are missing
-            made[1].write_bytes(whole)
-            again = bps.batch(urls, output_dir=tmp_path / "out", resume=True)
-            assert [each.status for each in again.exposures] == ["COMPLETE"] * 3
-
-    def test_the_only_other_one_is_cut_short_and_the_step_is_skipped(self, tmp_path):
-        pytest.importorskip("fsspec", reason="needs the extra cloud")
-        (tmp_path / "in").mkdir()
-        made = pool(tmp_path / "in", science=2, background=0, detectors=("NRS1",))["NRS1"]
-        made[1].write_bytes(made[1].read_bytes()[:100_000])
-        with servers.http(tmp_path / "in") as web:
-            urls = [f"{web.url}/{path.name}" for path in made]
-            with pytest.warns(SelfcalWarning, match="^NRS1: no usable .* step skipped"):
-                result = bps.batch(urls, output_dir=tmp_path / "out")
-            forced = bps.batch(urls, output_dir=tmp_path / "forced", force_single=True)
-        assert [each.status for each in result.exposures] == ["SKIPPED", "FAILED"]
-        assert [each.status for each in forced.exposures] == ["COMPLETE", "FAILED"]
-
-    @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of file sizes")
-    def test_writing_it_fails(self, tmp_path):
-        made = pool(tmp_path, detectors=("NRS1",))["NRS1"]
-        with largest_file(enlarge(made[0])):
-            result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-        (failed,) = result.failed
-        assert (failed.exposure, failed.output) == (made[0], None)
-        assert "too large" in failed.error
-        names = sorted(path.name for path in (tmp_path / "out").iterdir())
-        assert names == [f"sci{n}_nrs1_badpix_selfcal.fits" for n in (1, 2)]
-
-
-class TestNothingIsWrittenWhen:
-    """Wrong requests are refused before any work."""
-
-    @pytest.fixture(autouse=True)
-    def _nothing_written(self, tmp_path):
-        yield
-        assert not (tmp_path / "out").exists()
-
-    def test_two_exposures_have_the_same_output(self, tmp_path):
-        pool(tmp_path)
-        (tmp_path / "b").mkdir()
-        take(tmp_path / "b" / "SCI0_mirifulong_rate.fits", 9)
-        with pytest.raises(ExposureError, match="would both be copied to"):
-            bps.batch([tmp_path, tmp_path / "b"], output_dir=tmp_path / "out")
-
-    def test_there_are_no_exposures(self, tmp_path):
-        with pytest.raises(ExposureError, match=r"holds no \*_rate\.fits"):
-            bps.batch(tmp_path, output_dir=tmp_path / "out")
-        with pytest.raises(ExposureError, match="no file matches"):
-            bps.batch(tmp_path / "*.fits", output_dir=tmp_path / "out")
-        with pytest.raises(ExposureError, match="no exposures given"):
-            bps.batch([], output_dir=tmp_path / "out")
-
-    @pytest.mark.parametrize(
-        "how",
-        [
-            {"kernel_size": 14},
-            {"group_by": "channel"},
-            {"workers": 0},
-            {"workers": 65},
-            {"edge": "wrap"},
-        ],
-    )
-    def test_a_parameter_is_wrong(self, tmp_path, how):
-        pool(tmp_path)
-        with pytest.raises(ValueError, match=next(iter(how))):
-            bps.batch(tmp_path, output_dir=tmp_path / "out", **how)
-
-    def test_all_were_taken_with_other_instruments(self, tmp_path):
-        take(tmp_path / "i_rate.fits", 1, EXP_TYPE="MIR_IMAGE")
-        with pytest.raises(ExposureError, match="EXP_TYPE is none of MIR_MRS, NRS_IFU"):
-            bps.batch(tmp_path, output_dir=tmp_path / "out")
-
-
-def test_existing_outputs_are_replaced_on_demand_only(tmp_path, hashes):
-    pool(tmp_path, detectors=("NRS1",))
-    bps.batch(tmp_path, output_dir=tmp_path / "out")
-    before = hashes(tmp_path / "out")
-    with pytest.raises(FileExistsError, match="exists already; pass overwrite"):
-        bps.batch(tmp_path, output_dir=tmp_path / "out", kernel_size=5)
-    assert hashes(tmp_path / "out") == before
-    bps.batch(tmp_path, output_dir=tmp_path / "out", kernel_size=5, overwrite=True)
-    assert hashes(tmp_path / "out") != before
-    assert set(hashes(tmp_path / "out")) == set(before)
-
-
-def test_a_folder_is_never_replaced(tmp_path):
-    pool(tmp_path, detectors=("NRS1",))
-    folder = tmp_path / "out" / "sci1_nrs1_badpix_selfcal.fits"
-    folder.mkdir(parents=True)
-    with pytest.raises(IsADirectoryError, match=f"{folder}: is a folder"):
-        bps.batch(tmp_path, output_dir=tmp_path / "out", overwrite=True)
-    assert [*(tmp_path / "out").iterdir()] == [folder]
-
-
-def test_a_file_that_appears_while_the_batch_runs_is_not_replaced(tmp_path):
-    made = pool(tmp_path, detectors=("NRS1",), background=0)["NRS1"]
-    theirs = tmp_path / "out" / "sci1_nrs1_badpix_selfcal.fits"
-
-    def appear(done, _):
-        if done == 0:
-            theirs.parent.mkdir()
-            theirs.write_text("theirs")
-
-    (failed,) = bps.batch(tmp_path, output_dir=tmp_path / "out", progress=appear).failed
-    assert (failed.exposure, theirs.read_text()) == (made[1], "theirs")
-    assert f"{theirs} exists already" in failed.error
-    assert len(list((tmp_path / "out").iterdir())) == 3
-
-
-@pytest.mark.parametrize("how", [{"overwrite": True}, {"resume": True}])
-@pytest.mark.parametrize("usable", [True, False])
-def test_an_input_is_never_replaced(tmp_path, hashes, how, usable):
-    pool(tmp_path, detectors=("NRS1",), background=0)
-    given = tmp_path / "sci0_nrs1_badpix_selfcal.fits"
-    if usable:
-        take(given, 9, detector="NRS1")
-    else:
-        given.write_text("junk")
-    before = hashes(tmp_path)
-    with pytest.raises(FileExistsError, match="would replace the input"):
-        bps.batch([*tmp_path.iterdir()], output_dir=tmp_path, **how)
-    assert hashes(tmp_path) == before
-
-
 def test_exposures_of_other_instruments_in_a_folder_are_passed_over(tmp_path):
     pool(tmp_path, detectors=("MIRIFULONG",))
     image = take(tmp_path / "image_rate.fits", 1, DETECTOR="MIRIMAGE", EXP_TYPE="MIR_IMAGE")
@@ -468,74 +280,6 @@ def test_exposures_of_one_detector_that_differ_in_axis_get_a_mask_each(tmp_path)
     assert_equal_to_the_step(tmp_path, result)
 
 
-class TestResume:
-    """Whole outputs made in the same way are kept; all others are written again."""
-
-    def run(self, folder, **how):
-        result = bps.batch(folder, output_dir=folder / "out", resume=True, **how)
-        assert not result.failed
-        return [each.status for each in result.exposures]
-
-    @pytest.fixture
-    def done(self, tmp_path):
-        pool(tmp_path, detectors=("NRS1",))
-        assert self.run(tmp_path) == ["COMPLETE"] * 3
-        return tmp_path
-
-    def test_finished_outputs_are_kept(self, done):
-        before = {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()}
-        assert self.run(done) == ["KEPT"] * 3
-        after = {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()}
-        assert after == before
-
-    def test_the_order_of_the_exposures_does_not_matter(self, done):
-        paths = sorted(done.glob("*_rate.fits"), reverse=True)
-        result = bps.batch(paths, output_dir=done / "out", resume=True)
-        assert [each.status for each in result.exposures] == ["KEPT"] * 3
-
-    @pytest.mark.parametrize(
-        "how",
-        [{"kernel_size": 5}, {"flagfrac_lower": 0.01}, {"edge": "shrink"}, {"dispaxis": 2}],
-    )
-    def test_with_other_parameters_all_are_written_again(self, done, how):
-        assert self.run(done, **how) == ["COMPLETE"] * 3
-        assert self.run(done, **how) == ["KEPT"] * 3
-
-    def test_missing_truncated_and_foreign_outputs_are_written_again(self, done, hashes):
-        before = hashes(done / "out")
-        outputs = sorted((done / "out").iterdir())
-        images = {path: planes(path) for path in outputs}
-        outputs[0].unlink()
-        outputs[1].write_bytes(before[outputs[1].name][:-5000])
-        assert self.run(done) == ["COMPLETE", "COMPLETE", "KEPT"]
-        outputs[2].write_text("something else")
-        assert self.run(done) == ["KEPT", "KEPT", "COMPLETE"]
-        for path in outputs:
-            again = planes(path)
-            assert [*again] == [*images[path]]
-            for name, image in images[path].items():
-                np.testing.assert_array_equal(again[name], image)
-
-    def test_a_new_exposure_changes_the_mask_of_all(self, done):
-        take(done / "sci9_nrs1_rate.fits", 9, detector="NRS1")
-        assert self.run(done) == ["COMPLETE"] * 4
-
-    def test_a_changed_exposure_changes_the_mask_of_all(self, done):
-        path = done / "sci1_nrs1_rate.fits"
-        path.unlink()
-        take(path, 77, detector="NRS1")
-        assert self.run(done) == ["COMPLETE"] * 3
-
-    def test_backgrounds_asked_for_later_are_added(self, done):
-        assert sorted(self.run(done, save_flagged_bkg=True)) == ["COMPLETE"] * 2 + ["KEPT"] * 3
-
-    def test_skipped_outputs_are_written_again(self, tmp_path):
-        take(tmp_path / "1_rate.fits", 1)
-        for _ in range(2):
-            with pytest.warns(SelfcalWarning, match="step skipped"):
-                assert self.run(tmp_path) == ["SKIPPED"]
-
-
 def test_progress_is_reported_from_nothing_to_all(tmp_path):
     pool(tmp_path)
     (tmp_path / "junk_rate.fits").write_text("junk")
@@ -559,26 +303,6 @@ def test_results_do_not_depend_on_the_workers(tmp_path):
         assert sorted(path.name for path in (tmp_path / workers).iterdir()) == names
         for name in names:
             assert_equal_planes(tmp_path / "1" / name, tmp_path / workers / name)
-
-
-def test_an_interrupted_batch_leaves_whole_files_only(tmp_path):
-    pool(tmp_path, science=6, detectors=("NRS1",))
-
-    def interrupt(done, _):
-        if done:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        bps.batch(tmp_path, output_dir=tmp_path / "out", workers=1, progress=interrupt)
-    left = list((tmp_path / "out").iterdir())
-    assert 0 < len(left) < 6
-    for path in left:
-        assert path.suffix == ".fits"
-        assert header(path)["S_BPXSLF"] == "COMPLETE"
-    result = bps.batch(tmp_path, output_dir=tmp_path / "out", resume=True)
-    statuses = [each.status for each in result.exposures]
-    assert statuses.count("KEPT") == len(left)
-    assert statuses.count("COMPLETE") == 6 - len(left)
 
 
 @share(0.3)

@@ -1,18 +1,23 @@
-"""Runs hold few downloads at a time, and refuse wrong inputs early."""
+"""Reading ahead: few items and downloads at a time; wrong inputs are refused early."""
 
 from __future__ import annotations
 
 import logging
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.files.remote import HEAD
-from badpix_selfcal.runs.reader import AHEAD, KEPT
+from badpix_selfcal.runs.reader import AHEAD, KEPT, in_order
 
 from . import servers
+from .exposures import observation
 from .pools import take
+from .profiles import share
 
 SMALL = (64, 66)
 
@@ -89,3 +94,24 @@ def test_a_run_that_cannot_write_all_copies_fails_before_it_reads_images(tmp_pat
             )
         assert {web.sent[name] for name in others} == {HEAD}
     assert not (tmp_path / "out").exists()
+
+
+@given(count=st.integers(0, 40), workers=st.integers(1, 4))
+@share(0.2)
+def test_items_are_processed_ahead_and_yielded_in_order(count, workers):
+    begun = []
+    with ThreadPoolExecutor(workers) as executor:
+        found = in_order(executor, lambda item: begun.append(item) or -item, range(count))
+        for taken, (item, future) in enumerate(found):
+            assert (item, future.result()) == (taken, -taken)
+            assert len(begun) <= taken + 1 + AHEAD
+    assert sorted(begun) == [*range(count)]
+
+
+def test_reading_ahead_is_optional(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError
+
+    association = observation(tmp_path)
+    monkeypatch.setattr("os.posix_fadvise", refuse, raising=False)
+    assert bps.selfcal(association, output_dir=tmp_path / "out").status == "COMPLETE"
