@@ -149,7 +149,7 @@ def test_contributing_lists_every_module(folder):
     assert sorted(name for name in names if f"{name}`" not in listed) == []
 
 
-@pytest.mark.parametrize("folder", ["python", "rust", "benchmarks", "examples"])
+@pytest.mark.parametrize("folder", ["python", "rust", "benchmarks", "examples", "tests"])
 def test_modules_are_short(folder):
     sources = [
         path
