@@ -62,3 +62,13 @@ def find_bad_pixels(
     flagfrac_upper: float,
     edge: str,
 ) -> tuple[NDArray[np.bool_], _Floats, float, float, int, int]: ...
+def find_significant_pixels(
+    minimum: _Floats,
+    error: _Floats | None,
+    kernel_size: int,
+    axis: int | None,
+    sigma_lower: float,
+    sigma_upper: float,
+    spread: float,
+    edge: str,
+) -> tuple[NDArray[np.bool_], _Floats, int, int, _Floats, _Floats, float | None]: ...

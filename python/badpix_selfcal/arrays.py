@@ -9,8 +9,6 @@ and is skipped. `badpix_selfcal.reference` does the same in plain NumPy, slowly.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from logging import DEBUG
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,16 +23,9 @@ from ._arguments import (
     check_sides,
 )
 from ._floats import FloatArray, as_floats, as_stored, bits_of
-from .detectors import IMAGE_AXIS, Dispaxis, Region
-from .log import log
-from .parameters import (
-    Edge,
-    Parameters,
-    check_dispaxis,
-    check_edge,
-    check_flagfrac,
-    check_kernel_size,
-)
+from .bad_pixels import BadPixels, find_bad_pixels
+from .detectors import Region
+from .parameters import Edge, check_edge
 
 __all__ = [
     "BadPixels",
@@ -48,42 +39,12 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
-class BadPixels:
-    """The bad pixels of a minimum image.
-
-    Attributes
-    ----------
-    mask : ndarray of bool, shape (rows, cols)
-        True where a pixel is bad.
-    residual : ndarray of float, shape (rows, cols)
-        The minimum image minus its running median, in the unit and precision of the image.
-    cut_low, cut_high : float
-        Residuals strictly below `cut_low` or above `cut_high` are flagged. NaN if no residual is
-        finite.
-    n_low, n_high : int
-        The numbers of pixels flagged below `cut_low` and above `cut_high`.
-    """
-
-    mask: NDArray[np.bool_]
-    residual: FloatArray
-    cut_low: float
-    cut_high: float
-    n_low: int
-    n_high: int
-
-    @property
-    def indices(self) -> tuple[NDArray[np.intp], ...]:
-        """Rows and columns of the bad pixels, as `numpy.where` returns them."""
-        return np.nonzero(self.mask)
-
-
 def median_filter(
     image: ArrayLike,
     kernel_size: int | tuple[int, int],
     *,
     axis: int | None = None,
-    edge: Edge = Parameters.edge,
+    edge: Edge = "zero",
     method: Method = "auto",
 ) -> FloatArray:
     """Compute a running median that skips NaN.
@@ -302,72 +263,6 @@ def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     if not np.all((percentages >= 0.0) & (percentages <= 100.0)):
         raise ValueError(f"q must be from 0 to 100, got {q!r}")
     return _kernels.percentiles(samples.ravel(), percentages.ravel()).reshape(percentages.shape)
-
-
-def find_bad_pixels(
-    minimum: ArrayLike,
-    *,
-    dispaxis: Dispaxis,
-    kernel_size: int = Parameters.kernel_size,
-    flagfrac_lower: float = Parameters.flagfrac_lower,
-    flagfrac_upper: float = Parameters.flagfrac_upper,
-    edge: Edge = Parameters.edge,
-) -> BadPixels:
-    """Find the pixels of a minimum image that stand out from its running median.
-
-    Parameters
-    ----------
-    minimum : array_like of real numbers, shape (rows, cols)
-        The minimum image (see `minimum_image`).
-    dispaxis : {1, 2, None}
-        The dispersion axis, along which the window of the running median extends: 1 along x (image
-        axis 1), 2 along y (image axis 0). None: a square window.
-    kernel_size : int, optional
-        Samples in the window of the running median, an odd number.
-    flagfrac_lower, flagfrac_upper : float, optional
-        Fraction of the pixels to flag at each end, 0 to 0.5.
-    edge : {"zero", "shrink"}, optional
-        Samples beyond the border (see `median_filter`). "zero" is the rule of the pipeline, but
-        puts a third of the flags of a flat image near its border. "shrink" does not.
-
-    Returns
-    -------
-    BadPixels
-        The mask, the residual (float32 or float64, as in `median_filter`), the cuts and the
-        counts.
-
-    Raises
-    ------
-    TypeError
-        If `minimum` is masked or not real, or an argument has the wrong type.
-    ValueError
-        If `minimum` is not 2-D, or another argument has an invalid value.
-
-    Notes
-    -----
-    On finite data ``find_bad_pixels(...).indices`` equals
-    ``jwst.badpix_selfcal.badpix_selfcal.badpix_selfcal(...)`` exactly. The cuts are computed from
-    the finite residuals alone, and every infinite residual is flagged; with infinite residuals jwst
-    may flag nothing at one end. (If a sample and its running median are both infinite, there is no
-    residual, and the sample is not flagged.)
-    """
-    samples = as_floats(minimum, "minimum", ndim=(2,))
-    axis = IMAGE_AXIS[check_dispaxis(dispaxis)]
-    length = check_kernel_size(kernel_size)
-    if log.isEnabledFor(DEBUG):
-        height, width = 1 if axis == 1 else length, 1 if axis == 0 else length
-        kernel = _kernels.median_kernel(height, width, *samples.shape)
-        log.debug("running median over %d x %d samples: %s", height, width, kernel)
-    return BadPixels(
-        *_kernels.find_bad_pixels(
-            samples,
-            length,
-            axis,
-            check_flagfrac(flagfrac_lower, "flagfrac_lower"),
-            check_flagfrac(flagfrac_upper, "flagfrac_upper"),
-            check_edge(edge),
-        )
-    )
 
 
 def _paired(

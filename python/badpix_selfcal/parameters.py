@@ -22,29 +22,43 @@ __all__ = [
     "KERNEL_SIZE",
     "MOST_WORKERS",
     "AskedDispaxis",
+    "AskedEdge",
+    "Cut",
     "Edge",
     "GroupBy",
     "Parameter",
     "Parameters",
     "check_asked_dispaxis",
+    "check_asked_edge",
+    "check_cut",
     "check_dispaxis",
     "check_edge",
     "check_flagfrac",
     "check_group_by",
     "check_kernel_size",
+    "check_sigma",
     "check_switch",
     "check_whole",
     "check_workers",
+    "edge_of",
 ]
 
 Edge: TypeAlias = Literal["zero", "shrink"]
 """Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them."""
+
+AskedEdge: TypeAlias = Edge | Literal["auto"]
+"""An edge rule, or "auto": that of the cut."""
+
+Cut: TypeAlias = Literal["fraction", "sigma"]
+"""What is flagged: fixed fractions of the pixels, or what stands out from the noise."""
 
 AskedDispaxis: TypeAlias = Dispaxis | Literal["auto"]
 """A dispersion axis, or "auto": the axis in the exposure's header."""
 
 KERNEL_SIZE: Final = 15
 FLAGFRAC: Final = 0.001
+
+_EDGE_OF_CUT: Final[dict[Cut, Edge]] = {"fraction": "zero", "sigma": "shrink"}
 
 GroupBy: TypeAlias = Literal["detector", "band"]
 """What the exposures of a group share: the detector, or the band (the grating) too."""
@@ -67,6 +81,13 @@ def check_whole(value: SupportsIndex, name: str) -> int:
         return int(operator.index(value))
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+
+
+def _number(value: SupportsFloat, rule: str) -> float:
+    try:
+        return float("not a number" if isinstance(value, (str, bytes)) else value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{rule}, got {value!r}") from None
 
 
 def check_switch(value: object, name: str) -> bool:
@@ -115,10 +136,7 @@ def check_flagfrac(value: SupportsFloat, name: str) -> float:
     ValueError
         If it lies outside 0 to 0.5.
     """
-    try:
-        fraction = float("not a number" if isinstance(value, (str, bytes)) else value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number from 0 to 0.5, got {value!r}") from None
+    fraction = _number(value, f"{name} must be a number from 0 to 0.5")
     if not 0.0 <= fraction <= 0.5:
         raise ValueError(f"{name} must be from 0 to 0.5, got {fraction}")
     return fraction
@@ -138,6 +156,59 @@ def check_edge(value: object, name: str = "edge") -> Edge:
         if value == "shrink":
             return "shrink"
     raise ValueError(f"{name} must be 'zero' or 'shrink', got {value!r}")
+
+
+def check_asked_edge(value: object, name: str = "edge") -> AskedEdge:
+    """Return the name of an edge rule, or "auto".
+
+    Raises
+    ------
+    ValueError
+        If it is neither "auto", "zero" nor "shrink".
+    """
+    if isinstance(value, str) and value == "auto":
+        return "auto"
+    try:
+        return check_edge(value, name)
+    except ValueError:
+        raise ValueError(f"{name} must be 'auto', 'zero' or 'shrink', got {value!r}") from None
+
+
+def edge_of(asked: AskedEdge, cut: Cut) -> Edge:
+    """Return the edge rule of the first running median."""
+    return _EDGE_OF_CUT[cut] if asked == "auto" else asked
+
+
+def check_cut(value: object, name: str = "cut") -> Cut:
+    """Return the name of a cut.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "fraction" nor "sigma".
+    """
+    if isinstance(value, str):
+        if value == "fraction":
+            return "fraction"
+        if value == "sigma":
+            return "sigma"
+    raise ValueError(f"{name} must be 'fraction' or 'sigma', got {value!r}")
+
+
+def check_sigma(value: SupportsFloat, name: str) -> float:
+    """Return a cut in units of the noise.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is not above 0.
+    """
+    sigma = _number(value, f"{name} must be a number above 0")
+    if not sigma > 0.0:
+        raise ValueError(f"{name} must be above 0, got {sigma}")
+    return sigma
 
 
 def check_dispaxis(value: object, name: str = "dispaxis") -> Dispaxis:
@@ -223,6 +294,8 @@ class Parameter:
         The words of the command line and their values, for a parameter that takes only a few.
     changes_copies : bool
         Whether the content of a flagged copy depends on it.
+    of_cut : {"fraction", "sigma", None}
+        The only cut that uses it; None: both do.
     """
 
     check: Callable[..., Any]
@@ -230,13 +303,15 @@ class Parameter:
     metavar: str = ""
     choices: Mapping[str, Any] = field(default_factory=dict)
     changes_copies: bool = True
+    of_cut: Cut | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
     """The parameters of the step, checked and normalised; see `badpix_selfcal.selfcal`.
 
-    A default can be read from the class: ``Parameters.kernel_size``.
+    A default can be read from the class: ``Parameters.kernel_size``. The `edge` of an instance is
+    never "auto".
 
     Raises
     ------
@@ -244,6 +319,17 @@ class Parameters:
         If a parameter has a wrong type or value.
     """
 
+    cut: Cut = field(
+        default="fraction",
+        metadata={
+            "about": Parameter(
+                check_cut,
+                "flag fixed fractions of the pixels, as the pipeline does (fraction), or the "
+                "pixels that stand out from the noise (sigma, recommended for science)",
+                choices={"fraction": "fraction", "sigma": "sigma"},
+            )
+        },
+    )
     kernel_size: int = field(
         default=KERNEL_SIZE,
         metadata={
@@ -259,8 +345,9 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_flagfrac,
-                "fraction of the pixels to flag at the low end, 0 to 0.5",
+                "fraction of the pixels to flag at the low end, 0 to 0.5, by the fraction cut",
                 metavar="F",
+                of_cut="fraction",
             )
         },
     )
@@ -269,8 +356,33 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_flagfrac,
-                "fraction of the pixels to flag at the high end, 0 to 0.5",
+                "fraction of the pixels to flag at the high end, 0 to 0.5, by the fraction cut",
                 metavar="F",
+                of_cut="fraction",
+            )
+        },
+    )
+    sigma_lower: float = field(
+        default=12.0,
+        metadata={
+            "about": Parameter(
+                check_sigma,
+                "flag pixels that lie more than this many times the noise below their "
+                "surroundings, by the sigma cut",
+                metavar="S",
+                of_cut="sigma",
+            )
+        },
+    )
+    sigma_upper: float = field(
+        default=4.5,
+        metadata={
+            "about": Parameter(
+                check_sigma,
+                "flag pixels that lie more than this many times the noise above their "
+                "surroundings, by the sigma cut",
+                metavar="S",
+                of_cut="sigma",
             )
         },
     )
@@ -285,13 +397,14 @@ class Parameters:
             )
         },
     )
-    edge: Edge = field(
-        default="zero",
+    edge: AskedEdge = field(
+        default="auto",
         metadata={
             "about": Parameter(
-                check_edge,
-                "samples beyond the border count as zeros (zero) or are ignored (shrink)",
-                choices={"zero": "zero", "shrink": "shrink"},
+                check_asked_edge,
+                "samples beyond the border count as zeros (zero) or are ignored (shrink); auto: "
+                "zero for the fraction cut, shrink for the sigma cut",
+                choices={"auto": "auto", "zero": "zero", "shrink": "shrink"},
             )
         },
     )
@@ -319,6 +432,7 @@ class Parameters:
         """Check every value and keep it normalised."""
         for name, parameter in self.by_name().items():
             object.__setattr__(self, name, parameter.check(getattr(self, name), name))
+        object.__setattr__(self, "edge", edge_of(self.edge, self.cut))
 
     @classmethod
     def by_name(cls) -> dict[str, Parameter]:
@@ -330,5 +444,5 @@ class Parameters:
         return " ".join(
             f"{name}={getattr(self, name)}"
             for name, parameter in self.by_name().items()
-            if parameter.changes_copies
+            if parameter.changes_copies and parameter.of_cut in (None, self.cut)
         )

@@ -8,15 +8,16 @@ check an installation. Names, arguments and results, to the last bit, are those 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from ._floats import FloatArray
-from .arrays import BadPixels
+from .bad_pixels import BadPixels, spread_of_minimum
 from .detectors import IMAGE_AXIS, Dispaxis, Region
-from .parameters import Edge, Parameters
+from .parameters import AskedEdge, Cut, Edge, Parameters, edge_of
 
 __all__ = ["find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles"]
 
@@ -26,7 +27,7 @@ def median_filter(
     kernel_size: int | tuple[int, int],
     *,
     axis: int | None = None,
-    edge: Edge = Parameters.edge,
+    edge: Edge = "zero",
 ) -> FloatArray:
     """Sort every window; see `badpix_selfcal.arrays.median_filter`."""
     samples = _as_floats(image)
@@ -82,29 +83,121 @@ def find_bad_pixels(
     minimum: ArrayLike,
     *,
     dispaxis: Dispaxis,
+    cut: Cut = Parameters.cut,
     kernel_size: int = Parameters.kernel_size,
     flagfrac_lower: float = Parameters.flagfrac_lower,
     flagfrac_upper: float = Parameters.flagfrac_upper,
-    edge: Edge = Parameters.edge,
+    error: ArrayLike | None = None,
+    n_exposures: int = 1,
+    sigma_lower: float = Parameters.sigma_lower,
+    sigma_upper: float = Parameters.sigma_upper,
+    edge: AskedEdge = Parameters.edge,
 ) -> BadPixels:
-    """Cut the residual at two percentiles; see `badpix_selfcal.arrays.find_bad_pixels`."""
+    """Cut the residual or the significance; see `badpix_selfcal.arrays.find_bad_pixels`."""
     samples = _as_floats(minimum)
     axis = IMAGE_AXIS[dispaxis]
     with np.errstate(invalid="ignore", over="ignore"):
-        residual = samples - median_filter(samples, kernel_size, axis=axis, edge=edge)
-    low, high = percentiles(
-        residual[np.isfinite(residual)], [flagfrac_lower * 100, (1 - flagfrac_upper) * 100]
-    )
-    below = (residual.astype(np.float64) < low) | np.isneginf(residual)
-    above = (residual.astype(np.float64) > high) | np.isposinf(residual)
-    return BadPixels(
-        mask=below | above,
-        residual=residual,
-        cut_low=float(low),
-        cut_high=float(high),
-        n_low=int(below.sum()),
-        n_high=int(above.sum()),
-    )
+        residual = samples - median_filter(samples, kernel_size, axis=axis, edge=edge_of(edge, cut))
+    if cut == "sigma":
+        spread = spread_of_minimum(n_exposures)
+        errors = None if error is None else _as_floats(error).astype(samples.dtype)
+        significance, noise, scale = _significance(samples, residual, errors, axis, spread)
+        measured = {"significance": significance, "noise": noise, "error_scale": scale}
+        return _flagged(residual, significance, -sigma_lower, sigma_upper, **measured)
+    finite = residual[np.isfinite(residual)]
+    low, high = percentiles(finite, [flagfrac_lower * 100, (1 - flagfrac_upper) * 100])
+    return _flagged(residual, residual, float(low), float(high))
+
+
+def _flagged(
+    residual: FloatArray, values: FloatArray, low: float, high: float, **measured: Any
+) -> BadPixels:
+    """Flag values beyond the cuts, and infinite ones."""
+    below = (values.astype(np.float64) < low) | np.isneginf(values)
+    above = (values.astype(np.float64) > high) | np.isposinf(values)
+    counts = int(below.sum()), int(above.sum())
+    return BadPixels(below | above, residual, low, high, *counts, **measured)
+
+
+def _significance(
+    samples: FloatArray,
+    residual: FloatArray,
+    error: FloatArray | None,
+    axis: int | None,
+    spread: float,
+) -> tuple[FloatArray, FloatArray, float | None]:
+    """Return significance, noise and the factor of the errors."""
+    across = None if axis is None else 1 - axis
+    kind = samples.dtype.type
+    with np.errstate(all="ignore"):
+        contrast = residual - median_filter(residual, 7, axis=across, edge="shrink")
+        magnitude = np.abs(contrast)
+        scatter = kind(1.4826) * median_filter(magnitude, 31, axis=axis, edge="shrink")
+        valid = np.zeros(samples.shape, np.bool_)
+        if error is not None:
+            valid = (error > 0) & (error < np.inf)
+        used = valid & _places(samples.shape)
+        ratio = magnitude[used] / (error if error is not None else samples)[used]
+        typical = float(percentiles(ratio, 50.0))
+        if np.isnan(typical):
+            scale = None
+            level = _noise_by_level(samples - contrast, magnitude)
+            noise = np.fmax(scatter, level) * kind(2)
+        else:
+            scale = 1.4826 * typical / (0.79 * spread)
+            noise = np.fmax(scatter, np.where(valid, error * kind(scale), scatter * kind(2)))
+        fine = median_filter(residual, 3, axis=axis, edge="shrink")
+        if across is not None:
+            fine = median_filter(fine, 3, axis=across, edge="shrink")
+        shared = [_lesser_neighbour(residual, along) for along in (0, 1) if axis in (None, along)]
+        for light in (np.abs(fine), *shared):
+            noise = np.fmax(noise, light * kind(2 / 3))
+        weaker = np.where(contrast < np.fmin(residual, 0), np.fmin(residual, 0), contrast)
+        significance = np.where(np.isinf(weaker), weaker, weaker / np.abs(noise))
+    return significance, noise, scale
+
+
+def _lesser_neighbour(residual: FloatArray, axis: int) -> FloatArray:
+    """Return the lesser of the neighbours before and after each sample, or the only one."""
+    lines = np.moveaxis(residual, axis, 0)
+    beyond = np.full_like(lines[:1], np.nan)
+    before, after = np.concatenate([beyond, lines[:-1]]), np.concatenate([lines[1:], beyond])
+    return np.moveaxis(np.fmin(before, after), 0, axis)
+
+
+def _noise_by_level(level: FloatArray, magnitude: FloatArray) -> FloatArray:
+    """Return the median magnitude among pixels of like level, increasing with the level."""
+    used = _places(level.shape) & np.isfinite(level) & np.isfinite(magnitude)
+    order = np.lexsort((magnitude[used], level[used]))
+    levels, magnitudes = level[used][order], magnitude[used][order]
+    ends = [levels.size * part // 1000 for part in LEVEL_BINS]
+    bins = [slice(*each) for each in zip([0, *ends], ends, strict=False) if each[0] < each[1]]
+    if not bins:
+        return np.full_like(level, np.nan)
+    middles = np.array([levels[(each.start + each.stop) // 2] for each in bins])
+    medians = np.maximum.accumulate([_median(magnitudes[each]) for each in bins])
+    found = np.full_like(level, medians[0])
+    first, *others = range(len(bins))
+    for this in others:
+        width = middles[this] - middles[first]
+        if width > 0:
+            beyond = np.fmin(np.fmax(level - middles[first], 0), width)
+            found += beyond * ((medians[this] - medians[first]) / width)
+            first = this
+    return found
+
+
+def _places(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Mark pixels that are enough to measure properties of a whole image: about 2**17, or all."""
+    rows, columns = shape
+    step = max(1, -(-rows * columns // 2**17))
+    y, x = np.ogrid[:rows, :columns]
+    place = 3 * np.minimum(y, rows - 1 - y) + np.minimum(x, columns - 1 - x)
+    return np.asarray(place % step == 0)
+
+
+LEVEL_BINS = (*range(50, 901, 50), 930, 960, 980, 990, 995, 998, 999, 1000)
+"""The parts of the pixels below the ends of the bins of like level, in thousandths."""
 
 
 def _as_floats(values: ArrayLike) -> FloatArray:

@@ -5,7 +5,8 @@
 //! 3. Its [running median](median) along the dispersion axis is subtracted from it. The difference
 //!    is the residual.
 //! 4. Pixels whose residual lies beyond one of two [percentiles](percentile) are bad
-//!    ([`outliers`]).
+//!    ([`outliers`]). Or pixels are bad that stand out by more than a multiple of the noise
+//!    ([`significance`]).
 //!
 //! All kernels take `f32` and `f64` and skip NaN. Their results do not depend on the number of
 //! threads. Parallel work runs in the caller's current rayon pool.
@@ -20,6 +21,7 @@ pub mod outliers;
 pub mod pedestal;
 pub mod percentile;
 pub mod sample;
+pub mod significance;
 
 /// Samples for each task of light work: enough to be worth a task, few enough that all threads get
 /// about the same number.

@@ -1,6 +1,6 @@
 //! Bad pixels: those that differ most from the running median of the minimum image.
 
-use crate::median::{self, Axis, Edge, Method, Window};
+use crate::median::{self, Axis, Edge, Finished, Window};
 use crate::{CHUNK, Error, Image, Sample, percentile};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -47,27 +47,24 @@ pub struct Outliers<T> {
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
 pub fn find<T: Sample>(minimum: Image<'_, T>, criteria: &Criteria) -> Result<Outliers<T>, Error> {
     let any_infinite = AtomicBool::new(false);
-    let subtract = |medians: &mut [T], samples: &[T]| {
-        if Arch::new().dispatch(Subtract { from: samples, medians }) {
+    let mut nothing = vec![(); minimum.samples().len()]; // takes no memory
+    let subtract = |run: Finished<'_, T, ()>| {
+        if Arch::new().dispatch(Subtract { from: run.samples, medians: run.medians }) {
             any_infinite.store(true, Ordering::Relaxed);
         }
     };
-    let residual = if let Some(axis) = criteria.dispersion {
-        median::along_then(minimum, axis, criteria.window, criteria.edge, Method::Auto, subtract)?
-    } else {
-        let mut medians = median::rectangle(
-            minimum,
-            criteria.window,
-            criteria.window,
-            criteria.edge,
-            Method::Auto,
-        )?;
-        let chunks = medians.par_chunks_mut(CHUNK).zip(minimum.samples().par_chunks(CHUNK));
-        chunks.for_each(|(medians, samples)| subtract(medians, samples));
-        medians
-    };
+    let residual = median::filter_then(
+        minimum,
+        criteria.dispersion,
+        criteria.window,
+        criteria.edge,
+        &mut nothing,
+        subtract,
+    )?;
     let cuts = cuts(&residual, criteria, any_infinite.into_inner());
-    Ok(cut(residual, cuts[0], cuts[1]))
+    let (cut_low, cut_high) = (cuts[0], cuts[1]);
+    let (mask, n_low, n_high) = flag(&residual, T::at_least(cut_low), T::at_most(cut_high));
+    Ok(Outliers { residual, mask, cut_low, cut_high, n_low, n_high })
 }
 
 /// Replaces medians by the residuals; true if one of these is infinite.
@@ -106,19 +103,20 @@ fn cuts<T: Sample>(residual: &[T], criteria: &Criteria, any_infinite: bool) -> V
     }
 }
 
-fn cut<T: Sample>(residual: Vec<T>, cut_low: f64, cut_high: f64) -> Outliers<T> {
-    let (low, high) = (T::at_least(cut_low), T::at_most(cut_high));
-    let mut mask = vec![false; residual.len()];
-    let chunks = mask.par_chunks_mut(CHUNK).zip(residual.par_chunks(CHUNK));
+/// A mask of the samples strictly below `low` or above `high` and of all infinities, and the numbers
+/// of those at the low and the high end.
+pub(crate) fn flag<T: Sample>(samples: &[T], low: T, high: T) -> (Vec<bool>, usize, usize) {
+    let mut mask = vec![false; samples.len()];
+    let chunks = mask.par_chunks_mut(CHUNK).zip(samples.par_chunks(CHUNK));
     let counts =
-        chunks.map(|(mask, residual)| Arch::new().dispatch(Flag { residual, low, high, mask }));
+        chunks.map(|(mask, samples)| Arch::new().dispatch(Flag { samples, low, high, mask }));
     let (n_low, n_high) = counts.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-    Outliers { residual, mask, cut_low, cut_high, n_low, n_high }
+    (mask, n_low, n_high)
 }
 
-/// Flags residuals below `low` and above `high`, and counts both.
+/// Flags samples below `low` and above `high`, and counts both.
 struct Flag<'a, T> {
-    residual: &'a [T],
+    samples: &'a [T],
     low: T,
     high: T,
     mask: &'a mut [bool],
@@ -131,11 +129,11 @@ impl<T: Sample> WithSimd for Flag<'_, T> {
     fn with_simd<S: Simd>(self, _: S) -> (usize, usize) {
         // Few enough that their number fits in 8 bits.
         const AT_ONCE: usize = 128;
-        let Self { residual, low, high, mask } = self;
+        let Self { samples, low, high, mask } = self;
         let (mut n_low, mut n_high) = (0, 0);
-        for (mask, residual) in mask.chunks_mut(AT_ONCE).zip(residual.chunks(AT_ONCE)) {
+        for (mask, samples) in mask.chunks_mut(AT_ONCE).zip(samples.chunks(AT_ONCE)) {
             let (mut lows, mut highs) = (0u8, 0u8);
-            for (flag, &sample) in mask.iter_mut().zip(residual) {
+            for (flag, &sample) in mask.iter_mut().zip(samples) {
                 let is_low = (sample < low) | (sample == T::ZERO - T::INFINITY);
                 let is_high = (sample > high) | (sample == T::INFINITY);
                 lows += u8::from(is_low);

@@ -4,7 +4,7 @@ use crate::median::Vectorized;
 use bytemuck::{Pod, TransparentWrapper};
 use std::cmp::Ordering;
 use std::fmt::Debug;
-use std::ops::{Add, Mul, Sub};
+use std::ops::{Add, Div, Mul, Sub};
 
 /// A floating-point sample, in which NaN means "no measurement".
 pub trait Sample:
@@ -18,6 +18,7 @@ pub trait Sample:
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
+    + Div<Output = Self>
     + Pod
     + Vectorized
     + 'static
@@ -37,6 +38,10 @@ pub trait Sample:
     /// The sample whose bits, with their bytes in reverse order, are given.
     #[must_use]
     fn from_swapped(bits: Self::Bits) -> Self;
+
+    /// The sample nearest to a number.
+    #[must_use]
+    fn nearest(number: f64) -> Self;
 
     /// The greatest sample that is not above a limit; NaN if the limit is NaN.
     #[must_use]
@@ -70,6 +75,14 @@ pub trait Sample:
     #[must_use]
     fn lesser(self, other: Self) -> Self;
 
+    /// The greater of two samples; if one is NaN, the other.
+    #[must_use]
+    fn greater(self, other: Self) -> Self;
+
+    /// The magnitude.
+    #[must_use]
+    fn magnitude(self) -> Self;
+
     /// The mean of two samples, rounded once as `(a + b) / 2` is, but without overflow.
     #[inline]
     #[must_use]
@@ -95,6 +108,21 @@ impl Sample for f32 {
     #[inline(always)]
     fn lesser(self, other: Self) -> Self {
         self.min(other)
+    }
+
+    #[inline(always)]
+    fn greater(self, other: Self) -> Self {
+        self.max(other)
+    }
+
+    #[inline(always)]
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // rounds to the nearest
+    fn nearest(number: f64) -> Self {
+        number as Self
     }
 
     #[allow(clippy::cast_possible_truncation)] // corrected below if rounded up
@@ -126,6 +154,20 @@ impl Sample for f64 {
     #[inline(always)]
     fn lesser(self, other: Self) -> Self {
         self.min(other)
+    }
+
+    #[inline(always)]
+    fn greater(self, other: Self) -> Self {
+        self.max(other)
+    }
+
+    #[inline(always)]
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
+
+    fn nearest(number: f64) -> Self {
+        number
     }
 
     fn at_most(limit: f64) -> Self {
@@ -238,6 +280,13 @@ mod tests {
         assert_eq!(1.0f32.lesser(f32::NAN), 1.0);
         assert_eq!(2.0f64.lesser(1.0), 1.0);
         assert!(Sample::is_nan(f64::NAN.lesser(f64::NAN)));
+    }
+
+    #[test]
+    fn greater_skips_nan() {
+        assert_eq!(f32::NAN.greater(-1.0), -1.0);
+        assert_eq!(2.0f64.greater(1.0), 2.0);
+        assert_eq!(Sample::magnitude(-2.5f32), 2.5);
     }
 
     #[test]

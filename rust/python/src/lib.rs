@@ -21,10 +21,10 @@ mod _kernels {
     };
     use crate::threads;
     use badpix_selfcal_kernels::median::Reach;
-    use badpix_selfcal_kernels::outliers::{self, Criteria};
     use badpix_selfcal_kernels::{
         Error, Image, Region, Sample, Stored, Window, median, minimum, pedestal, percentile,
     };
+    use badpix_selfcal_kernels::{outliers, significance};
     use numpy::{
         Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2,
         PyUntypedArrayMethods,
@@ -268,7 +268,7 @@ mod _kernels {
         flagfrac_upper: f64,
         edge: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let criteria = Criteria {
+        let criteria = outliers::Criteria {
             window: Window::new(kernel_size).map_err(kernel_error)?,
             dispersion: axis.map(self::axis).transpose()?,
             flagfrac_lower,
@@ -284,7 +284,7 @@ mod _kernels {
     fn find<'py, T: Sample + Element>(
         py: Python<'py>,
         array: &PyReadonlyArray2<'py, T>,
-        criteria: &Criteria,
+        criteria: &outliers::Criteria,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let minimum = image(array)?;
         let found =
@@ -297,6 +297,69 @@ mod _kernels {
             found.cut_high,
             found.n_low,
             found.n_high,
+        )
+            .into_pyobject(py)
+    }
+
+    /// Bad pixels of a minimum image in units of the noise: `(mask, residual, n_low, n_high,
+    /// significance, noise, error_scale)`.
+    ///
+    /// `axis` is the image axis of dispersion; None stands for square windows. `error` has the
+    /// dtype of the minimum image. `spread` is the standard deviation of the least of as many unit
+    /// normal numbers as there are exposures.
+    #[pyfunction]
+    #[pyo3(signature = (minimum, error, kernel_size, axis, sigma_lower, sigma_upper, spread, edge))]
+    #[allow(clippy::too_many_arguments)] // the parameters of the cut
+    fn find_significant_pixels<'py>(
+        py: Python<'py>,
+        minimum: AnyImage<'py>,
+        error: Option<AnyImage<'py>>,
+        kernel_size: usize,
+        axis: Option<u8>,
+        sigma_lower: f64,
+        sigma_upper: f64,
+        spread: f64,
+        edge: &str,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let criteria = significance::Criteria {
+            window: Window::new(kernel_size).map_err(kernel_error)?,
+            dispersion: axis.map(self::axis).transpose()?,
+            edge: self::edge(edge)?,
+            lower: sigma_lower,
+            upper: sigma_upper,
+            spread,
+        };
+        match (&minimum, &error) {
+            (AnyImage::F32(minimum), None) => find_significant(py, minimum, None, &criteria),
+            (AnyImage::F64(minimum), None) => find_significant(py, minimum, None, &criteria),
+            (AnyImage::F32(minimum), Some(AnyImage::F32(error))) => {
+                find_significant(py, minimum, Some(error), &criteria)
+            }
+            (AnyImage::F64(minimum), Some(AnyImage::F64(error))) => {
+                find_significant(py, minimum, Some(error), &criteria)
+            }
+            _ => Err(PyTypeError::new_err("error must have the dtype of the minimum image")),
+        }
+    }
+
+    fn find_significant<'py, T: Sample + Element>(
+        py: Python<'py>,
+        minimum: &PyReadonlyArray2<'py, T>,
+        error: Option<&PyReadonlyArray2<'py, T>>,
+        criteria: &significance::Criteria,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (minimum, error) = (image(minimum)?, error.map(image).transpose()?);
+        let found = threads::install(py, || significance::find(minimum, error, criteria))?
+            .map_err(kernel_error)?;
+        let (rows, cols) = (minimum.rows(), minimum.cols());
+        (
+            image_out(py, found.mask, rows, cols)?,
+            image_out(py, found.residual, rows, cols)?,
+            found.n_low,
+            found.n_high,
+            image_out(py, found.significance, rows, cols)?,
+            image_out(py, found.noise, rows, cols)?,
+            found.error_scale,
         )
             .into_pyobject(py)
     }

@@ -64,6 +64,17 @@ pub enum Axis {
     X,
 }
 
+impl Axis {
+    /// The direction across this one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Y => Self::X,
+            Self::X => Self::Y,
+        }
+    }
+}
+
 /// A choice among the kernels, which all compute the same medians.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
@@ -146,18 +157,52 @@ pub fn along<T: Sample>(
     edge: Edge,
     method: Method,
 ) -> Result<Vec<T>, Error> {
-    along_then(image, axis, window, edge, method, |_, _| ())
+    let mut nothing = vec![(); image.samples().len()]; // takes no memory
+    along_then(image, axis, window, edge, method, &mut nothing, |_| ())
 }
 
-/// As [`along`]. Calls `then` with each group of medians, and the samples at their places, while
-/// both are still in a near cache.
-pub(crate) fn along_then<T: Sample>(
+/// A group of finished medians, with the samples at their places.
+pub(crate) struct Finished<'a, T, C> {
+    /// The medians, which may be replaced.
+    pub(crate) medians: &'a mut [T],
+    /// The samples at their places.
+    pub(crate) samples: &'a [T],
+    /// The companions of the samples, which may be replaced.
+    pub(crate) companions: &'a mut [C],
+}
+
+/// Running median along an axis, or over a square window if there is none, row-major.
+///
+/// Calls `then` with each group of medians while they are still in a near cache. Each sample has a
+/// companion.
+///
+/// # Errors
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+pub(crate) fn filter_then<T: Sample, C: Send>(
+    image: Image<'_, T>,
+    axis: Option<Axis>,
+    window: Window,
+    edge: Edge,
+    companions: &mut [C],
+    then: impl Fn(Finished<'_, T, C>) + Sync,
+) -> Result<Vec<T>, Error> {
+    if let Some(axis) = axis {
+        return along_then(image, axis, window, edge, Method::Auto, companions, then);
+    }
+    let mut medians = rectangle(image, window, window, edge, Method::Auto)?;
+    in_chunks(&mut medians, image.samples(), companions, &then);
+    Ok(medians)
+}
+
+/// As [`along`]. Calls `then` as [`filter_then`] does.
+fn along_then<T: Sample, C: Send>(
     image: Image<'_, T>,
     axis: Axis,
     window: Window,
     edge: Edge,
     method: Method,
-    then: impl Fn(&mut [T], &[T]) + Sync,
+    companions: &mut [C],
+    then: impl Fn(Finished<'_, T, C>) + Sync,
 ) -> Result<Vec<T>, Error> {
     let (lines, length) = match axis {
         Axis::X => (image.rows(), image.cols()),
@@ -170,7 +215,7 @@ pub(crate) fn along_then<T: Sample>(
     };
     let mut medians = match Choice::of(shape, Shape::of(image), method) {
         Choice::Network(program) if lines::are_many(&program, lines) => {
-            return lines::along(image, axis, &program, edge, &then);
+            return lines::along(image, axis, &program, edge, companions, &then);
         }
         Choice::Network(program) => {
             filter_along(image, axis, |rows| blocks::filter(rows, &program, edge))?
@@ -178,9 +223,21 @@ pub(crate) fn along_then<T: Sample>(
         Choice::Heap => filter_along(image, axis, |rows| lines_by_heap(rows, window, edge))?,
         Choice::Copy => image.samples().to_vec(),
     };
-    let chunks = medians.par_chunks_mut(CHUNK).zip(image.samples().par_chunks(CHUNK));
-    chunks.for_each(|(medians, samples)| then(medians, samples));
+    in_chunks(&mut medians, image.samples(), companions, &then);
     Ok(medians)
+}
+
+/// Calls `then` with all medians, `CHUNK` at a time.
+fn in_chunks<T: Sample, C: Send>(
+    medians: &mut [T],
+    samples: &[T],
+    companions: &mut [C],
+    then: &(impl Fn(Finished<'_, T, C>) + Sync),
+) {
+    let groups = medians.par_chunks_mut(CHUNK).zip(samples.par_chunks(CHUNK));
+    groups.zip(companions.par_chunks_mut(CHUNK)).for_each(|((medians, samples), companions)| {
+        then(Finished { medians, samples, companions });
+    });
 }
 
 /// Applies a filter of rows to the lines along either axis.

@@ -6,7 +6,7 @@ mod tile;
 
 use super::network::lanes::Vectorized;
 use super::network::program::Program;
-use super::{Axis, Edge, RunningMedian};
+use super::{Axis, Edge, Finished, RunningMedian};
 use crate::{Error, Image, Sample};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -27,13 +27,14 @@ const TILES_ABREAST: usize = 8;
 
 /// Running median along an axis of an image that is not empty, by the program of a line.
 ///
-/// Calls `then` with each finished strip: the medians, and the samples at their places.
-pub(super) fn along<T: Sample>(
+/// Calls `then` with each finished strip.
+pub(super) fn along<T: Sample, C: Send>(
     image: Image<'_, T>,
     axis: Axis,
     program: &Program,
     edge: Edge,
-    then: &(impl Fn(&mut [T], &[T]) + Sync),
+    companions: &mut [C],
+    then: &(impl Fn(Finished<'_, T, C>) + Sync),
 ) -> Result<Vec<T>, Error> {
     let window = program.window().cols;
     let heap = RunningMedian::new(window)?;
@@ -44,9 +45,10 @@ pub(super) fn along<T: Sample>(
     };
     let rows = rows_of_a_strip(image.rows(), step);
     let mut out = vec![T::ZERO; image.samples().len()];
-    let strips = out.par_chunks_mut(rows * image.cols());
-    let strips = strips.zip(image.samples().par_chunks(rows * image.cols()));
-    strips.enumerate().for_each(|(number, (out, samples))| {
+    let length = rows * image.cols();
+    let strips = out.par_chunks_mut(length).zip(image.samples().par_chunks(length));
+    let strips = strips.zip(companions.par_chunks_mut(length)).enumerate();
+    strips.for_each(|(number, ((medians, samples), companions))| {
         let strip = Strip {
             image,
             program,
@@ -56,10 +58,10 @@ pub(super) fn along<T: Sample>(
             first: number * rows,
         };
         match axis {
-            Axis::Y => arch.dispatch(DownColumns(strip, &mut *out)),
-            Axis::X => arch.dispatch(AlongRows(strip, &mut *out)),
+            Axis::Y => arch.dispatch(DownColumns(strip, &mut *medians)),
+            Axis::X => arch.dispatch(AlongRows(strip, &mut *medians)),
         }
-        then(out, samples);
+        then(Finished { medians, samples, companions });
     });
     Ok(out)
 }

@@ -1,0 +1,215 @@
+"""The bad pixels of a minimum image, cut at fractions of the residual or at multiples of the noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from logging import DEBUG
+from typing import Final, SupportsFloat, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _kernels
+from ._floats import FloatArray, as_floats
+from .detectors import IMAGE_AXIS, Dispaxis
+from .log import log
+from .parameters import (
+    AskedEdge,
+    Cut,
+    Parameters,
+    check_asked_edge,
+    check_cut,
+    check_dispaxis,
+    check_flagfrac,
+    check_kernel_size,
+    check_sigma,
+    check_whole,
+    edge_of,
+)
+
+__all__ = ["BadPixels", "find_bad_pixels", "spread_of_minimum"]
+
+
+@dataclass(frozen=True, eq=False)
+class BadPixels:
+    """The bad pixels of a minimum image.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, shape (rows, cols)
+        True where a pixel is bad.
+    residual : ndarray of float, shape (rows, cols)
+        The minimum image minus its running median, in the unit and precision of the image.
+    cut_low, cut_high : float
+        Pixels strictly below `cut_low` or above `cut_high` are flagged: by their residual, or with
+        the sigma cut by their significance. NaN if no residual is finite.
+    n_low, n_high : int
+        The numbers of pixels flagged below `cut_low` and above `cut_high`.
+    significance : ndarray of float, shape (rows, cols), or None
+        How far each pixel stands out, in units of `noise`; NaN where that is not known. None with
+        the fraction cut.
+    noise : ndarray of float, shape (rows, cols), or None
+        The noise of one exposure, in the unit of the image; where light is narrow, a part of it
+        counts as noise. None with the fraction cut.
+    error_scale : float or None
+        The factor that `error` was multiplied by; None if there was no valid `error`. Far from 1,
+        the errors do not describe the data.
+    """
+
+    mask: NDArray[np.bool_]
+    residual: FloatArray
+    cut_low: float
+    cut_high: float
+    n_low: int
+    n_high: int
+    significance: FloatArray | None = None
+    noise: FloatArray | None = None
+    error_scale: float | None = None
+
+    @property
+    def indices(self) -> tuple[NDArray[np.intp], ...]:
+        """Rows and columns of the bad pixels, as `numpy.where` returns them."""
+        return np.nonzero(self.mask)
+
+
+def find_bad_pixels(
+    minimum: ArrayLike,
+    *,
+    dispaxis: Dispaxis,
+    cut: Cut = Parameters.cut,
+    kernel_size: int = Parameters.kernel_size,
+    flagfrac_lower: float = Parameters.flagfrac_lower,
+    flagfrac_upper: float = Parameters.flagfrac_upper,
+    error: ArrayLike | None = None,
+    n_exposures: int = 1,
+    sigma_lower: float = Parameters.sigma_lower,
+    sigma_upper: float = Parameters.sigma_upper,
+    edge: AskedEdge = Parameters.edge,
+) -> BadPixels:
+    """Find the pixels of a minimum image that stand out from its running median.
+
+    Parameters
+    ----------
+    minimum : array_like of real numbers, shape (rows, cols)
+        The minimum image (see `minimum_image`).
+    dispaxis : {1, 2, None}
+        The dispersion axis, along which the window of the running median extends: 1 along x (image
+        axis 1), 2 along y (image axis 0). None: a square window.
+    cut : {"fraction", "sigma"}, optional
+        "fraction" flags fixed fractions of the pixels, as the pipeline does. "sigma" flags the
+        pixels that stand out from the noise, along the dispersion and across it.
+    kernel_size : int, optional
+        Samples in the window of the running median, an odd number.
+    flagfrac_lower, flagfrac_upper : float, optional
+        Fraction of the pixels to flag at each end, 0 to 0.5. For the fraction cut.
+    error : array_like of real numbers, shape (rows, cols), or None, optional
+        The standard error of one exposure (ERR; the mean, if there are several), in the unit of
+        `minimum`. Only its shape over the image matters, not its scale. Where it is not a positive
+        number, the noise follows from the scatter nearby; if it is so everywhere, or None, from the
+        scatter at like brightness. For the sigma cut.
+    n_exposures : int, optional
+        The exposures of which `minimum` is the minimum. For the sigma cut.
+    sigma_lower, sigma_upper : float, optional
+        Flag pixels more than this many times the noise of one exposure below or above their
+        surroundings. For the sigma cut.
+    edge : {"auto", "zero", "shrink"}, optional
+        Samples beyond the border (see `median_filter`). "zero" is the rule of the pipeline, but
+        puts a third of the flags of a flat image near its border. "shrink" does not. "auto" is
+        "zero" for the fraction cut and "shrink" for the sigma cut, whose further running medians
+        always shrink.
+
+    Returns
+    -------
+    BadPixels
+        The mask, the residual (float32 or float64, as in `median_filter`), the cuts and the
+        counts; with the sigma cut the significance and the noise too.
+
+    Raises
+    ------
+    TypeError
+        If `minimum` or `error` is masked or not real, or an argument has the wrong type.
+    ValueError
+        If `minimum` is not 2-D, `error` has another shape or is given with the fraction cut, or
+        another argument has an invalid value.
+
+    Notes
+    -----
+    *Fraction.* On finite data ``find_bad_pixels(...).indices`` equals
+    ``jwst.badpix_selfcal.badpix_selfcal.badpix_selfcal(...)`` exactly. The cuts are computed from
+    the finite residuals alone, and every infinite residual is flagged; with infinite residuals jwst
+    may flag nothing at one end. (If a sample and its running median are both infinite, there is no
+    residual, and the sample is not flagged.)
+
+    *Sigma.* With running medians of 7 samples across the dispersion and of 31 along it, the noise
+    is the greatest of the local scatter, the scaled error, and two thirds of the light that is
+    wider than a pixel. `badpix_selfcal.reference.find_bad_pixels` has the steps in plain NumPy.
+    Without a dispersion axis all windows are squares. Scaling image and error by a power of two
+    changes no flag, nor does scaling the error alone.
+    """
+    samples = as_floats(minimum, "minimum", ndim=(2,))
+    axis = IMAGE_AXIS[check_dispaxis(dispaxis)]
+    length = check_kernel_size(kernel_size)
+    cut = check_cut(cut)
+    border = edge_of(check_asked_edge(edge), cut)
+    if log.isEnabledFor(DEBUG):
+        height, width = 1 if axis == 1 else length, 1 if axis == 0 else length
+        kernel = _kernels.median_kernel(height, width, *samples.shape)
+        log.debug("running median over %d x %d samples: %s", height, width, kernel)
+    if cut == "fraction":
+        if error is not None:
+            raise ValueError("error serves the sigma cut only; pass cut='sigma', or no error")
+        lower = check_flagfrac(flagfrac_lower, "flagfrac_lower")
+        upper = check_flagfrac(flagfrac_upper, "flagfrac_upper")
+        return BadPixels(*_kernels.find_bad_pixels(samples, length, axis, lower, upper, border))
+    lower = check_sigma(sigma_lower, "sigma_lower")
+    upper = check_sigma(sigma_upper, "sigma_upper")
+    errors = None if error is None else _errors_for(samples, error)
+    spread = spread_of_minimum(_check_n_exposures(n_exposures))
+    mask, residual, *rest = _kernels.find_significant_pixels(
+        samples, errors, length, axis, lower, upper, spread, border
+    )
+    return BadPixels(mask, residual, -lower, upper, *rest)
+
+
+@cache
+def spread_of_minimum(n_exposures: int) -> float:
+    """Return the standard deviation of the least of some unit normal numbers.
+
+    Parameters
+    ----------
+    n_exposures : int
+        How many numbers, at least 1. More than a million count as a million.
+
+    Returns
+    -------
+    float
+        1, 0.826, 0.748, 0.701 for 1, 2, 3, 4; by numerical integration.
+    """
+    number = min(n_exposures, MOST_EXPOSURES)
+    x = np.linspace(-9.0, 9.0, 3601)
+    above = np.array([math.erfc(each / math.sqrt(2.0)) / 2 for each in x])
+    density = number * np.exp(-x * x / 2) * above ** (number - 1)
+    density /= density.sum()
+    mean = (x * density).sum()
+    return math.sqrt(((x - mean) ** 2 * density).sum())
+
+
+MOST_EXPOSURES: Final = 10**6
+
+
+def _check_n_exposures(value: SupportsIndex) -> int:
+    number = check_whole(value, "n_exposures")
+    if number < 1:
+        raise ValueError(f"n_exposures must be at least 1, got {number}")
+    return number
+
+
+def _errors_for(samples: FloatArray, error: ArrayLike) -> FloatArray:
+    """Return errors in the precision of the image; those too large for it become infinite."""
+    errors = as_floats(error, "error", ndim=(2,))
+    if errors.shape != samples.shape:
+        raise ValueError(f"error has shape {errors.shape}, minimum has {samples.shape}")
+    with np.errstate(over="ignore"):
+        return errors.astype(samples.dtype, copy=False)

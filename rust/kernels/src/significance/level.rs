@@ -1,0 +1,96 @@
+//! The noise of pixels of like brightness, where there are no errors.
+
+use super::places::Places;
+use crate::median::of_samples;
+use crate::{Image, Sample};
+use rayon::prelude::*;
+use std::cmp::Ordering;
+
+/// The median contrast as a function of brightness, which never falls.
+///
+/// The level of a pixel is its sample without its contrast. Pixels are divided by their levels into
+/// bins, finer at the bright end, where the noise grows. Between the middles of two bins, the
+/// function is a straight line.
+#[derive(Debug)]
+pub(super) struct NoiseByLevel<T> {
+    /// The median contrast at and below the middle of the first bin; NaN without any.
+    least: T,
+    slopes: Vec<Slope<T>>,
+}
+
+/// The function between the middles of two bins.
+#[derive(Debug)]
+struct Slope<T> {
+    /// The lower middle.
+    from: T,
+    /// The difference of the middles, above 0.
+    width: T,
+    /// The growth per level.
+    rise: T,
+}
+
+/// The parts of the pixels below the upper ends of the bins, in thousandths.
+const BINS: [usize; 26] = [
+    50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 550, 600, 650, 700, 750, 800, 850, 900, 930,
+    960, 980, 990, 995, 998, 999, 1000,
+];
+
+impl<T: Sample> NoiseByLevel<T> {
+    /// Measures the noise of an image with these contrasts and their magnitudes.
+    pub(super) fn new(image: Image<'_, T>, contrast: &[T], magnitude: &[T]) -> Self {
+        let mut pixels: Vec<(T, T)> = Places::new(image.rows(), image.cols())
+            .map(|at| (image.samples()[at] - contrast[at], magnitude[at]))
+            .filter(|(level, magnitude)| level.is_finite() & magnitude.is_finite())
+            .collect();
+        pixels.par_sort_unstable_by(in_order);
+        let mut found = Self { least: T::NAN, slopes: Vec::new() };
+        let (mut first, mut greatest) = (0, T::ZERO);
+        let mut before: Option<(T, T)> = None;
+        for part in BINS {
+            let end = pixels.len() * part / 1000;
+            let Some(bin) = pixels.get(first..end).filter(|bin| !bin.is_empty()) else { continue };
+            first = end;
+            let magnitudes = bin.iter().map(|pixel| pixel.1).collect();
+            greatest = greatest.greater(of_samples(magnitudes));
+            let middle = bin[bin.len() / 2].0;
+            match before {
+                None => found.least = greatest,
+                Some((from, _)) if middle == from => continue, // no slope has no width
+                Some((from, below)) => {
+                    let width = middle - from;
+                    found.slopes.push(Slope { from, width, rise: (greatest - below) / width });
+                }
+            }
+            before = Some((middle, greatest));
+        }
+        found
+    }
+
+    /// Replaces the scatter of a row by noise: the greater of it and of the median contrast at the
+    /// level of the pixel, in units of one exposure.
+    #[inline(always)]
+    pub(super) fn add(&self, noise: &mut [T], samples: &[T], contrast: &[T], buffer: &mut Vec<T>) {
+        buffer.clear();
+        buffer.resize(noise.len(), self.least);
+        for Slope { from, width, rise } in &self.slopes {
+            for ((value, &sample), &contrast) in buffer.iter_mut().zip(samples).zip(contrast) {
+                let beyond = (sample - contrast) - *from;
+                *value = *value + beyond.greater(T::ZERO).lesser(*width) * *rise;
+            }
+        }
+        let factor = T::nearest(super::WITHOUT_ERROR);
+        for (noise, &value) in noise.iter_mut().zip(&*buffer) {
+            *noise = noise.greater(value) * factor;
+        }
+    }
+}
+
+fn in_order<T: Sample>(a: &(T, T), b: &(T, T)) -> Ordering {
+    if a.0 < b.0 {
+        Ordering::Less
+    } else if a.0 > b.0 {
+        Ordering::Greater
+    } else {
+        a.1.order(&b.1)
+    }
+}

@@ -1,0 +1,314 @@
+//! Outliers in units of the noise: pixels that stand out along the dispersion and across it.
+//!
+//! A spectral line or a fringe continues across the dispersion, and an unresolved source is as wide
+//! as the point-spread function. A bad pixel stands out in both directions. So contrasts are taken
+//! in both, and light that is wider than a pixel counts as noise. With the minimum image m, running
+//! medians `med(image, samples, direction)`, D along the dispersion and X across it:
+//!
+//! 1. Residual `r = m - med(m, window, D)`; contrast `c = r - med(r, 7, X)`.
+//! 2. Scatter: `1.4826 med(|c|, 31, D)`.
+//! 3. Error: the ERR of one exposure times a factor that makes its scale that of the contrasts,
+//!    `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. Without errors, the noise follows from the
+//!    scatter and from the contrasts at like brightness ([`level`]).
+//! 4. Fine structure F and shared light E ([`light`]).
+//! 5. Noise: the greatest of scatter, error, 2/3 |F| and 2/3 E. Significance: c / noise; at the low
+//!    end the weaker of r and c takes the place of c.
+//!
+//! Without a dispersion axis all windows are squares.
+
+mod level;
+mod light;
+mod places;
+
+use crate::median::{self, Axis, Edge, Finished, Window};
+use crate::{CHUNK, Error, Image, Sample, outliers, percentile};
+use level::NoiseByLevel;
+use light::{FineStructure, shared_row};
+use places::Places;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+/// The criteria for significant pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Criteria {
+    /// Length of the window of the first running median.
+    pub window: Window,
+    /// The axis of dispersion; `None` for square windows.
+    pub dispersion: Option<Axis>,
+    /// What that window contains beyond the border. All others end at the border.
+    pub edge: Edge,
+    /// Pixels below minus this significance are flagged.
+    pub lower: f64,
+    /// Pixels above this significance are flagged.
+    pub upper: f64,
+    /// The standard deviation of the least of as many unit normal numbers as there are exposures:
+    /// 1, 0.826, 0.701, 0.611 for 1, 2, 4, 8 exposures.
+    pub spread: f64,
+}
+
+/// The significant pixels of a minimum image. All images are row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Significant<T> {
+    /// Minimum image minus its running median.
+    pub residual: Vec<T>,
+    /// Contrast divided by noise; NaN where there is none.
+    pub significance: Vec<T>,
+    /// The noise of one exposure.
+    pub noise: Vec<T>,
+    /// Whether a pixel is flagged.
+    pub mask: Vec<bool>,
+    /// The factor that ERR is multiplied by; `None` without a valid ERR.
+    pub error_scale: Option<f64>,
+    /// Pixels flagged at the low end.
+    pub n_low: usize,
+    /// Pixels flagged at the high end.
+    pub n_high: usize,
+}
+
+/// Samples in the window across the dispersion.
+const ACROSS: usize = 7;
+/// Samples in the window of the scatter.
+const SCATTER: usize = 31;
+/// The standard deviation of normal numbers whose median magnitude is 1.
+const NORMAL: f64 = 1.4826;
+/// The part of the standard deviation that the two subtracted medians leave.
+const LEFT: f64 = 0.79;
+/// The noise of one exposure in units of the scatter, where there is no error.
+const WITHOUT_ERROR: f64 = 2.0;
+/// The part of the light wider than a pixel that counts as noise.
+const WIDE_LIGHT: f64 = 2.0 / 3.0;
+
+/// Finds the pixels of a minimum image that are significant.
+///
+/// `error` is the standard error of one exposure. Where it is not a positive number, the noise
+/// follows from the scatter. An infinite contrast is always flagged and has infinite significance.
+///
+/// # Errors
+/// [`Error::Shape`] if the error has another shape. [`Error::WindowTooLarge`] if the window holds
+/// 2^31 samples or more.
+pub fn find<T: Sample>(
+    minimum: Image<'_, T>,
+    error: Option<Image<'_, T>>,
+    criteria: &Criteria,
+) -> Result<Significant<T>, Error> {
+    let (rows, cols) = (minimum.rows(), minimum.cols());
+    if let Some(error) = error
+        && (error.rows(), error.cols()) != (rows, cols)
+    {
+        return Err(Error::Shape { len: error.samples().len(), rows, cols });
+    }
+    let residual = residual(minimum, criteria)?;
+    let residuals = Image::new(&residual, rows, cols)?;
+    let mut magnitude = vec![T::ZERO; residual.len()];
+    let contrast = contrast(residuals, criteria.dispersion, &mut magnitude)?;
+    let magnitudes = Image::new(&magnitude, rows, cols)?;
+    let mut noise = scatter(magnitudes, criteria.dispersion)?;
+    let error_scale = error.and_then(|error| error_scale(magnitudes, error, criteria.spread));
+    let base = match (error, error_scale) {
+        (Some(error), Some(scale)) => Base::Error(error.samples(), T::nearest(scale)),
+        _ => Base::Level(NoiseByLevel::new(minimum, &contrast, &magnitude)),
+    };
+    let fine = FineStructure::new(residuals, criteria.dispersion, magnitude)?;
+    let mut significance = vec![T::ZERO; residual.len()];
+    let rows_of_a_task = rows_of_a_task(cols);
+    let task = rows_of_a_task * cols.max(1);
+    let tasks = significance.par_chunks_mut(task).zip(noise.par_chunks_mut(task)).enumerate();
+    tasks.for_each(|(number, (significance, noise))| {
+        Arch::new().dispatch(Weigh {
+            first: number * rows_of_a_task,
+            axis: criteria.dispersion,
+            minimum: minimum.samples(),
+            residuals,
+            contrast: &contrast,
+            base: &base,
+            fine: &fine,
+            significance,
+            noise,
+        });
+    });
+    let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
+    let (mask, n_low, n_high) = outliers::flag(&significance, low, high);
+    Ok(Significant { residual, significance, noise, mask, error_scale, n_low, n_high })
+}
+
+/// Rows for each task of light work.
+fn rows_of_a_task(cols: usize) -> usize {
+    (CHUNK / cols.max(1)).max(1)
+}
+
+/// The minimum image minus its running median.
+fn residual<T: Sample>(minimum: Image<'_, T>, by: &Criteria) -> Result<Vec<T>, Error> {
+    let mut nothing = vec![(); minimum.samples().len()]; // takes no memory
+    median::filter_then(minimum, by.dispersion, by.window, by.edge, &mut nothing, |run| {
+        Arch::new().dispatch(Subtract { from: run.samples, medians: run.medians });
+    })
+}
+
+/// Residuals minus their running median across the dispersion. Fills in their magnitudes.
+fn contrast<T: Sample>(
+    residuals: Image<'_, T>,
+    dispersion: Option<Axis>,
+    magnitude: &mut [T],
+) -> Result<Vec<T>, Error> {
+    let (window, across) = (Window::new(ACROSS)?, dispersion.map(Axis::other));
+    median::filter_then(residuals, across, window, Edge::Shrink, magnitude, |run| {
+        Arch::new().dispatch(Contrast(run));
+    })
+}
+
+/// The scatter.
+fn scatter<T: Sample>(magnitudes: Image<'_, T>, dispersion: Option<Axis>) -> Result<Vec<T>, Error> {
+    let mut nothing = vec![(); magnitudes.samples().len()]; // takes no memory
+    let window = Window::new(SCATTER)?;
+    median::filter_then(magnitudes, dispersion, window, Edge::Shrink, &mut nothing, |run| {
+        Arch::new().dispatch(Scale(run.medians));
+    })
+}
+
+/// The factor for the errors; `None` if no error with a contrast is valid.
+fn error_scale<T: Sample>(
+    magnitudes: Image<'_, T>,
+    error: Image<'_, T>,
+    spread: f64,
+) -> Option<f64> {
+    let (magnitudes_at, error_at) = (magnitudes.samples(), error.samples());
+    let ratios: Vec<T> = Places::new(magnitudes.rows(), magnitudes.cols())
+        .filter(|&at| is_valid(error_at[at]))
+        .map(|at| magnitudes_at[at] / error_at[at])
+        .collect();
+    let median = percentile::percentiles(&ratios, &[50.0]).first().copied()?;
+    (!median.is_nan()).then(|| NORMAL * median / (LEFT * spread))
+}
+
+/// What the noise is made of besides scatter and light.
+enum Base<'a, T> {
+    /// Errors, and their factor.
+    Error(&'a [T], T),
+    /// Noise that depends on the brightness.
+    Level(NoiseByLevel<T>),
+}
+
+/// Replaces medians by the differences from them.
+struct Subtract<'a, T> {
+    from: &'a [T],
+    medians: &'a mut [T],
+}
+
+impl<T: Sample> WithSimd for Subtract<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (median, &sample) in self.medians.iter_mut().zip(self.from) {
+            *median = sample - *median;
+        }
+    }
+}
+
+/// Replaces medians by contrasts, and companions by their magnitudes.
+struct Contrast<'a, T>(Finished<'a, T, T>);
+
+impl<T: Sample> WithSimd for Contrast<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Finished { medians, samples, companions, .. } = self.0;
+        for ((median, &sample), magnitude) in medians.iter_mut().zip(samples).zip(companions) {
+            *median = sample - *median;
+            *magnitude = median.magnitude();
+        }
+    }
+}
+
+/// Replaces median magnitudes by the scatter.
+struct Scale<'a, T>(&'a mut [T]);
+
+impl<T: Sample> WithSimd for Scale<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let normal = T::nearest(NORMAL);
+        for median in self.0 {
+            *median = *median * normal;
+        }
+    }
+}
+
+/// Whether an error is positive and finite.
+#[inline(always)]
+fn is_valid<T: Sample>(error: T) -> bool {
+    (error > T::ZERO) & (error < T::INFINITY)
+}
+
+/// Computes the noise, in place of the scatter, and the significance of some rows.
+struct Weigh<'a, T> {
+    first: usize,
+    axis: Option<Axis>,
+    minimum: &'a [T],
+    residuals: Image<'a, T>,
+    contrast: &'a [T],
+    base: &'a Base<'a, T>,
+    fine: &'a FineStructure<T>,
+    significance: &'a mut [T],
+    noise: &'a mut [T],
+}
+
+impl<T: Sample> WithSimd for Weigh<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let cols = self.residuals.cols();
+        let mut fine = vec![T::NAN; cols];
+        let mut shared = vec![T::NAN; cols];
+        let rows = self.significance.chunks_exact_mut(cols).zip(self.noise.chunks_exact_mut(cols));
+        for (row, (significance, noise)) in rows.enumerate() {
+            let y = self.first + row;
+            let here = y * cols..(y + 1) * cols;
+            let (residual, contrast) = (self.residuals.row(y), &self.contrast[here.clone()]);
+            match self.base {
+                Base::Error(error, scale) => add_error(noise, &error[here], *scale),
+                Base::Level(level) => {
+                    level.add(noise, &self.minimum[here], contrast, &mut fine);
+                }
+            }
+            self.fine.row(y, &mut fine);
+            shared_row(self.residuals, self.axis, y, &mut shared);
+            add_light(noise, &fine, &shared);
+            weigh(significance, noise, residual, contrast);
+        }
+    }
+}
+
+/// Replaces scatter by the greater of it and the scaled error.
+#[inline(always)]
+fn add_error<T: Sample>(noise: &mut [T], error: &[T], scale: T) {
+    let without = T::nearest(WITHOUT_ERROR);
+    for (noise, &error) in noise.iter_mut().zip(error) {
+        let other = if is_valid(error) { error * scale } else { *noise * without };
+        *noise = noise.greater(other);
+    }
+}
+
+/// Replaces noise by the greatest of it and the light that is wider than a pixel.
+#[inline(always)]
+fn add_light<T: Sample>(noise: &mut [T], fine: &[T], shared: &[T]) {
+    let part = T::nearest(WIDE_LIGHT);
+    for ((noise, &fine), &shared) in noise.iter_mut().zip(fine).zip(shared) {
+        *noise = noise.greater(fine.magnitude() * part).greater(shared * part);
+    }
+}
+
+/// The significance of a row.
+#[inline(always)]
+fn weigh<T: Sample>(significance: &mut [T], noise: &[T], residual: &[T], contrast: &[T]) {
+    let pixels = significance.iter_mut().zip(noise).zip(residual).zip(contrast);
+    for (((significance, &noise), &residual), &contrast) in pixels {
+        let least = if residual < T::ZERO { residual } else { T::ZERO };
+        let weaker = if contrast < least { least } else { contrast };
+        let is_infinite = weaker.magnitude() == T::INFINITY;
+        *significance = if is_infinite { weaker } else { weaker / noise.magnitude() };
+    }
+}
