@@ -96,12 +96,13 @@ def find_bad_pixels(
     """Cut the residual or the significance; see `badpix_selfcal.arrays.find_bad_pixels`."""
     samples = _as_floats(minimum)
     axis = IMAGE_AXIS[dispaxis]
+    smooth = median_filter(samples, kernel_size, axis=axis, edge=edge_of(edge, cut))
     with np.errstate(invalid="ignore", over="ignore"):
-        residual = samples - median_filter(samples, kernel_size, axis=axis, edge=edge_of(edge, cut))
+        residual = samples - smooth
     if cut == "sigma":
         spread = spread_of_minimum(n_exposures)
         errors = None if error is None else _as_floats(error).astype(samples.dtype)
-        significance, noise, scale = _significance(samples, residual, errors, axis, spread)
+        significance, noise, scale = _significance(samples, smooth, errors, axis, spread)
         measured = {"significance": significance, "noise": noise, "error_scale": scale}
         return _flagged(residual, significance, -sigma_lower, sigma_upper, **measured)
     finite = residual[np.isfinite(residual)]
@@ -121,7 +122,7 @@ def _flagged(
 
 def _significance(
     samples: FloatArray,
-    residual: FloatArray,
+    smooth: FloatArray,
     error: FloatArray | None,
     axis: int | None,
     spread: float,
@@ -130,6 +131,7 @@ def _significance(
     across = None if axis is None else 1 - axis
     kind = samples.dtype.type
     with np.errstate(all="ignore"):
+        residual = samples - smooth
         contrast = residual - median_filter(residual, 7, axis=across, edge="shrink")
         magnitude = np.abs(contrast)
         scatter = kind(1.4826) * median_filter(magnitude, 31, axis=axis, edge="shrink")
@@ -142,27 +144,51 @@ def _significance(
         if np.isnan(typical):
             scale = None
             level = _noise_by_level(samples - contrast, magnitude)
-            noise = np.fmax(scatter, level) * kind(2)
+            base, stands_out = np.fmax(scatter, level * kind(1.4826)) * kind(2), kind(1)
         else:
             scale = 1.4826 * typical / (0.79 * spread)
-            noise = np.fmax(scatter, np.where(valid, error * kind(scale), scatter * kind(2)))
-        fine = median_filter(residual, 3, axis=axis, edge="shrink")
+            scaled = np.where(valid, error * kind(scale), scatter * kind(2))
+            base, stands_out = np.fmax(scatter, scaled), kind(2)
+        structure = median_filter(residual, 3, axis=axis, edge="shrink")
         if across is not None:
-            fine = median_filter(fine, 3, axis=across, edge="shrink")
-        shared = [_lesser_neighbour(residual, along) for along in (0, 1) if axis in (None, along)]
-        for light in (np.abs(fine), *shared):
-            noise = np.fmax(noise, light * kind(2 / 3))
+            structure = median_filter(structure, 3, axis=across, edge="shrink")
+        structure = np.abs(structure)
+        usual = median_filter(structure, 31, axis=axis, edge="shrink")
+        structure = np.fmax(structure - usual, 0)
+        third, brightest = _neighbours(contrast, residual)
+        is_light = (third > base * stands_out) & ~(brightest >= contrast * kind(10))
+        noise = np.fmax(base, structure * kind(2 / 3))
+        noise = np.fmax(noise, np.where(is_light, third, 0))
+        for along in (0, 1):
+            if axis in (None, along):
+                noise = np.fmax(noise, _slope(smooth, along) * kind(0.25))
         weaker = np.where(contrast < np.fmin(residual, 0), np.fmin(residual, 0), contrast)
         significance = np.where(np.isinf(weaker), weaker, weaker / np.abs(noise))
     return significance, noise, scale
 
 
-def _lesser_neighbour(residual: FloatArray, axis: int) -> FloatArray:
-    """Return the lesser of the neighbours before and after each sample, or the only one."""
-    lines = np.moveaxis(residual, axis, 0)
+def _neighbours(contrast: FloatArray, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the third greatest contrast of 3 x 3 pixels, and the greatest residual of the others.
+
+    NaN and pixels beyond the border count as less than any.
+    """
+    padded = [
+        np.pad(np.where(np.isnan(image), -np.inf, image), 1, constant_values=-np.inf)
+        for image in (contrast, residual)
+    ]
+    squares, others = (
+        sliding_window_view(image, (3, 3)).reshape(*contrast.shape, 9) for image in padded
+    )
+    third = np.sort(squares, axis=-1)[..., 6].astype(contrast.dtype)
+    return third, np.delete(others, 4, axis=-1).max(axis=-1).astype(contrast.dtype)
+
+
+def _slope(smooth: FloatArray, axis: int) -> FloatArray:
+    """Return the greater of the steps to the neighbours along an axis, or the only one."""
+    lines = np.moveaxis(smooth, axis, 0)
     beyond = np.full_like(lines[:1], np.nan)
-    before, after = np.concatenate([beyond, lines[:-1]]), np.concatenate([lines[1:], beyond])
-    return np.moveaxis(np.fmin(before, after), 0, axis)
+    steps = np.abs(np.diff(np.concatenate([beyond, lines, beyond]), axis=0))
+    return np.moveaxis(np.fmax(steps[:-1], steps[1:]), 0, axis)
 
 
 def _noise_by_level(level: FloatArray, magnitude: FloatArray) -> FloatArray:
@@ -188,9 +214,9 @@ def _noise_by_level(level: FloatArray, magnitude: FloatArray) -> FloatArray:
 
 
 def _places(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Mark pixels that are enough to measure properties of a whole image: about 2**17, or all."""
+    """Mark pixels that are enough to measure properties of a whole image: about 2**16, or all."""
     rows, columns = shape
-    step = max(1, -(-rows * columns // 2**17))
+    step = max(1, -(-rows * columns // 2**16))
     y, x = np.ogrid[:rows, :columns]
     place = 3 * np.minimum(y, rows - 1 - y) + np.minimum(x, columns - 1 - x)
     return np.asarray(place % step == 0)

@@ -66,8 +66,8 @@ impl<T: Sample> NoiseByLevel<T> {
         found
     }
 
-    /// Replaces the scatter of a row by noise: the greater of it and of the median contrast at the
-    /// level of the pixel, in units of one exposure.
+    /// Replaces the scatter of a row by the base of the noise: the greater of it and of the scatter
+    /// at the level of the pixel, in units of one exposure.
     #[inline(always)]
     pub(super) fn add(&self, noise: &mut [T], samples: &[T], contrast: &[T], buffer: &mut Vec<T>) {
         buffer.clear();
@@ -78,9 +78,9 @@ impl<T: Sample> NoiseByLevel<T> {
                 *value = *value + beyond.greater(T::ZERO).lesser(*width) * *rise;
             }
         }
-        let factor = T::nearest(super::WITHOUT_ERROR);
+        let (normal, factor) = (T::nearest(super::NORMAL), T::nearest(super::WITHOUT_ERROR));
         for (noise, &value) in noise.iter_mut().zip(&*buffer) {
-            *noise = noise.greater(value) * factor;
+            *noise = noise.greater(value * normal) * factor;
         }
     }
 }

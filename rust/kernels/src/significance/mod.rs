@@ -8,22 +8,29 @@
 //! 1. Residual `r = m - med(m, window, D)`; contrast `c = r - med(r, 7, X)`.
 //! 2. Scatter: `1.4826 med(|c|, 31, D)`.
 //! 3. Error: the ERR of one exposure times a factor that makes its scale that of the contrasts,
-//!    `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. Without errors, the noise follows from the
-//!    scatter and from the contrasts at like brightness ([`level`]).
-//! 4. Fine structure F and shared light E ([`light`]).
-//! 5. Noise: the greatest of scatter, error, 2/3 |F| and 2/3 E. Significance: c / noise; at the low
-//!    end the weaker of r and c takes the place of c.
+//!    `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. The base of the noise is the greater of
+//!    scatter and error. Without errors, it follows from the scatter and from the contrasts at like
+//!    brightness ([`level`]).
+//! 4. [Fine structure](fine) F: light that fills more than half of a square of 3 x 3 pixels, less
+//!    its running median over 31.
+//! 5. [Neighbours](neighbours): the third brightest contrast L of the square, where it stands out
+//!    from the base and no neighbour is so bright that the pixel may be its halo; and the slope G of
+//!    the smooth light `med(m, window, D)` along D. On the flank of a line, a missing sample shifts the running
+//!    median by a step of the flank.
+//! 6. Noise: the greatest of base, 2/3 F, L and 1/4 G. Significance: c / noise; at the low end the
+//!    weaker of r and c takes the place of c.
 //!
 //! Without a dispersion axis all windows are squares.
 
+mod fine;
 mod level;
-mod light;
+mod neighbours;
 mod places;
 
 use crate::median::{self, Axis, Edge, Finished, Window};
 use crate::{CHUNK, Error, Image, Sample, outliers, percentile};
 use level::NoiseByLevel;
-use light::{FineStructure, shared_row};
+use neighbours::{Squares, slopes};
 use places::Places;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -75,8 +82,14 @@ const NORMAL: f64 = 1.4826;
 const LEFT: f64 = 0.79;
 /// The noise of one exposure in units of the scatter, where there is no error.
 const WITHOUT_ERROR: f64 = 2.0;
-/// The part of the light wider than a pixel that counts as noise.
-const WIDE_LIGHT: f64 = 2.0 / 3.0;
+/// The part of the fine structure that counts as noise.
+const STRUCTURE: f64 = 2.0 / 3.0;
+/// The part of the slope that counts as noise.
+const SLOPE: f64 = 0.25;
+/// The third brightest pixel stands out if it is above the base times this.
+const STANDS_OUT: f64 = 2.0;
+/// A pixel may be the halo of a neighbour that is this many times brighter.
+const HALO: f64 = 10.0;
 
 /// Finds the pixels of a minimum image that are significant.
 ///
@@ -97,7 +110,8 @@ pub fn find<T: Sample>(
     {
         return Err(Error::Shape { len: error.samples().len(), rows, cols });
     }
-    let residual = residual(minimum, criteria)?;
+    let mut smooth = vec![T::ZERO; minimum.samples().len()];
+    let residual = residual(minimum, criteria, &mut smooth)?;
     let residuals = Image::new(&residual, rows, cols)?;
     let mut magnitude = vec![T::ZERO; residual.len()];
     let contrast = contrast(residuals, criteria.dispersion, &mut magnitude)?;
@@ -108,23 +122,24 @@ pub fn find<T: Sample>(
         (Some(error), Some(scale)) => Base::Error(error.samples(), T::nearest(scale)),
         _ => Base::Level(NoiseByLevel::new(minimum, &contrast, &magnitude)),
     };
-    let fine = FineStructure::new(residuals, criteria.dispersion, magnitude)?;
     let mut significance = vec![T::ZERO; residual.len()];
+    let structure =
+        fine::structure(residuals, criteria.dispersion, &mut magnitude, &mut significance)?;
+    let light = Light {
+        minimum,
+        smooth: Image::new(&smooth, rows, cols)?,
+        residuals,
+        contrasts: Image::new(&contrast, rows, cols)?,
+        structure: &structure,
+        base,
+        dispersion: criteria.dispersion,
+    };
     let rows_of_a_task = rows_of_a_task(cols);
     let task = rows_of_a_task * cols.max(1);
     let tasks = significance.par_chunks_mut(task).zip(noise.par_chunks_mut(task)).enumerate();
     tasks.for_each(|(number, (significance, noise))| {
-        Arch::new().dispatch(Weigh {
-            first: number * rows_of_a_task,
-            axis: criteria.dispersion,
-            minimum: minimum.samples(),
-            residuals,
-            contrast: &contrast,
-            base: &base,
-            fine: &fine,
-            significance,
-            noise,
-        });
+        let first = number * rows_of_a_task;
+        Arch::new().dispatch(Weigh { light: &light, first, significance, noise });
     });
     let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
     let (mask, n_low, n_high) = outliers::flag(&significance, low, high);
@@ -136,11 +151,14 @@ fn rows_of_a_task(cols: usize) -> usize {
     (CHUNK / cols.max(1)).max(1)
 }
 
-/// The minimum image minus its running median.
-fn residual<T: Sample>(minimum: Image<'_, T>, by: &Criteria) -> Result<Vec<T>, Error> {
-    let mut nothing = vec![(); minimum.samples().len()]; // takes no memory
-    median::filter_then(minimum, by.dispersion, by.window, by.edge, &mut nothing, |run| {
-        Arch::new().dispatch(Subtract { from: run.samples, medians: run.medians });
+/// The minimum image minus its running median, which is written to `smooth`.
+fn residual<T: Sample>(
+    minimum: Image<'_, T>,
+    by: &Criteria,
+    smooth: &mut [T],
+) -> Result<Vec<T>, Error> {
+    median::filter_then(minimum, by.dispersion, by.window, by.edge, smooth, |group| {
+        Arch::new().dispatch(Subtract(group));
     })
 }
 
@@ -151,8 +169,8 @@ fn contrast<T: Sample>(
     magnitude: &mut [T],
 ) -> Result<Vec<T>, Error> {
     let (window, across) = (Window::new(ACROSS)?, dispersion.map(Axis::other));
-    median::filter_then(residuals, across, window, Edge::Shrink, magnitude, |run| {
-        Arch::new().dispatch(Contrast(run));
+    median::filter_then(residuals, across, window, Edge::Shrink, magnitude, |group| {
+        Arch::new().dispatch(Contrast(group));
     })
 }
 
@@ -160,8 +178,8 @@ fn contrast<T: Sample>(
 fn scatter<T: Sample>(magnitudes: Image<'_, T>, dispersion: Option<Axis>) -> Result<Vec<T>, Error> {
     let mut nothing = vec![(); magnitudes.samples().len()]; // takes no memory
     let window = Window::new(SCATTER)?;
-    median::filter_then(magnitudes, dispersion, window, Edge::Shrink, &mut nothing, |run| {
-        Arch::new().dispatch(Scale(run.medians));
+    median::filter_then(magnitudes, dispersion, window, Edge::Shrink, &mut nothing, |group| {
+        Arch::new().dispatch(Scale(group.medians));
     })
 }
 
@@ -188,18 +206,17 @@ enum Base<'a, T> {
     Level(NoiseByLevel<T>),
 }
 
-/// Replaces medians by the differences from them.
-struct Subtract<'a, T> {
-    from: &'a [T],
-    medians: &'a mut [T],
-}
+/// Replaces medians by the differences from them, and companions by the medians.
+struct Subtract<'a, T>(Finished<'a, T, T>);
 
 impl<T: Sample> WithSimd for Subtract<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (median, &sample) in self.medians.iter_mut().zip(self.from) {
+        let Finished { medians, samples, companions } = self.0;
+        for ((median, &sample), companion) in medians.iter_mut().zip(samples).zip(companions) {
+            *companion = *median;
             *median = sample - *median;
         }
     }
@@ -213,7 +230,7 @@ impl<T: Sample> WithSimd for Contrast<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Finished { medians, samples, companions, .. } = self.0;
+        let Finished { medians, samples, companions } = self.0;
         for ((median, &sample), magnitude) in medians.iter_mut().zip(samples).zip(companions) {
             *median = sample - *median;
             *magnitude = median.magnitude();
@@ -242,15 +259,22 @@ fn is_valid<T: Sample>(error: T) -> bool {
     (error > T::ZERO) & (error < T::INFINITY)
 }
 
+/// All that the noise is made of besides the scatter.
+struct Light<'a, T> {
+    minimum: Image<'a, T>,
+    /// The running median of the minimum image.
+    smooth: Image<'a, T>,
+    residuals: Image<'a, T>,
+    contrasts: Image<'a, T>,
+    structure: &'a [T],
+    base: Base<'a, T>,
+    dispersion: Option<Axis>,
+}
+
 /// Computes the noise, in place of the scatter, and the significance of some rows.
 struct Weigh<'a, T> {
+    light: &'a Light<'a, T>,
     first: usize,
-    axis: Option<Axis>,
-    minimum: &'a [T],
-    residuals: Image<'a, T>,
-    contrast: &'a [T],
-    base: &'a Base<'a, T>,
-    fine: &'a FineStructure<T>,
     significance: &'a mut [T],
     noise: &'a mut [T],
 }
@@ -260,29 +284,34 @@ impl<T: Sample> WithSimd for Weigh<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let cols = self.residuals.cols();
-        let mut fine = vec![T::NAN; cols];
-        let mut shared = vec![T::NAN; cols];
-        let rows = self.significance.chunks_exact_mut(cols).zip(self.noise.chunks_exact_mut(cols));
+        let Self { light, first, significance, noise } = self;
+        let Light { minimum, smooth, residuals, contrasts, structure, base, dispersion } = light;
+        let cols = residuals.cols();
+        let (mut squares, mut slope) = (Squares::new(cols), vec![T::NAN; cols]);
+        let rows = significance.chunks_exact_mut(cols).zip(noise.chunks_exact_mut(cols));
         for (row, (significance, noise)) in rows.enumerate() {
-            let y = self.first + row;
+            let y = first + row;
             let here = y * cols..(y + 1) * cols;
-            let (residual, contrast) = (self.residuals.row(y), &self.contrast[here.clone()]);
-            match self.base {
-                Base::Error(error, scale) => add_error(noise, &error[here], *scale),
-                Base::Level(level) => {
-                    level.add(noise, &self.minimum[here], contrast, &mut fine);
+            let (residual, contrast) = (residuals.row(y), contrasts.row(y));
+            let stands_out = match base {
+                Base::Error(error, scale) => {
+                    add_error(noise, &error[here.clone()], *scale);
+                    T::nearest(STANDS_OUT)
                 }
-            }
-            self.fine.row(y, &mut fine);
-            shared_row(self.residuals, self.axis, y, &mut shared);
-            add_light(noise, &fine, &shared);
+                Base::Level(level) => {
+                    level.add(noise, minimum.row(y), contrast, &mut slope);
+                    T::nearest(1.0)
+                }
+            };
+            squares.read(*contrasts, *residuals, y);
+            slopes(*smooth, *dispersion, y, &mut slope);
+            add_light(noise, contrast, &structure[here], &squares, &slope, stands_out);
             weigh(significance, noise, residual, contrast);
         }
     }
 }
 
-/// Replaces scatter by the greater of it and the scaled error.
+/// Replaces scatter by the base: the greater of it and the scaled error.
 #[inline(always)]
 fn add_error<T: Sample>(noise: &mut [T], error: &[T], scale: T) {
     let without = T::nearest(WITHOUT_ERROR);
@@ -292,12 +321,23 @@ fn add_error<T: Sample>(noise: &mut [T], error: &[T], scale: T) {
     }
 }
 
-/// Replaces noise by the greatest of it and the light that is wider than a pixel.
+/// Replaces the base by the greatest of it and the parts of the light that count as noise.
 #[inline(always)]
-fn add_light<T: Sample>(noise: &mut [T], fine: &[T], shared: &[T]) {
-    let part = T::nearest(WIDE_LIGHT);
-    for ((noise, &fine), &shared) in noise.iter_mut().zip(fine).zip(shared) {
-        *noise = noise.greater(fine.magnitude() * part).greater(shared * part);
+fn add_light<T: Sample>(
+    noise: &mut [T],
+    contrast: &[T],
+    structure: &[T],
+    squares: &Squares<T>,
+    slope: &[T],
+    stands_out: T,
+) {
+    let [part, step, halo] = [STRUCTURE, SLOPE, HALO].map(T::nearest);
+    let pixels = noise.iter_mut().zip(contrast).zip(structure).zip(slope);
+    for (x, (((noise, &contrast), &structure), &slope)) in pixels.enumerate() {
+        let third = squares.third(x);
+        let is_light = (third > *noise * stands_out) & !(squares.brightest(x) >= contrast * halo);
+        let third = if is_light { third } else { T::ZERO };
+        *noise = noise.greater(structure * part).greater(third).greater(slope * step);
     }
 }
 

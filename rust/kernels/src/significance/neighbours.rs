@@ -1,0 +1,177 @@
+//! The light around a pixel: the third brightest of its square of 3 x 3, the brightest neighbour,
+//! and the slope of the smooth light.
+
+use super::fine::combine_three;
+use crate::median::Axis;
+use crate::{Image, Sample};
+
+/// The square of 3 x 3 pixels around each pixel of a row.
+///
+/// NaN and pixels beyond the border count as less than any light.
+pub(super) struct Squares<T> {
+    /// The contrasts of each column of three, from the greatest to the least. All columns have a
+    /// neighbour on each side.
+    contrasts: [Vec<T>; 3],
+    /// The greatest residual of each column.
+    columns: Vec<T>,
+    /// The same without the middle row.
+    pairs: Vec<T>,
+}
+
+impl<T: Sample> Squares<T> {
+    /// Memory for rows of `cols` pixels.
+    pub(super) fn new(cols: usize) -> Self {
+        let column = || vec![T::ZERO - T::INFINITY; cols + 2];
+        let contrasts = [column(), column(), column()];
+        Self { contrasts, columns: column(), pairs: column() }
+    }
+
+    /// Reads row `y` and its neighbours.
+    #[inline(always)]
+    pub(super) fn read(&mut self, contrasts: Image<'_, T>, residuals: Image<'_, T>, y: usize) {
+        let [above, here, below] = rows_around(contrasts, y);
+        let cols = here.len();
+        let [greatest, middle, least] = &mut self.contrasts;
+        let (greatest, middle) = (&mut greatest[1..=cols], &mut middle[1..=cols]);
+        let least = &mut least[1..=cols];
+        copy(here, middle);
+        copy(above, greatest);
+        copy(below, least);
+        for x in 0..cols {
+            let (a, b, c) = (greatest[x], middle[x], least[x]);
+            let (high, low) = (higher(a, b), lower(a, b));
+            least[x] = lower(low, c);
+            let low = higher(low, c);
+            (greatest[x], middle[x]) = (higher(high, low), lower(high, low));
+        }
+        let [above, here, below] = rows_around(residuals, y);
+        let (columns, pairs) = (&mut self.columns[1..=cols], &mut self.pairs[1..=cols]);
+        copy(above, pairs);
+        copy(below, columns);
+        for x in 0..cols {
+            pairs[x] = higher(pairs[x], columns[x]);
+            columns[x] = higher(pairs[x], or_least(here[x]));
+        }
+    }
+
+    /// The third greatest contrast of the square around pixel `x`.
+    #[inline(always)]
+    pub(super) fn third(&self, x: usize) -> T {
+        let [a, b, c] = [x, x + 1, x + 2].map(|x| self.contrasts.each_ref().map(|row| row[x]));
+        let two = [
+            higher(a[0], b[0]),
+            higher(lower(a[0], b[0]), higher(a[1], b[1])),
+            higher(higher(a[2], b[2]), higher(lower(a[1], b[0]), lower(a[0], b[1]))),
+        ];
+        higher(higher(two[2], c[2]), higher(lower(two[1], c[0]), lower(two[0], c[1])))
+    }
+
+    /// The greatest residual of the eight neighbours of pixel `x`.
+    #[inline(always)]
+    pub(super) fn brightest(&self, x: usize) -> T {
+        higher(higher(self.columns[x], self.columns[x + 2]), self.pairs[x + 1])
+    }
+}
+
+/// A row with those above and below it, which are empty beyond the border.
+#[inline(always)]
+fn rows_around<'a, T: Sample>(image: Image<'a, T>, y: usize) -> [&'a [T]; 3] {
+    [y.checked_sub(1).map_or(&[], |y| image.row(y)), image.row(y), image.row(y + 1)]
+}
+
+/// Copies a row, or none beyond the border.
+#[inline(always)]
+fn copy<T: Sample>(row: &[T], to: &mut [T]) {
+    if row.is_empty() {
+        to.fill(T::ZERO - T::INFINITY);
+    }
+    for (to, &sample) in to.iter_mut().zip(row) {
+        *to = or_least(sample);
+    }
+}
+
+#[inline(always)]
+fn or_least<T: Sample>(sample: T) -> T {
+    if sample.is_nan() { T::ZERO - T::INFINITY } else { sample }
+}
+
+#[inline(always)]
+fn higher<T: Sample>(a: T, b: T) -> T {
+    if a > b { a } else { b }
+}
+
+#[inline(always)]
+fn lower<T: Sample>(a: T, b: T) -> T {
+    if a < b { a } else { b }
+}
+
+/// The slope of the smooth light in one row: the greater of its steps to the neighbours along the
+/// dispersion; NaN if there is none. Without a dispersion axis, along both.
+#[inline(always)]
+pub(super) fn slopes<T: Sample>(
+    smooth: Image<'_, T>,
+    dispersion: Option<Axis>,
+    y: usize,
+    out: &mut [T],
+) {
+    let step = |before: T, here: T, after: T| {
+        (here - before).magnitude().greater((here - after).magnitude())
+    };
+    if let Some(axis) = dispersion {
+        combine_three(smooth, axis, y, out, step);
+        return;
+    }
+    let mut along_x = vec![T::NAN; out.len()];
+    combine_three(smooth, Axis::X, y, &mut along_x, step);
+    combine_three(smooth, Axis::Y, y, out, step);
+    for (out, along_x) in out.iter_mut().zip(along_x) {
+        *out = out.greater(along_x);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Squares;
+    use crate::Image;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn squares_equal_a_sort(
+            (rows, cols, contrasts, residuals) in (1usize..6, 1usize..9).prop_flat_map(|(r, c)| {
+                let samples = || prop::collection::vec(
+                    prop_oneof![4 => (-5i16..5).prop_map(f32::from), 1 => Just(f32::NAN)], r * c,
+                );
+                (Just(r), Just(c), samples(), samples())
+            }),
+        ) {
+            let contrasts = Image::new(&contrasts, rows, cols).unwrap();
+            let residuals = Image::new(&residuals, rows, cols).unwrap();
+            let mut squares = Squares::new(cols);
+            for y in 0..rows {
+                squares.read(contrasts, residuals, y);
+                for x in 0..cols {
+                    let around = |image: Image<'_, f32>, middle: bool| {
+                        let mut found = vec![f32::NEG_INFINITY; 3];
+                        for (v, u) in (0..3).flat_map(|v| (0..3).map(move |u| (v, u))) {
+                            let at = (y + v).checked_sub(1).zip((x + u).checked_sub(1));
+                            let Some((v1, u1)) = at.filter(|at| at.0 < rows && at.1 < cols) else {
+                                continue;
+                            };
+                            let sample = image.row(v1)[u1];
+                            if !sample.is_nan() && (middle || (v, u) != (1, 1)) {
+                                found.push(sample);
+                            }
+                        }
+                        found.sort_by(f32::total_cmp);
+                        found
+                    };
+                    let found = around(contrasts, true);
+                    prop_assert_eq!(squares.third(x), found[found.len() - 3]);
+                    let others = around(residuals, false);
+                    prop_assert_eq!(squares.brightest(x), others[others.len() - 1]);
+                }
+            }
+        }
+    }
+}
