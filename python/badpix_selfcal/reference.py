@@ -154,10 +154,9 @@ def _significance(
             structure = median_filter(structure, 3, axis=across, edge="shrink")
         structure = np.abs(structure)
         usual = median_filter(structure, 31, axis=axis, edge="shrink")
-        structure = np.fmax(structure - usual, 0)
         third, brightest = _neighbours(contrast, residual)
         is_light = (third > base * stands_out) & ~(brightest >= contrast * kind(10))
-        noise = np.fmax(base, structure * kind(2 / 3))
+        noise = np.fmax(base, (structure - usual) * kind(2 / 3))
         noise = np.fmax(noise, np.where(is_light, third, 0))
         for along in (0, 1):
             if axis in (None, along):

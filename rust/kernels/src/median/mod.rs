@@ -23,7 +23,7 @@ pub use network::lanes::Vectorized;
 pub use reach::{Reach, reaching};
 pub use rectangle::rectangle;
 
-use crate::{CHUNK, Error, Image, Sample};
+use crate::{Error, Image, Sample};
 use choice::Choice;
 use network::builder::Shape;
 use rayon::prelude::*;
@@ -161,8 +161,10 @@ pub fn along<T: Sample>(
     along_then(image, axis, window, edge, method, &mut nothing, |_| ())
 }
 
-/// A group of finished medians, with the samples at their places.
+/// Some rows of finished medians, with the samples at their places.
 pub(crate) struct Finished<'a, T, C> {
+    /// The first of its rows.
+    pub(crate) first: usize,
     /// The medians, which may be replaced.
     pub(crate) medians: &'a mut [T],
     /// The samples at their places.
@@ -173,7 +175,7 @@ pub(crate) struct Finished<'a, T, C> {
 
 /// Running median along an axis, or over a square window if there is none, row-major.
 ///
-/// Calls `then` with each group of medians while they are still in a near cache. Each sample has a
+/// Calls `then` with each group of rows while it is still in a near cache. Each sample has a
 /// companion.
 ///
 /// # Errors
@@ -190,7 +192,7 @@ pub(crate) fn filter_then<T: Sample, C: Send>(
         return along_then(image, axis, window, edge, Method::Auto, companions, then);
     }
     let mut medians = rectangle(image, window, window, edge, Method::Auto)?;
-    in_chunks(&mut medians, image.samples(), companions, &then);
+    in_groups(&mut medians, image, companions, &then);
     Ok(medians)
 }
 
@@ -223,20 +225,23 @@ fn along_then<T: Sample, C: Send>(
         Choice::Heap => filter_along(image, axis, |rows| lines_by_heap(rows, window, edge))?,
         Choice::Copy => image.samples().to_vec(),
     };
-    in_chunks(&mut medians, image.samples(), companions, &then);
+    in_groups(&mut medians, image, companions, &then);
     Ok(medians)
 }
 
-/// Calls `then` with all medians, `CHUNK` at a time.
-fn in_chunks<T: Sample, C: Send>(
+/// Calls `then` with all medians, some rows at a time.
+fn in_groups<T: Sample, C: Send>(
     medians: &mut [T],
-    samples: &[T],
+    image: Image<'_, T>,
     companions: &mut [C],
     then: &(impl Fn(Finished<'_, T, C>) + Sync),
 ) {
-    let groups = medians.par_chunks_mut(CHUNK).zip(samples.par_chunks(CHUNK));
-    groups.zip(companions.par_chunks_mut(CHUNK)).for_each(|((medians, samples), companions)| {
-        then(Finished { medians, samples, companions });
+    let rows = image.rows_of_a_task();
+    let length = rows * image.cols().max(1);
+    let groups = medians.par_chunks_mut(length).zip(image.samples().par_chunks(length));
+    let groups = groups.zip(companions.par_chunks_mut(length)).enumerate();
+    groups.for_each(|(number, ((medians, samples), companions))| {
+        then(Finished { first: number * rows, medians, samples, companions });
     });
 }
 

@@ -1,55 +1,33 @@
 //! Fine structure: light that fills more than half of a square of 3 x 3 pixels.
 
-use super::{SCATTER, rows_of_a_task};
-use crate::median::{self, Axis, Edge, Finished, Method, Window};
+use crate::median::{self, Axis, Edge, Method, Window};
 use crate::{Error, Image, Sample};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Fine structure above its usual level, row-major; never negative.
+/// Fine structure, row-major: the magnitude of running medians of three residuals along the
+/// dispersion and of three of these across it.
 ///
-/// It is the magnitude of running medians of three residuals along the dispersion and of three of
-/// these across it. The running median of that along the dispersion is its usual level: fringes are
-/// fine structure everywhere, a line or a knot is alone. Without a dispersion axis the windows are
-/// squares.
-///
-/// Takes two buffers of as many samples, whatever they hold.
+/// Without a dispersion axis it is that of running medians over squares. Takes a buffer of as many
+/// samples, whatever they are.
 pub(super) fn structure<T: Sample>(
     residuals: Image<'_, T>,
     dispersion: Option<Axis>,
-    one: &mut [T],
-    other: &mut [T],
+    mut buffer: Vec<T>,
 ) -> Result<Vec<T>, Error> {
-    let (rows, cols) = (residuals.rows(), residuals.cols());
-    if let Some(axis) = dispersion {
-        of_three(residuals, axis, one, |median| median);
-        of_three(Image::new(one, rows, cols)?, axis.other(), other, Sample::magnitude);
-    } else {
+    let Some(axis) = dispersion else {
         let three = Window::new(3)?;
-        let medians = median::rectangle(residuals, three, three, Edge::Shrink, Method::Auto)?;
-        for (out, median) in other.iter_mut().zip(medians) {
-            *out = median.magnitude();
+        let mut medians = median::rectangle(residuals, three, three, Edge::Shrink, Method::Auto)?;
+        for median in &mut medians {
+            *median = median.magnitude();
         }
-    }
-    let mut nothing = vec![(); other.len()]; // takes no memory
-    let (structure, window) = (Image::new(other, rows, cols)?, Window::new(SCATTER)?);
-    median::filter_then(structure, dispersion, window, Edge::Shrink, &mut nothing, |group| {
-        Arch::new().dispatch(Excess(group));
-    })
-}
-
-/// Replaces medians by what the samples have above them.
-struct Excess<'a, T>(Finished<'a, T, ()>);
-
-impl<T: Sample> WithSimd for Excess<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for (median, &sample) in self.0.medians.iter_mut().zip(self.0.samples) {
-            *median = (sample - *median).greater(T::ZERO);
-        }
-    }
+        return Ok(medians);
+    };
+    of_three(residuals, axis, &mut buffer, |median| median);
+    let mut out = vec![T::ZERO; buffer.len()];
+    let medians = Image::new(&buffer, residuals.rows(), residuals.cols())?;
+    of_three(medians, axis.other(), &mut out, Sample::magnitude);
+    Ok(out)
 }
 
 /// Running medians of three samples along an axis, each changed by a function.
@@ -59,7 +37,7 @@ fn of_three<T: Sample>(
     out: &mut [T],
     change: impl Fn(T) -> T + Copy + Sync,
 ) {
-    let rows = rows_of_a_task(image.cols());
+    let rows = image.rows_of_a_task();
     out.par_chunks_mut(rows * image.cols().max(1)).enumerate().for_each(|(number, out)| {
         Arch::new().dispatch(OfThree { image, axis, first: number * rows, out, change });
     });

@@ -28,12 +28,11 @@ mod neighbours;
 mod places;
 
 use crate::median::{self, Axis, Edge, Finished, Window};
-use crate::{CHUNK, Error, Image, Sample, outliers, percentile};
+use crate::{Error, Image, Sample, outliers, percentile};
 use level::NoiseByLevel;
 use neighbours::{Squares, slopes};
 use places::Places;
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 /// The criteria for significant pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,8 +87,6 @@ const STRUCTURE: f64 = 2.0 / 3.0;
 const SLOPE: f64 = 0.25;
 /// The third brightest pixel stands out if it is above the base times this.
 const STANDS_OUT: f64 = 2.0;
-/// A pixel may be the halo of a neighbour that is this many times brighter.
-const HALO: f64 = 10.0;
 
 /// Finds the pixels of a minimum image that are significant.
 ///
@@ -119,36 +116,23 @@ pub fn find<T: Sample>(
     let mut noise = scatter(magnitudes, criteria.dispersion)?;
     let error_scale = error.and_then(|error| error_scale(magnitudes, error, criteria.spread));
     let base = match (error, error_scale) {
-        (Some(error), Some(scale)) => Base::Error(error.samples(), T::nearest(scale)),
+        (Some(error), Some(scale)) => Base::Error(error, T::nearest(scale)),
         _ => Base::Level(NoiseByLevel::new(minimum, &contrast, &magnitude)),
     };
-    let mut significance = vec![T::ZERO; residual.len()];
-    let structure =
-        fine::structure(residuals, criteria.dispersion, &mut magnitude, &mut significance)?;
+    let structure = fine::structure(residuals, criteria.dispersion, magnitude)?;
+    let structures = Image::new(&structure, rows, cols)?;
     let light = Light {
         minimum,
         smooth: Image::new(&smooth, rows, cols)?,
         residuals,
         contrasts: Image::new(&contrast, rows, cols)?,
-        structure: &structure,
         base,
         dispersion: criteria.dispersion,
     };
-    let rows_of_a_task = rows_of_a_task(cols);
-    let task = rows_of_a_task * cols.max(1);
-    let tasks = significance.par_chunks_mut(task).zip(noise.par_chunks_mut(task)).enumerate();
-    tasks.for_each(|(number, (significance, noise))| {
-        let first = number * rows_of_a_task;
-        Arch::new().dispatch(Weigh { light: &light, first, significance, noise });
-    });
+    let significance = significance(structures, &light, &mut noise)?;
     let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
     let (mask, n_low, n_high) = outliers::flag(&significance, low, high);
     Ok(Significant { residual, significance, noise, mask, error_scale, n_low, n_high })
-}
-
-/// Rows for each task of light work.
-fn rows_of_a_task(cols: usize) -> usize {
-    (CHUNK / cols.max(1)).max(1)
 }
 
 /// The minimum image minus its running median, which is written to `smooth`.
@@ -183,6 +167,18 @@ fn scatter<T: Sample>(magnitudes: Image<'_, T>, dispersion: Option<Axis>) -> Res
     })
 }
 
+/// The significance. Replaces the scatter by the noise.
+fn significance<T: Sample>(
+    structures: Image<'_, T>,
+    light: &Light<'_, T>,
+    noise: &mut [T],
+) -> Result<Vec<T>, Error> {
+    let window = Window::new(SCATTER)?;
+    median::filter_then(structures, light.dispersion, window, Edge::Shrink, noise, |group| {
+        Arch::new().dispatch(Weigh { group, light });
+    })
+}
+
 /// The factor for the errors; `None` if no error with a contrast is valid.
 fn error_scale<T: Sample>(
     magnitudes: Image<'_, T>,
@@ -201,7 +197,7 @@ fn error_scale<T: Sample>(
 /// What the noise is made of besides scatter and light.
 enum Base<'a, T> {
     /// Errors, and their factor.
-    Error(&'a [T], T),
+    Error(Image<'a, T>, T),
     /// Noise that depends on the brightness.
     Level(NoiseByLevel<T>),
 }
@@ -214,7 +210,7 @@ impl<T: Sample> WithSimd for Subtract<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Finished { medians, samples, companions } = self.0;
+        let Finished { medians, samples, companions, .. } = self.0;
         for ((median, &sample), companion) in medians.iter_mut().zip(samples).zip(companions) {
             *companion = *median;
             *median = sample - *median;
@@ -230,7 +226,7 @@ impl<T: Sample> WithSimd for Contrast<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Finished { medians, samples, companions } = self.0;
+        let Finished { medians, samples, companions, .. } = self.0;
         for ((median, &sample), magnitude) in medians.iter_mut().zip(samples).zip(companions) {
             *median = sample - *median;
             *magnitude = median.magnitude();
@@ -259,24 +255,22 @@ fn is_valid<T: Sample>(error: T) -> bool {
     (error > T::ZERO) & (error < T::INFINITY)
 }
 
-/// All that the noise is made of besides the scatter.
+/// What the noise is made of, besides scatter and fine structure.
 struct Light<'a, T> {
     minimum: Image<'a, T>,
     /// The running median of the minimum image.
     smooth: Image<'a, T>,
     residuals: Image<'a, T>,
     contrasts: Image<'a, T>,
-    structure: &'a [T],
     base: Base<'a, T>,
     dispersion: Option<Axis>,
 }
 
-/// Computes the noise, in place of the scatter, and the significance of some rows.
+/// Replaces the usual levels of fine structure by the significance, and companions, which are the
+/// scatter, by the noise.
 struct Weigh<'a, T> {
+    group: Finished<'a, T, T>,
     light: &'a Light<'a, T>,
-    first: usize,
-    significance: &'a mut [T],
-    noise: &'a mut [T],
 }
 
 impl<T: Sample> WithSimd for Weigh<'_, T> {
@@ -284,18 +278,19 @@ impl<T: Sample> WithSimd for Weigh<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { light, first, significance, noise } = self;
-        let Light { minimum, smooth, residuals, contrasts, structure, base, dispersion } = light;
+        let Finished { first, medians, samples, companions } = self.group;
+        let Light { minimum, smooth, residuals, contrasts, base, dispersion } = self.light;
         let cols = residuals.cols();
-        let (mut squares, mut slope) = (Squares::new(cols), vec![T::NAN; cols]);
-        let rows = significance.chunks_exact_mut(cols).zip(noise.chunks_exact_mut(cols));
-        for (row, (significance, noise)) in rows.enumerate() {
+        let mut squares = Squares::new(cols);
+        let mut slope = vec![T::NAN; cols];
+        let rows = medians.chunks_exact_mut(cols).zip(samples.chunks_exact(cols));
+        let rows = rows.zip(companions.chunks_exact_mut(cols)).enumerate();
+        for (row, ((significance, structure), noise)) in rows {
             let y = first + row;
-            let here = y * cols..(y + 1) * cols;
-            let (residual, contrast) = (residuals.row(y), contrasts.row(y));
+            let contrast = contrasts.row(y);
             let stands_out = match base {
                 Base::Error(error, scale) => {
-                    add_error(noise, &error[here.clone()], *scale);
+                    add_error(noise, error.row(y), *scale);
                     T::nearest(STANDS_OUT)
                 }
                 Base::Level(level) => {
@@ -304,9 +299,10 @@ impl<T: Sample> WithSimd for Weigh<'_, T> {
                 }
             };
             squares.read(*contrasts, *residuals, y);
+            squares.add(noise, contrast, stands_out);
             slopes(*smooth, *dispersion, y, &mut slope);
-            add_light(noise, contrast, &structure[here], &squares, &slope, stands_out);
-            weigh(significance, noise, residual, contrast);
+            add_light(noise, structure, significance, &slope);
+            weigh(significance, noise, residuals.row(y), contrast);
         }
     }
 }
@@ -321,23 +317,14 @@ fn add_error<T: Sample>(noise: &mut [T], error: &[T], scale: T) {
     }
 }
 
-/// Replaces the base by the greatest of it and the parts of the light that count as noise.
+/// Replaces noise by the greatest of it, the fine structure above its usual level and the slope, of
+/// which only parts count as noise.
 #[inline(always)]
-fn add_light<T: Sample>(
-    noise: &mut [T],
-    contrast: &[T],
-    structure: &[T],
-    squares: &Squares<T>,
-    slope: &[T],
-    stands_out: T,
-) {
-    let [part, step, halo] = [STRUCTURE, SLOPE, HALO].map(T::nearest);
-    let pixels = noise.iter_mut().zip(contrast).zip(structure).zip(slope);
-    for (x, (((noise, &contrast), &structure), &slope)) in pixels.enumerate() {
-        let third = squares.third(x);
-        let is_light = (third > *noise * stands_out) & !(squares.brightest(x) >= contrast * halo);
-        let third = if is_light { third } else { T::ZERO };
-        *noise = noise.greater(structure * part).greater(third).greater(slope * step);
+fn add_light<T: Sample>(noise: &mut [T], structure: &[T], usual: &[T], slope: &[T]) {
+    let [part, step] = [STRUCTURE, SLOPE].map(T::nearest);
+    let pixels = noise.iter_mut().zip(structure).zip(usual).zip(slope);
+    for (((noise, &structure), &usual), &slope) in pixels {
+        *noise = noise.greater((structure - usual) * part).greater(slope * step);
     }
 }
 

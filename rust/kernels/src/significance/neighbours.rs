@@ -5,6 +5,9 @@ use super::fine::combine_three;
 use crate::median::Axis;
 use crate::{Image, Sample};
 
+/// A pixel may be the halo of a neighbour that is this many times brighter.
+const HALO: f64 = 10.0;
+
 /// The square of 3 x 3 pixels around each pixel of a row.
 ///
 /// NaN and pixels beyond the border count as less than any light.
@@ -54,28 +57,69 @@ impl<T: Sample> Squares<T> {
         }
     }
 
-    /// The third greatest contrast of the square around pixel `x`.
+    /// Replaces the noise of the row by the third greatest contrast of each square, where it is
+    /// greater than the noise times `stands_out`, and no neighbour is so bright that the pixel may
+    /// be its halo.
     #[inline(always)]
-    pub(super) fn third(&self, x: usize) -> T {
-        let [a, b, c] = [x, x + 1, x + 2].map(|x| self.contrasts.each_ref().map(|row| row[x]));
-        let two = [
-            higher(a[0], b[0]),
-            higher(lower(a[0], b[0]), higher(a[1], b[1])),
-            higher(higher(a[2], b[2]), higher(lower(a[1], b[0]), lower(a[0], b[1]))),
-        ];
-        higher(higher(two[2], c[2]), higher(lower(two[1], c[0]), lower(two[0], c[1])))
+    pub(super) fn add(&self, noise: &mut [T], contrast: &[T], stands_out: T) {
+        let halo = T::nearest(HALO);
+        let [before, here, after] = [0, 1, 2].map(|from| self.columns_from(from, noise.len()));
+        for (x, (noise, &contrast)) in noise.iter_mut().zip(contrast).enumerate() {
+            let third = third_of([before, here, after].map(|columns| columns.contrasts(x)));
+            let neighbour = higher(higher(before.all[x], after.all[x]), here.others[x]);
+            let stands_out = third > *noise * stands_out;
+            let is_halo = neighbour >= contrast * halo;
+            *noise = noise.greater(if stands_out & !is_halo { third } else { T::ZERO });
+        }
     }
 
-    /// The greatest residual of the eight neighbours of pixel `x`.
+    /// `cols` columns, the first of which is that before pixel `from`.
     #[inline(always)]
-    pub(super) fn brightest(&self, x: usize) -> T {
-        higher(higher(self.columns[x], self.columns[x + 2]), self.pairs[x + 1])
+    fn columns_from(&self, from: usize, cols: usize) -> Columns<'_, T> {
+        let part = from..from + cols;
+        let [greatest, middle, least] = &self.contrasts;
+        Columns {
+            greatest: &greatest[part.clone()],
+            middle: &middle[part.clone()],
+            least: &least[part.clone()],
+            all: &self.columns[part.clone()],
+            others: &self.pairs[part],
+        }
     }
+}
+
+/// Some columns of three pixels, of equal number in every slice.
+#[derive(Clone, Copy)]
+struct Columns<'a, T> {
+    greatest: &'a [T],
+    middle: &'a [T],
+    least: &'a [T],
+    all: &'a [T],
+    others: &'a [T],
+}
+
+impl<T: Sample> Columns<'_, T> {
+    /// The contrasts of a column, from the greatest to the least.
+    #[inline(always)]
+    fn contrasts(&self, x: usize) -> [T; 3] {
+        [self.greatest[x], self.middle[x], self.least[x]]
+    }
+}
+
+/// The third greatest of three columns, each in descending order.
+#[inline(always)]
+fn third_of<T: Sample>([a, b, c]: [[T; 3]; 3]) -> T {
+    let two = [
+        higher(a[0], b[0]),
+        higher(lower(a[0], b[0]), higher(a[1], b[1])),
+        higher(higher(a[2], b[2]), higher(lower(a[1], b[0]), lower(a[0], b[1]))),
+    ];
+    higher(higher(two[2], c[2]), higher(lower(two[1], c[0]), lower(two[0], c[1])))
 }
 
 /// A row with those above and below it, which are empty beyond the border.
 #[inline(always)]
-fn rows_around<'a, T: Sample>(image: Image<'a, T>, y: usize) -> [&'a [T]; 3] {
+fn rows_around<T: Sample>(image: Image<'_, T>, y: usize) -> [&[T]; 3] {
     [y.checked_sub(1).map_or(&[], |y| image.row(y)), image.row(y), image.row(y + 1)]
 }
 
@@ -131,7 +175,7 @@ pub(super) fn slopes<T: Sample>(
 
 #[cfg(test)]
 mod tests {
-    use super::Squares;
+    use super::{Squares, third_of};
     use crate::Image;
     use proptest::prelude::*;
 
@@ -150,6 +194,7 @@ mod tests {
             let mut squares = Squares::new(cols);
             for y in 0..rows {
                 squares.read(contrasts, residuals, y);
+                let [before, here, after] = [0, 1, 2].map(|from| squares.columns_from(from, cols));
                 for x in 0..cols {
                     let around = |image: Image<'_, f32>, middle: bool| {
                         let mut found = vec![f32::NEG_INFINITY; 3];
@@ -167,9 +212,11 @@ mod tests {
                         found
                     };
                     let found = around(contrasts, true);
-                    prop_assert_eq!(squares.third(x), found[found.len() - 3]);
+                    let third = third_of([before, here, after].map(|columns| columns.contrasts(x)));
+                    prop_assert_eq!(third, found[found.len() - 3]);
                     let others = around(residuals, false);
-                    prop_assert_eq!(squares.brightest(x), others[others.len() - 1]);
+                    let brightest = before.all[x].max(after.all[x]).max(here.others[x]);
+                    prop_assert_eq!(brightest, others[others.len() - 1]);
                 }
             }
         }

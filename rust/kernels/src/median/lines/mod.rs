@@ -61,7 +61,7 @@ pub(super) fn along<T: Sample, C: Send>(
             Axis::Y => arch.dispatch(DownColumns(strip, &mut *medians)),
             Axis::X => arch.dispatch(AlongRows(strip, &mut *medians)),
         }
-        then(Finished { medians, samples, companions });
+        then(Finished { first: number * rows, medians, samples, companions });
     });
     Ok(out)
 }
