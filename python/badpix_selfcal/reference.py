@@ -135,19 +135,17 @@ def _significance(
         contrast = residual - median_filter(residual, 7, axis=across, edge="shrink")
         magnitude = np.abs(contrast)
         scatter = kind(1.4826) * median_filter(magnitude, 31, axis=axis, edge="shrink")
-        valid = np.zeros(samples.shape, np.bool_)
-        if error is not None:
-            valid = (error > 0) & (error < np.inf)
+        errors = np.full_like(samples, np.nan) if error is None else error
+        valid = (errors > 0) & (errors < np.inf)
         used = valid & _places(samples.shape)
-        ratio = magnitude[used] / (error if error is not None else samples)[used]
-        typical = float(percentiles(ratio, 50.0))
+        typical = float(percentiles(magnitude[used] / errors[used], 50.0))
         if np.isnan(typical):
             scale = None
             level = _noise_by_level(samples - contrast, magnitude)
             base, stands_out = np.fmax(scatter, level * kind(1.4826)) * kind(2), kind(1)
         else:
             scale = 1.4826 * typical / (0.79 * spread)
-            scaled = np.where(valid, error * kind(scale), scatter * kind(2))
+            scaled = np.where(valid, errors * kind(scale), scatter * kind(2))
             base, stands_out = np.fmax(scatter, scaled), kind(2)
         structure = median_filter(residual, 3, axis=axis, edge="shrink")
         if across is not None:
