@@ -334,7 +334,7 @@ WRONG = [
     (lambda: find(IMAGE, flagfrac_upper=-1), ValueError, "flagfrac_upper must be"),
     (lambda: find(IMAGE, flagfrac_upper=np.nan), ValueError, "flagfrac_upper"),
     (lambda: find(IMAGE, flagfrac_upper="a"), TypeError, "flagfrac_upper must be"),
-    (lambda: find(IMAGE, edge=None), ValueError, "edge must be 'zero' or 'shrink'"),
+    (lambda: find(IMAGE, edge=None), ValueError, "edge must be 'auto', 'zero' or 'shrink'"),
 ]
 
 

@@ -17,25 +17,30 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal import reference
+from badpix_selfcal.checks import GROUP_BY
 from badpix_selfcal.cli import main
-from badpix_selfcal.parameters import GROUP_BY, Parameters
+from badpix_selfcal.parameters import Parameters
 
 from .exposures import header, observation, sky, write
 from .pools import pool
 
 DEFAULTS = {
+    "cut": "fraction",
     "kernel_size": 15,
     "flagfrac_lower": 0.001,
     "flagfrac_upper": 0.001,
+    "sigma_lower": 12.0,
+    "sigma_upper": 4.5,
     "dispaxis": "auto",
-    "edge": "zero",
+    "edge": "auto",
     "force_single": False,
     "save_flagged_bkg": False,
 }
 
 
 def test_names_and_defaults():
-    assert vars(Parameters()) == DEFAULTS
+    assert vars(Parameters()) == {**DEFAULTS, "edge": "zero"}
+    assert vars(Parameters(cut="sigma")) == {**DEFAULTS, "cut": "sigma", "edge": "shrink"}
 
 
 def _defaults(function):
@@ -51,10 +56,10 @@ def test_functions_on_files_take_every_parameter(function):
 
 @pytest.mark.parametrize("module", [bps, reference])
 def test_functions_on_arrays_have_the_same_defaults(module):
-    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "edge")
-    expected = {"dispaxis": inspect.Parameter.empty, **{name: DEFAULTS[name] for name in names}}
+    expected = DEFAULTS | {"dispaxis": inspect.Parameter.empty, "error": None, "n_exposures": 1}
+    del expected["force_single"], expected["save_flagged_bkg"]
     assert _defaults(module.find_bad_pixels) == expected
-    assert _defaults(module.median_filter)["edge"] == DEFAULTS["edge"]
+    assert _defaults(module.median_filter)["edge"] == "zero"
 
 
 @pytest.mark.parametrize("command", ["run", "batch"])
@@ -81,8 +86,13 @@ def test_exposures_are_grouped_by_the_first_choice_unless_asked_otherwise(capsys
 CHANGED = {
     "KERNEL_SIZE: Final = 15": "KERNEL_SIZE: Final = 9",
     "FLAGFRAC: Final = 0.001": "FLAGFRAC: Final = 0.01",
-    'default="zero"': 'default="shrink"',
-    'default="auto"': "default=None",
+    """AskedEdge = field(
+        default="auto",""": """AskedEdge = field(
+        default="shrink",""",
+    """AskedDispaxis = field(
+        default="auto",""": """AskedDispaxis = field(
+        default=None,""",
+    "default=4.5": "default=5.5",
 }
 
 PROBE = """
@@ -94,7 +104,7 @@ from badpix_selfcal.parameters import __file__ as where
 
 def defaults(function):
     given = inspect.signature(function).parameters
-    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "edge")
+    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "sigma_upper", "edge")
     return [given[name].default for name in names if name in given]
 
 page = io.StringIO()
@@ -135,27 +145,31 @@ def test_a_default_changed_in_one_place_changes_everywhere(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert Path(found["where"]).is_relative_to(copy)
-    assert found["defaults"][:4] == [[9, 0.01, 0.01, "shrink"]] * 4
+    assert found["defaults"][:4] == [[9, 0.01, 0.01, 5.5, "shrink"]] * 4
     without_edge = [[9, 0.01, 0.01]] if drop_in == "jwst" else []
     assert found["defaults"][4:] == without_edge
     assert found["dispaxis"] is None
-    for word in ("9", "0.01", "shrink", "none"):
+    for word in ("9", "0.01", "5.5", "shrink", "none"):
         assert f"(default: {word})" in found["page"]
     history = " ".join(header(tmp_path / found["output"])["HISTORY"])
     assert history.endswith(
-        "kernel_size=9 flagfrac_lower=0.01 flagfrac_upper=0.01 dispaxis=None edge=shrink "
-        "force_single=False"
+        "cut=fraction kernel_size=9 flagfrac_lower=0.01 flagfrac_upper=0.01 dispaxis=None "
+        "edge=shrink force_single=False"
     )
 
 
 def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
     write(tmp_path / "sci_rate.fits", sky(1))
     plain = {"kernel_size": 7, "flagfrac_lower": 0.01, "flagfrac_upper": 0.25, "dispaxis": 1}
+    plain |= {"cut": "fraction", "sigma_lower": 10.0, "sigma_upper": 5.5}
     plain |= {"edge": "shrink", "force_single": True, "save_flagged_bkg": False}
     other = {
         "kernel_size": np.int64(7),
         "flagfrac_lower": Fraction(1, 100),
         "flagfrac_upper": np.float32(0.25),
+        "cut": np.str_("fraction"),
+        "sigma_lower": 10,
+        "sigma_upper": Fraction(11, 2),
         "dispaxis": np.int16(1),
         "edge": np.str_("shrink"),
         "force_single": np.True_,
@@ -185,8 +199,11 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
         ("kernel_size", 14, ValueError, "kernel_size must be odd, got 14"),
         ("flagfrac_lower", "a", TypeError, "flagfrac_lower must be a number from 0 to 0.5"),
         ("flagfrac_upper", 0.6, ValueError, "flagfrac_upper must be from 0 to 0.5, got 0.6"),
-        ("edge", "wrap", ValueError, "edge must be 'zero' or 'shrink', got 'wrap'"),
-        ("edge", np.array(["zero", "wrap"]), ValueError, "edge must be 'zero' or 'shrink'"),
+        ("edge", "wrap", ValueError, "edge must be 'auto', 'zero' or 'shrink', got 'wrap'"),
+        ("edge", np.array(["zero", "wrap"]), ValueError, "edge must be 'auto', 'zero' or 'shrink'"),
+        ("cut", "median", ValueError, "cut must be 'fraction' or 'sigma', got 'median'"),
+        ("sigma_lower", 0, ValueError, "sigma_lower must be above 0, got 0.0"),
+        ("sigma_upper", "5", TypeError, "sigma_upper must be a number above 0, got '5'"),
     ],
 )
 @pytest.mark.parametrize("function", [bps.selfcal, bps.batch])

@@ -7,8 +7,8 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import check_kernel_size, check_whole
 from .detectors import Region
-from .parameters import check_kernel_size, check_whole
 
 __all__ = [
     "METHODS",

@@ -15,8 +15,10 @@ _Stored: TypeAlias = NDArray[np.float32 | np.float64 | np.uint32 | np.uint64]
 __all__ = [
     "MOST_THREADS",
     "__version__",
+    "add_errors",
     "default_threads",
     "find_bad_pixels",
+    "find_significant_pixels",
     "fold_minimum",
     "median_along",
     "median_kernel",
@@ -54,6 +56,11 @@ def fold_minimum(
     is_first: bool = False,
 ) -> None: ...
 def percentiles(image: _Floats, q: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def add_errors(
+    total: NDArray[np.float64],
+    count: NDArray[np.uint32],
+    errors: _Stored,
+) -> None: ...
 def find_bad_pixels(
     minimum: _Floats,
     kernel_size: int,

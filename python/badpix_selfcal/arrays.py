@@ -24,8 +24,8 @@ from ._arguments import (
 )
 from ._floats import FloatArray, as_floats, as_stored, bits_of
 from .bad_pixels import BadPixels, find_bad_pixels
+from .checks import Edge, check_edge
 from .detectors import Region
-from .parameters import Edge, check_edge
 
 __all__ = [
     "BadPixels",

@@ -1,4 +1,4 @@
-"""The bad pixels of a minimum image, cut at fractions of the residual or at multiples of the noise."""
+"""The bad pixels of a minimum image: cut at fractions of the residual, or in units of the noise."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from logging import DEBUG
-from typing import Final, SupportsFloat, SupportsIndex
+from typing import Final, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
 from ._floats import FloatArray, as_floats
-from .detectors import IMAGE_AXIS, Dispaxis
-from .log import log
-from .parameters import (
+from .checks import (
     AskedEdge,
     Cut,
-    Parameters,
     check_asked_edge,
     check_cut,
     check_dispaxis,
@@ -28,6 +25,9 @@ from .parameters import (
     check_whole,
     edge_of,
 )
+from .detectors import IMAGE_AXIS, Dispaxis
+from .log import log
+from .parameters import Parameters
 
 __all__ = ["BadPixels", "find_bad_pixels", "spread_of_minimum"]
 
@@ -167,10 +167,12 @@ def find_bad_pixels(
     upper = check_sigma(sigma_upper, "sigma_upper")
     errors = None if error is None else _errors_for(samples, error)
     spread = spread_of_minimum(_check_n_exposures(n_exposures))
-    mask, residual, *rest = _kernels.find_significant_pixels(
+    mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
         samples, errors, length, axis, lower, upper, spread, border
     )
-    return BadPixels(mask, residual, -lower, upper, *rest)
+    return BadPixels(
+        mask, residual, -lower, upper, n_low, n_high, significance, noise, error_scale=scale
+    )
 
 
 @cache

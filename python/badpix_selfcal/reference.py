@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._floats import FloatArray
 from .bad_pixels import BadPixels, spread_of_minimum
+from .checks import AskedEdge, Cut, Edge, edge_of
 from .detectors import IMAGE_AXIS, Dispaxis, Region
-from .parameters import AskedEdge, Cut, Edge, Parameters, edge_of
+from .parameters import Parameters
 
 __all__ = ["find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles"]
 

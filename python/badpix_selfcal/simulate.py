@@ -19,9 +19,9 @@ from typing import Final
 
 import numpy as np
 
+from .checks import check_whole
 from .detectors import DETECTORS, Detector
 from .files.outputs import Outputs
-from .parameters import check_whole
 from .simulation.defects import COSMIC_RAY, HALO, HOT, LOW, Readout, expose, fixed_defects
 from .simulation.files import (
     FIELD,

@@ -6,7 +6,7 @@ import os
 from typing import SupportsIndex
 
 from ._kernels import default_threads, set_num_threads
-from .parameters import check_whole
+from .checks import check_whole
 
 __all__ = ["share_threads"]
 

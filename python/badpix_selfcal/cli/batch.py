@@ -8,8 +8,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .._kernels import __version__, num_threads
+from ..checks import check_workers
 from ..log import log
-from ..parameters import check_workers
 from .options import (
     Commands,
     Report,

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from .._kernels import MOST_THREADS
-from ..parameters import GROUP_BY, Parameter, Parameters
+from ..checks import GROUP_BY
+from ..parameters import Parameter, Parameters
 
 __all__ = [
     "Commands",

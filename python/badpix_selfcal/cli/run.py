@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import __version__, num_threads
 from ..files.location import locate
@@ -29,9 +29,14 @@ examples:
   badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged
   badpix-selfcal run science_rate.fits --background bkg1_rate.fits --background bkg2_rate.fits
   badpix-selfcal run s3://bucket/jw01234_spec2_asn.json --output-dir s3://bucket/flagged
+  badpix-selfcal run jw01234_spec2_asn.json --cut sigma --sigma-upper 5
   badpix-selfcal run science_rate.fits --force-single --kernel-size 9 --edge shrink
 
 exit status: 0 done (also when skipped), 1 failed, 2 wrong usage"""
+
+
+CUT_QUANTITY: Final = {"fraction": "residual", "sigma": "significance"}
+"""What is compared with the cuts."""
 
 
 def add(commands: Commands) -> None:
@@ -86,6 +91,7 @@ def _facts(result: SelfcalResult) -> dict[str, Any]:
             "cut_high": _number(found.cut_high),
             "n_low": found.n_low,
             "n_high": found.n_high,
+            "error_scale": found.error_scale,
         }
     return facts
 
@@ -106,7 +112,7 @@ def _text(facts: dict[str, Any], given: argparse.Namespace) -> str:
         cuts = (_shown(facts["cut_low"]), _shown(facts["cut_high"]))
         lines += [
             f"  dispaxis  {axis[facts['dispaxis']]}, kernel {given.kernel_size}",
-            f"  cuts      residual below {cuts[0]} or above {cuts[1]}",
+            f"  cuts      {CUT_QUANTITY[given.cut]} below {cuts[0]} or above {cuts[1]}",
             f"  flagged   {facts['n_low']} low + {facts['n_high']} high = {flagged} pixels "
             f"({100 * flagged / facts['pixels']:.3f} %)",
         ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
@@ -117,7 +117,25 @@ class Exposure:
         ExposureError
             If the samples cannot be read.
         """
-        plane, file = self.planes["SCI"], self._file
+        return self._samples("SCI")
+
+    def error_image(self) -> Samples | None:
+        """Return the ERR samples as `science_image` does those of SCI; None without ERR.
+
+        Raises
+        ------
+        ExposureError
+            If the samples cannot be read, or their shape is not that of SCI.
+        """
+        plane = self.planes.get("ERR")
+        if plane is None:
+            return None
+        if plane.shape != self.shape:
+            raise ExposureError(f"{self.path}: ERR has shape {plane.shape}, SCI has {self.shape}")
+        return self._samples("ERR")
+
+    def _samples(self, name: str) -> Samples:
+        plane, file = self.planes[name], self._file
         with reading(file):
             if isinstance(file, Ranges):
                 assert plane.dtype is not None  # else the file is downloaded
@@ -125,17 +143,18 @@ class Exposure:
                 return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
                 with opened(file) as hdus:
-                    return np.array(images_of(hdus, "SCI")[0].data)
+                    return np.array(images_of(hdus, name)[0].data)
             if not is_compressed(file):
                 return np.memmap(os.fspath(file), plane.dtype, "r", plane.data, plane.shape)
         with source_of(file, plane.data) as source:
             return np.frombuffer(source.read(plane.size), plane.dtype).reshape(plane.shape)
 
-    def prefetch(self) -> None:
-        """Ask the system to read SCI of a plain local file in the background, where it can."""
-        plane = self.planes["SCI"]
-        if not isinstance(self._file, Ranges) and plane.dtype is not None:
-            prefetch(self._file, plane.data, plane.size)
+    def prefetch(self, names: Iterable[str] = ("SCI",)) -> None:
+        """Ask the system to read planes of a plain local file in the background, where it can."""
+        for name in names:
+            plane = self.planes.get(name)
+            if not isinstance(self._file, Ranges) and plane is not None and plane.dtype is not None:
+                prefetch(self._file, plane.data, plane.size)
 
     @property
     def is_whole(self) -> bool:
@@ -157,13 +176,7 @@ class Exposure:
         return ""
 
     def require_flaggable(self) -> None:
-        """Check that a flagged copy can be written.
-
-        Raises
-        ------
-        ExposureError
-            If DQ is missing, or a plane has a form or shape that cannot be patched.
-        """
+        """Raise an ExposureError if no flagged copy can be written; see `problem`."""
         if self.problem:
             raise ExposureError(self.problem)
 
@@ -253,7 +266,7 @@ def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
         samples[flagged] = np.nan
 
 
-def read(path: str | Location, *, whole: bool = True) -> Exposure:
+def read(path: str | Location, *, whole: bool = True, last: str = "SCI") -> Exposure:
     """Read the headers of an exposure file.
 
     Parameters
@@ -261,9 +274,11 @@ def read(path: str | Location, *, whole: bool = True) -> Exposure:
     path : str, Path or RemoteFile
         A FITS file, which may be compressed by gzip.
     whole : bool, optional
-        Whether to download a remote file. Otherwise only its headers up to SCI are read, if its
-        server supports ranges and these headers are well-formed; whatever follows SCI is not
-        checked.
+        Whether to download a remote file. Otherwise only its headers up to one image are read, if
+        its server supports ranges and these headers are well-formed; whatever follows that image
+        is not checked.
+    last : str, optional
+        That image: SCI, or ERR, which follows it. A file without it is downloaded.
 
     Returns
     -------
@@ -278,7 +293,7 @@ def read(path: str | Location, *, whole: bool = True) -> Exposure:
     """
     location = locate(path)
     if isinstance(location, RemoteFile):
-        return _read_remote(location, whole=whole)
+        return _read_remote(location, whole=whole, last=last)
     with reading(location):
         if not location.is_file():
             what = "is not a file" if location.exists() else "no such exposure file"
@@ -286,9 +301,9 @@ def read(path: str | Location, *, whole: bool = True) -> Exposure:
     return _read(location)
 
 
-def _read_remote(remote: RemoteFile, *, whole: bool) -> Exposure:
+def _read_remote(remote: RemoteFile, *, whole: bool, last: str) -> Exposure:
     ranges = Ranges(remote)
-    found = None if whole else _read_to_sci(ranges)
+    found = None if whole else _read_to(last, ranges)
     if found is not None:
         return found
     with reading(ranges):
@@ -296,9 +311,9 @@ def _read_remote(remote: RemoteFile, *, whole: bool) -> Exposure:
     return _read(copy)
 
 
-def _read_to_sci(ranges: Ranges) -> Exposure | None:
+def _read_to(last: str, ranges: Ranges) -> Exposure | None:
     with ranges.open() as file:
-        headers = scan_to("SCI", file)
+        headers = scan_to(last, file)
     return None if headers is None else _of_plain(ranges, headers)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .._kernels import __version__
+from ..checks import GROUP_BY, GroupBy, check_group_by
 from ..errors import ExposureError
 from ..files.association import is_plain_name
 from ..files.location import (
@@ -21,7 +22,6 @@ from ..files.location import (
     output_directory,
 )
 from ..files.outputs import Outputs
-from ..parameters import GROUP_BY, GroupBy, check_group_by
 from .local import Threads, workers_for
 from .member import Member
 from .pool import Group, grouped

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..arrays import BadPixels
+from ..checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by, check_workers
 from ..detectors import Dispaxis
 from ..errors import ExposureError, warn
 from ..files.location import (
@@ -23,14 +24,7 @@ from ..files.location import (
 )
 from ..files.outputs import existing
 from ..log import log
-from ..parameters import (
-    AskedDispaxis,
-    Edge,
-    GroupBy,
-    Parameters,
-    check_group_by,
-    check_workers,
-)
+from ..parameters import Parameters
 from . import pool
 from .execute import (
     ExposureResult,
@@ -119,12 +113,15 @@ def batch(
     background: AnyLocation | Iterable[AnyLocation] = (),
     group_by: GroupBy = "detector",
     output_dir: AnyLocation | None = None,
+    cut: Cut = Parameters.cut,
     kernel_size: int = Parameters.kernel_size,
     flagfrac_lower: float = Parameters.flagfrac_lower,
     flagfrac_upper: float = Parameters.flagfrac_upper,
+    sigma_lower: float = Parameters.sigma_lower,
+    sigma_upper: float = Parameters.sigma_upper,
     force_single: bool = Parameters.force_single,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
-    edge: Edge = Parameters.edge,
+    edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
     resume: bool = False,
@@ -148,7 +145,9 @@ def batch(
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
         such as ``s3://bucket/prefix``. Default: the current folder.
-    kernel_size, flagfrac_lower, flagfrac_upper, force_single, edge, dispaxis
+    cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper
+        As in `badpix_selfcal.selfcal`.
+    force_single, edge, dispaxis
         As in `badpix_selfcal.selfcal`.
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
@@ -197,9 +196,12 @@ def batch(
     `badpix_selfcal.associate` writes with the same `group_by`.
     """
     parameters = Parameters(
+        cut=cut,
         kernel_size=kernel_size,
         flagfrac_lower=flagfrac_lower,
         flagfrac_upper=flagfrac_upper,
+        sigma_lower=sigma_lower,
+        sigma_upper=sigma_upper,
         dispaxis=dispaxis,
         edge=edge,
         force_single=force_single,

@@ -121,7 +121,10 @@ class Cluster:
         """
         paths = [member.path for member in plan.members]
         with self._plain_errors():
-            images = [self._delayed(_combine, chunk, plan.gap) for chunk in _chunks(paths, LEAF)]
+            images = [
+                self._delayed(_combine, chunk, plan.gap, plan.needs_errors)
+                for chunk in _chunks(paths, LEAF)
+            ]
             while len(images) > 1:
                 images = [self._delayed(_merge, chunk) for chunk in _chunks(images, FAN)]
             result: Combined = self._client.compute(images[0]).result()
@@ -253,9 +256,9 @@ def _read(listed: list[Listed]) -> list[Member | Exception]:
         return [_sendable(each) if isinstance(each, Exception) else each for each in found]
 
 
-def _combine(paths: list[Location], gap: Region | None) -> Combined:
+def _combine(paths: list[Location], gap: Region | None, with_errors: bool) -> Combined:  # noqa: FBT001 - Dask passes arguments by position
     with ThreadPoolExecutor(READ_AHEAD) as executor:
-        minimum, failed = combine(paths, gap, Reader(), executor)
+        minimum, failed = combine(paths, gap, Reader(), executor, with_errors=with_errors)
     return minimum, {path: _sendable(error) for path, error in failed.items()}
 
 

@@ -8,8 +8,8 @@ from typing import Final, Self
 
 from .._interrupts import end_threads
 from .._kernels import num_threads
+from ..checks import MOST_WORKERS
 from ..files.location import Location, RemoteFile
-from ..parameters import MOST_WORKERS
 from .execute import Tally
 from .member import Listed, Member, members_of
 from .minimum import Failed, MinimumImage, combine
@@ -66,7 +66,14 @@ class Threads:
     def combine(self, plan: Plan) -> tuple[MinimumImage, Failed]:
         """Combine the members of a plan."""
         paths = [member.path for member in plan.members]
-        return combine(paths, plan.gap, self._reader, self._executor, self._ahead)
+        return combine(
+            paths,
+            plan.gap,
+            self._reader,
+            self._executor,
+            self._ahead,
+            with_errors=plan.needs_errors,
+        )
 
     def write(self, job: Job, mask: Mask | None) -> Future[None]:
         """Write a copy later. If many copies are pending, first wait until one has ended."""

@@ -8,13 +8,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..checks import AskedDispaxis, GroupBy, check_dispaxis
 from ..detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis
 from ..errors import ExposureError, warn
 from ..files.association import stem_of
 from ..files.exposure import Exposure
 from ..files.location import Location, RemoteFile
 from ..files.remote import version_of
-from ..parameters import AskedDispaxis, GroupBy, check_dispaxis
 from .reader import KEPT, Reader, in_order
 
 __all__ = ["Listed", "Member", "dispaxis_of", "identity_of", "members_of", "no_detector"]

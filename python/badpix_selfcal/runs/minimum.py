@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._floats import FloatArray, as_stored
 from ..arrays import RunningMinimum, pedestal
@@ -15,12 +17,31 @@ from ..errors import ExposureError
 from ..files.exposure import Samples
 from ..files.location import Location
 from ..log import log
+from .mean_error import MeanError
 from .reader import AHEAD, Reader, in_order
 
-__all__ = ["Failed", "MinimumImage", "combine"]
+__all__ = ["Failed", "Measured", "MinimumImage", "combine"]
 
 Failed: TypeAlias = dict[Location, Exception]
 """The exposures that cannot be used, and why."""
+
+
+class Measured(NamedTuple):
+    """One exposure on its way into a minimum image.
+
+    Attributes
+    ----------
+    image : ndarray of float, shape (rows, cols)
+        Its SCI.
+    level : float
+        Its pedestal, in the unit of SCI.
+    errors : ndarray of float, shape (rows, cols), or None
+        Its ERR, if it is asked for and exists.
+    """
+
+    image: FloatArray
+    level: float
+    errors: FloatArray | None
 
 
 class MinimumImage:
@@ -48,52 +69,59 @@ class MinimumImage:
         self.pedestals: dict[Location, float] = {}
         self.used: list[Location] = []
         self._running = RunningMinimum()
+        self._errors: MeanError | None = None
 
     def __sizeof__(self) -> int:
         """Return the size in memory. Dask needs it to avoid moves of large results."""
-        return object.__sizeof__(self) + (0 if self.image is None else self.image.nbytes)
+        image = 0 if self.image is None else self.image.nbytes
+        return object.__sizeof__(self) + image + sys.getsizeof(self._errors)
 
     @property
     def image(self) -> FloatArray | None:
         """The minimum image; None before the first exposure."""
         return self._running.image
 
-    def measure(self, samples: Samples) -> tuple[FloatArray, float]:
-        """Return the image and the pedestal of an exposure, for `fold`; safe in any thread.
+    @property
+    def error(self) -> NDArray[np.float64] | None:
+        """The mean ERR of the exposures; None if no sample of ERR is valid, or none was read."""
+        return None if self._errors is None else self._errors.image()
+
+    def measure(self, samples: Samples, errors: Samples | None = None) -> Measured:
+        """Return an exposure as `fold` takes it; callable in any thread.
 
         Parameters
         ----------
         samples : ndarray of real numbers, shape (rows, cols)
             The SCI of one exposure.
+        errors : ndarray of real numbers, shape (rows, cols), or None, optional
+            Its ERR.
 
         Returns
         -------
-        image : ndarray of float, shape (rows, cols)
-            The samples.
-        level : float
-            The pedestal in the unit of the samples; 0 without a gap. NaN or infinite if it cannot
-            be measured.
+        Measured
+            Both, and the pedestal in the unit of the samples: 0 without a gap, NaN or infinite if
+            it cannot be measured.
         """
         image = as_stored(samples, "SCI")
-        return image, 0.0 if self.gap is None else pedestal(image, self.gap)
+        level = 0.0 if self.gap is None else pedestal(image, self.gap)
+        return Measured(image, level, None if errors is None else as_stored(errors, "ERR"))
 
-    def fold(self, path: Location, image: FloatArray, level: float) -> None:
+    def fold(self, path: Location, measured: Measured) -> None:
         """Fold in one exposure, unless its pedestal is not finite.
 
         Parameters
         ----------
         path : Path or RemoteFile
             The exposure.
-        image : ndarray of float, shape (rows, cols)
-            Its SCI; not kept.
-        level : float
-            Its pedestal.
+        measured : Measured
+            Its images, which are not kept, and its pedestal.
 
         Raises
         ------
         ExposureError
             If its shape differs from that of the others.
         """
+        image, level, errors = measured
         if self.gap is not None:
             self.pedestals[path] = level if np.isfinite(level) else np.nan
         if not np.isfinite(level):
@@ -104,6 +132,9 @@ class MinimumImage:
                 f"{path}: SCI has shape {image.shape}, that of the others {self.image.shape}"
             )
         self._running.fold(image, level)
+        if errors is not None:
+            self._errors = self._errors or MeanError(image.shape)
+            self._errors.add(errors)
         self.used.append(path)
         log.debug("%s: combined, pedestal %.6g", path, level)
 
@@ -111,6 +142,9 @@ class MinimumImage:
         """Fold in the exposures of another minimum image with the same gap."""
         if other.image is not None:
             self._running.fold(other.image)
+        if other._errors is not None:
+            self._errors = self._errors or MeanError(other._errors.shape)
+            self._errors.merge(other._errors)
         self.pedestals |= other.pedestals
         self.used += other.used
 
@@ -121,6 +155,8 @@ def combine(
     reader: Reader,
     executor: Executor,
     ahead: int = AHEAD,
+    *,
+    with_errors: bool = False,
 ) -> tuple[MinimumImage, Failed]:
     """Combine exposures of one detector.
 
@@ -149,12 +185,14 @@ def combine(
     """
     minimum, failed = MinimumImage(gap), Failed()
 
-    def read(path: Location) -> tuple[FloatArray, float]:
+    def read(path: Location) -> Measured:
+        if with_errors:
+            return minimum.measure(*reader.image_and_error(path))
         return minimum.measure(reader.image(path))
 
     for path, measured in in_order(executor, read, paths, ahead):
         try:
-            minimum.fold(path, *measured.result())
+            minimum.fold(path, measured.result())
         except (ValueError, OSError) as error:
             failed[path] = error
         del measured  # its samples would stay in memory while the next exposure is read

@@ -103,6 +103,11 @@ class Plan:
         """Where the pedestals are measured."""
         return gap_of(self.detector)
 
+    @property
+    def needs_errors(self) -> bool:
+        """Whether the ERR of the members is read."""
+        return self.parameters.cut == "sigma"
+
     def is_skipped(self, used: Collection[Location], failed: Collection[Location] = ()) -> bool:
         """Return whether too few exposures can be used.
 
@@ -238,14 +243,19 @@ def masks_of(minimum: MinimumImage, plan: Plan) -> dict[Dispaxis, BadPixels]:
     """
     if minimum.image is None:
         return {}
-    by, image = plan.parameters, minimum.image
+    by, image, error = plan.parameters, minimum.image, minimum.error
     return {
         axis: find_bad_pixels(
             image,
-            kernel_size=by.kernel_size,
             dispaxis=axis,
+            cut=by.cut,
+            kernel_size=by.kernel_size,
             flagfrac_lower=by.flagfrac_lower,
             flagfrac_upper=by.flagfrac_upper,
+            error=error,
+            n_exposures=len(minimum.used),
+            sigma_lower=by.sigma_lower,
+            sigma_upper=by.sigma_upper,
             edge=by.edge,
         )
         for axis in dict.fromkeys(copy.dispaxis for copy in plan.copies)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..checks import GroupBy, check_group_by
 from ..detectors import DISPAXIS_OF_EXP_TYPE
 from ..errors import ExposureError
 from ..files.location import AnyLocation, Location, RemoteFile, locate
 from ..files.remote import RemoteError, matching
-from ..parameters import GroupBy, check_group_by
 from .member import Listed, Member, no_detector
 
 __all__ = ["Group", "Pool", "grouped", "read"]

@@ -36,14 +36,14 @@ class Reader:
         self._kept: OrderedDict[Location, Exposure] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, location: Location, *, whole: bool = True) -> Exposure:
+    def read(self, location: Location, *, whole: bool = True, last: str = "SCI") -> Exposure:
         """Return an exposure; see `badpix_selfcal.files.exposure.read`."""
         with self._lock:
             found = self._kept.get(location)
-            if found is not None and (found.is_whole or not whole):
+            if found is not None and (found.is_whole or (not whole and last in found.planes)):
                 self._kept.move_to_end(location)
                 return found
-        found = exposure_file.read(location, whole=whole)
+        found = exposure_file.read(location, whole=whole, last=last)
         with self._lock:
             self._kept[location] = found
             while len(self._kept) > KEPT:
@@ -64,6 +64,12 @@ class Reader:
         found = self.read(location, whole=False)
         found.prefetch()
         return found.science_image()
+
+    def image_and_error(self, location: Location) -> tuple[Samples, Samples | None]:
+        """Return the SCI and the ERR samples of an exposure, as `image` does; None without ERR."""
+        found = self.read(location, whole=False, last="ERR")
+        found.prefetch(("SCI", "ERR"))
+        return found.science_image(), found.error_image()
 
     def forget(self, location: Location) -> None:
         """Drop an exposure that is not needed again, and its download."""

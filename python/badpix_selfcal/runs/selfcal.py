@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ..arrays import BadPixels
+from ..checks import AskedDispaxis, AskedEdge, Cut
 from ..detectors import Dispaxis
 from ..errors import ExposureError, warn
 from ..files import association
@@ -14,7 +15,7 @@ from ..files.association import Association, Product, stem_of
 from ..files.exposure import Cards
 from ..files.location import AnyLocation, Location, locate, locations_of, output_directory
 from ..log import log
-from ..parameters import AskedDispaxis, Edge, Parameters
+from ..parameters import Parameters
 from .execute import Outcome, Workers, execute, refuse_collisions
 from .local import Threads, workers_for
 from .member import Listed, Member, dispaxis_of, no_detector
@@ -71,12 +72,15 @@ def selfcal(
     selfcal: AnyLocation | Iterable[AnyLocation] = (),
     background: AnyLocation | Iterable[AnyLocation] = (),
     output_dir: AnyLocation | None = None,
+    cut: Cut = Parameters.cut,
     kernel_size: int = Parameters.kernel_size,
     flagfrac_lower: float = Parameters.flagfrac_lower,
     flagfrac_upper: float = Parameters.flagfrac_upper,
+    sigma_lower: float = Parameters.sigma_lower,
+    sigma_upper: float = Parameters.sigma_upper,
     force_single: bool = Parameters.force_single,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
-    edge: Edge = Parameters.edge,
+    edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
 ) -> SelfcalResult:
@@ -93,15 +97,22 @@ def selfcal(
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
         such as ``s3://bucket/prefix``. Default: the current folder, as in the pipeline.
+    cut : {"fraction", "sigma"}, optional
+        "fraction" flags fixed fractions of the pixels, as the pipeline does. "sigma", recommended
+        for science, flags the pixels that stand out from the noise; see
+        `badpix_selfcal.find_bad_pixels`. It also reads the ERR of each exposure.
     kernel_size : int, optional
-        Samples in the running median's window; odd.
+        Samples in the window of the running median, an odd number.
     flagfrac_lower, flagfrac_upper : float, optional
-        Fraction of the pixels to flag at each end, 0 to 0.5.
+        Fraction of the pixels to flag at each end, 0 to 0.5, by the fraction cut.
+    sigma_lower, sigma_upper : float, optional
+        Flag pixels more than this many times the noise of one exposure below or above their
+        surroundings, by the sigma cut.
     force_single : bool, optional
         Use the science exposure alone if there are no other exposures.
     save_flagged_bkg : bool, optional
         Write the flagged backgrounds too.
-    edge : {"zero", "shrink"}, optional
+    edge : {"auto", "zero", "shrink"}, optional
         Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them.
     dispaxis : {"auto", 1, 2, None}, optional
         The dispersion axis: 1 along x, 2 along y, None for a square window. "auto" uses the
@@ -138,9 +149,12 @@ def selfcal(
     3.0.0; on finite data so are the results, to the last bit.
     """
     parameters = Parameters(
+        cut=cut,
         kernel_size=kernel_size,
         flagfrac_lower=flagfrac_lower,
         flagfrac_upper=flagfrac_upper,
+        sigma_lower=sigma_lower,
+        sigma_upper=sigma_upper,
         dispaxis=dispaxis,
         edge=edge,
         force_single=force_single,

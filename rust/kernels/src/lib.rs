@@ -15,6 +15,7 @@
 
 pub mod error;
 pub mod image;
+pub mod mean;
 pub mod median;
 pub mod minimum;
 pub mod outliers;

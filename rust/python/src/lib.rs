@@ -22,7 +22,7 @@ mod _kernels {
     use crate::threads;
     use badpix_selfcal_kernels::median::Reach;
     use badpix_selfcal_kernels::{
-        Error, Image, Region, Sample, Stored, Window, median, minimum, pedestal, percentile,
+        Error, Image, Region, Sample, Stored, Window, mean, median, minimum, pedestal, percentile,
     };
     use badpix_selfcal_kernels::{outliers, significance};
     use numpy::{
@@ -231,6 +231,35 @@ mod _kernels {
         let (minimum, exposure) = (minimum.as_slice_mut()?, exposure.samples());
         let fold = if is_first { minimum::begin } else { minimum::fold };
         threads::install(py, || fold(minimum, exposure, pedestal))?.map_err(kernel_error)
+    }
+
+    /// Adds the errors of an exposure, in either byte order, to their sum, and counts them, in place.
+    #[pyfunction]
+    fn add_errors(
+        py: Python<'_>,
+        total: PyReadwriteArray2<'_, f64>,
+        count: PyReadwriteArray2<'_, u32>,
+        errors: AnyStored<'_>,
+    ) -> PyResult<()> {
+        match &errors {
+            AnyStored::F32(array) => add(py, total, count, image(array)?),
+            AnyStored::F64(array) => add(py, total, count, image(array)?),
+            AnyStored::Swapped32(array) => add(py, total, count, swapped::<f32>(array)?),
+            AnyStored::Swapped64(array) => add(py, total, count, swapped::<f64>(array)?),
+        }
+    }
+
+    fn add<S: Stored>(
+        py: Python<'_>,
+        mut total: PyReadwriteArray2<'_, f64>,
+        mut count: PyReadwriteArray2<'_, u32>,
+        errors: Image<'_, S>,
+    ) -> PyResult<()> {
+        if !(total.is_c_contiguous() && count.is_c_contiguous()) {
+            return Err(PyValueError::new_err("the sum and the count must be C-contiguous"));
+        }
+        let (total, count) = (total.as_slice_mut()?, count.as_slice_mut()?);
+        threads::install(py, || mean::add(total, count, errors.samples()))?.map_err(kernel_error)
     }
 
     /// Percentiles of the samples that are not NaN, by NumPy's linear rule.

@@ -27,6 +27,7 @@ mod level;
 mod neighbours;
 mod places;
 
+use crate::mean::is_valid;
 use crate::median::{self, Axis, Edge, Finished, Window};
 use crate::{Error, Image, Sample, outliers, percentile};
 use level::NoiseByLevel;
@@ -247,12 +248,6 @@ impl<T: Sample> WithSimd for Scale<'_, T> {
             *median = *median * normal;
         }
     }
-}
-
-/// Whether an error is positive and finite.
-#[inline(always)]
-fn is_valid<T: Sample>(error: T) -> bool {
-    (error > T::ZERO) & (error < T::INFINITY)
 }
 
 /// What the noise is made of, besides scatter and fine structure.

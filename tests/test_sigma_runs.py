@@ -1,0 +1,221 @@
+"""Runs with the sigma cut: ERR read, its mean, the outputs, and what is recorded."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
+
+import badpix_selfcal as bps
+from badpix_selfcal import dq
+from badpix_selfcal.cli import main
+from badpix_selfcal.detectors import gap_of
+from badpix_selfcal.runs.mean_error import MeanError
+from badpix_selfcal.runs.minimum import MinimumImage
+
+from .exposures import MRS, associate, header, planes, sky, write
+from .pools import pool, take
+
+SIGMA = {"cut": "sigma", "sigma_upper": 4.0, "sigma_lower": 5.0}
+
+
+def set_error(path, error):
+    """Replace the ERR plane of an exposure; None removes it."""
+    with fits.open(path, mode="update") as hdus:
+        if error is None:
+            del hdus["ERR"]
+        else:
+            hdus["ERR"].data = np.asarray(error, np.float32)
+    return path
+
+
+def exposures(folder, count=4, *, errors=None):
+    """Write exposures with hot pixels, and their errors; return paths, images and errors."""
+    rng = np.random.default_rng(11)
+    hot = np.zeros(MRS, np.float32)
+    hot[tuple(rng.integers(0, size, 40) for size in MRS)] = rng.uniform(10, 100, 40)
+    made = []
+    for number in range(count):
+        image = (rng.normal(0, 1, MRS) + hot).astype(np.float32)
+        path = write(folder / f"{number}_rate.fits", image)
+        error = rng.uniform(0.9, 1.1, MRS).astype(np.float32) * (1 if errors is None else errors)
+        set_error(path, error)
+        made.append((path, image, error))
+    return zip(*made, strict=True)
+
+
+def expected_mask(images, errors):
+    gap = gap_of("MIRIFULONG")
+    minimum = bps.minimum_image(images, [bps.pedestal(image, gap) for image in images])
+    error = np.mean(np.asarray(errors, np.float64), axis=0)
+    return bps.find_bad_pixels(minimum, dispaxis=2, error=error, n_exposures=len(images), **SIGMA)
+
+
+def assert_equal(found, expected):
+    np.testing.assert_array_equal(found.mask, expected.mask)
+    np.testing.assert_array_equal(found.significance, expected.significance)
+    assert found.error_scale == expected.error_scale
+
+
+def test_a_run_uses_the_mean_error_of_all_exposures(tmp_path):
+    paths, images, errors = exposures(tmp_path)
+    association = associate(tmp_path / "x_asn.json", paths[0], background=paths[1:2], selfcal=paths)
+    result = bps.selfcal(association, output_dir=tmp_path / "out", save_flagged_bkg=True, **SIGMA)
+    expected = expected_mask(images, errors)
+    assert_equal(result.bad_pixels, expected)
+    assert expected.n_high > 25
+    for path in (result.science, *result.backgrounds):
+        flagged = planes(path)["DQ"] & dq.BAD == dq.BAD
+        np.testing.assert_array_equal(flagged, expected.mask)
+        assert "cut=sigma kernel_size=15 sigma_lower=5.0 sigma_upper=4.0" in " ".join(
+            header(path)["HISTORY"]
+        )
+
+
+def test_a_batch_has_the_same_mask_on_threads_and_on_a_cluster(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+    (tmp_path / "in").mkdir()
+    paths, images, errors = exposures(tmp_path / "in", 40)
+    here = bps.batch(tmp_path / "in", output_dir=tmp_path / "here", **SIGMA)
+    (group,) = here.groups
+    assert_equal(group.masks[2], expected_mask(images, errors))
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        there = bps.batch(tmp_path / "in", output_dir=tmp_path / "there", scheduler=client, **SIGMA)
+    assert_equal(there.groups[0].masks[2], group.masks[2])
+    for path in paths:
+        name = path.name.replace("_rate", "_badpix_selfcal")
+        one, other = planes(tmp_path / "here" / name), planes(tmp_path / "there" / name)
+        np.testing.assert_array_equal(one["DQ"], other["DQ"])
+
+
+@pytest.mark.filterwarnings("ignore::badpix_selfcal.SelfcalWarning")
+def test_another_cut_is_written_again_when_resuming(tmp_path):
+    (tmp_path / "in").mkdir()
+    pool(tmp_path / "in", detectors=("NRS1",))
+
+    def statuses(**how):
+        result = bps.batch(tmp_path / "in", output_dir=tmp_path / "out", resume=True, **how)
+        return {each.status for each in result.exposures}
+
+    assert statuses() == {"COMPLETE"}
+    assert statuses(sigma_upper=9) == {"KEPT"}  # of no use for the fraction cut
+    assert statuses(cut="sigma") == {"COMPLETE"}
+    assert statuses(cut="sigma", flagfrac_upper=0.01) == {"KEPT"}
+    assert statuses(cut="sigma", sigma_upper=9) == {"COMPLETE"}
+
+
+@pytest.mark.parametrize("missing", ["ERR", "zero", "nan"])
+def test_without_any_error_the_noise_follows_from_the_data(tmp_path, missing):
+    paths, images, _ = exposures(tmp_path)
+    for path in paths:
+        set_error(path, None if missing == "ERR" else np.full(MRS, np.nan * (missing == "nan")))
+    with pytest.warns(bps.SelfcalWarning, match="no exposure has a valid ERR"):
+        result = bps.selfcal(paths[0], selfcal=paths[1:], output_dir=tmp_path / "out", **SIGMA)
+    gap = gap_of("MIRIFULONG")
+    minimum = bps.minimum_image(images, [bps.pedestal(image, gap) for image in images])
+    expected = bps.find_bad_pixels(minimum, dispaxis=2, n_exposures=4, **SIGMA)
+    assert_equal(result.bad_pixels, expected)
+
+
+def test_an_exposure_without_errors_counts_for_the_minimum_only(tmp_path):
+    paths, images, errors = exposures(tmp_path)
+    set_error(paths[3], None)
+    result = bps.selfcal(paths[0], selfcal=paths[1:], output_dir=tmp_path / "out", **SIGMA)
+    expected = expected_mask(images, errors[:3])
+    np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
+
+
+@pytest.mark.parametrize(("scale", "shown"), [(4.0, "0.25"), (0.25, "4")])
+def test_errors_that_do_not_describe_the_data_are_warned_of(tmp_path, scale, shown):
+    paths, *_ = exposures(tmp_path, errors=np.float32(scale))
+    with pytest.warns(
+        bps.SelfcalWarning, match=r"the noise of SCI is .* times the mean ERR"
+    ) as all_of:
+        bps.selfcal(paths[0], selfcal=paths[1:], output_dir=tmp_path / "out", **SIGMA)
+    measured = float(str(all_of[0].message).split(" is ")[1].split(" times")[0])
+    assert measured == pytest.approx(float(shown), rel=0.1)
+
+
+def test_errors_of_another_shape_are_refused(tmp_path):
+    paths, *_ = exposures(tmp_path, 2)
+    set_error(paths[1], np.ones((4, 5)))
+    with pytest.raises(bps.ExposureError, match=r"1_rate.fits: ERR has shape \(4, 5\), SCI has"):
+        bps.selfcal(paths[0], selfcal=paths[1], output_dir=tmp_path / "out", **SIGMA)
+    assert not (tmp_path / "out").exists()
+
+
+def test_unequal_depths_share_one_mean(tmp_path):
+    """The mean of their errors serves for all."""
+    rng = np.random.default_rng(4)
+    images, errors, paths = [], [], []
+    for number, depth in enumerate((0.5, 1.0, 2.0)):
+        images.append((rng.normal(0, depth, MRS)).astype(np.float32))
+        images[-1][80, 200] = 30
+        errors.append(np.full(MRS, depth, np.float32))
+        paths.append(set_error(write(tmp_path / f"{number}_rate.fits", images[-1]), errors[-1]))
+    result = bps.selfcal(paths[0], selfcal=paths[1:], output_dir=tmp_path / "out", **SIGMA)
+    assert_equal(result.bad_pixels, expected_mask(images, errors))
+    assert result.bad_pixels.mask[80, 200]
+    assert 0.5 < result.bad_pixels.error_scale < 2
+
+
+def test_the_command(tmp_path, capsys):
+    paths, *_ = exposures(tmp_path)
+    selfcal = [word for path in paths[1:] for word in ("--selfcal", str(path))]
+    arguments = ["run", str(paths[0]), *selfcal, "--cut", "sigma", "--sigma-upper", "6"]
+    assert main([*arguments, "--output-dir", str(tmp_path / "one")]) == 0
+    assert "cuts      significance below -12 or above 6" in capsys.readouterr().out
+    assert main([*arguments, "--output-dir", str(tmp_path / "two"), "--json"]) == 0
+    (facts,) = json.loads(capsys.readouterr().out)["products"]
+    assert (facts["cut_low"], facts["cut_high"]) == (-12, 6)
+    assert facts["error_scale"] == pytest.approx(1, rel=0.1)
+
+
+@given(st.lists(st.integers(1, 500), min_size=2, max_size=9), st.randoms())
+def test_the_mean_does_not_depend_on_the_order(scales, random):
+    rng = np.random.default_rng(1)
+    errors = [(rng.uniform(1, 2, (3, 5)) * scale).astype(np.float32) for scale in scales]
+    errors[0][1, 1] = np.nan
+    whole = MeanError((3, 5))
+    for each in errors:
+        whole.add(each)
+    random.shuffle(errors)
+    half = len(errors) // 2
+    parts = [MeanError((3, 5)), MeanError((3, 5))]
+    for part, some in zip(parts, (errors[:half], errors[half:]), strict=True):
+        for each in some:
+            part.add(each.astype(">f4"))
+    parts[0].merge(parts[1])
+    np.testing.assert_array_equal(parts[0].image(), whole.image())
+    expected = np.nanmean(np.asarray(errors, np.float64), axis=0)
+    np.testing.assert_allclose(whole.image(), expected, rtol=1e-12)
+
+
+def test_errors_of_left_out_exposures_do_not_count():
+    minimum = MinimumImage((0, 2, 0, 2))
+    image, error = np.ones((4, 4), np.float32), np.ones((4, 4), np.float32)
+    minimum.fold("one", minimum.measure(image, error))
+    image[:2, :2] = np.nan
+    minimum.fold("other", minimum.measure(image, 9 * error))
+    assert minimum.used == ["one"]
+    np.testing.assert_array_equal(minimum.error, 1)
+
+
+def test_without_the_sigma_cut_no_error_is_read(tmp_path, monkeypatch):
+    from badpix_selfcal.files.exposure import Exposure
+
+    (tmp_path / "in").mkdir()
+    take(tmp_path / "in" / "a_rate.fits", 1)
+    take(tmp_path / "in" / "b_rate.fits", 2)
+    monkeypatch.delattr(Exposure, "error_image")
+    assert not bps.batch(tmp_path / "in", output_dir=tmp_path / "out").failed
+    assert sky(1).shape == MRS
