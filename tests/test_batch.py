@@ -314,7 +314,7 @@ def test_results_do_not_depend_on_the_workers(tmp_path):
 def test_minimum_images_can_be_merged(order, cut, dtypes):
     def fold(into, number):
         image = sky(number, (60, 520), dtypes[number])
-        into.fold(Path(str(number)), *into.measure(image))
+        into.fold(Path(str(number)), into.measure(image))
 
     whole, one, other = (MinimumImage(GAP) for _ in range(3))
     for number in range(5):
@@ -362,7 +362,7 @@ def test_the_history_records_how_and_from_what(tmp_path):
     histories = [" ".join(header(each.output)["HISTORY"]) for each in result.exposures]
     found = [
         re.fullmatch(
-            f"badpix_selfcal {re.escape(bps.__version__)} COMPLETE: kernel_size=15 "
+            f"badpix_selfcal {re.escape(bps.__version__)} COMPLETE: cut=fraction kernel_size=15 "
             r"flagfrac_lower=0\.001 flagfrac_upper=0\.001 dispaxis=1 edge=zero force_single=False "
             r"input=([0-9a-f]{16}) members=(5:[0-9a-f]{16})",
             history,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ import badpix_selfcal as bps
 from badpix_selfcal import dq
 from badpix_selfcal.cli import main
 from badpix_selfcal.detectors import gap_of
+from badpix_selfcal.files.remote import HEAD
 from badpix_selfcal.runs.mean_error import MeanError
 from badpix_selfcal.runs.minimum import MinimumImage
 
+from . import servers
 from .exposures import MRS, associate, header, planes, sky, write
 from .pools import pool, take
 
@@ -208,6 +211,31 @@ def test_errors_of_left_out_exposures_do_not_count():
     minimum.fold("other", minimum.measure(image, 9 * error))
     assert minimum.used == ["one"]
     np.testing.assert_array_equal(minimum.error, 1)
+
+
+@pytest.mark.parametrize("cut", ["fraction", "sigma"])
+def test_bytes_fetched_of_a_remote_exposure(tmp_path, cut):
+    """Headers and SCI; ERR too, only for the sigma cut."""
+    pytest.importorskip("aiohttp", reason="needs the extra cloud")
+    shape = (400, 640)
+    (tmp_path / "in").mkdir()
+    science = write(tmp_path / "science_rate.fits", sky(1, shape))
+    set_error(science, np.ones(shape))
+    names = ["a_rate.fits", "b_rate.fits"]
+    for number, name in enumerate(names):
+        set_error(write(tmp_path / "in" / name, sky(2 + number, shape)), np.ones(shape))
+    with servers.http(tmp_path / "in") as web:
+        urls = [f"{web.url}/{name}" for name in names]
+        how = {"cut": cut, "output_dir": tmp_path / "out"}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", bps.SelfcalWarning)
+            result = bps.selfcal(science, selfcal=urls, **how)
+    images = 1 if cut == "fraction" else 2
+    plane = 4 * shape[0] * shape[1]
+    for name in names:
+        assert images * plane < web.sent[name] <= images * (plane + HEAD)
+        assert web.requests[name] == 2 * images
+    assert result.bad_pixels.mask.any()
 
 
 def test_without_the_sigma_cut_no_error_is_read(tmp_path, monkeypatch):

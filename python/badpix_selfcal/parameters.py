@@ -193,6 +193,11 @@ class Parameters:
             object.__setattr__(self, name, parameter.check(getattr(self, name), name))
         object.__setattr__(self, "edge", edge_of(self.edge, self.cut))
 
+    @property
+    def needs_errors(self) -> bool:
+        """Whether the cut uses the ERR of the exposures."""
+        return self.cut == "sigma"
+
     @classmethod
     def by_name(cls) -> dict[str, Parameter]:
         """Return the parameters by name, in order."""

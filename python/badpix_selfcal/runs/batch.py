@@ -215,7 +215,8 @@ def batch(
     tally, folder = Tally(progress), output_directory(output_dir)
     by: Workers
     if scheduler is None:
-        by = Threads(workers or workers_for((folder, *exposures, *backgrounds)), tally)
+        count = workers or workers_for((folder, *exposures, *backgrounds))
+        by = Threads(count, tally, with_errors=parameters.needs_errors)
     else:
         from .dask import Cluster
 

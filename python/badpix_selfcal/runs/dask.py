@@ -122,7 +122,7 @@ class Cluster:
         paths = [member.path for member in plan.members]
         with self._plain_errors():
             images = [
-                self._delayed(_combine, chunk, plan.gap, plan.needs_errors)
+                self._delayed(_combine, chunk, plan.gap, with_errors=plan.needs_errors)
                 for chunk in _chunks(paths, LEAF)
             ]
             while len(images) > 1:
@@ -199,11 +199,12 @@ class Cluster:
     def _submit(self, task: Callable[..., Any], *given: Any) -> Remote:
         return self._client.submit(_with_own_threads, task, _this_process(), *given, key=_key(task))
 
-    def _delayed(self, task: Callable[..., Any], *given: Any) -> Any:
+    def _delayed(self, task: Callable[..., Any], *given: Any, **named: Any) -> Any:
         """Return a task of a graph that is computed later."""
         from dask.delayed import delayed
 
-        return delayed(_with_own_threads)(task, _this_process(), *given, dask_key_name=_key(task))
+        make = delayed(_with_own_threads)
+        return make(task, _this_process(), *given, dask_key_name=_key(task), **named)
 
     def _flush(self) -> None:
         """Submit the waiting copies."""
@@ -240,14 +241,16 @@ def _key(task: Callable[..., Any]) -> str:
     return f"badpix{task.__name__}-{uuid4().hex}"
 
 
-def _with_own_threads(task: Callable[..., _Given], client: tuple[str, int], *given: Any) -> _Given:
+def _with_own_threads(
+    task: Callable[..., _Given], client: tuple[str, int], *given: Any, **named: Any
+) -> _Given:
     """Run a task with as many threads as its Dask worker has."""
     from distributed import get_worker
 
     # The client's own process, which may run workers too, keeps its user's setting.
     if client != _this_process() and not os.environ.get(VARIABLE):
         set_num_threads(get_worker().state.nthreads)
-    return task(*given)
+    return task(*given, **named)
 
 
 def _read(listed: list[Listed]) -> list[Member | Exception]:
@@ -256,9 +259,9 @@ def _read(listed: list[Listed]) -> list[Member | Exception]:
         return [_sendable(each) if isinstance(each, Exception) else each for each in found]
 
 
-def _combine(paths: list[Location], gap: Region | None, with_errors: bool) -> Combined:  # noqa: FBT001 - Dask passes arguments by position
+def _combine(paths: list[Location], gap: Region | None, *, with_errors: bool) -> Combined:
     with ThreadPoolExecutor(READ_AHEAD) as executor:
-        minimum, failed = combine(paths, gap, Reader(), executor, with_errors=with_errors)
+        minimum, failed = combine(paths, gap, Reader(with_errors=with_errors), executor)
     return minimum, {path: _sendable(error) for path, error in failed.items()}
 
 

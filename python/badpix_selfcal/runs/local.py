@@ -43,11 +43,15 @@ class Threads:
         The threads that read and write files. The kernels compute with threads of their own.
     tally : Tally, optional
         Counts the copies that end.
+    with_errors : bool, optional
+        Whether the plans need the ERR of the exposures.
     """
 
-    def __init__(self, workers: int, tally: Tally | None = None) -> None:
+    def __init__(
+        self, workers: int, tally: Tally | None = None, *, with_errors: bool = False
+    ) -> None:
         self._executor = ThreadPoolExecutor(workers, "badpix-selfcal")
-        self._reader = Reader()
+        self._reader = Reader(with_errors=with_errors)
         self._most = 2 * workers
         self._ahead = min(workers - 1, AHEAD)
         self._pending: set[Future[None]] = set()
@@ -66,14 +70,7 @@ class Threads:
     def combine(self, plan: Plan) -> tuple[MinimumImage, Failed]:
         """Combine the members of a plan."""
         paths = [member.path for member in plan.members]
-        return combine(
-            paths,
-            plan.gap,
-            self._reader,
-            self._executor,
-            self._ahead,
-            with_errors=plan.needs_errors,
-        )
+        return combine(paths, plan.gap, self._reader, self._executor, self._ahead)
 
     def write(self, job: Job, mask: Mask | None) -> Future[None]:
         """Write a copy later. If many copies are pending, first wait until one has ended."""

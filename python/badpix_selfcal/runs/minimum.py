@@ -155,8 +155,6 @@ def combine(
     reader: Reader,
     executor: Executor,
     ahead: int = AHEAD,
-    *,
-    with_errors: bool = False,
 ) -> tuple[MinimumImage, Failed]:
     """Combine exposures of one detector.
 
@@ -186,9 +184,7 @@ def combine(
     minimum, failed = MinimumImage(gap), Failed()
 
     def read(path: Location) -> Measured:
-        if with_errors:
-            return minimum.measure(*reader.image_and_error(path))
-        return minimum.measure(reader.image(path))
+        return minimum.measure(*reader.images(path))
 
     for path, measured in in_order(executor, read, paths, ahead):
         try:

@@ -106,7 +106,7 @@ class Plan:
     @property
     def needs_errors(self) -> bool:
         """Whether the ERR of the members is read."""
-        return self.parameters.cut == "sigma"
+        return self.parameters.needs_errors
 
     def is_skipped(self, used: Collection[Location], failed: Collection[Location] = ()) -> bool:
         """Return whether too few exposures can be used.

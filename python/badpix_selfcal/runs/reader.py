@@ -32,26 +32,27 @@ class Reader:
     small.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_errors: bool = False) -> None:
+        self._last = "ERR" if with_errors else "SCI"
         self._kept: OrderedDict[Location, Exposure] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, location: Location, *, whole: bool = True, last: str = "SCI") -> Exposure:
+    def read(self, location: Location, *, whole: bool = True) -> Exposure:
         """Return an exposure; see `badpix_selfcal.files.exposure.read`."""
         with self._lock:
             found = self._kept.get(location)
-            if found is not None and (found.is_whole or (not whole and last in found.planes)):
+            if found is not None and (found.is_whole or not whole):
                 self._kept.move_to_end(location)
                 return found
-        found = exposure_file.read(location, whole=whole, last=last)
+        found = exposure_file.read(location, whole=whole, last=self._last)
         with self._lock:
             self._kept[location] = found
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return found
 
-    def image(self, location: Location) -> Samples:
-        """Return the SCI samples of an exposure.
+    def images(self, location: Location) -> tuple[Samples, Samples | None]:
+        """Return the SCI samples of an exposure, and its ERR samples if they are wanted and exist.
 
         Samples of a plain local file are mapped, and the system reads them in the background.
         Others are in memory.
@@ -62,14 +63,9 @@ class Reader:
             If the exposure cannot be read.
         """
         found = self.read(location, whole=False)
-        found.prefetch()
-        return found.science_image()
-
-    def image_and_error(self, location: Location) -> tuple[Samples, Samples | None]:
-        """Return the SCI and the ERR samples of an exposure, as `image` does; None without ERR."""
-        found = self.read(location, whole=False, last="ERR")
-        found.prefetch(("SCI", "ERR"))
-        return found.science_image(), found.error_image()
+        found.prefetch(dict.fromkeys(("SCI", self._last)))
+        errors = found.error_image() if self._last == "ERR" else None
+        return found.science_image(), errors
 
     def forget(self, location: Location) -> None:
         """Drop an exposure that is not needed again, and its download."""

@@ -171,7 +171,8 @@ def selfcal(
         remedy="pass overwrite to replace it",
     )
     log.info("%s: products: %s", found.path, ", ".join(each.name for each in found.products))
-    with Threads(workers_for((folder, *members))) as workers:
+    with_errors = parameters.needs_errors
+    with Threads(workers_for((folder, *members)), with_errors=with_errors) as workers:
         plans = (_plan(product, parameters, folder, workers, found) for product in found.products)
         outcomes = execute(plans, workers, folder, together=True, overwrite=overwrite)
     results = [_result(outcome) for outcome in outcomes]
