@@ -285,3 +285,14 @@ def test_values_are_those_that_astropy_reads(old, keyword):
                 header[name] = value
         text = header.tostring(endcard=True, padding=True)
         assert value_of(keyword, text) == fits.Header.fromstring(text).get(keyword)
+
+
+def test_the_name_of_a_copy_of_a_flight_exposure_is_set_without_astropy():
+    """The card is too short for its comment, which is cut there."""
+    name = "jw01234001001_02101_00001_mirifulong_badpix_selfcal.fits"
+    header = fits.Header({"FILENAME": "jw01234001001_02101_00001_mirifulong_rate.fits"})
+    before = header.tostring(endcard=True, padding=True).encode()
+    with pytest.warns(fits.verify.VerifyWarning, match="comment will be truncated"):
+        header["FILENAME"] = (name, "name of the file")
+        theirs = header.tostring(endcard=True, padding=True).encode()
+    assert with_cards(before, {"FILENAME": (name, "name of the file")}, []) == theirs

@@ -158,12 +158,13 @@ def with_cards(
 
 
 def _text_card(keyword: str, text: str, comment: str) -> bytes | None:
+    """Return a card with a text; its comment is cut where the card ends, as by astropy."""
     quoted = f"'{text:<8}'"
     card = f"{keyword:<8}= {quoted:<20} / {comment}"
     is_usual = all(each and each == each.strip() and "'" not in each for each in (text, comment))
-    if not is_usual or len(card) > CARD or not card.isascii():
+    if not is_usual or len(quoted) > CARD - 10 or not card.isascii():
         return None
-    return card.encode("ascii").ljust(CARD)
+    return card.encode("ascii")[:CARD].ljust(CARD)
 
 
 def _after_last_value(keywords: list[bytes]) -> int:
