@@ -212,11 +212,11 @@ def _noise_by_level(level: FloatArray, magnitude: FloatArray) -> FloatArray:
 
 
 def _places(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Mark pixels that are enough to measure properties of a whole image: about 2**16, or all."""
+    """Mark pixels that are enough to measure properties of a whole image: about 2**15, or all."""
     rows, columns = shape
-    step = max(1, -(-rows * columns // 2**16))
+    step = max(1, -(-rows * columns // 2**15))
     y, x = np.ogrid[:rows, :columns]
-    place = 3 * np.minimum(y, rows - 1 - y) + np.minimum(x, columns - 1 - x)
+    place = 3 * np.minimum(y, rows - 1 - y) + np.minimum(x, columns - 1 - x) // 16
     return np.asarray(place % step == 0)
 
 

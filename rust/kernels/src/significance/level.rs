@@ -1,6 +1,6 @@
 //! The noise of pixels of like brightness, where there are no errors.
 
-use super::places::Places;
+use super::places;
 use crate::median::of_samples;
 use crate::{Image, Sample};
 use rayon::prelude::*;
@@ -38,10 +38,13 @@ const BINS: [usize; 26] = [
 impl<T: Sample> NoiseByLevel<T> {
     /// Measures the noise of an image with these contrasts and their magnitudes.
     pub(super) fn new(image: Image<'_, T>, contrast: &[T], magnitude: &[T]) -> Self {
-        let mut pixels: Vec<(T, T)> = Places::new(image.rows(), image.cols())
-            .map(|at| (image.samples()[at] - contrast[at], magnitude[at]))
-            .filter(|(level, magnitude)| level.is_finite() & magnitude.is_finite())
-            .collect();
+        let mut pixels: Vec<(T, T)> = Vec::new();
+        for run in places::runs(image.rows(), image.cols()) {
+            let samples = image.samples()[run.clone()].iter().zip(&contrast[run.clone()]);
+            let levels = samples.map(|(&sample, &contrast)| sample - contrast);
+            let found = levels.zip(magnitude[run].iter().copied());
+            pixels.extend(found.filter(|pixel| pixel.0.is_finite() & pixel.1.is_finite()));
+        }
         pixels.par_sort_unstable_by(in_order);
         let mut found = Self { least: T::NAN, slopes: Vec::new() };
         let (mut first, mut greatest) = (0, T::ZERO);

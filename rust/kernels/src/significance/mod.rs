@@ -32,7 +32,6 @@ use crate::median::{self, Axis, Edge, Finished, Window};
 use crate::{Error, Image, Sample, outliers, percentile};
 use level::NoiseByLevel;
 use neighbours::{Squares, slopes};
-use places::Places;
 use pulp::{Arch, Simd, WithSimd};
 
 /// The criteria for significant pixels.
@@ -186,11 +185,12 @@ fn error_scale<T: Sample>(
     error: Image<'_, T>,
     spread: f64,
 ) -> Option<f64> {
-    let (magnitudes_at, error_at) = (magnitudes.samples(), error.samples());
-    let ratios: Vec<T> = Places::new(magnitudes.rows(), magnitudes.cols())
-        .filter(|&at| is_valid(error_at[at]))
-        .map(|at| magnitudes_at[at] / error_at[at])
-        .collect();
+    let mut ratios = Vec::new();
+    for run in places::runs(magnitudes.rows(), magnitudes.cols()) {
+        let pixels = magnitudes.samples()[run.clone()].iter().zip(&error.samples()[run]);
+        let valid = pixels.filter(|&(_, &error)| is_valid(error));
+        ratios.extend(valid.map(|(&magnitude, &error)| magnitude / error));
+    }
     let median = percentile::percentiles(&ratios, &[50.0]).first().copied()?;
     (!median.is_nan()).then(|| NORMAL * median / (LEFT * spread))
 }
