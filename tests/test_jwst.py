@@ -10,6 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import badpix_selfcal as bps
+from badpix_selfcal import dq
 from badpix_selfcal.testing import dispaxes, flagfracs, images
 
 from .exposures import planes
@@ -212,12 +214,33 @@ def test_saved_files(exposures, tmp_path):
 def test_parameters_and_names_are_those_of_the_pipeline():
     ours, others = Ours(), Stock()
     assert isinstance(ours, Stock)
-    assert ours.get_pars() == others.get_pars()
-    assert ours.get_pars(full_spec=False) == others.get_pars(full_spec=False) != {}
+    more = {"cut": "fraction", "sigma_lower": 12.0, "sigma_upper": 4.5}
+    assert ours.get_pars() == {**others.get_pars(), **more}
+    assert ours.get_pars(full_spec=False) == {**others.get_pars(full_spec=False), **more}
     assert ours.default_suffix() == others.default_suffix()
     assert Ours.get_config_reftype() == Stock.get_config_reftype() == "pars-badpixselfcalstep"
     assert Ours.class_alias == Stock.class_alias
-    assert Ours.load_spec_file() == Stock.load_spec_file()
+    spec = {name: text for name, text in Ours.load_spec_file().items() if name not in more}
+    assert spec == Stock.load_spec_file()
+
+
+@pytest.mark.parametrize("detector", ["MIRIFULONG", "NRS1"])
+def test_the_sigma_cut_flags_what_selfcal_flags(tmp_path, detector):
+    exposures = observe(tmp_path, detector)
+    cuts = {"cut": "sigma", "sigma_lower": 8.0, "sigma_upper": 4.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = bps.selfcal(exposures["association"], output_dir=tmp_path / "out", **cuts)
+    science, backgrounds = run(Ours, exposures["association"], **cuts)
+    assert expected.bad_pixels.mask.sum() > 5
+    for model in (science, *backgrounds):
+        flagged = model.dq & dq.BAD == dq.BAD
+        np.testing.assert_array_equal(flagged, expected.bad_pixels.mask)
+
+
+def test_a_wrong_cut_is_refused():
+    with pytest.raises(Exception, match="cut"):
+        Ours(cut="median")
 
 
 @given(

@@ -292,7 +292,7 @@ def test_the_name_of_a_copy_of_a_flight_exposure_is_set_without_astropy():
     name = "jw01234001001_02101_00001_mirifulong_badpix_selfcal.fits"
     header = fits.Header({"FILENAME": "jw01234001001_02101_00001_mirifulong_rate.fits"})
     before = header.tostring(endcard=True, padding=True).encode()
+    header["FILENAME"] = (name, "name of the file")
     with pytest.warns(fits.verify.VerifyWarning, match="comment will be truncated"):
-        header["FILENAME"] = (name, "name of the file")
         theirs = header.tostring(endcard=True, padding=True).encode()
     assert with_cards(before, {"FILENAME": (name, "name of the file")}, []) == theirs

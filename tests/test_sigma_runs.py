@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import dq
+from badpix_selfcal.arrays import MeanError
 from badpix_selfcal.cli import main
 from badpix_selfcal.detectors import gap_of
 from badpix_selfcal.files.remote import HEAD
-from badpix_selfcal.runs.mean_error import MeanError
 from badpix_selfcal.runs.minimum import MinimumImage
 
 from . import servers

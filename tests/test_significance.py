@@ -306,3 +306,15 @@ def test_arguments_are_not_modified():
     find(image, error)
     assert_same(image, before[0])
     assert_same(error, before[1])
+
+
+def test_a_dark_gap_between_two_lines_is_spared_and_a_low_pixel_is_flagged():
+    """The gap is below its running median; a pixel of low response is below its neighbours."""
+    image, error = scene()
+    rows = np.arange(240)[:, np.newaxis]
+    lines = np.exp(-0.5 * ((rows - 114) / 2) ** 2) + np.exp(-0.5 * ((rows - 126) / 2) ** 2)
+    image += (800 * lines).astype(np.float32) + 100
+    image[60, 70] = 10
+    found = bps.find_bad_pixels(image, dispaxis=2, cut="sigma", error=error)
+    assert found.n_low == 1
+    assert found.mask[60, 70]

@@ -1,9 +1,10 @@
 """The pipeline's step, on the pipeline's models, with the kernels of this package (extra ``jwst``).
 
 `BadpixSelfcalStep` has the arguments, the results and the parameters of
-``jwst.step.BadpixSelfcalStep``, those of CRDS too. `install` puts it into ``Spec2Pipeline``, and
-replaces the functions of jwst by `medfilt` and `badpix_selfcal`. `installed` is a context manager
-for the same.
+``jwst.step.BadpixSelfcalStep``, those of CRDS too. Three more parameters (`cut`, `sigma_lower` and
+`sigma_upper`) offer the sigma cut; by default it is off. `install` puts the step into
+``Spec2Pipeline``, and replaces the functions of jwst by `medfilt` and `badpix_selfcal`. `installed`
+is a context manager for the same.
 
 >>> from jwst.pipeline import Spec2Pipeline  # doctest: +SKIP
 >>> import badpix_selfcal.jwst
@@ -27,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._floats import FloatArray
-from .arrays import minimum_image, pedestal, percentiles
+from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
 from .detectors import DETECTORS
-from .parameters import FLAGFRAC, KERNEL_SIZE
+from .parameters import FLAGFRAC, KERNEL_SIZE, Parameters
 from .stcal import medfilt
 
 try:
@@ -46,6 +47,8 @@ __all__ = ["BadpixSelfcalStep", "badpix_selfcal", "install", "installed", "medfi
 # The pipeline records the messages of its own loggers in its products.
 log = logging.getLogger(pipeline.__name__)
 
+_HELP: Final = Parameters.by_name()
+
 
 class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
     """Flag bad pixels found by self-calibration, fast.
@@ -56,7 +59,11 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
     """
 
     # stpipe reads the spec of the class itself, not an inherited one.
-    spec = pipeline.BadpixSelfcalStep.spec
+    spec = f"""{pipeline.BadpixSelfcalStep.spec.rstrip()}
+    cut = option('fraction', 'sigma', default='fraction')  # {_HELP["cut"].help}
+    sigma_lower = float(default={Parameters.sigma_lower}, min=0.0)  # {_HELP["sigma_lower"].help}
+    sigma_upper = float(default={Parameters.sigma_upper}, min=0.0)  # {_HELP["sigma_upper"].help}
+    """
 
     def process(
         self, input_data: Any, selfcal_list: Any = None, bkg_list: Any = None
@@ -92,10 +99,9 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
             return science, backgrounds
         dispaxis = _dispaxis(science)
         detector = science.meta.instrument.detector.upper()
-        minimum = minimum_image(_minus_pedestal(each, detector) for each in (science, *others))
-        bad = badpix_selfcal(
-            minimum, self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
-        )
+        exposures = (science, *others)
+        minimum = minimum_image(_minus_pedestal(each, detector) for each in exposures)
+        bad = self._find(minimum, exposures, dispaxis)
         log.info("Bad pixels found by self-calibration: %d", len(bad[0]))
         science = apply_flags(science, bad)
         backgrounds[:] = [apply_flags(datamodels.open(each), bad) for each in backgrounds]
@@ -105,6 +111,25 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
         for model in opened:
             model.close()
         return science, backgrounds
+
+    def _find(
+        self, minimum: FloatArray, exposures: tuple[Any, ...], dispaxis: Any
+    ) -> tuple[NDArray[np.intp], ...]:
+        if self.cut == "fraction":
+            return badpix_selfcal(
+                minimum, self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
+            )
+        found = find_bad_pixels(
+            minimum,
+            dispaxis=dispaxis,
+            cut="sigma",
+            kernel_size=self.kernel_size,
+            error=_mean_error(exposures),
+            n_exposures=len(exposures),
+            sigma_lower=self.sigma_lower,
+            sigma_upper=self.sigma_upper,
+        )
+        return found.indices
 
 
 def badpix_selfcal(
@@ -266,6 +291,15 @@ def _minus_pedestal(model: Any, detector: str) -> FloatArray:
             model.meta.filename,
         )
     return image - image.dtype.type(level)
+
+
+def _mean_error(exposures: tuple[Any, ...]) -> NDArray[np.float64] | None:
+    """Return the mean ERR of the exposures; None if no sample is valid."""
+    mean = MeanError(exposures[0].data.shape)
+    for each in exposures:
+        if each.err is not None:
+            mean.add(each.err)
+    return mean.image()
 
 
 def _percentiles(residual: NDArray[Any], percentages: list[float]) -> Any:

@@ -157,11 +157,12 @@ def _significance(
         is_light = (third > base * stands_out) & ~(brightest >= contrast * kind(10))
         noise = np.fmax(base, (structure - usual) * kind(2 / 3))
         noise = np.fmax(noise, np.where(is_light, third, 0))
-        for along in (0, 1):
-            if axis in (None, along):
-                noise = np.fmax(noise, _slope(smooth, along) * kind(0.25))
-        weaker = np.where(contrast < np.fmin(residual, 0), np.fmin(residual, 0), contrast)
-        significance = np.where(np.isinf(weaker), weaker, weaker / np.abs(noise))
+        directions = [along for along in (0, 1) if axis in (None, along)]
+        noise = np.fmax.reduce([noise, *(_slope(smooth, each) * kind(0.25) for each in directions)])
+        dark = np.fmax.reduce([samples - _fainter(samples, each) for each in directions])
+        least = np.fmin(np.fmax(residual, dark * kind(3)), 0)
+        weakest = np.where(contrast < least, least, contrast)
+        significance = np.where(np.isinf(weakest), weakest, weakest / np.abs(noise))
     return significance, noise, scale
 
 
@@ -181,12 +182,24 @@ def _neighbours(contrast: FloatArray, residual: FloatArray) -> tuple[FloatArray,
     return third, np.delete(others, 4, axis=-1).max(axis=-1).astype(contrast.dtype)
 
 
+def _around(image: FloatArray, axis: int) -> tuple[FloatArray, FloatArray]:
+    """Return the samples before and after each along an axis; NaN beyond the border."""
+    lines = np.moveaxis(image, axis, 0)
+    beyond = np.full_like(lines[:1], np.nan)
+    before, after = np.concatenate([beyond, lines[:-1]]), np.concatenate([lines[1:], beyond])
+    return np.moveaxis(before, 0, axis), np.moveaxis(after, 0, axis)
+
+
 def _slope(smooth: FloatArray, axis: int) -> FloatArray:
     """Return the greater of the steps to the neighbours along an axis, or the only one."""
-    lines = np.moveaxis(smooth, axis, 0)
-    beyond = np.full_like(lines[:1], np.nan)
-    steps = np.abs(np.diff(np.concatenate([beyond, lines, beyond]), axis=0))
-    return np.moveaxis(np.fmax(steps[:-1], steps[1:]), 0, axis)
+    before, after = _around(smooth, axis)
+    return np.fmax(np.abs(smooth - before), np.abs(smooth - after))
+
+
+def _fainter(image: FloatArray, axis: int) -> FloatArray:
+    """Return the lesser of the neighbours along an axis, or the only one."""
+    before, after = _around(image, axis)
+    return np.fmin(before, after)
 
 
 def _noise_by_level(level: FloatArray, magnitude: FloatArray) -> FloatArray:

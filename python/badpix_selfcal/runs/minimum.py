@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._floats import FloatArray, as_stored
-from ..arrays import RunningMinimum, pedestal
+from ..arrays import MeanError, RunningMinimum, pedestal
 from ..detectors import Region
 from ..errors import ExposureError
 from ..files.exposure import Samples
 from ..files.location import Location
 from ..log import log
-from .mean_error import MeanError
 from .reader import AHEAD, Reader, in_order
 
 __all__ = ["Failed", "Measured", "MinimumImage", "combine"]

@@ -18,7 +18,8 @@
 //!    the smooth light `med(m, window, D)` along D. On the flank of a line, a missing sample shifts the running
 //!    median by a step of the flank.
 //! 6. Noise: the greatest of base, 2/3 F, L and 1/4 G. Significance: c / noise; at the low end the
-//!    weaker of r and c takes the place of c.
+//!    weakest of c, r and 3 (m - n) takes the place of c, where n is the fainter neighbour along D. A
+//!    dark gap between two lines is below its running median, but not below its neighbours.
 //!
 //! Without a dispersion axis all windows are squares.
 
@@ -31,7 +32,7 @@ use crate::mean::is_valid;
 use crate::median::{self, Axis, Edge, Finished, Window};
 use crate::{Error, Image, Sample, outliers, percentile};
 use level::NoiseByLevel;
-use neighbours::{Squares, slopes};
+use neighbours::{Squares, darkness, slopes};
 use pulp::{Arch, Simd, WithSimd};
 
 /// The criteria for significant pixels.
@@ -85,6 +86,8 @@ const WITHOUT_ERROR: f64 = 2.0;
 const STRUCTURE: f64 = 2.0 / 3.0;
 /// The part of the slope that counts as noise.
 const SLOPE: f64 = 0.25;
+/// The difference from the fainter neighbour counts this many times.
+const DARK: f64 = 3.0;
 /// The third brightest pixel stands out if it is above the base times this.
 const STANDS_OUT: f64 = 2.0;
 
@@ -297,7 +300,8 @@ impl<T: Sample> WithSimd for Weigh<'_, T> {
             squares.add(noise, contrast, stands_out);
             slopes(*smooth, *dispersion, y, &mut slope);
             add_light(noise, structure, significance, &slope);
-            weigh(significance, noise, residuals.row(y), contrast);
+            darkness(*minimum, *dispersion, y, &mut slope);
+            weigh(significance, noise, residuals.row(y), contrast, &slope);
         }
     }
 }
@@ -323,14 +327,21 @@ fn add_light<T: Sample>(noise: &mut [T], structure: &[T], usual: &[T], slope: &[
     }
 }
 
-/// The significance of a row.
+/// The significance of a row. `dark` is the difference of each sample from its fainter neighbour.
 #[inline(always)]
-fn weigh<T: Sample>(significance: &mut [T], noise: &[T], residual: &[T], contrast: &[T]) {
-    let pixels = significance.iter_mut().zip(noise).zip(residual).zip(contrast);
-    for (((significance, &noise), &residual), &contrast) in pixels {
-        let least = if residual < T::ZERO { residual } else { T::ZERO };
-        let weaker = if contrast < least { least } else { contrast };
-        let is_infinite = weaker.magnitude() == T::INFINITY;
-        *significance = if is_infinite { weaker } else { weaker / noise.magnitude() };
+fn weigh<T: Sample>(
+    significance: &mut [T],
+    noise: &[T],
+    residual: &[T],
+    contrast: &[T],
+    dark: &[T],
+) {
+    let part = T::nearest(DARK);
+    let pixels = significance.iter_mut().zip(noise).zip(residual).zip(contrast).zip(dark);
+    for ((((significance, &noise), &residual), &contrast), &dark) in pixels {
+        let least = residual.greater(dark * part).lesser(T::ZERO);
+        let weakest = if contrast < least { least } else { contrast };
+        let is_infinite = weakest.magnitude() == T::INFINITY;
+        *significance = if is_infinite { weakest } else { weakest / noise.magnitude() };
     }
 }

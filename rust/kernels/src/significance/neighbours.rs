@@ -158,16 +158,42 @@ pub(super) fn slopes<T: Sample>(
     y: usize,
     out: &mut [T],
 ) {
-    let step = |before: T, here: T, after: T| {
+    greatest_of_three(smooth, dispersion, y, out, |before: T, here: T, after| {
         (here - before).magnitude().greater((here - after).magnitude())
-    };
-    if let Some(axis) = dispersion {
-        combine_three(smooth, axis, y, out, step);
+    });
+}
+
+/// The differences of the samples of a row from the lesser of their neighbours along the dispersion;
+/// NaN if there is none. Without a dispersion axis, the greater one of both directions.
+#[inline(always)]
+pub(super) fn darkness<T: Sample>(
+    image: Image<'_, T>,
+    dispersion: Option<Axis>,
+    y: usize,
+    out: &mut [T],
+) {
+    greatest_of_three(image, dispersion, y, out, |before: T, here, after| {
+        here - before.lesser(after)
+    });
+}
+
+/// Combines each sample of a row with its neighbours along an axis. Without an axis, takes the
+/// greater result of both.
+#[inline(always)]
+fn greatest_of_three<T: Sample>(
+    image: Image<'_, T>,
+    axis: Option<Axis>,
+    y: usize,
+    out: &mut [T],
+    combine: impl Fn(T, T, T) -> T + Copy,
+) {
+    if let Some(axis) = axis {
+        combine_three(image, axis, y, out, combine);
         return;
     }
     let mut along_x = vec![T::NAN; out.len()];
-    combine_three(smooth, Axis::X, y, &mut along_x, step);
-    combine_three(smooth, Axis::Y, y, out, step);
+    combine_three(image, Axis::X, y, &mut along_x, combine);
+    combine_three(image, Axis::Y, y, out, combine);
     for (out, along_x) in out.iter_mut().zip(along_x) {
         *out = out.greater(along_x);
     }
