@@ -199,7 +199,8 @@ def _slope(smooth: FloatArray, axis: int) -> FloatArray:
 def _fainter(image: FloatArray, axis: int) -> FloatArray:
     """Return the lesser of the neighbours along an axis, or the only one."""
     before, after = _around(image, axis)
-    return np.fmin(before, after)
+    lesser: FloatArray = np.fmin(before, after)
+    return lesser
 
 
 def _noise_by_level(level: FloatArray, magnitude: FloatArray) -> FloatArray:
