@@ -193,7 +193,8 @@ def _around(image: FloatArray, axis: int) -> tuple[FloatArray, FloatArray]:
 def _slope(smooth: FloatArray, axis: int) -> FloatArray:
     """Return the greater of the steps to the neighbours along an axis, or the only one."""
     before, after = _around(smooth, axis)
-    return np.fmax(np.abs(smooth - before), np.abs(smooth - after))
+    greater: FloatArray = np.fmax(np.abs(smooth - before), np.abs(smooth - after))
+    return greater
 
 
 def _fainter(image: FloatArray, axis: int) -> FloatArray:
