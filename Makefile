@@ -12,13 +12,14 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
 	$(BIN)/badpix-selfcal simulate $(DEMO) --detector MIRIFUSHORT
-	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --flagfrac-upper 0.005 \
+	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --cut sigma \
 		--output-dir $(DEMO)/flagged
 	$(BIN)/python examples/compare_with_truth.py $(DEMO)/*_truth.fits \
 		$(DEMO)/flagged/*_badpix_selfcal.fits
 
 picture: $(VENV)/.examples demo
 	$(BIN)/python examples/before_after.py $(DEMO) docs/images/before_after.png
+	$(BIN)/python examples/cuts.py $(DEMO) docs/images/cuts.png
 
 test: $(VENV)/.test
 	cargo test --quiet

@@ -27,7 +27,6 @@ def main() -> None:
     print(
         f"{np.count_nonzero(flagged & hot)} of the {np.count_nonzero(hot)} hot pixels are flagged."
     )
-    print("A larger --flagfrac-upper flags more.")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_the_three_commands_draw_the_picture(tmp_path):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     run(commands, tmp_path)
     (flagged,) = (tmp_path / "demo" / "flagged").iterdir()
-    assert n_flagged(flagged) > 6000
+    assert n_flagged(flagged) > 9000
     with image.open(tmp_path / "demo" / "before_after.png") as drawn, image.open(PICTURE) as shown:
         assert drawn.size == shown.size
         new, old = (np.asarray(each.convert("RGB"), float) for each in (drawn, shown))
@@ -83,9 +83,19 @@ def test_the_three_commands_draw_the_picture(tmp_path):
     assert np.abs(new - old).mean() < 5  # of 255; fonts may differ
 
 
-def test_the_picture_is_in_the_readme_and_small():
-    assert f"({PICTURE.relative_to(ROOT)})" in README
-    assert PICTURE.stat().st_size < 200_000
+def test_the_flags_of_both_cuts_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    simulate(tmp_path / "demo", detector="MIRIFUSHORT")
+    report = run(f"python {ROOT / 'examples' / 'cuts.py'} demo", tmp_path)
+    assert "written   demo/cuts.png" in report
+    assert (tmp_path / "demo" / "cuts.png").stat().st_size > 30_000
+
+
+@pytest.mark.parametrize("picture", ["before_after.png", "cuts.png"])
+def test_the_pictures_are_in_the_readme_and_small(picture):
+    path = PICTURE.with_name(picture)
+    assert f"({path.relative_to(ROOT)})" in README
+    assert path.stat().st_size < 200_000
 
 
 @pytest.mark.usefixtures("_observation")
