@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo picture test lint bench wheel clean
+.PHONY: demo picture test lint bench accuracy wheel clean
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
@@ -35,6 +35,9 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
+
+accuracy: $(VENV)/.accuracy
+	$(BIN)/python -m benchmarks.accuracy
 
 wheel: $(VENV)/.pip
 	$(BIN)/pip wheel --no-deps --wheel-dir dist .
@@ -65,4 +68,8 @@ $(VENV)/.lint: $(VENV)/.test
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[bench]'
+	touch $@
+
+$(VENV)/.accuracy: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[accuracy]'
 	touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -22,8 +23,13 @@ VECTORS: Final = {
 }
 
 
-def describe() -> dict[str, str]:
+def describe(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
     """Return the date, the machine and the versions.
+
+    Parameters
+    ----------
+    libraries : sequence of str, optional
+        Names of the packages whose versions are given, beside this one.
 
     Returns
     -------
@@ -33,7 +39,7 @@ def describe() -> dict[str, str]:
     return {
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{_cores()} of {_model()} ({_vectors()})",
-        "versions": f"Python {platform.python_version()}, {', '.join(_libraries())}",
+        "versions": f"Python {platform.python_version()}, {', '.join(_versions(libraries))}",
     }
 
 
@@ -89,9 +95,9 @@ def _cpuinfo(key: str) -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
 
 
-def _libraries() -> list[str]:
+def _versions(libraries: Sequence[str]) -> list[str]:
     found = []
-    for library in ("badpix-selfcal", *LIBRARIES):
+    for library in ("badpix-selfcal", *libraries):
         try:
             found.append(f"{library} {version(library)}")
         except PackageNotFoundError:

@@ -21,7 +21,7 @@ from .report import Results
 from .tables import Table, amount, times
 from .timing import ALL, ONE, Row
 
-__all__ = ["draw"]
+__all__ = ["SERIES", "STYLE", "draw", "save"]
 
 # The palette of Okabe and Ito, which colour-blind readers can distinguish.
 COLOURS: Final = {
@@ -73,10 +73,10 @@ def draw(results: Results, folder: Path) -> None:
         with plt.rc_context(STYLE):
             figure = make(results)
             if figure is not None:
-                _save(figure, folder / f"{name}.png")
+                save(figure, folder / f"{name}.png")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Write a picture in few colours, which makes it several times smaller."""
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=DPI)

@@ -14,7 +14,7 @@ from .slices import Channel, Coordinates, Geometry, Image, geometry
 if TYPE_CHECKING:
     from ..detectors import Detector
 
-__all__ = ["FWHM", "Sky", "pointing", "sky"]
+__all__ = ["FWHM", "Sky", "pointing", "scene_on", "sky"]
 
 FWHM: Final = 2 * math.sqrt(2 * math.log(2))
 """Full width at half maximum of a Gaussian of unit standard deviation."""
@@ -65,12 +65,37 @@ class Sky:
         ndarray of float32, shape (rows, columns)
             Rate, DN/s.
         """
-        extent = self._profile(position) + np.float32(self.settings.nebula_fraction)
+        return self.extended(self.profile(position) + np.float32(self.settings.nebula_fraction))
+
+    def extended(self, extent: Image) -> Image:
+        """Return the rate of an exposure of any target with this spectrum.
+
+        Parameters
+        ----------
+        extent : ndarray of float32, shape (rows + 2, columns + 2)
+            Brightness of the target in each pixel, relative to the centre of the point source.
+
+        Returns
+        -------
+        ndarray of float32, shape (rows, columns)
+            Rate, DN/s.
+        """
         rate = self.thermal + self.spectrum * extent
         return _blurred(rate * self.fringes, self.settings.blur)
 
-    def _profile(self, position: tuple[float, float]) -> Image:
-        """Return the profile of the point source; without slices it is 1 at the centre."""
+    def profile(self, position: tuple[float, float]) -> Image:
+        """Return the profile of a point source; without slices it is 1 at the centre.
+
+        Parameters
+        ----------
+        position : tuple of float
+            Alpha and beta of the source, arcsec.
+
+        Returns
+        -------
+        ndarray of float32, shape (rows + 2, columns + 2)
+            Brightness in each pixel, relative to the centre of the source.
+        """
         seen = self.geometry
         profile = np.zeros(seen.slices.shape, np.float32)
         for channel in seen.channels:
@@ -102,7 +127,22 @@ def sky(
         every `shape`.
     """
     y, x = (np.arange(-1.0, size + 1) for size in shape)
-    seen = geometry(detector, y, x)
+    return scene_on(geometry(detector, y, x), settings, rng)
+
+
+def scene_on(seen: Geometry, settings: Settings, rng: np.random.Generator) -> Sky:
+    """Return the light of the scene on a given geometry.
+
+    Parameters
+    ----------
+    seen : Geometry
+        Slice, wavelength and position on the sky of each pixel, with a margin of one pixel on
+        every side.
+    settings : Settings
+        The numbers to use.
+    rng : numpy.random.Generator
+        Random stream for the emission lines and the phases of the fringes.
+    """
     thermal, spectrum = (np.zeros(seen.slices.shape, np.float32) for _ in range(2))
     fringes = np.ones(seen.slices.shape, np.float32)
     for channel in seen.channels:

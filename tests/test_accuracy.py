@@ -1,0 +1,185 @@
+"""The accuracy benchmark runs, its measures are right, and the sigma cut does what it is for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.accuracy import main, measure
+from benchmarks.accuracy_goals import GOALS, Goal
+from benchmarks.accuracy_tables import Results
+from benchmarks.finders import OURS, PEERS, REFERENCE, SIGMA, Scores
+from benchmarks.judging import BRIGHTNESS, LEVELS, MEASURES, curves, judge
+from benchmarks.scenes import FULL, GROUPS, QUICK, REPORTING, TUNING
+from benchmarks.truth import Observed, Scene, observe
+
+NOWHERE = Path("no such folder")
+NEEDED = ("astroscrappy", "ccdproc", "scipy")
+needs_peers = pytest.mark.skipif(
+    any(find_spec(name) is None for name in NEEDED), reason="needs pip install '.[accuracy]'"
+)
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return measure(QUICK, TUNING[:1], NOWHERE)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return observe(replace(Scene("12A"), shape=(96, 640)), TUNING[0], (1, 2), NOWHERE)
+
+
+def test_the_sigma_cut_finds_what_the_fraction_cut_misses(quick):
+    for count in (1, 4):
+        sigma = quick.find("exposures", "", "12A", count, SIGMA).means
+        fraction = quick.find("exposures", "", "12A", count, REFERENCE).means
+        assert sigma["completeness"] > 0.95
+        assert sigma["purity_rays"] > 0.98
+        assert fraction["completeness"] < 0.5
+        assert sigma["low"] <= 5 < fraction["low"]
+
+
+def test_the_sigma_cut_leaves_clean_data_alone(quick):
+    assert quick.find("clean", "", "12A", 4, SIGMA).means["flagged"] <= 0.005
+    assert quick.find("clean", "", "12A", 4, REFERENCE).means["flagged"] > 0.15
+
+
+def test_an_error_twice_as_large_changes_no_flag(quick):
+    true = quick.find("exposures", "", "12A", 4, SIGMA).means
+    wrong = quick.find("error", "2", "12A", 4, SIGMA).means
+    for name in ("completeness", "purity", "high", "low"):
+        assert wrong[name] == true[name]
+    assert wrong["factor"] == pytest.approx(true["factor"] / 2)
+
+
+def test_results_survive_being_stored(quick, tmp_path):
+    quick.store(tmp_path)
+    restored = Results.restore(tmp_path)
+    assert restored == quick
+    assert restored.document() == (tmp_path / "accuracy.md").read_text(encoding="utf-8")
+    for group in ("exposures", "clean", "error"):
+        assert f"## {GROUPS[group]}\n" in restored.document()
+
+
+def test_the_command_prints_the_tables(capsys):
+    main(["--quick", "clean"])
+    assert "| 12A |  | 4 | sigma | 0.000" in capsys.readouterr().out
+
+
+def test_a_missing_peer_is_named_with_the_extra_that_installs_it(monkeypatch):
+    monkeypatch.setattr("benchmarks.accuracy.find_spec", lambda _: None)
+    with pytest.raises(SystemExit, match=r"astroscrappy.*\.\[accuracy\]"):
+        main(["clean"])
+
+
+def test_seeds_for_tuning_and_for_reporting_are_apart():
+    assert not set(TUNING) & set(REPORTING)
+    assert len(REPORTING) >= 5
+
+
+def test_every_goal_has_its_case():
+    cases = {
+        (case.group, case.name, case.scene.band, count, method)
+        for case in FULL
+        for count in case.counts
+        for method in case.methods
+    }
+    for goal in GOALS:
+        assert (goal.group, goal.name, goal.band, goal.count, goal.method) in cases
+        assert goal.measure in MEASURES
+    assert {case.group for case in FULL} == set(GROUPS)
+
+
+def test_a_goal_is_a_lower_or_an_upper_limit():
+    assert Goal("", "12A", "purity", 0.9).is_met(0.9)
+    assert not Goal("", "12A", "purity", 0.9).is_met(0.89)
+    assert Goal("", "12A", "lines", 0.1, at_most=True).is_met(0.1)
+    assert not Goal("", "12A", "lines", 0.1, at_most=True).is_met(0.11)
+
+
+def test_the_same_seed_gives_the_same_exposures(small):
+    again = observe(small[1].scene, TUNING[0], (2,), NOWHERE)[2]
+    np.testing.assert_array_equal(again.minimum, small[2].minimum)
+    np.testing.assert_array_equal(again.exposures[0], small[1].exposures[0])
+
+
+def test_flagging_all_hot_pixels_is_complete_and_pure(small):
+    observed = small[2]
+    with np.errstate(invalid="ignore"):  # reference pixels have no noise
+        perfect = Scores(observed.defect / observed.noise, 5.0)
+    judged = judge(observed, perfect)
+    assert set(judged) == set(MEASURES)
+    assert judged["completeness"] == judged["purity"] == 1.0
+    assert judged["low"] == judged["cores"] == 0.0
+    drawn = curves(observed, perfect)
+    assert set(drawn.purities) == {1.0}
+    assert len(drawn.by_brightness) == len(BRIGHTNESS) - 1
+    assert all(
+        share == float(least >= 5)
+        for share, least in zip(drawn.by_brightness, BRIGHTNESS, strict=False)
+        if share == share  # NaN where there is no hot pixel of this brightness
+    )
+
+
+def test_hand_made_flags_are_judged_by_hand():
+    scene = Scene("12A")
+    zero, no = np.zeros((1, 8), np.float32), np.zeros((1, 8), np.bool_)
+    flag = np.array([[9, 9, 9, 9, 9, 0, -9, -9]], np.float32)
+    observed = Observed(
+        scene=scene,
+        exposures=[zero],
+        minimum=zero,
+        error=zero + 1,
+        noise=zero + 1,
+        defect=zero + np.float32([[6, 2, 0, 0, 0, 7, 0, 0]]),
+        halo=zero + np.float32([[0, 0, 4, 0, 0, 0, 0, 0]]),
+        low=no | [[0, 0, 0, 0, 0, 0, 1, 0]],
+        cosmic=no | [[0, 0, 0, 1, 0, 0, 0, 0]],
+        known=no,
+        line=zero + np.float32([[9, 9, 9, 9, 9, 0, 0, 9]]),
+        core=no | [[0, 0, 0, 0, 1, 0, 0, 0]],
+    )
+    judged = judge(observed, Scores(flag, 5.0, -5.0))
+    assert judged["completeness"] == 1 / 2
+    assert judged["purity"] == 2 / 5
+    assert judged["purity_rays"] == judged["purity_warm"] == 3 / 5
+    assert judged["warm"] == 1 / 5
+    assert (judged["high"], judged["low"], judged["purity_low"]) == (5, 2, 1 / 2)
+    assert judged["lines"] == judged["cores"] == 100.0
+    assert judged["flagged"] == 100 * 7 / 8
+
+
+def test_a_level_that_no_cut_reaches_has_no_purity(small):
+    none = Scores(np.zeros(small[1].minimum.shape), 1.0)
+    assert np.isnan(curves(small[1], none).purities).all()
+    assert len(curves(small[1], none).lines) == len(LEVELS)
+
+
+@needs_peers
+@pytest.mark.parametrize("name", PEERS)
+def test_other_methods_run_and_find_bright_pixels(name, small):
+    judged = judge(small[1], PEERS[name](small[1]))
+    assert judged["completeness"] > 0.3
+
+
+@needs_peers
+def test_ccdmask_is_that_of_ccdproc(small):
+    import ccdproc
+    from astropy.nddata import CCDData
+
+    from benchmarks.finders import _filled
+
+    scores = PEERS["ccdmask"](small[1])
+    filled = CCDData(_filled(small[1])[0], unit="adu")
+    expected = ccdproc.ccdmask(filled, nlmed=15, ncmed=1)
+    agree = (scores.flagged_high() | scores.flagged_low()) == expected
+    assert np.mean(agree) > 0.9999
+
+
+def test_the_quick_run_needs_no_other_package():
+    assert all(set(case.methods) <= set(OURS) for case in QUICK)
