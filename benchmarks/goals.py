@@ -100,6 +100,25 @@ GOALS: Final = (
     _faster("median, 7 x 7, float64", "7 x 7, float64", "stcal", 60),
     _faster("both percentile cuts", "percentiles 0.1 and 99.9", "numpy.nanpercentile", 6),
     _faster("array step, dispersion along y", "dispersion along y", "jwst", 130),
+    *(
+        _at_most(
+            f"{cut}, dispersion along y, {threads}, in fraction cuts",
+            row,
+            cut,
+            "fraction cut",
+            limit,
+        )
+        for threads in (ONE, ALL)
+        for row in (f"cuts, dispersion along y, {threads}",)
+        for cut, limit in (("sigma cut", 3.3), ("sigma cut without ERR", 6))
+    ),
+    _at_most(
+        "sigma cut on files, in fraction cuts",
+        "both cuts, in process",
+        "sigma cut",
+        "fraction cut",
+        1.5,
+    ),
     _faster("step on files, in process", "in process", "jwst", 7, ours="ours"),
     _faster("step on files, as a process", "as a process of its own", "jwst", 4, ours="ours"),
     _at_most("its peak memory, in jwst's", "peak memory", "ours", "jwst", 0.2),

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
 from jwst.badpix_selfcal.badpix_selfcal import badpix_selfcal as jwst_badpix_selfcal
 from jwst.badpix_selfcal.badpix_selfcal_step import BadpixSelfcalStep
 
@@ -23,11 +24,12 @@ from .observation import Observation
 from .processes import JWST, OURS, PYTHON, Process, times_and_peaks
 from .sizes import Sizes
 from .tables import Table
-from .timing import ALL, Row, Way, in_turns, once
+from .timing import ALL, ONE, Row, Way, in_turns, once
 
 __all__ = ["ARRAYS", "FILES", "MEMORY", "measure", "quiet"]
 
 ARRAYS: Final = "The step on arrays"
+FRACTION, SIGMA, SIGMA_ALONE = "fraction cut", "sigma cut", "sigma cut without ERR"
 MEMORY: Final = "Peak memory of the process"
 FILES: Final = "The step on files, flagged backgrounds saved"
 NOTE: Final = """\
@@ -42,6 +44,11 @@ def measure(sizes: Sizes) -> list[Table]:
     """Return the times and the peaks of this package and jwst."""
     arrays = [_array_step(sizes, 2), _array_step(sizes, 1)]
     tables = [Table(f"{ARRAYS}: minimum image to mask, k = 15, float32", arrays, ALL)]
+    threads: dict[str, int | None] = {ONE: 1, ALL: None}
+    cuts = [_cuts(sizes, axis, name, threads[name]) for axis in (2, 1) for name in threads]
+    tables.append(
+        Table("The cuts on arrays: minimum image to mask, k = 15, float32", cuts, FRACTION)
+    )
     with quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as folder:
         tables += _on_files(Path(folder), sizes)
     return [*tables, Table("Importing, in processes of their own", [_imports(sizes)], "numpy")]
@@ -52,6 +59,20 @@ def _array_step(sizes: Sizes, dispaxis: Literal[1, 2]) -> Row:
     ways = ours(partial(bps.find_bad_pixels, minimum, dispaxis=dispaxis))
     ways["jwst"] = Way(partial(jwst_badpix_selfcal, minimum, dispaxis=dispaxis))
     return in_turns(f"dispersion along {' xy'[dispaxis]}", ways, sizes)
+
+
+def _cuts(sizes: Sizes, dispaxis: Literal[1, 2], name: str, threads: int | None) -> Row:
+    """Return the times of the fraction cut and of the sigma cut, with and without ERR."""
+    minimum = image(sizes.shape)
+    error = np.random.default_rng(2).uniform(0.9, 1.1, minimum.shape).astype(np.float32)
+    find = partial(bps.find_bad_pixels, minimum, dispaxis=dispaxis)
+    bps.set_num_threads(threads)
+    ways = {
+        FRACTION: Way(find),
+        SIGMA: Way(partial(find, cut="sigma", error=error, n_exposures=4)),
+        SIGMA_ALONE: Way(partial(find, cut="sigma", n_exposures=4)),
+    }
+    return in_turns(f"cuts, dispersion along {' xy'[dispaxis]}, {name}", ways, sizes)
 
 
 @contextlib.contextmanager
@@ -80,6 +101,7 @@ def _on_files(folder: Path, sizes: Sizes) -> list[Table]:
     by_members = _memory_by_members(observation, sizes)
     return [
         Table(FILES, times, base="ours", note=NOTE.format(sizes.companions, sizes.frame)),
+        Table("The cuts on files", [_cuts_on_files(association, sizes)], base=FRACTION),
         Table(MEMORY, [peaks], base="ours"),
         Table(
             "Peak memory by members", by_members, base=_members(sizes.members[0]), note=MEMORY_NOTE
@@ -105,6 +127,16 @@ def _in_process(association: Path, sizes: Sizes) -> Row:
     )
     bps.set_num_threads(None)
     return in_turns("in process", {"ours": Way(own_step), "jwst": Way(jwst_step)}, sizes)
+
+
+def _cuts_on_files(association: Path, sizes: Sizes) -> Row:
+    run = partial(bps.selfcal, association, save_flagged_bkg=True, overwrite=True)
+    ways = {
+        FRACTION: Way(partial(run, output_dir=_new(association, "fraction"))),
+        SIGMA: Way(partial(run, output_dir=_new(association, "sigma"), cut="sigma")),
+    }
+    bps.set_num_threads(None)
+    return in_turns("both cuts, in process", ways, sizes)
 
 
 def _as_processes(association: Path, sizes: Sizes) -> tuple[Row, Row]:
