@@ -59,7 +59,7 @@ def percentiles(image: _Floats, q: NDArray[np.float64]) -> NDArray[np.float64]: 
 def add_errors(
     total: NDArray[np.float64],
     count: NDArray[np.uint32],
-    errors: _Stored,
+    exposures: list[_Stored],
 ) -> None: ...
 def find_bad_pixels(
     minimum: _Floats,

@@ -9,6 +9,7 @@ and is skipped. `badpix_selfcal.reference` does the same in plain NumPy, slowly.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -232,12 +233,17 @@ class RunningMinimum:
         self.count += 1
 
 
+AT_A_TIME: Final = 4
+"""Exposures whose errors are added together, so that their sum is read and written less often."""
+
+
 class MeanError:
     """The mean ERR of the exposures added so far, for the sigma cut of `find_bad_pixels`.
 
     A sample is valid if it is positive and finite. The order does not matter: sums of float32
     samples that differ by less than a factor of a million are exact for up to 500 exposures, others
-    to double precision. Sums can be computed separately and merged.
+    to double precision. Sums can be computed separately and merged. A few exposures are kept, to be
+    added together.
 
     Parameters
     ----------
@@ -246,6 +252,7 @@ class MeanError:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
+        self._waiting: list[FloatArray] = []
         self._sum: NDArray[np.float64] = np.zeros(shape)
         self._count: NDArray[np.uint32] = np.zeros(shape, np.uint32)
 
@@ -254,8 +261,14 @@ class MeanError:
         """Rows and columns of an exposure."""
         return self._sum.shape
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without waiting exposures."""
+        self._add_waiting()
+        return self.__dict__
+
     def __sizeof__(self) -> int:
         """Return the size in memory."""
+        self._add_waiting()
         return object.__sizeof__(self) + self._sum.nbytes + self._count.nbytes
 
     def add(self, errors: ArrayLike) -> None:
@@ -276,15 +289,27 @@ class MeanError:
         samples = as_stored(errors, "errors")
         if samples.shape != self.shape:
             raise ValueError(f"errors has shape {samples.shape}, the others have {self.shape}")
-        _kernels.add_errors(self._sum, self._count, bits_of(samples))
+        if len(self._waiting) == AT_A_TIME or any(
+            samples.dtype != each.dtype for each in self._waiting
+        ):
+            self._add_waiting()
+        self._waiting.append(samples)
+
+    def _add_waiting(self) -> None:
+        exposures = [bits_of(each) for each in self._waiting]
+        _kernels.add_errors(self._sum, self._count, exposures)
+        self._waiting.clear()
 
     def merge(self, other: MeanError) -> None:
         """Add the exposures of another mean."""
+        self._add_waiting()
+        other._add_waiting()
         self._sum += other._sum
         self._count += other._count
 
     def image(self) -> NDArray[np.float64] | None:
         """Return the mean, NaN where no sample is valid; None if none is valid at all."""
+        self._add_waiting()
         if not self._count.any():
             return None
         with np.errstate(invalid="ignore"):

@@ -4,23 +4,28 @@ use crate::{CHUNK, Error, Sample, Stored};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Adds the errors of an exposure, which may be in either byte order, to their sum, and counts them.
+/// Adds the errors of exposures, which may be in either byte order, to their sum, and counts them.
 ///
 /// Only positive, finite errors are added. Sums in double precision of up to 500 errors in single
 /// precision, of which the greatest is less than a million times the least, are exact. They do not
-/// depend on the order.
+/// depend on the order. Several exposures at a time are faster: the sum is read and written once.
 ///
 /// # Errors
-/// [`Error::Shape`] if the three differ in length.
-pub fn add<S: Stored>(sum: &mut [f64], count: &mut [u32], errors: &[S]) -> Result<(), Error> {
-    for length in [sum.len(), count.len()] {
-        if length != errors.len() {
-            return Err(Error::Shape { len: errors.len(), rows: 1, cols: length });
+/// [`Error::Shape`] if the sum, the count and the exposures differ in length.
+pub fn add<S: Stored>(sum: &mut [f64], count: &mut [u32], exposures: &[&[S]]) -> Result<(), Error> {
+    let cols = sum.len();
+    let lengths = exposures.iter().map(|errors| errors.len()).chain([count.len()]);
+    for len in lengths {
+        if len != cols {
+            return Err(Error::Shape { len, rows: 1, cols });
         }
     }
-    let parts = sum.par_chunks_mut(CHUNK).zip(count.par_chunks_mut(CHUNK));
-    parts.zip(errors.par_chunks(CHUNK)).for_each(|((sum, count), errors)| {
-        Arch::new().dispatch(Add { sum, count, errors });
+    let parts = sum.par_chunks_mut(CHUNK).zip(count.par_chunks_mut(CHUNK)).enumerate();
+    parts.for_each(|(number, (sum, count))| {
+        for errors in exposures {
+            let errors = &errors[number * CHUNK..][..sum.len()];
+            Arch::new().dispatch(Add { sum: &mut *sum, count: &mut *count, errors });
+        }
     });
     Ok(())
 }
@@ -62,22 +67,24 @@ mod tests {
     #[test]
     fn only_valid_errors_count() {
         let (mut sum, mut count) = ([0.0; 5], [0; 5]);
-        add(&mut sum, &mut count, &[1.5f32, f32::NAN, 0.0, -1.0, f32::INFINITY]).unwrap();
-        add(&mut sum, &mut count, &[2.0f64, 3.0, f64::NAN, 1.0, 4.0]).unwrap();
-        assert_eq!((sum, count), ([3.5, 3.0, 0.0, 1.0, 4.0], [2, 1, 0, 1, 1]));
+        add(&mut sum, &mut count, &[&[1.5f32, f32::NAN, 0.0, -1.0, f32::INFINITY][..]]).unwrap();
+        add(&mut sum, &mut count, &[&[2.0f64, 3.0, f64::NAN, 1.0, 4.0][..], &[1.0; 5]]).unwrap();
+        assert_eq!((sum, count), ([4.5, 4.0, 1.0, 2.0, 5.0], [3, 2, 1, 2, 2]));
     }
 
     #[test]
     fn the_byte_order_makes_no_difference() {
         let swapped = [1.5f32, f32::NAN].map(|error| error.to_bits().swap_bytes());
         let (mut sum, mut count) = ([1.0; 2], [1; 2]);
-        add(&mut sum, &mut count, Swapped::<f32>::view(&swapped)).unwrap();
+        add(&mut sum, &mut count, &[Swapped::<f32>::view(&swapped)]).unwrap();
         assert_eq!((sum, count), ([2.5, 1.0], [2, 1]));
     }
 
     #[test]
     fn lengths_must_agree() {
-        let wrong = add(&mut [0.0; 3], &mut [0; 2], &[1.0f32; 3]);
-        assert_eq!(wrong, Err(Error::Shape { len: 3, rows: 1, cols: 2 }));
+        let wrong = add(&mut [0.0; 3], &mut [0; 2], &[&[1.0f32; 3][..]]);
+        assert_eq!(wrong, Err(Error::Shape { len: 2, rows: 1, cols: 3 }));
+        let wrong = add(&mut [0.0; 3], &mut [0; 3], &[&[1.0f32; 3][..], &[1.0; 4]]);
+        assert_eq!(wrong, Err(Error::Shape { len: 4, rows: 1, cols: 3 }));
     }
 }

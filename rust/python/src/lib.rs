@@ -233,33 +233,57 @@ mod _kernels {
         threads::install(py, || fold(minimum, exposure, pedestal))?.map_err(kernel_error)
     }
 
-    /// Adds the errors of an exposure, in either byte order, to their sum, and counts them, in place.
+    /// Adds the errors of exposures, in either byte order, to their sum, and counts them, in place.
+    ///
+    /// All exposures have the dtype of the first one.
     #[pyfunction]
     fn add_errors(
         py: Python<'_>,
         total: PyReadwriteArray2<'_, f64>,
         count: PyReadwriteArray2<'_, u32>,
-        errors: AnyStored<'_>,
+        exposures: Vec<AnyStored<'_>>,
     ) -> PyResult<()> {
-        match &errors {
-            AnyStored::F32(array) => add(py, total, count, image(array)?),
-            AnyStored::F64(array) => add(py, total, count, image(array)?),
-            AnyStored::Swapped32(array) => add(py, total, count, swapped::<f32>(array)?),
-            AnyStored::Swapped64(array) => add(py, total, count, swapped::<f64>(array)?),
+        match exposures.first() {
+            None => Ok(()),
+            Some(AnyStored::F32(_)) => add(py, total, count, &exposures, |each| match each {
+                AnyStored::F32(array) => Some(image(array)),
+                _ => None,
+            }),
+            Some(AnyStored::F64(_)) => add(py, total, count, &exposures, |each| match each {
+                AnyStored::F64(array) => Some(image(array)),
+                _ => None,
+            }),
+            Some(AnyStored::Swapped32(_)) => add(py, total, count, &exposures, |each| match each {
+                AnyStored::Swapped32(array) => Some(swapped::<f32>(array)),
+                _ => None,
+            }),
+            Some(AnyStored::Swapped64(_)) => add(py, total, count, &exposures, |each| match each {
+                AnyStored::Swapped64(array) => Some(swapped::<f64>(array)),
+                _ => None,
+            }),
         }
     }
 
-    fn add<S: Stored>(
-        py: Python<'_>,
-        mut total: PyReadwriteArray2<'_, f64>,
-        mut count: PyReadwriteArray2<'_, u32>,
-        errors: Image<'_, S>,
+    fn add<'a, 'py, S: Stored + 'a>(
+        py: Python<'py>,
+        mut total: PyReadwriteArray2<'py, f64>,
+        mut count: PyReadwriteArray2<'py, u32>,
+        exposures: &'a [AnyStored<'py>],
+        view: impl Fn(&'a AnyStored<'py>) -> Option<PyResult<Image<'a, S>>>,
     ) -> PyResult<()> {
         if !(total.is_c_contiguous() && count.is_c_contiguous()) {
             return Err(PyValueError::new_err("the sum and the count must be C-contiguous"));
         }
         let (total, count) = (total.as_slice_mut()?, count.as_slice_mut()?);
-        threads::install(py, || mean::add(total, count, errors.samples()))?.map_err(kernel_error)
+        let images: PyResult<Vec<Image<'a, S>>> = exposures
+            .iter()
+            .map(|each| {
+                let mixed = || PyTypeError::new_err("all exposures must have one dtype");
+                view(each).ok_or_else(mixed)?
+            })
+            .collect();
+        let errors: Vec<&[S]> = images?.iter().map(Image::samples).collect();
+        threads::install(py, || mean::add(total, count, &errors))?.map_err(kernel_error)
     }
 
     /// Percentiles of the samples that are not NaN, by NumPy's linear rule.
