@@ -55,7 +55,8 @@ class GroupResult:
     Attributes
     ----------
     name : str
-        The detector and channel of its exposures; also the band, if they are grouped by band.
+        The detector and channel of its exposures; EXP_TYPE and subarray, unless they are those of
+        an integral-field unit and the full frame; also the band, if they are grouped by band.
     members : tuple of Path or RemoteFile
         All its exposures.
     exposures : tuple of ExposureResult
@@ -89,7 +90,7 @@ class BatchResult:
     unreadable : tuple of ExposureResult
         Exposures that cannot be read, and so belong to no group.
     passed_over : tuple of Path or RemoteFile
-        Files in the folders that were not taken with an integral-field unit.
+        Files in the folders whose EXP_TYPE is that of another mode.
     """
 
     groups: tuple[GroupResult, ...]
@@ -134,14 +135,14 @@ def batch(
     Parameters
     ----------
     inputs : path-like or iterable of path-like
-        Exposures, patterns, and folders; a folder stands for the ``*_rate.fits`` in it that were
-        taken with an integral-field unit.
+        Exposures, patterns, and folders; a folder stands for the ``*_rate.fits`` in it of the modes
+        in `badpix_selfcal.detectors.DISPAXIS_OF_EXP_TYPE`.
     background : path-like or iterable of path-like, optional
         Exposures (or patterns, folders) that are backgrounds, besides those whose header says so
         (BKGDTARG). They need not be among the inputs.
     group_by : {"detector", "band"}, optional
-        What the exposures of one mask share: the detector, or the band (MIRI) or filter and grating
-        (NIRSpec) too.
+        What the exposures of one mask share: the detector, mode (EXP_TYPE) and subarray, or the
+        band (MIRI) or filter and grating (NIRSpec) too.
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
         such as ``s3://bucket/prefix``. Default: the current folder.

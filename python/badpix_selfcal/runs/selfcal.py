@@ -139,8 +139,9 @@ def selfcal(
     Warns
     -----
     SelfcalWarning
-        If the step is skipped, an exposure is left out because its gap holds no valid sample, or
-        the dispersion axis is not known.
+        If the step is skipped, an exposure is left out because its gap holds no valid sample, a
+        member has another detector, EXP_TYPE or subarray than the science exposure, the dispersion
+        axis is not known, or rows are crowded with flags.
 
     Notes
     -----
@@ -270,6 +271,16 @@ def _check(science: Member, members: Iterable[Member]) -> None:
             warn(
                 f"{member.path}: was taken with {member.detector}, the science exposure "
                 f"{science.path} with {science.detector}"
+            )
+        elif member.exp_type not in ("", science.exp_type) and science.exp_type:
+            warn(
+                f"{member.path}: has EXP_TYPE {member.exp_type}, the science exposure "
+                f"{science.path} has {science.exp_type}"
+            )
+        elif member.subarray != science.subarray:
+            warn(
+                f"{member.path}: has the subarray {member.subarray or 'FULL'}, the science "
+                f"exposure {science.path} has {science.subarray or 'FULL'}"
             )
 
 
