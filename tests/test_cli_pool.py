@@ -97,6 +97,7 @@ def test_every_option_reaches_the_batch(capsys):
                 "pixels": found.mask.size,
                 "n_low": found.n_low,
                 "n_high": found.n_high,
+                "crowded_rows": [],
             }
         ]
         assert found.n_low < found.n_high

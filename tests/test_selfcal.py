@@ -61,8 +61,9 @@ def test_names_and_headers_of_the_outputs(tmp_path):
         assert (cards["ASNTABLE"], cards["ASNPOOL"]) == ("x_asn.json", "pool.csv")
         assert cards["DETECTOR"] == "MIRIFULONG"
         assert " ".join(cards["HISTORY"]) == (
-            f"badpix_selfcal {bps.__version__} COMPLETE: cut=fraction kernel_size=15 flagfrac_lower=0.001 "
-            "flagfrac_upper=0.001 dispaxis=2 edge=zero force_single=False"
+            f"badpix_selfcal {bps.__version__} COMPLETE: cut=fraction kernel_size=15 "
+            "flagfrac_lower=0.001 flagfrac_upper=0.001 dispaxis=2 edge=zero "
+            "force_single=False spare_crowded=False"
         )
         assert header(path, "SCI")["DISPAXIS"] == 2
 
@@ -125,8 +126,9 @@ def test_companions_are_appended_to_the_association(tmp_path):
 
 
 SKIPPED = (
-    f"badpix_selfcal {bps.__version__} SKIPPED: cut=fraction kernel_size=15 flagfrac_lower=0.001 "
-    "flagfrac_upper=0.001 dispaxis=None edge=zero force_single=False"
+    f"badpix_selfcal {bps.__version__} SKIPPED: cut=fraction kernel_size=15 "
+    "flagfrac_lower=0.001 flagfrac_upper=0.001 dispaxis=None edge=zero "
+    "force_single=False spare_crowded=False"
 )
 
 

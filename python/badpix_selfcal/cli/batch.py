@@ -136,6 +136,7 @@ def _group_facts(group: GroupResult) -> dict[str, Any]:
                 "pixels": found.mask.size,
                 "n_low": found.n_low,
                 "n_high": found.n_high,
+                "crowded_rows": [*group.crowded_rows[axis]],
             }
             for axis, found in group.masks.items()
         ],

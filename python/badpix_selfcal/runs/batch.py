@@ -65,6 +65,8 @@ class GroupResult:
         As in `badpix_selfcal.SelfcalResult`. Empty if nothing had to be computed.
     masks : mapping of {1, 2, None} to BadPixels
         The bad pixels by dispersion axis, usually only one. Empty if nothing was computed.
+    crowded_rows : mapping of {1, 2, None} to tuple of int
+        As in `badpix_selfcal.SelfcalResult`, by dispersion axis.
     """
 
     name: str
@@ -72,6 +74,7 @@ class GroupResult:
     exposures: tuple[ExposureResult, ...]
     pedestals: Mapping[Location, float]
     masks: Mapping[Dispaxis, BadPixels]
+    crowded_rows: Mapping[Dispaxis, tuple[int, ...]]
 
     @property
     def left_out(self) -> tuple[Location, ...]:
@@ -121,6 +124,7 @@ def batch(
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float = Parameters.sigma_upper,
     force_single: bool = Parameters.force_single,
+    spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
@@ -148,7 +152,7 @@ def batch(
         such as ``s3://bucket/prefix``. Default: the current folder.
     cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper
         As in `badpix_selfcal.selfcal`.
-    force_single, edge, dispaxis
+    force_single, spare_crowded, edge, dispaxis
         As in `badpix_selfcal.selfcal`.
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
@@ -206,6 +210,7 @@ def batch(
         dispaxis=dispaxis,
         edge=edge,
         force_single=force_single,
+        spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
     )
     check_group_by(group_by)
@@ -326,4 +331,5 @@ def _result(group: Group, outcome: Outcome, kept: frozenset[Copy]) -> GroupResul
         exposures=tuple(results[path] for path in paths if path in results),
         pedestals=outcome.pedestals,
         masks=outcome.masks,
+        crowded_rows=outcome.crowded,
     )
