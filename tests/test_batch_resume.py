@@ -39,7 +39,13 @@ class TestResume:
 
     @pytest.mark.parametrize(
         "how",
-        [{"kernel_size": 5}, {"flagfrac_lower": 0.01}, {"edge": "shrink"}, {"dispaxis": 2}],
+        [
+            {"kernel_size": 5},
+            {"flagfrac_lower": 0.01},
+            {"edge": "shrink"},
+            {"dispaxis": 2},
+            {"spare_crowded": True},
+        ],
     )
     def test_with_other_parameters_all_are_written_again(self, done, how):
         assert self.run(done, **how) == ["COMPLETE"] * 3

@@ -97,6 +97,7 @@ def test_every_option_reaches_the_batch(capsys):
                 "pixels": found.mask.size,
                 "n_low": found.n_low,
                 "n_high": found.n_high,
+                "crowded_rows": [],
             }
         ]
         assert found.n_low < found.n_high
@@ -134,7 +135,7 @@ def test_what_a_batch_did_not_do_is_reported(here, capsys):
     assert main(["batch", ".", "--output-dir", "out"]) == 0
     printed = capsys.readouterr()
     assert "badpix-selfcal: warning: zempty_rate.fits: left out" in printed.err
-    assert printed.out.splitlines()[-1] == "passed over: 1 not of an integral-field unit"
+    assert printed.out.splitlines()[-1] == "passed over: 1 of other modes (EXP_TYPE)"
     assert main(["batch", ".", "--output-dir", "json", "--json"]) == 0
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert report["passed_over"] == ["image_rate.fits"]

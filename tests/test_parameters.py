@@ -34,6 +34,7 @@ DEFAULTS = {
     "dispaxis": "auto",
     "edge": "auto",
     "force_single": False,
+    "spare_crowded": False,
     "save_flagged_bkg": False,
 }
 
@@ -57,7 +58,8 @@ def test_functions_on_files_take_every_parameter(function):
 @pytest.mark.parametrize("module", [bps, reference])
 def test_functions_on_arrays_have_the_same_defaults(module):
     expected = DEFAULTS | {"dispaxis": inspect.Parameter.empty, "error": None, "n_exposures": 1}
-    del expected["force_single"], expected["save_flagged_bkg"]
+    for name in ("force_single", "spare_crowded", "save_flagged_bkg"):
+        del expected[name]
     assert _defaults(module.find_bad_pixels) == expected
     assert _defaults(module.median_filter)["edge"] == "zero"
 
@@ -154,7 +156,7 @@ def test_a_default_changed_in_one_place_changes_everywhere(tmp_path):
     history = " ".join(header(tmp_path / found["output"])["HISTORY"])
     assert history.endswith(
         "cut=fraction kernel_size=9 flagfrac_lower=0.01 flagfrac_upper=0.01 dispaxis=None "
-        "edge=shrink force_single=False"
+        "edge=shrink force_single=False spare_crowded=False"
     )
 
 
@@ -163,6 +165,7 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
     plain = {"kernel_size": 7, "flagfrac_lower": 0.01, "flagfrac_upper": 0.25, "dispaxis": 1}
     plain |= {"cut": "fraction", "sigma_lower": 10.0, "sigma_upper": 5.5}
     plain |= {"edge": "shrink", "force_single": True, "save_flagged_bkg": False}
+    plain |= {"spare_crowded": True}
     other = {
         "kernel_size": np.int64(7),
         "flagfrac_lower": Fraction(1, 100),
@@ -173,6 +176,7 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
         "dispaxis": np.int16(1),
         "edge": np.str_("shrink"),
         "force_single": np.True_,
+        "spare_crowded": np.True_,
         "save_flagged_bkg": np.False_,
     }
     first, second = (

@@ -62,7 +62,8 @@ def test_names_and_headers_of_the_outputs(tmp_path):
         assert cards["DETECTOR"] == "MIRIFULONG"
         assert " ".join(cards["HISTORY"]) == (
             f"badpix_selfcal {bps.__version__} COMPLETE: cut=fraction kernel_size=15 "
-            "flagfrac_lower=0.001 flagfrac_upper=0.001 dispaxis=2 edge=zero force_single=False"
+            "flagfrac_lower=0.001 flagfrac_upper=0.001 dispaxis=2 edge=zero "
+            "force_single=False spare_crowded=False"
         )
         assert header(path, "SCI")["DISPAXIS"] == 2
 
@@ -125,8 +126,9 @@ def test_companions_are_appended_to_the_association(tmp_path):
 
 
 SKIPPED = (
-    f"badpix_selfcal {bps.__version__} SKIPPED: cut=fraction kernel_size=15 flagfrac_lower=0.001 "
-    "flagfrac_upper=0.001 dispaxis=None edge=zero force_single=False"
+    f"badpix_selfcal {bps.__version__} SKIPPED: cut=fraction kernel_size=15 "
+    "flagfrac_lower=0.001 flagfrac_upper=0.001 dispaxis=None edge=zero "
+    "force_single=False spare_crowded=False"
 )
 
 
@@ -245,6 +247,9 @@ def test_the_science_exposures_detector_decides_for_all(tmp_path):
         (1, "MIR_MRS", "auto", 1),
         (None, "MIR_MRS", "auto", 2),
         (None, "NRS_IFU", "auto", 1),
+        (None, "NRS_MSASPEC", "auto", 1),
+        (None, "NRS_FIXEDSLIT", "auto", 1),
+        (2, "NRS_MSASPEC", "auto", 2),
         (1, "NRS_IFU", 2, 2),
         (1, "NRS_IFU", None, None),
     ],
@@ -260,7 +265,7 @@ def test_the_dispersion_axis(tmp_path, card, exp_type, asked, used):
 
 
 def test_an_unknown_dispersion_axis_causes_a_warning(tmp_path):
-    how = {"detector": "NRS2", "exp_type": "NRS_MSASPEC", "dispaxis": None}
+    how = {"detector": "NRS2", "exp_type": "NRS_IMAGE", "dispaxis": None}
     association = observation(tmp_path, shape=(40, 60), **how)
     with pytest.warns(SelfcalWarning, match=r"sci0_rate\.fits: neither DISPAXIS nor EXP_TYPE"):
         result = bps.selfcal(association, output_dir=tmp_path / "out")
@@ -268,7 +273,7 @@ def test_an_unknown_dispersion_axis_causes_a_warning(tmp_path):
 
 
 def test_a_skipped_step_needs_no_dispersion_axis(tmp_path):
-    how = {"detector": "NRS2", "exp_type": "NRS_MSASPEC", "dispaxis": None}
+    how = {"detector": "NRS2", "exp_type": "NRS_IMAGE", "dispaxis": None}
     science = write(tmp_path / "a_rate.fits", sky(1, (40, 60)), **how)
     with pytest.warns(SelfcalWarning) as warned:
         bps.selfcal(science, output_dir=tmp_path / "out")

@@ -1,4 +1,4 @@
-"""The integral-field detectors: size, unlit gap and dispersion axis.
+"""The detectors and their modes: size, unlit gap and dispersion axis.
 
 Gap regions are those of ``jwst`` 3.0.0 (``badpix_selfcal_step``). The dispersion axes are the
 values of the DISPAXIS keyword that its ``assign_wcs`` writes for each instrument.
@@ -28,12 +28,21 @@ Dispaxis: TypeAlias = Literal[1, 2] | None
 IMAGE_AXIS: Final[dict[Dispaxis, int | None]] = {1: 1, 2: 0, None: None}
 """The axis of an image array along which light is dispersed, by JWST's dispersion axis."""
 
-DISPAXIS_OF_EXP_TYPE: Final[dict[str, Dispaxis]] = {"MIR_MRS": 2, "NRS_IFU": 1}
+DISPAXIS_OF_EXP_TYPE: Final[dict[str, Dispaxis]] = {
+    "MIR_MRS": 2,
+    "NRS_IFU": 1,
+    "NRS_MSASPEC": 1,
+    "NRS_FIXEDSLIT": 1,
+}
+"""The dispersion axis of each mode that is self-calibrated, by its EXP_TYPE.
+
+MIRI MRS, and NIRSpec's integral-field unit, microshutters and fixed slits.
+"""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """One detector of JWST's integral-field instruments.
+    """One detector of an instrument with an integral-field unit.
 
     Parameters
     ----------

@@ -176,6 +176,16 @@ class Parameters:
             )
         },
     )
+    spare_crowded: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                "leave rows along the dispersion unflagged that are crowded with flags: there a "
+                "trace or the edge of a slit is flagged, not hot pixels",
+            )
+        },
+    )
     save_flagged_bkg: bool = field(
         default=False,
         metadata={

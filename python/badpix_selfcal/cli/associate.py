@@ -15,11 +15,12 @@ __all__ = ["add"]
 
 _ASSOCIATE = """\
 Write an association for every science exposure. Its members are the exposure, the backgrounds of
-the same channel and band, and as selfcal members all exposures of the same detector.
+the same channel and band, and as selfcal members all exposures of the same detector, mode and
+subarray.
 
-INPUT is an exposure or a folder. A folder stands for its *_rate.fits that were taken with an
-integral-field unit. The outputs are <exposure>_spec2_asn.json. 'badpix-selfcal run' and
-calwebb_spec2 read them."""
+INPUT is an exposure or a folder. A folder stands for its *_rate.fits of MIRI MRS and of NIRSpec's
+integral-field unit, microshutters and fixed slits. The outputs are <exposure>_spec2_asn.json.
+'badpix-selfcal run' and calwebb_spec2 read them."""
 
 _ASSOCIATE_EXAMPLES = """\
 examples:

@@ -31,10 +31,11 @@ _BATCH = """\
 Find one mask for each detector and flag all its exposures. To find the mask, each exposure is read
 once. The flags are those of 'run' on each of the associations that 'associate' writes.
 
-INPUT is an exposure or a folder. A folder stands for its *_rate.fits that were taken with an
-integral-field unit. Both may be URLs (the URL of a folder ends with a slash), which need the extra
-"cloud". The outputs are <exposure>_badpix_selfcal.fits. A failed exposure is reported; the others
-continue. Inputs are never modified."""
+INPUT is an exposure or a folder. A folder stands for its *_rate.fits of MIRI MRS and of NIRSpec's
+integral-field unit, microshutters and fixed slits. Exposures of different modes or subarrays share
+no mask. Both may be URLs (the URL of a folder ends with a slash), which need the extra "cloud". The
+outputs are <exposure>_badpix_selfcal.fits. A failed exposure is reported; the others continue.
+Inputs are never modified."""
 
 _BATCH_EXAMPLES = """\
 examples:
@@ -135,6 +136,7 @@ def _group_facts(group: GroupResult) -> dict[str, Any]:
                 "pixels": found.mask.size,
                 "n_low": found.n_low,
                 "n_high": found.n_high,
+                "crowded_rows": [*group.crowded_rows[axis]],
             }
             for axis, found in group.masks.items()
         ],
@@ -154,7 +156,7 @@ def _text(result: BatchResult) -> str:
         rows.append(["unreadable", number, *"-----", number])
     lines = _aligned(rows)
     if result.passed_over:
-        lines.append(f"passed over: {len(result.passed_over)} not of an integral-field unit")
+        lines.append(f"passed over: {len(result.passed_over)} of other modes (EXP_TYPE)")
     return "\n".join(lines)
 
 

@@ -92,6 +92,7 @@ def _facts(result: SelfcalResult) -> dict[str, Any]:
             "n_low": found.n_low,
             "n_high": found.n_high,
             "error_scale": found.error_scale,
+            "crowded_rows": [*result.crowded_rows],
         }
     return facts
 
@@ -116,6 +117,12 @@ def _text(facts: dict[str, Any], given: argparse.Namespace) -> str:
             f"  flagged   {facts['n_low']} low + {facts['n_high']} high = {flagged} pixels "
             f"({100 * flagged / facts['pixels']:.3f} %)",
         ]
+        if facts["crowded_rows"]:
+            crowded = (
+                f"{len(facts['crowded_rows'])} {'rows' if facts['dispaxis'] == 1 else 'columns'}"
+            )
+            treated = "left unflagged" if given.spare_crowded else "flagged"
+            lines.append(f"  crowded   {crowded}, {treated}")
     lines += [f"  written   {path}" for path in (facts["science"], *facts["backgrounds"])]
     return "\n".join(lines)
 

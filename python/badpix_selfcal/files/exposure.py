@@ -371,8 +371,8 @@ def _scan(path: Stored, length: int, hdus: fits.HDUList) -> Exposure:
         found = images_of(hdus, name)
         if len(found) > 1:
             raise ExposureError(
-                f"{path}: has {len(found)} {name} extensions; an exposure of an integral-field "
-                "unit has one"
+                f"{path}: has {len(found)} {name} extensions; an exposure whose slits are not "
+                "cut out has one"
             )
         if found:
             planes[name] = plane_of(name, found[0])

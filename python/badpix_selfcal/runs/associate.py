@@ -41,13 +41,13 @@ class GeneratedAssociation:
     product : str
         The name of its product: that of the exposure, without its last suffix (``_rate``).
     group : str
-        The detector, channel and band that its exposures share.
+        The detector, mode, subarray, channel and band that its exposures share.
     science : Path or RemoteFile
         The science exposure.
     backgrounds : tuple of Path or RemoteFile
         The backgrounds in its own channel and band.
     selfcal : tuple of Path or RemoteFile
-        All exposures of its detector, the science exposure included; empty if there are no others.
+        All exposures of its group, the science exposure included; empty if there are no others.
     """
 
     path: Location
@@ -72,14 +72,15 @@ def associate(
     Parameters
     ----------
     inputs : path-like or iterable of path-like
-        Exposures, patterns, and folders; a folder stands for the ``*_rate.fits`` in it that were
-        taken with an integral-field unit.
+        Exposures, patterns, and folders; a folder stands for the ``*_rate.fits`` in it of the modes
+        in `badpix_selfcal.detectors.DISPAXIS_OF_EXP_TYPE`.
     background : path-like or iterable of path-like, optional
         Exposures (or patterns, folders) that are backgrounds, besides those whose header says so
         (BKGDTARG). They need not be among the inputs.
     group_by : {"detector", "band"}, optional
-        What a science exposure and its selfcal members share: the detector; or also the band (MIRI)
-        or the filter and grating (NIRSpec). Its backgrounds always share both.
+        What a science exposure and its selfcal members share: the detector, mode (EXP_TYPE) and
+        subarray; or also the band (MIRI) or the filter and grating (NIRSpec). Its backgrounds
+        always share both.
     output_dir : path-like, optional
         Where the associations go: a folder, which is made if it does not exist, or a URL
         (``s3://bucket/prefix``). Default: the folder of each science exposure; the current folder

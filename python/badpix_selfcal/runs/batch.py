@@ -55,7 +55,8 @@ class GroupResult:
     Attributes
     ----------
     name : str
-        The detector and channel of its exposures; also the band, if they are grouped by band.
+        The detector and channel of its exposures; EXP_TYPE and subarray, unless they are those of
+        an integral-field unit and the full frame; also the band, if they are grouped by band.
     members : tuple of Path or RemoteFile
         All its exposures.
     exposures : tuple of ExposureResult
@@ -64,6 +65,8 @@ class GroupResult:
         As in `badpix_selfcal.SelfcalResult`. Empty if nothing had to be computed.
     masks : mapping of {1, 2, None} to BadPixels
         The bad pixels by dispersion axis, usually only one. Empty if nothing was computed.
+    crowded_rows : mapping of {1, 2, None} to tuple of int
+        As in `badpix_selfcal.SelfcalResult`, by dispersion axis.
     """
 
     name: str
@@ -71,6 +74,7 @@ class GroupResult:
     exposures: tuple[ExposureResult, ...]
     pedestals: Mapping[Location, float]
     masks: Mapping[Dispaxis, BadPixels]
+    crowded_rows: Mapping[Dispaxis, tuple[int, ...]]
 
     @property
     def left_out(self) -> tuple[Location, ...]:
@@ -89,7 +93,7 @@ class BatchResult:
     unreadable : tuple of ExposureResult
         Exposures that cannot be read, and so belong to no group.
     passed_over : tuple of Path or RemoteFile
-        Files in the folders that were not taken with an integral-field unit.
+        Files in the folders whose EXP_TYPE is that of another mode.
     """
 
     groups: tuple[GroupResult, ...]
@@ -120,6 +124,7 @@ def batch(
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float = Parameters.sigma_upper,
     force_single: bool = Parameters.force_single,
+    spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
@@ -134,20 +139,20 @@ def batch(
     Parameters
     ----------
     inputs : path-like or iterable of path-like
-        Exposures, patterns, and folders; a folder stands for the ``*_rate.fits`` in it that were
-        taken with an integral-field unit.
+        Exposures, patterns, and folders; a folder stands for the ``*_rate.fits`` in it of the modes
+        in `badpix_selfcal.detectors.DISPAXIS_OF_EXP_TYPE`.
     background : path-like or iterable of path-like, optional
         Exposures (or patterns, folders) that are backgrounds, besides those whose header says so
         (BKGDTARG). They need not be among the inputs.
     group_by : {"detector", "band"}, optional
-        What the exposures of one mask share: the detector, or the band (MIRI) or filter and grating
-        (NIRSpec) too.
+        What the exposures of one mask share: the detector, mode (EXP_TYPE) and subarray, or the
+        band (MIRI) or filter and grating (NIRSpec) too.
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
         such as ``s3://bucket/prefix``. Default: the current folder.
     cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper
         As in `badpix_selfcal.selfcal`.
-    force_single, edge, dispaxis
+    force_single, spare_crowded, edge, dispaxis
         As in `badpix_selfcal.selfcal`.
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
@@ -205,6 +210,7 @@ def batch(
         dispaxis=dispaxis,
         edge=edge,
         force_single=force_single,
+        spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
     )
     check_group_by(group_by)
@@ -325,4 +331,5 @@ def _result(group: Group, outcome: Outcome, kept: frozenset[Copy]) -> GroupResul
         exposures=tuple(results[path] for path in paths if path in results),
         pedestals=outcome.pedestals,
         masks=outcome.masks,
+        crowded_rows=outcome.crowded,
     )

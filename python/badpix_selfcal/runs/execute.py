@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, Self, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
 from ..arrays import BadPixels
 from ..detectors import Dispaxis
@@ -22,6 +22,7 @@ from .member import Listed, Member
 from .minimum import Failed, MinimumImage
 from .plan import Copy, Job, Mask, Plan, masks_of
 from .provenance import Status
+from .review import reviewed
 
 __all__ = [
     "ExposureResult",
@@ -33,10 +34,6 @@ __all__ = [
     "execute",
     "refuse_collisions",
 ]
-
-LEAST_SCALE: Final = 0.5
-MOST_SCALE: Final = 2.0
-"""The noise of SCI in units of ERR, beyond which a run warns."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of finished exposures and the total number."""
@@ -129,6 +126,8 @@ class Outcome:
         The pedestal of each member; NaN if it was left out. Empty without a gap.
     masks : mapping of {1, 2, None} to BadPixels
         The bad pixels by dispersion axis; empty if the plan was skipped.
+    crowded : mapping of {1, 2, None} to tuple of int
+        The rows that are crowded with flags, by dispersion axis.
     errors : dict of Path or RemoteFile to str
         The exposures that failed, and why.
     written : list of Copy
@@ -139,6 +138,7 @@ class Outcome:
         self.plan = plan
         self.pedestals: dict[Location, float] = {}
         self.masks: Mapping[Dispaxis, BadPixels] = {}
+        self.crowded: Mapping[Dispaxis, tuple[int, ...]] = {}
         self.errors: dict[Location, str] = dict(plan.failed)
         self.written: list[Copy] = []
 
@@ -276,26 +276,11 @@ class _Execution:
             warn(f"{plan.name}: no usable selfcal or background exposures, step skipped")
             return
         start = time.perf_counter()
-        self.outcome.masks = masks_of(minimum, plan)
-        self._warn_of_errors()
+        self.outcome.masks, self.outcome.crowded = reviewed(masks_of(minimum, plan), plan)
         for axis, found in self.outcome.masks.items():
             flags = f"{found.n_low} low and {found.n_high} high pixels"
             log.info("%s: %s flagged, dispersion axis %s", plan.name, flags, axis)
         log.debug("%s: masks found in %.1f ms", plan.name, 1e3 * (time.perf_counter() - start))
-
-    def _warn_of_errors(self) -> None:
-        """Warn if ERR is missing or does not describe the data."""
-        if not self._plan.needs_errors:
-            return
-        for found in self.outcome.masks.values():
-            scale = found.error_scale
-            if scale is None:
-                warn(f"{self._plan.name}: no exposure has a valid ERR; the noise follows from SCI")
-            elif not LEAST_SCALE <= scale <= MOST_SCALE:
-                warn(
-                    f"{self._plan.name}: the noise of SCI is {scale:.3g} times the mean ERR; "
-                    "the scale of SCI is used"
-                )
 
     def _combine(self) -> tuple[MinimumImage, Failed]:
         plan, start = self._plan, time.perf_counter()

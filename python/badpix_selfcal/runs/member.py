@@ -53,6 +53,9 @@ class Member:
     instrument, detector, channel, band, exp_type : str
         Values of the primary header, in capitals; empty where absent. For NIRSpec `band` is
         FILTER/GRATING.
+    subarray : str
+        The part of the detector that was read: SUBARRAY, and its first column and row unless they
+        are 1. Empty for the full frame, and where absent.
     is_background : bool
         Whether it is an exposure of an empty field.
     shape : tuple of int
@@ -72,6 +75,7 @@ class Member:
     channel: str
     band: str
     exp_type: str
+    subarray: str
     is_background: bool
     shape: tuple[int, ...]
     dispaxis: object
@@ -85,7 +89,7 @@ class Member:
 
     def key(self, by: GroupBy) -> tuple[str, ...]:
         """Return the values that all exposures of its group share."""
-        shared = (self.instrument, self.exp_type, self.detector, self.channel)
+        shared = (self.instrument, self.exp_type, self.detector, self.subarray, self.channel)
         return (*shared, self.band) if by == "band" else shared
 
 
@@ -181,6 +185,7 @@ def _member(listed: Listed, reader: Reader) -> Member:
         channel=_capitals(exposure, "CHANNEL"),
         band=_band(exposure),
         exp_type=exposure.exp_type,
+        subarray=_subarray(exposure),
         is_background=is_background,
         shape=exposure.shape,
         dispaxis=exposure.dispaxis,
@@ -211,6 +216,13 @@ def _digest(text: str) -> str:
 def _capitals(exposure: Exposure, keyword: str) -> str:
     value = exposure.primary_value(keyword)
     return "" if value is None else str(value).strip().upper()
+
+
+def _subarray(exposure: Exposure) -> str:
+    name = _capitals(exposure, "SUBARRAY")
+    corner = [_capitals(exposure, keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2")]
+    at = "" if corner == ["1", "1"] else f"({','.join(corner)})"
+    return ("" if name == "FULL" else name) + at
 
 
 def _band(exposure: Exposure) -> str:

@@ -1,6 +1,8 @@
 """A pool of exposures, and its division into groups.
 
 All exposures of one detector share their bad pixels, whatever their target is. They form a group.
+Exposures of different modes (EXP_TYPE) or subarrays form different groups: their light falls on
+other pixels, or their pixels are others.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ..checks import GroupBy, check_group_by
-from ..detectors import DISPAXIS_OF_EXP_TYPE
+from ..detectors import DETECTORS, DISPAXIS_OF_EXP_TYPE
 from ..errors import ExposureError
 from ..files.location import AnyLocation, Location, RemoteFile, locate
 from ..files.remote import RemoteError, matching
@@ -31,7 +33,8 @@ class Group:
     Attributes
     ----------
     name : str
-        The detector and channel; also the band, if exposures are grouped by band.
+        The detector and channel; the EXP_TYPE, unless it is that of the integral-field unit; the
+        subarray; also the band, if exposures are grouped by band.
     members : tuple of Member
         The exposures, in the order of the pool.
     """
@@ -51,7 +54,7 @@ class Pool:
     failed : dict of Path or RemoteFile to str
         Those that cannot be read, and why.
     passed_over : tuple of Path or RemoteFile
-        Those in folders that were not taken with an integral-field unit.
+        Those in folders whose EXP_TYPE is that of another mode.
     """
 
     members: tuple[Member, ...]
@@ -108,8 +111,8 @@ def read(
             members.append(member)
     if not members and not failed:
         raise ExposureError(
-            f"{passed_over[0]} and the others ({len(passed_over)} in all) were not taken with an "
-            "integral-field unit: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
+            f"{passed_over[0]} and the others ({len(passed_over)} in all) were taken in other "
+            "modes: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
         )
     return Pool(tuple(members), failed, tuple(passed_over))
 
@@ -122,8 +125,8 @@ def grouped(members: Iterable[Member], by: GroupBy) -> list[Group]:
     members : iterable of Member
         The exposures.
     by : {"detector", "band"}
-        What they have to share: the detector (and MIRI's channels, which go with it), or the
-        band too.
+        What they have to share: the detector (and MIRI's channels, which go with it), EXP_TYPE
+        and subarray, or the band too.
 
     Returns
     -------
@@ -175,5 +178,8 @@ def _expanded_remote(given: RemoteFile) -> list[tuple[Location, bool]]:
 
 
 def _name(member: Member, by: GroupBy) -> str:
-    optics = (member.detector, member.channel, member.band if by == "band" else "")
-    return " ".join(filter(None, optics))
+    known = DETECTORS.get(member.detector)
+    usual = known is not None and member.exp_type == known.exp_type
+    mode = "" if usual else member.exp_type
+    band = member.band if by == "band" else ""
+    return " ".join(filter(None, (member.detector, mode, member.subarray, member.channel, band)))

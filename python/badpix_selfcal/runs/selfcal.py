@@ -51,6 +51,9 @@ class SelfcalResult:
         skipped.
     members : tuple of Path or RemoteFile
         The exposures of the product, each once.
+    crowded_rows : tuple of int
+        The rows (columns, if `dispaxis` is 2) that are crowded with flags, counted from 0. Their
+        pixels are flagged too, unless `spare_crowded` is set.
     others : tuple of SelfcalResult
         The results for the association's further products.
     """
@@ -63,6 +66,7 @@ class SelfcalResult:
     pedestals: Mapping[Location, float]
     dispaxis: Dispaxis
     members: tuple[Location, ...]
+    crowded_rows: tuple[int, ...] = ()
     others: tuple[SelfcalResult, ...] = ()
 
 
@@ -79,6 +83,7 @@ def selfcal(
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float = Parameters.sigma_upper,
     force_single: bool = Parameters.force_single,
+    spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
@@ -110,6 +115,9 @@ def selfcal(
         surroundings, by the sigma cut.
     force_single : bool, optional
         Use the science exposure alone if there are no other exposures.
+    spare_crowded : bool, optional
+        Leave rows along the dispersion unflagged that are crowded with flags, all along a trace or
+        the edge of a slit (`badpix_selfcal.crowded`). They are reported in any case.
     save_flagged_bkg : bool, optional
         Write the flagged backgrounds too.
     edge : {"auto", "zero", "shrink"}, optional
@@ -139,8 +147,9 @@ def selfcal(
     Warns
     -----
     SelfcalWarning
-        If the step is skipped, an exposure is left out because its gap holds no valid sample, or
-        the dispersion axis is not known.
+        If the step is skipped, an exposure is left out because its gap holds no valid sample, a
+        member has another detector, EXP_TYPE or subarray than the science exposure, the dispersion
+        axis is not known, or rows are crowded with flags.
 
     Notes
     -----
@@ -158,6 +167,7 @@ def selfcal(
         dispaxis=dispaxis,
         edge=edge,
         force_single=force_single,
+        spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
     )
     folder = output_directory(output_dir)
@@ -271,6 +281,16 @@ def _check(science: Member, members: Iterable[Member]) -> None:
                 f"{member.path}: was taken with {member.detector}, the science exposure "
                 f"{science.path} with {science.detector}"
             )
+        elif member.exp_type not in ("", science.exp_type) and science.exp_type:
+            warn(
+                f"{member.path}: has EXP_TYPE {member.exp_type}, the science exposure "
+                f"{science.path} has {science.exp_type}"
+            )
+        elif member.subarray != science.subarray:
+            warn(
+                f"{member.path}: has the subarray {member.subarray or 'FULL'}, the science "
+                f"exposure {science.path} has {science.subarray or 'FULL'}"
+            )
 
 
 def _is_exposure(path: Location) -> bool:
@@ -299,4 +319,5 @@ def _result(outcome: Outcome) -> SelfcalResult:
         pedestals=outcome.pedestals,
         dispaxis=science.dispaxis if masks else None,
         members=tuple(member.path for member in plan.members),
+        crowded_rows=outcome.crowded.get(science.dispaxis, ()),
     )

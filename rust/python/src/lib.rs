@@ -16,8 +16,8 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _kernels {
     use crate::convert::{
-        AnyImage, AnySamples, AnyStored, axis, edge, image, image_out, kernel_error, method,
-        samples, swapped,
+        AnyImage, AnySamples, AnyStored, StoredImages, axis, edge, image, image_out, kernel_error,
+        method, samples, stored_images, swapped,
     };
     use crate::threads;
     use badpix_selfcal_kernels::median::Reach;
@@ -243,46 +243,25 @@ mod _kernels {
         count: PyReadwriteArray2<'_, u32>,
         exposures: Vec<AnyStored<'_>>,
     ) -> PyResult<()> {
-        match exposures.first() {
-            None => Ok(()),
-            Some(AnyStored::F32(_)) => add(py, total, count, &exposures, |each| match each {
-                AnyStored::F32(array) => Some(image(array)),
-                _ => None,
-            }),
-            Some(AnyStored::F64(_)) => add(py, total, count, &exposures, |each| match each {
-                AnyStored::F64(array) => Some(image(array)),
-                _ => None,
-            }),
-            Some(AnyStored::Swapped32(_)) => add(py, total, count, &exposures, |each| match each {
-                AnyStored::Swapped32(array) => Some(swapped::<f32>(array)),
-                _ => None,
-            }),
-            Some(AnyStored::Swapped64(_)) => add(py, total, count, &exposures, |each| match each {
-                AnyStored::Swapped64(array) => Some(swapped::<f64>(array)),
-                _ => None,
-            }),
+        match stored_images(&exposures)? {
+            StoredImages::F32(images) => add(py, total, count, &images),
+            StoredImages::F64(images) => add(py, total, count, &images),
+            StoredImages::Swapped32(images) => add(py, total, count, &images),
+            StoredImages::Swapped64(images) => add(py, total, count, &images),
         }
     }
 
-    fn add<'a, 'py, S: Stored + 'a>(
-        py: Python<'py>,
-        mut total: PyReadwriteArray2<'py, f64>,
-        mut count: PyReadwriteArray2<'py, u32>,
-        exposures: &'a [AnyStored<'py>],
-        view: impl Fn(&'a AnyStored<'py>) -> Option<PyResult<Image<'a, S>>>,
+    fn add<S: Stored>(
+        py: Python<'_>,
+        mut total: PyReadwriteArray2<'_, f64>,
+        mut count: PyReadwriteArray2<'_, u32>,
+        images: &[Image<'_, S>],
     ) -> PyResult<()> {
         if !(total.is_c_contiguous() && count.is_c_contiguous()) {
             return Err(PyValueError::new_err("the sum and the count must be C-contiguous"));
         }
         let (total, count) = (total.as_slice_mut()?, count.as_slice_mut()?);
-        let images: PyResult<Vec<Image<'a, S>>> = exposures
-            .iter()
-            .map(|each| {
-                let mixed = || PyTypeError::new_err("all exposures must have one dtype");
-                view(each).ok_or_else(mixed)?
-            })
-            .collect();
-        let errors: Vec<&[S]> = images?.iter().map(Image::samples).collect();
+        let errors: Vec<&[S]> = images.iter().map(Image::samples).collect();
         threads::install(py, || mean::add(total, count, &errors))?.map_err(kernel_error)
     }
 
