@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.files.remote import HEAD
-from badpix_selfcal.runs.reader import AHEAD, KEPT, in_order
+from badpix_selfcal.runs.reader import AHEAD, MOST_HELD, in_order
 
 from . import servers
 from .exposures import observation
@@ -50,7 +50,7 @@ def test_a_batch_holds_the_downloads_only_that_it_copies(tmp_path, scratch):
 
 def test_a_run_with_many_backgrounds_holds_a_limited_number_of_downloads(tmp_path, scratch):
     pytest.importorskip("aiohttp", reason="needs the extra cloud")
-    science, *backgrounds = serve(tmp_path / "in", KEPT + 2 * AHEAD)
+    science, *backgrounds = serve(tmp_path / "in", MOST_HELD + 2 * AHEAD)
     held = []
 
     class Counter(logging.Handler):
@@ -73,7 +73,7 @@ def test_a_run_with_many_backgrounds_holds_a_limited_number_of_downloads(tmp_pat
         log.removeHandler(handler)
         log.setLevel(level)
     assert len(result.backgrounds) == len(backgrounds)
-    assert 0 < max(held) <= KEPT + AHEAD
+    assert 0 < max(held) <= MOST_HELD + AHEAD
     assert not list(scratch.iterdir())
 
 

@@ -226,7 +226,7 @@ class _Execution:
         self,
         plan: Plan,
         workers: Workers,
-        together: Outputs | None,
+        shared: Outputs | None,
         tally: Tally | None,
         *,
         overwrite: bool,
@@ -234,7 +234,7 @@ class _Execution:
         self.outcome = Outcome(plan)
         self._plan = plan
         self._workers = workers
-        self._together = together
+        self._shared = shared
         self._tally = tally or Tally()
         self._overwrite = overwrite
         self._readable = {member.path for member in plan.members}
@@ -307,8 +307,8 @@ class _Execution:
             self._tally.add(1)  # an unflagged copy of a background is of no use
             return
         part = None
-        if self._together is not None:
-            part = self._together.part(self._together.claim(copy.name))
+        if self._shared is not None:
+            part = self._shared.part(self._shared.claim(copy.name))
         job = Job(
             copy=copy,
             status=status,
@@ -323,7 +323,7 @@ class _Execution:
 
     def _fail(self, path: Location, error: BaseException) -> None:
         """Record an error, or raise it if the copies appear together."""
-        if self._together is not None or not isinstance(error, (ValueError, OSError)):
+        if self._shared is not None or not isinstance(error, (ValueError, OSError)):
             raise error
         log.info("%s: failed: %s", path, error)
         self.outcome.errors.setdefault(path, str(error))

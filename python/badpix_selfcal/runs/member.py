@@ -15,7 +15,7 @@ from ..files.association import stem_of
 from ..files.exposure import Exposure
 from ..files.location import Location, RemoteFile
 from ..files.remote import version_of
-from .reader import KEPT, Reader, in_order
+from .reader import MOST_HELD, Reader, in_order
 
 __all__ = ["Listed", "Member", "dispaxis_of", "identity_of", "members_of", "no_detector"]
 
@@ -118,7 +118,7 @@ def members_of(listed: Iterable[Listed], reader: Reader, executor: Executor) -> 
     def read(each: Listed) -> Member:
         return _member(each, reader)
 
-    for _, future in in_order(executor, read, listed, ahead=KEPT):
+    for _, future in in_order(executor, read, listed, ahead=MOST_HELD):
         try:
             yield future.result()
         except (ExposureError, OSError) as error:

@@ -12,12 +12,12 @@ from ..files import exposure as exposure_file
 from ..files.exposure import Exposure, Samples
 from ..files.location import Location
 
-__all__ = ["AHEAD", "KEPT", "Reader", "in_order"]
+__all__ = ["AHEAD", "MOST_HELD", "Reader", "in_order"]
 
 AHEAD: Final = 8
 """The largest number of images that are read ahead: enough for slow servers, with little memory."""
 
-KEPT: Final = 32
+MOST_HELD: Final = 32
 """Exposures whose headers (and downloads) a reader keeps."""
 
 _Item = TypeVar("_Item")
@@ -47,7 +47,7 @@ class Reader:
         found = exposure_file.read(location, whole=whole, last=self._last)
         with self._lock:
             self._kept[location] = found
-            while len(self._kept) > KEPT:
+            while len(self._kept) > MOST_HELD:
                 self._kept.popitem(last=False)
         return found
 

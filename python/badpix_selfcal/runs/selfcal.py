@@ -297,13 +297,13 @@ def _is_exposure(path: Location) -> bool:
     return path.name.lower().endswith(FITS_ENDINGS)
 
 
-def _origin(listed: Association) -> Cards:
+def _origin(found: Association) -> Cards:
     """Return the cards that name the association; none if the input is an exposure."""
-    if _is_exposure(listed.path):
+    if _is_exposure(found.path):
         return {}
-    origin = {"ASNTABLE": (ascii_of(listed.path.name), "association table name")}
-    if listed.pool is not None:
-        origin["ASNPOOL"] = (ascii_of(listed.pool), "association pool name")
+    origin = {"ASNTABLE": (ascii_of(found.path.name), "association table name")}
+    if found.pool is not None:
+        origin["ASNPOOL"] = (ascii_of(found.pool), "association pool name")
     return origin
 
 

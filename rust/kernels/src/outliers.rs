@@ -47,17 +47,19 @@ pub struct Outliers<T> {
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
 pub fn find<T: Sample>(minimum: Image<'_, T>, criteria: &Criteria) -> Result<Outliers<T>, Error> {
     let any_infinite = AtomicBool::new(false);
-    let mut nothing = vec![(); minimum.samples().len()]; // takes no memory
+    let mut residual = vec![T::ZERO; minimum.samples().len()];
+    let mut nothing = vec![(); residual.len()]; // takes no memory
     let subtract = |run: Finished<'_, T, ()>| {
         if Arch::new().dispatch(Subtract { from: run.samples, medians: run.medians }) {
             any_infinite.store(true, Ordering::Relaxed);
         }
     };
-    let residual = median::filter_then(
+    median::filter_then(
         minimum,
         criteria.dispersion,
         criteria.window,
         criteria.edge,
+        &mut residual,
         &mut nothing,
         subtract,
     )?;

@@ -157,8 +157,10 @@ pub fn along<T: Sample>(
     edge: Edge,
     method: Method,
 ) -> Result<Vec<T>, Error> {
-    let mut nothing = vec![(); image.samples().len()]; // takes no memory
-    along_then(image, axis, window, edge, method, &mut nothing, |_| ())
+    let mut out = vec![T::ZERO; image.samples().len()];
+    let mut nothing = vec![(); out.len()]; // takes no memory
+    along_then(image, axis, window, edge, method, &mut out, &mut nothing, |_| ())?;
+    Ok(out)
 }
 
 /// Some rows of finished medians, with the samples at their places.
@@ -173,10 +175,10 @@ pub(crate) struct Finished<'a, T, C> {
     pub(crate) companions: &'a mut [C],
 }
 
-/// Running median along an axis, or over a square window if there is none, row-major.
+/// Writes the running median along an axis, or over a square window if there is none, to `out`.
 ///
 /// Calls `then` with each group of rows while it is still in a near cache. Each sample has a
-/// companion.
+/// companion. `out` and the companions are as many as the samples.
 ///
 /// # Errors
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
@@ -185,27 +187,30 @@ pub(crate) fn filter_then<T: Sample, C: Send>(
     axis: Option<Axis>,
     window: Window,
     edge: Edge,
+    out: &mut [T],
     companions: &mut [C],
     then: impl Fn(Finished<'_, T, C>) + Sync,
-) -> Result<Vec<T>, Error> {
+) -> Result<(), Error> {
     if let Some(axis) = axis {
-        return along_then(image, axis, window, edge, Method::Auto, companions, then);
+        return along_then(image, axis, window, edge, Method::Auto, out, companions, then);
     }
-    let mut medians = rectangle(image, window, window, edge, Method::Auto)?;
-    in_groups(&mut medians, image, companions, &then);
-    Ok(medians)
+    out.copy_from_slice(&rectangle(image, window, window, edge, Method::Auto)?);
+    in_groups(out, image, companions, &then);
+    Ok(())
 }
 
-/// As [`along`]. Calls `then` as [`filter_then`] does.
+/// As [`along`]. Writes the medians to `out`, and calls `then` as [`filter_then`] does.
+#[allow(clippy::too_many_arguments)] // those of `along` and of `filter_then`
 fn along_then<T: Sample, C: Send>(
     image: Image<'_, T>,
     axis: Axis,
     window: Window,
     edge: Edge,
     method: Method,
+    out: &mut [T],
     companions: &mut [C],
     then: impl Fn(Finished<'_, T, C>) + Sync,
-) -> Result<Vec<T>, Error> {
+) -> Result<(), Error> {
     let (lines, length) = match axis {
         Axis::X => (image.rows(), image.cols()),
         Axis::Y => (image.cols(), image.rows()),
@@ -215,18 +220,22 @@ fn along_then<T: Sample, C: Send>(
         Axis::X => Shape { rows: 1, cols: window.len() },
         Axis::Y => Shape { rows: window.len(), cols: 1 },
     };
-    let mut medians = match Choice::of(shape, Shape::of(image), method) {
+    match Choice::of(shape, Shape::of(image), method) {
         Choice::Network(program) if lines::are_many(&program, lines) => {
-            return lines::along(image, axis, &program, edge, companions, &then);
+            return lines::along(image, axis, &program, edge, out, companions, &then);
         }
         Choice::Network(program) => {
-            filter_along(image, axis, |rows| blocks::filter(rows, &program, edge))?
+            let medians = filter_along(image, axis, |rows| blocks::filter(rows, &program, edge))?;
+            out.copy_from_slice(&medians);
         }
-        Choice::Heap => filter_along(image, axis, |rows| lines_by_heap(rows, window, edge))?,
-        Choice::Copy => image.samples().to_vec(),
-    };
-    in_groups(&mut medians, image, companions, &then);
-    Ok(medians)
+        Choice::Heap => {
+            let medians = filter_along(image, axis, |rows| lines_by_heap(rows, window, edge))?;
+            out.copy_from_slice(&medians);
+        }
+        Choice::Copy => out.copy_from_slice(image.samples()),
+    }
+    in_groups(out, image, companions, &then);
+    Ok(())
 }
 
 /// Calls `then` with all medians, some rows at a time.

@@ -5,29 +5,29 @@ use crate::{Error, Image, Sample};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Fine structure, row-major: the magnitude of running medians of three residuals along the
+/// Writes fine structure to `out`: the magnitude of running medians of three residuals along the
 /// dispersion and of three of these across it.
 ///
-/// Without a dispersion axis it is that of running medians over squares. Takes a buffer of as many
+/// Without a dispersion axis it is that of running medians over squares. The buffer holds as many
 /// samples, whatever they are.
 pub(super) fn structure<T: Sample>(
     residuals: Image<'_, T>,
     dispersion: Option<Axis>,
-    mut buffer: Vec<T>,
-) -> Result<Vec<T>, Error> {
-    let Some(axis) = dispersion else {
+    buffer: &mut [T],
+    out: &mut [T],
+) -> Result<(), Error> {
+    if let Some(axis) = dispersion {
+        of_three(residuals, axis, buffer, |median| median);
+        let medians = Image::new(buffer, residuals.rows(), residuals.cols())?;
+        of_three(medians, axis.other(), out, Sample::magnitude);
+    } else {
         let three = Window::new(3)?;
-        let mut medians = median::rectangle(residuals, three, three, Edge::Shrink, Method::Auto)?;
-        for median in &mut medians {
-            *median = median.magnitude();
+        let medians = median::rectangle(residuals, three, three, Edge::Shrink, Method::Auto)?;
+        for (out, median) in out.iter_mut().zip(medians) {
+            *out = median.magnitude();
         }
-        return Ok(medians);
-    };
-    of_three(residuals, axis, &mut buffer, |median| median);
-    let mut out = vec![T::ZERO; buffer.len()];
-    let medians = Image::new(&buffer, residuals.rows(), residuals.cols())?;
-    of_three(medians, axis.other(), &mut out, Sample::magnitude);
-    Ok(out)
+    }
+    Ok(())
 }
 
 /// Running medians of three samples along an axis, each changed by a function.

@@ -110,74 +110,89 @@ pub fn find<T: Sample>(
     {
         return Err(Error::Shape { len: error.samples().len(), rows, cols });
     }
-    let mut smooth = vec![T::ZERO; minimum.samples().len()];
-    let residual = residual(minimum, criteria, &mut smooth)?;
+    let samples = minimum.samples().len();
+    let mut residual = vec![T::ZERO; samples];
+    let mut noise = vec![T::ZERO; samples];
+    let mut significance = vec![T::ZERO; samples];
+    // One piece of memory: with several, the allocator returns them to the system after each call,
+    // and the next call may take twice as long.
+    let mut memory = vec![T::ZERO; 4 * samples];
+    let (smooth, rest) = memory.split_at_mut(samples);
+    let (contrast, rest) = rest.split_at_mut(samples);
+    let (magnitude, structure) = rest.split_at_mut(samples);
+    fill_residual(minimum, criteria, &mut residual, smooth)?;
     let residuals = Image::new(&residual, rows, cols)?;
-    let mut magnitude = vec![T::ZERO; residual.len()];
-    let contrast = contrast(residuals, criteria.dispersion, &mut magnitude)?;
-    let magnitudes = Image::new(&magnitude, rows, cols)?;
-    let mut noise = scatter(magnitudes, criteria.dispersion)?;
+    fill_contrast(residuals, criteria.dispersion, contrast, magnitude)?;
+    let magnitudes = Image::new(magnitude, rows, cols)?;
+    fill_scatter(magnitudes, criteria.dispersion, &mut noise)?;
     let error_scale = error.and_then(|error| error_scale(magnitudes, error, criteria.spread));
     let base = match (error, error_scale) {
         (Some(error), Some(scale)) => Base::Error(error, T::nearest(scale)),
-        _ => Base::Level(NoiseByLevel::new(minimum, &contrast, &magnitude)),
+        _ => Base::Level(NoiseByLevel::new(minimum, contrast, magnitude)),
     };
-    let structure = fine::structure(residuals, criteria.dispersion, magnitude)?;
-    let structures = Image::new(&structure, rows, cols)?;
+    fine::structure(residuals, criteria.dispersion, magnitude, structure)?;
     let light = Light {
         minimum,
-        smooth: Image::new(&smooth, rows, cols)?,
+        smooth: Image::new(smooth, rows, cols)?,
         residuals,
-        contrasts: Image::new(&contrast, rows, cols)?,
+        contrasts: Image::new(contrast, rows, cols)?,
         base,
         dispersion: criteria.dispersion,
     };
-    let significance = significance(structures, &light, &mut noise)?;
+    let structures = Image::new(structure, rows, cols)?;
+    fill_significance(structures, &light, &mut significance, &mut noise)?;
     let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
     let (mask, n_low, n_high) = outliers::flag(&significance, low, high);
     Ok(Significant { residual, significance, noise, mask, error_scale, n_low, n_high })
 }
 
-/// The minimum image minus its running median, which is written to `smooth`.
-fn residual<T: Sample>(
+/// Fills in the minimum image minus its running median, and that median.
+fn fill_residual<T: Sample>(
     minimum: Image<'_, T>,
     by: &Criteria,
+    residual: &mut [T],
     smooth: &mut [T],
-) -> Result<Vec<T>, Error> {
-    median::filter_then(minimum, by.dispersion, by.window, by.edge, smooth, |group| {
+) -> Result<(), Error> {
+    median::filter_then(minimum, by.dispersion, by.window, by.edge, residual, smooth, |group| {
         Arch::new().dispatch(Subtract(group));
     })
 }
 
-/// Residuals minus their running median across the dispersion. Fills in their magnitudes.
-fn contrast<T: Sample>(
+/// Fills in residuals minus their running median across the dispersion, and the magnitudes.
+fn fill_contrast<T: Sample>(
     residuals: Image<'_, T>,
     dispersion: Option<Axis>,
+    contrast: &mut [T],
     magnitude: &mut [T],
-) -> Result<Vec<T>, Error> {
+) -> Result<(), Error> {
     let (window, across) = (Window::new(ACROSS)?, dispersion.map(Axis::other));
-    median::filter_then(residuals, across, window, Edge::Shrink, magnitude, |group| {
+    median::filter_then(residuals, across, window, Edge::Shrink, contrast, magnitude, |group| {
         Arch::new().dispatch(Contrast(group));
     })
 }
 
-/// The scatter.
-fn scatter<T: Sample>(magnitudes: Image<'_, T>, dispersion: Option<Axis>) -> Result<Vec<T>, Error> {
-    let mut nothing = vec![(); magnitudes.samples().len()]; // takes no memory
-    let window = Window::new(SCATTER)?;
-    median::filter_then(magnitudes, dispersion, window, Edge::Shrink, &mut nothing, |group| {
+/// Fills in the scatter.
+fn fill_scatter<T: Sample>(
+    magnitudes: Image<'_, T>,
+    dispersion: Option<Axis>,
+    scatter: &mut [T],
+) -> Result<(), Error> {
+    let mut nothing = vec![(); scatter.len()]; // takes no memory
+    let (window, edge) = (Window::new(SCATTER)?, Edge::Shrink);
+    median::filter_then(magnitudes, dispersion, window, edge, scatter, &mut nothing, |group| {
         Arch::new().dispatch(Scale(group.medians));
     })
 }
 
-/// The significance. Replaces the scatter by the noise.
-fn significance<T: Sample>(
+/// Fills in the significance. Replaces the scatter by the noise.
+fn fill_significance<T: Sample>(
     structures: Image<'_, T>,
     light: &Light<'_, T>,
+    significance: &mut [T],
     noise: &mut [T],
-) -> Result<Vec<T>, Error> {
-    let window = Window::new(SCATTER)?;
-    median::filter_then(structures, light.dispersion, window, Edge::Shrink, noise, |group| {
+) -> Result<(), Error> {
+    let (window, edge) = (Window::new(SCATTER)?, Edge::Shrink);
+    median::filter_then(structures, light.dispersion, window, edge, significance, noise, |group| {
         Arch::new().dispatch(Weigh { group, light });
     })
 }

@@ -33,9 +33,10 @@ pub(super) fn along<T: Sample, C: Send>(
     axis: Axis,
     program: &Program,
     edge: Edge,
+    out: &mut [T],
     companions: &mut [C],
     then: &(impl Fn(Finished<'_, T, C>) + Sync),
-) -> Result<Vec<T>, Error> {
+) -> Result<(), Error> {
     let window = program.window().cols;
     let heap = RunningMedian::new(window)?;
     let arch = Arch::new();
@@ -44,7 +45,6 @@ pub(super) fn along<T: Sample, C: Send>(
         Axis::X => arch.dispatch(LinesOfATile(PhantomData::<T>)),
     };
     let rows = rows_of_a_strip(image.rows(), step);
-    let mut out = vec![T::ZERO; image.samples().len()];
     let length = rows * image.cols();
     let strips = out.par_chunks_mut(length).zip(image.samples().par_chunks(length));
     let strips = strips.zip(companions.par_chunks_mut(length)).enumerate();
@@ -63,7 +63,7 @@ pub(super) fn along<T: Sample, C: Send>(
         }
         then(Finished { first: number * rows, medians, samples, companions });
     });
-    Ok(out)
+    Ok(())
 }
 
 /// Rows for each task: a multiple of `step`, few enough that all threads get about the same number,
