@@ -60,8 +60,10 @@ impl<T: Sample> NoiseByLevel<T> {
                 None => found.least = greatest,
                 Some((from, _)) if middle == from => continue, // no slope has no width
                 Some((from, below)) => {
-                    let width = middle - from;
-                    found.slopes.push(Slope { from, width, rise: (greatest - below) / width });
+                    let (width, rise) = (middle - from, greatest - below);
+                    if rise != T::ZERO {
+                        found.slopes.push(Slope { from, width, rise: rise / width });
+                    }
                 }
             }
             before = Some((middle, greatest));
@@ -72,17 +74,25 @@ impl<T: Sample> NoiseByLevel<T> {
     /// Replaces the scatter of a row by the base of the noise: the greater of it and of the scatter
     /// at the level of the pixel, in units of one exposure.
     #[inline(always)]
-    pub(super) fn add(&self, noise: &mut [T], samples: &[T], contrast: &[T], buffer: &mut Vec<T>) {
-        buffer.clear();
-        buffer.resize(noise.len(), self.least);
+    pub(super) fn add(
+        &self,
+        noise: &mut [T],
+        samples: &[T],
+        contrast: &[T],
+        [values, levels]: [&mut [T]; 2],
+    ) {
+        values.fill(self.least);
+        for ((level, &sample), &contrast) in levels.iter_mut().zip(samples).zip(contrast) {
+            *level = sample - contrast;
+        }
         for Slope { from, width, rise } in &self.slopes {
-            for ((value, &sample), &contrast) in buffer.iter_mut().zip(samples).zip(contrast) {
-                let beyond = (sample - contrast) - *from;
+            for (value, &level) in values.iter_mut().zip(&*levels) {
+                let beyond = level - *from;
                 *value = *value + beyond.greater(T::ZERO).lesser(*width) * *rise;
             }
         }
         let (normal, factor) = (T::nearest(super::NORMAL), T::nearest(super::WITHOUT_ERROR));
-        for (noise, &value) in noise.iter_mut().zip(&*buffer) {
+        for (noise, &value) in noise.iter_mut().zip(&*values) {
             *noise = noise.greater(value * normal) * factor;
         }
     }

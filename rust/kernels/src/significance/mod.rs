@@ -295,7 +295,7 @@ impl<T: Sample> WithSimd for Weigh<'_, T> {
         let Light { minimum, smooth, residuals, contrasts, base, dispersion } = self.light;
         let cols = residuals.cols();
         let mut squares = Squares::new(cols);
-        let mut slope = vec![T::NAN; cols];
+        let (mut slope, mut levels) = (vec![T::NAN; cols], vec![T::NAN; cols]);
         let rows = medians.chunks_exact_mut(cols).zip(samples.chunks_exact(cols));
         let rows = rows.zip(companions.chunks_exact_mut(cols)).enumerate();
         for (row, ((significance, structure), noise)) in rows {
@@ -307,7 +307,7 @@ impl<T: Sample> WithSimd for Weigh<'_, T> {
                     T::nearest(STANDS_OUT)
                 }
                 Base::Level(level) => {
-                    level.add(noise, minimum.row(y), contrast, &mut slope);
+                    level.add(noise, minimum.row(y), contrast, [&mut slope, &mut levels]);
                     T::nearest(1.0)
                 }
             };
