@@ -8,7 +8,7 @@ from __future__ import annotations
 import numbers
 import operator
 import sys
-from typing import Final, Literal, SupportsFloat, SupportsIndex, TypeAlias
+from typing import Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, TypeVar
 
 from .detectors import Dispaxis
 
@@ -47,12 +47,17 @@ Cut: TypeAlias = Literal["fraction", "sigma"]
 AskedDispaxis: TypeAlias = Dispaxis | Literal["auto"]
 """A dispersion axis, or "auto": the axis in the exposure's header."""
 
+EDGES: Final[tuple[Edge, ...]] = ("zero", "shrink")
+CUTS: Final[tuple[Cut, ...]] = ("fraction", "sigma")
+
 _EDGE_OF_CUT: Final[dict[Cut, Edge]] = {"fraction": "zero", "sigma": "shrink"}
 
 GroupBy: TypeAlias = Literal["detector", "band"]
 """What the exposures of a group share: the detector, or the band (the grating) too."""
 
 GROUP_BY: Final[tuple[GroupBy, ...]] = ("detector", "band")
+
+_Word = TypeVar("_Word", bound=str)
 
 MOST_WORKERS: Final = 64
 """The largest number of threads that read and write files."""
@@ -70,6 +75,15 @@ def check_whole(value: SupportsIndex, name: str) -> int:
         return int(operator.index(value))
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+
+
+def _one_of(words: tuple[_Word, ...], value: object, name: str) -> _Word:
+    """Return the word that a value is; raise a ValueError if it is none of them."""
+    for word in words:
+        if isinstance(value, str) and value == word:
+            return word
+    *others, last = map(repr, words)
+    raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}")
 
 
 def _number(value: SupportsFloat, rule: str) -> float:
@@ -139,12 +153,7 @@ def check_edge(value: object, name: str = "edge") -> Edge:
     ValueError
         If it is neither "zero" nor "shrink".
     """
-    if isinstance(value, str):
-        if value == "zero":
-            return "zero"
-        if value == "shrink":
-            return "shrink"
-    raise ValueError(f"{name} must be 'zero' or 'shrink', got {value!r}")
+    return _one_of(EDGES, value, name)
 
 
 def check_asked_edge(value: object, name: str = "edge") -> AskedEdge:
@@ -155,12 +164,7 @@ def check_asked_edge(value: object, name: str = "edge") -> AskedEdge:
     ValueError
         If it is neither "auto", "zero" nor "shrink".
     """
-    if isinstance(value, str) and value == "auto":
-        return "auto"
-    try:
-        return check_edge(value, name)
-    except ValueError:
-        raise ValueError(f"{name} must be 'auto', 'zero' or 'shrink', got {value!r}") from None
+    return _one_of(("auto", *EDGES), value, name)
 
 
 def edge_of(asked: AskedEdge, cut: Cut) -> Edge:
@@ -176,12 +180,7 @@ def check_cut(value: object, name: str = "cut") -> Cut:
     ValueError
         If it is neither "fraction" nor "sigma".
     """
-    if isinstance(value, str):
-        if value == "fraction":
-            return "fraction"
-        if value == "sigma":
-            return "sigma"
-    raise ValueError(f"{name} must be 'fraction' or 'sigma', got {value!r}")
+    return _one_of(CUTS, value, name)
 
 
 def check_sigma(value: SupportsFloat, name: str) -> float:
@@ -244,10 +243,7 @@ def check_group_by(value: str) -> GroupBy:
     ValueError
         If it is neither "detector" nor "band".
     """
-    for by in GROUP_BY:
-        if value == by:
-            return by
-    raise ValueError(f"group_by must be 'detector' or 'band', got {value!r}")
+    return _one_of(GROUP_BY, value, "group_by")
 
 
 def check_workers(value: SupportsIndex) -> int:

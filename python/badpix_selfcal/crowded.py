@@ -71,6 +71,8 @@ def crowded_rows(
     axis = IMAGE_AXIS[check_dispaxis(dispaxis)]
     if axis is None or not mask.any():
         return ()
+    if np.count_nonzero(mask, axis=axis).max() < LEAST_COUNT:  # as a rule; saves most of the time
+        return ()
     if sensitive is None:
         flagged, total = np.count_nonzero(mask, axis=axis), np.full(mask.shape[1 - axis], 1)
         total *= mask.shape[axis]

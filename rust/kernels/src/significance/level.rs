@@ -58,7 +58,7 @@ impl<T: Sample> NoiseByLevel<T> {
             let middle = bin[bin.len() / 2].0;
             match before {
                 None => found.least = greatest,
-                Some((from, _)) if middle == from => continue, // no slope has no width
+                Some((from, _)) if middle == from => continue, // a slope has a width
                 Some((from, below)) => {
                     let (width, rise) = (middle - from, greatest - below);
                     if rise != T::ZERO {
