@@ -327,3 +327,22 @@ def test_dark_gaps_between_lines_are_spared_and_a_low_pixel_is_flagged():
         assert found.mask[60, 20]
         flagged += found.n_low - 1
     assert flagged <= 14  # 50 without the comparison with the neighbours
+
+
+@pytest.mark.parametrize("dispaxis", [1, 2])
+def test_a_hot_pixel_beside_a_line_makes_no_pixel_low(dispaxis):
+    """They shift the running median of a column, but its pixels look like those across."""
+    rows = np.arange(240)[:, np.newaxis]
+    image = np.random.default_rng(11).normal(100, 1, (240, 200))
+    image += 700 * np.exp(-0.5 * ((rows - 120) / 1.2) ** 2)
+    hot = np.arange(10, 190, 10)
+    image[114, hot] += 1000
+    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        image[114 + down, hot + right] += 31
+    image[60, [50, 99]] -= 70
+    image[:, 100:] -= 100 + 700 * np.exp(-0.5 * ((rows - 120) / 1.2) ** 2)  # a gap beside a slice
+    if dispaxis == 1:
+        image = image.T
+    found = bps.find_bad_pixels(image, dispaxis=dispaxis, cut="sigma", error=np.ones_like(image))
+    low = found.significance < -12
+    assert np.argwhere(low if dispaxis == 2 else low.T).tolist() == [[60, 50], [60, 99]]

@@ -158,8 +158,11 @@ def _significance(
         noise = np.fmax(base, (structure - usual) * kind(2 / 3))
         noise = np.fmax(noise, np.where(is_light, third, 0))
         directions = [along for along in (0, 1) if axis in (None, along)]
-        noise = np.fmax.reduce([noise, *(_slope(smooth, each) * kind(0.25) for each in directions)])
+        steps = [_slope(smooth, each) for each in directions]
+        noise = np.fmax.reduce([noise, *(step * kind(0.25) for step in steps)])
         dark = np.fmax.reduce([samples - _fainter(samples, each) for each in directions])
+        if across is not None:
+            dark = np.fmax(dark, samples - np.fmax(*_around(samples, across)))
         least = np.fmin(np.fmax(residual, dark * kind(3)), 0)
         weakest = np.where(contrast < least, least, contrast)
         significance = np.where(np.isinf(weakest), weakest, weakest / np.abs(noise))
@@ -227,11 +230,11 @@ def _noise_by_level(level: FloatArray, magnitude: FloatArray) -> FloatArray:
 
 
 def _places(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Mark pixels that are enough to measure properties of a whole image: about 2**15, or all."""
+    """Mark pixels that are enough to measure properties of a whole image: about 2**14, or all."""
     rows, columns = shape
-    step = max(1, -(-rows * columns // 2**15))
+    step = max(1, -(-rows * columns // 2**14))
     y, x = np.ogrid[:rows, :columns]
-    place = 3 * np.minimum(y, rows - 1 - y) + np.minimum(x, columns - 1 - x) // 16
+    place = 3 * np.minimum(y, rows - 1 - y) + np.minimum(x, columns - 1 - x) // 64
     return np.asarray(place % step == 0)
 
 

@@ -1,6 +1,6 @@
 //! An image: a view of samples whose number is checked against its shape.
 
-use crate::{CHUNK, Error, Sample};
+use crate::{Error, Sample};
 use rayon::prelude::*;
 
 /// A rectangle of an image, half-open in both directions.
@@ -60,11 +60,6 @@ impl<'a, T: Copy> Image<'a, T> {
     pub fn row(&self, row: usize) -> &'a [T] {
         let start = row * self.cols;
         self.samples.get(start..start + self.cols).unwrap_or_default()
-    }
-
-    /// Rows for each task of light work.
-    pub(crate) fn rows_of_a_task(&self) -> usize {
-        (CHUNK / self.cols.max(1)).max(1)
     }
 
     /// The part of each row that lies inside `region`, which may reach past the image.

@@ -1,6 +1,6 @@
 //! Bad pixels: those that differ most from the running median of the minimum image.
 
-use crate::median::{self, Axis, Edge, Finished, Window};
+use crate::median::{Axis, Edge, Filter, Window};
 use crate::{CHUNK, Error, Image, Sample, percentile};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -48,21 +48,16 @@ pub struct Outliers<T> {
 pub fn find<T: Sample>(minimum: Image<'_, T>, criteria: &Criteria) -> Result<Outliers<T>, Error> {
     let any_infinite = AtomicBool::new(false);
     let mut residual = vec![T::ZERO; minimum.samples().len()];
-    let mut nothing = vec![(); residual.len()]; // takes no memory
-    let subtract = |run: Finished<'_, T, ()>| {
-        if Arch::new().dispatch(Subtract { from: run.samples, medians: run.medians }) {
+    let filter = Filter::new(minimum, criteria.dispersion, criteria.window, criteria.edge)?;
+    let rows = filter.rows_of_a_task();
+    let length = rows * minimum.cols().max(1);
+    let tasks = residual.par_chunks_mut(length).zip(minimum.samples().par_chunks(length));
+    tasks.enumerate().for_each(|(number, (medians, from))| {
+        filter.rows(number * rows, medians);
+        if Arch::new().dispatch(Subtract { from, medians }) {
             any_infinite.store(true, Ordering::Relaxed);
         }
-    };
-    median::filter_then(
-        minimum,
-        criteria.dispersion,
-        criteria.window,
-        criteria.edge,
-        &mut residual,
-        &mut nothing,
-        subtract,
-    )?;
+    });
     let cuts = cuts(&residual, criteria, any_infinite.into_inner());
     let (cut_low, cut_high) = (cuts[0], cuts[1]);
     let (mask, n_low, n_high) = flag(&residual, T::at_least(cut_low), T::at_most(cut_high));
@@ -107,7 +102,7 @@ fn cuts<T: Sample>(residual: &[T], criteria: &Criteria, any_infinite: bool) -> V
 
 /// A mask of the samples strictly below `low` or above `high` and of all infinities, and the numbers
 /// of those at the low and the high end.
-pub(crate) fn flag<T: Sample>(samples: &[T], low: T, high: T) -> (Vec<bool>, usize, usize) {
+fn flag<T: Sample>(samples: &[T], low: T, high: T) -> (Vec<bool>, usize, usize) {
     let mut mask = vec![false; samples.len()];
     let chunks = mask.par_chunks_mut(CHUNK).zip(samples.par_chunks(CHUNK));
     let counts =
@@ -117,11 +112,11 @@ pub(crate) fn flag<T: Sample>(samples: &[T], low: T, high: T) -> (Vec<bool>, usi
 }
 
 /// Flags samples below `low` and above `high`, and counts both.
-struct Flag<'a, T> {
-    samples: &'a [T],
-    low: T,
-    high: T,
-    mask: &'a mut [bool],
+pub(crate) struct Flag<'a, T> {
+    pub(crate) samples: &'a [T],
+    pub(crate) low: T,
+    pub(crate) high: T,
+    pub(crate) mask: &'a mut [bool],
 }
 
 impl<T: Sample> WithSimd for Flag<'_, T> {

@@ -11,20 +11,23 @@
 
 mod blocks;
 mod choice;
+mod filter;
 mod heap;
 mod lines;
 mod network;
 mod reach;
 mod rectangle;
+mod seven;
 
 pub use choice::{Kernel, kernel};
+pub(crate) use filter::Filter;
 pub use heap::RunningMedian;
+pub(crate) use network::lanes::Lanes;
 pub use network::lanes::Vectorized;
 pub use reach::{Reach, reaching};
 pub use rectangle::rectangle;
 
 use crate::{Error, Image, Sample};
-use choice::Choice;
 use network::builder::Shape;
 use rayon::prelude::*;
 
@@ -157,101 +160,7 @@ pub fn along<T: Sample>(
     edge: Edge,
     method: Method,
 ) -> Result<Vec<T>, Error> {
-    let mut out = vec![T::ZERO; image.samples().len()];
-    let mut nothing = vec![(); out.len()]; // takes no memory
-    along_then(image, axis, window, edge, method, &mut out, &mut nothing, |_| ())?;
-    Ok(out)
-}
-
-/// Some rows of finished medians, with the samples at their places.
-pub(crate) struct Finished<'a, T, C> {
-    /// The first of its rows.
-    pub(crate) first: usize,
-    /// The medians, which may be replaced.
-    pub(crate) medians: &'a mut [T],
-    /// The samples at their places.
-    pub(crate) samples: &'a [T],
-    /// The companions of the samples, which may be replaced.
-    pub(crate) companions: &'a mut [C],
-}
-
-/// Writes the running median along an axis, or over a square window if there is none, to `out`.
-///
-/// Calls `then` with each group of rows while it is still in a near cache. Each sample has a
-/// companion. `out` and the companions are as many as the samples.
-///
-/// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
-pub(crate) fn filter_then<T: Sample, C: Send>(
-    image: Image<'_, T>,
-    axis: Option<Axis>,
-    window: Window,
-    edge: Edge,
-    out: &mut [T],
-    companions: &mut [C],
-    then: impl Fn(Finished<'_, T, C>) + Sync,
-) -> Result<(), Error> {
-    if let Some(axis) = axis {
-        return along_then(image, axis, window, edge, Method::Auto, out, companions, then);
-    }
-    out.copy_from_slice(&rectangle(image, window, window, edge, Method::Auto)?);
-    in_groups(out, image, companions, &then);
-    Ok(())
-}
-
-/// As [`along`]. Writes the medians to `out`, and calls `then` as [`filter_then`] does.
-#[allow(clippy::too_many_arguments)] // those of `along` and of `filter_then`
-fn along_then<T: Sample, C: Send>(
-    image: Image<'_, T>,
-    axis: Axis,
-    window: Window,
-    edge: Edge,
-    method: Method,
-    out: &mut [T],
-    companions: &mut [C],
-    then: impl Fn(Finished<'_, T, C>) + Sync,
-) -> Result<(), Error> {
-    let (lines, length) = match axis {
-        Axis::X => (image.rows(), image.cols()),
-        Axis::Y => (image.cols(), image.rows()),
-    };
-    let window = window.fitted_to(length);
-    let shape = match axis {
-        Axis::X => Shape { rows: 1, cols: window.len() },
-        Axis::Y => Shape { rows: window.len(), cols: 1 },
-    };
-    match Choice::of(shape, Shape::of(image), method) {
-        Choice::Network(program) if lines::are_many(&program, lines) => {
-            return lines::along(image, axis, &program, edge, out, companions, &then);
-        }
-        Choice::Network(program) => {
-            let medians = filter_along(image, axis, |rows| blocks::filter(rows, &program, edge))?;
-            out.copy_from_slice(&medians);
-        }
-        Choice::Heap => {
-            let medians = filter_along(image, axis, |rows| lines_by_heap(rows, window, edge))?;
-            out.copy_from_slice(&medians);
-        }
-        Choice::Copy => out.copy_from_slice(image.samples()),
-    }
-    in_groups(out, image, companions, &then);
-    Ok(())
-}
-
-/// Calls `then` with all medians, some rows at a time.
-fn in_groups<T: Sample, C: Send>(
-    medians: &mut [T],
-    image: Image<'_, T>,
-    companions: &mut [C],
-    then: &(impl Fn(Finished<'_, T, C>) + Sync),
-) {
-    let rows = image.rows_of_a_task();
-    let length = rows * image.cols().max(1);
-    let groups = medians.par_chunks_mut(length).zip(image.samples().par_chunks(length));
-    let groups = groups.zip(companions.par_chunks_mut(length)).enumerate();
-    groups.for_each(|(number, ((medians, samples), companions))| {
-        then(Finished { first: number * rows, medians, samples, companions });
-    });
+    Filter::along(image, axis, window, edge, method).map(Filter::all)
 }
 
 /// Applies a filter of rows to the lines along either axis.

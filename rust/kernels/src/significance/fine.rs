@@ -1,119 +1,136 @@
 //! Fine structure: light that fills more than half of a square of 3 x 3 pixels.
 
-use crate::median::{self, Axis, Edge, Method, Window};
+use crate::median::{self, Axis, Edge, Lanes, Method, Vectorized, Window};
 use crate::{Error, Image, Sample};
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Arch, Scalar, Simd, WithSimd};
 
-/// Writes fine structure to `out`: the magnitude of running medians of three residuals along the
-/// dispersion and of three of these across it.
-///
-/// Without a dispersion axis it is that of running medians over squares. The buffer holds as many
-/// samples, whatever they are.
-pub(super) fn structure<T: Sample>(
-    residuals: Image<'_, T>,
-    dispersion: Option<Axis>,
-    buffer: &mut [T],
-    out: &mut [T],
-) -> Result<(), Error> {
-    if let Some(axis) = dispersion {
-        of_three(residuals, axis, buffer, |median| median);
-        let medians = Image::new(buffer, residuals.rows(), residuals.cols())?;
-        of_three(medians, axis.other(), out, Sample::magnitude);
-    } else {
+/// The fine structure of an image: the magnitude of running medians of three residuals along the
+/// dispersion and of three of these across it. Without a dispersion axis, the magnitude of running
+/// medians over squares.
+pub(super) enum Structure<'a, T> {
+    /// It is computed when it is asked for.
+    Rows(Image<'a, T>, Axis),
+    /// All of it.
+    All(Vec<T>),
+}
+
+impl<'a, T: Sample> Structure<'a, T> {
+    /// The fine structure of residuals.
+    pub(super) fn new(residuals: Image<'a, T>, dispersion: Option<Axis>) -> Result<Self, Error> {
+        if let Some(axis) = dispersion {
+            return Ok(Self::Rows(residuals, axis));
+        }
         let three = Window::new(3)?;
-        let medians = median::rectangle(residuals, three, three, Edge::Shrink, Method::Auto)?;
-        for (out, median) in out.iter_mut().zip(medians) {
-            *out = median.magnitude();
+        let mut all = median::rectangle(residuals, three, three, Edge::Shrink, Method::Auto)?;
+        for sample in &mut all {
+            *sample = sample.magnitude();
+        }
+        Ok(Self::All(all))
+    }
+
+    /// Some rows, from row `from` to before row `to`.
+    pub(super) fn rows(&self, (from, to): (usize, usize), cols: usize) -> Vec<T> {
+        match self {
+            &Self::Rows(residuals, axis) => {
+                Arch::new().dispatch(Rows { residuals, axis, from, to })
+            }
+            Self::All(all) => all[from * cols..to * cols].to_vec(),
         }
     }
-    Ok(())
 }
 
-/// Running medians of three samples along an axis, each changed by a function.
-fn of_three<T: Sample>(
-    image: Image<'_, T>,
+/// Some rows of fine structure.
+struct Rows<'a, T> {
+    residuals: Image<'a, T>,
     axis: Axis,
-    out: &mut [T],
-    change: impl Fn(T) -> T + Copy + Sync,
-) {
-    let rows = image.rows_of_a_task();
-    out.par_chunks_mut(rows * image.cols().max(1)).enumerate().for_each(|(number, out)| {
-        Arch::new().dispatch(OfThree { image, axis, first: number * rows, out, change });
-    });
+    from: usize,
+    to: usize,
 }
 
-/// The medians of some rows.
-struct OfThree<'a, T, F> {
-    image: Image<'a, T>,
-    axis: Axis,
-    first: usize,
-    out: &'a mut [T],
-    change: F,
-}
-
-impl<T: Sample, F: Fn(T) -> T + Copy> WithSimd for OfThree<'_, T, F> {
-    type Output = ();
+impl<T: Sample> WithSimd for Rows<'_, T> {
+    type Output = Vec<T>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self { image, axis, first, out, change } = self;
-        for (row, out) in out.chunks_exact_mut(image.cols()).enumerate() {
-            combine_three(image, axis, first + row, out, |a, b, c| {
-                change(median_of_three(a, b, c))
-            });
-        }
-    }
-}
-
-/// Combines each sample of a row with its two neighbours along an axis. NaN stands for those beyond
-/// the border.
-#[inline(always)]
-pub(super) fn combine_three<T: Sample>(
-    image: Image<'_, T>,
-    axis: Axis,
-    y: usize,
-    out: &mut [T],
-    combine: impl Fn(T, T, T) -> T,
-) {
-    let row = image.row(y);
-    let sample =
-        |row: &[T], x: Option<usize>| x.and_then(|x| row.get(x)).copied().unwrap_or(T::NAN);
-    match axis {
-        Axis::Y => {
-            let above = y.checked_sub(1).map_or(&[][..], |y| image.row(y));
-            let below = image.row(y + 1);
-            if above.is_empty() || below.is_empty() {
-                for (x, (out, &here)) in out.iter_mut().zip(row).enumerate() {
-                    *out = combine(sample(above, Some(x)), here, sample(below, Some(x)));
-                }
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
+        let Self { residuals, axis, from, to } = self;
+        let l = T::lanes(simd);
+        let cols = residuals.cols();
+        let missing = vec![T::NAN; cols];
+        let row = |y: Option<usize>| {
+            y.map(|y| residuals.row(y)).filter(|row| !row.is_empty()).unwrap_or(&missing)
+        };
+        let mut medians = [0; 3].map(|_| vec![T::NAN; cols]);
+        let mut structure = vec![T::NAN; cols];
+        let mut all = Vec::with_capacity((to - from) * cols);
+        for y in from..to {
+            if axis == Axis::Y {
+                let three = [row(y.checked_sub(1)), row(Some(y)), row(Some(y + 1))];
+                all_of_three(l, three, &mut medians[0]);
+                along(l, &medians[0], &mut structure);
             } else {
-                let three = above.iter().zip(row).zip(below);
-                for (out, ((&above, &here), &below)) in out.iter_mut().zip(three) {
-                    *out = combine(above, here, below);
+                if y == from {
+                    along(l, row(y.checked_sub(1)), &mut medians[1]);
+                    along(l, row(Some(y)), &mut medians[2]);
                 }
+                medians.rotate_left(1);
+                along(l, row(Some(y + 1)), &mut medians[2]);
+                let [above, here, below] = &medians;
+                all_of_three(l, [above, here, below], &mut structure);
             }
+            all.extend(structure.iter().map(|median| median.magnitude()));
         }
-        Axis::X => {
-            let after = row.get(1..).unwrap_or_default();
-            let three = row.iter().zip(after).zip(after.get(1..).unwrap_or_default());
-            for (out, ((&before, &here), &after)) in out.iter_mut().skip(1).zip(three) {
-                *out = combine(before, here, after);
-            }
-            for x in [0, row.len() - 1] {
-                out[x] = combine(sample(row, x.checked_sub(1)), row[x], sample(row, Some(x + 1)));
-            }
-        }
+        all
     }
 }
 
-/// The median of those of three samples that are not NaN; NaN if there are none.
+/// The median of each sample of a row and of its neighbours.
 #[inline(always)]
-fn median_of_three<T: Sample>(a: T, b: T, c: T) -> T {
-    let (least, greatest) = (a.lesser(b), a.greater(b));
-    let middle = least.greater(greatest.lesser(c));
-    let all_valid = !(a.is_nan() | b.is_nan() | c.is_nan());
-    // Of two samples this is the mean, of one the sample.
-    let mean = least.lesser(c).midpoint(greatest.greater(c));
-    if all_valid { middle } else { mean }
+fn along<L: Lanes>(l: L, row: &[L::T], out: &mut [L::T]) {
+    let last = row.len() - 1;
+    if let Some(inside) = out.get_mut(1..last) {
+        all_of_three(l, [&row[..last - 1], &row[1..last], &row[2..]], inside);
+    }
+    let one = L::T::lanes(Scalar::new());
+    let at = |x: Option<usize>| x.and_then(|x| row.get(x)).copied().unwrap_or(L::T::NAN);
+    for x in [0, last] {
+        let [before, after] = [at(x.checked_sub(1)), at(Some(x + 1))];
+        all_of_three(one, [&[before], &[row[x]], &[after]], &mut out[x..=x]);
+    }
+}
+
+/// The medians of three samples at the same places of three rows.
+#[inline(always)]
+fn all_of_three<L: Lanes>(l: L, rows: [&[L::T]; 3], out: &mut [L::T]) {
+    let [a, b, c] = rows;
+    let whole = out.len() / L::WIDTH * L::WIDTH;
+    let ((a, a_rest), (b, b_rest)) = (a.split_at(whole), b.split_at(whole));
+    let ((c, c_rest), (out, out_rest)) = (c.split_at(whole), out.split_at_mut(whole));
+    of_three(l, [a, b, c], out);
+    of_three(L::T::lanes(Scalar::new()), [a_rest, b_rest, c_rest], out_rest);
+}
+
+/// The medians of those of three samples that are not NaN; NaN if there are none. All rows are whole
+/// vectors.
+#[inline(always)]
+fn of_three<L: Lanes>(l: L, [a, b, c]: [&[L::T]; 3], out: &mut [L::T]) {
+    let (infinity, half) = (l.splat(L::T::INFINITY), l.splat(L::T::HALF));
+    let rows = L::vectors(a).0.iter().zip(L::vectors(b).0).zip(L::vectors(c).0);
+    for (out, ((&a, &b), &c)) in L::vectors_mut(out).0.iter_mut().zip(rows) {
+        let (is_a, is_b, is_c) = (l.equal(a, a), l.equal(b, b), l.equal(c, c));
+        let or = |is, sample, other| l.select(is, sample, other);
+        let (high_a, high_b) = (or(is_a, a, infinity), or(is_b, b, infinity));
+        let (high_c, low_c) = (or(is_c, c, infinity), or(is_c, c, l.negated(infinity)));
+        let low_a = or(is_a, a, l.negated(infinity));
+        let low_b = or(is_b, b, l.negated(infinity));
+        let (least, greatest) = (l.min(high_a, high_b), l.max(low_a, low_b));
+        let middle = l.max(least, l.min(greatest, high_c));
+        // Of two samples this is the mean, of one the sample.
+        let (low, high) = (l.min(least, high_c), l.max(greatest, low_c));
+        let mut mean = l.mean(low, high);
+        if l.any(l.equal(l.magnitude(mean), infinity)) {
+            let halves = l.add(l.mul(low, half), l.mul(high, half));
+            mean = l.select(l.equal(l.magnitude(mean), infinity), halves, mean);
+        }
+        *out = or(is_a, or(is_b, or(is_c, middle, mean), mean), mean);
+    }
 }

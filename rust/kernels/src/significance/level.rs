@@ -36,13 +36,13 @@ const BINS: [usize; 26] = [
 ];
 
 impl<T: Sample> NoiseByLevel<T> {
-    /// Measures the noise of an image with these contrasts and their magnitudes.
-    pub(super) fn new(image: Image<'_, T>, contrast: &[T], magnitude: &[T]) -> Self {
+    /// Measures the noise of an image with these contrasts.
+    pub(super) fn new(image: Image<'_, T>, contrasts: Image<'_, T>) -> Self {
         let mut pixels: Vec<(T, T)> = Vec::new();
         for run in places::runs(image.rows(), image.cols()) {
-            let samples = image.samples()[run.clone()].iter().zip(&contrast[run.clone()]);
-            let levels = samples.map(|(&sample, &contrast)| sample - contrast);
-            let found = levels.zip(magnitude[run].iter().copied());
+            let samples = image.samples()[run.clone()].iter().zip(&contrasts.samples()[run]);
+            let found =
+                samples.map(|(&sample, &contrast)| (sample - contrast, contrast.magnitude()));
             pixels.extend(found.filter(|pixel| pixel.0.is_finite() & pixel.1.is_finite()));
         }
         pixels.par_sort_unstable_by(in_order);
@@ -79,7 +79,7 @@ impl<T: Sample> NoiseByLevel<T> {
         noise: &mut [T],
         samples: &[T],
         contrast: &[T],
-        [values, levels]: [&mut [T]; 2],
+        [values, levels]: &mut [Vec<T>; 2],
     ) {
         values.fill(self.least);
         for ((level, &sample), &contrast) in levels.iter_mut().zip(samples).zip(contrast) {

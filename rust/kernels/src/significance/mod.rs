@@ -18,8 +18,9 @@
 //!    the smooth light `med(m, window, D)` along D. On the flank of a line, a missing sample shifts the running
 //!    median by a step of the flank.
 //! 6. Noise: the greatest of base, 2/3 F, L and 1/4 G. Significance: c / noise; at the low end the
-//!    weakest of c, r and 3 (m - n) takes the place of c, where n is the fainter neighbour along D. A
-//!    dark gap between two lines is below its running median, but not below its neighbours.
+//!    weakest of c, r and 3 (m - n) takes the place of c, where n is the fainter neighbour along D, or
+//!    the brighter one along X if that is fainter still. A dark gap between two lines, or beside a
+//!    line and a hot pixel, is below its running median, but not below its neighbours.
 //!
 //! Without a dispersion axis all windows are squares.
 
@@ -27,13 +28,17 @@ mod fine;
 mod level;
 mod neighbours;
 mod places;
+mod weigh;
 
 use crate::mean::is_valid;
-use crate::median::{self, Axis, Edge, Finished, Window};
-use crate::{Error, Image, Sample, outliers, percentile};
+use crate::median::{Axis, Edge, Filter, Window};
+use crate::outliers::Flag;
+use crate::{Error, Image, Sample, percentile};
+use fine::Structure;
 use level::NoiseByLevel;
-use neighbours::{Squares, darkness, slopes};
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use weigh::{Base, Light, Weigh};
 
 /// The criteria for significant pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,7 +91,7 @@ const WITHOUT_ERROR: f64 = 2.0;
 const STRUCTURE: f64 = 2.0 / 3.0;
 /// The part of the slope that counts as noise.
 const SLOPE: f64 = 0.25;
-/// The difference from the fainter neighbour counts this many times.
+/// The difference from the faint neighbour counts this many times.
 const DARK: f64 = 3.0;
 /// The third brightest pixel stands out if it is above the base times this.
 const STANDS_OUT: f64 = 2.0;
@@ -114,141 +119,127 @@ pub fn find<T: Sample>(
     let mut residual = vec![T::ZERO; samples];
     let mut noise = vec![T::ZERO; samples];
     let mut significance = vec![T::ZERO; samples];
-    // One piece of memory: with several, the allocator returns them to the system after each call,
-    // and the next call may take twice as long.
-    let mut memory = vec![T::ZERO; 4 * samples];
-    let (smooth, rest) = memory.split_at_mut(samples);
-    let (contrast, rest) = rest.split_at_mut(samples);
-    let (magnitude, structure) = rest.split_at_mut(samples);
-    fill_residual(minimum, criteria, &mut residual, smooth)?;
+    // One piece of memory as large as the results. With less, glibc's allocator returns all of it to
+    // the system after each call, and the next call takes twice as long.
+    let mut memory = Vec::with_capacity(4 * samples);
+    memory.resize(2 * samples, T::ZERO);
+    let (smooth, contrast) = memory.split_at_mut(samples);
+    let dispersion = criteria.dispersion;
+    let filter = Filter::new(minimum, dispersion, criteria.window, criteria.edge)?;
+    subtract(&filter, minimum, &mut residual, Some(smooth));
     let residuals = Image::new(&residual, rows, cols)?;
-    fill_contrast(residuals, criteria.dispersion, contrast, magnitude)?;
-    let magnitudes = Image::new(magnitude, rows, cols)?;
-    fill_scatter(magnitudes, criteria.dispersion, &mut noise)?;
-    let error_scale = error.and_then(|error| error_scale(magnitudes, error, criteria.spread));
-    let base = match (error, error_scale) {
-        (Some(error), Some(scale)) => Base::Error(error, T::nearest(scale)),
-        _ => Base::Level(NoiseByLevel::new(minimum, contrast, magnitude)),
-    };
-    fine::structure(residuals, criteria.dispersion, magnitude, structure)?;
+    let across = dispersion.map(Axis::other);
+    let filter = Filter::new(residuals, across, Window::new(ACROSS)?, Edge::Shrink)?;
+    subtract(&filter, residuals, contrast, None);
+    let contrasts = Image::new(contrast, rows, cols)?;
+    let error_scale = error.and_then(|error| error_scale(contrasts, error, criteria.spread));
     let light = Light {
         minimum,
         smooth: Image::new(smooth, rows, cols)?,
         residuals,
-        contrasts: Image::new(contrast, rows, cols)?,
-        base,
-        dispersion: criteria.dispersion,
+        contrasts,
+        structure: Structure::new(residuals, dispersion)?,
+        base: match (error, error_scale) {
+            (Some(error), Some(scale)) => Base::Error(error, T::nearest(scale)),
+            _ => Base::Level(NoiseByLevel::new(minimum, contrasts)),
+        },
+        dispersion,
     };
-    let structures = Image::new(structure, rows, cols)?;
-    fill_significance(structures, &light, &mut significance, &mut noise)?;
-    let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
-    let (mask, n_low, n_high) = outliers::flag(&significance, low, high);
+    let mut mask = vec![false; samples];
+    let (n_low, n_high) =
+        fill_significance(&light, criteria, &mut significance, &mut noise, &mut mask)?;
     Ok(Significant { residual, significance, noise, mask, error_scale, n_low, n_high })
 }
 
-/// Fills in the minimum image minus its running median, and that median.
-fn fill_residual<T: Sample>(
-    minimum: Image<'_, T>,
-    by: &Criteria,
-    residual: &mut [T],
-    smooth: &mut [T],
-) -> Result<(), Error> {
-    median::filter_then(minimum, by.dispersion, by.window, by.edge, residual, smooth, |group| {
-        Arch::new().dispatch(Subtract(group));
-    })
+/// Writes an image minus its running median to `out`. Leaves the median in `kept`, if there is one.
+fn subtract<T: Sample>(
+    filter: &Filter<'_, T>,
+    image: Image<'_, T>,
+    out: &mut [T],
+    kept: Option<&mut [T]>,
+) {
+    let rows = filter.rows_of_a_task();
+    let length = rows * image.cols().max(1);
+    let tasks = out.par_chunks_mut(length).zip(image.samples().par_chunks(length)).enumerate();
+    if let Some(kept) = kept {
+        tasks.zip(kept.par_chunks_mut(length)).for_each(|((number, (out, samples)), kept)| {
+            filter.rows(number * rows, kept);
+            out.copy_from_slice(kept);
+            Arch::new().dispatch(Subtract { samples, medians: out });
+        });
+    } else {
+        tasks.for_each(|(number, (medians, samples))| {
+            filter.rows(number * rows, medians);
+            Arch::new().dispatch(Subtract { samples, medians });
+        });
+    }
 }
 
-/// Fills in residuals minus their running median across the dispersion, and the magnitudes.
-fn fill_contrast<T: Sample>(
-    residuals: Image<'_, T>,
-    dispersion: Option<Axis>,
-    contrast: &mut [T],
-    magnitude: &mut [T],
-) -> Result<(), Error> {
-    let (window, across) = (Window::new(ACROSS)?, dispersion.map(Axis::other));
-    median::filter_then(residuals, across, window, Edge::Shrink, contrast, magnitude, |group| {
-        Arch::new().dispatch(Contrast(group));
-    })
-}
-
-/// Fills in the scatter.
-fn fill_scatter<T: Sample>(
-    magnitudes: Image<'_, T>,
-    dispersion: Option<Axis>,
-    scatter: &mut [T],
-) -> Result<(), Error> {
-    let mut nothing = vec![(); scatter.len()]; // takes no memory
-    let (window, edge) = (Window::new(SCATTER)?, Edge::Shrink);
-    median::filter_then(magnitudes, dispersion, window, edge, scatter, &mut nothing, |group| {
-        Arch::new().dispatch(Scale(group.medians));
-    })
-}
-
-/// Fills in the significance. Replaces the scatter by the noise.
+/// Fills in the significance, the noise and the mask, and counts the pixels flagged at each end.
 fn fill_significance<T: Sample>(
-    structures: Image<'_, T>,
     light: &Light<'_, T>,
+    criteria: &Criteria,
     significance: &mut [T],
     noise: &mut [T],
-) -> Result<(), Error> {
-    let (window, edge) = (Window::new(SCATTER)?, Edge::Shrink);
-    median::filter_then(structures, light.dispersion, window, edge, significance, noise, |group| {
-        Arch::new().dispatch(Weigh { group, light });
-    })
+    mask: &mut [bool],
+) -> Result<(usize, usize), Error> {
+    let Light { contrasts, structure, dispersion, .. } = light;
+    let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
+    let (rows, cols) = (contrasts.rows(), contrasts.cols().max(1));
+    let window = Window::new(SCATTER)?;
+    let scatter = Filter::of_magnitudes(*contrasts, *dispersion, window, Edge::Shrink)?;
+    let each = scatter.rows_of_a_task();
+    let length = each * cols;
+    let tasks = noise.par_chunks_mut(length).zip(mask.par_chunks_mut(length));
+    let tasks = tasks.zip(significance.par_chunks_mut(length)).enumerate();
+    let counts = tasks.map(|(number, ((noise, mask), significance))| {
+        let first = number * each;
+        // Windows reach beyond the rows of the task.
+        let reach = if *dispersion == Some(Axis::X) { 0 } else { window.half() };
+        let (from, to) = (first.saturating_sub(reach), rows.min(first + each + reach));
+        let fine = structure.rows((from, to), cols);
+        let fine = Image::new(&fine, to - from, cols)?;
+        let usual = Filter::new(fine, *dispersion, window, Edge::Shrink)?;
+        scatter.rows(first, noise);
+        usual.rows(first - from, significance);
+        Arch::new().dispatch(Scale(noise));
+        let structure = &fine.samples()[(first - from) * cols..];
+        let samples = &mut *significance;
+        Arch::new().dispatch(Weigh { light, first, structure, noise, significance: samples });
+        Ok(Arch::new().dispatch(Flag { samples: significance, low, high, mask }))
+    });
+    counts.try_reduce(|| (0, 0), |a, b| Ok((a.0 + b.0, a.1 + b.1)))
 }
 
 /// The factor for the errors; `None` if no error with a contrast is valid.
 fn error_scale<T: Sample>(
-    magnitudes: Image<'_, T>,
+    contrasts: Image<'_, T>,
     error: Image<'_, T>,
     spread: f64,
 ) -> Option<f64> {
     let mut ratios = Vec::new();
-    for run in places::runs(magnitudes.rows(), magnitudes.cols()) {
-        let pixels = magnitudes.samples()[run.clone()].iter().zip(&error.samples()[run]);
+    for run in places::runs(contrasts.rows(), contrasts.cols()) {
+        let pixels = contrasts.samples()[run.clone()].iter().zip(&error.samples()[run]);
         let valid = pixels.filter(|&(_, &error)| is_valid(error));
-        ratios.extend(valid.map(|(&magnitude, &error)| magnitude / error));
+        ratios.extend(valid.map(|(&contrast, &error)| contrast.magnitude() / error));
     }
     let median = percentile::percentiles(&ratios, &[50.0]).first().copied()?;
     (!median.is_nan()).then(|| NORMAL * median / (LEFT * spread))
 }
 
-/// What the noise is made of besides scatter and light.
-enum Base<'a, T> {
-    /// Errors, and their factor.
-    Error(Image<'a, T>, T),
-    /// Noise that depends on the brightness.
-    Level(NoiseByLevel<T>),
+/// Replaces medians by their samples minus the medians.
+struct Subtract<'a, T> {
+    samples: &'a [T],
+    medians: &'a mut [T],
 }
-
-/// Replaces medians by the differences from them, and companions by the medians.
-struct Subtract<'a, T>(Finished<'a, T, T>);
 
 impl<T: Sample> WithSimd for Subtract<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Finished { medians, samples, companions, .. } = self.0;
-        for ((median, &sample), companion) in medians.iter_mut().zip(samples).zip(companions) {
-            *companion = *median;
+        for (median, &sample) in self.medians.iter_mut().zip(self.samples) {
             *median = sample - *median;
-        }
-    }
-}
-
-/// Replaces medians by contrasts, and companions by their magnitudes.
-struct Contrast<'a, T>(Finished<'a, T, T>);
-
-impl<T: Sample> WithSimd for Contrast<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Finished { medians, samples, companions, .. } = self.0;
-        for ((median, &sample), magnitude) in medians.iter_mut().zip(samples).zip(companions) {
-            *median = sample - *median;
-            *magnitude = median.magnitude();
         }
     }
 }
@@ -265,98 +256,5 @@ impl<T: Sample> WithSimd for Scale<'_, T> {
         for median in self.0 {
             *median = *median * normal;
         }
-    }
-}
-
-/// What the noise is made of, besides scatter and fine structure.
-struct Light<'a, T> {
-    minimum: Image<'a, T>,
-    /// The running median of the minimum image.
-    smooth: Image<'a, T>,
-    residuals: Image<'a, T>,
-    contrasts: Image<'a, T>,
-    base: Base<'a, T>,
-    dispersion: Option<Axis>,
-}
-
-/// Replaces the usual levels of fine structure by the significance, and companions, which are the
-/// scatter, by the noise.
-struct Weigh<'a, T> {
-    group: Finished<'a, T, T>,
-    light: &'a Light<'a, T>,
-}
-
-impl<T: Sample> WithSimd for Weigh<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Finished { first, medians, samples, companions } = self.group;
-        let Light { minimum, smooth, residuals, contrasts, base, dispersion } = self.light;
-        let cols = residuals.cols();
-        let mut squares = Squares::new(cols);
-        let (mut slope, mut levels) = (vec![T::NAN; cols], vec![T::NAN; cols]);
-        let rows = medians.chunks_exact_mut(cols).zip(samples.chunks_exact(cols));
-        let rows = rows.zip(companions.chunks_exact_mut(cols)).enumerate();
-        for (row, ((significance, structure), noise)) in rows {
-            let y = first + row;
-            let contrast = contrasts.row(y);
-            let stands_out = match base {
-                Base::Error(error, scale) => {
-                    add_error(noise, error.row(y), *scale);
-                    T::nearest(STANDS_OUT)
-                }
-                Base::Level(level) => {
-                    level.add(noise, minimum.row(y), contrast, [&mut slope, &mut levels]);
-                    T::nearest(1.0)
-                }
-            };
-            squares.read(*contrasts, *residuals, y);
-            squares.add(noise, contrast, stands_out);
-            slopes(*smooth, *dispersion, y, &mut slope);
-            add_light(noise, structure, significance, &slope);
-            darkness(*minimum, *dispersion, y, &mut slope);
-            weigh(significance, noise, residuals.row(y), contrast, &slope);
-        }
-    }
-}
-
-/// Replaces scatter by the base: the greater of it and the scaled error.
-#[inline(always)]
-fn add_error<T: Sample>(noise: &mut [T], error: &[T], scale: T) {
-    let without = T::nearest(WITHOUT_ERROR);
-    for (noise, &error) in noise.iter_mut().zip(error) {
-        let other = if is_valid(error) { error * scale } else { *noise * without };
-        *noise = noise.greater(other);
-    }
-}
-
-/// Replaces noise by the greatest of it, the fine structure above its usual level and the slope, of
-/// which only parts count as noise.
-#[inline(always)]
-fn add_light<T: Sample>(noise: &mut [T], structure: &[T], usual: &[T], slope: &[T]) {
-    let [part, step] = [STRUCTURE, SLOPE].map(T::nearest);
-    let pixels = noise.iter_mut().zip(structure).zip(usual).zip(slope);
-    for (((noise, &structure), &usual), &slope) in pixels {
-        *noise = noise.greater((structure - usual) * part).greater(slope * step);
-    }
-}
-
-/// The significance of a row. `dark` is the difference of each sample from its fainter neighbour.
-#[inline(always)]
-fn weigh<T: Sample>(
-    significance: &mut [T],
-    noise: &[T],
-    residual: &[T],
-    contrast: &[T],
-    dark: &[T],
-) {
-    let part = T::nearest(DARK);
-    let pixels = significance.iter_mut().zip(noise).zip(residual).zip(contrast).zip(dark);
-    for ((((significance, &noise), &residual), &contrast), &dark) in pixels {
-        let least = residual.greater(dark * part).lesser(T::ZERO);
-        let weakest = if contrast < least { least } else { contrast };
-        let is_infinite = weakest.magnitude() == T::INFINITY;
-        *significance = if is_infinite { weakest } else { weakest / noise.magnitude() };
     }
 }

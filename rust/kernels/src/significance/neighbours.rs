@@ -1,249 +1,131 @@
-//! The light around a pixel: the third brightest of its square of 3 x 3, the brightest neighbour,
-//! and the slope of the smooth light.
+//! The light around a pixel: the third brightest of its square of 3 x 3 pixels, and whether the
+//! pixel may be the halo of a neighbour.
 
-use super::fine::combine_three;
-use crate::median::Axis;
+use crate::median::Lanes;
 use crate::{Image, Sample};
+use pulp::Scalar;
 
 /// A pixel may be the halo of a neighbour that is this many times brighter.
 const HALO: f64 = 10.0;
 
-/// The square of 3 x 3 pixels around each pixel of a row.
-///
-/// NaN and pixels beyond the border count as less than any light.
-pub(super) struct Squares<T> {
-    /// The contrasts of each column of three, from the greatest to the least. All columns have a
-    /// neighbour on each side.
-    contrasts: [Vec<T>; 3],
-    /// The greatest residual of each column.
-    columns: Vec<T>,
-    /// The same without the middle row.
-    pairs: Vec<T>,
+/// The columns of three pixels around the pixels of a row, each from the greatest contrast to the
+/// least. NaN and pixels beyond the border count as less than any light.
+pub(super) struct Columns<T> {
+    /// All have a neighbour on either side.
+    ranks: [Vec<T>; 3],
 }
 
-impl<T: Sample> Squares<T> {
+impl<T: Sample> Columns<T> {
     /// Memory for rows of `cols` pixels.
     pub(super) fn new(cols: usize) -> Self {
-        let column = || vec![T::ZERO - T::INFINITY; cols + 2];
-        let contrasts = [column(), column(), column()];
-        Self { contrasts, columns: column(), pairs: column() }
+        Self { ranks: [0; 3].map(|_| vec![T::ZERO - T::INFINITY; cols + 2]) }
     }
 
-    /// Reads row `y` and its neighbours.
+    /// Sorts the columns of three rows.
     #[inline(always)]
-    pub(super) fn read(&mut self, contrasts: Image<'_, T>, residuals: Image<'_, T>, y: usize) {
-        let [above, here, below] = rows_around(contrasts, y);
-        let cols = here.len();
-        let [greatest, middle, least] = &mut self.contrasts;
-        let (greatest, middle) = (&mut greatest[1..=cols], &mut middle[1..=cols]);
-        let least = &mut least[1..=cols];
-        copy(here, middle);
-        copy(above, greatest);
-        copy(below, least);
-        for x in 0..cols {
-            let (a, b, c) = (greatest[x], middle[x], least[x]);
-            let (high, low) = (higher(a, b), lower(a, b));
-            least[x] = lower(low, c);
-            let low = higher(low, c);
-            (greatest[x], middle[x]) = (higher(high, low), lower(high, low));
-        }
-        let [above, here, below] = rows_around(residuals, y);
-        let (columns, pairs) = (&mut self.columns[1..=cols], &mut self.pairs[1..=cols]);
-        copy(above, pairs);
-        copy(below, columns);
-        for x in 0..cols {
-            pairs[x] = higher(pairs[x], columns[x]);
-            columns[x] = higher(pairs[x], or_least(here[x]));
-        }
+    pub(super) fn sort<L: Lanes<T = T>>(&mut self, l: L, rows: [&[T]; 3]) {
+        let [greatest, middle, least] = &mut self.ranks;
+        let cols = rows[1].len();
+        let ranks = [&mut greatest[1..=cols], &mut middle[1..=cols], &mut least[1..=cols]];
+        let whole = cols / L::WIDTH * L::WIDTH;
+        let [above, here, below] = rows.map(|row| row.split_at(whole));
+        let [first, second, third] = ranks.map(|rank| rank.split_at_mut(whole));
+        sort_whole(l, [above.0, here.0, below.0], [first.0, second.0, third.0]);
+        let one = T::lanes(Scalar::new());
+        sort_whole(one, [above.1, here.1, below.1], [first.1, second.1, third.1]);
     }
 
-    /// Replaces the noise of the row by the third greatest contrast of each square, where it is
-    /// greater than the noise times `stands_out`, and no neighbour is so bright that the pixel may
-    /// be its halo.
+    /// The third greatest contrasts of the squares around the pixels from `x` on.
     #[inline(always)]
-    pub(super) fn add(&self, noise: &mut [T], contrast: &[T], stands_out: T) {
-        let halo = T::nearest(HALO);
-        let [before, here, after] = [0, 1, 2].map(|from| self.columns_from(from, noise.len()));
-        for (x, (noise, &contrast)) in noise.iter_mut().zip(contrast).enumerate() {
-            let third = third_of([before, here, after].map(|columns| columns.contrasts(x)));
-            let neighbour = higher(higher(before.all[x], after.all[x]), here.others[x]);
-            let stands_out = third > *noise * stands_out;
-            let is_halo = neighbour >= contrast * halo;
-            *noise = noise.greater(if stands_out & !is_halo { third } else { T::ZERO });
-        }
+    pub(super) fn third<L: Lanes<T = T>>(&self, l: L, x: usize) -> L::V {
+        third(l, [self.column(l, x), self.column(l, x + 1), self.column(l, x + 2)])
     }
 
-    /// `cols` columns, the first of which is that before pixel `from`.
+    /// The columns to the left of the pixels from `x` on.
     #[inline(always)]
-    fn columns_from(&self, from: usize, cols: usize) -> Columns<'_, T> {
-        let part = from..from + cols;
-        let [greatest, middle, least] = &self.contrasts;
-        Columns {
-            greatest: &greatest[part.clone()],
-            middle: &middle[part.clone()],
-            least: &least[part.clone()],
-            all: &self.columns[part.clone()],
-            others: &self.pairs[part],
-        }
+    fn column<L: Lanes<T = T>>(&self, l: L, x: usize) -> [L::V; 3] {
+        let [greatest, middle, least] = &self.ranks;
+        [l.load(&greatest[x..]), l.load(&middle[x..]), l.load(&least[x..])]
     }
 }
 
-/// Some columns of three pixels, of equal number in every slice.
-#[derive(Clone, Copy)]
-struct Columns<'a, T> {
-    greatest: &'a [T],
-    middle: &'a [T],
-    least: &'a [T],
-    all: &'a [T],
-    others: &'a [T],
-}
-
-impl<T: Sample> Columns<'_, T> {
-    /// The contrasts of a column, from the greatest to the least.
-    #[inline(always)]
-    fn contrasts(&self, x: usize) -> [T; 3] {
-        [self.greatest[x], self.middle[x], self.least[x]]
+/// Sorts columns of three rows of whole vectors.
+#[inline(always)]
+fn sort_whole<L: Lanes>(l: L, rows: [&[L::T]; 3], ranks: [&mut [L::T]; 3]) {
+    let least = l.splat(L::T::ZERO - L::T::INFINITY);
+    let valid = |sample| l.select(l.equal(sample, sample), sample, least);
+    let [above, here, below] = rows.map(|row| L::vectors(row).0);
+    let samples = above.iter().zip(here).zip(below);
+    let [first, second, third] = ranks.map(|rank| L::vectors_mut(rank).0);
+    let ranks = first.iter_mut().zip(second).zip(third);
+    for (((first, second), third), ((&above, &here), &below)) in ranks.zip(samples) {
+        let (above, here, below) = (valid(above), valid(here), valid(below));
+        let (high, low) = (l.max(above, here), l.min(above, here));
+        let other = l.max(low, below);
+        (*first, *second, *third) = (l.max(high, other), l.min(high, other), l.min(low, below));
     }
 }
 
 /// The third greatest of three columns, each in descending order.
 #[inline(always)]
-fn third_of<T: Sample>([a, b, c]: [[T; 3]; 3]) -> T {
+fn third<L: Lanes>(l: L, [a, b, c]: [[L::V; 3]; 3]) -> L::V {
     let two = [
-        higher(a[0], b[0]),
-        higher(lower(a[0], b[0]), higher(a[1], b[1])),
-        higher(higher(a[2], b[2]), higher(lower(a[1], b[0]), lower(a[0], b[1]))),
+        l.max(a[0], b[0]),
+        l.max(l.min(a[0], b[0]), l.max(a[1], b[1])),
+        l.max(l.max(a[2], b[2]), l.max(l.min(a[1], b[0]), l.min(a[0], b[1]))),
     ];
-    higher(higher(two[2], c[2]), higher(lower(two[1], c[0]), lower(two[0], c[1])))
+    l.max(l.max(two[2], c[2]), l.max(l.min(two[1], c[0]), l.min(two[0], c[1])))
 }
 
-/// A row with those above and below it, which are empty beyond the border.
-#[inline(always)]
-fn rows_around<T: Sample>(image: Image<'_, T>, y: usize) -> [&[T]; 3] {
-    [y.checked_sub(1).map_or(&[], |y| image.row(y)), image.row(y), image.row(y + 1)]
-}
-
-/// Copies a row, or none beyond the border.
-#[inline(always)]
-fn copy<T: Sample>(row: &[T], to: &mut [T]) {
-    if row.is_empty() {
-        to.fill(T::ZERO - T::INFINITY);
-    }
-    for (to, &sample) in to.iter_mut().zip(row) {
-        *to = or_least(sample);
-    }
-}
-
-#[inline(always)]
-fn or_least<T: Sample>(sample: T) -> T {
-    if sample.is_nan() { T::ZERO - T::INFINITY } else { sample }
-}
-
-#[inline(always)]
-fn higher<T: Sample>(a: T, b: T) -> T {
-    if a > b { a } else { b }
-}
-
-#[inline(always)]
-fn lower<T: Sample>(a: T, b: T) -> T {
-    if a < b { a } else { b }
-}
-
-/// The slope of the smooth light in one row: the greater of its steps to the neighbours along the
-/// dispersion; NaN if there is none. Without a dispersion axis, along both.
-#[inline(always)]
-pub(super) fn slopes<T: Sample>(
-    smooth: Image<'_, T>,
-    dispersion: Option<Axis>,
-    y: usize,
-    out: &mut [T],
-) {
-    greatest_of_three(smooth, dispersion, y, out, |before: T, here: T, after| {
-        (here - before).magnitude().greater((here - after).magnitude())
-    });
-}
-
-/// The differences of the samples of a row from the lesser of their neighbours along the dispersion;
-/// NaN if there is none. Without a dispersion axis, the greater one of both directions.
-#[inline(always)]
-pub(super) fn darkness<T: Sample>(
-    image: Image<'_, T>,
-    dispersion: Option<Axis>,
-    y: usize,
-    out: &mut [T],
-) {
-    greatest_of_three(image, dispersion, y, out, |before: T, here, after| {
-        here - before.lesser(after)
-    });
-}
-
-/// Combines each sample of a row with its neighbours along an axis. Without an axis, takes the
-/// greater result of both.
-#[inline(always)]
-fn greatest_of_three<T: Sample>(
-    image: Image<'_, T>,
-    axis: Option<Axis>,
-    y: usize,
-    out: &mut [T],
-    combine: impl Fn(T, T, T) -> T + Copy,
-) {
-    if let Some(axis) = axis {
-        combine_three(image, axis, y, out, combine);
-        return;
-    }
-    let mut along_x = vec![T::NAN; out.len()];
-    combine_three(image, Axis::X, y, &mut along_x, combine);
-    combine_three(image, Axis::Y, y, out, combine);
-    for (out, along_x) in out.iter_mut().zip(along_x) {
-        *out = out.greater(along_x);
-    }
+/// Whether a pixel with this contrast may be the halo of a neighbour.
+pub(super) fn may_be_halo<T: Sample>(
+    residuals: Image<'_, T>,
+    (y, x): (usize, usize),
+    contrast: T,
+) -> bool {
+    let bright = contrast * T::nearest(HALO);
+    let (left, right) = (x.saturating_sub(1), (x + 2).min(residuals.cols()));
+    (y.saturating_sub(1)..y + 2).any(|v| {
+        let row = residuals.row(v).get(left..right).unwrap_or_default();
+        let mut pixels = row.iter().enumerate();
+        pixels.any(|(u, &neighbour)| neighbour >= bright && (v, left + u) != (y, x))
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Squares, third_of};
-    use crate::Image;
+    use super::Columns;
+    use crate::median::Vectorized;
     use proptest::prelude::*;
+    use pulp::{Arch, Scalar, Simd, WithSimd};
+
+    /// The third greatest of the square around each pixel of the middle row.
+    struct Thirds<'a>([&'a [f32]; 3]);
+
+    impl WithSimd for Thirds<'_> {
+        type Output = Vec<f32>;
+
+        fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
+            let cols = self.0[1].len();
+            let mut columns = Columns::new(cols);
+            columns.sort(f32::lanes(simd), self.0);
+            (0..cols).map(|x| columns.third(f32::lanes(Scalar::new()), x)).collect()
+        }
+    }
 
     proptest! {
         #[test]
-        fn squares_equal_a_sort(
-            (rows, cols, contrasts, residuals) in (1usize..6, 1usize..9).prop_flat_map(|(r, c)| {
-                let samples = || prop::collection::vec(
-                    prop_oneof![4 => (-5i16..5).prop_map(f32::from), 1 => Just(f32::NAN)], r * c,
-                );
-                (Just(r), Just(c), samples(), samples())
-            }),
-        ) {
-            let contrasts = Image::new(&contrasts, rows, cols).unwrap();
-            let residuals = Image::new(&residuals, rows, cols).unwrap();
-            let mut squares = Squares::new(cols);
-            for y in 0..rows {
-                squares.read(contrasts, residuals, y);
-                let [before, here, after] = [0, 1, 2].map(|from| squares.columns_from(from, cols));
-                for x in 0..cols {
-                    let around = |image: Image<'_, f32>, middle: bool| {
-                        let mut found = vec![f32::NEG_INFINITY; 3];
-                        for (v, u) in (0..3).flat_map(|v| (0..3).map(move |u| (v, u))) {
-                            let at = (y + v).checked_sub(1).zip((x + u).checked_sub(1));
-                            let Some((v1, u1)) = at.filter(|at| at.0 < rows && at.1 < cols) else {
-                                continue;
-                            };
-                            let sample = image.row(v1)[u1];
-                            if !sample.is_nan() && (middle || (v, u) != (1, 1)) {
-                                found.push(sample);
-                            }
-                        }
-                        found.sort_by(f32::total_cmp);
-                        found
-                    };
-                    let found = around(contrasts, true);
-                    let third = third_of([before, here, after].map(|columns| columns.contrasts(x)));
-                    prop_assert_eq!(third, found[found.len() - 3]);
-                    let others = around(residuals, false);
-                    let brightest = before.all[x].max(after.all[x]).max(here.others[x]);
-                    prop_assert_eq!(brightest, others[others.len() - 1]);
-                }
+        fn thirds_equal_a_sort(rows in (1usize..40).prop_flat_map(|cols| {
+            let sample = prop_oneof![4 => (-5i16..5).prop_map(f32::from), 1 => Just(f32::NAN)];
+            prop::array::uniform3(prop::collection::vec(sample, cols))
+        })) {
+            let thirds = Arch::new().dispatch(Thirds([0, 1, 2].map(|y| &rows[y][..])));
+            for (x, third) in thirds.into_iter().enumerate() {
+                let around = rows.iter().flat_map(|row| &row[x.saturating_sub(1)..row.len().min(x + 2)]);
+                let mut found: Vec<_> = around.copied().filter(|sample| !sample.is_nan()).collect();
+                found.extend([f32::NEG_INFINITY; 3]);
+                found.sort_by(f32::total_cmp);
+                prop_assert_eq!(third, found[found.len() - 3]);
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-/// Pixels that are enough: a median of so many is known to 0.7 %.
-const ENOUGH: usize = 1 << 15;
+/// Pixels that are enough: a median of so many is known to 1 %.
+const ENOUGH: usize = 1 << 14;
 
-/// Adjacent pixels of a run: as many as share cache lines.
-const RUN: usize = 16;
+/// Adjacent pixels of a run: many, because the first ones take longest to read.
+const RUN: usize = 64;
 
 /// Runs of adjacent pixels, evenly spread over an image, with about `ENOUGH` pixels; all pixels if
 /// these are few.

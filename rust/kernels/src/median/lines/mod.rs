@@ -6,11 +6,11 @@ mod tile;
 
 use super::network::lanes::Vectorized;
 use super::network::program::Program;
-use super::{Axis, Edge, Finished, RunningMedian};
+use super::{Axis, Edge, RunningMedian};
 use crate::{Error, Image, Sample};
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use tile::Tiles;
 
 /// Whether there are enough lines to fill vectors with a line in each lane.
@@ -23,55 +23,66 @@ pub(super) fn are_many(program: &Program, lines: usize) -> bool {
 
 /// Tiles side by side in memory, for images of any width: enough to read rows in long runs, few
 /// enough to stay in cache.
-const TILES_ABREAST: usize = 8;
+const TILES_ABREAST: usize = 4;
 
-/// Running median along an axis of an image that is not empty, by the program of a line.
-///
-/// Calls `then` with each finished strip.
-pub(super) fn along<T: Sample, C: Send>(
-    image: Image<'_, T>,
+/// The running median along an axis of an image that is not empty, computed some rows at a time.
+pub(super) struct Lines<'a, T> {
+    image: Image<'a, T>,
     axis: Axis,
-    program: &Program,
-    edge: Edge,
-    out: &mut [T],
-    companions: &mut [C],
-    then: &(impl Fn(Finished<'_, T, C>) + Sync),
-) -> Result<(), Error> {
-    let window = program.window().cols;
-    let heap = RunningMedian::new(window)?;
-    let arch = Arch::new();
-    let step = match axis {
-        Axis::Y => tile::height(program, image.rows()),
-        Axis::X => arch.dispatch(LinesOfATile(PhantomData::<T>)),
-    };
-    let rows = rows_of_a_strip(image.rows(), step);
-    let length = rows * image.cols();
-    let strips = out.par_chunks_mut(length).zip(image.samples().par_chunks(length));
-    let strips = strips.zip(companions.par_chunks_mut(length)).enumerate();
-    strips.for_each(|(number, ((medians, samples), companions))| {
-        let strip = Strip {
-            image,
-            program,
-            half: window / 2,
-            beyond: edge.beyond(),
-            heap: &heap,
-            first: number * rows,
-        };
-        match axis {
-            Axis::Y => arch.dispatch(DownColumns(strip, &mut *medians)),
-            Axis::X => arch.dispatch(AlongRows(strip, &mut *medians)),
-        }
-        then(Finished { first: number * rows, medians, samples, companions });
-    });
-    Ok(())
+    /// The program of a line.
+    program: Arc<Program>,
+    /// The sample that stands for each place beyond the border.
+    beyond: T,
+    /// Whether the medians are those of the magnitudes.
+    of_magnitudes: bool,
+    heap: RunningMedian<T>,
 }
 
-/// Rows for each task: a multiple of `step`, few enough that all threads get about the same number,
-/// many enough to be worth the memory that a task allocates.
-fn rows_of_a_strip(rows: usize, step: usize) -> usize {
-    const TASKS_PER_THREAD: usize = 2;
-    let each = rows.div_ceil(TASKS_PER_THREAD * rayon::current_num_threads());
-    each.next_multiple_of(step)
+impl<'a, T: Sample> Lines<'a, T> {
+    /// Medians of the samples, or of their magnitudes.
+    pub(super) fn new(
+        image: Image<'a, T>,
+        axis: Axis,
+        program: Arc<Program>,
+        edge: Edge,
+        of_magnitudes: bool,
+    ) -> Result<Self, Error> {
+        let heap = RunningMedian::new(program.window().cols)?;
+        Ok(Self { image, axis, program, beyond: edge.beyond(), of_magnitudes, heap })
+    }
+
+    /// Rows that fill a tile.
+    pub(super) fn step(&self) -> usize {
+        match self.axis {
+            Axis::Y => tile::height(&self.program, self.image.rows()),
+            Axis::X => Arch::new().dispatch(LinesOfATile(PhantomData::<T>)),
+        }
+    }
+
+    /// Writes some rows of medians, from row `first` on.
+    pub(super) fn rows(&self, first: usize, out: &mut [T]) {
+        let strip = Strip { lines: self, first };
+        match self.axis {
+            Axis::Y => Arch::new().dispatch(DownColumns(strip, out)),
+            Axis::X => Arch::new().dispatch(AlongRows(strip, out)),
+        }
+    }
+
+    /// The medians of one line by the double heap, where those of the network may be wrong.
+    ///
+    /// `pixels` are the rows and columns of its samples. Some may lie beyond the image.
+    fn line_by_heap<'o>(
+        &self,
+        pixels: impl Iterator<Item = (Option<usize>, Option<usize>)>,
+        out: impl Iterator<Item = &'o mut T>,
+    ) {
+        let sample = |(y, x): (Option<usize>, Option<usize>)| {
+            let sample = *self.image.row(y?).get(x?)?;
+            Some(if self.of_magnitudes { sample.magnitude() } else { sample })
+        };
+        let samples = pixels.map(|pixel| sample(pixel).unwrap_or(self.beyond));
+        self.heap.clone().run(samples, self.program.window().cols / 2, out);
+    }
 }
 
 /// The number of lines in a tile.
@@ -86,33 +97,11 @@ impl<T: Sample> WithSimd for LinesOfATile<T> {
     }
 }
 
-/// The rows of medians that one task computes.
+/// Some rows of medians.
 struct Strip<'a, T> {
-    image: Image<'a, T>,
-    program: &'a Program,
-    half: usize,
-    beyond: T,
-    heap: &'a RunningMedian<T>,
+    lines: &'a Lines<'a, T>,
     /// The first of the rows.
     first: usize,
-}
-
-impl<T: Sample> Strip<'_, T> {
-    /// The medians of one line by the double heap, where those of the network may be wrong.
-    ///
-    /// `pixels` are the rows and columns of its samples. Some may lie beyond the image.
-    fn line_by_heap<'o>(
-        &self,
-        pixels: impl Iterator<Item = (Option<usize>, Option<usize>)>,
-        out: impl Iterator<Item = &'o mut T>,
-    ) {
-        let sample = |(y, x): (Option<usize>, Option<usize>)| {
-            let row = self.image.row(y?);
-            row.get(x?).copied()
-        };
-        let samples = pixels.map(|pixel| sample(pixel).unwrap_or(self.beyond));
-        self.heap.clone().run(samples, self.half, out);
-    }
 }
 
 /// Medians of lines down the image: the rows of a tile are rows of the image.
@@ -123,21 +112,22 @@ impl<T: Sample> WithSimd for DownColumns<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(strip, out) = self;
-        let (rows, cols) = (strip.image.rows(), strip.image.cols());
+        let Self(Strip { lines: strip, first }, out) = self;
+        let Lines { image, ref program, beyond, .. } = *strip;
+        let (rows, cols, half) = (image.rows(), image.cols(), program.window().cols / 2);
         let lines = Tiles::<T::Lanes<S>>::LINES;
         let count = cols.div_ceil(lines).min(TILES_ABREAST);
-        let mut tiles = Tiles::new(T::lanes(simd), strip.program, rows, count);
+        let mut tiles = Tiles::new(T::lanes(simd), program, rows, count, strip.of_magnitudes);
         let height = tiles.height();
         for (chunk, out) in out.chunks_mut(height * cols).enumerate() {
-            let top = strip.first + chunk * height;
-            let position = |row| usize::checked_sub(top + row, strip.half);
+            let top = first + chunk * height;
+            let position = |row| usize::checked_sub(top + row, half);
             for left in (0..cols).step_by(count * lines) {
                 let right = cols.min(left + count * lines);
                 for row in 0..tiles.inputs() {
                     let y = position(row).filter(|&y| y < rows);
-                    let samples = y.map(|y| &strip.image.row(y)[left..right]);
-                    tiles.read_row(row, samples, strip.beyond);
+                    let samples = y.map(|y| &image.row(y)[left..right]);
+                    tiles.read_row(row, samples, beyond);
                 }
                 for (tile, x) in (left..right).step_by(lines).enumerate() {
                     let end = right.min(x + lines);
@@ -165,25 +155,25 @@ impl<T: Sample> WithSimd for AlongRows<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(strip, out) = self;
-        let cols = strip.image.cols();
+        let Self(Strip { lines: strip, first }, out) = self;
+        let Lines { image, ref program, beyond, .. } = *strip;
+        let (cols, half) = (image.cols(), program.window().cols / 2);
         let lines = Tiles::<T::Lanes<S>>::LINES;
-        let mut tiles = Tiles::new(T::lanes(simd), strip.program, cols, 1);
+        let mut tiles = Tiles::new(T::lanes(simd), program, cols, 1, strip.of_magnitudes);
         let mut transposed = vec![T::ZERO; tiles.inputs() * lines];
         for (chunk, out) in out.chunks_mut(lines * cols).enumerate() {
-            let first = strip.first + chunk * lines;
+            let first = first + chunk * lines;
             for x in (0..cols).step_by(tiles.height()) {
                 let end = cols.min(x + tiles.height());
-                let position = |row| usize::checked_sub(x + row, strip.half);
-                let start = x.saturating_sub(strip.half);
-                let stop = cols.min(end + strip.half);
-                let rows =
-                    (first..first + out.len() / cols).map(|y| &strip.image.row(y)[start..stop]);
+                let position = |row| usize::checked_sub(x + row, half);
+                let start = x.saturating_sub(half);
+                let stop = cols.min(end + half);
+                let rows = (first..first + out.len() / cols).map(|y| &image.row(y)[start..stop]);
                 transpose(&rows.collect::<Vec<_>>(), &mut transposed, lines);
                 for row in 0..tiles.inputs() {
                     let at = position(row).filter(|&at| at < cols);
                     let samples = at.map(|at| &transposed[(at - start) * lines..][..lines]);
-                    tiles.read_row(row, samples, strip.beyond);
+                    tiles.read_row(row, samples, beyond);
                 }
                 let correct = tiles.run(0, out.len() / cols);
                 let mut out: Vec<_> =

@@ -26,6 +26,9 @@ const TILE_VECTORS: usize = 8;
 /// One row of a tile: a sample of each of its lines.
 type Row<L> = Vectors<<L as Lanes>::V, TILE_VECTORS>;
 
+/// A truth value for each line of a tile.
+type Flags<L> = [<L as Lanes>::M; TILE_VECTORS];
+
 /// The memory of some tiles side by side, in one instruction set.
 pub(super) struct Tiles<'a, L: Lanes> {
     l: L,
@@ -34,11 +37,13 @@ pub(super) struct Tiles<'a, L: Lanes> {
     height: usize,
     /// Samples in each line.
     inputs: usize,
+    /// Whether magnitudes take the place of the samples.
+    of_magnitudes: bool,
     /// The samples of one tile after the other, with NaNs replaced.
     filled: Vec<Row<L>>,
-    /// For one tile after the other the infinity that replaces the next NaN: before each sample,
-    /// and after the last.
-    next: Vec<Row<L>>,
+    /// For one tile after the other whether -inf replaces the next NaN, not +inf: before each
+    /// sample, and after the last.
+    negative: Vec<Flags<L>>,
     /// The medians of one tile.
     medians: Vec<Row<L>>,
     /// The memory in which a table runs.
@@ -50,17 +55,25 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     pub(super) const LINES: usize = TILE_VECTORS * L::WIDTH;
 
     /// `count` tiles for lines of `length` samples.
-    pub(super) fn new(l: L, program: &'a Program, length: usize, count: usize) -> Self {
+    pub(super) fn new(
+        l: L,
+        program: &'a Program,
+        length: usize,
+        count: usize,
+        of_magnitudes: bool,
+    ) -> Self {
         let height = height(program, length);
         let inputs = height + program.window().cols - 1;
-        let row = Vectors([l.splat(L::T::ZERO); TILE_VECTORS]);
+        let zero = l.splat(L::T::ZERO);
+        let row = Vectors([zero; TILE_VECTORS]);
         Self {
             l,
             program,
             height,
             inputs,
+            of_magnitudes,
             filled: vec![row; inputs * count],
-            next: vec![row; (inputs + 1) * count],
+            negative: vec![[l.less(zero, zero); TILE_VECTORS]; (inputs + 1) * count],
             medians: vec![row; height],
             places: matches!(program, Program::Table(_)).then(|| Table::places(l)).flatten(),
         }
@@ -87,24 +100,26 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     /// whose samples are `beyond`. Memory is read row by row, in its own order.
     #[inline(always)]
     pub(super) fn read_row(&mut self, row: usize, samples: Option<&[L::T]>, beyond: L::T) {
-        let l = self.l;
+        let (l, of_magnitudes) = (self.l, self.of_magnitudes);
         let beyond = Vectors([l.splat(beyond); TILE_VECTORS]);
         let mut rest = samples.map(|samples| samples.chunks(Self::LINES));
         let tiles = self.filled.chunks_exact_mut(self.inputs);
-        for (filled, next) in tiles.zip(self.next.chunks_exact_mut(self.inputs + 1)) {
+        for (filled, next) in tiles.zip(self.negative.chunks_exact_mut(self.inputs + 1)) {
             let Some(next) = next[row..].first_chunk_mut() else { return };
             if row == 0 {
-                next[0] = Vectors([l.splat(L::T::INFINITY); TILE_VECTORS]);
+                let zero = l.splat(L::T::ZERO);
+                next[0] = [l.less(zero, zero); TILE_VECTORS];
             }
-            match &mut rest {
-                None => fill_row(l, &beyond, &mut filled[row], next),
-                Some(rest) => match rest.next() {
-                    None => return,
-                    Some(samples) => match L::vectors(samples).0.first_chunk() {
-                        Some(&x) => fill_row(l, &Vectors(x), &mut filled[row], next),
-                        None => fill_row(l, &padded(l, samples), &mut filled[row], next),
-                    },
-                },
+            let filled = &mut filled[row];
+            let Some(rest) = &mut rest else {
+                fill_row(l, false, &beyond, filled, next);
+                continue;
+            };
+            let Some(samples) = rest.next() else { return };
+            if let Some(&x) = L::vectors(samples).0.first_chunk() {
+                fill_row(l, of_magnitudes, &Vectors(x), filled, next);
+            } else {
+                fill_row(l, of_magnitudes, &padded(l, samples), filled, next);
             }
         }
     }
@@ -130,15 +145,15 @@ impl<'a, L: Lanes> Tiles<'a, L> {
         let l = self.l;
         let mut extremes = Extremes::new(l);
         let filled = &self.filled[tile * self.inputs..];
-        let next = &self.next[tile * (self.inputs + 1)..];
+        let negative = &self.negative[tile * (self.inputs + 1)..];
         for v in 0..used.min(TILE_VECTORS) {
             for first in (0..self.height).step_by(B::BLOCK) {
                 let samples = TileInputs(&filled[first..first + B::WINDOW + B::BLOCK - 1]);
                 let mut medians = TileMedians {
                     l,
                     first: 0,
-                    start: &next[first..first + B::BLOCK],
-                    end: &next[first + B::WINDOW..first + B::WINDOW + B::BLOCK],
+                    start: &negative[first..first + B::BLOCK],
+                    end: &negative[first + B::WINDOW..first + B::WINDOW + B::BLOCK],
                     out: &mut self.medians[first..first + B::BLOCK],
                     extremes: &mut extremes,
                 };
@@ -154,7 +169,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
         let mut extremes = Extremes::new(l);
         let Some(places) = &mut self.places else { return false };
         let filled = &self.filled[tile * self.inputs..];
-        let next = &self.next[tile * (self.inputs + 1)..];
+        let negative = &self.negative[tile * (self.inputs + 1)..];
         for v in (0..used.min(TILE_VECTORS)).step_by(PLACE_VECTORS) {
             for first in (0..self.height).step_by(table.block.cols) {
                 for (place, row) in places.iter_mut().zip(&filled[first..first + table.inputs()]) {
@@ -163,8 +178,8 @@ impl<'a, L: Lanes> Tiles<'a, L> {
                 let mut medians = TileMedians {
                     l,
                     first: v,
-                    start: &next[first..],
-                    end: &next[first + table.window.cols..],
+                    start: &negative[first..],
+                    end: &negative[first + table.window.cols..],
                     out: &mut self.medians[first..],
                     extremes: &mut extremes,
                 };
@@ -182,15 +197,24 @@ pub(super) fn height(program: &Program, length: usize) -> usize {
     HEIGHT.min(length).next_multiple_of(program.block().cols)
 }
 
-/// Replaces the NaNs of a row. `before` is what replaces the next NaN of each line; `after` becomes
-/// the same for the next row.
+/// Replaces the NaNs of a row. `before` tells whether -inf replaces the next NaN of each line;
+/// `after` becomes the same for the next row.
 #[inline(always)]
-fn fill_row<L: Lanes>(l: L, x: &Row<L>, filled: &mut Row<L>, [before, after]: &mut [Row<L>; 2]) {
+fn fill_row<L: Lanes>(
+    l: L,
+    of_magnitudes: bool,
+    x: &Row<L>,
+    filled: &mut Row<L>,
+    [before, after]: &mut [Flags<L>; 2],
+) {
+    let (infinity, minus_infinity) =
+        (l.splat(L::T::INFINITY), l.splat(L::T::ZERO - L::T::INFINITY));
+    let all = l.equal(infinity, infinity);
     for v in 0..TILE_VECTORS {
-        let (x, next) = (x[v], before[v]);
+        let (x, negative) = (if of_magnitudes { l.magnitude(x[v]) } else { x[v] }, before[v]);
         let valid = l.equal(x, x);
-        filled[v] = l.select(valid, x, next);
-        after[v] = l.select(valid, next, l.negated(next));
+        filled[v] = l.select(valid, x, l.select(negative, minus_infinity, infinity));
+        after[v] = l.differ(negative, l.differ(valid, all));
     }
 }
 
@@ -220,8 +244,8 @@ struct TileMedians<'t, L: Lanes> {
     l: L,
     /// The vector of each row that is vector 0 of the network.
     first: usize,
-    start: &'t [Row<L>],
-    end: &'t [Row<L>],
+    start: &'t [Flags<L>],
+    end: &'t [Flags<L>],
     out: &'t mut [Row<L>],
     extremes: &'t mut Extremes<L>,
 }
@@ -238,14 +262,13 @@ impl<L: Lanes> Receiver<L> for TileMedians<'_, L> {
     }
 }
 
-/// The median of a window from its middle ranks, and from what would replace a NaN at its `start`
-/// and after its `end`.
+/// The median of a window from its middle ranks, and from whether -inf would replace a NaN at its
+/// `start` and after its `end`.
 #[inline(always)]
-fn median<L: Lanes>(l: L, [low, middle, high]: [L::V; 3], (start, end): (L::V, L::V)) -> L::V {
-    let positive = l.less(l.splat(L::T::ZERO), start);
-    let other = l.select(positive, low, high);
+fn median<L: Lanes>(l: L, [low, middle, high]: [L::V; 3], (start, end): (L::M, L::M)) -> L::V {
+    let other = l.select(start, high, low);
     // If there are as many +inf as -inf, the median is the middle: the mean of it and itself.
-    let other = l.select(l.equal(start, end), middle, other);
+    let other = l.select(l.differ(start, end), other, middle);
     l.mean(middle, other)
 }
 

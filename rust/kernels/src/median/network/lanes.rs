@@ -47,6 +47,8 @@ pub trait Lanes: Copy {
     fn simd(self) -> Self::S;
     /// Views samples as whole vectors and the remaining samples.
     fn vectors(samples: &[Self::T]) -> (&[Self::V], &[Self::T]);
+    /// Views samples as whole vectors and the remaining samples.
+    fn vectors_mut(samples: &mut [Self::T]) -> (&mut [Self::V], &mut [Self::T]);
     /// The vector of the first samples of a slice.
     #[inline(always)]
     fn load(self, samples: &[Self::T]) -> Self::V {
@@ -60,10 +62,20 @@ pub trait Lanes: Copy {
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// The mean of each pair, which may overflow.
     fn mean(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The sum of each pair.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The product of each pair.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// The first minus the second.
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// Each sample with the other sign.
     fn negated(self, a: Self::V) -> Self::V;
+    /// The magnitude of each sample.
+    fn magnitude(self, a: Self::V) -> Self::V;
+    /// Where one of two masks is true, and the other is not.
+    fn differ(self, a: Self::M, b: Self::M) -> Self::M;
+    /// Whether the mask is true in any lane.
+    fn any(self, mask: Self::M) -> bool;
     /// Where two samples are equal. NaN equals no sample.
     fn equal(self, a: Self::V, b: Self::V) -> Self::M;
     /// Where the first is less.
@@ -124,6 +136,10 @@ impl<S: Simd> Lanes for Singles<S> {
         S::as_simd_f32s(samples)
     }
     #[inline(always)]
+    fn vectors_mut(samples: &mut [f32]) -> (&mut [S::f32s], &mut [f32]) {
+        S::as_mut_simd_f32s(samples)
+    }
+    #[inline(always)]
     fn splat(self, sample: f32) -> S::f32s {
         self.0.splat_f32s(sample)
     }
@@ -140,12 +156,32 @@ impl<S: Simd> Lanes for Singles<S> {
         self.0.mul_f32s(self.0.add_f32s(a, b), self.0.splat_f32s(0.5))
     }
     #[inline(always)]
+    fn add(self, a: S::f32s, b: S::f32s) -> S::f32s {
+        self.0.add_f32s(a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: S::f32s, b: S::f32s) -> S::f32s {
+        self.0.mul_f32s(a, b)
+    }
+    #[inline(always)]
     fn sub(self, a: S::f32s, b: S::f32s) -> S::f32s {
         self.0.sub_f32s(a, b)
     }
     #[inline(always)]
     fn negated(self, a: S::f32s) -> S::f32s {
         self.0.neg_f32s(a)
+    }
+    #[inline(always)]
+    fn magnitude(self, a: S::f32s) -> S::f32s {
+        self.0.abs_f32s(a)
+    }
+    #[inline(always)]
+    fn differ(self, a: S::m32s, b: S::m32s) -> S::m32s {
+        self.0.xor_m32s(a, b)
+    }
+    #[inline(always)]
+    fn any(self, mask: S::m32s) -> bool {
+        self.0.first_true_m32s(mask) < S::F32_LANES
     }
     #[inline(always)]
     fn equal(self, a: S::f32s, b: S::f32s) -> S::m32s {
@@ -178,6 +214,10 @@ impl<S: Simd> Lanes for Doubles<S> {
         S::as_simd_f64s(samples)
     }
     #[inline(always)]
+    fn vectors_mut(samples: &mut [f64]) -> (&mut [S::f64s], &mut [f64]) {
+        S::as_mut_simd_f64s(samples)
+    }
+    #[inline(always)]
     fn splat(self, sample: f64) -> S::f64s {
         self.0.splat_f64s(sample)
     }
@@ -194,12 +234,32 @@ impl<S: Simd> Lanes for Doubles<S> {
         self.0.mul_f64s(self.0.add_f64s(a, b), self.0.splat_f64s(0.5))
     }
     #[inline(always)]
+    fn add(self, a: S::f64s, b: S::f64s) -> S::f64s {
+        self.0.add_f64s(a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: S::f64s, b: S::f64s) -> S::f64s {
+        self.0.mul_f64s(a, b)
+    }
+    #[inline(always)]
     fn sub(self, a: S::f64s, b: S::f64s) -> S::f64s {
         self.0.sub_f64s(a, b)
     }
     #[inline(always)]
     fn negated(self, a: S::f64s) -> S::f64s {
         self.0.neg_f64s(a)
+    }
+    #[inline(always)]
+    fn magnitude(self, a: S::f64s) -> S::f64s {
+        self.0.abs_f64s(a)
+    }
+    #[inline(always)]
+    fn differ(self, a: S::m64s, b: S::m64s) -> S::m64s {
+        self.0.xor_m64s(a, b)
+    }
+    #[inline(always)]
+    fn any(self, mask: S::m64s) -> bool {
+        self.0.first_true_m64s(mask) < S::F64_LANES
     }
     #[inline(always)]
     fn equal(self, a: S::f64s, b: S::f64s) -> S::m64s {

@@ -1,0 +1,181 @@
+//! Running medians of seven samples along rows, with adjacent windows in the lanes.
+//!
+//! Other windows along rows are turned, so that each lane has a line (`lines`). For seven samples
+//! that takes longer than to select from every window by itself.
+//!
+//! NaNs are replaced by +inf, which sorts behind all samples, and are counted. Of 7 - n valid
+//! samples, the middle ranks are (6 - n) / 2 and (7 - n) / 2, rounded down.
+
+use super::network::lanes::Lanes;
+use super::{Edge, of_samples};
+use crate::{Image, Sample};
+use pulp::{Simd, WithSimd};
+
+/// Samples in the window.
+pub(super) const SEVEN: usize = 7;
+/// Samples on either side of the middle.
+const HALF: usize = SEVEN / 2;
+
+/// Some rows of medians, from row `first` on.
+pub(super) struct Seven<'a, T> {
+    pub(super) image: Image<'a, T>,
+    pub(super) edge: Edge,
+    pub(super) of_magnitudes: bool,
+    pub(super) first: usize,
+    pub(super) out: &'a mut [T],
+}
+
+impl<T: Sample> WithSimd for Seven<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { image, edge, of_magnitudes, first, out } = self;
+        let l = T::lanes(simd);
+        let mut row = Row::new(image.cols(), T::Lanes::<S>::WIDTH, edge.beyond());
+        for (y, out) in out.chunks_exact_mut(image.cols()).enumerate() {
+            row.read(image.row(first + y), of_magnitudes);
+            row.pair(l);
+            row.write(l, out);
+        }
+    }
+}
+
+/// A row of samples, in pairs with those to their right.
+struct Row<T> {
+    /// The samples with those beyond the border, and so many zeros that all vectors are whole.
+    samples: Vec<T>,
+    /// The same with +inf for NaN.
+    filled: Vec<T>,
+    /// 1 for each NaN, else 0.
+    nans: Vec<T>,
+    lesser: Vec<T>,
+    greater: Vec<T>,
+    /// NaNs in each pair.
+    nans_of_two: Vec<T>,
+}
+
+impl<T: Sample> Row<T> {
+    fn new(cols: usize, width: usize, beyond: T) -> Self {
+        let len = cols.next_multiple_of(width) + SEVEN + width;
+        let zeros = || vec![T::ZERO; len];
+        let mut samples = zeros();
+        samples[..HALF].fill(beyond);
+        samples[HALF + cols..][..HALF].fill(beyond);
+        Self {
+            samples,
+            filled: zeros(),
+            nans: zeros(),
+            lesser: zeros(),
+            greater: zeros(),
+            nans_of_two: zeros(),
+        }
+    }
+
+    /// Reads the samples.
+    #[inline(always)]
+    fn read(&mut self, row: &[T], of_magnitudes: bool) {
+        let samples = &mut self.samples[HALF..HALF + row.len()];
+        if of_magnitudes {
+            samples.iter_mut().zip(row).for_each(|(to, sample)| *to = sample.magnitude());
+        } else {
+            samples.copy_from_slice(row);
+        }
+        let replaced = self.filled.iter_mut().zip(&mut self.nans);
+        for ((filled, nan), &sample) in replaced.zip(&self.samples) {
+            let is_nan = sample.is_nan();
+            *filled = if is_nan { T::INFINITY } else { sample };
+            *nan = if is_nan { T::from(1) } else { T::ZERO };
+        }
+    }
+
+    /// Sorts the pairs and counts their NaNs.
+    #[inline(always)]
+    fn pair<L: Lanes<T = T>>(&mut self, l: L) {
+        let Self { filled, nans, lesser, greater, nans_of_two, .. } = self;
+        let samples = shifted::<L>(filled, 0).iter().zip(shifted::<L>(filled, 1));
+        let nans = shifted::<L>(nans, 0).iter().zip(shifted::<L>(nans, 1));
+        let out = L::vectors_mut(lesser).0.iter_mut().zip(L::vectors_mut(greater).0);
+        let out = out.zip(L::vectors_mut(nans_of_two).0);
+        for (((lesser, greater), count), ((&a, &b), (&m, &n))) in out.zip(samples.zip(nans)) {
+            *lesser = l.min(a, b);
+            *greater = l.max(a, b);
+            *count = l.add(m, n);
+        }
+    }
+
+    /// Writes the medians.
+    #[inline(always)]
+    fn write<L: Lanes<T = T>>(&self, l: L, out: &mut [T]) {
+        let pairs = |from| {
+            let [lesser, greater] =
+                [&self.lesser, &self.greater].map(|all| shifted::<L>(all, from));
+            lesser.iter().zip(greater).zip(shifted::<L>(&self.nans_of_two, from))
+        };
+        let seventh = shifted::<L>(&self.filled, 6).iter().zip(shifted::<L>(&self.nans, 6));
+        let inputs = pairs(0).zip(pairs(2)).zip(pairs(4).zip(seventh)).enumerate();
+        for (out, (i, ((a, b), (c, (&d, &n))))) in out.chunks_mut(L::WIDTH).zip(inputs) {
+            let pair = |((&lesser, &greater), _): ((&L::V, &L::V), &L::V)| [lesser, greater];
+            let four = merge_pairs(l, pair(a), pair(b));
+            let least = least_four(l, four, insert(l, pair(c), d));
+            let medians = [select(l, least, l.add(l.add(*a.1, *b.1), l.add(*c.1, n)))];
+            let is_infinite = l.equal(l.magnitude(medians[0]), l.splat(T::INFINITY));
+            out.copy_from_slice(&bytemuck::cast_slice(&medians)[..out.len()]);
+            if l.any(is_infinite) {
+                self.compute_again(i * L::WIDTH, out);
+            }
+        }
+    }
+
+    /// Computes infinite medians again: the mean of two finite samples may have overflowed.
+    #[cold]
+    fn compute_again(&self, x: usize, out: &mut [T]) {
+        for (window, out) in self.samples[x..].windows(SEVEN).zip(out) {
+            if out.magnitude() == T::INFINITY {
+                *out = of_samples(window.to_vec());
+            }
+        }
+    }
+}
+
+/// The vectors of the samples from one on.
+#[inline(always)]
+fn shifted<L: Lanes>(samples: &[L::T], from: usize) -> &[L::V] {
+    L::vectors(&samples[from..]).0
+}
+
+/// The median of seven samples: one of the least four or a mean, depending on the number of NaNs.
+#[inline(always)]
+fn select<L: Lanes>(l: L, [first, second, third, fourth]: [L::V; 4], nans: L::V) -> L::V {
+    let at_least = |number: i16| l.less(l.splat(L::T::from(number - 1)), nans);
+    let low = l.select(at_least(1), third, fourth);
+    let low = l.select(at_least(3), second, low);
+    let low = l.select(at_least(5), first, low);
+    let high = l.select(at_least(2), third, fourth);
+    let high = l.select(at_least(4), second, high);
+    let high = l.select(at_least(6), first, high);
+    l.select(at_least(7), l.splat(L::T::NAN), l.mean(low, high))
+}
+
+/// Four samples in ascending order, from two pairs.
+#[inline(always)]
+fn merge_pairs<L: Lanes>(l: L, a: [L::V; 2], b: [L::V; 2]) -> [L::V; 4] {
+    let (middle, other) = (l.max(a[0], b[0]), l.min(a[1], b[1]));
+    [l.min(a[0], b[0]), l.min(middle, other), l.max(middle, other), l.max(a[1], b[1])]
+}
+
+/// Three samples in ascending order, from a pair and one more.
+#[inline(always)]
+fn insert<L: Lanes>(l: L, [a, b]: [L::V; 2], c: L::V) -> [L::V; 3] {
+    let middle = l.max(a, c);
+    [l.min(a, c), l.min(middle, b), l.max(middle, b)]
+}
+
+/// The least four of seven samples in ascending order.
+#[inline(always)]
+fn least_four<L: Lanes>(l: L, a: [L::V; 4], b: [L::V; 3]) -> [L::V; 4] {
+    let second = l.min(l.max(a[0], b[0]), l.min(a[1], b[1]));
+    let third = l.min(l.max(a[1], b[0]), l.max(a[0], b[1]));
+    let fourth = l.min(l.min(l.max(a[2], b[0]), l.max(a[1], b[1])), l.max(a[0], b[2]));
+    [l.min(a[0], b[0]), second, l.min(third, l.min(a[2], b[2])), l.min(fourth, a[3])]
+}
