@@ -80,11 +80,12 @@ def test_exposure_types_are_read_in_any_case(folder, spelling):
     assert read(write(folder, value)).products[0].science == folder / SCIENCE
 
 
-@pytest.mark.parametrize("exptype", ["imprint", "target_acquisition", "SOURCECAT", "nonsense"])
+@pytest.mark.parametrize("exptype", ["imprint", "target_acquisition", "SOURCECAT", " Psf "])
 @pytest.mark.parametrize("expname", ["missing.fits", "folder", "c1.fits"])
-def test_other_exposure_types_are_ignored(folder, exptype, expname):
+def test_members_of_other_exposure_types_are_listed_and_not_used(folder, exptype, expname):
     read_product = read(write(folder, content(member(expname, exptype)))).products[0]
     assert read_product.members == (folder / SCIENCE,)
+    assert read_product.unused == ((folder / expname, exptype.strip().lower()),)
 
 
 @pytest.mark.parametrize("role", ["selfcal", "background"])

@@ -196,6 +196,28 @@ class Parameters:
             )
         },
     )
+    copy_skipped: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                "write unflagged copies of the science exposures where the step is skipped; they "
+                "are marked SKIPPED",
+                changes_copies=False,
+            )
+        },
+    )
+    force: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                "use inputs that are refused otherwise: exposures that are flagged already, and "
+                "exposures of several MIRI detectors in one association",
+                changes_copies=False,
+            )
+        },
+    )
 
     def __post_init__(self) -> None:
         """Check every value and keep it normalised."""
