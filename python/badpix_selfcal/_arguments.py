@@ -103,7 +103,7 @@ def doubt_of(region: Region, shape: tuple[int, ...]) -> str:
     whole, inside = _area(region), _area(within(region, shape))
     if inside >= LEAST_INSIDE * whole:
         return ""
-    part = f"only {100 * inside / whole:.1g} %" if inside else "nothing"
+    part = f"only {100 * inside / whole:.2g} %" if inside else "nothing"
     return (
         f"gap {region}: {part} of it lies inside the image of shape {shape}; it is (y0, y1, x0, x1)"
     )

@@ -58,7 +58,7 @@ def add(commands: Commands) -> None:
         "--resume",
         action="store_true",
         help="keep the outputs of a former run that are complete and were made from the same "
-        "exposures with the same parameters; make the others again",
+        "exposures; make the others again (if made with other parameters: only with --overwrite)",
     )
     batch.add_argument(
         "--workers",

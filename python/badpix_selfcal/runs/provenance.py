@@ -62,8 +62,8 @@ def differences(entries: str, history: str) -> str:
 def _parameters(entries: str) -> dict[str, str]:
     """Return the parameters in the last of some HISTORY entries."""
     *_, last = ["", *_ENTRY.split(entries)]
-    words = (word.partition("=") for word in last.split())
-    return {name: value for name, _, value in words if name in Parameters.by_name()}
+    values = dict(word.split("=", 1) for word in last.split() if "=" in word)
+    return {name: values[name] for name in Parameters.by_name() if name in values}
 
 
 def ascii_of(text: str) -> str:

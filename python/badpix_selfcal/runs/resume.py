@@ -41,12 +41,14 @@ def kept_of(
     kept: list[Kept] = []
     differing: dict[Location, str] = {}
     for plan in plans:
-        entries = {copy: plan.history(copy, "COMPLETE", _identity(plan)) for copy in plan.copies}
-        made = _made(plan, folder, readers)
-        kept.append(frozenset(copy for copy, each in made.items() if each.is_by(entries[copy])))
-        for copy, each in made.items():
-            if each.status == "COMPLETE" and (other := differences(each.history, entries[copy])):
+        identity, same = _identity(plan), set[Copy]()
+        for copy, made in _made(plan, folder, readers).items():
+            entry = plan.history(copy, "COMPLETE", identity)
+            if made.is_by(entry):
+                same.add(copy)
+            elif made.status == "COMPLETE" and (other := differences(made.history, entry)):
                 differing[copy.output] = other
+        kept.append(frozenset(same))
     if differing and not overwrite:
         (first, what), more = next(iter(differing.items())), len(differing) - 1
         others = f"; {more} more outputs differ" if more else ""

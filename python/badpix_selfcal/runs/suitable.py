@@ -29,8 +29,8 @@ def refusal(member: Member, *, force: bool | None) -> str:
         return ""
     remedy = "" if force is None else ", or pass force=True to use it"
     return (
-        f"{member.path}: is flagged already (S_BPXSLF = COMPLETE), so it is an output of this "
-        f"step; give the exposure that it was made from (_rate){remedy}"
+        f"{member.path}: is flagged already (S_BPXSLF = COMPLETE), by this step or the pipeline's; "
+        f"give the exposure that it was made from (_rate){remedy}"
     )
 
 
