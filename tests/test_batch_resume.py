@@ -65,7 +65,7 @@ class TestResume:
             self.run(done, cut="sigma")
 
     def test_of_several_outputs_with_other_parameters_one_is_named(self, done):
-        with pytest.raises(FileExistsError, match="2 more outputs differ"):
+        with pytest.raises(FileExistsError, match=r"; outputs that differ: 3\."):
             self.run(done, kernel_size=5)
         for path in sorted((done / "out").iterdir())[1:]:
             path.unlink()

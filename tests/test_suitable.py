@@ -67,6 +67,13 @@ class TestMissing:
             bps.batch("data", background="sky", output_dir="out")
         assert not (tmp_path / "out").exists()
 
+    def test_a_link_to_nowhere_fails_on_its_own(self, tmp_path):
+        (tmp_path / "link_rate.fits").symlink_to("gone")
+        result = bps.batch(["data", "link_rate.fits"], output_dir="out")
+        (failed,) = result.failed
+        assert failed.error == "link_rate.fits: no such file or folder"
+        assert len(list((tmp_path / "out").iterdir())) == 2
+
     @pytest.mark.parametrize("command", ["batch", "associate"])
     def test_the_command_has_status_1(self, capsys, command):
         assert main([command, "dta"]) == 1

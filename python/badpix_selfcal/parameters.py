@@ -201,8 +201,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_switch,
-                "write unflagged copies of the science exposures where the step is skipped; they "
-                "are marked SKIPPED",
+                "write unflagged copies, marked SKIPPED, where the step is skipped",
                 changes_copies=False,
             )
         },
@@ -212,8 +211,8 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_switch,
-                "use inputs that are refused otherwise: exposures that are flagged already, and "
-                "exposures of several MIRI detectors in one association",
+                "use exposures that are flagged already, or of several MIRI detectors in one "
+                "association",
                 changes_copies=False,
             )
         },

@@ -101,14 +101,15 @@ def _batch(given: argparse.Namespace) -> Report:
 
 
 def _errors(result: BatchResult) -> list[str]:
-    """Return each error once, with the exposures that failed for it unless it names one."""
+    """Return the errors, each with the name of an exposure; that of a whole group once."""
     names: dict[str, list[str]] = {}
     for each in result.failed:
         names.setdefault(each.error, []).append(str(each.exposure))
-    return [
-        error if any(map(error.startswith, failed)) else f"{', '.join(failed)}: {error}"
-        for error, failed in names.items()
-    ]
+    errors: list[str] = []
+    for error, failed in names.items():
+        named = any(map(error.startswith, failed))
+        errors += [error] if named else [f"{name}: {error}" for name in failed]
+    return errors
 
 
 def _facts(result: BatchResult) -> dict[str, Any]:

@@ -27,14 +27,15 @@ def no_such(path: Path) -> str:
     absent = path
     while absent.parent != absent and not absent.parent.exists():
         absent = absent.parent
-    near = get_close_matches(absent.name, _names(absent.parent), n=3)
+    names = _names(absent.parent) - {absent.name}  # the name of a link to nowhere
+    near = get_close_matches(absent.name, sorted(names), n=3)
     hint = " or ".join(str(absent.with_name(name)) for name in near)
     return f"{path}: no such file or folder" + (f"; did you mean {hint}?" if hint else "")
 
 
-def _names(folder: Path) -> list[str]:
+def _names(folder: Path) -> set[str]:
     try:
         with os.scandir(folder) as entries:
-            return [entry.name for entry in islice(entries, MOST_NAMES)]
+            return {entry.name for entry in islice(entries, MOST_NAMES)}
     except OSError:  # not a folder, or not readable
-        return []
+        return set()

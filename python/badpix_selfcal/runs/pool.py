@@ -8,6 +8,7 @@ other pixels, or their pixels are others.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +167,7 @@ def _expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
             if not matches:
                 raise ExposureError(f"{path}: no file matches this pattern")
             files += [(Path(match), False) for match in matches]
-        elif not path.exists():
+        elif not os.path.lexists(path):  # that of a link to nowhere fails on its own
             raise ExposureError(no_such(path))
         else:
             files.append((path, False))

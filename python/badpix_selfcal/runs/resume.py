@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeAlias
 
 from ..files.location import Location
 from ..files.outputs import existing
@@ -13,7 +14,7 @@ from .provenance import differences
 
 __all__ = ["Kept", "kept_of", "without"]
 
-Kept = frozenset[Copy]
+Kept: TypeAlias = frozenset[Copy]
 """The copies that exist, are whole, and would be the same if written now."""
 
 
@@ -50,8 +51,8 @@ def kept_of(
                 differing[copy.output] = other
         kept.append(frozenset(same))
     if differing and not overwrite:
-        (first, what), more = next(iter(differing.items())), len(differing) - 1
-        others = f"; {more} more outputs differ" if more else ""
+        first, what = next(iter(differing.items()))
+        others = f"; outputs that differ: {len(differing)}" if len(differing) > 1 else ""
         raise FileExistsError(
             f"{first}: was made with {what}{others}. To resume, give the same parameters; "
             "otherwise pass overwrite=True too, or choose another output folder"
