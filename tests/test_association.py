@@ -10,7 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from badpix_selfcal.files.association import Association, Product, read, stem_of
+from badpix_selfcal.files.association import ROLES, UNUSED, Association, Product, read, stem_of
 
 from .associations import SCIENCE, content, member, outcome, refusal, with_files, write
 
@@ -80,11 +80,18 @@ def test_exposure_types_are_read_in_any_case(folder, spelling):
     assert read(write(folder, value)).products[0].science == folder / SCIENCE
 
 
-@pytest.mark.parametrize("exptype", ["imprint", "target_acquisition", "SOURCECAT", "nonsense"])
+@pytest.mark.parametrize("exptype", ["imprint", "target_acquisition", "SOURCECAT", " Psf "])
 @pytest.mark.parametrize("expname", ["missing.fits", "folder", "c1.fits"])
-def test_other_exposure_types_are_ignored(folder, exptype, expname):
+def test_members_of_other_exposure_types_are_listed_and_not_used(folder, exptype, expname):
     read_product = read(write(folder, content(member(expname, exptype)))).products[0]
     assert read_product.members == (folder / SCIENCE,)
+    assert read_product.unused == ((folder / expname, exptype.strip().lower()),)
+
+
+def test_the_exposure_types_of_the_pipeline_are_known():
+    base = pytest.importorskip("jwst.associations.lib.dms_base", reason="needs the extra jwst")
+    theirs = {*base.EXPTYPE_MAP.values(), *base.SPECIAL_EXPOSURE_MODIFIERS, "science"}
+    assert theirs <= {*ROLES, *UNUSED}
 
 
 @pytest.mark.parametrize("role", ["selfcal", "background"])

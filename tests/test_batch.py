@@ -97,6 +97,7 @@ def test_any_pool_has_the_masks_and_files_of_the_step(exposures, group_by, force
         for number, how in enumerate(exposures):
             take(folder / f"{number}_rate.fits", shape=(60, 520), **how)
         how = {"force_single": force_single, "edge": edge, "kernel_size": 5, "group_by": group_by}
+        how["copy_skipped"] = True
         result = bps.batch(folder, output_dir=folder / "out", save_flagged_bkg=True, **how)
         assert not result.failed
         if not all(each["background"] for each in exposures):
@@ -221,7 +222,8 @@ def test_exposures_of_other_types_share_no_mask(tmp_path):
 def test_a_lone_exposure_is_skipped_unless_forced(tmp_path):
     science = take(tmp_path / "a_rate.fits", 1)
     with pytest.warns(SelfcalWarning, match="exposures for MIRIFULONG 34, step skipped"):
-        (skipped,) = bps.batch(tmp_path, output_dir=tmp_path / "out").exposures
+        result = bps.batch(tmp_path, output_dir=tmp_path / "out", copy_skipped=True)
+    (skipped,) = result.exposures
     assert skipped.status == header(skipped.output)["S_BPXSLF"] == "SKIPPED"
     assert_equal_planes(skipped.output, science)
     forced = bps.batch(tmp_path, output_dir=tmp_path / "forced", force_single=True)
@@ -253,11 +255,15 @@ def test_all_gaps_empty_is_skipped(tmp_path):
             tmp_path,
             output_dir=tmp_path / "out",
             save_flagged_bkg=True,
+            copy_skipped=True,
             progress=lambda *now: reported.append(now),
         )
     messages = [str(each.message) for each in warned]
     assert sum(": left out: no pedestal" in each for each in messages) == 3
-    assert messages[3] == ("MIRIFULONG 34: no usable selfcal or background exposures, step skipped")
+    assert messages[3] == (
+        "MIRIFULONG 34: no usable selfcal or background exposures, step skipped: no pixel is "
+        "flagged, unflagged copies are written"
+    )
     assert [each.status for each in result.exposures] == ["SKIPPED"] * 3
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"{number}_badpix_selfcal.fits" for number in (1, 2)]

@@ -50,13 +50,33 @@ class TestOneFails:
         )
         assert_equal_planes(tmp_path / "out" / alone.science.name, alone.science)
 
-    def test_the_shapes_of_a_group_differ_and_all_of_it_fails(self, tmp_path):
-        pool(tmp_path)
-        odd = take(tmp_path / "zodd_rate.fits", 30, shape=(96, 641))
+    @pytest.mark.parametrize("background", [None, True])
+    def test_its_shape_is_not_that_of_its_group(self, tmp_path, background):
+        (tmp_path / "in").mkdir()
+        pool(tmp_path / "in")
+        same = bps.batch(tmp_path / "in", output_dir=tmp_path / "same")
+        odd = tmp_path / "in" / "aodd_rate.fits"  # the first one of its group
+        take(odd, 30, shape=(96, 641), background=background)
+        result = bps.batch(tmp_path / "in", output_dir=tmp_path / "out")
+        (failed,) = result.failed
+        assert failed.exposure == odd
+        assert failed.error == (
+            f"{odd}: SCI has shape (96, 641), 5 others of the same group (MIRIFULONG 34) have "
+            "(96, 640); process it separately"
+        )
+        names = sorted(path.name for path in (tmp_path / "out").iterdir())
+        assert names == sorted(each.output.name for each in same.exposures)
+        for name in names:
+            assert_equal_planes(tmp_path / "out" / name, tmp_path / "same" / name)
+
+    def test_no_shape_has_the_majority_and_all_of_the_group_fails(self, tmp_path):
+        made = pool(tmp_path, science=2, background=0)["MIRIFULONG"]
+        odd = [take(tmp_path / f"z{n}_rate.fits", 30, shape=(96, 641)) for n in (1, 2)]
         result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-        assert len(result.failed) == 4
-        assert all(f"{odd}: SCI has shape (96, 641)" in each.error for each in result.failed)
-        assert len(list((tmp_path / "out").iterdir())) == 3  # of the other detector
+        assert sorted(each.exposure for each in result.failed) == sorted([*made, *odd])
+        (error,) = {each.error for each in result.failed}
+        assert f"{odd[0]}: SCI has shape (96, 641), that of {made[0]} of the same" in error
+        assert len(list((tmp_path / "out").iterdir())) == 2  # of the other detector
 
     def test_it_is_cut_short_behind_its_headers(self, tmp_path):
         pytest.importorskip("fsspec", reason="needs the extra cloud")

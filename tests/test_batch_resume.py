@@ -47,9 +47,34 @@ class TestResume:
             {"spare_crowded": True},
         ],
     )
-    def test_with_other_parameters_all_are_written_again(self, done, how):
-        assert self.run(done, **how) == ["COMPLETE"] * 3
+    def test_with_other_parameters_nothing_is_replaced_unless_asked_for(self, done, hashes, how):
+        before = hashes(done / "out")
+        ((name, value),) = how.items()
+        with pytest.raises(FileExistsError) as caught:
+            self.run(done, **how)
+        assert str(caught.value).startswith(
+            f"{done / 'out' / 'sci0_nrs1_badpix_selfcal.fits'}: was made with {name}="
+        )
+        assert f"(now {value})" in str(caught.value)
+        assert hashes(done / "out") == before
+        assert self.run(done, overwrite=True, **how) == ["COMPLETE"] * 3
         assert self.run(done, **how) == ["KEPT"] * 3
+
+    def test_another_cut_is_another_parameter(self, done):
+        with pytest.raises(FileExistsError, match=r"cut=fraction \(now sigma\), edge=zero"):
+            self.run(done, cut="sigma")
+
+    def test_of_several_outputs_with_other_parameters_one_is_named(self, done):
+        with pytest.raises(FileExistsError, match=r"; outputs that differ: 3\."):
+            self.run(done, kernel_size=5)
+        for path in sorted((done / "out").iterdir())[1:]:
+            path.unlink()
+        with pytest.raises(FileExistsError) as caught:
+            self.run(done, kernel_size=5)
+        assert "differ" not in str(caught.value)
+
+    def test_outputs_that_need_not_be_kept_are_kept_with_overwrite_too(self, done):
+        assert self.run(done, overwrite=True) == ["KEPT"] * 3
 
     def test_missing_truncated_and_foreign_outputs_are_written_again(self, done, hashes):
         before = hashes(done / "out")
@@ -83,7 +108,9 @@ class TestResume:
         take(tmp_path / "1_rate.fits", 1)
         for _ in range(2):
             with pytest.warns(SelfcalWarning, match="step skipped"):
-                assert self.run(tmp_path) == ["SKIPPED"]
+                assert self.run(tmp_path, copy_skipped=True) == ["SKIPPED"]
+        take(tmp_path / "2_rate.fits", 2)
+        assert self.run(tmp_path, kernel_size=5) == ["COMPLETE"] * 2  # replaces the unflagged copy
 
 
 def test_an_interrupted_batch_leaves_whole_files_only(tmp_path):

@@ -67,6 +67,14 @@ def test_two_science_members_are_refused_by_name(folder, second):
     assert f"exactly one member of exptype science, got {SCIENCE}, {second}" in message
 
 
+@pytest.mark.parametrize("exptype", ["backgroud", "bkg", "science2", "nonsense"])
+def test_an_unknown_exposure_type_is_refused_with_the_known_ones(folder, exptype):
+    message = refusal(write(folder, content(member("b1.fits", exptype))))
+    assert f"product 0, member 1 (b1.fits): the exptype '{exptype}' is not known" in message
+    assert "use science, background or selfcal (known but not used here: " in message
+    assert "imprint" in message
+
+
 # Files that are no associations
 
 
@@ -204,7 +212,7 @@ def test_yaml_that_holds_itself_is_refused(folder):
 
 @pytest.mark.parametrize("name", ["gone.json", "gone.yaml", "nowhere/asn.json"])
 def test_a_missing_association_is_refused(folder, name):
-    assert "no such association file" in refusal(folder / name)
+    assert "no such file or folder" in refusal(folder / name)
 
 
 @pytest.mark.parametrize("name", ["folder", f"{SCIENCE}/asn.json", "a" * 300, "a\0b.json"])

@@ -105,12 +105,12 @@ def test_a_square_window_on_demand(capsys):
 
 
 @pytest.mark.usefixtures("here")
-def test_a_skipped_step_is_reported_and_is_no_failure(capsys):
-    assert main(["run", "sci0_rate.fits"]) == 0
+def test_unflagged_copies_are_written_on_demand(capsys):
+    assert main(["run", "sci0_rate.fits", "--copy-skipped"]) == 3
     printed = capsys.readouterr()
     assert "badpix-selfcal: warning: sci0_rate.fits: no selfcal or background" in printed.err
     assert printed.out.splitlines() == [
-        "sci0: SKIPPED",
+        "sci0: SKIPPED, no pixel is flagged",
         "  member    sci0_rate.fits",
         "  written   sci0_badpix_selfcal.fits",
     ]
@@ -127,9 +127,9 @@ def test_nothing_to_measure_is_null_in_json(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "nowhere_asn.json"], "nowhere_asn.json: no such association file"),
-        (["run", "nowhere.fits"], "nowhere.fits: no such exposure file"),
-        (["run", "sci0_rate.fits", "--selfcal", "no.fits"], "no.fits: no such exposure file"),
+        (["run", "nowhere_asn.json"], "nowhere_asn.json: no such file or folder"),
+        (["run", "nowhere.fits"], "nowhere.fits: no such file or folder"),
+        (["run", "sci0_rate.fits", "--selfcal", "no.fits"], "no.fits: no such file or folder"),
         (["run", "."], ".: cannot be read"),
         (["simulate", "x_asn.json"], "x_asn.json"),
     ],

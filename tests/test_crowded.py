@@ -246,7 +246,8 @@ def test_batch_spares_and_resumes(tmp_path, exposures):
 
     def run(spare):
         out = tmp_path / "out"
-        return bps.batch(tmp_path / "in", output_dir=out, spare_crowded=spare, resume=True, **HOW)
+        how = {"spare_crowded": spare, "resume": True, "overwrite": True}
+        return bps.batch(tmp_path / "in", output_dir=out, **how, **HOW)
 
     def statuses(result):
         return {each.status for each in result.exposures}

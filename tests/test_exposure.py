@@ -307,7 +307,7 @@ def test_an_exposure_without_exactly_one_2d_sci_is_refused(tmp_path, change, sai
 @pytest.mark.parametrize("name", ["gone.fits", "nowhere/gone.fits", "file/gone.fits", "a\0b.fits"])
 def test_a_missing_exposure_is_refused(tmp_path, name):
     (tmp_path / "file").write_bytes(b"")
-    assert "no such exposure file" in refusal(tmp_path / name)
+    assert "no such file or folder" in refusal(tmp_path / name)
 
 
 def test_a_name_that_no_file_can_have_is_refused(tmp_path):

@@ -36,6 +36,8 @@ DEFAULTS = {
     "force_single": False,
     "spare_crowded": False,
     "save_flagged_bkg": False,
+    "copy_skipped": False,
+    "force": False,
 }
 
 
@@ -58,7 +60,7 @@ def test_functions_on_files_take_every_parameter(function):
 @pytest.mark.parametrize("module", [bps, reference])
 def test_functions_on_arrays_have_the_same_defaults(module):
     expected = DEFAULTS | {"dispaxis": inspect.Parameter.empty, "error": None, "n_exposures": 1}
-    for name in ("force_single", "spare_crowded", "save_flagged_bkg"):
+    for name in ("force_single", "spare_crowded", "save_flagged_bkg", "copy_skipped", "force"):
         del expected[name]
     assert _defaults(module.find_bad_pixels) == expected
     assert _defaults(module.median_filter)["edge"] == "zero"
@@ -165,7 +167,7 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
     plain = {"kernel_size": 7, "flagfrac_lower": 0.01, "flagfrac_upper": 0.25, "dispaxis": 1}
     plain |= {"cut": "fraction", "sigma_lower": 10.0, "sigma_upper": 5.5}
     plain |= {"edge": "shrink", "force_single": True, "save_flagged_bkg": False}
-    plain |= {"spare_crowded": True}
+    plain |= {"spare_crowded": True, "copy_skipped": True, "force": False}
     other = {
         "kernel_size": np.int64(7),
         "flagfrac_lower": Fraction(1, 100),
@@ -178,6 +180,8 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
         "force_single": np.True_,
         "spare_crowded": np.True_,
         "save_flagged_bkg": np.False_,
+        "copy_skipped": np.True_,
+        "force": np.False_,
     }
     first, second = (
         bps.selfcal(tmp_path / "sci_rate.fits", output_dir=tmp_path / to, **how)
@@ -224,9 +228,8 @@ def test_a_fraction_that_differs_in_a_late_digit_is_another_parameter(tmp_path):
     pool(tmp_path, science=2, background=0, detectors=("NRS1",))
 
     def statuses(fraction):
-        result = bps.batch(
-            tmp_path, output_dir=tmp_path / "out", flagfrac_lower=fraction, resume=True
-        )
+        how = {"flagfrac_lower": fraction, "resume": True, "overwrite": True}
+        result = bps.batch(tmp_path, output_dir=tmp_path / "out", **how)
         return {each.status for each in result.exposures}
 
     assert statuses(0.25) == {"COMPLETE"}

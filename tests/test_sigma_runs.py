@@ -106,7 +106,8 @@ def test_another_cut_is_written_again_when_resuming(tmp_path):
     pool(tmp_path / "in", detectors=("NRS1",))
 
     def statuses(**how):
-        result = bps.batch(tmp_path / "in", output_dir=tmp_path / "out", resume=True, **how)
+        how |= {"resume": True, "overwrite": True}
+        result = bps.batch(tmp_path / "in", output_dir=tmp_path / "out", **how)
         return {each.status for each in result.exposures}
 
     assert statuses() == {"COMPLETE"}

@@ -125,7 +125,7 @@ def test_the_pipeline_opens_the_outputs(tmp_path):
 def test_a_skipped_output_says_so_to_the_pipeline(tmp_path):
     made = simulate(tmp_path, size=(96, 640), n_science=1, n_background=0)
     with pytest.warns(bps.SelfcalWarning, match="step skipped"):
-        result = bps.selfcal(made.science[0], output_dir=tmp_path / "ours")
+        result = bps.selfcal(made.science[0], output_dir=tmp_path / "ours", copy_skipped=True)
     with datamodels.open(result.science) as model:
         assert model.meta.cal_step.badpix_selfcal == "SKIPPED"
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import check_kernel_size, check_whole
-from .detectors import Region
+from .detectors import Region, within
 
 __all__ = [
     "METHODS",
@@ -18,6 +18,7 @@ __all__ = [
     "check_method",
     "check_region",
     "check_sides",
+    "doubt_of",
 ]
 
 Method: TypeAlias = Literal["auto", "heap", "network"]
@@ -87,6 +88,30 @@ def check_axis(axis: int | None, ndim: int) -> int:
     if not -ndim <= number < ndim:
         raise ValueError(f"axis must be 0{' or 1' * (ndim - 1)} or None, got {axis}")
     return number % ndim
+
+
+LEAST_INSIDE: Final = 0.5
+"""The fraction of a region that usually lies inside the image; with less, its bounds are doubted.
+"""
+
+
+def doubt_of(region: Region, shape: tuple[int, ...]) -> str:
+    """Return the warning about a region of which little or nothing lies inside an image.
+
+    Empty if most of it lies inside, or the region is empty.
+    """
+    whole, inside = _area(region), _area(within(region, shape))
+    if inside >= LEAST_INSIDE * whole:
+        return ""
+    part = f"only {100 * inside / whole:.2g} %" if inside else "nothing"
+    return (
+        f"gap {region}: {part} of it lies inside the image of shape {shape}; it is (y0, y1, x0, x1)"
+    )
+
+
+def _area(region: Region) -> int:
+    y0, y1, x0, x1 = region
+    return (y1 - y0) * (x1 - x0)
 
 
 def check_region(bounds: NDArray[np.generic]) -> Region:

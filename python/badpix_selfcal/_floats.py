@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -76,8 +77,8 @@ def bits_of(samples: FloatArray) -> NDArray[Any]:
 
 
 def _real(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> NDArray[Any]:
-    if isinstance(values, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; pass {name}.filled(numpy.nan)")
+    if advice := _without_mask(values, name):
+        raise TypeError(f"{name} is a {type(values).__name__}; pass {advice}")
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
@@ -85,6 +86,28 @@ def _real(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> NDArray
         wanted = " or ".join(f"{n}-D" for n in ndim)
         raise ValueError(f"{name} must be {wanted}, got shape {array.shape}")
     return array
+
+
+def _without_mask(values: object, name: str) -> str:
+    """Return how to pass an array that has a mask or a unit of its own; empty for a plain one.
+
+    NumPy drops the mask of the classes of astropy without a word.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        return f"{_as_float(values.dtype, name)}.filled(numpy.nan)"
+    nddata, masked = map(sys.modules.get, ("astropy.nddata", "astropy.utils.masked"))
+    if nddata is not None and isinstance(values, nddata.NDData):
+        if values.mask is None:
+            return f"{name}.data"
+        return f"numpy.where({name}.mask, numpy.nan, {name}.data)"
+    if masked is not None and isinstance(values, masked.Masked):
+        return f"{_as_float(values.dtype, name)}.filled(numpy.nan)"
+    return ""
+
+
+def _as_float(dtype: np.dtype[Any], name: str) -> str:
+    """Return an array of a type that holds NaN, as Python code."""
+    return name if dtype.kind == "f" else f"{name}.astype(float)"
 
 
 def _precision(array: NDArray[Any]) -> np.dtype[Any]:

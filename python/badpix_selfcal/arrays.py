@@ -22,11 +22,13 @@ from ._arguments import (
     check_method,
     check_region,
     check_sides,
+    doubt_of,
 )
 from ._floats import FloatArray, as_floats, as_stored, bits_of
 from .bad_pixels import BadPixels, find_bad_pixels
 from .checks import Edge, check_edge
 from .detectors import Region
+from .errors import warn
 
 __all__ = [
     "BadPixels",
@@ -125,6 +127,11 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
         If `image` is not 2-D, or `gap` has another shape, a negative bound or an end before its
         start.
 
+    Warns
+    -----
+    SelfcalWarning
+        If less than half of the rectangle lies inside the image.
+
     Notes
     -----
     The gap regions of the MIRI detectors are in `badpix_selfcal.detectors`.
@@ -138,7 +145,10 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
                 f"got a mask of shape {mask.shape}"
             )
         return _kernels.pedestal_in_mask(bits_of(samples), np.ascontiguousarray(mask))
-    return _kernels.pedestal_in_region(bits_of(samples), check_region(mask))
+    region = check_region(mask)
+    if doubt := doubt_of(region, samples.shape):
+        warn(doubt)
+    return _kernels.pedestal_in_region(bits_of(samples), region)
 
 
 def minimum_image(

@@ -17,6 +17,7 @@ __all__ = [
     "Dispaxis",
     "Region",
     "gap_of",
+    "within",
 ]
 
 Region: TypeAlias = tuple[int, int, int, int]
@@ -81,6 +82,13 @@ DETECTORS: Final[dict[str, Detector]] = {
     )
 }
 """The supported detectors, by their DETECTOR keyword."""
+
+
+def within(region: Region, shape: tuple[int, ...]) -> Region:
+    """Return the part of a region that lies inside an image of a shape; it may be empty."""
+    y0, y1, x0, x1 = region
+    rows, cols = shape
+    return min(y0, rows), min(y1, rows), min(x0, cols), min(x1, cols)
 
 
 def gap_of(detector: str) -> Region | None:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ._floats import FloatArray
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
-from .detectors import DETECTORS
+from .detectors import DETECTORS, within
 from .parameters import FLAGFRAC, KERNEL_SIZE, Parameters
 from .stcal import medfilt
 
@@ -284,7 +284,7 @@ def _minus_pedestal(model: Any, detector: str) -> FloatArray:
     known = DETECTORS.get(detector)
     if known is None or known.gap is None:
         return image
-    level = pedestal(image, known.gap)
+    level = pedestal(image, within(known.gap, image.shape))
     if not np.isfinite(level):
         log.warning(
             "%s has no valid samples between the channels: it is not used to find bad pixels.",

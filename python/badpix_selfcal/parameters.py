@@ -196,6 +196,27 @@ class Parameters:
             )
         },
     )
+    copy_skipped: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                "write unflagged copies, marked SKIPPED, where the step is skipped",
+                changes_copies=False,
+            )
+        },
+    )
+    force: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                "use exposures that are flagged already, or of several MIRI detectors in one "
+                "association",
+                changes_copies=False,
+            )
+        },
+    )
 
     def __post_init__(self) -> None:
         """Check every value and keep it normalised."""

@@ -17,7 +17,7 @@ from .terminal import Terminated, orderly_termination, say, stderr_log, stderr_w
 
 __all__ = ["main"]
 
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
+DONE, FAILED, WRONG_USAGE, SKIPPED = 0, 1, 2, 3
 INTERRUPTED, TERMINATED = 130, 143
 
 INTERNAL: Final = ("command", "stopped")
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated.
+        The exit status: 0 done, 1 failed, 2 wrong usage, 3 the step was skipped for some or all
+        exposures, 130 interrupted, 143 terminated.
     """
     parser = _parser()
     try:
@@ -58,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(json.dumps(report.facts, indent=2), sys.stdout)
     elif not given.quiet:
         say(report.text, sys.stdout)
-    return FAILED if report.failed else DONE
+    if report.failed:
+        return FAILED
+    return SKIPPED if report.skipped else DONE
 
 
 def _run(given: argparse.Namespace) -> Report:

@@ -45,7 +45,7 @@ examples:
   badpix-selfcal batch data --output-dir flagged --scheduler tcp://node1:8786
   badpix-selfcal batch data/*_rate.fits --background 'sky/*_rate.fits' --group-by band
 
-exit status: 0 done (also when skipped), 1 failed (some or all exposures), 2 wrong usage"""
+exit status: 0 done, 1 failed (some or all exposures), 2 wrong usage, 3 skipped (some or all)"""
 
 _STATUSES = ("COMPLETE", "SKIPPED", "KEPT", "FAILED")
 
@@ -58,7 +58,7 @@ def add(commands: Commands) -> None:
         "--resume",
         action="store_true",
         help="keep the outputs of a former run that are complete and were made from the same "
-        "exposures with the same parameters; make the others again",
+        "exposures; make the others again (if made with other parameters: only with --overwrite)",
     )
     batch.add_argument(
         "--workers",
@@ -93,12 +93,23 @@ def _batch(given: argparse.Namespace) -> Report:
             progress=None if given.quiet else bar.show,
             **step_options(given),
         )
-    for exposure in result.failed:
-        name, error = str(exposure.exposure), exposure.error
-        text = error if error.startswith(name) else f"{name}: {error}"
+    for text in _errors(result):
         say(f"badpix-selfcal: error: {text}", sys.stderr)
     facts = {"version": __version__, "threads": threads, **_facts(result)}
-    return Report(facts, _text(result), failed=bool(result.failed))
+    skipped = any(each.status == "SKIPPED" for each in result.exposures)
+    return Report(facts, _text(result), failed=bool(result.failed), skipped=skipped)
+
+
+def _errors(result: BatchResult) -> list[str]:
+    """Return the errors, each with the name of an exposure; that of a whole group once."""
+    names: dict[str, list[str]] = {}
+    for each in result.failed:
+        names.setdefault(each.error, []).append(str(each.exposure))
+    errors: list[str] = []
+    for error, failed in names.items():
+        named = any(map(error.startswith, failed))
+        errors += [error] if named else [f"{name}: {error}" for name in failed]
+    return errors
 
 
 def _facts(result: BatchResult) -> dict[str, Any]:

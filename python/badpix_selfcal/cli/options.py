@@ -37,11 +37,14 @@ class Report:
         The result as text for the terminal.
     failed : bool
         Whether a part failed, although the command ran to its end.
+    skipped : bool
+        Whether the step was skipped for a part.
     """
 
     facts: dict[str, Any]
     text: str
     failed: bool = False
+    skipped: bool = False
 
 
 Command: TypeAlias = Callable[[argparse.Namespace], Report]

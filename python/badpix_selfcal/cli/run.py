@@ -32,7 +32,7 @@ examples:
   badpix-selfcal run jw01234_spec2_asn.json --cut sigma --sigma-upper 5
   badpix-selfcal run science_rate.fits --force-single --kernel-size 9 --edge shrink
 
-exit status: 0 done (also when skipped), 1 failed, 2 wrong usage"""
+exit status: 0 done, 1 failed, 2 wrong usage, 3 skipped (nothing was flagged)"""
 
 
 CUT_QUANTITY: Final = {"fraction": "residual", "sigma": "significance"}
@@ -67,6 +67,7 @@ def _run(given: argparse.Namespace) -> Report:
     return Report(
         {"version": __version__, "threads": threads, "products": products},
         "\n".join(_text(facts, given) for facts in products),
+        skipped=any(facts["status"] == "SKIPPED" for facts in products),
     )
 
 
@@ -80,8 +81,11 @@ def _facts(result: SelfcalResult) -> dict[str, Any]:
             {"path": str(path), "pedestal": _number(result.pedestals.get(path))}
             for path in result.members
         ],
+        "unused": [
+            {"path": str(path), "exptype": exptype} for path, exptype in result.unused.items()
+        ],
         "dispaxis": result.dispaxis,
-        "science": str(result.science),
+        "science": None if result.science is None else str(result.science),
         "backgrounds": [str(path) for path in result.backgrounds],
     }
     if found is not None:
@@ -102,12 +106,14 @@ def _number(value: float | None) -> float | None:
 
 
 def _text(facts: dict[str, Any], given: argparse.Namespace) -> str:
-    lines = [f"{facts['product']}: {facts['status']}"]
+    skipped = facts["status"] == "SKIPPED"
+    lines = [f"{facts['product']}: {facts['status']}" + ", no pixel is flagged" * skipped]
     for member in facts["members"]:
         level = member["pedestal"]
         measured = "" if level is None else f"  pedestal {level:.6g}"
         lines.append(f"  member    {member['path']}{measured}")
-    if facts["status"] == "COMPLETE":
+    lines += [f"  unused    {each['path']} ({each['exptype']})" for each in facts["unused"]]
+    if not skipped:
         axis = {1: "1 (along x)", 2: "2 (along y)", None: "unknown (square window)"}
         flagged = facts["n_low"] + facts["n_high"]
         cuts = (_shown(facts["cut_low"]), _shown(facts["cut_high"]))
@@ -123,7 +129,8 @@ def _text(facts: dict[str, Any], given: argparse.Namespace) -> str:
             )
             treated = "left unflagged" if given.spare_crowded else "flagged"
             lines.append(f"  crowded   {crowded}, {treated}")
-    lines += [f"  written   {path}" for path in (facts["science"], *facts["backgrounds"])]
+    written = [facts["science"] or "nothing", *facts["backgrounds"]]
+    lines += [f"  written   {path}" for path in written]
     return "\n".join(lines)
 
 

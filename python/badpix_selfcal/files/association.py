@@ -9,10 +9,12 @@ import json
 import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ..errors import AssociationError
 from .location import Location, RemoteFile, beside, locate
+from .missing import no_such
 from .remote import read_text
 
 __all__ = ["Association", "Product", "is_plain_name", "read", "stem_of"]
@@ -29,6 +31,24 @@ KNOWN_SUFFIXES: Final = (
     "crf",
 )
 """Suffixes of exposures' names; some of those that the pipeline knows."""
+
+ROLES: Final = ("science", "background", "selfcal")
+"""The exposure types that self-calibration uses."""
+
+UNUSED: Final = (
+    "autoflat",
+    "autowave",
+    "dark",
+    "direct_image",
+    "engineering",
+    "flat",
+    "imprint",
+    "psf",
+    "segmap",
+    "sourcecat",
+    "target_acquisition",
+)
+"""The other exposure types that the pipeline knows."""
 
 YAML_ENDINGS: Final = (".yaml", ".yml")
 
@@ -47,16 +67,19 @@ class Product:
         Exposures to flag as well, in the association's order.
     selfcal : tuple of Path or RemoteFile
         Exposures that only serve to find bad pixels.
+    unused : tuple of (Path or RemoteFile, str)
+        Further members, which self-calibration does not use, with their exposure types.
     """
 
     name: str
     science: Location
     backgrounds: tuple[Location, ...] = ()
     selfcal: tuple[Location, ...] = ()
+    unused: tuple[tuple[Location, str], ...] = ()
 
     @property
     def members(self) -> tuple[Location, ...]:
-        """All exposures, as listed; an exposure listed in two roles is here twice."""
+        """All exposures that are used, as listed; an exposure listed in two roles is here twice."""
         return (self.science, *self.backgrounds, *self.selfcal)
 
 
@@ -83,7 +106,7 @@ def read(path: str | Location) -> Association:
     """Read and check an association file.
 
     A member is a path relative to the association, or a URL. The case of exposure types does not
-    matter. Types that self-calibration does not use (imprint, target_acquisition, ...) are ignored.
+    matter. Members of types that self-calibration does not use (`UNUSED`) need not exist.
 
     Parameters
     ----------
@@ -99,8 +122,9 @@ def read(path: str | Location) -> Association:
     ------
     AssociationError
         If the file cannot be read or is not an association; if a product does not have exactly
-        one science exposure, lists a member that is no file, or has a name that is not a plain
-        file name or that another product has. The message names the file and the member.
+        one science exposure, lists a member that is no file or has an unknown type, or has a name
+        that is not a plain file name or that another product has. The message names the file and
+        the member.
     """
     path = locate(path)
     content = _table(_parse(path), f"{path}: the association")
@@ -133,7 +157,7 @@ def _parse(path: Location) -> object:
     try:
         text = read_text(path)
     except FileNotFoundError:
-        raise AssociationError(f"{path}: no such association file") from None
+        raise AssociationError(no_such(Path(str(path)))) from None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
         raise AssociationError(f"{path}: cannot be read: {error}") from error
     if path.suffix.lower() in YAML_ENDINGS:
@@ -160,11 +184,14 @@ def _product(path: Location, number: int, entry: object) -> Product:
     members = table.get("members")
     if not isinstance(members, list) or not members:
         raise AssociationError(f"{place}: 'members' must be a list of at least one member")
-    found: dict[str, list[Location]] = {"science": [], "background": [], "selfcal": []}
+    found: dict[str, list[Location]] = {role: [] for role in ROLES}
+    unused: list[tuple[Location, str]] = []
     for role, exposure in _members(path, place, members):
         if role in found:
             _require_file(exposure, place)
             found[role].append(exposure)
+        else:
+            unused.append((exposure, role))
     if len(found["science"]) != 1:
         names = ", ".join(exposure.name for exposure in found["science"]) or "none"
         raise AssociationError(
@@ -172,7 +199,9 @@ def _product(path: Location, number: int, entry: object) -> Product:
         )
     science = found["science"][0]
     name = _name(place, table.get("name", stem_of(science)))
-    return Product(name, science, tuple(found["background"]), tuple(found["selfcal"]))
+    return Product(
+        name, science, tuple(found["background"]), tuple(found["selfcal"]), tuple(unused)
+    )
 
 
 def _members(path: Location, place: str, members: list[object]) -> Iterator[tuple[str, Location]]:
@@ -180,8 +209,19 @@ def _members(path: Location, place: str, members: list[object]) -> Iterator[tupl
         here = f"{place}, member {number}"
         table = _table(member, here)
         expname = _text(table, "expname", here)
-        role = _text(table, "exptype", f"{here} ({expname})")
-        yield role.strip().lower(), beside(path, expname)
+        yield _role(table, f"{here} ({expname})"), beside(path, expname)
+
+
+def _role(member: dict[object, object], here: str) -> str:
+    """Return the exposure type of a member, in small letters."""
+    given = _text(member, "exptype", here)
+    role = given.strip().lower()
+    if role in (*ROLES, *UNUSED):
+        return role
+    raise AssociationError(
+        f"{here}: the exptype {reprlib.repr(given)} is not known; use {', '.join(ROLES[:-1])} or "
+        f"{ROLES[-1]} (known but not used here: {', '.join(UNUSED)})"
+    )
 
 
 def _table(value: object, place: str) -> dict[object, object]:

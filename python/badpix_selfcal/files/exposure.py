@@ -35,6 +35,7 @@ from .fits_bytes import (
     without_checksums,
 )
 from .location import Location, RemoteFile, locate
+from .missing import no_such
 from .plain_headers import PlainHeader, defined, scan, scan_to, value_of, with_cards
 from .planes import Plane, images_of, plane_of, require_image, stored_as
 from .remote import Downloaded, Ranges
@@ -296,8 +297,8 @@ def read(path: str | Location, *, whole: bool = True, last: str = "SCI") -> Expo
         return _read_remote(location, whole=whole, last=last)
     with reading(location):
         if not location.is_file():
-            what = "is not a file" if location.exists() else "no such exposure file"
-            raise ExposureError(f"{location}: {what}")
+            exists = location.exists()
+            raise ExposureError(f"{location}: is not a file" if exists else no_such(location))
     return _read(location)
 
 

@@ -44,12 +44,11 @@ class Folder:
             raise
         self._directory = self._directory if self._directory.exists() else directory
 
-    def close(self, *, failed: bool) -> None:
-        """Remove the remaining parts, and after a failure the folders that were made."""
+    def close(self) -> None:
+        """Remove the remaining parts, and the folders that were made if they hold no output."""
         for part in self._parts:
             part.unlink(missing_ok=True)
-        if failed:
-            self._remove_made_folders()
+        self._remove_made_folders()
 
     def location(self, name: str) -> Path:
         """Return the path of an output."""
@@ -118,7 +117,7 @@ class Folder:
 
     def _remove_made_folders(self) -> None:
         for folder in self._made:
-            with suppress(OSError):  # it was not made, or another program uses it now
+            with suppress(OSError):  # it was not made, or holds files
                 folder.rmdir()
 
 

@@ -56,7 +56,7 @@ class ObjectStore:
                 "URLs; give a folder or the URL of an object store (s3://bucket/prefix)"
             )
 
-    def close(self, *, failed: bool) -> None:  # noqa: ARG002 - as `Folder.close`
+    def close(self) -> None:
         """Remove the local files."""
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from .._interrupts import shielded
@@ -89,13 +88,8 @@ class Outputs:
         self._place.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        shielded(lambda: self._place.close(failed=kind is not None))
+    def __exit__(self, *_: object) -> None:
+        shielded(self._place.close)
 
     def claim(self, name: str) -> Location:
         """Return the final place of an output, if it may be written.

@@ -7,8 +7,7 @@ mask. A batch reads each exposure once to find the mask and once to copy it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..arrays import BadPixels
@@ -22,7 +21,6 @@ from ..files.location import (
     locations_of,
     output_directory,
 )
-from ..files.outputs import existing
 from ..log import log
 from ..parameters import Parameters
 from . import pool
@@ -38,9 +36,11 @@ from .execute import (
 )
 from .local import Threads, workers_for
 from .member import dispaxis_of
-from .plan import Copy, Plan, is_made_by
+from .plan import Copy, Plan
 from .pool import Group, grouped
 from .provenance import name_of
+from .resume import Kept, kept_of, without
+from .suitable import odd_shapes, warn_of_odd
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -126,6 +126,8 @@ def batch(
     force_single: bool = Parameters.force_single,
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
+    copy_skipped: bool = Parameters.copy_skipped,
+    force: bool = Parameters.force,
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
@@ -156,11 +158,13 @@ def batch(
         As in `badpix_selfcal.selfcal`.
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
+    copy_skipped, force
+        As in `badpix_selfcal.selfcal`.
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
     resume : bool, optional
-        Keep existing outputs that are whole and were made from the same exposures with the same
-        parameters; write the others again.
+        Keep existing outputs that are whole and were made from the same exposures; write the others
+        again. The parameters must be those of the existing outputs, unless `overwrite` is set too.
     workers : int, optional
         Threads that read and write files. Default: one more than the threads that compute; with
         URLs at least 16.
@@ -180,10 +184,10 @@ def batch(
     Raises
     ------
     ExposureError
-        If there are no exposures, or two have the same output.
+        If a file or folder does not exist, there are no exposures, or two have the same output.
     FileExistsError
-        If an output exists without `overwrite` or `resume`, or would replace an input; then
-        nothing is written.
+        If an output exists without `overwrite` or `resume`, was made with other parameters and
+        `resume` is set without `overwrite`, or would replace an input; then nothing is written.
     TypeError, ValueError
         If an argument has a wrong type or value.
     OSError
@@ -212,6 +216,8 @@ def batch(
         force_single=force_single,
         spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
+        copy_skipped=copy_skipped,
+        force=force,
     )
     check_group_by(group_by)
     workers = None if workers is None else check_workers(workers)
@@ -228,7 +234,8 @@ def batch(
 
         by, folder = Cluster(scheduler, tally), absolute(folder)
     with by:
-        found = pool.read(exposures, backgrounds, by.read)
+        found = pool.read(exposures, backgrounds, by.read, force=parameters.force)
+        warn_of_odd(found.members)
         log.info("%d exposures, %d unreadable", len(found.members), len(found.failed))
         groups = grouped(found.members, group_by)
         plans = [plan_of(group, parameters, folder) for group in groups]
@@ -240,8 +247,10 @@ def batch(
             remedy="pass overwrite to replace it, resume to keep what is done",
         )
         readers = workers or workers_for([folder])
-        kept = [_current(plan, folder, readers) if resume else frozenset[Copy]() for plan in plans]
-        plans = [_without(plan, done) for plan, done in zip(plans, kept, strict=True)]
+        kept = [Kept() for _ in plans]
+        if resume:
+            kept = kept_of(plans, folder, readers, overwrite=overwrite)
+        plans = [without(plan, done) for plan, done in zip(plans, kept, strict=True)]
         tally.begin(sum(len(plan.copies) for plan in plans))
         outcomes = execute(
             plans, by, folder, together=False, overwrite=overwrite or resume, tally=tally
@@ -254,18 +263,15 @@ def batch(
 
 
 def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
-    """Plan a group. If its exposures differ in shape, none can be flagged."""
+    """Plan a group. Exposures whose shape is not that of most of them cannot be flagged."""
     copies: list[Copy] = []
-    failed: dict[Location, str] = {}
-    flagged = [
-        each for each in group.members if parameters.save_flagged_bkg or not each.is_background
-    ]
-    if not flagged:
+    odd = odd_shapes(group.name, group.members)
+    members = tuple(member for member in group.members if member not in odd)
+    failed = {member.path: why for member, why in odd.items()}
+    if not parameters.save_flagged_bkg and all(each.is_background for each in group.members):
         warn(f"{group.name}: there are backgrounds only, nothing to flag")
-    mixed = _mixed_shapes(group)
-    for member in flagged:
-        if mixed:
-            failed[member.path] = mixed
+    for member in members:
+        if member.is_background and not parameters.save_flagged_bkg:
             continue
         try:
             dispaxis = dispaxis_of(member, parameters.dispaxis)
@@ -274,11 +280,11 @@ def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
             continue
         name = name_of(member.stem)
         copies.append(Copy(member, folder, name, dispaxis, member.is_background))
-    paths = [member.path for member in group.members]
+    paths = [member.path for member in members]
     return Plan(
         name=group.name,
         detector=group.members[0].detector,
-        members=group.members,
+        members=members,
         companions=frozenset(paths if len(paths) > 1 else ()),
         copies=tuple(copies),
         parameters=parameters,
@@ -286,41 +292,7 @@ def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
     )
 
 
-def _mixed_shapes(group: Group) -> str:
-    """Return the error message if the shapes of a group differ; empty if they are equal."""
-    first = group.members[0]
-    for member in group.members:
-        if member.shape != first.shape:
-            return (
-                f"{member.path}: SCI has shape {member.shape}, that of {first.path} of the same "
-                f"group ({group.name}) has {first.shape}; the group is not processed"
-            )
-    return ""
-
-
-def _current(plan: Plan, folder: Location, readers: int) -> frozenset[Copy]:
-    """Return the copies that exist, are whole, and would be the same if written now."""
-    identity = plan.identity({member.path for member in plan.members})
-    present = existing(folder, [copy.name for copy in plan.copies])
-    found = [copy for copy in plan.copies if copy.name in present]
-
-    def is_current(copy: Copy) -> bool:
-        history = plan.history(copy, "COMPLETE", identity)
-        return is_made_by(copy.output, "COMPLETE", history)
-
-    with ThreadPoolExecutor(readers) as executor:
-        return frozenset(
-            copy
-            for copy, current in zip(found, executor.map(is_current, found), strict=True)
-            if current
-        )
-
-
-def _without(plan: Plan, done: frozenset[Copy]) -> Plan:
-    return replace(plan, copies=tuple(copy for copy in plan.copies if copy not in done))
-
-
-def _result(group: Group, outcome: Outcome, kept: frozenset[Copy]) -> GroupResult:
+def _result(group: Group, outcome: Outcome, kept: Kept) -> GroupResult:
     paths = tuple(member.path for member in group.members)
     results = outcome.results()
     for copy in kept:

@@ -33,7 +33,7 @@ from ..threads import VARIABLE
 from .execute import Tally
 from .member import Listed, Member, members_of
 from .minimum import Failed, MinimumImage, combine
-from .plan import Job, Mask, Plan, is_made_by
+from .plan import Job, Mask, Plan, made_of
 from .reader import AHEAD as READ_AHEAD
 from .reader import Reader
 
@@ -286,7 +286,8 @@ def _error_of(job: Job, packed: bytes | None) -> Exception | None:
             job.write(mask, Reader())
         except FileExistsError:
             # A worker that was lost later may have written this copy.
-            if not is_made_by(job.copy.output, job.status, job.history):
+            made = made_of(job.copy.output)
+            if made is None or not made.is_by(job.history, job.status):
                 raise
     except (ValueError, OSError) as error:
         return _sendable(error)

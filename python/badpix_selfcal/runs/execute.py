@@ -51,9 +51,9 @@ class ExposureResult:
     exposure : Path or RemoteFile
         The exposure.
     status : {"COMPLETE", "SKIPPED", "KEPT", "FAILED"}
-        Flagged; copied without flags; written by an earlier run; or failed.
+        Flagged; not searched for bad pixels; written by an earlier run; or failed.
     output : Path, RemoteFile or None
-        Its copy; None if there is none.
+        Its copy; None if there is none. The copy of a skipped exposure is unflagged.
     error : str
         Why it failed.
     """
@@ -264,8 +264,9 @@ class _Execution:
         plan = self._plan
         if plan.is_skipped(self._readable):
             warn(
-                f"{plan.members[0].path}: no selfcal or background exposures for {plan.name}, step "
-                "skipped; force_single uses the science exposure alone (generally not recommended)"
+                f"{plan.members[0].path}: no selfcal or background exposures for {plan.name}, "
+                f"{_skipped(plan)}. Add exposures of the same detector (background=...), or pass "
+                "force_single=True to use the science exposure alone (generally not recommended)"
             )
             return
         for copy in plan.copies:
@@ -273,7 +274,7 @@ class _Execution:
                 self._fail(copy.member.path, ExposureError(copy.member.problem))
         minimum, failed = self._combine()
         if plan.is_skipped(minimum.used, failed):
-            warn(f"{plan.name}: no usable selfcal or background exposures, step skipped")
+            warn(f"{plan.name}: no usable selfcal or background exposures, {_skipped(plan)}")
             return
         start = time.perf_counter()
         self.outcome.masks, self.outcome.crowded = reviewed(masks_of(minimum, plan), plan)
@@ -303,8 +304,8 @@ class _Execution:
 
     def _write(self, copy: Copy, identity: str) -> None:
         status, path = self.outcome.status, copy.member.path
-        if path in self.outcome.errors or (copy.is_background and status == "SKIPPED"):
-            self._tally.add(1)  # an unflagged copy of a background is of no use
+        if path in self.outcome.errors or (status == "SKIPPED" and not self._copies_skipped(copy)):
+            self._tally.add(1)
             return
         part = None
         if self._shared is not None:
@@ -321,12 +322,26 @@ class _Execution:
         future = self._workers.write(job, None if found is None else found.mask)
         self._writing.append((copy, future))
 
+    def _copies_skipped(self, copy: Copy) -> bool:
+        """Return whether to write an unflagged copy; that of a background is of no use."""
+        return self._plan.parameters.copy_skipped and not copy.is_background
+
     def _fail(self, path: Location, error: BaseException) -> None:
         """Record an error, or raise it if the copies appear together."""
         if self._shared is not None or not isinstance(error, (ValueError, OSError)):
             raise error
         log.info("%s: failed: %s", path, error)
         self.outcome.errors.setdefault(path, str(error))
+
+
+def _skipped(plan: Plan) -> str:
+    """Return what a skipped step does; a part of warnings."""
+    copies = (
+        "unflagged copies are written"
+        if plan.parameters.copy_skipped
+        else "no file is written (copy_skipped=True writes unflagged copies)"
+    )
+    return f"step skipped: no pixel is flagged, {copies}"
 
 
 def refuse_collisions(

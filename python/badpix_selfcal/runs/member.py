@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ..checks import AskedDispaxis, GroupBy, check_dispaxis
 from ..detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis
@@ -18,6 +18,9 @@ from ..files.remote import version_of
 from .reader import MOST_HELD, Reader, in_order
 
 __all__ = ["Listed", "Member", "dispaxis_of", "identity_of", "members_of", "no_detector"]
+
+LATER_STEPS: Final = ("S_BKDSUB", "S_FLAT", "S_PHOTOM")
+"""Cards of pipeline steps that follow this one and change the samples."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ class Member:
         the file. Empty if not known.
     problem : str
         Why no flagged copy can be written. Empty if one can, or if only SCI was read.
+    is_flagged : bool
+        Whether it is a flagged copy already.
+    later_step : str
+        The card of a later step of the pipeline that it has passed; empty if there is none.
     """
 
     path: Location
@@ -81,6 +88,8 @@ class Member:
     dispaxis: object
     identity: str
     problem: str
+    is_flagged: bool
+    later_step: str
 
     @property
     def stem(self) -> str:
@@ -191,6 +200,8 @@ def _member(listed: Listed, reader: Reader) -> Member:
         dispaxis=exposure.dispaxis,
         identity=identity,
         problem=exposure.problem if exposure.is_whole else "",
+        is_flagged=_is_complete(exposure, "S_BPXSLF"),
+        later_step=next((each for each in LATER_STEPS if _is_complete(exposure, each)), ""),
     )
 
 
@@ -211,6 +222,10 @@ def _identity(listed: Listed) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def _is_complete(exposure: Exposure, step: str) -> bool:
+    return _capitals(exposure, step) == "COMPLETE"
 
 
 def _capitals(exposure: Exposure, keyword: str) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._floats import FloatArray, as_stored
 from ..arrays import MeanError, RunningMinimum, pedestal
-from ..detectors import Region
+from ..detectors import Region, within
 from ..errors import ExposureError
 from ..files.exposure import Samples
 from ..files.location import Location
@@ -102,7 +102,7 @@ class MinimumImage:
             it cannot be measured.
         """
         image = as_stored(samples, "SCI")
-        level = 0.0 if self.gap is None else pedestal(image, self.gap)
+        level = 0.0 if self.gap is None else pedestal(image, within(self.gap, image.shape))
         return Measured(image, level, None if errors is None else as_stored(errors, "ERR"))
 
     def fold(self, path: Location, measured: Measured) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from .minimum import MinimumImage
 from .provenance import Status, cards, history
 from .reader import Reader
 
-__all__ = ["Copy", "Job", "Mask", "Plan", "is_made_by", "masks_of"]
+__all__ = ["Copy", "Job", "Made", "Mask", "Plan", "made_of", "masks_of"]
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -212,18 +212,33 @@ class Job:
             reader.forget(path)
 
 
-def is_made_by(output: Location, status: Status, history: str) -> bool:
-    """Return whether an output is whole and was written with a status and a HISTORY entry.
+class Made(NamedTuple):
+    """How an output was made.
 
-    An output that cannot be read counts as not made by it.
+    Attributes
+    ----------
+    status : object
+        The value of its card S_BPXSLF.
+    history : str
+        All its HISTORY, on one line.
     """
+
+    status: object
+    history: str
+
+    def is_by(self, history: str, status: Status = "COMPLETE") -> bool:
+        """Return whether it was made with a status and, last, a HISTORY entry."""
+        return self.status == status and self.history.endswith(history)
+
+
+def made_of(output: Location) -> Made | None:
+    """Return how an output was made; None if it is not whole or cannot be read."""
     try:
         copy = exposure_file.read(output, whole=False)
-        found, entries = copy.primary_value("S_BPXSLF"), " ".join(copy.history)
+        return Made(copy.primary_value("S_BPXSLF"), " ".join(copy.history))
     except ExposureError as error:
         log.info("%s: not kept: %s", output, error)
-        return False
-    return found == status and entries.endswith(history)
+        return None
 
 
 def masks_of(minimum: MinimumImage, plan: Plan) -> dict[Dispaxis, BadPixels]:

@@ -8,6 +8,7 @@ other pixels, or their pixels are others.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ from ..checks import GroupBy, check_group_by
 from ..detectors import DETECTORS, DISPAXIS_OF_EXP_TYPE
 from ..errors import ExposureError
 from ..files.location import AnyLocation, Location, RemoteFile, locate
+from ..files.missing import no_such
 from ..files.remote import RemoteError, matching
 from .member import Listed, Member, no_detector
+from .suitable import refusal
 
 __all__ = ["Group", "Pool", "grouped", "read"]
 
@@ -66,6 +69,8 @@ def read(
     inputs: Iterable[AnyLocation],
     background: Iterable[AnyLocation],
     read_headers: Callable[[list[Listed]], Iterable[Member | Exception]],
+    *,
+    force: bool | None = None,
 ) -> Pool:
     """Read the headers of exposures.
 
@@ -80,6 +85,8 @@ def read(
     read_headers : callable
         Returns a member for each exposure, or why it cannot be read
         (`badpix_selfcal.runs.member.members_of`).
+    force : bool or None, optional
+        Whether to use exposures that are flagged already; None: no, and the user has no choice.
 
     Returns
     -------
@@ -89,7 +96,8 @@ def read(
     Raises
     ------
     ExposureError
-        If there is no exposure, or a pattern or a folder has none.
+        If there is no exposure, a file or folder does not exist, or a pattern or a folder has no
+        exposure.
     """
     named = _expanded(background)
     backgrounds = {path.resolve() for path, _ in named}
@@ -107,6 +115,8 @@ def read(
             failed[path] = no_detector(member)
         elif from_folder and member.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
             passed_over.append(path)
+        elif why := refusal(member, force=force):
+            failed[path] = why
         else:
             members.append(member)
     if not members and not failed:
@@ -157,6 +167,8 @@ def _expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
             if not matches:
                 raise ExposureError(f"{path}: no file matches this pattern")
             files += [(Path(match), False) for match in matches]
+        elif not os.path.lexists(path):  # that of a link to nowhere fails on its own
+            raise ExposureError(no_such(path))
         else:
             files.append((path, False))
     return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
@@ -11,12 +12,15 @@ from ..detectors import Dispaxis
 from ..files.exposure import Cards
 from ..parameters import Parameters
 
-__all__ = ["Status", "ascii_of", "cards", "history", "name_of"]
+__all__ = ["Status", "ascii_of", "cards", "differences", "history", "name_of"]
 
 Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
 """COMPLETE: bad pixels were searched for. SKIPPED: they were not."""
 
 SUFFIX: Final = "badpix_selfcal"
+
+_ENTRY: Final = re.compile(r"badpix_selfcal \S+ COMPLETE: ")
+"""The begin of the HISTORY entry of a flagged copy."""
 
 
 def name_of(product: str, background: int | None = None) -> str:
@@ -42,6 +46,24 @@ def history(parameters: Parameters, status: Status, dispaxis: Dispaxis) -> str:
     """
     used = replace(parameters, dispaxis=dispaxis)
     return f"badpix_selfcal {__version__} {status}: {used.as_text()}"
+
+
+def differences(entries: str, history: str) -> str:
+    """Return in which parameters the last of some HISTORY entries differs from another entry.
+
+    Only parameters that both have are compared: those of another cut are missing. The text is empty
+    if there is no difference, or no entry of this package.
+    """
+    found, wanted = _parameters(entries), _parameters(history)
+    differing = [name for name in wanted if name in found and found[name] != wanted[name]]
+    return ", ".join(f"{name}={found[name]} (now {wanted[name]})" for name in differing)
+
+
+def _parameters(entries: str) -> dict[str, str]:
+    """Return the parameters in the last of some HISTORY entries."""
+    *_, last = ["", *_ENTRY.split(entries)]
+    values = dict(word.split("=", 1) for word in last.split() if "=" in word)
+    return {name: values[name] for name in Parameters.by_name() if name in values}
 
 
 def ascii_of(text: str) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ..arrays import BadPixels
 from ..checks import AskedDispaxis, AskedEdge, Cut
 from ..detectors import Dispaxis
-from ..errors import ExposureError, warn
 from ..files import association
 from ..files.association import Association, Product, stem_of
 from ..files.exposure import Cards
@@ -18,9 +17,10 @@ from ..log import log
 from ..parameters import Parameters
 from .execute import Outcome, Workers, execute, refuse_collisions
 from .local import Threads, workers_for
-from .member import Listed, Member, dispaxis_of, no_detector
+from .member import Listed, Member, dispaxis_of
 from .plan import Copy, Plan
 from .provenance import Status, ascii_of, name_of
+from .suitable import check_product
 
 __all__ = ["SelfcalResult", "selfcal"]
 
@@ -37,8 +37,9 @@ class SelfcalResult:
         Its name.
     status : {"COMPLETE", "SKIPPED"}
         Whether bad pixels were searched for.
-    science : Path or RemoteFile
-        The science exposure's flagged copy; when skipped, an unflagged one.
+    science : Path, RemoteFile or None
+        The science exposure's flagged copy. When skipped, None, or an unflagged copy with
+        `copy_skipped`.
     backgrounds : tuple of Path or RemoteFile
         The backgrounds' flagged copies; empty without `save_flagged_bkg`.
     bad_pixels : BadPixels or None
@@ -54,19 +55,22 @@ class SelfcalResult:
     crowded_rows : tuple of int
         The rows (columns, if `dispaxis` is 2) that are crowded with flags, counted from 0. Their
         pixels are flagged too, unless `spare_crowded` is set.
+    unused : mapping of Path or RemoteFile to str
+        The members of the association that are not used, and their exposure types (imprint, ...).
     others : tuple of SelfcalResult
         The results for the association's further products.
     """
 
     product: str
     status: Status
-    science: Location
+    science: Location | None
     backgrounds: tuple[Location, ...]
     bad_pixels: BadPixels | None
     pedestals: Mapping[Location, float]
     dispaxis: Dispaxis
     members: tuple[Location, ...]
     crowded_rows: tuple[int, ...] = ()
+    unused: Mapping[Location, str] = field(default_factory=dict)
     others: tuple[SelfcalResult, ...] = ()
 
 
@@ -85,6 +89,8 @@ def selfcal(
     force_single: bool = Parameters.force_single,
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
+    copy_skipped: bool = Parameters.copy_skipped,
+    force: bool = Parameters.force,
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
@@ -120,6 +126,12 @@ def selfcal(
         the edge of a slit (`badpix_selfcal.crowded`). They are reported in any case.
     save_flagged_bkg : bool, optional
         Write the flagged backgrounds too.
+    copy_skipped : bool, optional
+        Write an unflagged copy of the science exposure, with S_BPXSLF = SKIPPED, if the step is
+        skipped. By default nothing is written then.
+    force : bool, optional
+        Use exposures that are refused otherwise: those that are flagged already, and those of
+        several MIRI detectors in one association.
     edge : {"auto", "zero", "shrink"}, optional
         Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them.
     dispaxis : {"auto", 1, 2, None}, optional
@@ -148,8 +160,9 @@ def selfcal(
     -----
     SelfcalWarning
         If the step is skipped, an exposure is left out because its gap holds no valid sample, a
-        member has another detector, EXP_TYPE or subarray than the science exposure, the dispersion
-        axis is not known, or rows are crowded with flags.
+        member has another detector, EXP_TYPE or subarray than the science exposure, exposures have
+        passed later steps of the pipeline or are of a mode that is not self-calibrated, the
+        dispersion axis is not known, or rows are crowded with flags.
 
     Notes
     -----
@@ -169,6 +182,8 @@ def selfcal(
         force_single=force_single,
         spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
+        copy_skipped=copy_skipped,
+        force=force,
     )
     folder = output_directory(output_dir)
     found = _found(locate(input), locations_of(background), locations_of(selfcal))
@@ -185,7 +200,10 @@ def selfcal(
     with Threads(workers_for((folder, *members)), with_errors=with_errors) as workers:
         plans = (_plan(product, parameters, folder, workers, found) for product in found.products)
         outcomes = execute(plans, workers, folder, together=True, overwrite=overwrite)
-    results = [_result(outcome) for outcome in outcomes]
+    results = [
+        replace(_result(outcome), unused=dict(product.unused))
+        for outcome, product in zip(outcomes, found.products, strict=True)
+    ]
     return replace(results[0], others=tuple(results[1:]))
 
 
@@ -227,7 +245,7 @@ def _plan(
     named = [*_copies(product, parameters)]
     members = _members(product, {path.resolve() for path, _ in named}, workers)
     science = members[product.science.resolve()]
-    _check(science, members.values())
+    check_product(science, [*members.values()], force=parameters.force)
     companions = {path.resolve() for path in (*product.backgrounds, *product.selfcal)}
     plan = Plan(
         name=product.name,
@@ -266,33 +284,6 @@ def _members(
     return members
 
 
-def _check(science: Member, members: Iterable[Member]) -> None:
-    """Refuse exposures that cannot be combined with the science exposure."""
-    if not science.detector:
-        raise ExposureError(no_detector(science))
-    for member in members:
-        if member.shape != science.shape:
-            raise ExposureError(
-                f"{member.path}: SCI has shape {member.shape}, that of the science exposure "
-                f"{science.path} has {science.shape}; use one detector"
-            )
-        if member.detector not in ("", science.detector):
-            warn(
-                f"{member.path}: was taken with {member.detector}, the science exposure "
-                f"{science.path} with {science.detector}"
-            )
-        elif member.exp_type not in ("", science.exp_type) and science.exp_type:
-            warn(
-                f"{member.path}: has EXP_TYPE {member.exp_type}, the science exposure "
-                f"{science.path} has {science.exp_type}"
-            )
-        elif member.subarray != science.subarray:
-            warn(
-                f"{member.path}: has the subarray {member.subarray or 'FULL'}, the science "
-                f"exposure {science.path} has {science.subarray or 'FULL'}"
-            )
-
-
 def _is_exposure(path: Location) -> bool:
     return path.name.lower().endswith(FITS_ENDINGS)
 
@@ -309,15 +300,16 @@ def _origin(found: Association) -> Cards:
 
 def _result(outcome: Outcome) -> SelfcalResult:
     plan, masks = outcome.plan, outcome.masks
-    science, *backgrounds = outcome.written
+    dispaxis = plan.copies[0].dispaxis if masks else None
+    science = (copy.output for copy in outcome.written if not copy.is_background)
     return SelfcalResult(
         product=plan.name,
         status=outcome.status,
-        science=science.output,
-        backgrounds=tuple(copy.output for copy in backgrounds),
-        bad_pixels=masks.get(science.dispaxis),
+        science=next(science, None),
+        backgrounds=tuple(copy.output for copy in outcome.written if copy.is_background),
+        bad_pixels=masks.get(dispaxis),
         pedestals=outcome.pedestals,
-        dispaxis=science.dispaxis if masks else None,
+        dispaxis=dispaxis,
         members=tuple(member.path for member in plan.members),
-        crowded_rows=outcome.crowded.get(science.dispaxis, ()),
+        crowded_rows=outcome.crowded.get(dispaxis, ()),
     )

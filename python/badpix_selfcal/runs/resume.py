@@ -1,0 +1,78 @@
+"""Resuming a batch: which copies of an earlier run are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeAlias
+
+from ..files.location import Location
+from ..files.outputs import existing
+from .plan import Copy, Made, Plan, made_of
+from .provenance import differences
+
+__all__ = ["Kept", "kept_of", "without"]
+
+Kept: TypeAlias = frozenset[Copy]
+"""The copies that exist, are whole, and would be the same if written now."""
+
+
+def kept_of(
+    plans: Sequence[Plan], folder: Location, readers: int, *, overwrite: bool
+) -> list[Kept]:
+    """Return the copies of each plan that an earlier run has written and that are kept.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        The plans.
+    folder : Path or RemoteFile
+        The folder of their copies, or the URL of one.
+    readers : int
+        Threads that read the headers of copies.
+    overwrite : bool
+        Whether copies that were made with other parameters may be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If copies were made with other parameters, unless `overwrite` is set.
+    """
+    kept: list[Kept] = []
+    differing: dict[Location, str] = {}
+    for plan in plans:
+        identity, same = _identity(plan), set[Copy]()
+        for copy, made in _made(plan, folder, readers).items():
+            entry = plan.history(copy, "COMPLETE", identity)
+            if made.is_by(entry):
+                same.add(copy)
+            elif made.status == "COMPLETE" and (other := differences(made.history, entry)):
+                differing[copy.output] = other
+        kept.append(frozenset(same))
+    if differing and not overwrite:
+        first, what = next(iter(differing.items()))
+        others = f"; outputs that differ: {len(differing)}" if len(differing) > 1 else ""
+        raise FileExistsError(
+            f"{first}: was made with {what}{others}. To resume, give the same parameters; "
+            "otherwise pass overwrite=True too, or choose another output folder"
+        )
+    return kept
+
+
+def without(plan: Plan, done: Kept) -> Plan:
+    """Return a plan without the copies that are kept."""
+    return replace(plan, copies=tuple(copy for copy in plan.copies if copy not in done))
+
+
+def _identity(plan: Plan) -> str:
+    return plan.identity({member.path for member in plan.members})
+
+
+def _made(plan: Plan, folder: Location, readers: int) -> dict[Copy, Made]:
+    """Return how the copies that exist were made; those that cannot be read are left out."""
+    present = existing(folder, [copy.name for copy in plan.copies])
+    copies = [copy for copy in plan.copies if copy.name in present]
+    with ThreadPoolExecutor(readers) as executor:
+        found = executor.map(lambda copy: made_of(copy.output), copies)
+        return {copy: made for copy, made in zip(copies, found, strict=True) if made is not None}

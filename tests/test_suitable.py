@@ -1,0 +1,257 @@
+"""Inputs that are given by mistake: missing, unknown, flagged already, of other modes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from astropy.io import fits
+
+import badpix_selfcal as bps
+from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning
+from badpix_selfcal.cli import main
+from badpix_selfcal.dq import BAD
+
+from .exposures import header, observation, planes, sky, write
+from .pools import pool, take
+
+
+def cards(path, **values):
+    """Set cards of the primary header of an exposure; return the exposure."""
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header.update(values)
+    return path
+
+
+def member(association, expname, exptype):
+    """Add a member to an association."""
+    table = json.loads(association.read_text())
+    table["products"][0]["members"].append({"expname": expname, "exptype": exptype})
+    association.write_text(json.dumps(table))
+
+
+class TestMissing:
+    """A file or folder that does not exist."""
+
+    @pytest.fixture(autouse=True)
+    def _data(self, tmp_path, monkeypatch):
+        (tmp_path / "data").mkdir()
+        pool(tmp_path / "data", detectors=("NRS1",), science=2, background=0)
+        monkeypatch.chdir(tmp_path)
+
+    @pytest.mark.parametrize("function", [bps.batch, bps.associate])
+    @pytest.mark.parametrize(
+        ("given", "near"),
+        [
+            ("dat", "data"),
+            ("data/sci0_nrs_rate.fits", "data/sci0_nrs1_rate.fits"),
+            (
+                "daat/sci0_nrs1_rate.fits",
+                "daat",
+            ),
+            ("elsewhere/a", None),
+        ],
+    )
+    def test_it_is_named_with_near_names(self, tmp_path, function, given, near):
+        with pytest.raises(ExposureError) as caught:
+            function(given, output_dir="out")
+        message = str(caught.value)
+        assert message.startswith(f"{given}: no such file or folder")
+        expected = {"daat": "; did you mean data?", None: ""}.get(near, f"; did you mean {near}")
+        assert expected in message
+        assert (message == f"{given}: no such file or folder") == (near is None)
+        assert not (tmp_path / "out").exists()
+
+    def test_one_of_several_is_noticed_before_any_work(self, tmp_path):
+        with pytest.raises(ExposureError, match=r"^sky: no such file or folder$"):
+            bps.batch("data", background="sky", output_dir="out")
+        assert not (tmp_path / "out").exists()
+
+    def test_a_link_to_nowhere_fails_on_its_own(self, tmp_path):
+        (tmp_path / "link_rate.fits").symlink_to("gone")
+        result = bps.batch(["data", "link_rate.fits"], output_dir="out")
+        (failed,) = result.failed
+        assert failed.error == "link_rate.fits: no such file or folder"
+        assert len(list((tmp_path / "out").iterdir())) == 2
+
+    @pytest.mark.parametrize("command", ["batch", "associate"])
+    def test_the_command_has_status_1(self, capsys, command):
+        assert main([command, "dta"]) == 1
+        assert capsys.readouterr().err == (
+            "badpix-selfcal: error: dta: no such file or folder; did you mean data?\n"
+        )
+
+    @pytest.mark.parametrize("given", ["data/sci0_nrs1_rat.fits", "data/sci0_nrs1_asn.json"])
+    def test_run_says_the_same(self, capsys, given):
+        assert main(["run", given]) == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith(f"badpix-selfcal: error: {given}: no such file or folder; did")
+        assert "data/sci0_nrs1_rate.fits" in printed
+
+
+class TestExposureTypes:
+    """The exposure types of an association's members."""
+
+    def test_an_unknown_one_is_an_error(self, tmp_path, capsys):
+        association = observation(tmp_path)
+        member(association, "bkg0_rate.fits", "backgroud")
+        with pytest.raises(AssociationError, match=r"bkg0_rate\.fits\): the exptype 'backgroud'"):
+            bps.selfcal(association, output_dir=tmp_path / "out")
+        assert main(["run", str(association)]) == 1
+        assert "use science, background or selfcal" in capsys.readouterr().err
+
+    def test_known_ones_that_are_not_used_are_in_the_summary(self, tmp_path, monkeypatch, capsys):
+        association = observation(tmp_path)
+        member(association, "leak_rate.fits", "Imprint")
+        monkeypatch.chdir(tmp_path)
+        assert main(["run", "x_asn.json"]) == 0
+        assert "  unused    leak_rate.fits (imprint)" in capsys.readouterr().out.splitlines()
+        assert main(["run", "x_asn.json", "--overwrite", "--json"]) == 0
+        (product,) = json.loads(capsys.readouterr().out)["products"]
+        assert product["unused"] == [{"path": "leak_rate.fits", "exptype": "imprint"}]
+        result = bps.selfcal(association, output_dir=tmp_path / "out")
+        assert result.unused == {tmp_path / "leak_rate.fits": "imprint"}
+        assert tmp_path / "leak_rate.fits" not in result.members
+
+
+class TestFlaggedAlready:
+    """An output of the step as an input."""
+
+    @pytest.fixture
+    def flagged(self, tmp_path):
+        result = bps.selfcal(observation(tmp_path), output_dir=tmp_path / "first")
+        return result.science
+
+    @pytest.mark.parametrize("role", ["science", "background", "selfcal"])
+    def test_it_is_an_error(self, tmp_path, flagged, role):
+        science = flagged if role == "science" else tmp_path / "sci0_rate.fits"
+        others = {"selfcal": tmp_path / "self0_rate.fits"} if role == "science" else {role: flagged}
+        with pytest.raises(ExposureError) as caught:
+            bps.selfcal(science, output_dir=tmp_path / "out", **others)
+        assert str(caught.value).startswith(f"{flagged}: is flagged already")
+        assert "force=True" in str(caught.value)
+        assert not (tmp_path / "out").exists()
+        result = bps.selfcal(science, output_dir=tmp_path / "out", force=True, **others)
+        assert result.status == "COMPLETE"
+
+    def test_in_a_batch_it_fails_and_the_others_go_on(self, tmp_path, flagged):
+        inputs = [flagged, *sorted(tmp_path.glob("self*.fits"))]
+        result = bps.batch(inputs, output_dir=tmp_path / "out")
+        (failed,) = result.failed
+        assert failed.exposure == flagged
+        assert "is flagged already" in failed.error
+        assert len(list((tmp_path / "out").iterdir())) == 2
+        forced = bps.batch(inputs, output_dir=tmp_path / "forced", force=True)
+        assert len(forced.groups[0].members) == 3
+
+    def test_no_association_is_made_of_it(self, flagged):
+        with pytest.raises(ExposureError) as caught:
+            bps.associate(flagged)
+        assert "is flagged already" in str(caught.value)
+        assert "force" not in str(caught.value)  # `associate` has no such argument
+
+    def test_an_unflagged_copy_may_be_used(self, tmp_path):
+        science = write(tmp_path / "a_rate.fits", sky(1))
+        with pytest.warns(SelfcalWarning, match="step skipped"):
+            copy = bps.selfcal(science, output_dir=tmp_path / "out", copy_skipped=True).science
+        again = bps.selfcal(copy, output_dir=tmp_path / "again", force_single=True)
+        assert again.status == "COMPLETE"
+
+
+class TestOdd:
+    """Exposures that are used with a warning."""
+
+    def test_a_calibrated_one_by_its_name(self, tmp_path):
+        calibrated = write(tmp_path / "a_CAL.fits", sky(1))
+        with pytest.warns(SelfcalWarning) as warned:
+            bps.selfcal(calibrated, output_dir=tmp_path / "out", force_single=True)
+        assert [str(each.message) for each in warned] == [
+            f"{calibrated}: later steps of the pipeline have changed the samples; this step takes "
+            "rates (_rate)"
+        ]
+
+    @pytest.mark.parametrize("step", ["S_BKDSUB", "S_FLAT", "S_PHOTOM"])
+    def test_a_calibrated_one_by_its_header(self, tmp_path, step):
+        calibrated = cards(write(tmp_path / "a_rate.fits", sky(1)), **{step: "COMPLETE"})
+        with pytest.warns(SelfcalWarning, match=rf"a_rate\.fits: .* samples \({step} = COMPLETE\)"):
+            bps.selfcal(calibrated, output_dir=tmp_path / "out", force_single=True)
+
+    def test_a_step_that_was_skipped_has_changed_nothing(self, tmp_path):
+        rate = cards(write(tmp_path / "a_rate.fits", sky(1)), S_BKDSUB="SKIPPED", S_WCS="COMPLETE")
+        assert bps.selfcal(rate, output_dir=tmp_path / "out", force_single=True).bad_pixels
+
+    def test_one_of_another_mode(self, tmp_path, monkeypatch, capsys):
+        write(tmp_path / "image_rate.fits", sky(1), detector="MIRIMAGE", exp_type="MIR_IMAGE")
+        monkeypatch.chdir(tmp_path)
+        assert main(["run", "image_rate.fits", "--force-single"]) == 0
+        assert capsys.readouterr().err == (
+            "badpix-selfcal: warning: image_rate.fits: EXP_TYPE is MIR_IMAGE; this step is made "
+            "for MIR_MRS, NRS_IFU, NRS_MSASPEC, NRS_FIXEDSLIT\n"
+        )
+
+    def test_a_batch_of_several_names_three(self, tmp_path):
+        paths = [take(tmp_path / f"{n}_cal.fits", n, detector="NRS1") for n in range(1, 6)]
+        with pytest.warns(SelfcalWarning) as warned:
+            bps.batch(paths, output_dir=tmp_path / "out")
+        (message,) = (str(each.message) for each in warned)
+        assert message.startswith(f"{paths[0]}, {paths[1]}, {paths[2]} and 2 more: later steps")
+
+
+class TestDetectors:
+    """Exposures of several detectors in one association."""
+
+    def test_two_of_miri_are_an_error_unless_forced(self, tmp_path):
+        science = write(tmp_path / "a_rate.fits", sky(1))
+        other = write(tmp_path / "b_rate.fits", sky(2), detector="MIRIFUSHORT")
+        with pytest.raises(ExposureError) as caught:
+            bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out")
+        assert str(caught.value).startswith(
+            f"{other}: was taken with MIRIFUSHORT, the science exposure {science} with MIRIFULONG"
+        )
+        assert not (tmp_path / "out").exists()
+        with pytest.warns(SelfcalWarning, match="was taken with MIRIFUSHORT"):
+            result = bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out", force=True)
+        flags = planes(result.science)["DQ"] & BAD == BAD
+        assert flags[result.bad_pixels.mask].all()
+
+    def test_the_option_of_the_command(self, tmp_path, monkeypatch, capsys):
+        write(tmp_path / "a_rate.fits", sky(1))
+        write(tmp_path / "b_rate.fits", sky(2), detector="MIRIFUSHORT")
+        monkeypatch.chdir(tmp_path)
+        run = ["run", "a_rate.fits", "--background", "b_rate.fits"]
+        assert main(run) == 1
+        assert "b_rate.fits: was taken with MIRIFUSHORT" in capsys.readouterr().err
+        assert main([*run, "--force"]) == 0
+        assert header("a_badpix_selfcal.fits")["S_BPXSLF"] == "COMPLETE"
+
+    def test_two_of_nirspec_cause_a_warning(self, tmp_path):
+        how = {"exp_type": "NRS_IFU", "dispaxis": 1}
+        science = write(tmp_path / "a_rate.fits", sky(1), detector="NRS1", **how)
+        other = write(tmp_path / "b_rate.fits", sky(2), detector="NRS2", **how)
+        with pytest.warns(SelfcalWarning, match=r"b_rate\.fits: was taken with NRS2"):
+            bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out")
+
+
+class TestShapes:
+    """What the command prints about an exposure of another shape."""
+
+    def test_the_odd_one_is_named_once_and_the_others_go_on(self, tmp_path, monkeypatch, capsys):
+        pool(tmp_path, detectors=("NRS1",))
+        take(tmp_path / "odd_rate.fits", 9, detector="NRS1", shape=(96, 641))
+        monkeypatch.chdir(tmp_path)
+        assert main(["batch", ".", "--output-dir", "out"]) == 1
+        assert capsys.readouterr().err == (
+            "badpix-selfcal: error: odd_rate.fits: SCI has shape (96, 641), 5 others of the same "
+            "group (NRS1) have (96, 640); process it separately\n"
+        )
+        assert len(list((tmp_path / "out").iterdir())) == 3
+
+    def test_without_a_majority_there_is_one_error(self, tmp_path, monkeypatch, capsys):
+        pool(tmp_path, detectors=("NRS1",), science=1, background=0)
+        take(tmp_path / "odd_rate.fits", 9, detector="NRS1", shape=(96, 641))
+        monkeypatch.chdir(tmp_path)
+        assert main(["batch", ".", "--output-dir", "out"]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("badpix-selfcal: error: sci0_nrs1_rate.fits: SCI has shape")
+        assert (line.count("odd_rate.fits"), line.count("sci0_nrs1_rate.fits")) == (1, 1)
+        assert not list(tmp_path.glob("out/*"))
