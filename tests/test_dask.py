@@ -315,7 +315,7 @@ def test_missing_packages_are_reported_with_the_remedy(tmp_path, monkeypatch, ca
     assert main(["batch", str(tmp_path), "--scheduler", "tcp://127.0.0.1:9"]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("badpix-selfcal: error: a scheduler needs Dask, which cannot be")
-    assert printed.endswith('pip install "badpix-selfcal[dask]"\n')
+    assert printed.endswith('pip install ".[dask]" in the clone of badpix-selfcal\n')
 
 
 def test_workers_of_a_cluster_are_its_own(tmp_path):

@@ -11,6 +11,7 @@ from typing import Final
 
 from .._kernels import __version__, set_num_threads
 from ..log import log
+from ..messages import on_command_line
 from . import associate, batch, run, simulate
 from .options import Report
 from .terminal import Terminated, orderly_termination, say, stderr_log, stderr_warnings
@@ -43,7 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
-        with stderr_warnings(quiet=given.quiet), stderr_log(given.verbose), orderly_termination():
+        with (
+            on_command_line(),
+            stderr_warnings(quiet=given.quiet),
+            stderr_log(given.verbose),
+            orderly_termination(),
+        ):
             report = _run(given)
     except KeyboardInterrupt as interrupt:
         say(f"badpix-selfcal: interrupted; {_result_of(interrupt, given)}", sys.stderr)

@@ -22,8 +22,9 @@ from ..files.location import (
     locations_of,
     output_directory,
 )
-from ..files.outputs import existing
+from ..files.outputs import existing, usual_remedy
 from ..log import log
+from ..messages import argument, argument_name
 from ..parameters import Parameters
 from . import pool
 from .execute import (
@@ -216,7 +217,10 @@ def batch(
     check_group_by(group_by)
     workers = None if workers is None else check_workers(workers)
     if scheduler is not None and workers is not None:
-        raise ValueError("workers are threads of this process; a scheduler has workers of its own")
+        raise ValueError(
+            f"{argument_name('workers')} is the number of threads of this process; leave it out "
+            f"with {argument_name('scheduler')}, which has workers of its own"
+        )
     exposures, backgrounds = locations_of(inputs), locations_of(background)
     tally, folder = Tally(progress), output_directory(output_dir)
     by: Workers
@@ -237,7 +241,7 @@ def batch(
             folder,
             (*(member.path for member in found.members), *found.failed, *found.passed_over),
             overwrite=overwrite or resume,
-            remedy="pass overwrite to replace it, resume to keep what is done",
+            remedy=f"{usual_remedy()}, {argument(resume=True)} to keep what is done",
         )
         readers = workers or workers_for([folder])
         kept = [_current(plan, folder, readers) if resume else frozenset[Copy]() for plan in plans]

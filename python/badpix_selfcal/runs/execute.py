@@ -18,6 +18,7 @@ from ..errors import ExposureError, warn
 from ..files.location import Location
 from ..files.outputs import Outputs
 from ..log import log
+from ..messages import argument
 from .member import Listed, Member
 from .minimum import Failed, MinimumImage
 from .plan import Copy, Job, Mask, Plan, masks_of
@@ -265,7 +266,8 @@ class _Execution:
         if plan.is_skipped(self._readable):
             warn(
                 f"{plan.members[0].path}: no selfcal or background exposures for {plan.name}, step "
-                "skipped; force_single uses the science exposure alone (generally not recommended)"
+                f"skipped; {argument(force_single=True)} uses the science exposure alone (generally "
+                "not recommended)"
             )
             return
         for copy in plan.copies:
@@ -335,7 +337,7 @@ def refuse_collisions(
     inputs: Iterable[Location],
     *,
     overwrite: bool,
-    remedy: str,
+    remedy: str | None = None,
 ) -> None:
     """Refuse copies that may not be written, before any work is done.
 
@@ -349,8 +351,8 @@ def refuse_collisions(
         Files that no copy may replace.
     overwrite : bool
         Whether copies may replace other files.
-    remedy : str
-        What to do if a copy exists; a part of the error.
+    remedy : str, optional
+        What to do if a copy exists, if not the usual remedy.
 
     Raises
     ------

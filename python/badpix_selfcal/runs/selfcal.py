@@ -178,7 +178,6 @@ def selfcal(
         folder,
         (found.path, *members),
         overwrite=overwrite,
-        remedy="pass overwrite to replace it",
     )
     log.info("%s: products: %s", found.path, ", ".join(each.name for each in found.products))
     with_errors = parameters.needs_errors
