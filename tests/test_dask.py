@@ -319,7 +319,7 @@ def test_missing_packages_are_reported_with_the_remedy(tmp_path, monkeypatch, ca
 
 
 def test_workers_of_a_cluster_are_its_own(tmp_path):
-    with pytest.raises(ValueError, match="a scheduler has workers of its own"):
+    with pytest.raises(ValueError, match="workers is a number of threads of this process"):
         bps.batch(tmp_path, scheduler="tcp://127.0.0.1:1", workers=3)
 
 

@@ -266,8 +266,8 @@ class _Execution:
         if plan.is_skipped(self._readable):
             warn(
                 f"{plan.members[0].path}: no selfcal or background exposures for {plan.name}, step "
-                f"skipped; {argument(force_single=True)} uses the science exposure alone (generally "
-                "not recommended)"
+                f"skipped; {argument(force_single=True)} uses the science exposure alone "
+                "(generally not recommended)"
             )
             return
         for copy in plan.copies:
