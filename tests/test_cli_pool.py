@@ -261,6 +261,18 @@ def test_the_bar_shows_rate_and_time_left():
     assert line(1, 100, 2.0).endswith("1/100 exposures, 0.5/s, 3:18 left")
 
 
+def test_without_a_terminal_a_line_is_printed_every_half_minute():
+    now = iter([0.0, 0.0, 29.0, 30.0, 31.0, 59.0, 60.0, 90.0])
+    log = io.StringIO()
+    with Bar(log, lambda: next(now)) as bar:
+        for done in (0, 10, 20, 21, 39, 40, 60):
+            bar.show(done, 60)
+    assert log.getvalue().splitlines() == [
+        "badpix-selfcal: 20/60 exposures, 0.667/s, 1:00 left",
+        "badpix-selfcal: 40/60 exposures, 0.667/s, 0:30 left",
+    ]
+
+
 def test_the_bar_is_drawn_at_most_ten_times_a_second():
     now = iter([0.0, 0.0, 0.01, 0.02, 5.0, 5.01])
     terminal = Terminal()
