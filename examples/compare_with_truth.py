@@ -13,7 +13,7 @@ try:
     from badpix_selfcal.dq import BAD
     from badpix_selfcal.simulate import HALO, HOT
 except ImportError as error:  # the help page needs none of them
-    MISSING = f'{error}; in the clone: pip install .'
+    MISSING = f"{error}; in the clone: pip install ."
 
 EXAMPLE = """\
 example, after 'badpix-selfcal simulate demo --detector MIRIFUSHORT' and

@@ -237,7 +237,7 @@ def _mixed_shapes(group: Group) -> str:
         if member.shape != first.shape:
             return (
                 f"{member.path}: SCI has shape {member.shape}, that of {first.path} of the same "
-                f"group ({group.name}) has {first.shape}; the group is not processed"
+                f"group ({group.name}) has {first.shape}; no file of this group was flagged"
             )
     return ""
 

@@ -146,7 +146,7 @@ def selfcal(
     save_flagged_bkg : bool, optional
         Write the flagged backgrounds too.
     edge : {"auto", "zero", "shrink"}, optional
-        Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them.
+        Pixels outside the image: "zero" counts them as 0, "shrink" ignores them.
     dispaxis : {"auto", 1, 2, None}, optional
         The dispersion axis: 1 along x, 2 along y, None for a square window. "auto" uses the
         science exposure's DISPAXIS, else its EXP_TYPE, else None with a warning.
