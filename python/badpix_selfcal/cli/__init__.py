@@ -138,8 +138,8 @@ def program() -> Parser:
         prog=PROGRAM,
         usage="%(prog)s COMMAND [OPTION ...] ...",
         description="Self-calibration of bad pixels in JWST integral-field exposures.",
-        epilog=f"'{PROGRAM} COMMAND --help' describes a command, '{PROGRAM} help options' all "
-        "options and their keywords in Python.",
+        epilog=f"'{PROGRAM} COMMAND --help' describes a command.\n"
+        f"'{PROGRAM} help options' lists all options and their keywords in Python.",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(

@@ -15,9 +15,9 @@ __all__ = ["add"]
 
 _ASSOCIATE = """\
 Write an association for every science exposure: <exposure>_spec2_asn.json. Its
-members are the exposure, the backgrounds of its channel and band, and as selfcal
-members all exposures of its detector, mode and subarray. 'badpix-selfcal run' and
-calwebb_spec2 read it."""
+members are the exposure, the backgrounds of its channel and band, and as
+selfcal members all exposures of its detector, mode and subarray.
+'badpix-selfcal run' and calwebb_spec2 read it."""
 
 _ASSOCIATE_EXAMPLES = """\
 examples:

@@ -149,7 +149,7 @@ def _text(result: BatchResult, given: argparse.Namespace) -> str:
         lines.append(f"left out  {counted(left_out, 'exposure')} without a pedestal")
     if result.ignored:
         lines.append(f"ignored   {_ignored(len(result.ignored))}")
-    return "\n".join([*lines, f"written   {_written(len(result.written), given.output_dir)}"])
+    return "\n".join([*lines, f"written   {_written(result, given.output_dir)}"])
 
 
 def _row(name: str, statuses: dict[str, int], flags: str) -> list[str]:
@@ -160,12 +160,12 @@ def _ignored(number: int) -> str:
     return f"{counted(number, 'file')} of other modes (EXP_TYPE)"
 
 
-def _written(number: int, directory: str | None) -> str:
+def _written(result: BatchResult, directory: str | None) -> str:
     """Return how many outputs there are, and where."""
-    if not number:
-        return "no file"
+    number, kept = len(result.written), result.statuses["KEPT"]
     where = "the current directory" if directory is None else directory
-    return f"{counted(number, 'file')} in {where}: {_NAMES}"
+    names = f": {_NAMES}" if number else ""
+    return f"{counted(number, 'file')} in {where}{f' ({kept} kept)' if kept else ''}{names}"
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

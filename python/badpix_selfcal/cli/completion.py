@@ -14,14 +14,14 @@ __all__ = ["add"]
 SHELLS: Final = ("bash", "zsh", "fish")
 
 _COMPLETION = """\
-Print a script with which the shell completes commands, options and files at the Tab
-key. Needs the extra "completion"."""
+Print a script with which the shell completes commands, options and files at
+the Tab key. Needs the extra "completion"."""
 
 _COMPLETION_EXAMPLES = """\
 examples:
   eval "$(badpix-selfcal completion bash)"              # in ~/.bashrc
-  badpix-selfcal completion zsh > _badpix-selfcal       # into a folder of $fpath
-  badpix-selfcal completion fish > badpix-selfcal.fish  # into the completions of fish"""
+  badpix-selfcal completion zsh > _badpix-selfcal       # to a folder in $fpath
+  badpix-selfcal completion fish > badpix-selfcal.fish  # to its completions"""
 
 
 def add(commands: Commands) -> None:
