@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import sampled_from
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main, program
+from badpix_selfcal.cli.parser import WrongUsage, parse
 from badpix_selfcal.cli.table import FUNCTIONS, ONLY_IN_PYTHON, ONLY_OPTIONS
 from badpix_selfcal.simulate import simulate
 
@@ -124,6 +127,27 @@ def test_the_table_in_the_documentation_is_the_generated_one(capsys):
     for name in COMMANDS:
         for action in COMMANDS[name].arguments if name in FUNCTIONS else []:
             assert all(f"`{option}" in table for option in action.option_strings)
+
+
+MISSPELLED = [
+    (name, option, option[:at] + option[at + 1 :])
+    for name in FUNCTIONS
+    for option in COMMANDS[name].options
+    for at in range(2, len(option))
+    if option.startswith("--")
+]
+
+
+@given(sampled_from(MISSPELLED))
+def test_a_missing_letter_is_noticed(misspelled):
+    name, meant, written = misspelled
+    with pytest.raises(WrongUsage) as error:
+        parse(program(), [name, "x", written, "9"])
+    assert str(error.value) == f"no such option: {written}; did you mean {meant}?"
+    usage, said, where = error.value.text().splitlines()
+    assert usage.startswith(f"usage: badpix-selfcal {name} [OPTION ...]")
+    assert said == f"badpix-selfcal {name}: error: {error.value}"
+    assert where == f"'badpix-selfcal {name} --help' lists the options"
 
 
 COMPLETE = """

@@ -93,9 +93,9 @@ WORDS = ("cut", "edge", "workers")  # words of English too
 
 
 def test_no_sentence_of_the_command_line_names_a_keyword():
-    """In a run, a message names an argument by `argument` or `argument_name` only."""
+    """Below the commands, a message names an argument by `argument` or `argument_name` only."""
     found = []
-    for path in sorted((PACKAGE / "runs").rglob("*.py")):
+    for path in [*sorted(PACKAGE.glob("runs/*.py")), *sorted(PACKAGE.glob("files/*.py"))]:
         text = re.sub(r'"""[\s\S]*?"""', "", path.read_text(encoding="utf-8"))
         for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', text):
             said = re.sub(r"\{[^}]*\}", "", literal)
