@@ -41,6 +41,8 @@ WAVELENGTHS = (5.18, 5.62)  # um
 BRIGHTEST = 9.5  # DN/s
 APERTURE, BLUR = 0.5, 0.095  # arcsec
 
+NEEDED = "flagged/*_00001_mirifushort_badpix_selfcal.fits"
+
 EXAMPLE = """\
 example, after 'badpix-selfcal simulate demo --detector MIRIFUSHORT' and
 'badpix-selfcal run demo/*_00001_*_asn.json --output-dir demo/flagged':
@@ -80,6 +82,8 @@ def main() -> None:
     given = parser.parse_args()
     if MISSING:
         parser.error(MISSING)
+    if not [*given.folder.glob(NEEDED)]:
+        parser.error(f"{given.folder}: holds no {NEEDED}; see the example of --help")
     picture = given.picture or given.folder / "before_after.png"
     save(draw(read(given.folder)), picture)
     print(f"written   {picture}")
@@ -87,7 +91,7 @@ def main() -> None:
 
 def read(folder: Path) -> Views:
     """Read the first science exposure, and simulate its light without any defect."""
-    (copy,) = (folder / "flagged").glob("*_00001_mirifushort_badpix_selfcal.fits")
+    (copy,) = folder.glob(NEEDED)
     before = folder / copy.name.replace("badpix_selfcal", "rate")
     (truth,) = folder.glob("*_truth.fits")
     seed = int(fits.getheader(truth)["SEED"])

@@ -33,6 +33,9 @@ def main() -> None:
     given = parser.parse_args()
     if MISSING:
         parser.error(MISSING)
+    for path in (given.truth, given.flagged):
+        if not path.is_file():
+            parser.error(f"{path}: no such file; see the example of --help")
     defects = fits.getdata(given.truth, "DEFECTS")
     flagged = (fits.getdata(given.flagged, "DQ") & BAD) == BAD
     hot = (defects & HOT) > 0

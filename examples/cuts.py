@@ -34,6 +34,8 @@ CUTS: Final = {
     "sigma": "Sigma cut (--cut sigma)",
 }
 
+NEEDED = "*_00001_mirifushort_spec2_asn.json"
+
 EXAMPLE = """\
 example, after 'badpix-selfcal simulate demo --detector MIRIFUSHORT' and
 'badpix-selfcal run demo/*_00001_*_asn.json --output-dir demo/flagged':
@@ -71,8 +73,10 @@ def main() -> None:
     given = parser.parse_args()
     if MISSING:
         parser.error(MISSING)
+    if not [*given.folder.glob(NEEDED)]:
+        parser.error(f"{given.folder}: holds no {NEEDED}; see the example of --help")
     picture = given.picture or given.folder / "cuts.png"
-    (association,) = given.folder.glob("*_00001_*_asn.json")
+    (association,) = given.folder.glob(NEEDED)
     masks = {cut: mask_of(association, cut) for cut in CUTS}
     draw(read(given.folder), masks).savefig(picture, dpi=110)
     print(f"written   {picture}")

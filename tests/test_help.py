@@ -207,6 +207,17 @@ def test_an_example_has_help_without_its_packages(tmp_path, path):
     assert re.search(r"error: No module named 'numpy'; in the clone: pip install \S+$", played.text)
 
 
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.name for path in EXAMPLES])
+def test_an_example_names_what_is_absent(tmp_path, path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    files = "truth.fits copy.fits" if "truth" in path.name else "nowhere"
+    played = shell(f"python {path} {files}", tmp_path)
+    assert played.status == 2
+    assert re.search(
+        r"error: \S+: (no such file|holds no \S+); see the example of --help$", played.text
+    )
+
+
 def test_flags_are_compared_with_the_truth(observed, tmp_path):
     line = f"badpix-selfcal run {observed}/*_00001_*_asn.json --output-dir flagged --quiet"
     assert shell(line, tmp_path).status == 0
