@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _ASSOCIATE = """\
-Write an association for every science exposure: <exposure>_spec2_asn.json. Its
-members are the exposure, the backgrounds of its channel and band, and as
-selfcal members all exposures of its detector, mode and subarray.
-'badpix-selfcal run' and calwebb_spec2 read it."""
+Write an association for every science exposure. Its members are the exposure,
+the backgrounds of its channel and band, and as selfcal members all exposures of
+its detector, mode and subarray. 'badpix-selfcal run' and calwebb_spec2 read the
+files, <exposure>_spec2_asn.json."""
 
 _ASSOCIATE_EXAMPLES = """\
 examples:

@@ -14,8 +14,8 @@ __all__ = ["add"]
 SHELLS: Final = ("bash", "zsh", "fish")
 
 _COMPLETION = """\
-Print a script with which the shell completes commands, options and files at
-the Tab key. Needs the extra "completion"."""
+Print a script for completion in the shell. With it the Tab key completes
+commands, options and files. Needs the extra "completion"."""
 
 _COMPLETION_EXAMPLES = """\
 examples:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _RUN = """\
-Flag the bad pixels of an association, or of one exposure with its companions.
-Writes <product>_badpix_selfcal.fits: DO_NOT_USE and OTHER_BAD_PIXEL in DQ, NaN
-in SCI, ERR and VAR_*. Inputs may be URLs (extra "cloud"); they never change."""
+Flag the bad pixels of one association or exposure. An exposure needs others to
+compare with: --selfcal, --background. Writes <product>_badpix_selfcal.fits with
+DO_NOT_USE and OTHER_BAD_PIXEL in DQ, NaN in SCI, ERR and VAR_*. Inputs may be
+URLs (extra "cloud"); they never change."""
 
 _RUN_EXAMPLES = """\
 examples:

@@ -13,7 +13,7 @@ from .parser import Commands
 __all__ = ["add"]
 
 _SIMULATE = """\
-Write a simulated observation into DIR: dithered science exposures, backgrounds,
+Write a simulated observation. It has dithered science exposures, backgrounds,
 an association for each science exposure, and a truth map of the defects."""
 
 _SIMULATE_EXAMPLES = """\
