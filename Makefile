@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo picture test lint bench accuracy wheel clean
+.PHONY: demo picture options test lint bench accuracy wheel clean
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
@@ -20,6 +20,9 @@ demo: $(VENV)/.installed
 picture: $(VENV)/.examples demo
 	$(BIN)/python examples/before_after.py $(DEMO) docs/images/before_after.png
 	$(BIN)/python examples/cuts.py $(DEMO) docs/images/cuts.png
+
+options: $(VENV)/.installed
+	$(BIN)/badpix-selfcal help options > docs/options.md
 
 test: $(VENV)/.test
 	cargo test --quiet

@@ -1,6 +1,6 @@
 """Draw a simulated MIRI MRS exposure before and after its bad pixels are flagged.
 
-Needs matplotlib: pip install '.[examples]'
+Needs matplotlib, in the clone: pip install ".[examples]"
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from astropy.io import fits
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from numpy.typing import NDArray
-from PIL import Image
+MISSING = None
+try:
+    import numpy as np
+    from astropy.io import fits
+    from matplotlib import rc_context
+    from matplotlib.axes import Axes
+    from matplotlib.colors import ListedColormap
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from numpy.typing import NDArray
+    from PIL import Image
 
-from badpix_selfcal.detectors import DETECTORS
-from badpix_selfcal.dq import BAD
-from badpix_selfcal.simulate import LIGHT_ONLY, Settings, simulate
-from badpix_selfcal.simulation.scene import FWHM, pointing
-from badpix_selfcal.simulation.slices import geometry
+    from badpix_selfcal.detectors import DETECTORS
+    from badpix_selfcal.dq import BAD
+    from badpix_selfcal.simulate import LIGHT_ONLY, Settings, simulate
+    from badpix_selfcal.simulation.scene import FWHM, pointing
+    from badpix_selfcal.simulation.slices import geometry
+except ImportError as error:  # the help page needs none of them
+    MISSING = f'{error}; in the clone: pip install ".[examples]"'
 
 # The palette of Okabe and Ito, which colour-blind readers can distinguish.
 FLAGGED, KNOWN_BAD, LIGHT_COLOUR = "#D55E00", "#56B4E9", "#BDBDBD"
@@ -36,6 +40,13 @@ STRETCH = 4.0  # DN/s
 WAVELENGTHS = (5.18, 5.62)  # um
 BRIGHTEST = 9.5  # DN/s
 APERTURE, BLUR = 0.5, 0.095  # arcsec
+
+NEEDED = "flagged/*_00001_mirifushort_badpix_selfcal.fits"
+
+EXAMPLE = """\
+example, after 'badpix-selfcal simulate demo --detector MIRIFUSHORT' and
+'badpix-selfcal run demo/*_00001_*_asn.json --output-dir demo/flagged':
+  python examples/before_after.py demo"""
 
 
 @dataclass(frozen=True)
@@ -61,10 +72,18 @@ class Views:
 
 def main() -> None:
     """Read the exposures and write the picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("folder", type=Path, help="a simulation with its copies in flagged/")
     parser.add_argument("picture", type=Path, nargs="?", help="default: FOLDER/before_after.png")
     given = parser.parse_args()
+    if MISSING:
+        parser.error(MISSING)
+    if not [*given.folder.glob(NEEDED)]:
+        parser.error(f"{given.folder}: holds no {NEEDED}; see the example of --help")
     picture = given.picture or given.folder / "before_after.png"
     save(draw(read(given.folder)), picture)
     print(f"written   {picture}")
@@ -72,7 +91,7 @@ def main() -> None:
 
 def read(folder: Path) -> Views:
     """Read the first science exposure, and simulate its light without any defect."""
-    (copy,) = (folder / "flagged").glob("*_00001_mirifushort_badpix_selfcal.fits")
+    (copy,) = folder.glob(NEEDED)
     before = folder / copy.name.replace("badpix_selfcal", "rate")
     (truth,) = folder.glob("*_truth.fits")
     seed = int(fits.getheader(truth)["SEED"])

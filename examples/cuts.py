@@ -1,6 +1,6 @@
 """Draw the flags of the fraction cut and of the sigma cut beside the truth of a simulation.
 
-Needs matplotlib: pip install '.[examples]'
+Needs matplotlib, in the clone: pip install ".[examples]"
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from astropy.io import fits
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
+MISSING = None
+try:
+    import numpy as np
+    from astropy.io import fits
+    from matplotlib import rc_context
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
-import badpix_selfcal as bps
-from badpix_selfcal.simulate import HALO, HOT, LOW
+    import badpix_selfcal as bps
+    from badpix_selfcal.simulate import HALO, HOT, LOW
+except ImportError as error:  # the help page needs none of them
+    MISSING = f'{error}; in the clone: pip install ".[examples]"'
 
 # The palette of Okabe and Ito, which colour-blind readers can distinguish.
 RIGHT, WRONG, MISSED = "#0072B2", "#D55E00", "#E69F00"
@@ -29,6 +33,13 @@ CUTS: Final = {
     "fraction": "Fraction cut (the pipeline's rule)",
     "sigma": "Sigma cut (--cut sigma)",
 }
+
+NEEDED = "*_00001_mirifushort_spec2_asn.json"
+
+EXAMPLE = """\
+example, after 'badpix-selfcal simulate demo --detector MIRIFUSHORT' and
+'badpix-selfcal run demo/*_00001_*_asn.json --output-dir demo/flagged':
+  python examples/cuts.py demo"""
 
 
 @dataclass(frozen=True)
@@ -52,12 +63,20 @@ class Truth:
 
 def main() -> None:
     """Flag the exposures with both cuts and write the picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("folder", type=Path, help="a simulation of MIRIFUSHORT")
     parser.add_argument("picture", type=Path, nargs="?", help="default: FOLDER/cuts.png")
     given = parser.parse_args()
+    if MISSING:
+        parser.error(MISSING)
+    if not [*given.folder.glob(NEEDED)]:
+        parser.error(f"{given.folder}: holds no {NEEDED}; see the example of --help")
     picture = given.picture or given.folder / "cuts.png"
-    (association,) = given.folder.glob("*_00001_*_asn.json")
+    (association,) = given.folder.glob(NEEDED)
     masks = {cut: mask_of(association, cut) for cut in CUTS}
     draw(read(given.folder), masks).savefig(picture, dpi=110)
     print(f"written   {picture}")

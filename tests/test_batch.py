@@ -151,7 +151,7 @@ def test_a_result_holds_masks_pedestals_and_every_exposure(tmp_path):
     assert group.pedestals[made["MIRIFULONG"][0]] == bps.pedestal(sky(1), GAP)
     assert [each.status for each in group.exposures] == ["COMPLETE"] * 3
     assert list(group.masks) == [2]
-    assert (result.failed, result.passed_over, group.left_out) == ((), (), ())
+    assert (result.failed, result.ignored, group.left_out) == ((), (), ())
     assert len(list((tmp_path / "out").iterdir())) == 6
 
 
@@ -200,12 +200,12 @@ def test_backgrounds_can_be_named(tmp_path):
     assert len(result.groups[0].members) == 4
 
 
-def test_exposures_of_other_instruments_in_a_folder_are_passed_over(tmp_path):
+def test_exposures_of_other_instruments_in_a_folder_are_ignored(tmp_path):
     pool(tmp_path, detectors=("MIRIFULONG",))
     image = take(tmp_path / "image_rate.fits", 1, DETECTOR="MIRIMAGE", EXP_TYPE="MIR_IMAGE")
     unknown = take(tmp_path / "unknown_rate.fits", 9, EXP_TYPE="")  # may be of such a unit
     result = bps.batch(tmp_path, output_dir=tmp_path / "out", force_single=True)
-    assert result.passed_over == (image,)
+    assert result.ignored == (image,)
     assert len(result.exposures) == 4
     assert unknown in [each.exposure for each in result.exposures]
 

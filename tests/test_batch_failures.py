@@ -170,7 +170,7 @@ def test_existing_outputs_are_replaced_on_demand_only(tmp_path, hashes):
     pool(tmp_path, detectors=("NRS1",))
     bps.batch(tmp_path, output_dir=tmp_path / "out")
     before = hashes(tmp_path / "out")
-    with pytest.raises(FileExistsError, match="exists already; pass overwrite"):
+    with pytest.raises(FileExistsError, match="exists already; pass overwrite=True to"):
         bps.batch(tmp_path, output_dir=tmp_path / "out", kernel_size=5)
     assert hashes(tmp_path / "out") == before
     bps.batch(tmp_path, output_dir=tmp_path / "out", kernel_size=5, overwrite=True)

@@ -35,7 +35,7 @@ def here(tmp_path, monkeypatch):
     bps.set_num_threads(None)
 
 
-STATUSES = ("complete", "skipped", "kept", "failed")
+STATUSES = ("complete", "skipped", "kept", "failed", "background")
 
 
 def test_batch_ends_with_a_table(here, capsys):
@@ -43,9 +43,10 @@ def test_batch_ends_with_a_table(here, capsys):
     printed = capsys.readouterr()
     assert printed.err == ""
     assert [re.split("  +", row) for row in printed.out.splitlines()] == [
-        ["group", "exposures", "left out", "flagged pixels", *STATUSES],
-        ["MIRIFULONG 34", "5", "0", "62 low + 62 high", "3", "0", "0", "0"],
-        ["NRS1", "5", "0", "62 low + 62 high", "3", "0", "0", "0"],
+        ["group", "exposures", *STATUSES, "flagged pixels"],
+        ["MIRIFULONG 34", "5", "3", "0", "0", "0", "2", "62 low + 62 high"],
+        ["NRS1", "5", "3", "0", "0", "0", "2", "62 low + 62 high"],
+        ["written", "6 files in out: <exposure>_badpix_selfcal.fits"],
     ]
     assert len(list((here / "out").iterdir())) == 6
 
@@ -113,7 +114,7 @@ def test_a_failed_exposure_is_reported_and_makes_status_1(here, capsys):
     assert printed.err == (
         "badpix-selfcal: error: junk_rate.fits: is not a FITS file, nor one compressed by gzip\n"
     )
-    assert printed.out.splitlines()[-1].split() == ["unreadable", "1", *"-----", "1"]
+    assert printed.out.splitlines()[-2].split() == ["unreadable", "1", *"00010-"]
     assert len(list((here / "out").iterdir())) == 6
 
 
@@ -135,10 +136,14 @@ def test_what_a_batch_did_not_do_is_reported(here, capsys):
     assert main(["batch", ".", "--output-dir", "out"]) == 0
     printed = capsys.readouterr()
     assert "badpix-selfcal: warning: zempty_rate.fits: left out" in printed.err
-    assert printed.out.splitlines()[-1] == "passed over: 1 of other modes (EXP_TYPE)"
+    assert printed.out.splitlines()[-3:] == [
+        "left out  1 exposure without a pedestal",
+        "ignored   1 file of other modes (EXP_TYPE)",
+        "written   7 files in out: <exposure>_badpix_selfcal.fits",
+    ]
     assert main(["batch", ".", "--output-dir", "json", "--json"]) == 0
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-    assert report["passed_over"] == ["image_rate.fits"]
+    assert report["ignored"] == ["image_rate.fits"]
     members = [each for group in report["groups"] for each in group["members"]]
     left_out = [each for each in members if each["left_out"]]
     assert left_out == [{"path": "zempty_rate.fits", "pedestal": None, "left_out": True}]
@@ -150,7 +155,7 @@ def test_what_a_batch_did_not_do_is_reported(here, capsys):
         (["batch"], "INPUT"),
         (["batch", ".", "--workers", "0"], "workers must be from 1 to 64"),
         (["batch", ".", "--group-by", "channel"], "invalid choice: 'channel'"),
-        (["batch", ".", "--kernel-size", "4"], "kernel_size must be odd"),
+        (["batch", ".", "--kernel-size", "4"], "--kernel-size: the value must be odd"),
         (["associate"], "INPUT"),
     ],
 )
@@ -162,13 +167,22 @@ def test_wrong_usage_has_status_2(capsys, arguments, words):
 
 def test_associate_reports_what_it_wrote(here, capsys):
     assert main(["associate", ".", "--dry-run"]) == 0
-    assert capsys.readouterr().out.startswith("would write   sci0_mirifulong_spec2_asn.json")
+    assert capsys.readouterr().out.startswith("would write     sci0_mirifulong_spec2_asn.json")
     assert not list(here.glob("*.json"))
     assert main(["associate", ".", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert len(report["associations"]) == len(list(here.glob("*_spec2_asn.json"))) == 6
+    assert {each["existed"] for each in report["associations"]} == {False}
     assert main(["associate", "."]) == 1
     assert "exists already" in capsys.readouterr().err
+    (here / "sci1_nrs1_spec2_asn.json").unlink()
+    for options, verb in (([], "exists"), (["--overwrite"], "would replace")):
+        assert main(["associate", ".", "--dry-run", *options]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        new = [line for line in lines if "   sci1_nrs1_" in line]
+        assert [line.startswith("would write     sci1_nrs1_") for line in new] == [True]
+        assert [line.partition("  ")[0] for line in lines if line not in new] == [verb] * 5
+    assert len(list(here.glob("*_spec2_asn.json"))) == 5
     assert main(["associate", ".", "--overwrite", "--background", "sci2*.fits"]) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert first.endswith("(MIRIFULONG 34: 1 science, 3 background, 5 selfcal)")
@@ -245,6 +259,18 @@ def test_the_bar_shows_rate_and_time_left():
     assert line(0, 6, 0.0) == f"[{'-' * 30}] 0/6 exposures"
     assert line(2, 6, 1.0) == f"[{'#' * 10}{'-' * 20}] 2/6 exposures, 2/s, 0:02 left"
     assert line(1, 100, 2.0).endswith("1/100 exposures, 0.5/s, 3:18 left")
+
+
+def test_without_a_terminal_a_line_is_printed_every_half_minute():
+    now = iter([0.0, 0.0, 29.0, 30.0, 31.0, 59.0, 60.0, 90.0])
+    log = io.StringIO()
+    with Bar(log, lambda: next(now)) as bar:
+        for done in (0, 10, 20, 21, 39, 40, 60):
+            bar.show(done, 60)
+    assert log.getvalue().splitlines() == [
+        "badpix-selfcal: 20/60 exposures, 0.667/s, 1:00 left",
+        "badpix-selfcal: 40/60 exposures, 0.667/s, 0:30 left",
+    ]
 
 
 def test_the_bar_is_drawn_at_most_ten_times_a_second():

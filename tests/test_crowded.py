@@ -187,7 +187,7 @@ HOW = {"flagfrac_upper": 0.006}
 def test_a_run_reports_crowded_rows_and_spares_them_on_demand(tmp_path, exposures, axis):
     paths = exposures(axis)
     found = {}
-    for spare, ending in ((False, "spare_crowded leaves"), (True, "they are left unflagged")):
+    for spare, ending in ((False, "spare_crowded=True leaves"), (True, "they are left unflagged")):
         words = (
             rf"^0: 3 {('rows', 'columns')[axis - 1]} along the dispersion are crowded with flags"
         )

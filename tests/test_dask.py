@@ -314,13 +314,19 @@ def test_missing_packages_are_reported_with_the_remedy(tmp_path, monkeypatch, ca
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert main(["batch", str(tmp_path), "--scheduler", "tcp://127.0.0.1:9"]) == 1
     printed = capsys.readouterr().err
-    assert printed.startswith("badpix-selfcal: error: a scheduler needs Dask, which cannot be")
-    assert printed.endswith('pip install "badpix-selfcal[dask]"\n')
+    assert printed.startswith("badpix-selfcal: error: --scheduler needs Dask, which cannot be")
+    assert printed.endswith('pip install ".[dask]" in the clone of badpix-selfcal\n')
 
 
-def test_workers_of_a_cluster_are_its_own(tmp_path):
-    with pytest.raises(ValueError, match="a scheduler has workers of its own"):
-        bps.batch(tmp_path, scheduler="tcp://127.0.0.1:1", workers=3)
+@pytest.mark.parametrize("name", ["workers", "threads"])
+def test_workers_of_a_cluster_are_its_own(tmp_path, capsys, name):
+    with pytest.raises(ValueError, match=f"{name} is a number of threads of this process"):
+        bps.batch(tmp_path, scheduler="tcp://127.0.0.1:1", **{name: 3})
+    assert main(["batch", str(tmp_path), "--scheduler", "tcp://127.0.0.1:1", f"--{name}", "3"]) == 1
+    assert capsys.readouterr().err == (
+        f"badpix-selfcal: error: --{name} is a number of threads of this process; leave it out "
+        "with --scheduler, whose workers have threads of their own\n"
+    )
 
 
 def test_exposures_on_the_web_are_read_by_the_workers(tmp_path, client):

@@ -286,7 +286,10 @@ def test_without_dq_no_pixel_is_flagged(tmp_path, change):
     [
         (without("SCI"), "has no SCI extension"),
         (replacing("SCI", table("SCI")), "has no SCI extension"),
-        (holding("SCI", np.ones((2, 6, 9), "f4")), "not integrations (_rateints)"),
+        (
+            holding("SCI", np.ones((2, 6, 9), "f4")),
+            "it may be a cube of integrations (_rateints) or a spectral",
+        ),
         (holding("SCI", np.ones((1, 6, 9), "f4")), "SCI must be 2-D, got shape (1, 6, 9)"),
         (holding("SCI", np.ones((2, 2, 6, 9), "f4")), "SCI must be 2-D"),
         (holding("SCI", np.ones(9, "f4")), "SCI must be 2-D, got shape (9,)"),

@@ -241,7 +241,7 @@ except ImportError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     listed, why = done.stdout.splitlines()
     assert listed == "[]"
-    assert "pip install 'badpix-selfcal[jwst]'" in why
+    assert 'pip install ".[jwst]" in the clone' in why
 
 
 @pytest.mark.parametrize("step", ["ours", "jwst's with our functions"])

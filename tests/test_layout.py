@@ -35,14 +35,15 @@ LATE = {
     "distributed": 275,
     "fsspec": 36,
     "numpy": 59,
+    "shtab": 17,
     "urllib": 14,
     "yaml": 8,
 }
 """The modules that are imported inside functions, and the milliseconds that their import takes.
 
 Measured with ``python -c`` after ``import badpix_selfcal.cli`` on 2026-11-25, `runs.dask` after its
-importer `runs.batch`, astropy.io.fits and urllib.request for their packages; medians of 7. The
-modules in `runs` and `simulate` import NumPy, which a help page does not need.
+importer `runs.batch`, astropy.io.fits and urllib.request for their packages; medians of 7 (of
+3 for shtab). The modules in `runs` and `simulate` import NumPy, which a help page does not need.
 """
 
 LEAST_TIME = 5

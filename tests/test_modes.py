@@ -50,7 +50,7 @@ def test_a_folder_of_exposures_through_slits(tmp_path, exp_type):
     result = bps.batch(tmp_path, output_dir=tmp_path / "out")
     (group,) = result.groups
     assert group.name == f"NRS1 {exp_type}"
-    assert result.passed_over == ()
+    assert result.ignored == ()
     assert [each.exposure for each in result.exposures] == made
     expected = bps.find_bad_pixels(
         bps.minimum_image(sky(seed, SHAPE) for seed in (1, 2, 3)), dispaxis=1
@@ -80,7 +80,7 @@ def test_a_folder_stands_for_the_modes_whose_axis_is_known(exp_types):
             return
         result = bps.batch(name, output_dir=f"{name}/out", force_single=True)
         assert sorted(each.exposure for each in result.exposures) == known
-        assert {*result.passed_over} == {*paths} - {*known}
+        assert {*result.ignored} == {*paths} - {*known}
         assert sorted(each.science for each in bps.associate(name, dry_run=True)) == known
 
 

@@ -203,7 +203,7 @@ def test_an_unknown_protocol_is_named():
 
 def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(OSError, match=r'^s3://x: .* pip install "badpix-selfcal\[cloud\]"'):
+    with pytest.raises(OSError, match=r'^s3://x: .* pip install "\.\[cloud\]"'):
         publish(RemoteFile("s3://x"))
 
 

@@ -61,14 +61,36 @@ PUBLIC = {
     *("num_threads", "set_num_threads", "share_threads", "__version__"),
 }
 
+MODULES = {
+    *("arrays", "crowded", "detectors", "dq", "jwst", "reference", "simulate", "stcal", "testing"),
+}
+
 
 def test_public_names():
     namespace = {}
     exec("from badpix_selfcal import *", namespace)
     assert {*namespace} - {"__builtins__"} == PUBLIC
-    assert {*dir(bps)} >= PUBLIC
+    assert {*dir(bps)} == PUBLIC | MODULES
+    assert all(hasattr(bps, name) for name in dir(bps))
     with pytest.raises(AttributeError, match="'badpix_selfcal' has no attribute 'absent'"):
         _ = bps.absent
+
+
+@pytest.mark.parametrize(("name", "needs"), [("jwst", "jwst"), ("testing", "hypothesis")])
+def test_a_module_without_its_extra_says_what_to_install(name, needs):
+    extra = {"jwst": "jwst", "testing": "test"}[name]
+    code = f"""
+import sys
+sys.modules[{needs!r}] = None
+import badpix_selfcal as bps
+print(hasattr(bps, {name!r}))
+import badpix_selfcal.{name}
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n"
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: badpix_selfcal.{name} needs {needs} (")
+    assert last.endswith(f'pip install ".[{extra}]" in the clone of badpix-selfcal')
 
 
 def test_the_version_is_that_of_the_distribution():

@@ -89,7 +89,7 @@ def test_missing_credentials_are_reported_with_the_remedy(moto, monkeypatch):
 
 def test_missing_packages_are_reported_with_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(bps.ExposureError, match=r's3://b/a.*pip install "badpix-selfcal\[cloud\]"'):
+    with pytest.raises(bps.ExposureError, match=r's3://b/a.*pip install "\.\[cloud\]"'):
         exposure.read("s3://b/a_rate.fits")
 
 

@@ -278,7 +278,7 @@ def test_a_path_must_be_a_path_of_a_directory(tmp_path):
 def test_existing_files_are_kept_unless_overwrite_is_set(tmp_path):
     mine = tmp_path / "jw09999_mirifulong_truth.fits"
     mine.write_text("mine")
-    with pytest.raises(FileExistsError, match=f"{mine.name} exists already; pass overwrite"):
+    with pytest.raises(FileExistsError, match=f"{mine.name} exists already; pass overwrite=True"):
         simulate(tmp_path, size=32)
     assert [path.name for path in tmp_path.iterdir()] == [mine.name]
     assert mine.read_text() == "mine"

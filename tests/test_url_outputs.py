@@ -150,7 +150,9 @@ def test_a_batch_from_bucket_to_bucket_can_be_resumed(tmp_path, bucket):
     assert "PUT" not in [method for method, _ in bucket.proxy.requests]
     bucket.system.rm_file(f"{bucket.name}/out/sci1_nrs1_badpix_selfcal.fits")
     assert run() == ["KEPT", "COMPLETE", "KEPT"]
-    with pytest.raises(FileExistsError, match="exists already; pass overwrite to replace it, res"):
+    with pytest.raises(
+        FileExistsError, match="exists already; pass overwrite=True to replace it, resume=True"
+    ):
         bps.batch(f"{bucket.url}/in/", output_dir=out)
 
 

@@ -55,14 +55,33 @@ _MODULES = {
 """The modules of the names that are not in `arrays`."""
 
 
+_SUBMODULES = (
+    "arrays",
+    "crowded",
+    "detectors",
+    "dq",
+    "jwst",
+    "reference",
+    "simulate",
+    "stcal",
+    "testing",
+)
+"""The modules for users. `dir` lists them, and they are imported on first use."""
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name on first use, so that each program loads only what it needs."""
     if name in __all__:
         module = import_module(f".{_MODULES.get(name, 'arrays')}", __name__)
         value = globals()[name] = getattr(module, name)
         return value
+    if name in _SUBMODULES:
+        try:
+            return import_module(f".{name}", __name__)
+        except ImportError as error:  # an extra is not installed
+            raise AttributeError(str(error)) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *_SUBMODULES])

@@ -28,6 +28,7 @@ from .checks import (
 from .detectors import IMAGE_AXIS, Dispaxis
 from .log import log
 from .parameters import Parameters
+from .summary import block, cuts_of, flags_of
 
 __all__ = ["BadPixels", "find_bad_pixels", "spread_of_minimum"]
 
@@ -67,6 +68,18 @@ class BadPixels:
     significance: FloatArray | None = None
     noise: FloatArray | None = None
     error_scale: float | None = None
+
+    def __repr__(self) -> str:
+        rows, columns = self.mask.shape
+        scale = self.error_scale
+        return block(
+            f"BadPixels of {rows} x {columns} pixels",
+            {
+                "cuts": cuts_of(self),
+                "flagged": flags_of(self),
+                "ERR": "" if scale is None else f"times {scale:.3g} is the noise",
+            },
+        )
 
     @property
     def indices(self) -> tuple[NDArray[np.intp], ...]:

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Edge: TypeAlias = Literal["zero", "shrink"]
-"""Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them."""
+"""Pixels outside the image: "zero" counts them as 0, "shrink" ignores them."""
 
 AskedEdge: TypeAlias = Edge | Literal["auto"]
 """An edge rule, or "auto": that of the cut."""

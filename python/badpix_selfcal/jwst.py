@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from ._floats import FloatArray
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
 from .detectors import DETECTORS, within
+from .messages import extra
 from .parameters import FLAGFRAC, KERNEL_SIZE, Parameters
 from .stcal import medfilt
 
@@ -38,9 +39,7 @@ try:
     from jwst.badpix_selfcal import badpix_selfcal_step as pipeline
     from jwst.badpix_selfcal.badpix_selfcal import apply_flags
 except ImportError as error:
-    raise ImportError(
-        f"badpix_selfcal.jwst needs jwst ({error}): pip install 'badpix-selfcal[jwst]'"
-    ) from error
+    raise ImportError(f"badpix_selfcal.jwst needs jwst ({error}): {extra('jwst')}") from error
 
 __all__ = ["BadpixSelfcalStep", "badpix_selfcal", "install", "installed", "medfilt", "uninstall"]
 

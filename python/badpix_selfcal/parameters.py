@@ -48,7 +48,7 @@ class Parameter:
     help : str
         The help text on the command line.
     metavar : str
-        The placeholder of a number on the command line.
+        The placeholder of a value on the command line.
     choices : mapping of str to object
         The words of the command line and their values, for a parameter that takes only a few.
     changes_copies : bool
@@ -83,8 +83,9 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_cut,
-                "flag fixed fractions of the pixels, as the pipeline does (fraction), or the "
-                "pixels that stand out from the noise (sigma, recommended for science)",
+                "fraction: flag fixed fractions of the pixels, as jwst does; sigma: flag what "
+                "stands out from the noise, recommended for science",
+                metavar="CUT",
                 choices={"fraction": "fraction", "sigma": "sigma"},
             )
         },
@@ -94,7 +95,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_kernel_size,
-                "samples in the window of the running median, an odd number",
+                "samples in the running median, odd",
                 metavar="K",
             )
         },
@@ -104,7 +105,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_flagfrac,
-                "fraction of the pixels to flag at the low end, 0 to 0.5, by the fraction cut",
+                "fraction to flag at the low end",
                 metavar="F",
                 of_cut="fraction",
             )
@@ -115,7 +116,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_flagfrac,
-                "fraction of the pixels to flag at the high end, 0 to 0.5, by the fraction cut",
+                "fraction to flag at the high end",
                 metavar="F",
                 of_cut="fraction",
             )
@@ -126,8 +127,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_sigma,
-                "flag pixels that lie more than this many times the noise below their "
-                "surroundings, by the sigma cut",
+                "low sigma cut, in units of the noise",
                 metavar="S",
                 of_cut="sigma",
             )
@@ -138,8 +138,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_sigma,
-                "flag pixels that lie more than this many times the noise above their "
-                "surroundings, by the sigma cut",
+                "high sigma cut, in units of the noise",
                 metavar="S",
                 of_cut="sigma",
             )
@@ -150,8 +149,9 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_asked_dispaxis,
-                "dispersion axis: 1 (along x), 2 (along y), none (unknown: a square window), or "
-                "auto (from the header)",
+                "dispersion axis: 1 (along x), 2 (along y), none (a square window), auto (from the "
+                "header)",
+                metavar="AXIS",
                 choices={"auto": "auto", "1": 1, "2": 2, "none": None},
             )
         },
@@ -161,8 +161,9 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_asked_edge,
-                "samples beyond the border count as zeros (zero) or are ignored (shrink); auto: "
-                "zero for the fraction cut, shrink for the sigma cut",
+                "pixels outside the image count as 0 (zero) or are ignored (shrink, and auto with "
+                "the sigma cut)",
+                metavar="RULE",
                 choices={"auto": "auto", "zero": "zero", "shrink": "shrink"},
             )
         },
@@ -172,7 +173,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_switch,
-                "continue with the science exposure alone if there is no other exposure",
+                "go on with the science exposure alone",
             )
         },
     )
@@ -181,8 +182,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_switch,
-                "leave rows along the dispersion unflagged that are crowded with flags: there a "
-                "trace or the edge of a slit is flagged, not hot pixels",
+                "flag no pixel of crowded rows (a trace, a slit's edge)",
             )
         },
     )
@@ -191,7 +191,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_switch,
-                "write flagged copies of the backgrounds too",
+                "write the flagged backgrounds too",
                 changes_copies=False,
             )
         },

@@ -22,6 +22,7 @@ import numpy as np
 from .checks import check_whole
 from .detectors import DETECTORS, Detector
 from .files.outputs import Outputs
+from .messages import argument_name
 from .simulation.defects import COSMIC_RAY, HALO, HOT, LOW, Readout, expose, fixed_defects
 from .simulation.files import (
     FIELD,
@@ -124,9 +125,9 @@ def simulate(
     """
     instrument = _known_detector(detector)
     shape = _shape(size, instrument)
-    n_science = _whole_number("n_science", n_science, 1)
-    n_background = _whole_number("n_background", n_background, 0)
-    seed = _whole_number("seed", seed, 0)
+    n_science = _whole_number(argument_name("n_science"), n_science, 1)
+    n_background = _whole_number(argument_name("n_background"), n_background, 0)
+    seed = _whole_number(argument_name("seed"), seed, 0)
     if not isinstance(settings, Settings):
         raise TypeError(f"settings must be a Settings, got {type(settings).__name__}")
     files = name_files(_folder(directory), instrument, n_science, n_background)
@@ -201,14 +202,15 @@ def _shape(size: int | tuple[int, int] | None, detector: Detector) -> tuple[int,
     """Return rows and columns of the region to simulate."""
     if size is None:
         return detector.shape
+    name = argument_name("size")
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2:
-        raise ValueError(f"size must be a whole number or (rows, columns), got {size!r}")
+        raise ValueError(f"{name} must be a whole number or (rows, columns), got {size!r}")
     for value, most, side in zip(pair, detector.shape, ("rows", "columns"), strict=True):
-        if _whole_number(f"size ({side})", value, MINIMUM_SIZE) > most:
+        if _whole_number(f"{name} ({side})", value, MINIMUM_SIZE) > most:
             raise ValueError(
-                f"size must be at most {detector.shape} for {detector.name}, got {size!r}: "
-                f"pass {most} {side} or fewer, or omit size for the full frame"
+                f"{name} must be at most {detector.shape} for {detector.name}, got {size!r}: "
+                f"pass {most} {side} or fewer, or leave it out for the full frame"
             )
     return operator.index(pair[0]), operator.index(pair[1])
 

@@ -14,9 +14,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .messages import extra
+
+try:
+    from hypothesis import strategies as st
+    from hypothesis.extra import numpy as npst
+except ImportError as error:
+    raise ImportError(
+        f"badpix_selfcal.testing needs hypothesis ({error}): {extra('test')}"
+    ) from error
 
 __all__ = ["assert_same", "dispaxes", "flagfracs", "images", "kernel_sizes", "large_images"]
 

@@ -1,14 +1,16 @@
-"""The number of threads of each of several worker processes."""
+"""The number of threads of a run, and of each of several worker processes."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import SupportsIndex
 
-from ._kernels import default_threads, set_num_threads
+from ._kernels import default_threads, num_threads, set_num_threads
 from .checks import check_whole
 
-__all__ = ["share_threads"]
+__all__ = ["share_threads", "threads_set"]
 
 VARIABLE = "BADPIX_SELFCAL_NUM_THREADS"
 
@@ -39,3 +41,37 @@ def share_threads(processes: SupportsIndex) -> None:
         raise ValueError(f"processes must be at least 1, got {count}")
     available = default_threads()
     set_num_threads(None if os.environ.get(VARIABLE) else max(1, available // count))
+
+
+@contextmanager
+def threads_set(threads: int | None) -> Iterator[None]:
+    """Compute with a number of threads while the context lasts; None: with the present number.
+
+    Raises
+    ------
+    ValueError
+        If it is not from 1 to 1024.
+    """
+    if threads is None:
+        yield
+        return
+    before = _set_number()
+    set_num_threads(check_whole(threads, "threads"))
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
+def _set_number() -> int | None:
+    """Return the number of threads that is set for this process; None for the default."""
+    try:
+        number = num_threads()
+    except ValueError:  # the variable is wrong, so nothing is set
+        return None
+    set_num_threads(None)
+    try:
+        default = num_threads()
+    except ValueError:
+        return number
+    return None if number == default else number

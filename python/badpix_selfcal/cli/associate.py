@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .._kernels import __version__
-from .options import Commands, Report, add_pool_options, command
+from .options import Report, add_overwrite, add_pool_options, add_report_options, command
+from .parser import Commands
 
 if TYPE_CHECKING:
     from ..runs.associate import GeneratedAssociation
@@ -14,37 +14,34 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _ASSOCIATE = """\
-Write an association for every science exposure. Its members are the exposure, the backgrounds of
-the same channel and band, and as selfcal members all exposures of the same detector, mode and
-subarray.
-
-INPUT is an exposure or a folder. A folder stands for its *_rate.fits of MIRI MRS and of NIRSpec's
-integral-field unit, microshutters and fixed slits. The outputs are <exposure>_spec2_asn.json.
-'badpix-selfcal run' and calwebb_spec2 read them."""
+Write an association for every science exposure. Its members are the exposure,
+the backgrounds of its channel and band, and as selfcal members all exposures of
+its detector, mode and subarray. 'badpix-selfcal run' and calwebb_spec2 read the
+files, <exposure>_spec2_asn.json."""
 
 _ASSOCIATE_EXAMPLES = """\
 examples:
-  badpix-selfcal associate data
-  badpix-selfcal associate data --dry-run
-  badpix-selfcal associate data --background 'sky/*_rate.fits' --output-dir associations
-
+  badpix-selfcal associate . --dry-run
+  badpix-selfcal associate . --output-dir associations
 exit status: 0 done, 1 failed, 2 wrong usage"""
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    associate = command(commands, "associate", _ASSOCIATE, _ASSOCIATE_EXAMPLES, _associate)
+    associate = command(
+        commands, "associate", "INPUT ...", _ASSOCIATE, _ASSOCIATE_EXAMPLES, _associate
+    )
     add_pool_options(associate)
     associate.add_argument(
         "--output-dir",
         metavar="DIR",
-        help="a folder or URL (s3://bucket/prefix) to write to (default: beside each science "
-        "exposure)",
+        help="output folder or URL (default: beside each exposure)",
     )
     associate.add_argument(
-        "--dry-run", action="store_true", help="list what would be written, and write nothing"
+        "--dry-run", action="store_true", help="list what would be written; write nothing"
     )
-    associate.add_argument("--overwrite", action="store_true", help="replace existing files")
+    add_overwrite(associate)
+    add_report_options(associate)
 
 
 def _associate(given: argparse.Namespace) -> Report:
@@ -59,12 +56,10 @@ def _associate(given: argparse.Namespace) -> Report:
         dry_run=given.dry_run,
     )
     facts = {
-        "version": __version__,
         "written": not given.dry_run,
         "associations": [_facts(each) for each in made],
     }
-    verb = "would write" if given.dry_run else "written"
-    return Report(facts, "\n".join(_text(each, verb) for each in made))
+    return Report(facts, "\n".join(_text(each, given) for each in made))
 
 
 def _facts(made: GeneratedAssociation) -> dict[str, Any]:
@@ -75,9 +70,14 @@ def _facts(made: GeneratedAssociation) -> dict[str, Any]:
         "science": str(made.science),
         "backgrounds": [str(path) for path in made.backgrounds],
         "selfcal": [str(path) for path in made.selfcal],
+        "existed": made.exists,
     }
 
 
-def _text(made: GeneratedAssociation, verb: str) -> str:
-    counts = f"{len(made.backgrounds)} background, {len(made.selfcal)} selfcal"
-    return f"{verb}   {made.path}  ({made.group}: 1 science, {counts})"
+def _text(made: GeneratedAssociation, given: argparse.Namespace) -> str:
+    verb = "written"
+    if given.dry_run:
+        verb = "would write"
+        if made.exists:
+            verb = "would replace" if given.overwrite else "exists"
+    return f"{verb:<{13 if given.dry_run else 7}}   {made.path}  ({made.group}: {made.counts})"

@@ -4,83 +4,73 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from .._kernels import __version__, num_threads
+from .._kernels import num_threads
 from ..checks import check_workers
 from ..log import log
+from ..summary import counted
 from .options import (
-    Commands,
     Report,
     add_pool_options,
+    add_report_options,
     add_step_options,
     checked,
     command,
     step_options,
 )
+from .parser import Commands
 from .progress import Bar
-from .terminal import say
 
 if TYPE_CHECKING:
     from ..runs.batch import BatchResult, GroupResult
 
 __all__ = ["add"]
 
-_BATCH = """\
-Find one mask for each detector and flag all its exposures. To find the mask, each exposure is read
-once. The flags are those of 'run' on each of the associations that 'associate' writes.
+_NAMES = "<exposure>_badpix_selfcal.fits"
 
-INPUT is an exposure or a folder. A folder stands for its *_rate.fits of MIRI MRS and of NIRSpec's
-integral-field unit, microshutters and fixed slits. Exposures of different modes or subarrays share
-no mask. Both may be URLs (the URL of a folder ends with a slash), which need the extra "cloud". The
-outputs are <exposure>_badpix_selfcal.fits. A failed exposure is reported; the others continue.
-Inputs are never modified."""
+_BATCH = f"""\
+Flag all exposures of a folder with one mask for each detector. Writes
+{_NAMES}. The flags are those of 'run' on the associations
+of 'associate'. A failed exposure is reported, the others go on. Inputs may be
+URLs (extra "cloud"); they never change."""
 
 _BATCH_EXAMPLES = """\
 examples:
-  badpix-selfcal batch data --output-dir flagged
-  badpix-selfcal batch data --output-dir flagged --resume
-  badpix-selfcal batch s3://bucket/data/ --output-dir s3://bucket/flagged
-  badpix-selfcal batch data --output-dir flagged --scheduler tcp://node1:8786
-  badpix-selfcal batch data/*_rate.fits --background 'sky/*_rate.fits' --group-by band
-
-exit status: 0 done, 1 failed (some or all exposures), 2 wrong usage, 3 skipped (some or all)"""
-
-_STATUSES = ("COMPLETE", "SKIPPED", "KEPT", "FAILED")
+  badpix-selfcal batch . --output-dir flagged_all
+  badpix-selfcal batch . --output-dir flagged_all --resume
+exit status: 0 done, 1 failed, 2 wrong usage, 3 skipped (1 and 3: some or all)"""
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    batch = command(commands, "batch", _BATCH, _BATCH_EXAMPLES, _batch)
+    batch = command(commands, "batch", "INPUT ...", _BATCH, _BATCH_EXAMPLES, _batch)
     add_pool_options(batch)
     batch.add_argument(
         "--resume",
         action="store_true",
-        help="keep the outputs of a former run that are complete and were made from the same "
-        "exposures; make the others again (if made with other parameters: only with --overwrite)",
+        help="keep the outputs that are done; write the others",
     )
     batch.add_argument(
         "--workers",
         metavar="N",
         type=checked(int, check_workers),
-        help="threads that read and write files (default: one more than the threads that compute; "
-        "with URLs at least 16)",
+        help="threads for files (default: one more than --threads)",
     )
     batch.add_argument(
         "--scheduler",
-        metavar="ADDRESS",
-        help="address of the scheduler of a Dask cluster, whose workers then do the work and must "
-        'see the files under the same names; needs the extra "dask"',
+        metavar="URL",
+        help='a Dask cluster that does the work (extra "dask")',
     )
     add_step_options(batch)
+    add_report_options(batch)
     batch.set_defaults(stopped="finished outputs are complete; --resume continues from there")
 
 
 def _batch(given: argparse.Namespace) -> Report:
     from ..runs.batch import batch
 
-    threads = num_threads()  # raises on a wrong setting, before anything is written
+    threads = given.threads or num_threads()  # raises before anything is written
     log.info("%d threads compute", threads)
     with Bar(sys.stderr) as bar:
         result = batch(
@@ -93,11 +83,9 @@ def _batch(given: argparse.Namespace) -> Report:
             progress=None if given.quiet else bar.show,
             **step_options(given),
         )
-    for text in _errors(result):
-        say(f"badpix-selfcal: error: {text}", sys.stderr)
-    facts = {"version": __version__, "threads": threads, **_facts(result)}
     skipped = any(each.status == "SKIPPED" for each in result.exposures)
-    return Report(facts, _text(result), failed=bool(result.failed), skipped=skipped)
+    facts = {"threads": threads, **_facts(result)}
+    return Report(facts, _text(result, given), tuple(_errors(result)), skipped)
 
 
 def _errors(result: BatchResult) -> list[str]:
@@ -115,6 +103,7 @@ def _errors(result: BatchResult) -> list[str]:
 def _facts(result: BatchResult) -> dict[str, Any]:
     return {
         "groups": [_group_facts(group) for group in result.groups],
+        "statuses": result.statuses,
         "exposures": [
             {
                 "exposure": str(each.exposure),
@@ -124,7 +113,7 @@ def _facts(result: BatchResult) -> dict[str, Any]:
             }
             for each in result.exposures
         ],
-        "passed_over": [str(path) for path in result.passed_over],
+        "ignored": [str(path) for path in result.ignored],
         "failed": len(result.failed),
     }
 
@@ -154,21 +143,38 @@ def _group_facts(group: GroupResult) -> dict[str, Any]:
     }
 
 
-def _text(result: BatchResult) -> str:
-    head = ["group", "exposures", "left out", "flagged pixels"]
-    rows = [[*head, *(status.lower() for status in _STATUSES)]]
+def _text(result: BatchResult, given: argparse.Namespace) -> str:
+    """Return the table, in which every exposure read stands once, and where the outputs are."""
+    rows = [["group", "exposures", *map(str.lower, result.statuses), "flagged pixels"]]
     for group in result.groups:
-        masks = (f"{each.n_low} low + {each.n_high} high" for each in group.masks.values())
-        about = [group.name, str(len(group.members)), str(len(group.left_out))]
-        counts = Counter[str](each.status for each in group.exposures)
-        rows.append([*about, ", ".join(masks) or "-", *(str(counts[each]) for each in _STATUSES)])
+        flags = ", ".join(f"{each.n_low} low + {each.n_high} high" for each in group.masks.values())
+        rows.append(_row(group.name, group.statuses, flags or "-"))
     if result.unreadable:
-        number = str(len(result.unreadable))
-        rows.append(["unreadable", number, *"-----", number])
+        failed = dict.fromkeys(result.statuses, 0) | {"FAILED": len(result.unreadable)}
+        rows.append(_row("unreadable", failed, "-"))
     lines = _aligned(rows)
-    if result.passed_over:
-        lines.append(f"passed over: {len(result.passed_over)} of other modes (EXP_TYPE)")
-    return "\n".join(lines)
+    left_out = sum(len(group.left_out) for group in result.groups)
+    if left_out:
+        lines.append(f"left out  {counted(left_out, 'exposure')} without a pedestal")
+    if result.ignored:
+        lines.append(f"ignored   {_ignored(len(result.ignored))}")
+    return "\n".join([*lines, f"written   {_written(result, given.output_dir)}"])
+
+
+def _row(name: str, statuses: dict[str, int], flags: str) -> list[str]:
+    return [name, str(sum(statuses.values())), *map(str, statuses.values()), flags]
+
+
+def _ignored(number: int) -> str:
+    return f"{counted(number, 'file')} of other modes (EXP_TYPE)"
+
+
+def _written(result: BatchResult, directory: str | None) -> str:
+    """Return how many outputs there are, and where."""
+    number, kept = len(result.written), result.statuses["KEPT"]
+    where = "the current directory" if directory is None else directory
+    names = f": {_NAMES}" if number else ""
+    return f"{counted(number, 'file')} in {where}{f' ({kept} kept)' if kept else ''}{names}"
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

@@ -1,4 +1,7 @@
-"""The options that several commands have, and the report that each command returns."""
+"""The options that several commands have, and the report that each command returns.
+
+A help page fits a terminal of 80 columns and 50 lines: one line for most options.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,25 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from .._kernels import MOST_THREADS
 from ..checks import GROUP_BY
+from ..messages import option
 from ..parameters import Parameter, Parameters
+from .parser import Commands, Parser
 
 __all__ = [
-    "Commands",
+    "Command",
     "Report",
+    "add_overwrite",
     "add_pool_options",
+    "add_report_options",
     "add_step_options",
     "checked",
     "command",
     "step_options",
 ]
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 @dataclass(frozen=True)
@@ -35,114 +40,144 @@ class Report:
         The result as values that JSON can hold.
     text : str
         The result as text for the terminal.
-    failed : bool
-        Whether a part failed, although the command ran to its end.
+    errors : tuple of str
+        Why parts failed, although the command ran to its end.
     skipped : bool
         Whether the step was skipped for a part.
     """
 
     facts: dict[str, Any]
     text: str
-    failed: bool = False
+    errors: tuple[str, ...] = ()
     skipped: bool = False
 
 
 Command: TypeAlias = Callable[[argparse.Namespace], Report]
 
-_THREADS: Final = (
-    "threads that compute (default: BADPIX_SELFCAL_NUM_THREADS, or the number of CPUs that this "
-    "process may use)"
-)
-
 
 def command(
-    commands: Commands,
-    name: str,
-    description: str,
-    examples: str,
-    run: Command,
-) -> argparse.ArgumentParser:
-    """Add a command with its help page and the options of every command."""
+    commands: Commands, name: str, inputs: str, description: str, examples: str, run: Command
+) -> Parser:
+    """Add a command with its help page.
+
+    Parameters
+    ----------
+    commands : Commands
+        Where to add it.
+    name : str
+        Its name.
+    inputs : str
+        What follows the options in the line of the usage.
+    description, examples : str
+        The text above the options; the lines below them, which work in the folder of a simulation.
+    run : callable
+        Does the work.
+
+    Returns
+    -------
+    Parser
+        The parser of the command, without the options of commands that write files.
+    """
     parser = commands.add_parser(
         name,
         help=description.split(".")[0].replace("\n", " "),
+        usage=f"%(prog)s [OPTION ...] {inputs}",
         description=description,
         epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", action="store_true", help="report in JSON")
-    verbosity = parser.add_mutually_exclusive_group()
+    parser.set_defaults(
+        command=run, stopped="no output was written", json=False, quiet=False, verbose=0
+    )
+    return parser
+
+
+def add_report_options(to: Parser) -> None:
+    """Add how much is printed, and how."""
+    to.add_argument("--json", action="store_true", help="report in JSON")
+    verbosity = to.add_mutually_exclusive_group()
     verbosity.add_argument(
         "-v",
         "--verbose",
         action="count",
         default=0,
-        help="print what is done to standard error; -vv prints details and tracebacks too",
+        help="print what is done; -vv: details and tracebacks too",
     )
     verbosity.add_argument(
-        "--quiet",
-        action="store_true",
-        help="print errors only (and the report, with --json): no warnings, no progress bar",
+        "--quiet", action="store_true", help="print errors only (and the report with --json)"
     )
-    parser.set_defaults(command=run, stopped="no output was written")
-    return parser
 
 
-def add_pool_options(to: argparse.ArgumentParser) -> None:
+def add_pool_options(to: Parser) -> None:
     """Add the exposures of a pool and how they are grouped."""
     to.add_argument(
-        "inputs", metavar="INPUT", nargs="+", help="an exposure, or a folder of *_rate.fits"
+        "inputs", metavar="INPUT", nargs="+", help="an exposure, a pattern, or a folder"
     )
     to.add_argument(
         "--background",
         metavar="FILE",
         action="append",
         default=[],
-        help="exposures (a file, a folder, a pattern) that are backgrounds, besides those marked "
-        "in their headers (BKGDTARG); repeatable",
+        help="backgrounds that their headers (BKGDTARG) do not mark: a file, folder or pattern; "
+        "repeatable",
     )
     to.add_argument(
         "--group-by",
+        metavar="WHAT",
         choices=GROUP_BY,
         default=GROUP_BY[0],
-        help="what the exposures of a group share: the detector, or the band (the filter and "
-        "grating) too (default: %(default)s)",
+        help="one mask for each detector or band (default: %(default)s)",
     )
 
 
-def add_step_options(to: argparse.ArgumentParser) -> None:
+def add_step_options(to: Parser) -> None:
     """Add the parameters of the step, and where and how to write."""
     to.add_argument(
         "--output-dir",
         metavar="DIR",
-        help="a folder or URL (s3://bucket/prefix) to write to (default: this folder)",
+        help="output folder or URL (default: current directory)",
     )
     for name, parameter in Parameters.by_name().items():
         _add_parameter(to, name, parameter)
-    to.add_argument("--threads", metavar="N", type=checked(int, _threads), help=_THREADS)
-    to.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    to.add_argument(
+        "--threads",
+        metavar="N",
+        type=checked(int, _threads),
+        help="threads that compute (default: all CPUs available to the process)",
+    )
+    add_overwrite(to)
+
+
+def add_overwrite(to: Parser) -> None:
+    """Add the option to replace files."""
+    to.add_argument(
+        "--overwrite", action="store_true", help="replace existing outputs (never inputs)"
+    )
 
 
 def step_options(given: argparse.Namespace) -> dict[str, Any]:
     """Return the values of these options as arguments of `selfcal` and `batch`."""
-    arguments = {"output_dir": given.output_dir, "overwrite": given.overwrite}
+    arguments = {
+        "output_dir": given.output_dir,
+        "overwrite": given.overwrite,
+        "threads": given.threads,
+    }
     for name, parameter in Parameters.by_name().items():
         value = getattr(given, name)
         arguments[name] = parameter.choices[value] if parameter.choices else value
     return arguments
 
 
-def _add_parameter(to: argparse.ArgumentParser, name: str, parameter: Parameter) -> None:
-    option, default = f"--{name.replace('_', '-')}", getattr(Parameters, name)
-    about = f"{parameter.help} (default: %(default)s)"
+def _add_parameter(to: Parser, name: str, parameter: Parameter) -> None:
+    default, about = getattr(Parameters, name), f"{parameter.help} (default: %(default)s)"
+    how: dict[str, Any] = {"metavar": parameter.metavar, "default": default, "help": about}
     if parameter.choices:
         word = next(word for word, value in parameter.choices.items() if value == default)
-        to.add_argument(option, choices=tuple(parameter.choices), default=word, help=about)
+        how |= {"choices": tuple(parameter.choices), "default": word}
     elif isinstance(default, bool):
-        to.add_argument(option, action="store_true", default=default, help=parameter.help)
+        how = {"action": "store_true", "default": default, "help": parameter.help}
     else:
-        kind = checked(type(default), partial(parameter.check, name=name))
-        to.add_argument(option, metavar=parameter.metavar, type=kind, default=default, help=about)
+        how["type"] = checked(type(default), partial(parameter.check, name="the value"))
+    to.add_argument(option(name), **how)
 
 
 def checked(kind: Callable[[str], Any], check: Callable[[Any], Any]) -> Callable[[str], Any]:

@@ -1,4 +1,4 @@
-"""A progress bar with the rate and the time left, drawn on terminals only."""
+"""The progress with the rate and the time left: a bar on terminals, else a line now and then."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TextIO
 
+from ..messages import PROGRAM
+
 __all__ = ["Bar", "bars_cleared"]
 
 PAUSE: Final = 0.1
 """The least time between two drawings, s."""
 
+INTERVAL: Final = 30.0
+"""The time between two lines where there is no terminal, s."""
+
 WIDTH: Final = 30
 
 
 class Bar:
-    """A progress bar on one line of a terminal; a context manager.
+    """A progress bar on one line of a terminal, or plain lines elsewhere; a context manager.
 
     Parameters
     ----------
     stream : text file
-        Where to draw. If it is not a terminal, nothing is drawn.
+        Where to draw. If it is not a terminal, as in a batch system, a line is printed every
+        `INTERVAL`.
     clock : callable, optional
         Returns the time, s.
     """
@@ -32,7 +38,7 @@ class Bar:
         self._stream = stream
         self._clock = clock
         self._drawn: float | None = None
-        self._start = clock()
+        self._start = self._told = clock()
 
     def __enter__(self) -> Bar:
         if self._stream.isatty():
@@ -48,14 +54,28 @@ class Bar:
         """Show that `done` exposures of `total` are done."""
         now = self._clock()
         if done == 0:
-            self._start = now
+            self._start = self._told = now
+        if self not in _shown:
+            self._tell(done, total, now)
+            return
         due = self._drawn is None or now - self._drawn >= PAUSE or done == total
-        if self in _shown and due and total:
+        if due and total:
             width = shutil.get_terminal_size().columns
             with _lock:
                 self._drawn = now
                 self._stream.write(f"\r{line(done, total, now - self._start)[: width - 1]}\x1b[K")
                 self._stream.flush()
+
+    def _tell(self, done: int, total: int, now: float) -> None:
+        """Print a line if the last one was printed long ago and the end is not reached."""
+        if now - self._told >= INTERVAL and 0 < done < total:
+            self._told = now
+            with _lock:
+                print(
+                    f"{PROGRAM}: {numbers(done, total, now - self._start)}",
+                    file=self._stream,
+                    flush=True,
+                )
 
     def clear(self) -> None:
         """Clear the line."""
@@ -92,8 +112,13 @@ def line(done: int, total: int, elapsed: float) -> str:
         Time since the start, s.
     """
     full = WIDTH * done // total
-    bar = f"[{'#' * full}{'-' * (WIDTH - full)}] {done}/{total} exposures"
+    return f"[{'#' * full}{'-' * (WIDTH - full)}] {numbers(done, total, elapsed)}"
+
+
+def numbers(done: int, total: int, elapsed: float) -> str:
+    """Return how many exposures are done, the rate, and the time left."""
+    text = f"{done}/{total} exposures"
     if not (done and elapsed > 0.0):
-        return bar
+        return text
     left = round(elapsed / done * (total - done))
-    return f"{bar}, {done / elapsed:.3g}/s, {left // 60}:{left % 60:02d} left"
+    return f"{text}, {done / elapsed:.3g}/s, {left // 60}:{left % 60:02d} left"

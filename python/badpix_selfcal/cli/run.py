@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from .._kernels import __version__, num_threads
+from .._kernels import num_threads
 from ..files.location import locate
 from ..log import log
-from .options import Commands, Report, add_step_options, command, step_options
+from ..summary import NAMES_OF_AXES, counted, cuts_of, flags_of
+from .options import Report, add_report_options, add_step_options, command, step_options
+from .parser import Commands
 
 if TYPE_CHECKING:
     from ..runs.selfcal import SelfcalResult
@@ -17,57 +19,49 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _RUN = """\
-Find the bad pixels of the exposures of an association, and write flagged copies. Flagged pixels
-have DO_NOT_USE and OTHER_BAD_PIXEL in DQ, and NaN in SCI, ERR and VAR_*.
-
-INPUT is an association (JSON or YAML) or one science exposure (FITS). Inputs may be URLs
-(s3://, https://), which need the extra "cloud". The outputs are <product>_badpix_selfcal.fits and,
-with --save-flagged-bkg, <product>_badpix_selfcal_bkg_<i>.fits. Inputs are never modified."""
+Flag the bad pixels of one association or exposure. An exposure needs others to
+compare with: --selfcal, --background. Writes <product>_badpix_selfcal.fits with
+DO_NOT_USE and OTHER_BAD_PIXEL in DQ, NaN in SCI, ERR and VAR_*. Inputs may be
+URLs (extra "cloud"); they never change."""
 
 _RUN_EXAMPLES = """\
 examples:
-  badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged
-  badpix-selfcal run science_rate.fits --background bkg1_rate.fits --background bkg2_rate.fits
-  badpix-selfcal run s3://bucket/jw01234_spec2_asn.json --output-dir s3://bucket/flagged
-  badpix-selfcal run jw01234_spec2_asn.json --cut sigma --sigma-upper 5
-  badpix-selfcal run science_rate.fits --force-single --kernel-size 9 --edge shrink
-
+  badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir flagged
+  badpix-selfcal run *1001_*_00001_*_rate.fits --background '*2001_*_rate.fits'
 exit status: 0 done, 1 failed, 2 wrong usage, 3 skipped (nothing was flagged)"""
-
-
-CUT_QUANTITY: Final = {"fraction": "residual", "sigma": "significance"}
-"""What is compared with the cuts."""
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    run = command(commands, "run", _RUN, _RUN_EXAMPLES, _run)
-    run.add_argument("input", metavar="INPUT", type=locate, help="an association or an exposure")
-    for role, use in (("selfcal", "only to find bad pixels"), ("background", "and flagged too")):
+    run = command(commands, "run", "INPUT", _RUN, _RUN_EXAMPLES, _run)
+    run.add_argument(
+        "input", metavar="INPUT", type=locate, help="an association (JSON, YAML) or an exposure"
+    )
+    for role, plural in (("selfcal", "selfcal exposures"), ("background", "backgrounds")):
         run.add_argument(
             f"--{role}",
             metavar="FILE",
-            type=locate,
             action="append",
             default=[],
-            help=f"a further {role} exposure, used {use}; repeatable, appended to those of INPUT",
+            help=f"more {plural}: a file or pattern; repeatable",
         )
     add_step_options(run)
+    add_report_options(run)
 
 
 def _run(given: argparse.Namespace) -> Report:
     from ..runs.selfcal import selfcal
 
-    threads = num_threads()  # raises on a wrong setting, before anything is written
+    threads = given.threads or num_threads()  # raises before anything is written
     log.info("%d threads compute", threads)
     result = selfcal(
         given.input, selfcal=given.selfcal, background=given.background, **step_options(given)
     )
-    products = [_facts(each) for each in (result, *result.others)]
+    products = (result, *result.others)
     return Report(
-        {"version": __version__, "threads": threads, "products": products},
-        "\n".join(_text(facts, given) for facts in products),
-        skipped=any(facts["status"] == "SKIPPED" for facts in products),
+        {"threads": threads, "products": [_facts(each) for each in products]},
+        "\n".join(_text(each, given) for each in products),
+        skipped=any(each.status == "SKIPPED" for each in products),
     )
 
 
@@ -105,34 +99,25 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _text(facts: dict[str, Any], given: argparse.Namespace) -> str:
-    skipped = facts["status"] == "SKIPPED"
-    lines = [f"{facts['product']}: {facts['status']}" + ", no pixel is flagged" * skipped]
-    for member in facts["members"]:
-        level = member["pedestal"]
+def _text(result: SelfcalResult, given: argparse.Namespace) -> str:
+    skipped = result.status == "SKIPPED"
+    lines = [f"{result.product}: {result.status}" + ", no pixel is flagged" * skipped]
+    for path in result.members:
+        level = _number(result.pedestals.get(path))
         measured = "" if level is None else f"  pedestal {level:.6g}"
-        lines.append(f"  member    {member['path']}{measured}")
-    lines += [f"  unused    {each['path']} ({each['exptype']})" for each in facts["unused"]]
-    if not skipped:
-        axis = {1: "1 (along x)", 2: "2 (along y)", None: "unknown (square window)"}
-        flagged = facts["n_low"] + facts["n_high"]
-        cuts = (_shown(facts["cut_low"]), _shown(facts["cut_high"]))
+        lines.append(f"  member    {path}{measured}")
+    lines += [f"  unused    {path} ({exptype})" for path, exptype in result.unused.items()]
+    found = result.bad_pixels
+    if found is not None:
         lines += [
-            f"  dispaxis  {axis[facts['dispaxis']]}, kernel {given.kernel_size}",
-            f"  cuts      {CUT_QUANTITY[given.cut]} below {cuts[0]} or above {cuts[1]}",
-            f"  flagged   {facts['n_low']} low + {facts['n_high']} high = {flagged} pixels "
-            f"({100 * flagged / facts['pixels']:.3f} %)",
+            f"  dispaxis  {NAMES_OF_AXES[result.dispaxis]}, kernel {given.kernel_size}",
+            f"  cuts      {cuts_of(found)}",
+            f"  flagged   {flags_of(found)}",
         ]
-        if facts["crowded_rows"]:
-            crowded = (
-                f"{len(facts['crowded_rows'])} {'rows' if facts['dispaxis'] == 1 else 'columns'}"
-            )
-            treated = "left unflagged" if given.spare_crowded else "flagged"
-            lines.append(f"  crowded   {crowded}, {treated}")
-    written = [facts["science"] or "nothing", *facts["backgrounds"]]
+    if result.crowded_rows:
+        crowded = counted(len(result.crowded_rows), "row" if result.dispaxis == 1 else "column")
+        treated = "left unflagged" if given.spare_crowded else "flagged"
+        lines.append(f"  crowded   {crowded}, {treated}")
+    written = [result.science or "nothing", *result.backgrounds]
     lines += [f"  written   {path}" for path in written]
     return "\n".join(lines)
-
-
-def _shown(cut: float | None) -> str:
-    return "none" if cut is None else f"{cut:.6g}"

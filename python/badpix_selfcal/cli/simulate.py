@@ -7,30 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from ..detectors import DETECTORS
-from .options import Commands, Report, command
+from .options import Report, add_overwrite, add_report_options, command
+from .parser import Commands
 
 __all__ = ["add"]
 
 _SIMULATE = """\
-Write a simulated observation into DIR: dithered science exposures, backgrounds, an association
-for each science exposure, and a truth map of the defect of each pixel."""
+Write a simulated observation. It has dithered science exposures, backgrounds,
+an association for each science exposure, and a truth map of the defects."""
 
 _SIMULATE_EXAMPLES = """\
 examples:
   badpix-selfcal simulate demo
-  badpix-selfcal simulate small --detector MIRIFUSHORT --size 96 640 --science 4 --seed 7"""
+  badpix-selfcal simulate small --detector NRS1 --size 96 640 --n-science 4
+exit status: 0 done, 1 failed, 2 wrong usage"""
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    simulate = command(commands, "simulate", _SIMULATE, _SIMULATE_EXAMPLES, _simulate)
+    simulate = command(commands, "simulate", "DIR", _SIMULATE, _SIMULATE_EXAMPLES, _simulate)
     simulate.add_argument("directory", metavar="DIR", type=Path, help="where to write")
     simulate.add_argument(
         "--detector",
         choices=tuple(DETECTORS),
         type=str.upper,
         default="MIRIFULONG",
-        help="the detector (default: %(default)s)",
+        metavar="NAME",
+        help=f"{', '.join(DETECTORS)} (default: %(default)s)",
     )
     simulate.add_argument(
         "--size",
@@ -38,11 +41,11 @@ def add(commands: Commands) -> None:
         nargs="+",
         metavar="N",
         type=int,
-        help="rows and columns of a subarray, or one number for both (default: full frame)",
+        help="rows and columns of a subarray, or one number for both (default: the full frame)",
     )
     for role in ("science", "background"):
         simulate.add_argument(
-            f"--{role}",
+            f"--n-{role}",
             metavar="N",
             type=int,
             default=2,
@@ -51,7 +54,8 @@ def add(commands: Commands) -> None:
     simulate.add_argument(
         "--seed", metavar="N", type=int, default=1, help="random seed (default: %(default)s)"
     )
-    simulate.add_argument("--overwrite", action="store_true", help="replace existing files")
+    add_overwrite(simulate)
+    add_report_options(simulate)
 
 
 class _Size(argparse.Action):
@@ -76,8 +80,8 @@ def _simulate(given: argparse.Namespace) -> Report:
         given.directory,
         detector=given.detector,
         size=given.size,
-        n_science=given.science,
-        n_background=given.background,
+        n_science=given.n_science,
+        n_background=given.n_background,
         seed=given.seed,
         overwrite=given.overwrite,
     )

@@ -34,19 +34,21 @@ def say(text: str, to: TextIO) -> None:
 
 
 @contextmanager
-def stderr_warnings(*, quiet: bool) -> Iterator[None]:
-    """Print warnings as lines of the command; none if `quiet`."""
+def stderr_warnings(*, quiet: bool) -> Iterator[list[str]]:
+    """Print warnings as lines of the command, none if `quiet`; yield the list that they fill."""
+    messages: list[str] = []
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        say(f"badpix-selfcal: warning: {message}", sys.stderr)
+        messages.append(str(message))
+        if not quiet:
+            say(f"badpix-selfcal: warning: {message}", sys.stderr)
 
     with warnings.catch_warnings():
         if quiet:
             warnings.simplefilter("ignore")
-        else:
-            warnings.simplefilter("always", SelfcalWarning)
-            warnings.showwarning = show
-        yield
+        warnings.simplefilter("always", SelfcalWarning)
+        warnings.showwarning = show
+        yield messages
 
 
 @contextmanager

@@ -250,7 +250,9 @@ def _require_file(exposure: Location, place: str) -> None:
     except OSError as error:
         raise AssociationError(f"{place}: member {exposure} cannot be read: {error}") from error
     what = "is not a file" if exposure.exists() else "does not exist"
-    raise AssociationError(f"{place}: member {exposure} {what}; members lie beside the association")
+    raise AssociationError(
+        f"{place}: member {exposure} {what}; paths are relative to the association file"
+    )
 
 
 def _name(place: str, name: object) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "absolute",
     "beside",
     "file_key",
+    "is_folder",
     "locate",
     "locations_of",
     "output_directory",
@@ -119,6 +120,11 @@ def file_key(location: Location) -> Hashable:
     return _SAME_PROTOCOL.get(split.scheme, split.scheme), split.netloc, split.path
 
 
+def is_folder(location: Location) -> bool:
+    """Return whether a location is that of a folder; the URL of one ends with a slash."""
+    return location.is_dir() if isinstance(location, Path) else location.url.endswith("/")
+
+
 def output_directory(given: AnyLocation | None) -> Location:
     """Return the location of a folder for outputs.
 
@@ -136,9 +142,12 @@ def output_directory(given: AnyLocation | None) -> Location:
     ------
     ValueError
         If it is a URL that no file can be written to.
+    NotADirectoryError
+        If it is a file, or lies below one.
     """
     directory = Path() if given is None else locate(given)
     if isinstance(directory, Path):
+        _refuse_file(directory)
         return directory
     split = urlsplit(directory.url)
     if split.scheme in _READ_ONLY:
@@ -151,6 +160,15 @@ def output_directory(given: AnyLocation | None) -> Location:
     # An object store does not resolve `a/../b`: there, dots are names.
     path = posixpath.normpath(split.path).lstrip("/") if split.path else ""
     return RemoteFile(f"{split.scheme}://{split.netloc}/{path}".rstrip("/"))
+
+
+def _refuse_file(directory: Path) -> None:
+    """Refuse a folder for outputs that is a file, or lies below one."""
+    for path in (directory, *directory.parents):
+        if path.is_dir():
+            return
+        if path.exists():
+            raise NotADirectoryError(f"{path}: is a file; give a folder for the outputs")
 
 
 def beside(location: Location, name: str) -> Location:

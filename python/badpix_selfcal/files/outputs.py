@@ -12,11 +12,12 @@ from typing import Final, Self
 
 from .._interrupts import shielded
 from ..errors import warn
+from ..messages import argument
 from .folder import Folder
 from .location import Location, file_key
 from .object_store import ObjectStore
 
-__all__ = ["MOVES", "Outputs", "existing"]
+__all__ = ["MOVES", "Outputs", "existing", "usual_remedy"]
 
 PUBLISHED: Final = "all outputs were written"
 """The note on an interrupt that came after the outputs were published."""
@@ -39,6 +40,11 @@ def existing(directory: Location, names: Iterable[str]) -> set[str]:
     return ObjectStore(directory).present({*names})
 
 
+def usual_remedy() -> str:
+    """Return what the user can do if an output exists; a part of the error."""
+    return f"pass {argument(overwrite=True)} to replace it"
+
+
 class Outputs:
     """The output files of one run; a context manager.
 
@@ -55,7 +61,7 @@ class Outputs:
     overwrite : bool, optional
         Whether outputs may replace other files.
     remedy : str, optional
-        What the user can do if an output exists; a part of the error.
+        What the user can do if an output exists, if not the `usual_remedy`.
 
     Notes
     -----
@@ -75,12 +81,12 @@ class Outputs:
         inputs: Iterable[Location] = (),
         *,
         overwrite: bool = False,
-        remedy: str = "pass overwrite to replace it",
+        remedy: str | None = None,
     ) -> None:
         self._place = Folder(directory) if isinstance(directory, Path) else ObjectStore(directory)
         self._inputs = {file_key(path): path for path in inputs}
         self._overwrite = overwrite
-        self._remedy = remedy
+        self._remedy = remedy or usual_remedy()
         self._parts: dict[str, Path] = {}
         self._lock = threading.Lock()
 

@@ -58,6 +58,23 @@ def images_of(hdus: fits.HDUList, name: str) -> list[fits.ImageHDU | fits.CompIm
     return [hdu for hdu in images if hdu.name.upper() == name]
 
 
+_KINDS: Final = {
+    "uncal": "a raw ramp",
+    "ramp": "a ramp",
+    "rateints": "a cube of integrations",
+    "calints": "a cube of integrations",
+    "s3d": "a spectral cube",
+    "x1d": "a spectrum",
+}
+"""What the pipeline's products are that are no images, by their suffix."""
+
+_OF_AXES: Final = {
+    3: "a cube of integrations (_rateints) or a spectral cube (_s3d)",
+    4: "a ramp (_uncal, _ramp)",
+}
+"""The same by the number of axes."""
+
+
 def plane_of(name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> Plane:
     """Return the place of an image that astropy has found."""
     from astropy.io import fits
@@ -89,10 +106,19 @@ def stored_as(
 def require_image(path: Stored | Ranges, planes: Mapping[str, Plane]) -> None:
     """Refuse a file without a 2-D SCI image."""
     if "SCI" not in planes:
-        raise ExposureError(f"{path}: has no SCI extension")
+        raise ExposureError(f"{path}: has no SCI extension{_hint(path, 0)}")
     shape = planes["SCI"].shape
     if len(shape) != 2:
-        hint = "; the step takes rates (_rate), not integrations (_rateints)" * (len(shape) == 3)
+        hint = _hint(path, len(shape))
         raise ExposureError(f"{path}: SCI must be 2-D, got shape {shape}{hint}")
     if min(shape) < 1:
         raise ExposureError(f"{path}: SCI is empty, its shape is {shape}")
+
+
+def _hint(path: Stored | Ranges, ndim: int) -> str:
+    """Return what a file without an image is, by its name or its number of axes."""
+    name = str(path).lower().removesuffix(".gz").removesuffix(".fits")
+    kind = name.rpartition("_")[2]
+    if kind in _KINDS:
+        return f"; _{kind} is {_KINDS[kind]}: take the rate image (_rate)"
+    return f"; it may be {_OF_AXES[ndim]}: take the rate image (_rate)" if ndim in _OF_AXES else ""

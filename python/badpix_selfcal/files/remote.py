@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+from ..messages import extra
 from .location import Location, RemoteFile
 
 if TYPE_CHECKING:
@@ -284,8 +285,7 @@ def _as_remote_error(url: str, verb: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise RemoteError(
-            f"this URL needs packages that are not installed ({error}): pip install "
-            '"badpix-selfcal[cloud]"'
+            f"this URL needs packages that are not installed ({error}): {extra('cloud')}"
         ) from error
     except Exception as error:  # every protocol has errors of its own
         if reading and isinstance(error, FileNotFoundError):

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from ..files.location import (
     locations_of,
     output_directory,
 )
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, existing
+from ..summary import block
 from .local import Threads, workers_for
 from .member import Member
 from .pool import Group, grouped
@@ -48,6 +49,8 @@ class GeneratedAssociation:
         The backgrounds in its own channel and band.
     selfcal : tuple of Path or RemoteFile
         All exposures of its group, the science exposure included; empty if there are no others.
+    exists : bool
+        Whether its file existed before.
     """
 
     path: Location
@@ -56,6 +59,18 @@ class GeneratedAssociation:
     science: Location
     backgrounds: tuple[Location, ...]
     selfcal: tuple[Location, ...]
+    exists: bool = False
+
+    def __repr__(self) -> str:
+        return block(
+            f"GeneratedAssociation {self.product}",
+            {"group": self.group, "members": self.counts, "path": str(self.path)},
+        )
+
+    @property
+    def counts(self) -> str:
+        """How many members it has in each role."""
+        return f"1 science, {len(self.backgrounds)} background, {len(self.selfcal)} selfcal"
 
 
 def associate(
@@ -88,7 +103,7 @@ def associate(
     overwrite : bool, optional
         Replace existing files. An exposure is never replaced.
     dry_run : bool, optional
-        Write nothing.
+        Write nothing. Files that exist are no error.
 
     Returns
     -------
@@ -139,6 +154,7 @@ def associate(
             f"there are backgrounds only ({len(pool.members)}), no science exposure"
         )
     _refuse_collisions(found)
+    found = _with_existing(found)
     _write(found, overwrite=overwrite, dry_run=dry_run)
     return tuple(found)
 
@@ -206,15 +222,32 @@ def _refuse_collisions(associations: list[GeneratedAssociation]) -> None:
         seen[name] = each.science
 
 
-def _write(associations: list[GeneratedAssociation], *, overwrite: bool, dry_run: bool) -> None:
-    exposures = [path for each in associations for path in (each.science, *each.backgrounds)]
+def _folders(
+    associations: list[GeneratedAssociation],
+) -> dict[Location, list[GeneratedAssociation]]:
+    """Return the associations by the folder of their files."""
     folders: dict[Location, list[GeneratedAssociation]] = {}
     for each in associations:
         folders.setdefault(each.path.parent, []).append(each)
+    return folders
+
+
+def _with_existing(associations: list[GeneratedAssociation]) -> list[GeneratedAssociation]:
+    """Return the same associations, with whether their files exist."""
+    present = {
+        folder / name
+        for folder, there in _folders(associations).items()
+        for name in existing(folder, [each.path.name for each in there])
+    }
+    return [replace(each, exists=each.path in present) for each in associations]
+
+
+def _write(associations: list[GeneratedAssociation], *, overwrite: bool, dry_run: bool) -> None:
+    exposures = [path for each in associations for path in (each.science, *each.backgrounds)]
     with ExitStack() as stack:
         written = []
-        for folder, there in folders.items():
-            outputs = Outputs(folder, dict.fromkeys(exposures), overwrite=overwrite)
+        for folder, there in _folders(associations).items():
+            outputs = Outputs(folder, dict.fromkeys(exposures), overwrite=overwrite or dry_run)
             if not dry_run:
                 written.append(stack.enter_context(outputs))
             finals = outputs.claim_all([each.path.name for each in there])

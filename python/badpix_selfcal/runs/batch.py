@@ -6,13 +6,10 @@ mask. A batch reads each exposure once to find the mask and once to copy it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..arrays import BadPixels
 from ..checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by, check_workers
-from ..detectors import Dispaxis
 from ..errors import ExposureError, warn
 from ..files.location import (
     AnyLocation,
@@ -21,8 +18,11 @@ from ..files.location import (
     locations_of,
     output_directory,
 )
+from ..files.outputs import usual_remedy
 from ..log import log
+from ..messages import argument, argument_name
 from ..parameters import Parameters
+from ..threads import threads_set
 from . import pool
 from .execute import (
     ExposureResult,
@@ -39,6 +39,7 @@ from .member import dispaxis_of
 from .plan import Copy, Plan
 from .pool import Group, grouped
 from .provenance import name_of
+from .results import BatchResult, GroupResult
 from .resume import Kept, kept_of, without
 from .suitable import odd_shapes, warn_of_odd
 
@@ -46,69 +47,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = ["BatchResult", "ExposureResult", "GroupResult", "ResultStatus", "batch", "plan_of"]
-
-
-@dataclass(frozen=True)
-class GroupResult:
-    """The result for one group.
-
-    Attributes
-    ----------
-    name : str
-        The detector and channel of its exposures; EXP_TYPE and subarray, unless they are those of
-        an integral-field unit and the full frame; also the band, if they are grouped by band.
-    members : tuple of Path or RemoteFile
-        All its exposures.
-    exposures : tuple of ExposureResult
-        The results for those to be flagged, and for those that failed.
-    pedestals : mapping of Path or RemoteFile to float
-        As in `badpix_selfcal.SelfcalResult`. Empty if nothing had to be computed.
-    masks : mapping of {1, 2, None} to BadPixels
-        The bad pixels by dispersion axis, usually only one. Empty if nothing was computed.
-    crowded_rows : mapping of {1, 2, None} to tuple of int
-        As in `badpix_selfcal.SelfcalResult`, by dispersion axis.
-    """
-
-    name: str
-    members: tuple[Location, ...]
-    exposures: tuple[ExposureResult, ...]
-    pedestals: Mapping[Location, float]
-    masks: Mapping[Dispaxis, BadPixels]
-    crowded_rows: Mapping[Dispaxis, tuple[int, ...]]
-
-    @property
-    def left_out(self) -> tuple[Location, ...]:
-        """The exposures not used because their pedestal cannot be measured."""
-        return tuple(path for path, level in self.pedestals.items() if level != level)
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """The result for many exposures.
-
-    Attributes
-    ----------
-    groups : tuple of GroupResult
-        The exposures that share a mask.
-    unreadable : tuple of ExposureResult
-        Exposures that cannot be read, and so belong to no group.
-    passed_over : tuple of Path or RemoteFile
-        Files in the folders whose EXP_TYPE is that of another mode.
-    """
-
-    groups: tuple[GroupResult, ...]
-    unreadable: tuple[ExposureResult, ...]
-    passed_over: tuple[Location, ...]
-
-    @property
-    def exposures(self) -> tuple[ExposureResult, ...]:
-        """The results for all exposures."""
-        return (*(each for group in self.groups for each in group.exposures), *self.unreadable)
-
-    @property
-    def failed(self) -> tuple[ExposureResult, ...]:
-        """The exposures that failed."""
-        return tuple(each for each in self.exposures if each.status == "FAILED")
 
 
 def batch(
@@ -134,6 +72,7 @@ def batch(
     resume: bool = False,
     workers: int | None = None,
     scheduler: str | Client | None = None,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> BatchResult:
     """Find one mask for each detector and write flagged copies of all its exposures.
@@ -172,6 +111,8 @@ def batch(
         A Dask cluster whose workers do the work instead of this process: the address of its
         scheduler, or a client (extra ``dask``). The workers must see the files under the same
         names; all paths become absolute.
+    threads : int, optional
+        As in `badpix_selfcal.selfcal`; not with a scheduler.
     progress : callable, optional
         Called with the number of finished exposures and the total number.
 
@@ -221,8 +162,13 @@ def batch(
     )
     check_group_by(group_by)
     workers = None if workers is None else check_workers(workers)
-    if scheduler is not None and workers is not None:
-        raise ValueError("workers are threads of this process; a scheduler has workers of its own")
+    if scheduler is not None:
+        for name, number in (("workers", workers), ("threads", threads)):
+            if number is not None:
+                raise ValueError(
+                    f"{argument_name(name)} is a number of threads of this process; leave it out "
+                    f"with {argument_name('scheduler')}, whose workers have threads of their own"
+                )
     exposures, backgrounds = locations_of(inputs), locations_of(background)
     tally, folder = Tally(progress), output_directory(output_dir)
     by: Workers
@@ -233,7 +179,7 @@ def batch(
         from .dask import Cluster
 
         by, folder = Cluster(scheduler, tally), absolute(folder)
-    with by:
+    with threads_set(threads), by:
         found = pool.read(exposures, backgrounds, by.read, force=parameters.force)
         warn_of_odd(found.members)
         log.info("%d exposures, %d unreadable", len(found.members), len(found.failed))
@@ -242,9 +188,9 @@ def batch(
         refuse_collisions(
             ((copy.member.path, copy.name) for plan in plans for copy in plan.copies),
             folder,
-            (*(member.path for member in found.members), *found.failed, *found.passed_over),
+            (*(member.path for member in found.members), *found.failed, *found.ignored),
             overwrite=overwrite or resume,
-            remedy="pass overwrite to replace it, resume to keep what is done",
+            remedy=f"{usual_remedy()}, {argument(resume=True)} to keep what is done",
         )
         readers = workers or workers_for([folder])
         kept = [Kept() for _ in plans]
@@ -257,9 +203,7 @@ def batch(
         )
     results = zip(groups, outcomes, kept, strict=True)
     unreadable = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
-    return BatchResult(
-        tuple(_result(*each) for each in results), tuple(unreadable), found.passed_over
-    )
+    return BatchResult(tuple(_result(*each) for each in results), tuple(unreadable), found.ignored)
 
 
 def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:

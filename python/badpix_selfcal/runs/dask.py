@@ -29,6 +29,7 @@ import numpy as np
 from .._kernels import set_num_threads
 from ..detectors import Region
 from ..files.location import Location, absolute
+from ..messages import argument_name, extra
 from ..threads import VARIABLE
 from .execute import Tally
 from .member import Listed, Member, members_of
@@ -169,8 +170,8 @@ class Cluster:
             from distributed import Client
         except ImportError as error:
             raise RuntimeError(
-                f"a scheduler needs Dask, which cannot be imported ({error}): pip install "
-                '"badpix-selfcal[dask]"'
+                f"{argument_name('scheduler')} needs Dask, which cannot be imported ({error}): "
+                f"{extra('dask')}"
             ) from error
         if isinstance(self._scheduler, Client):
             return self._scheduler

@@ -18,6 +18,7 @@ from ..errors import ExposureError, warn
 from ..files.location import Location
 from ..files.outputs import Outputs
 from ..log import log
+from ..messages import argument, argument_name
 from .member import Listed, Member
 from .minimum import Failed, MinimumImage
 from .plan import Copy, Job, Mask, Plan, masks_of
@@ -265,8 +266,9 @@ class _Execution:
         if plan.is_skipped(self._readable):
             warn(
                 f"{plan.members[0].path}: no selfcal or background exposures for {plan.name}, "
-                f"{_skipped(plan)}. Add exposures of the same detector (background=...), or pass "
-                "force_single=True to use the science exposure alone (generally not recommended)"
+                f"{_skipped(plan)}. Add exposures of the same detector "
+                f"({argument_name('background')}), or pass {argument(force_single=True)} to use "
+                "the science exposure alone (generally not recommended)"
             )
             return
         for copy in plan.copies:
@@ -339,7 +341,7 @@ def _skipped(plan: Plan) -> str:
     copies = (
         "unflagged copies are written"
         if plan.parameters.copy_skipped
-        else "no file is written (copy_skipped=True writes unflagged copies)"
+        else f"no file is written ({argument(copy_skipped=True)} writes unflagged copies)"
     )
     return f"step skipped: no pixel is flagged, {copies}"
 
@@ -350,7 +352,7 @@ def refuse_collisions(
     inputs: Iterable[Location],
     *,
     overwrite: bool,
-    remedy: str,
+    remedy: str | None = None,
 ) -> None:
     """Refuse copies that may not be written, before any work is done.
 
@@ -364,8 +366,8 @@ def refuse_collisions(
         Files that no copy may replace.
     overwrite : bool
         Whether copies may replace other files.
-    remedy : str
-        What to do if a copy exists; a part of the error.
+    remedy : str, optional
+        What to do if a copy exists, if not the usual remedy.
 
     Raises
     ------

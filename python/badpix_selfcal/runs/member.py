@@ -15,6 +15,7 @@ from ..files.association import stem_of
 from ..files.exposure import Exposure
 from ..files.location import Location, RemoteFile
 from ..files.remote import version_of
+from ..messages import argument_name
 from .reader import MOST_HELD, Reader, in_order
 
 __all__ = ["Listed", "Member", "dispaxis_of", "identity_of", "members_of", "no_detector"]
@@ -165,7 +166,7 @@ def dispaxis_of(member: Member, asked: AskedDispaxis) -> Dispaxis:
         return DISPAXIS_OF_EXP_TYPE[member.exp_type]
     warn(
         f"{member.path}: neither DISPAXIS nor EXP_TYPE gives the dispersion axis; the running "
-        "median's window is a square. Set dispaxis if you know it"
+        f"median's window is a square; pass {argument_name('dispaxis')} if you know it"
     )
     return None
 

@@ -21,7 +21,7 @@ from ..errors import ExposureError
 from ..files import exposure as exposure_file
 from ..files.exposure import Cards
 from ..files.location import Location
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, usual_remedy
 from ..log import log
 from ..parameters import Parameters
 from .member import Member, identity_of
@@ -166,6 +166,8 @@ class Job:
     part : Path or None
         The file to write, if the copy is published later together with others. None: the copy is
         published at once.
+    remedy : str
+        What the user can do if the copy exists, said as the process says it that plans the job.
     """
 
     copy: Copy
@@ -174,6 +176,7 @@ class Job:
     history: str
     overwrite: bool
     part: Path | None = None
+    remedy: str = field(default_factory=usual_remedy)
 
     def write(self, mask: Mask | None, reader: Reader) -> None:
         """Write the copy.
@@ -196,7 +199,10 @@ class Job:
             self._write_to(self.part, mask, reader)
             return
         copy = self.copy
-        with Outputs(copy.directory, [copy.member.path], overwrite=self.overwrite) as outputs:
+        inputs = [copy.member.path]
+        with Outputs(
+            copy.directory, inputs, overwrite=self.overwrite, remedy=self.remedy
+        ) as outputs:
             final = outputs.claim(copy.name)
             self._write_to(outputs.part(final), mask, reader)
             outputs.publish()

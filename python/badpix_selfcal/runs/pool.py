@@ -23,7 +23,7 @@ from ..files.remote import RemoteError, matching
 from .member import Listed, Member, no_detector
 from .suitable import refusal
 
-__all__ = ["Group", "Pool", "grouped", "read"]
+__all__ = ["Group", "Pool", "expanded", "grouped", "read"]
 
 RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
 """The files that a folder stands for: the pipeline's first stage writes them."""
@@ -56,13 +56,13 @@ class Pool:
         Those that can be used.
     failed : dict of Path or RemoteFile to str
         Those that cannot be read, and why.
-    passed_over : tuple of Path or RemoteFile
+    ignored : tuple of Path or RemoteFile
         Those in folders whose EXP_TYPE is that of another mode.
     """
 
     members: tuple[Member, ...]
     failed: dict[Location, str]
-    passed_over: tuple[Location, ...]
+    ignored: tuple[Location, ...]
 
 
 def read(
@@ -99,14 +99,14 @@ def read(
         If there is no exposure, a file or folder does not exist, or a pattern or a folder has no
         exposure.
     """
-    named = _expanded(background)
+    named = expanded(background)
     backgrounds = {path.resolve() for path, _ in named}
-    found = {path.resolve(): (path, from_folder) for path, from_folder in _expanded(inputs) + named}
+    found = {path.resolve(): (path, from_folder) for path, from_folder in expanded(inputs) + named}
     if not found:
         raise ExposureError("no exposures given")
     members: list[Member] = []
     failed: dict[Location, str] = {}
-    passed_over: list[Location] = []
+    ignored: list[Location] = []
     listed = [Listed(path, at in backgrounds or None) for at, (path, _) in found.items()]
     for (path, from_folder), member in zip(found.values(), read_headers(listed), strict=True):
         if isinstance(member, Exception):
@@ -114,17 +114,17 @@ def read(
         elif not member.detector:
             failed[path] = no_detector(member)
         elif from_folder and member.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
-            passed_over.append(path)
+            ignored.append(path)
         elif why := refusal(member, force=force):
             failed[path] = why
         else:
             members.append(member)
     if not members and not failed:
         raise ExposureError(
-            f"{passed_over[0]} and the others ({len(passed_over)} in all) were taken in other "
+            f"{ignored[0]} and the others ({len(ignored)} in all) were taken in other "
             "modes: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
         )
-    return Pool(tuple(members), failed, tuple(passed_over))
+    return Pool(tuple(members), failed, tuple(ignored))
 
 
 def grouped(members: Iterable[Member], by: GroupBy) -> list[Group]:
@@ -149,8 +149,16 @@ def grouped(members: Iterable[Member], by: GroupBy) -> list[Group]:
     return [Group(_name(each[0], by), tuple(each)) for each in groups.values()]
 
 
-def _expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
-    """Return files, each with whether it was found in a folder."""
+def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
+    """Return the files that locations, patterns and folders stand for.
+
+    Each has with it whether it was found in a folder.
+
+    Raises
+    ------
+    ExposureError
+        If a folder or a pattern stands for no file.
+    """
     files: list[tuple[Location, bool]] = []
     for path in map(locate, inputs):
         if isinstance(path, RemoteFile):

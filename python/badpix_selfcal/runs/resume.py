@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from ..files.location import Location
 from ..files.outputs import existing
+from ..messages import argument
 from .plan import Copy, Made, Plan, made_of
 from .provenance import differences
 
@@ -54,8 +55,8 @@ def kept_of(
         first, what = next(iter(differing.items()))
         others = f"; outputs that differ: {len(differing)}" if len(differing) > 1 else ""
         raise FileExistsError(
-            f"{first}: was made with {what}{others}. To resume, give the same parameters; "
-            "otherwise pass overwrite=True too, or choose another output folder"
+            f"{first}: was made with {what}{others}. To continue, give the same parameters; "
+            f"otherwise pass {argument(overwrite=True)} too, or choose another output folder"
         )
     return kept
 

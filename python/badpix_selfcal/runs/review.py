@@ -11,6 +11,7 @@ from ..bad_pixels import BadPixels
 from ..crowded import crowded_rows, ranges_of, spared
 from ..detectors import Dispaxis
 from ..errors import warn
+from ..messages import argument
 from .plan import Plan
 
 __all__ = ["reviewed"]
@@ -79,6 +80,6 @@ def _warn_of_crowded(rows: tuple[int, ...], axis: Dispaxis, plan: Plan) -> None:
         + (
             "they are left unflagged"
             if plan.parameters.spare_crowded
-            else "spare_crowded leaves them unflagged"
+            else f"{argument(spare_crowded=True)} leaves them unflagged"
         )
     )

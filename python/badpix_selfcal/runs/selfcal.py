@@ -9,16 +9,28 @@ from typing import Final
 from ..arrays import BadPixels
 from ..checks import AskedDispaxis, AskedEdge, Cut
 from ..detectors import Dispaxis
+from ..errors import ExposureError
 from ..files import association
 from ..files.association import Association, Product, stem_of
 from ..files.exposure import Cards
-from ..files.location import AnyLocation, Location, locate, locations_of, output_directory
+from ..files.location import (
+    AnyLocation,
+    Location,
+    is_folder,
+    locate,
+    locations_of,
+    output_directory,
+)
 from ..log import log
+from ..messages import function
 from ..parameters import Parameters
+from ..summary import block, counted, cuts_of, files_of, flags_of
+from ..threads import threads_set
 from .execute import Outcome, Workers, execute, refuse_collisions
 from .local import Threads, workers_for
 from .member import Listed, Member, dispaxis_of
 from .plan import Copy, Plan
+from .pool import expanded
 from .provenance import Status, ascii_of, name_of
 from .suitable import check_product
 
@@ -73,6 +85,20 @@ class SelfcalResult:
     unused: Mapping[Location, str] = field(default_factory=dict)
     others: tuple[SelfcalResult, ...] = ()
 
+    def __repr__(self) -> str:
+        found, others = self.bad_pixels, ", ".join(each.product for each in self.others)
+        written = [path for path in (self.science, *self.backgrounds) if path is not None]
+        return block(
+            f"SelfcalResult {self.product}: {self.status}",
+            {
+                "members": counted(len(self.members), "exposure"),
+                "cuts": "" if found is None else cuts_of(found),
+                "flagged": "" if found is None else flags_of(found),
+                "written": files_of(written) or "nothing",
+                "others": others,
+            },
+        )
+
 
 def selfcal(
     input: AnyLocation,  # noqa: A002 - the name that users of the pipeline's step know
@@ -94,6 +120,7 @@ def selfcal(
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
+    threads: int | None = None,
 ) -> SelfcalResult:
     """Find the bad pixels of an association's exposures and write flagged copies.
 
@@ -103,8 +130,8 @@ def selfcal(
         An association (JSON, YAML) or a science exposure (FITS, also gzipped). With the extra
         ``cloud``, this and all other inputs may be URLs.
     selfcal, background : path-like or iterable of path-like, optional
-        Further exposures, appended to those of the association. All serve to find bad pixels;
-        backgrounds are flagged too.
+        Further exposures, appended to those of the association: files, patterns, and folders, which
+        stand for their ``*_rate.fits``. All serve to find bad pixels; backgrounds are flagged too.
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
         such as ``s3://bucket/prefix``. Default: the current folder, as in the pipeline.
@@ -133,12 +160,15 @@ def selfcal(
         Use exposures that are refused otherwise: those that are flagged already, and those of
         several MIRI detectors in one association.
     edge : {"auto", "zero", "shrink"}, optional
-        Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them.
+        Pixels outside the image: "zero" counts them as 0, "shrink" ignores them.
     dispaxis : {"auto", 1, 2, None}, optional
         The dispersion axis: 1 along x, 2 along y, None for a square window. "auto" uses the
         science exposure's DISPAXIS, else its EXP_TYPE, else None with a warning.
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
+    threads : int, optional
+        Threads that compute, in this process and until the function returns. Default: the number of
+        `badpix_selfcal.num_threads`.
 
     Returns
     -------
@@ -186,18 +216,20 @@ def selfcal(
         force=force,
     )
     folder = output_directory(output_dir)
-    found = _found(locate(input), locations_of(background), locations_of(selfcal))
+    found = _found(locate(input), _files(background), _files(selfcal))
     members = [path for product in found.products for path in product.members]
     refuse_collisions(
         (each for product in found.products for each in _copies(product, parameters)),
         folder,
         (found.path, *members),
         overwrite=overwrite,
-        remedy="pass overwrite to replace it",
     )
     log.info("%s: products: %s", found.path, ", ".join(each.name for each in found.products))
     with_errors = parameters.needs_errors
-    with Threads(workers_for((folder, *members)), with_errors=with_errors) as workers:
+    with (
+        threads_set(threads),
+        Threads(workers_for((folder, *members)), with_errors=with_errors) as workers,
+    ):
         plans = (_plan(product, parameters, folder, workers, found) for product in found.products)
         outcomes = execute(plans, workers, folder, together=True, overwrite=overwrite)
     results = [
@@ -207,10 +239,17 @@ def selfcal(
     return replace(results[0], others=tuple(results[1:]))
 
 
+def _files(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, ...]:
+    """Return the files that locations, patterns and folders stand for."""
+    return tuple(path for path, _ in expanded(locations_of(given)))
+
+
 def _found(
     path: Location, backgrounds: tuple[Location, ...], selfcal: tuple[Location, ...]
 ) -> Association:
     """Return the association, with the further exposures appended to its own."""
+    if is_folder(path):
+        raise ExposureError(f"{path}: is a folder; use {function('batch')}")
     if _is_exposure(path):
         found = Association(path, None, (Product(stem_of(path), path),))
     else:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ..detectors import DISPAXIS_OF_EXP_TYPE
 from ..errors import ExposureError, warn
+from ..messages import argument
 from .member import Member, no_detector
 
 __all__ = ["check_product", "odd_shapes", "refusal", "warn_of_odd"]
@@ -27,7 +28,7 @@ def refusal(member: Member, *, force: bool | None) -> str:
     """
     if force or not member.is_flagged:
         return ""
-    remedy = "" if force is None else ", or pass force=True to use it"
+    remedy = "" if force is None else f", or pass {argument(force=True)} to use it"
     return (
         f"{member.path}: is flagged already (S_BPXSLF = COMPLETE), by this step or the pipeline's; "
         f"give the exposure that it was made from (_rate){remedy}"
@@ -114,7 +115,7 @@ def _compare(science: Member, member: Member, *, force: bool) -> None:
         if not force and "MIRI" in (science.instrument, member.instrument):
             raise ExposureError(
                 f"{what}. Their pixels and pedestals do not correspond; use one detector, or pass "
-                "force=True to go on"
+                f"{argument(force=True)} to go on"
             )
         warn(what)
     elif member.exp_type not in ("", science.exp_type) and science.exp_type:
