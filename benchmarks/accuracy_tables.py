@@ -68,7 +68,7 @@ noise, fringes, lines and a dithered source, all known. Slices lie where {geomet
 
 Seeds: {seeds}. Each figure is the mean over the seeds ± their standard deviation. The numbers
 of the rule were chosen on other seeds ({tuning}), the settings of the other methods on the first of
-those. Earlier forms of the rule were measured on the seeds 11 to 16 and 21 to 26, and the smooth
+those. Earlier forms of the rule were measured on the seeds 11 to 16, 21 to 26 and 31 to 36, and the smooth
 light of the clumpy nebula was set there. Nothing was chosen on the reported seeds.
 
 Sigma is the error of one exposure at the pixel, the largest over the exposures. It includes the
