@@ -68,8 +68,9 @@ noise, fringes, lines and a dithered source, all known. Slices lie where {geomet
 
 Seeds: {seeds}. Each figure is the mean over the seeds ± their standard deviation. The numbers
 of the rule were chosen on other seeds ({tuning}), the settings of the other methods on the first of
-those. Earlier forms of the rule were measured on the seeds 11 to 16, 21 to 26 and 31 to 36, and the smooth
-light of the clumpy nebula was set there. Nothing was chosen on the reported seeds.
+those. Earlier forms of the rule were measured on the seeds 11 to 16, 21 to 26 and 31 to 36, and the
+smooth light of the clumpy nebula was set on the first two of these ranges. Nothing was chosen on
+the reported seeds.
 
 Sigma is the error of one exposure at the pixel, the largest over the exposures. It includes the
 photon noise of the hot pixel itself. Pixels that DQ marks before flagging count for nothing. A
