@@ -47,6 +47,7 @@ def assert_equal(ours, theirs):
 @given(observations(infinities=True), dispaxes(), kernel_sizes(21), st.integers(1, 9))
 @example((np.zeros((1, 1), np.float32), None), None, 1, 1)
 @example((np.full((3, 4), np.nan), np.ones((3, 4))), 1, 15, 2)
+@example((np.array([[-3e38, 2e38], [-3e38, 3e38]], np.float32), None), 2, 3, 1)  # infinite level
 def test_the_kernel_equals_plain_numpy(observation, dispaxis, k, n):
     image, error = observation
     how = {"dispaxis": dispaxis, "kernel_size": k, "n_exposures": n, "cut": "sigma", **CUTS}
