@@ -138,28 +138,27 @@ pub fn find<T: Sample>(
         smooth: Image::new(smooth, rows, cols)?,
         residuals,
         contrasts,
-        structure: Structure::new(residuals, dispersion)?,
         base: match (error, error_scale) {
             (Some(error), Some(scale)) => Base::Error(error, T::nearest(scale)),
             _ => Base::Level(NoiseByLevel::new(minimum, contrasts)),
         },
         dispersion,
     };
+    let structure = Structure::new(residuals, dispersion)?;
     let mut mask = vec![false; samples];
-    let (n_low, n_high) =
-        fill_significance(&light, criteria, &mut significance, &mut noise, &mut mask)?;
+    let out = (&mut significance[..], &mut noise[..], &mut mask[..]);
+    let (n_low, n_high) = fill_significance(&light, &structure, criteria, out)?;
     Ok(Significant { residual, significance, noise, mask, error_scale, n_low, n_high })
 }
 
 /// Fills in the significance, the noise and the mask, and counts the pixels flagged at each end.
 fn fill_significance<T: Sample>(
     light: &Light<'_, T>,
+    structure: &Structure<'_, T>,
     criteria: &Criteria,
-    significance: &mut [T],
-    noise: &mut [T],
-    mask: &mut [bool],
+    (significance, noise, mask): (&mut [T], &mut [T], &mut [bool]),
 ) -> Result<(usize, usize), Error> {
-    let Light { contrasts, structure, dispersion, .. } = light;
+    let Light { contrasts, dispersion, .. } = light;
     let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
     let (rows, cols) = (contrasts.rows(), contrasts.cols().max(1));
     let window = Window::new(SCATTER)?;

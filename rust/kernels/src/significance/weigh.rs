@@ -1,6 +1,5 @@
 //! The noise of each pixel, and its contrast in units of it.
 
-use super::fine::Structure;
 use super::level::NoiseByLevel;
 use super::neighbours::{Columns, may_be_halo};
 use super::{DARK, SLOPE, STANDS_OUT, STRUCTURE, WITHOUT_ERROR};
@@ -16,7 +15,6 @@ pub(super) struct Light<'a, T> {
     pub(super) smooth: Image<'a, T>,
     pub(super) residuals: Image<'a, T>,
     pub(super) contrasts: Image<'a, T>,
-    pub(super) structure: Structure<'a, T>,
     pub(super) base: Base<'a, T>,
     pub(super) dispersion: Option<Axis>,
 }
@@ -309,7 +307,6 @@ fn divide<T: Sample>(contrasts: &mut [T], noise: &[T]) {
 mod tests {
     use super::{Base, Light, Weigh};
     use crate::median::{Axis, special_samples, with_each};
-    use crate::significance::fine::Structure;
     use crate::significance::level::NoiseByLevel;
     use crate::{Image, Sample};
     use pulp::{Simd, WithSimd};
@@ -351,7 +348,6 @@ mod tests {
                         smooth: image(1),
                         residuals: image(2),
                         contrasts: image(3),
-                        structure: Structure::All(Vec::new()),
                         base,
                         dispersion,
                     };
