@@ -47,6 +47,7 @@ def assert_equal(ours, theirs):
 @given(observations(infinities=True), dispaxes(), kernel_sizes(21), st.integers(1, 9))
 @example((np.zeros((1, 1), np.float32), None), None, 1, 1)
 @example((np.full((3, 4), np.nan), np.ones((3, 4))), 1, 15, 2)
+@example((np.array([[-3e38, 2e38], [-3e38, 3e38]], np.float32), None), 2, 3, 1)  # infinite level
 def test_the_kernel_equals_plain_numpy(observation, dispaxis, k, n):
     image, error = observation
     how = {"dispaxis": dispaxis, "kernel_size": k, "n_exposures": n, "cut": "sigma", **CUTS}
@@ -109,6 +110,21 @@ def test_a_mirrored_image_has_a_mirrored_mask(observation, dispaxis, axis):
     one = find(image, error, dispaxis=dispaxis)
     other = find(np.flip(image, axis), mirrored, dispaxis=dispaxis)
     assert_same(np.flip(one.mask, axis), other.mask)
+
+
+@pytest.mark.parametrize("error", [False, True])
+@pytest.mark.parametrize("dispaxis", [1, 2, None])
+def test_the_rows_of_a_task_change_no_pixel(dispaxis, error):
+    """The image has more rows than a task. Upside down, the first row of the second one differs."""
+    rng = np.random.default_rng(3)
+    image = rng.normal(100, 1, (300, 600)).astype(np.float32)
+    image[rng.random(image.shape) < 0.1] = np.nan
+    image[200:280] += 20 * rng.random((80, 600), np.float32)
+    errors = rng.uniform(0.5, 2, image.shape).astype(np.float32) if error else None
+    one = find(image, errors, dispaxis=dispaxis)
+    other = find(image[::-1], None if errors is None else errors[::-1], dispaxis=dispaxis)
+    for name in ("mask", "residual", "significance", "noise"):
+        assert_same(getattr(one, name)[::-1], getattr(other, name))
 
 
 @given(observations())

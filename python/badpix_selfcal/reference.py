@@ -221,10 +221,11 @@ def _noise_by_level(level: FloatArray, magnitude: FloatArray) -> FloatArray:
     found = np.full_like(level, medians[0])
     first, *others = range(len(bins))
     for this in others:
-        width = middles[this] - middles[first]
+        width, rise = middles[this] - middles[first], medians[this] - medians[first]
         if width > 0:
-            beyond = np.fmin(np.fmax(level - middles[first], 0), width)
-            found += beyond * ((medians[this] - medians[first]) / width)
+            if rise > 0:  # else an infinite level would become NaN
+                beyond = np.fmin(np.fmax(level - middles[first], 0), width)
+                found += beyond * (rise / width)
             first = this
     return found
 

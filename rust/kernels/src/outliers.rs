@@ -4,7 +4,7 @@ use crate::median::{Axis, Edge, Filter, Window};
 use crate::{CHUNK, Error, Image, Sample, percentile};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::BitOr;
 
 /// The criteria for bad pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,27 +46,47 @@ pub struct Outliers<T> {
 /// # Errors
 /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
 pub fn find<T: Sample>(minimum: Image<'_, T>, criteria: &Criteria) -> Result<Outliers<T>, Error> {
-    let any_infinite = AtomicBool::new(false);
     let mut residual = vec![T::ZERO; minimum.samples().len()];
     let filter = Filter::new(minimum, criteria.dispersion, criteria.window, criteria.edge)?;
-    let rows = filter.rows_of_a_task();
-    let length = rows * minimum.cols().max(1);
-    let tasks = residual.par_chunks_mut(length).zip(minimum.samples().par_chunks(length));
-    tasks.enumerate().for_each(|(number, (medians, from))| {
-        filter.rows(number * rows, medians);
-        if Arch::new().dispatch(Subtract { from, medians }) {
-            any_infinite.store(true, Ordering::Relaxed);
-        }
-    });
-    let cuts = cuts(&residual, criteria, any_infinite.into_inner());
+    let any_infinite = subtract(&filter, minimum, &mut residual, None);
+    let cuts = cuts(&residual, criteria, any_infinite);
     let (cut_low, cut_high) = (cuts[0], cuts[1]);
     let (mask, n_low, n_high) = flag(&residual, T::at_least(cut_low), T::at_most(cut_high));
     Ok(Outliers { residual, mask, cut_low, cut_high, n_low, n_high })
 }
 
-/// Replaces medians by the residuals; true if one of these is infinite.
+/// Writes an image minus its running median to `out`. Leaves the median in `kept`, if there is one.
+///
+/// Returns whether a difference is infinite.
+pub(crate) fn subtract<T: Sample>(
+    filter: &Filter<'_, T>,
+    image: Image<'_, T>,
+    out: &mut [T],
+    kept: Option<&mut [T]>,
+) -> bool {
+    let rows = filter.rows_of_a_task();
+    let length = rows * image.cols().max(1);
+    let tasks = out.par_chunks_mut(length).zip(image.samples().par_chunks(length)).enumerate();
+    if let Some(kept) = kept {
+        let tasks = tasks.zip(kept.par_chunks_mut(length));
+        let infinite = tasks.map(|((number, (out, samples)), kept)| {
+            filter.rows(number * rows, kept);
+            out.copy_from_slice(kept);
+            Arch::new().dispatch(Subtract { samples, medians: out })
+        });
+        infinite.reduce(|| false, BitOr::bitor)
+    } else {
+        let infinite = tasks.map(|(number, (medians, samples))| {
+            filter.rows(number * rows, medians);
+            Arch::new().dispatch(Subtract { samples, medians })
+        });
+        infinite.reduce(|| false, BitOr::bitor)
+    }
+}
+
+/// Replaces medians by their samples minus the medians; true if a difference is infinite.
 struct Subtract<'a, T> {
-    from: &'a [T],
+    samples: &'a [T],
     medians: &'a mut [T],
 }
 
@@ -76,9 +96,9 @@ impl<T: Sample> WithSimd for Subtract<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> bool {
         let mut any_infinite = false;
-        for (residual, &sample) in self.medians.iter_mut().zip(self.from) {
-            *residual = sample - *residual;
-            any_infinite |= is_infinite(*residual);
+        for (median, &sample) in self.medians.iter_mut().zip(self.samples) {
+            *median = sample - *median;
+            any_infinite |= is_infinite(*median);
         }
         any_infinite
     }

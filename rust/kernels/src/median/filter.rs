@@ -6,8 +6,8 @@ use super::network::builder::Shape;
 use super::seven::{self, Seven};
 use super::{Axis, Edge, Method, Window, blocks, filter_along, lines_by_heap, rectangle};
 use crate::{Error, Image, Sample};
-use pulp::Arch;
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// The running median of an image.
 pub(crate) struct Filter<'a, T: Sample> {
@@ -19,8 +19,8 @@ pub(crate) struct Filter<'a, T: Sample> {
 enum Medians<'a, T: Sample> {
     /// They are computed when they are asked for.
     Lines(Lines<'a, T>),
-    /// The same for seven samples along rows, whose magnitudes may take their place.
-    Seven(Edge, bool),
+    /// The same, by the kernel of seven samples.
+    Seven(Seven<'a, T>),
     /// They are computed, because their kernel computes all of them at once.
     All(Vec<T>),
 }
@@ -50,13 +50,11 @@ impl<'a, T: Sample> Filter<'a, T> {
         window: Window,
         edge: Edge,
     ) -> Result<Self, Error> {
-        if axis.is_some_and(|axis| is_seven(image, axis, window, Method::Auto)) {
-            return Ok(Self { image, medians: Medians::Seven(edge, true) });
-        }
-        if let Some(axis) = axis
-            && let Some(lines) = lines_of(image, axis, window, edge, Method::Auto, true)?
-        {
-            return Ok(Self { image, medians: Medians::Lines(lines) });
+        if let Some(axis) = axis {
+            let choice = choice(image, axis, fitted(window, image, axis), Method::Auto);
+            if let Some(medians) = by_rows(image, axis, &choice, edge, true)? {
+                return Ok(Self { image, medians });
+            }
         }
         let magnitudes: Vec<_> = image.samples().iter().map(|sample| sample.magnitude()).collect();
         let magnitudes = Image::new(&magnitudes, image.rows(), image.cols())?;
@@ -72,14 +70,12 @@ impl<'a, T: Sample> Filter<'a, T> {
         edge: Edge,
         method: Method,
     ) -> Result<Self, Error> {
-        if is_seven(image, axis, window, method) {
-            return Ok(Self { image, medians: Medians::Seven(edge, false) });
-        }
-        if let Some(lines) = lines_of(image, axis, window, edge, method, false)? {
-            return Ok(Self { image, medians: Medians::Lines(lines) });
-        }
         let window = fitted(window, image, axis);
-        let medians = match choice(image, axis, window, method) {
+        let choice = choice(image, axis, window, method);
+        if let Some(medians) = by_rows(image, axis, &choice, edge, false)? {
+            return Ok(Self { image, medians });
+        }
+        let medians = match choice {
             Choice::Network(program) => {
                 filter_along(image, axis, |rows| blocks::filter(rows, &program, edge))?
             }
@@ -95,19 +91,18 @@ impl<'a, T: Sample> Filter<'a, T> {
         let rows = (SAMPLES / self.image.cols().max(1)).max(1);
         match &self.medians {
             Medians::Lines(lines) => rows.next_multiple_of(lines.step()),
-            Medians::Seven(..) | Medians::All(_) => rows,
+            Medians::Seven(_) | Medians::All(_) => rows,
         }
     }
 
     /// Writes some rows of medians to `out`, from row `first` on.
     pub(crate) fn rows(&self, first: usize, out: &mut [T]) {
-        let image = self.image;
         match &self.medians {
             Medians::Lines(lines) => lines.rows(first, out),
-            &Medians::Seven(edge, of_magnitudes) => {
-                Arch::new().dispatch(Seven { image, edge, of_magnitudes, first, out });
+            Medians::Seven(seven) => seven.rows(first, out),
+            Medians::All(all) => {
+                out.copy_from_slice(&all[first * self.image.cols()..][..out.len()]);
             }
-            Medians::All(all) => out.copy_from_slice(&all[first * image.cols()..][..out.len()]),
         }
     }
 
@@ -132,12 +127,6 @@ fn fitted<T: Copy>(window: Window, image: Image<'_, T>, axis: Axis) -> Window {
     })
 }
 
-/// Whether the kernel is that of seven samples along rows.
-fn is_seven<T: Sample>(image: Image<'_, T>, axis: Axis, window: Window, method: Method) -> bool {
-    let is_line = axis == Axis::X && fitted(window, image, axis).len() == seven::SEVEN;
-    is_line && matches!(choice(image, axis, window, method), Choice::Network(_))
-}
-
 /// The kernel for a window along an axis, which is fitted to the image.
 fn choice<T: Copy>(image: Image<'_, T>, axis: Axis, window: Window, method: Method) -> Choice {
     let shape = match axis {
@@ -147,23 +136,74 @@ fn choice<T: Copy>(image: Image<'_, T>, axis: Axis, window: Window, method: Meth
     Choice::of(shape, Shape::of(image), method)
 }
 
-/// The network of a line for each lane, if it is the fastest kernel.
-fn lines_of<T: Sample>(
-    image: Image<'_, T>,
+/// The medians of a network that computes some rows at a time; None if another kernel is faster.
+fn by_rows<'a, T: Sample>(
+    image: Image<'a, T>,
     axis: Axis,
-    window: Window,
+    choice: &Choice,
     edge: Edge,
-    method: Method,
     of_magnitudes: bool,
-) -> Result<Option<Lines<'_, T>>, Error> {
+) -> Result<Option<Medians<'a, T>>, Error> {
+    let Choice::Network(program) = choice else { return Ok(None) };
+    if axis == Axis::X && program.window().cols == seven::SEVEN {
+        return Ok(Some(Medians::Seven(Seven { image, edge, of_magnitudes })));
+    }
     let lines = match axis {
         Axis::X => image.rows(),
         Axis::Y => image.cols(),
     };
-    match choice(image, axis, fitted(window, image, axis), method) {
-        Choice::Network(program) if lines::are_many(&program, lines) => {
-            Lines::new(image, axis, program, edge, of_magnitudes).map(Some)
+    if !lines::are_many(program, lines) {
+        return Ok(None);
+    }
+    let lines = Lines::new(image, axis, Arc::clone(program), edge, of_magnitudes)?;
+    Ok(Some(Medians::Lines(lines)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Filter;
+    use crate::median::network::lanes::special_samples;
+    use crate::{Axis, Edge, Image, Sample, Window};
+
+    fn assert_same(ours: &[f32], all: &[f32]) {
+        let same = |(a, b): (&f32, &f32)| a == b || a.is_nan() && b.is_nan();
+        assert!(ours.len() == all.len() && ours.iter().zip(all).all(same));
+    }
+
+    #[test]
+    fn some_rows_are_those_of_all_medians() {
+        let (rows, cols) = (150, 41);
+        let samples = special_samples(f32::MAX, rows * cols, 1);
+        let image = Image::new(&samples, rows, cols).unwrap();
+        for axis in [Some(Axis::X), Some(Axis::Y), None] {
+            for length in [1, 5, 7, 33, 501] {
+                let window = Window::new(length).unwrap();
+                let all = Filter::new(image, axis, window, Edge::Shrink).unwrap().all();
+                let filter = Filter::new(image, axis, window, Edge::Shrink).unwrap();
+                for (first, end) in [(0, 150), (0, 1), (7, 150), (9, 9), (131, 149)] {
+                    let mut some = vec![0.0; (end - first) * cols];
+                    filter.rows(first, &mut some);
+                    assert_same(&some, &all[first * cols..end * cols]);
+                }
+            }
         }
-        _ => Ok(None),
+    }
+
+    #[test]
+    fn medians_of_magnitudes_are_those_of_an_image_of_magnitudes() {
+        for (rows, cols) in [(150, 41), (3, 41), (41, 3), (1, 1), (0, 4), (4, 0)] {
+            let samples = special_samples(f32::MAX, rows * cols, 2);
+            let magnitudes: Vec<_> = samples.iter().map(|sample| sample.magnitude()).collect();
+            let image = Image::new(&samples, rows, cols).unwrap();
+            let positive = Image::new(&magnitudes, rows, cols).unwrap();
+            for axis in [Some(Axis::X), Some(Axis::Y), None] {
+                for length in [1, 7, 31] {
+                    let window = Window::new(length).unwrap();
+                    let ours = Filter::of_magnitudes(image, axis, window, Edge::Zero).unwrap();
+                    let all = Filter::new(positive, axis, window, Edge::Zero).unwrap();
+                    assert_same(&ours.all(), &all.all());
+                }
+            }
+        }
     }
 }

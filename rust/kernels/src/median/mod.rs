@@ -6,8 +6,9 @@
 //!
 //! Two kernels compute the same medians. The double heap (`heap`, and `rectangle` over it) serves
 //! any window. Selection networks (`network`) are faster where they fit: `lines` runs them with one
-//! line in each lane of a vector, `blocks` with one block of windows in each lane. `choice` picks
-//! the kernel.
+//! line in each lane of a vector, `blocks` with one block of windows in each lane, `seven` with one
+//! window of seven samples in each lane. `choice` picks the kernel. `filter` computes some rows of
+//! medians at a time where the kernel can.
 
 mod blocks;
 mod choice;
@@ -24,6 +25,8 @@ pub(crate) use filter::Filter;
 pub use heap::RunningMedian;
 pub(crate) use network::lanes::Lanes;
 pub use network::lanes::Vectorized;
+#[cfg(test)]
+pub(crate) use network::lanes::{special_samples, with_each};
 pub use reach::{Reach, reaching};
 pub use rectangle::rectangle;
 

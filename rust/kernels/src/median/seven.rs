@@ -1,36 +1,49 @@
 //! Running medians of seven samples along rows, with adjacent windows in the lanes.
 //!
-//! Other windows along rows are turned, so that each lane has a line (`lines`). For seven samples
-//! that takes longer than to select from every window by itself.
+//! For other windows along rows, `lines` transposes the samples, so that each lane has a line. For
+//! seven samples that takes longer than to select from each window by itself.
 //!
-//! NaNs are replaced by +inf, which sorts behind all samples, and are counted. Of 7 - n valid
+//! NaNs are replaced by +inf, which sorts behind the samples, and are counted. Of 7 - n valid
 //! samples, the middle ranks are (6 - n) / 2 and (7 - n) / 2, rounded down.
 
 use super::network::lanes::Lanes;
 use super::{Edge, of_samples};
 use crate::{Image, Sample};
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 /// Samples in the window.
 pub(super) const SEVEN: usize = 7;
 /// Samples on either side of the middle.
 const HALF: usize = SEVEN / 2;
 
-/// Some rows of medians, from row `first` on.
+/// The running median of seven samples along the rows of an image.
 pub(super) struct Seven<'a, T> {
     pub(super) image: Image<'a, T>,
     pub(super) edge: Edge,
+    /// Whether the medians are those of the magnitudes.
     pub(super) of_magnitudes: bool,
-    pub(super) first: usize,
-    pub(super) out: &'a mut [T],
 }
 
-impl<T: Sample> WithSimd for Seven<'_, T> {
+impl<T: Sample> Seven<'_, T> {
+    /// Writes some rows of medians, from row `first` on.
+    pub(super) fn rows(&self, first: usize, out: &mut [T]) {
+        Arch::new().dispatch(SomeRows { seven: self, first, out });
+    }
+}
+
+/// Some rows of medians, from row `first` on.
+struct SomeRows<'a, T> {
+    seven: &'a Seven<'a, T>,
+    first: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Sample> WithSimd for SomeRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { image, edge, of_magnitudes, first, out } = self;
+        let Self { seven: &Seven { image, edge, of_magnitudes }, first, out } = self;
         let l = T::lanes(simd);
         let mut row = Row::new(image.cols(), T::Lanes::<S>::WIDTH, edge.beyond());
         for (y, out) in out.chunks_exact_mut(image.cols()).enumerate() {
@@ -178,4 +191,53 @@ fn least_four<L: Lanes>(l: L, a: [L::V; 4], b: [L::V; 3]) -> [L::V; 4] {
     let third = l.min(l.max(a[1], b[0]), l.max(a[0], b[1]));
     let fourth = l.min(l.min(l.max(a[2], b[0]), l.max(a[1], b[1])), l.max(a[0], b[2]));
     [l.min(a[0], b[0]), second, l.min(third, l.min(a[2], b[2])), l.min(fourth, a[3])]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seven, SomeRows};
+    use crate::median::network::lanes::{special_samples, with_each};
+    use crate::median::{Method, along};
+    use crate::{Axis, Edge, Image, Sample, Window};
+    use pulp::{Simd, WithSimd};
+
+    /// All medians of an image.
+    struct AllRows<'a, T>(Seven<'a, T>);
+
+    impl<T: Sample> WithSimd for AllRows<'_, T> {
+        type Output = Vec<T>;
+
+        fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
+            let mut out = vec![T::ZERO; self.0.image.samples().len()];
+            SomeRows { seven: &self.0, first: 0, out: &mut out }.with_simd(simd);
+            out
+        }
+    }
+
+    fn assert_equal_to_the_heap<T: Sample>(greatest: T) {
+        let window = Window::new(super::SEVEN).unwrap();
+        for cols in 1..70 {
+            let samples = special_samples(greatest, 5 * cols, cols as u64);
+            let magnitudes: Vec<_> = samples.iter().map(|sample| sample.magnitude()).collect();
+            for (edge, of_magnitudes) in
+                [(Edge::Zero, false), (Edge::Shrink, false), (Edge::Shrink, true)]
+            {
+                let all = if of_magnitudes { &magnitudes } else { &samples };
+                let all = Image::new(all, 5, cols).unwrap();
+                let heap = along(all, Axis::X, window, edge, Method::Heap).unwrap();
+                let image = Image::new(&samples, 5, cols).unwrap();
+                for ours in with_each(|| AllRows(Seven { image, edge, of_magnitudes })) {
+                    let mut pairs = ours.iter().zip(&heap);
+                    let same = |(&a, &b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
+                    assert!(pairs.all(same), "{cols} {edge:?} {of_magnitudes}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_medians_of_the_heap() {
+        assert_equal_to_the_heap(f32::MAX);
+        assert_equal_to_the_heap(f64::MAX);
+    }
 }

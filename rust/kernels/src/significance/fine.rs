@@ -134,3 +134,37 @@ fn of_three<L: Lanes>(l: L, [a, b, c]: [&[L::T]; 3], out: &mut [L::T]) {
         *out = or(is_a, or(is_b, or(is_c, middle, mean), mean), mean);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Rows;
+    use crate::median::{Axis, Edge, Method, Window, along, special_samples, with_each};
+    use crate::{Image, Sample};
+
+    fn assert_equal_to_running_medians<T: Sample>(greatest: T) {
+        let (rows, three) = (7, Window::new(3).unwrap());
+        for cols in 1..40 {
+            let samples = special_samples(greatest, rows * cols, cols as u64);
+            let residuals = Image::new(&samples, rows, cols).unwrap();
+            for axis in [Axis::X, Axis::Y] {
+                let once = along(residuals, axis, three, Edge::Shrink, Method::Heap).unwrap();
+                let once = Image::new(&once, rows, cols).unwrap();
+                let twice = along(once, axis.other(), three, Edge::Shrink, Method::Heap).unwrap();
+                for (from, to) in [(0, rows), (2, 5), (rows - 1, rows)] {
+                    for ours in with_each(|| Rows { residuals, axis, from, to }) {
+                        let pairs = ours.iter().zip(&twice[from * cols..to * cols]);
+                        let mut pairs = pairs.map(|(&a, b)| (a, b.magnitude()));
+                        assert_eq!(ours.len(), (to - from) * cols);
+                        assert!(pairs.all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_running_medians() {
+        assert_equal_to_running_medians(f32::MAX);
+        assert_equal_to_running_medians(f64::MAX);
+    }
+}

@@ -15,12 +15,12 @@
 //!    its running median over 31.
 //! 5. [Neighbours](neighbours): the third brightest contrast L of the square, where it stands out
 //!    from the base and no neighbour is so bright that the pixel may be its halo; and the slope G of
-//!    the smooth light `med(m, window, D)` along D. On the flank of a line, a missing sample shifts the running
-//!    median by a step of the flank.
+//!    the smooth light `med(m, window, D)` along D. On the flank of a line, a missing sample shifts
+//!    the running median by a step of the flank.
 //! 6. Noise: the greatest of base, 2/3 F, L and 1/4 G. Significance: c / noise; at the low end the
-//!    weakest of c, r and 3 (m - n) takes the place of c, where n is the fainter neighbour along D, or
-//!    the brighter one along X if that is fainter still. A dark gap between two lines, or beside a
-//!    line and a hot pixel, is below its running median, but not below its neighbours.
+//!    weakest of c, r and 3 (m - n) takes the place of c, where n is the fainter neighbour along D,
+//!    or the brighter one along X if that is fainter still. A dark gap between two lines, or beside
+//!    a line and a hot pixel, is below its running median, but not below its neighbours.
 //!
 //! Without a dispersion axis all windows are squares.
 
@@ -32,7 +32,7 @@ mod weigh;
 
 use crate::mean::is_valid;
 use crate::median::{Axis, Edge, Filter, Window};
-use crate::outliers::Flag;
+use crate::outliers::{Flag, subtract};
 use crate::{Error, Image, Sample, percentile};
 use fine::Structure;
 use level::NoiseByLevel;
@@ -138,52 +138,27 @@ pub fn find<T: Sample>(
         smooth: Image::new(smooth, rows, cols)?,
         residuals,
         contrasts,
-        structure: Structure::new(residuals, dispersion)?,
         base: match (error, error_scale) {
             (Some(error), Some(scale)) => Base::Error(error, T::nearest(scale)),
             _ => Base::Level(NoiseByLevel::new(minimum, contrasts)),
         },
         dispersion,
     };
+    let structure = Structure::new(residuals, dispersion)?;
     let mut mask = vec![false; samples];
-    let (n_low, n_high) =
-        fill_significance(&light, criteria, &mut significance, &mut noise, &mut mask)?;
+    let out = (&mut significance[..], &mut noise[..], &mut mask[..]);
+    let (n_low, n_high) = fill_significance(&light, &structure, criteria, out)?;
     Ok(Significant { residual, significance, noise, mask, error_scale, n_low, n_high })
-}
-
-/// Writes an image minus its running median to `out`. Leaves the median in `kept`, if there is one.
-fn subtract<T: Sample>(
-    filter: &Filter<'_, T>,
-    image: Image<'_, T>,
-    out: &mut [T],
-    kept: Option<&mut [T]>,
-) {
-    let rows = filter.rows_of_a_task();
-    let length = rows * image.cols().max(1);
-    let tasks = out.par_chunks_mut(length).zip(image.samples().par_chunks(length)).enumerate();
-    if let Some(kept) = kept {
-        tasks.zip(kept.par_chunks_mut(length)).for_each(|((number, (out, samples)), kept)| {
-            filter.rows(number * rows, kept);
-            out.copy_from_slice(kept);
-            Arch::new().dispatch(Subtract { samples, medians: out });
-        });
-    } else {
-        tasks.for_each(|(number, (medians, samples))| {
-            filter.rows(number * rows, medians);
-            Arch::new().dispatch(Subtract { samples, medians });
-        });
-    }
 }
 
 /// Fills in the significance, the noise and the mask, and counts the pixels flagged at each end.
 fn fill_significance<T: Sample>(
     light: &Light<'_, T>,
+    structure: &Structure<'_, T>,
     criteria: &Criteria,
-    significance: &mut [T],
-    noise: &mut [T],
-    mask: &mut [bool],
+    (significance, noise, mask): (&mut [T], &mut [T], &mut [bool]),
 ) -> Result<(usize, usize), Error> {
-    let Light { contrasts, structure, dispersion, .. } = light;
+    let Light { contrasts, dispersion, .. } = light;
     let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
     let (rows, cols) = (contrasts.rows(), contrasts.cols().max(1));
     let window = Window::new(SCATTER)?;
@@ -225,23 +200,6 @@ fn error_scale<T: Sample>(
     }
     let median = percentile::percentiles(&ratios, &[50.0]).first().copied()?;
     (!median.is_nan()).then(|| NORMAL * median / (LEFT * spread))
-}
-
-/// Replaces medians by their samples minus the medians.
-struct Subtract<'a, T> {
-    samples: &'a [T],
-    medians: &'a mut [T],
-}
-
-impl<T: Sample> WithSimd for Subtract<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for (median, &sample) in self.medians.iter_mut().zip(self.samples) {
-            *median = sample - *median;
-        }
-    }
 }
 
 /// Replaces median magnitudes by the scatter.

@@ -1,6 +1,5 @@
 //! The noise of each pixel, and its contrast in units of it.
 
-use super::fine::Structure;
 use super::level::NoiseByLevel;
 use super::neighbours::{Columns, may_be_halo};
 use super::{DARK, SLOPE, STANDS_OUT, STRUCTURE, WITHOUT_ERROR};
@@ -16,7 +15,6 @@ pub(super) struct Light<'a, T> {
     pub(super) smooth: Image<'a, T>,
     pub(super) residuals: Image<'a, T>,
     pub(super) contrasts: Image<'a, T>,
-    pub(super) structure: Structure<'a, T>,
     pub(super) base: Base<'a, T>,
     pub(super) dispersion: Option<Axis>,
 }
@@ -302,5 +300,76 @@ fn divide<T: Sample>(contrasts: &mut [T], noise: &[T]) {
     for (contrast, &noise) in contrasts.iter_mut().zip(noise) {
         let is_infinite = contrast.magnitude() == T::INFINITY;
         *contrast = if is_infinite { *contrast } else { *contrast / noise.magnitude() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Base, Light, Weigh};
+    use crate::median::{Axis, special_samples, with_each};
+    use crate::significance::level::NoiseByLevel;
+    use crate::{Image, Sample};
+    use pulp::{Simd, WithSimd};
+
+    /// The noise and the significance of all pixels.
+    struct WeighAll<'a, T> {
+        light: &'a Light<'a, T>,
+        structure: &'a [T],
+        scatter: &'a [T],
+        usual: &'a [T],
+    }
+
+    impl<T: Sample> WithSimd for WeighAll<'_, T> {
+        type Output = Vec<T>;
+
+        fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
+            let Self { light, structure, scatter, usual } = self;
+            let (mut noise, mut significance) = (scatter.to_vec(), usual.to_vec());
+            let (noise_out, out) = (&mut noise[..], &mut significance[..]);
+            let weigh = Weigh { light, first: 0, structure, noise: noise_out, significance: out };
+            weigh.with_simd(simd);
+            [noise, significance].concat()
+        }
+    }
+
+    fn assert_equal_with_each_instruction_set<T: Sample>(greatest: T) {
+        let rows = 5;
+        for cols in 1..40 {
+            let planes: Vec<Vec<T>> =
+                (0..8).map(|seed| special_samples(greatest, rows * cols, seed)).collect();
+            let image = |plane: usize| Image::new(&planes[plane], rows, cols).unwrap();
+            for dispersion in [Some(Axis::X), Some(Axis::Y), None] {
+                for base in [
+                    Base::Error(image(4), T::from(2)),
+                    Base::Level(NoiseByLevel::new(image(0), image(3))),
+                ] {
+                    let light = Light {
+                        minimum: image(0),
+                        smooth: image(1),
+                        residuals: image(2),
+                        contrasts: image(3),
+                        base,
+                        dispersion,
+                    };
+                    let magnitudes =
+                        |plane: usize| planes[plane].iter().map(|sample| sample.magnitude());
+                    let [structure, scatter, usual] =
+                        [5, 6, 7].map(|plane| magnitudes(plane).collect::<Vec<_>>());
+                    let (structure, scatter, usual) = (&*structure, &*scatter, &*usual);
+                    let light = &light;
+                    let all = with_each(|| WeighAll { light, structure, scatter, usual });
+                    let same = |(&a, &b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
+                    for pair in all.windows(2) {
+                        assert!(pair[0].iter().zip(&pair[1]).all(same), "{cols} {dispersion:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_noise() {
+        assert_equal_with_each_instruction_set(f32::MAX);
+        assert_equal_with_each_instruction_set(f64::MAX);
     }
 }

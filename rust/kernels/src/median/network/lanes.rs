@@ -274,3 +274,41 @@ impl<S: Simd> Lanes for Doubles<S> {
         self.0.select_f64s(mask, a, b)
     }
 }
+
+/// The results of an operation with each instruction set of this machine, and without any.
+#[cfg(test)]
+pub(crate) fn with_each<O: pulp::WithSimd>(operation: impl Fn() -> O) -> Vec<O::Output> {
+    let mut results = vec![pulp::Arch::new().dispatch(operation())];
+    results.push(pulp::Scalar::new().vectorize(operation()));
+    results.push(pulp::Scalar128b.vectorize(operation()));
+    #[cfg(target_arch = "x86_64")]
+    results.extend(pulp::x86::V3::try_new().map(|simd| Simd::vectorize(simd, operation())));
+    results
+}
+
+/// Samples of which many are missing, infinite, or of the greatest magnitude: in some stretches
+/// nearly all, in others few.
+#[cfg(test)]
+pub(crate) fn special_samples<T: Sample>(greatest: T, count: usize, seed: u64) -> Vec<T> {
+    let mut state = seed;
+    let mut random = |below: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 48) % below
+    };
+    let mut rare = 1;
+    let mut next = |number: usize| {
+        if number.is_multiple_of(50) {
+            rare = 1 + random(8);
+        }
+        match random(6 * rare) {
+            0 | 1 => T::NAN,
+            2 => T::INFINITY,
+            3 => T::ZERO - T::INFINITY,
+            4 => greatest,
+            5 => T::ZERO - greatest,
+            _ => T::from(i16::try_from(random(41)).unwrap_or(0) - 20),
+        }
+    };
+    (0..count).map(&mut next).collect()
+}
