@@ -163,7 +163,8 @@ fn fill_significance<T: Sample>(
     let (rows, cols) = (contrasts.rows(), contrasts.cols().max(1));
     let window = Window::new(SCATTER)?;
     let scatter = Filter::of_magnitudes(*contrasts, *dispersion, window, Edge::Shrink)?;
-    let each = scatter.rows_of_a_task();
+    // Without an axis, the medians of all rows are computed at once anyway.
+    let each = dispersion.map_or(rows.max(1), |_| scatter.rows_of_a_task());
     let length = each * cols;
     let tasks = noise.par_chunks_mut(length).zip(mask.par_chunks_mut(length));
     let tasks = tasks.zip(significance.par_chunks_mut(length)).enumerate();
