@@ -5,7 +5,7 @@ use super::lines::{self, Lines};
 use super::network::builder::Shape;
 use super::seven::{self, Seven};
 use super::{Axis, Edge, Method, Window, blocks, filter_along, lines_by_heap, rectangle};
-use crate::{Error, Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -29,7 +29,8 @@ impl<'a, T: Sample> Filter<'a, T> {
     /// The running median along an axis, or over a square window if there is none.
     ///
     /// # Errors
-    /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+    /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
+    /// too little.
     pub(crate) fn new(
         image: Image<'a, T>,
         axis: Option<Axis>,
@@ -54,13 +55,14 @@ impl<'a, T: Sample> Filter<'a, T> {
             return Ok(Self { image, medians: Medians::Seven(edge, true) });
         }
         if let Some(axis) = axis
-            && let Some(lines) = lines_of(image, axis, window, edge, Method::Auto, true)?
+            && let Some(lines) = lines_of(image, axis, window, edge, Method::Auto, true)
         {
             return Ok(Self { image, medians: Medians::Lines(lines) });
         }
-        let magnitudes: Vec<_> = image.samples().iter().map(|sample| sample.magnitude()).collect();
+        let magnitudes = image.samples().iter().map(|sample| sample.magnitude());
+        let magnitudes = memory::collected(magnitudes)?;
         let magnitudes = Image::new(&magnitudes, image.rows(), image.cols())?;
-        let medians = Filter::new(magnitudes, axis, window, edge)?.all();
+        let medians = Filter::new(magnitudes, axis, window, edge)?.all()?;
         Ok(Self { image, medians: Medians::All(medians) })
     }
 
@@ -75,7 +77,7 @@ impl<'a, T: Sample> Filter<'a, T> {
         if is_seven(image, axis, window, method) {
             return Ok(Self { image, medians: Medians::Seven(edge, false) });
         }
-        if let Some(lines) = lines_of(image, axis, window, edge, method, false)? {
+        if let Some(lines) = lines_of(image, axis, window, edge, method, false) {
             return Ok(Self { image, medians: Medians::Lines(lines) });
         }
         let window = fitted(window, image, axis);
@@ -84,7 +86,7 @@ impl<'a, T: Sample> Filter<'a, T> {
                 filter_along(image, axis, |rows| blocks::filter(rows, &program, edge))?
             }
             Choice::Heap => filter_along(image, axis, |rows| lines_by_heap(rows, window, edge))?,
-            Choice::Copy => image.samples().to_vec(),
+            Choice::Copy => memory::copied(image.samples())?,
         };
         Ok(Self { image, medians: Medians::All(medians) })
     }
@@ -100,27 +102,30 @@ impl<'a, T: Sample> Filter<'a, T> {
     }
 
     /// Writes some rows of medians to `out`, from row `first` on.
-    pub(crate) fn rows(&self, first: usize, out: &mut [T]) {
+    pub(crate) fn rows(&self, first: usize, out: &mut [T]) -> Result<(), Error> {
         let image = self.image;
         match &self.medians {
             Medians::Lines(lines) => lines.rows(first, out),
             &Medians::Seven(edge, of_magnitudes) => {
-                Arch::new().dispatch(Seven { image, edge, of_magnitudes, first, out });
+                Arch::new().dispatch(Seven { image, edge, of_magnitudes, first, out })
             }
-            Medians::All(all) => out.copy_from_slice(&all[first * image.cols()..][..out.len()]),
+            Medians::All(all) => {
+                out.copy_from_slice(&all[first * image.cols()..][..out.len()]);
+                Ok(())
+            }
         }
     }
 
     /// All medians, row-major.
-    pub(super) fn all(self) -> Vec<T> {
+    pub(super) fn all(self) -> Result<Vec<T>, Error> {
         if let Medians::All(medians) = self.medians {
-            return medians;
+            return Ok(medians);
         }
         let rows = self.rows_of_a_task();
-        let mut out = vec![T::ZERO; self.image.samples().len()];
+        let mut out = memory::zeros(self.image.samples().len())?;
         let tasks = out.par_chunks_mut(rows * self.image.cols()).enumerate();
-        tasks.for_each(|(number, out)| self.rows(number * rows, out));
-        out
+        tasks.try_for_each(|(number, out)| self.rows(number * rows, out))?;
+        Ok(out)
     }
 }
 
@@ -155,15 +160,15 @@ fn lines_of<T: Sample>(
     edge: Edge,
     method: Method,
     of_magnitudes: bool,
-) -> Result<Option<Lines<'_, T>>, Error> {
+) -> Option<Lines<'_, T>> {
     let lines = match axis {
         Axis::X => image.rows(),
         Axis::Y => image.cols(),
     };
     match choice(image, axis, fitted(window, image, axis), method) {
         Choice::Network(program) if lines::are_many(&program, lines) => {
-            Lines::new(image, axis, program, edge, of_magnitudes).map(Some)
+            Some(Lines::new(image, axis, program, edge, of_magnitudes))
         }
-        _ => Ok(None),
+        _ => None,
     }
 }

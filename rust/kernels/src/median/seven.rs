@@ -8,7 +8,7 @@
 
 use super::network::lanes::Lanes;
 use super::{Edge, of_samples};
-use crate::{Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};
 
 /// Samples in the window.
@@ -26,18 +26,19 @@ pub(super) struct Seven<'a, T> {
 }
 
 impl<T: Sample> WithSimd for Seven<'_, T> {
-    type Output = ();
+    type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
         let Self { image, edge, of_magnitudes, first, out } = self;
         let l = T::lanes(simd);
-        let mut row = Row::new(image.cols(), T::Lanes::<S>::WIDTH, edge.beyond());
+        let mut row = Row::new(image.cols(), T::Lanes::<S>::WIDTH, edge.beyond())?;
         for (y, out) in out.chunks_exact_mut(image.cols()).enumerate() {
             row.read(image.row(first + y), of_magnitudes);
             row.pair(l);
-            row.write(l, out);
+            row.write(l, out)?;
         }
+        Ok(())
     }
 }
 
@@ -56,20 +57,20 @@ struct Row<T> {
 }
 
 impl<T: Sample> Row<T> {
-    fn new(cols: usize, width: usize, beyond: T) -> Self {
+    fn new(cols: usize, width: usize, beyond: T) -> Result<Self, Error> {
         let len = cols.next_multiple_of(width) + SEVEN + width;
-        let zeros = || vec![T::ZERO; len];
-        let mut samples = zeros();
+        let zeros = || memory::zeros(len);
+        let mut samples: Vec<T> = zeros()?;
         samples[..HALF].fill(beyond);
         samples[HALF + cols..][..HALF].fill(beyond);
-        Self {
+        Ok(Self {
             samples,
-            filled: zeros(),
-            nans: zeros(),
-            lesser: zeros(),
-            greater: zeros(),
-            nans_of_two: zeros(),
-        }
+            filled: zeros()?,
+            nans: zeros()?,
+            lesser: zeros()?,
+            greater: zeros()?,
+            nans_of_two: zeros()?,
+        })
     }
 
     /// Reads the samples.
@@ -106,7 +107,7 @@ impl<T: Sample> Row<T> {
 
     /// Writes the medians.
     #[inline(always)]
-    fn write<L: Lanes<T = T>>(&self, l: L, out: &mut [T]) {
+    fn write<L: Lanes<T = T>>(&self, l: L, out: &mut [T]) -> Result<(), Error> {
         let pairs = |from| {
             let [lesser, greater] =
                 [&self.lesser, &self.greater].map(|all| shifted::<L>(all, from));
@@ -122,19 +123,21 @@ impl<T: Sample> Row<T> {
             let is_infinite = l.equal(l.magnitude(medians[0]), l.splat(T::INFINITY));
             out.copy_from_slice(&bytemuck::cast_slice(&medians)[..out.len()]);
             if l.any(is_infinite) {
-                self.compute_again(i * L::WIDTH, out);
+                self.compute_again(i * L::WIDTH, out)?;
             }
         }
+        Ok(())
     }
 
     /// Computes infinite medians again: the mean of two finite samples may have overflowed.
     #[cold]
-    fn compute_again(&self, x: usize, out: &mut [T]) {
+    fn compute_again(&self, x: usize, out: &mut [T]) -> Result<(), Error> {
         for (window, out) in self.samples[x..].windows(SEVEN).zip(out) {
             if out.magnitude() == T::INFINITY {
-                *out = of_samples(window.to_vec());
+                *out = of_samples(memory::copied(window)?);
             }
         }
+        Ok(())
     }
 }
 

@@ -17,6 +17,8 @@ const RUN: usize = 64;
 pub(super) fn runs(rows: usize, cols: usize) -> impl Iterator<Item = Range<usize>> {
     let step = rows.saturating_mul(cols).div_ceil(ENOUGH).max(1);
     let half = cols.div_ceil(2);
+    // An image without columns can have more rows than can be counted.
+    let rows = if cols == 0 { 0 } else { rows };
     (0..rows).flat_map(move |y| {
         let from_border = 3 * y.min(rows - 1 - y);
         let first = (step - from_border % step) % step;
@@ -49,6 +51,11 @@ mod tests {
         for (rows, cols) in [(1, 1), (1, 7), (7, 1), (4, 5), (3, 64), (2, 33), (0, 3), (3, 0)] {
             assert_eq!(places(rows, cols), (0..rows * cols).collect());
         }
+    }
+
+    #[test]
+    fn of_no_columns_none() {
+        assert_eq!(runs(usize::MAX, 0).count(), 0);
     }
 
     #[test]
