@@ -4,9 +4,16 @@
 //! in memory and is slower.
 
 #[allow(dead_code)]
+#[path = "src/error.rs"]
+mod error;
+#[allow(dead_code)]
+#[path = "src/memory.rs"]
+mod memory;
+#[allow(dead_code)]
 #[path = "src/median/network/builder.rs"]
 mod network;
 
+use error::Error;
 use network::{Network, Node, Shape};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -33,15 +40,18 @@ const COMPILED: [(usize, usize); 15] = [
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=src/median/network/builder.rs");
+    for used in ["error", "memory", "median/network/builder"] {
+        println!("cargo::rerun-if-changed=src/{used}.rs");
+    }
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    let networks: String = COMPILED.iter().map(|&(window, block)| code(window, block)).collect();
+    let networks = COMPILED.iter().map(|&(window, block)| code(window, block));
+    let networks = networks.collect::<Result<String, _>>().map_err(io::Error::other)?;
     fs::write(folder.join("compiled.rs"), networks + &dispatch())
 }
 
 /// The code of the network of `block` windows.
-fn code(window: usize, block: usize) -> String {
-    let network = Network::new(Shape::line(window), Shape::line(block), 1);
+fn code(window: usize, block: usize) -> Result<String, Error> {
+    let network = Network::new(Shape::line(window), Shape::line(block), 1)?;
     let mut steps = String::new();
     for (number, node) in network.nodes.iter().enumerate() {
         let value = match node {
@@ -57,7 +67,7 @@ fn code(window: usize, block: usize) -> String {
             }
         }
     }
-    format!(
+    Ok(format!(
         "/// {block} windows of {window} samples.
 pub(crate) struct Compiled{window};
 
@@ -71,7 +81,7 @@ impl CompiledNetwork for Compiled{window} {{
 }}
 
 "
-    )
+    ))
 }
 
 /// The code of the function that calls the compiled network of a window.

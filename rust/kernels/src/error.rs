@@ -1,8 +1,8 @@
-//! Errors in a caller's arguments.
+//! Errors in a caller's arguments, and of memory that is too small for them.
 
 use std::fmt;
 
-/// An argument that a kernel refuses.
+/// Why a kernel has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,6 +24,11 @@ pub enum Error {
         /// Columns of the window.
         cols: usize,
     },
+    /// The system has too little memory for the work.
+    Memory {
+        /// Bytes that could not be allocated at once.
+        bytes: usize,
+    },
 }
 
 impl fmt::Display for Error {
@@ -35,6 +40,9 @@ impl fmt::Display for Error {
             Self::EvenWindow(length) => write!(f, "kernel_size must be odd, got {length}"),
             Self::WindowTooLarge { rows, cols } => {
                 write!(f, "a window of {rows} x {cols} holds too many samples; use a smaller one")
+            }
+            Self::Memory { bytes } => {
+                write!(f, "out of memory: {bytes} bytes could not be allocated")
             }
         }
     }

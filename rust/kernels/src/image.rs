@@ -1,6 +1,6 @@
 //! An image: a view of samples whose number is checked against its shape.
 
-use crate::{Error, Sample};
+use crate::{Error, Sample, memory};
 use rayon::prelude::*;
 
 /// A rectangle of an image, half-open in both directions.
@@ -57,9 +57,10 @@ impl<'a, T: Copy> Image<'a, T> {
 
     /// One row; empty below the image.
     #[must_use]
+    #[inline]
     pub fn row(&self, row: usize) -> &'a [T] {
-        let start = row * self.cols;
-        self.samples.get(start..start + self.cols).unwrap_or_default()
+        // Of a row in the image, neither product can wrap: the samples are in memory.
+        if row < self.rows { &self.samples[row * self.cols..][..self.cols] } else { &[] }
     }
 
     /// The part of each row that lies inside `region`, which may reach past the image.
@@ -67,19 +68,23 @@ impl<'a, T: Copy> Image<'a, T> {
         let x1 = region.x1.min(self.cols);
         let x0 = region.x0.min(x1);
         let image = *self;
-        (region.y0..region.y1.min(self.rows)).map(move |row| &image.row(row)[x0..x1])
+        // An image without columns can have more rows than can be counted.
+        let y1 = if x0 < x1 { region.y1.min(self.rows) } else { region.y0 };
+        (region.y0..y1).map(move |row| &image.row(row)[x0..x1])
     }
 }
 
 impl<T: Sample> Image<'_, T> {
     /// The samples with rows and columns exchanged: column after column.
-    #[must_use]
-    pub fn transposed(&self) -> Vec<T> {
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is too little.
+    pub fn transposed(&self) -> Result<Vec<T>, Error> {
         // Few enough that the cache lines they touch in every row stay in cache.
         const COLUMNS_AT_ONCE: usize = 16;
-        let mut out = vec![T::ZERO; self.samples.len()];
+        let mut out = memory::zeros(self.samples.len())?;
         if out.is_empty() {
-            return out;
+            return Ok(out);
         }
         out.par_chunks_mut(COLUMNS_AT_ONCE * self.rows).enumerate().for_each(|(chunk, columns)| {
             for (y, row) in self.samples.chunks_exact(self.cols).enumerate() {
@@ -89,7 +94,7 @@ impl<T: Sample> Image<'_, T> {
                 }
             }
         });
-        out
+        Ok(out)
     }
 }
 
@@ -108,12 +113,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_below_the_image_is_empty() {
+        let samples = [1.0f32; 6];
+        let image = Image::new(&samples, 3, 2).unwrap();
+        assert_eq!(image.row(2), [1.0; 2]);
+        // Of the last two, the product with the columns wraps to 0 and to 2.
+        for row in [3, usize::MAX, 1 << (usize::BITS - 1), (1 << (usize::BITS - 1)) + 1] {
+            assert!(image.row(row).is_empty(), "{row}");
+        }
+    }
+
+    #[test]
     fn transposing_twice_gives_the_image() {
         for (rows, cols) in [(1, 1), (3, 40), (40, 3), (17, 33), (0, 5), (5, 0)] {
             let samples: Vec<f64> = (0u32..rows * cols).map(f64::from).collect();
             let (rows, cols) = (rows as usize, cols as usize);
-            let transposed = Image::new(&samples, rows, cols).unwrap().transposed();
-            assert_eq!(Image::new(&transposed, cols, rows).unwrap().transposed(), samples);
+            let transposed = Image::new(&samples, rows, cols).unwrap().transposed().unwrap();
+            let image = Image::new(&transposed, cols, rows).unwrap();
+            assert_eq!(image.transposed().unwrap(), samples);
             if rows > 0 && cols > 1 {
                 assert_eq!(transposed[rows], samples[1]);
             }
@@ -129,5 +146,8 @@ mod tests {
         assert_eq!(rows, [[6.0, 7.0], [10.0, 11.0]]);
         let outside = Region { y0: 0, y1: 3, x0: 7, x1: 9 };
         assert_eq!(image.rows_of(outside).flatten().count(), 0);
+        let empty = Image::<f32>::new(&[], usize::MAX, 0).unwrap();
+        let all = Region { y0: 0, y1: usize::MAX, x0: 0, x1: 9 };
+        assert_eq!(empty.rows_of(all).count(), 0);
     }
 }

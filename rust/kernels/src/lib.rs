@@ -17,6 +17,7 @@ pub mod error;
 pub mod image;
 pub mod mean;
 pub mod median;
+mod memory;
 pub mod minimum;
 pub mod outliers;
 pub mod pedestal;

@@ -1,10 +1,9 @@
 //! Bad pixels: those that differ most from the running median of the minimum image.
 
 use crate::median::{Axis, Edge, Filter, Window};
-use crate::{CHUNK, Error, Image, Sample, percentile};
+use crate::{CHUNK, Error, Image, Sample, memory, percentile};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use std::ops::BitOr;
 
 /// The criteria for bad pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,14 +43,15 @@ pub struct Outliers<T> {
 /// Infinite residuals do not move the cuts and are all flagged.
 ///
 /// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
+/// too little.
 pub fn find<T: Sample>(minimum: Image<'_, T>, criteria: &Criteria) -> Result<Outliers<T>, Error> {
-    let mut residual = vec![T::ZERO; minimum.samples().len()];
+    let mut residual = memory::zeros(minimum.samples().len())?;
     let filter = Filter::new(minimum, criteria.dispersion, criteria.window, criteria.edge)?;
-    let any_infinite = subtract(&filter, minimum, &mut residual, None);
-    let cuts = cuts(&residual, criteria, any_infinite);
+    let any_infinite = subtract(&filter, minimum, &mut residual, None)?;
+    let cuts = cuts(&residual, criteria, any_infinite)?;
     let (cut_low, cut_high) = (cuts[0], cuts[1]);
-    let (mask, n_low, n_high) = flag(&residual, T::at_least(cut_low), T::at_most(cut_high));
+    let (mask, n_low, n_high) = flag(&residual, T::at_least(cut_low), T::at_most(cut_high))?;
     Ok(Outliers { residual, mask, cut_low, cut_high, n_low, n_high })
 }
 
@@ -63,24 +63,24 @@ pub(crate) fn subtract<T: Sample>(
     image: Image<'_, T>,
     out: &mut [T],
     kept: Option<&mut [T]>,
-) -> bool {
+) -> Result<bool, Error> {
     let rows = filter.rows_of_a_task();
     let length = rows * image.cols().max(1);
     let tasks = out.par_chunks_mut(length).zip(image.samples().par_chunks(length)).enumerate();
     if let Some(kept) = kept {
         let tasks = tasks.zip(kept.par_chunks_mut(length));
         let infinite = tasks.map(|((number, (out, samples)), kept)| {
-            filter.rows(number * rows, kept);
+            filter.rows(number * rows, kept)?;
             out.copy_from_slice(kept);
-            Arch::new().dispatch(Subtract { samples, medians: out })
+            Ok(Arch::new().dispatch(Subtract { samples, medians: out }))
         });
-        infinite.reduce(|| false, BitOr::bitor)
+        infinite.try_reduce(|| false, |a, b| Ok(a | b))
     } else {
         let infinite = tasks.map(|(number, (medians, samples))| {
-            filter.rows(number * rows, medians);
-            Arch::new().dispatch(Subtract { samples, medians })
+            filter.rows(number * rows, medians)?;
+            Ok(Arch::new().dispatch(Subtract { samples, medians }))
         });
-        infinite.reduce(|| false, BitOr::bitor)
+        infinite.try_reduce(|| false, |a, b| Ok(a | b))
     }
 }
 
@@ -110,11 +110,16 @@ fn is_infinite<T: Sample>(sample: T) -> bool {
 }
 
 /// The two cuts: percentiles of the finite residuals.
-fn cuts<T: Sample>(residual: &[T], criteria: &Criteria, any_infinite: bool) -> Vec<f64> {
+fn cuts<T: Sample>(
+    residual: &[T],
+    criteria: &Criteria,
+    any_infinite: bool,
+) -> Result<Vec<f64>, Error> {
     // In the same order as the reference: rounding decides which samples are flagged.
     let q = [criteria.flagfrac_lower * 100.0, (1.0 - criteria.flagfrac_upper) * 100.0];
     if any_infinite {
-        percentile::of_valid(residual.iter().copied().filter(|r| r.is_finite()).collect(), &q)
+        let finite = residual.iter().copied().filter(|r| r.is_finite());
+        percentile::of_valid(memory::collected(finite)?, &q)
     } else {
         percentile::percentiles(residual, &q)
     }
@@ -122,13 +127,13 @@ fn cuts<T: Sample>(residual: &[T], criteria: &Criteria, any_infinite: bool) -> V
 
 /// A mask of the samples strictly below `low` or above `high` and of all infinities, and the numbers
 /// of those at the low and the high end.
-fn flag<T: Sample>(samples: &[T], low: T, high: T) -> (Vec<bool>, usize, usize) {
-    let mut mask = vec![false; samples.len()];
+fn flag<T: Sample>(samples: &[T], low: T, high: T) -> Result<(Vec<bool>, usize, usize), Error> {
+    let mut mask = memory::zeros(samples.len())?;
     let chunks = mask.par_chunks_mut(CHUNK).zip(samples.par_chunks(CHUNK));
     let counts =
         chunks.map(|(mask, samples)| Arch::new().dispatch(Flag { samples, low, high, mask }));
     let (n_low, n_high) = counts.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-    (mask, n_low, n_high)
+    Ok((mask, n_low, n_high))
 }
 
 /// Flags samples below `low` and above `high`, and counts both.

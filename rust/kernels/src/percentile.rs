@@ -5,27 +5,30 @@
 //! precision. The neighbours are subtracted in the precision of the samples. The interpolation is
 //! in double precision and starts from the nearer neighbour.
 
-use crate::{CHUNK, Sample};
+use crate::{CHUNK, Error, Sample, memory};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use std::mem;
 
 /// The percentiles `q` (0 to 100) of the samples that are not NaN; NaN if there are none.
 ///
 /// For a `q` below 0 or above 100 it is the least or the greatest sample. For a `q` of NaN it is
 /// NaN.
-#[must_use]
-pub fn percentiles<T: Sample>(samples: &[T], q: &[f64]) -> Vec<f64> {
-    match brackets(samples, q) {
-        Some(brackets) => match in_brackets(samples, q, &brackets) {
-            Some(found) => found,
+///
+/// # Errors
+/// [`Error::Memory`] if there is too little.
+pub fn percentiles<T: Sample>(samples: &[T], q: &[f64]) -> Result<Vec<f64>, Error> {
+    match brackets(samples, q)? {
+        Some(brackets) => match in_brackets(samples, q, &brackets)? {
+            Some(found) => Ok(found),
             None => of_all(samples, q),
         },
         None => of_all(samples, q),
     }
 }
 
-fn of_all<T: Sample>(samples: &[T], q: &[f64]) -> Vec<f64> {
-    of_valid(samples.iter().copied().filter(|sample| !sample.is_nan()).collect(), q)
+fn of_all<T: Sample>(samples: &[T], q: &[f64]) -> Result<Vec<f64>, Error> {
+    of_valid(memory::collected(samples.iter().copied().filter(|sample| !sample.is_nan()))?, q)
 }
 
 /// Two bounds, between which a percentile very probably lies.
@@ -44,16 +47,17 @@ const MOST_PERCENTILES: usize = 8;
     clippy::cast_possible_truncation, // the positions are limited to them
     clippy::cast_sign_loss
 )]
-fn brackets<T: Sample>(samples: &[T], q: &[f64]) -> Option<Vec<Bracket<T>>> {
+fn brackets<T: Sample>(samples: &[T], q: &[f64]) -> Result<Option<Vec<Bracket<T>>>, Error> {
     if samples.len() < SAMPLES_PER_DRAWN * DRAWN || q.len() > MOST_PERCENTILES {
-        return None;
+        return Ok(None);
     }
     // An odd distance, so that the drawn samples lie in different columns.
     let distance = (samples.len() / DRAWN) | 1;
     let drawn = samples.iter().step_by(distance).copied();
-    let mut drawn: Vec<T> = drawn.filter(|sample| !sample.is_nan()).collect();
+    let mut drawn: Vec<T> = memory::collected(drawn.filter(|sample| !sample.is_nan()))?;
     drawn.sort_unstable_by(T::order);
-    let last = drawn.len().checked_sub(1)? as f64;
+    let Some(last) = drawn.len().checked_sub(1) else { return Ok(None) };
+    let last = last as f64;
     let bracket = |&q: &f64| {
         let fraction = (q / 100.0).clamp(0.0, 1.0);
         let margin = 4.0 * (last * fraction * (1.0 - fraction)).sqrt() + 4.0;
@@ -62,17 +66,21 @@ fn brackets<T: Sample>(samples: &[T], q: &[f64]) -> Option<Vec<Bracket<T>>> {
         let high = if high > last { T::INFINITY } else { drawn[high as usize] };
         (low, high)
     };
-    Some(q.iter().map(bracket).collect())
+    memory::collected(q.iter().map(bracket)).map(Some)
 }
 
 /// The percentiles, from one pass that counts the samples below each bracket and keeps those
 /// inside; None if a percentile lies outside its bracket.
-fn in_brackets<T: Sample>(samples: &[T], q: &[f64], brackets: &[Bracket<T>]) -> Option<Vec<f64>> {
+fn in_brackets<T: Sample>(
+    samples: &[T],
+    q: &[f64],
+    brackets: &[Bracket<T>],
+) -> Result<Option<Vec<f64>>, Error> {
     let arch = Arch::new();
     let chunks =
         samples.par_chunks(CHUNK).map(|samples| arch.dispatch(Count { samples, brackets }));
-    let mut census = chunks.reduce(|| Census::none(brackets.len()), Census::joined);
-    let last = census.valid.checked_sub(1)?;
+    let mut census = chunks.try_reduce(Census::nothing, Census::joined)?;
+    let Some(last) = census.valid.checked_sub(1) else { return Ok(None) };
     let percentile = |(&q, (below, inside)): (&f64, &mut (usize, Vec<T>))| {
         let position = Position::of(q, last);
         let ranks = [position.below.checked_sub(*below)?, position.above.checked_sub(*below)?];
@@ -83,7 +91,12 @@ fn in_brackets<T: Sample>(samples: &[T], q: &[f64], brackets: &[Bracket<T>]) -> 
         let high = if ranks[1] > ranks[0] { above.iter().copied().min_by(T::order)? } else { low };
         Some(position.interpolate(low, high))
     };
-    q.iter().zip(&mut census.brackets).map(percentile).collect()
+    let mut found = memory::with_capacity(q.len())?;
+    for percentile in q.iter().zip(&mut census.brackets).map(percentile) {
+        let Some(percentile) = percentile else { return Ok(None) };
+        found.push(percentile);
+    }
+    Ok(Some(found))
 }
 
 /// Takes a census with the instruction set of this machine.
@@ -93,10 +106,10 @@ struct Count<'a, T> {
 }
 
 impl<T: Sample> WithSimd for Count<'_, T> {
-    type Output = Census<T>;
+    type Output = Result<Census<T>, Error>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Census<T> {
+    fn with_simd<S: Simd>(self, _: S) -> Result<Census<T>, Error> {
         Census::of(self.samples, self.brackets)
     }
 }
@@ -116,67 +129,78 @@ struct Census<T> {
 }
 
 impl<T: Sample> Census<T> {
-    fn none(brackets: usize) -> Self {
-        Self { valid: 0, brackets: vec![(0, Vec::new()); brackets] }
+    /// The census of no sample, without brackets.
+    fn nothing() -> Self {
+        Self { valid: 0, brackets: Vec::new() }
+    }
+
+    fn none(brackets: usize) -> Result<Self, Error> {
+        Ok(Self { valid: 0, brackets: memory::filled((0, Vec::new()), brackets)? })
     }
 
     #[inline(always)]
-    fn of(samples: &[T], brackets: &[Bracket<T>]) -> Self {
+    fn of(samples: &[T], brackets: &[Bracket<T>]) -> Result<Self, Error> {
         // The number of samples that are compared at a time, without a branch.
         const AT_ONCE: usize = 64;
-        let mut census = Self::none(brackets.len());
+        let mut census = Self::none(brackets.len())?;
         for slice in samples.chunks(AT_ONCE) {
             census.valid += count(slice, |sample| !sample.is_nan());
             for (&(low, high), (below, inside)) in brackets.iter().zip(&mut census.brackets) {
                 *below += count(slice, |sample| sample < low);
                 let is_inside = |sample| (sample >= low) & (sample <= high);
                 if count(slice, is_inside) > 0 {
-                    inside.extend(slice.iter().copied().filter(|&sample| is_inside(sample)));
+                    memory::extend(inside, slice.iter().copied().filter(|&s| is_inside(s)))?;
                 }
             }
         }
-        census
+        Ok(census)
     }
 
-    fn joined(mut self, other: Self) -> Self {
+    fn joined(mut self, mut other: Self) -> Result<Self, Error> {
+        if self.brackets.is_empty() {
+            mem::swap(&mut self.brackets, &mut other.brackets);
+        }
         self.valid += other.valid;
         for (bracket, (below, inside)) in self.brackets.iter_mut().zip(other.brackets) {
             bracket.0 += below;
-            bracket.1.extend(inside);
+            memory::extend(&mut bracket.1, inside)?;
         }
-        self
+        Ok(self)
     }
 }
 
 /// [`percentiles`] of samples without NaN.
-pub(crate) fn of_valid<T: Sample>(mut samples: Vec<T>, q: &[f64]) -> Vec<f64> {
+pub(crate) fn of_valid<T: Sample>(mut samples: Vec<T>, q: &[f64]) -> Result<Vec<f64>, Error> {
     let Some(last) = samples.len().checked_sub(1) else {
-        return vec![f64::NAN; q.len()];
+        return memory::filled(f64::NAN, q.len());
     };
-    let positions: Vec<_> = q.iter().map(|&q| Position::of(q, last)).collect();
-    let mut ranks: Vec<_> = positions.iter().flat_map(|at| [at.below, at.above]).collect();
+    let positions = memory::collected(q.iter().map(|&q| Position::of(q, last)))?;
+    let mut ranks = memory::collected(positions.iter().flat_map(|at| [at.below, at.above]))?;
     ranks.sort_unstable();
     ranks.dedup();
-    let selected = select(&mut samples, &ranks);
+    let selected = select(&mut samples, &ranks)?;
     let at_rank = |rank| match ranks.binary_search(&rank) {
         Ok(found) => selected[found],
-        Err(_) => T::NAN,
+        Err(_) => unreachable!("the ranks of all positions are selected"),
     };
-    positions.iter().map(|at| at.interpolate(at_rank(at.below), at_rank(at.above))).collect()
+    memory::collected(positions.iter().map(|at| {
+        let (below, above) = (at_rank(at.below), at_rank(at.above));
+        at.interpolate(below, above)
+    }))
 }
 
 /// The samples of the given ranks, which ascend.
-fn select<T: Sample>(samples: &mut [T], ranks: &[usize]) -> Vec<T> {
+fn select<T: Sample>(samples: &mut [T], ranks: &[usize]) -> Result<Vec<T>, Error> {
     let mut rest = samples;
     let mut passed = 0;
-    let mut selected = Vec::with_capacity(ranks.len());
+    let mut selected = memory::with_capacity(ranks.len())?;
     for &rank in ranks {
         let (_, &mut sample, above) = rest.select_nth_unstable_by(rank - passed, T::order);
         selected.push(sample);
         rest = above;
         passed = rank + 1;
     }
-    selected
+    Ok(selected)
 }
 
 /// The position of a percentile among the sorted samples.
@@ -214,7 +238,11 @@ impl Position {
 
 #[cfg(test)]
 mod tests {
-    use super::percentiles;
+    use crate::Sample;
+
+    fn percentiles<T: Sample>(samples: &[T], q: &[f64]) -> Vec<f64> {
+        super::percentiles(samples, q).unwrap()
+    }
 
     #[test]
     fn linear_between_neighbours() {
@@ -244,7 +272,7 @@ mod tests {
         ];
         for samples in kinds {
             let fast = percentiles(&samples, &q);
-            for (fast, slow) in fast.iter().zip(super::of_all(&samples, &q)) {
+            for (fast, slow) in fast.iter().zip(super::of_all(&samples, &q).unwrap()) {
                 assert!(*fast == slow || fast.is_nan() && slow.is_nan(), "{fast} is not {slow}");
             }
         }

@@ -216,7 +216,7 @@ impl Stored for f64 {
 /// use badpix_selfcal_kernels::{Image, pedestal};
 ///
 /// let counts = [1u32, 2, 3, 4];
-/// pedestal::in_mask(Image::new(&counts, 2, 2).unwrap(), &[true; 4]);
+/// pedestal::in_mask(Image::new(&counts, 2, 2).unwrap(), &[true; 4]).unwrap();
 /// ```
 ///
 /// [`Swapped::view`] says that integers are the bits of samples:
@@ -226,7 +226,7 @@ impl Stored for f64 {
 ///
 /// let bits = [1.0f32, 2.0, 3.0, 4.0].map(|sample| sample.to_bits().swap_bytes());
 /// let image = Image::new(Swapped::<f32>::view(&bits), 2, 2)?;
-/// assert_eq!(pedestal::in_mask(image, &[true; 4]), 2.5);
+/// assert_eq!(pedestal::in_mask(image, &[true; 4])?, 2.5);
 /// # Ok::<(), badpix_selfcal_kernels::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, TransparentWrapper)]

@@ -5,7 +5,7 @@ use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Sample, Swapped};
 use numpy::ndarray::{Dimension, Ix2};
 use numpy::{Element, IntoPyArray, PyArrayMethods, PyUntypedArrayMethods};
 use numpy::{PyReadonlyArray, PyReadonlyArray1, PyReadonlyArray2};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 /// A 2-D image of either sample type.
@@ -133,8 +133,11 @@ pub fn method(method: &str) -> PyResult<Method> {
     }
 }
 
-/// A kernel's error as a `ValueError`.
+/// A kernel's error: `MemoryError` if there was too little, else `ValueError`.
 #[allow(clippy::needless_pass_by_value)] // the signature that `map_err` expects
 pub fn kernel_error(error: Error) -> PyErr {
-    PyValueError::new_err(error.to_string())
+    match error {
+        Error::Memory { .. } => PyMemoryError::new_err(error.to_string()),
+        _ => PyValueError::new_err(error.to_string()),
+    }
 }

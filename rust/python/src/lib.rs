@@ -154,16 +154,16 @@ mod _kernels {
         gap: (usize, usize, usize, usize),
     ) -> PyResult<f64> {
         let gap = Region { y0: gap.0, y1: gap.1, x0: gap.2, x1: gap.3 };
-        Ok(match &image {
-            AnyStored::F32(array) => level_in_region(py, self::image(array)?, gap),
-            AnyStored::F64(array) => level_in_region(py, self::image(array)?, gap),
-            AnyStored::Swapped32(array) => level_in_region(py, swapped::<f32>(array)?, gap),
-            AnyStored::Swapped64(array) => level_in_region(py, swapped::<f64>(array)?, gap),
-        })
+        match &image {
+            AnyStored::F32(array) => in_region(py, self::image(array)?, gap),
+            AnyStored::F64(array) => in_region(py, self::image(array)?, gap),
+            AnyStored::Swapped32(array) => in_region(py, swapped::<f32>(array)?, gap),
+            AnyStored::Swapped64(array) => in_region(py, swapped::<f64>(array)?, gap),
+        }
     }
 
-    fn level_in_region<S: Stored>(py: Python<'_>, image: Image<'_, S>, gap: Region) -> f64 {
-        py.detach(|| pedestal::in_region(image, gap)).into()
+    fn in_region<S: Stored>(py: Python<'_>, image: Image<'_, S>, gap: Region) -> PyResult<f64> {
+        Ok(py.detach(|| pedestal::in_region(image, gap)).map_err(kernel_error)?.into())
     }
 
     /// NaN-median where a boolean mask is true; the mask has the shape of the image.
@@ -174,16 +174,16 @@ mod _kernels {
         gap: PyReadonlyArray2<'_, bool>,
     ) -> PyResult<f64> {
         let gap = samples(&gap)?;
-        Ok(match &image {
-            AnyStored::F32(array) => level_in_mask(py, self::image(array)?, gap),
-            AnyStored::F64(array) => level_in_mask(py, self::image(array)?, gap),
-            AnyStored::Swapped32(array) => level_in_mask(py, swapped::<f32>(array)?, gap),
-            AnyStored::Swapped64(array) => level_in_mask(py, swapped::<f64>(array)?, gap),
-        })
+        match &image {
+            AnyStored::F32(array) => in_mask(py, self::image(array)?, gap),
+            AnyStored::F64(array) => in_mask(py, self::image(array)?, gap),
+            AnyStored::Swapped32(array) => in_mask(py, swapped::<f32>(array)?, gap),
+            AnyStored::Swapped64(array) => in_mask(py, swapped::<f64>(array)?, gap),
+        }
     }
 
-    fn level_in_mask<S: Stored>(py: Python<'_>, image: Image<'_, S>, gap: &[bool]) -> f64 {
-        py.detach(|| pedestal::in_mask(image, gap)).into()
+    fn in_mask<S: Stored>(py: Python<'_>, image: Image<'_, S>, gap: &[bool]) -> PyResult<f64> {
+        Ok(py.detach(|| pedestal::in_mask(image, gap)).map_err(kernel_error)?.into())
     }
 
     /// Replaces the minimum image by its minimum with `exposure - pedestal`, in place.
@@ -283,7 +283,7 @@ mod _kernels {
                 threads::install(py, || percentile::percentiles(samples, q))?
             }
         };
-        Ok(found.into_pyarray(py))
+        Ok(found.map_err(kernel_error)?.into_pyarray(py))
     }
 
     /// Bad pixels of a minimum image: `(mask, residual, cut_low, cut_high, n_low, n_high)`.

@@ -8,11 +8,13 @@
 //! interpreter lock it, and they unlock it before they detach. Python's `fork` is attached as well,
 //! so no other thread holds the lock at that moment.
 
+use crate::convert::kernel_error;
+use badpix_selfcal_kernels::Error;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::{env, mem, process, thread};
+use std::{env, hint, mem, process, thread};
 
 const VARIABLE: &str = "BADPIX_SELFCAL_NUM_THREADS";
 
@@ -64,7 +66,18 @@ impl Record {
 /// Runs `work` in the pool, detached from the interpreter.
 pub fn install<R: Send>(py: Python<'_>, work: impl FnOnce() -> R + Send) -> PyResult<R> {
     let pool = current()?;
+    let _reserve = reserve()?;
     Ok(py.detach(|| pool.install(work)))
+}
+
+/// Memory that no kernel can take. It is given back before the results become objects of the
+/// interpreter, which must not fail.
+fn reserve() -> PyResult<Vec<u8>> {
+    const BYTES: usize = 1 << 20;
+    let mut reserve = Vec::new();
+    let reserved = reserve.try_reserve_exact(BYTES);
+    reserved.map_err(|_| kernel_error(Error::Memory { bytes: BYTES }))?;
+    Ok(hint::black_box(reserve)) // else the compiler leaves it out
 }
 
 /// The pool of this process, which is started if it does not run.
@@ -80,13 +93,16 @@ fn current() -> PyResult<Arc<ThreadPool>> {
 }
 
 fn start(threads: usize) -> PyResult<ThreadPool> {
-    ThreadPoolBuilder::new()
+    let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("badpix-selfcal-{index}"))
         .build()
         .map_err(|error| {
             PyRuntimeError::new_err(format!("cannot start {threads} threads: {error}"))
-        })
+        })?;
+    // Each thread has the memory that it needs for itself before a kernel takes the rest.
+    pool.broadcast(|_| ());
+    Ok(pool)
 }
 
 /// The number of threads that the kernels use unless another is set.

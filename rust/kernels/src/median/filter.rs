@@ -5,7 +5,7 @@ use super::lines::{self, Lines};
 use super::network::builder::Shape;
 use super::seven::{self, Seven};
 use super::{Axis, Edge, Method, Window, blocks, filter_along, lines_by_heap, rectangle};
-use crate::{Error, Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ impl<'a, T: Sample> Filter<'a, T> {
     /// The running median along an axis, or over a square window if there is none.
     ///
     /// # Errors
-    /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+    /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
+    /// too little.
     pub(crate) fn new(
         image: Image<'a, T>,
         axis: Option<Axis>,
@@ -52,13 +53,14 @@ impl<'a, T: Sample> Filter<'a, T> {
     ) -> Result<Self, Error> {
         if let Some(axis) = axis {
             let choice = choice(image, axis, fitted(window, image, axis), Method::Auto);
-            if let Some(medians) = by_rows(image, axis, &choice, edge, true)? {
+            if let Some(medians) = by_rows(image, axis, &choice, edge, true) {
                 return Ok(Self { image, medians });
             }
         }
-        let magnitudes: Vec<_> = image.samples().iter().map(|sample| sample.magnitude()).collect();
+        let magnitudes = image.samples().iter().map(|sample| sample.magnitude());
+        let magnitudes = memory::collected(magnitudes)?;
         let magnitudes = Image::new(&magnitudes, image.rows(), image.cols())?;
-        let medians = Filter::new(magnitudes, axis, window, edge)?.all();
+        let medians = Filter::new(magnitudes, axis, window, edge)?.all()?;
         Ok(Self { image, medians: Medians::All(medians) })
     }
 
@@ -72,7 +74,7 @@ impl<'a, T: Sample> Filter<'a, T> {
     ) -> Result<Self, Error> {
         let window = fitted(window, image, axis);
         let choice = choice(image, axis, window, method);
-        if let Some(medians) = by_rows(image, axis, &choice, edge, false)? {
+        if let Some(medians) = by_rows(image, axis, &choice, edge, false) {
             return Ok(Self { image, medians });
         }
         let medians = match choice {
@@ -80,7 +82,7 @@ impl<'a, T: Sample> Filter<'a, T> {
                 filter_along(image, axis, |rows| blocks::filter(rows, &program, edge))?
             }
             Choice::Heap => filter_along(image, axis, |rows| lines_by_heap(rows, window, edge))?,
-            Choice::Copy => image.samples().to_vec(),
+            Choice::Copy => memory::copied(image.samples())?,
         };
         Ok(Self { image, medians: Medians::All(medians) })
     }
@@ -96,26 +98,27 @@ impl<'a, T: Sample> Filter<'a, T> {
     }
 
     /// Writes some rows of medians to `out`, from row `first` on.
-    pub(crate) fn rows(&self, first: usize, out: &mut [T]) {
+    pub(crate) fn rows(&self, first: usize, out: &mut [T]) -> Result<(), Error> {
         match &self.medians {
             Medians::Lines(lines) => lines.rows(first, out),
             Medians::Seven(seven) => seven.rows(first, out),
             Medians::All(all) => {
                 out.copy_from_slice(&all[first * self.image.cols()..][..out.len()]);
+                Ok(())
             }
         }
     }
 
     /// All medians, row-major.
-    pub(super) fn all(self) -> Vec<T> {
+    pub(super) fn all(self) -> Result<Vec<T>, Error> {
         if let Medians::All(medians) = self.medians {
-            return medians;
+            return Ok(medians);
         }
         let rows = self.rows_of_a_task();
-        let mut out = vec![T::ZERO; self.image.samples().len()];
+        let mut out = memory::zeros(self.image.samples().len())?;
         let tasks = out.par_chunks_mut(rows * self.image.cols()).enumerate();
-        tasks.for_each(|(number, out)| self.rows(number * rows, out));
-        out
+        tasks.try_for_each(|(number, out)| self.rows(number * rows, out))?;
+        Ok(out)
     }
 }
 
@@ -143,20 +146,18 @@ fn by_rows<'a, T: Sample>(
     choice: &Choice,
     edge: Edge,
     of_magnitudes: bool,
-) -> Result<Option<Medians<'a, T>>, Error> {
-    let Choice::Network(program) = choice else { return Ok(None) };
+) -> Option<Medians<'a, T>> {
+    let Choice::Network(program) = choice else { return None };
     if axis == Axis::X && program.window().cols == seven::SEVEN {
-        return Ok(Some(Medians::Seven(Seven { image, edge, of_magnitudes })));
+        return Some(Medians::Seven(Seven { image, edge, of_magnitudes }));
     }
     let lines = match axis {
         Axis::X => image.rows(),
         Axis::Y => image.cols(),
     };
-    if !lines::are_many(program, lines) {
-        return Ok(None);
-    }
-    let lines = Lines::new(image, axis, Arc::clone(program), edge, of_magnitudes)?;
-    Ok(Some(Medians::Lines(lines)))
+    let lines = lines::are_many(program, lines)
+        .then(|| Lines::new(image, axis, Arc::clone(program), edge, of_magnitudes));
+    lines.map(Medians::Lines)
 }
 
 #[cfg(test)]
@@ -178,11 +179,11 @@ mod tests {
         for axis in [Some(Axis::X), Some(Axis::Y), None] {
             for length in [1, 5, 7, 33, 501] {
                 let window = Window::new(length).unwrap();
-                let all = Filter::new(image, axis, window, Edge::Shrink).unwrap().all();
+                let all = Filter::new(image, axis, window, Edge::Shrink).unwrap().all().unwrap();
                 let filter = Filter::new(image, axis, window, Edge::Shrink).unwrap();
                 for (first, end) in [(0, 150), (0, 1), (7, 150), (9, 9), (131, 149)] {
                     let mut some = vec![0.0; (end - first) * cols];
-                    filter.rows(first, &mut some);
+                    filter.rows(first, &mut some).unwrap();
                     assert_same(&some, &all[first * cols..end * cols]);
                 }
             }
@@ -201,7 +202,7 @@ mod tests {
                     let window = Window::new(length).unwrap();
                     let ours = Filter::of_magnitudes(image, axis, window, Edge::Zero).unwrap();
                     let all = Filter::new(positive, axis, window, Edge::Zero).unwrap();
-                    assert_same(&ours.all(), &all.all());
+                    assert_same(&ours.all().unwrap(), &all.all().unwrap());
                 }
             }
         }

@@ -7,7 +7,7 @@
 //! at once when it is removed. A NaN has a slot but lies in neither heap. (Hardle and Steiger 1995,
 //! Applied Statistics 44, 258, describe the structure. Here it also skips NaN.)
 
-use crate::{Error, Sample};
+use crate::{Error, Sample, memory};
 use std::marker::PhantomData;
 
 /// The median of the last samples of a stream.
@@ -27,7 +27,7 @@ use std::marker::PhantomData;
 /// assert_eq!(median.median(), 7.0);
 /// # Ok::<(), badpix_selfcal_kernels::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RunningMedian<T> {
     lower: Heap<T, Lower>,
     upper: Heap<T, Upper>,
@@ -37,18 +37,22 @@ pub struct RunningMedian<T> {
 }
 
 impl<T: Sample> RunningMedian<T> {
+    /// The largest capacity.
+    pub(super) const MOST: usize = (1 << 31) - 1;
+
     /// An empty window for up to `capacity` samples.
     ///
     /// # Errors
-    /// [`Error::WindowTooLarge`] if `capacity` is 2^31 or more.
+    /// [`Error::WindowTooLarge`] if `capacity` is 2^31 or more. [`Error::Memory`] if there is too
+    /// little.
     pub fn new(capacity: usize) -> Result<Self, Error> {
-        if capacity >= 1 << 31 {
+        if capacity > Self::MOST {
             return Err(Error::WindowTooLarge { rows: 1, cols: capacity });
         }
         Ok(Self {
-            lower: Heap::default(),
-            upper: Heap::default(),
-            locations: vec![Location::Nowhere; capacity],
+            lower: Heap::of(capacity)?,
+            upper: Heap::of(capacity)?,
+            locations: memory::filled(Location::Nowhere, capacity)?,
             oldest: 0,
             len: 0,
         })
@@ -233,7 +237,7 @@ trait Half {
     fn location(at: u32) -> Location;
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Lower;
 
 impl Half for Lower {
@@ -247,7 +251,7 @@ impl Half for Lower {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Upper;
 
 impl Half for Upper {
@@ -262,15 +266,16 @@ impl Half for Upper {
 }
 
 /// A binary heap that records the location of each sample in the slots.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Heap<T, H> {
     entries: Vec<Entry<T>>,
     half: PhantomData<H>,
 }
 
-impl<T, H> Default for Heap<T, H> {
-    fn default() -> Self {
-        Self { entries: Vec::new(), half: PhantomData }
+impl<T, H> Heap<T, H> {
+    /// Memory for half of a window, and for two more samples before the halves are balanced again.
+    fn of(capacity: usize) -> Result<Self, Error> {
+        Ok(Self { entries: memory::with_capacity(capacity / 2 + 2)?, half: PhantomData })
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) use network::lanes::{special_samples, with_each};
 pub use reach::{Reach, reaching};
 pub use rectangle::rectangle;
 
-use crate::{Error, Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use network::builder::Shape;
 use rayon::prelude::*;
 
@@ -146,7 +146,8 @@ pub(crate) fn of_samples<T: Sample>(mut samples: Vec<T>) -> T {
 /// Running median of one line.
 ///
 /// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
+/// too little.
 pub fn line<T: Sample>(samples: &[T], window: Window, edge: Edge) -> Result<Vec<T>, Error> {
     let image = Image::new(samples, 1, samples.len())?;
     along(image, Axis::X, window, edge, Method::Auto)
@@ -155,7 +156,8 @@ pub fn line<T: Sample>(samples: &[T], window: Window, edge: Edge) -> Result<Vec<
 /// Running median of every line of an image along `axis`, row-major.
 ///
 /// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
+/// too little.
 pub fn along<T: Sample>(
     image: Image<'_, T>,
     axis: Axis,
@@ -163,7 +165,7 @@ pub fn along<T: Sample>(
     edge: Edge,
     method: Method,
 ) -> Result<Vec<T>, Error> {
-    Filter::along(image, axis, window, edge, method).map(Filter::all)
+    Filter::along(image, axis, window, edge, method)?.all()
 }
 
 /// Applies a filter of rows to the lines along either axis.
@@ -175,8 +177,13 @@ fn filter_along<T: Sample>(
     if axis == Axis::X {
         return filter(image);
     }
-    let medians = filter(Image::new(&image.transposed(), image.cols(), image.rows())?)?;
-    Ok(Image::new(&medians, image.cols(), image.rows())?.transposed())
+    let medians = filter(Image::new(&image.transposed()?, image.cols(), image.rows())?)?;
+    Image::new(&medians, image.cols(), image.rows())?.transposed()
+}
+
+/// The double heap of a task, for which there may have been too little memory.
+fn of_task<T>(heap: &mut Result<RunningMedian<T>, Error>) -> Result<&mut RunningMedian<T>, Error> {
+    heap.as_mut().map_err(|error| *error)
 }
 
 /// The running median of each row of an image that is not empty, by the double heap.
@@ -185,11 +192,12 @@ fn lines_by_heap<T: Sample>(
     window: Window,
     edge: Edge,
 ) -> Result<Vec<T>, Error> {
-    let median = RunningMedian::new(window.len())?;
-    let mut out = vec![T::NAN; image.samples().len()];
+    let mut out = memory::filled(T::NAN, image.samples().len())?;
     let lines = out.par_chunks_mut(image.cols()).zip(image.samples().par_chunks(image.cols()));
-    lines.for_each_with(median, |median, (out, line)| {
-        median.filter(line, window.half(), edge.beyond(), out);
-    });
+    let median = || RunningMedian::new(window.len());
+    lines.try_for_each_init(median, |median, (out, line)| {
+        of_task(median)?.filter(line, window.half(), edge.beyond(), out);
+        Ok(())
+    })?;
     Ok(out)
 }

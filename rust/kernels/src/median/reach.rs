@@ -44,7 +44,8 @@ impl From<Window> for Reach {
 /// the double heap.
 ///
 /// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
+/// too little.
 pub fn reaching<T: Sample>(
     image: Image<'_, T>,
     height: Reach,

@@ -2,14 +2,17 @@
 
 use super::choice::Choice;
 use super::network::builder::Shape;
-use super::{Axis, Edge, Method, Reach, RunningMedian, Window, along, blocks, filter_along};
-use crate::{Error, Image, Sample};
+use super::{
+    Axis, Edge, Method, Reach, RunningMedian, Window, along, blocks, filter_along, of_task,
+};
+use crate::{Error, Image, Sample, memory};
 use rayon::prelude::*;
 
 /// Running median over a window of `height` rows and `width` columns, row-major.
 ///
 /// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more.
+/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
+/// too little.
 pub fn rectangle<T: Sample>(
     image: Image<'_, T>,
     height: Window,
@@ -40,12 +43,14 @@ pub(super) fn rectangle_by_heap<T: Sample>(
 ) -> Result<Vec<T>, Error> {
     let too_large = Error::WindowTooLarge { rows: height.len(), cols: width.len() };
     let capacity = height.len().checked_mul(width.len()).ok_or(too_large)?;
-    let median = RunningMedian::new(capacity).map_err(|_| too_large)?;
+    if capacity > RunningMedian::<T>::MOST {
+        return Err(too_large);
+    }
     if width.len() >= height.len() {
-        return Ok(rows_by_heap(image, height, width, edge, median));
+        return rows_by_heap(image, height, width, edge, capacity);
     }
     filter_along(image, Axis::Y, |transposed| {
-        Ok(rows_by_heap(transposed, width, height, edge, median.clone()))
+        rows_by_heap(transposed, width, height, edge, capacity)
     })
 }
 
@@ -55,16 +60,19 @@ fn rows_by_heap<T: Sample>(
     height: Reach,
     width: Reach,
     edge: Edge,
-    median: RunningMedian<T>,
-) -> Vec<T> {
-    let mut out = vec![T::NAN; image.samples().len()];
+    capacity: usize,
+) -> Result<Vec<T>, Error> {
+    let mut out = memory::filled(T::NAN, image.samples().len())?;
     if !out.is_empty() {
-        out.par_chunks_mut(image.cols()).enumerate().for_each_with(median, |median, (y, out)| {
+        let median = || RunningMedian::new(capacity);
+        let rows = out.par_chunks_mut(image.cols()).enumerate();
+        rows.try_for_each_init(median, |median, (y, out)| {
             let rows = WindowRows { image, y, reach: height, beyond: edge.beyond() };
-            filter_row(median, &rows, width, out);
-        });
+            filter_row(of_task(median)?, &rows, width, out);
+            Ok(())
+        })?;
     }
-    out
+    Ok(out)
 }
 
 fn filter_row<T: Sample>(

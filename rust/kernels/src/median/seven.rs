@@ -8,7 +8,7 @@
 
 use super::network::lanes::Lanes;
 use super::{Edge, of_samples};
-use crate::{Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Samples in the window.
@@ -26,8 +26,8 @@ pub(super) struct Seven<'a, T> {
 
 impl<T: Sample> Seven<'_, T> {
     /// Writes some rows of medians, from row `first` on.
-    pub(super) fn rows(&self, first: usize, out: &mut [T]) {
-        Arch::new().dispatch(SomeRows { seven: self, first, out });
+    pub(super) fn rows(&self, first: usize, out: &mut [T]) -> Result<(), Error> {
+        Arch::new().dispatch(SomeRows { seven: self, first, out })
     }
 }
 
@@ -39,18 +39,19 @@ struct SomeRows<'a, T> {
 }
 
 impl<T: Sample> WithSimd for SomeRows<'_, T> {
-    type Output = ();
+    type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
         let Self { seven: &Seven { image, edge, of_magnitudes }, first, out } = self;
         let l = T::lanes(simd);
-        let mut row = Row::new(image.cols(), T::Lanes::<S>::WIDTH, edge.beyond());
+        let mut row = Row::new(image.cols(), T::Lanes::<S>::WIDTH, edge.beyond())?;
         for (y, out) in out.chunks_exact_mut(image.cols()).enumerate() {
             row.read(image.row(first + y), of_magnitudes);
             row.pair(l);
-            row.write(l, out);
+            row.write(l, out)?;
         }
+        Ok(())
     }
 }
 
@@ -69,20 +70,20 @@ struct Row<T> {
 }
 
 impl<T: Sample> Row<T> {
-    fn new(cols: usize, width: usize, beyond: T) -> Self {
+    fn new(cols: usize, width: usize, beyond: T) -> Result<Self, Error> {
         let len = cols.next_multiple_of(width) + SEVEN + width;
-        let zeros = || vec![T::ZERO; len];
-        let mut samples = zeros();
+        let zeros = || memory::zeros(len);
+        let mut samples: Vec<T> = zeros()?;
         samples[..HALF].fill(beyond);
         samples[HALF + cols..][..HALF].fill(beyond);
-        Self {
+        Ok(Self {
             samples,
-            filled: zeros(),
-            nans: zeros(),
-            lesser: zeros(),
-            greater: zeros(),
-            nans_of_two: zeros(),
-        }
+            filled: zeros()?,
+            nans: zeros()?,
+            lesser: zeros()?,
+            greater: zeros()?,
+            nans_of_two: zeros()?,
+        })
     }
 
     /// Reads the samples.
@@ -119,7 +120,7 @@ impl<T: Sample> Row<T> {
 
     /// Writes the medians.
     #[inline(always)]
-    fn write<L: Lanes<T = T>>(&self, l: L, out: &mut [T]) {
+    fn write<L: Lanes<T = T>>(&self, l: L, out: &mut [T]) -> Result<(), Error> {
         let pairs = |from| {
             let [lesser, greater] =
                 [&self.lesser, &self.greater].map(|all| shifted::<L>(all, from));
@@ -135,19 +136,21 @@ impl<T: Sample> Row<T> {
             let is_infinite = l.equal(l.magnitude(medians[0]), l.splat(T::INFINITY));
             out.copy_from_slice(&bytemuck::cast_slice(&medians)[..out.len()]);
             if l.any(is_infinite) {
-                self.compute_again(i * L::WIDTH, out);
+                self.compute_again(i * L::WIDTH, out)?;
             }
         }
+        Ok(())
     }
 
     /// Computes infinite medians again: the mean of two finite samples may have overflowed.
     #[cold]
-    fn compute_again(&self, x: usize, out: &mut [T]) {
+    fn compute_again(&self, x: usize, out: &mut [T]) -> Result<(), Error> {
         for (window, out) in self.samples[x..].windows(SEVEN).zip(out) {
             if out.magnitude() == T::INFINITY {
-                *out = of_samples(window.to_vec());
+                *out = of_samples(memory::copied(window)?);
             }
         }
+        Ok(())
     }
 }
 
@@ -209,7 +212,7 @@ mod tests {
 
         fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
             let mut out = vec![T::ZERO; self.0.image.samples().len()];
-            SomeRows { seven: &self.0, first: 0, out: &mut out }.with_simd(simd);
+            SomeRows { seven: &self.0, first: 0, out: &mut out }.with_simd(simd).unwrap();
             out
         }
     }

@@ -1,7 +1,7 @@
 //! Fine structure: light that fills more than half of a square of 3 x 3 pixels.
 
 use crate::median::{self, Axis, Edge, Lanes, Method, Vectorized, Window};
-use crate::{Error, Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use pulp::{Arch, Scalar, Simd, WithSimd};
 
 /// The fine structure of an image: the magnitude of running medians of three residuals along the
@@ -29,12 +29,12 @@ impl<'a, T: Sample> Structure<'a, T> {
     }
 
     /// Some rows, from row `from` to before row `to`.
-    pub(super) fn rows(&self, (from, to): (usize, usize), cols: usize) -> Vec<T> {
+    pub(super) fn rows(&self, (from, to): (usize, usize), cols: usize) -> Result<Vec<T>, Error> {
         match self {
             &Self::Rows(residuals, axis) => {
                 Arch::new().dispatch(Rows { residuals, axis, from, to })
             }
-            Self::All(all) => all[from * cols..to * cols].to_vec(),
+            Self::All(all) => memory::copied(&all[from * cols..to * cols]),
         }
     }
 }
@@ -48,20 +48,21 @@ struct Rows<'a, T> {
 }
 
 impl<T: Sample> WithSimd for Rows<'_, T> {
-    type Output = Vec<T>;
+    type Output = Result<Vec<T>, Error>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
+    fn with_simd<S: Simd>(self, simd: S) -> Result<Vec<T>, Error> {
         let Self { residuals, axis, from, to } = self;
         let l = T::lanes(simd);
         let cols = residuals.cols();
-        let missing = vec![T::NAN; cols];
+        let row_of_nan = || memory::filled(T::NAN, cols);
+        let missing = row_of_nan()?;
         let row = |y: Option<usize>| {
             y.map(|y| residuals.row(y)).filter(|row| !row.is_empty()).unwrap_or(&missing)
         };
-        let mut medians = [0; 3].map(|_| vec![T::NAN; cols]);
-        let mut structure = vec![T::NAN; cols];
-        let mut all = Vec::with_capacity((to - from) * cols);
+        let mut medians = [row_of_nan()?, row_of_nan()?, row_of_nan()?];
+        let mut structure = row_of_nan()?;
+        let mut all = memory::with_capacity((to - from) * cols)?;
         for y in from..to {
             if axis == Axis::Y {
                 let three = [row(y.checked_sub(1)), row(Some(y)), row(Some(y + 1))];
@@ -79,7 +80,7 @@ impl<T: Sample> WithSimd for Rows<'_, T> {
             }
             all.extend(structure.iter().map(|median| median.magnitude()));
         }
-        all
+        Ok(all)
     }
 }
 
@@ -152,6 +153,7 @@ mod tests {
                 let twice = along(once, axis.other(), three, Edge::Shrink, Method::Heap).unwrap();
                 for (from, to) in [(0, rows), (2, 5), (rows - 1, rows)] {
                     for ours in with_each(|| Rows { residuals, axis, from, to }) {
+                        let ours = ours.unwrap();
                         let pairs = ours.iter().zip(&twice[from * cols..to * cols]);
                         let mut pairs = pairs.map(|(&a, b)| (a, b.magnitude()));
                         assert_eq!(ours.len(), (to - from) * cols);

@@ -2,7 +2,7 @@
 
 use super::places;
 use crate::median::of_samples;
-use crate::{Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
@@ -37,23 +37,24 @@ const BINS: [usize; 26] = [
 
 impl<T: Sample> NoiseByLevel<T> {
     /// Measures the noise of an image with these contrasts.
-    pub(super) fn new(image: Image<'_, T>, contrasts: Image<'_, T>) -> Self {
+    pub(super) fn new(image: Image<'_, T>, contrasts: Image<'_, T>) -> Result<Self, Error> {
         let mut pixels: Vec<(T, T)> = Vec::new();
         for run in places::runs(image.rows(), image.cols()) {
             let samples = image.samples()[run.clone()].iter().zip(&contrasts.samples()[run]);
             let found =
                 samples.map(|(&sample, &contrast)| (sample - contrast, contrast.magnitude()));
-            pixels.extend(found.filter(|pixel| pixel.0.is_finite() & pixel.1.is_finite()));
+            let finite = found.filter(|pixel| pixel.0.is_finite() & pixel.1.is_finite());
+            memory::extend(&mut pixels, finite)?;
         }
         pixels.par_sort_unstable_by(in_order);
-        let mut found = Self { least: T::NAN, slopes: Vec::new() };
+        let mut found = Self { least: T::NAN, slopes: memory::with_capacity(BINS.len())? };
         let (mut first, mut greatest) = (0, T::ZERO);
         let mut before: Option<(T, T)> = None;
         for part in BINS {
             let end = pixels.len() * part / 1000;
             let Some(bin) = pixels.get(first..end).filter(|bin| !bin.is_empty()) else { continue };
             first = end;
-            let magnitudes = bin.iter().map(|pixel| pixel.1).collect();
+            let magnitudes = memory::collected(bin.iter().map(|pixel| pixel.1))?;
             greatest = greatest.greater(of_samples(magnitudes));
             let middle = bin[bin.len() / 2].0;
             match before {
@@ -68,7 +69,7 @@ impl<T: Sample> NoiseByLevel<T> {
             }
             before = Some((middle, greatest));
         }
-        found
+        Ok(found)
     }
 
     /// Replaces the scatter of a row by the base of the noise: the greater of it and of the scatter

@@ -33,7 +33,7 @@ mod weigh;
 use crate::mean::is_valid;
 use crate::median::{Axis, Edge, Filter, Window};
 use crate::outliers::{Flag, subtract};
-use crate::{Error, Image, Sample, percentile};
+use crate::{Error, Image, Sample, memory, percentile};
 use fine::Structure;
 use level::NoiseByLevel;
 use pulp::{Arch, Simd, WithSimd};
@@ -103,7 +103,7 @@ const STANDS_OUT: f64 = 2.0;
 ///
 /// # Errors
 /// [`Error::Shape`] if the error has another shape. [`Error::WindowTooLarge`] if the window holds
-/// 2^31 samples or more.
+/// 2^31 samples or more. [`Error::Memory`] if there is too little.
 pub fn find<T: Sample>(
     minimum: Image<'_, T>,
     error: Option<Image<'_, T>>,
@@ -116,23 +116,26 @@ pub fn find<T: Sample>(
         return Err(Error::Shape { len: error.samples().len(), rows, cols });
     }
     let samples = minimum.samples().len();
-    let mut residual = vec![T::ZERO; samples];
-    let mut noise = vec![T::ZERO; samples];
-    let mut significance = vec![T::ZERO; samples];
+    let mut residual = memory::zeros(samples)?;
+    let mut noise = memory::zeros(samples)?;
+    let mut significance = memory::zeros(samples)?;
     // One piece of memory as large as the results. With less, glibc's allocator returns all of it to
     // the system after each call, and the next call takes twice as long.
-    let mut memory = Vec::with_capacity(4 * samples);
-    memory.resize(2 * samples, T::ZERO);
-    let (smooth, contrast) = memory.split_at_mut(samples);
+    let mut piece = memory::with_capacity(4 * samples)?;
+    piece.resize(2 * samples, T::ZERO);
+    let (smooth, contrast) = piece.split_at_mut(samples);
     let dispersion = criteria.dispersion;
     let filter = Filter::new(minimum, dispersion, criteria.window, criteria.edge)?;
-    subtract(&filter, minimum, &mut residual, Some(smooth));
+    subtract(&filter, minimum, &mut residual, Some(smooth))?;
     let residuals = Image::new(&residual, rows, cols)?;
     let across = dispersion.map(Axis::other);
     let filter = Filter::new(residuals, across, Window::new(ACROSS)?, Edge::Shrink)?;
-    subtract(&filter, residuals, contrast, None);
+    subtract(&filter, residuals, contrast, None)?;
     let contrasts = Image::new(contrast, rows, cols)?;
-    let error_scale = error.and_then(|error| error_scale(contrasts, error, criteria.spread));
+    let error_scale = match error {
+        Some(error) => error_scale(contrasts, error, criteria.spread)?,
+        None => None,
+    };
     let light = Light {
         minimum,
         smooth: Image::new(smooth, rows, cols)?,
@@ -140,12 +143,12 @@ pub fn find<T: Sample>(
         contrasts,
         base: match (error, error_scale) {
             (Some(error), Some(scale)) => Base::Error(error, T::nearest(scale)),
-            _ => Base::Level(NoiseByLevel::new(minimum, contrasts)),
+            _ => Base::Level(NoiseByLevel::new(minimum, contrasts)?),
         },
         dispersion,
     };
     let structure = Structure::new(residuals, dispersion)?;
-    let mut mask = vec![false; samples];
+    let mut mask = memory::zeros(samples)?;
     let out = (&mut significance[..], &mut noise[..], &mut mask[..]);
     let (n_low, n_high) = fill_significance(&light, &structure, criteria, out)?;
     Ok(Significant { residual, significance, noise, mask, error_scale, n_low, n_high })
@@ -173,15 +176,15 @@ fn fill_significance<T: Sample>(
         // Windows reach beyond the rows of the task.
         let reach = if *dispersion == Some(Axis::X) { 0 } else { window.half() };
         let (from, to) = (first.saturating_sub(reach), rows.min(first + each + reach));
-        let fine = structure.rows((from, to), cols);
+        let fine = structure.rows((from, to), cols)?;
         let fine = Image::new(&fine, to - from, cols)?;
         let usual = Filter::new(fine, *dispersion, window, Edge::Shrink)?;
-        scatter.rows(first, noise);
-        usual.rows(first - from, significance);
+        scatter.rows(first, noise)?;
+        usual.rows(first - from, significance)?;
         Arch::new().dispatch(Scale(noise));
         let structure = &fine.samples()[(first - from) * cols..];
         let samples = &mut *significance;
-        Arch::new().dispatch(Weigh { light, first, structure, noise, significance: samples });
+        Arch::new().dispatch(Weigh { light, first, structure, noise, significance: samples })?;
         Ok(Arch::new().dispatch(Flag { samples: significance, low, high, mask }))
     });
     counts.try_reduce(|| (0, 0), |a, b| Ok((a.0 + b.0, a.1 + b.1)))
@@ -192,15 +195,15 @@ fn error_scale<T: Sample>(
     contrasts: Image<'_, T>,
     error: Image<'_, T>,
     spread: f64,
-) -> Option<f64> {
+) -> Result<Option<f64>, Error> {
     let mut ratios = Vec::new();
     for run in places::runs(contrasts.rows(), contrasts.cols()) {
         let pixels = contrasts.samples()[run.clone()].iter().zip(&error.samples()[run]);
         let valid = pixels.filter(|&(_, &error)| is_valid(error));
-        ratios.extend(valid.map(|(&contrast, &error)| contrast.magnitude() / error));
+        memory::extend(&mut ratios, valid.map(|(&contrast, &error)| contrast.magnitude() / error))?;
     }
-    let median = percentile::percentiles(&ratios, &[50.0]).first().copied()?;
-    (!median.is_nan()).then(|| NORMAL * median / (LEFT * spread))
+    let median = percentile::percentiles(&ratios, &[50.0])?[0];
+    Ok((!median.is_nan()).then(|| NORMAL * median / (LEFT * spread)))
 }
 
 /// Replaces median magnitudes by the scatter.

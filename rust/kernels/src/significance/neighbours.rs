@@ -2,7 +2,7 @@
 //! pixel may be the halo of a neighbour.
 
 use crate::median::Lanes;
-use crate::{Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use pulp::Scalar;
 
 /// A pixel may be the halo of a neighbour that is this many times brighter.
@@ -17,8 +17,9 @@ pub(super) struct Columns<T> {
 
 impl<T: Sample> Columns<T> {
     /// Memory for rows of `cols` pixels.
-    pub(super) fn new(cols: usize) -> Self {
-        Self { ranks: [0; 3].map(|_| vec![T::ZERO - T::INFINITY; cols + 2]) }
+    pub(super) fn new(cols: usize) -> Result<Self, Error> {
+        let rank = || memory::filled(T::ZERO - T::INFINITY, cols + 2);
+        Ok(Self { ranks: [rank()?, rank()?, rank()?] })
     }
 
     /// Sorts the columns of three rows.
@@ -107,7 +108,7 @@ mod tests {
 
         fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
             let cols = self.0[1].len();
-            let mut columns = Columns::new(cols);
+            let mut columns = Columns::new(cols).unwrap();
             columns.sort(f32::lanes(simd), self.0);
             (0..cols).map(|x| columns.third(f32::lanes(Scalar::new()), x)).collect()
         }

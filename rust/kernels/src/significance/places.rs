@@ -55,6 +55,11 @@ mod tests {
     }
 
     #[test]
+    fn of_no_columns_none() {
+        assert_eq!(runs(usize::MAX, 0).count(), 0);
+    }
+
+    #[test]
     fn of_a_large_image_a_part_that_turning_does_not_change() {
         for (rows, cols) in [(1024, 1032), (401, 999), (2048, 2048), (3, 500_001)] {
             let places = places(rows, cols);

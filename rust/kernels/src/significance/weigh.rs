@@ -4,7 +4,7 @@ use super::level::NoiseByLevel;
 use super::neighbours::{Columns, may_be_halo};
 use super::{DARK, SLOPE, STANDS_OUT, STRUCTURE, WITHOUT_ERROR};
 use crate::median::{Axis, Lanes, Vectorized};
-use crate::{Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use bytemuck::Pod;
 use pulp::{Scalar, Simd, WithSimd};
 
@@ -41,16 +41,16 @@ pub(super) struct Weigh<'a, T> {
 }
 
 impl<T: Sample> WithSimd for Weigh<'_, T> {
-    type Output = ();
+    type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
         let Self { light, first, structure, noise, significance } = self;
         let l = T::lanes(simd);
         let cols = light.minimum.cols();
-        let missing = vec![T::NAN; cols];
-        let mut columns = Columns::new(cols);
-        let mut levels = [vec![T::ZERO; cols], vec![T::ZERO; cols]];
+        let missing = memory::filled(T::NAN, cols)?;
+        let mut columns = Columns::new(cols)?;
+        let mut levels = [memory::zeros(cols)?, memory::zeros(cols)?];
         let rows = noise.chunks_exact_mut(cols).zip(significance.chunks_exact_mut(cols));
         let rows = rows.zip(structure.chunks_exact(cols));
         for (y, ((noise, significance), structure)) in (first..).zip(rows) {
@@ -63,6 +63,7 @@ impl<T: Sample> WithSimd for Weigh<'_, T> {
             weigh_row(l, around, &columns, noise, significance);
             divide(significance, noise);
         }
+        Ok(())
     }
 }
 
@@ -327,7 +328,7 @@ mod tests {
             let (mut noise, mut significance) = (scatter.to_vec(), usual.to_vec());
             let (noise_out, out) = (&mut noise[..], &mut significance[..]);
             let weigh = Weigh { light, first: 0, structure, noise: noise_out, significance: out };
-            weigh.with_simd(simd);
+            weigh.with_simd(simd).unwrap();
             [noise, significance].concat()
         }
     }
@@ -341,7 +342,7 @@ mod tests {
             for dispersion in [Some(Axis::X), Some(Axis::Y), None] {
                 for base in [
                     Base::Error(image(4), T::from(2)),
-                    Base::Level(NoiseByLevel::new(image(0), image(3))),
+                    Base::Level(NoiseByLevel::new(image(0), image(3)).unwrap()),
                 ] {
                     let light = Light {
                         minimum: image(0),

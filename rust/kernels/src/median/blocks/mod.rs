@@ -12,7 +12,7 @@ use super::network::lanes::{Lanes, Vectors};
 use super::network::program::Program;
 use super::network::table::{PLACE_VECTORS, Place, Places, Table};
 use super::{Edge, of_samples};
-use crate::{Error, Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use phases::{Layout, Phases, Strip};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -25,24 +25,22 @@ pub(super) fn filter<T: Sample>(
     edge: Edge,
 ) -> Result<Vec<T>, Error> {
     let window = program.window();
-    let heap = RunningMedian::new(window.len())?;
-    let mut out = vec![T::ZERO; image.samples().len()];
+    let mut out = memory::zeros(image.samples().len())?;
     let rows = rows_of_a_strip(image.rows(), program.block());
     let cols =
         if window.rows == 1 { cols_of_a_strip(image, program.block()) } else { image.cols() };
     let strip = |first, medians| Strip { image, beyond: edge.beyond(), window, first, medians };
-    let run =
-        |strip, out: &mut [T]| Arch::new().dispatch(RunStrip { strip, program, heap: &heap, out });
+    let run = |strip, out: &mut [T]| Arch::new().dispatch(RunStrip { strip, program, out });
     if cols < image.cols() {
-        out.par_chunks_mut(image.cols()).enumerate().for_each(|(y, out)| {
-            out.par_chunks_mut(cols).enumerate().for_each(|(number, out)| {
-                run(strip((y, number * cols), Shape { rows: 1, cols: out.len() }), out);
-            });
-        });
+        out.par_chunks_mut(image.cols()).enumerate().try_for_each(|(y, out)| {
+            out.par_chunks_mut(cols).enumerate().try_for_each(|(number, out)| {
+                run(strip((y, number * cols), Shape { rows: 1, cols: out.len() }), out)
+            })
+        })?;
     } else {
-        out.par_chunks_mut(rows * cols).enumerate().for_each(|(number, out)| {
-            run(strip((number * rows, 0), Shape { rows: out.len() / cols, cols }), out);
-        });
+        out.par_chunks_mut(rows * cols).enumerate().try_for_each(|(number, out)| {
+            run(strip((number * rows, 0), Shape { rows: out.len() / cols, cols }), out)
+        })?;
     }
     Ok(out)
 }
@@ -70,43 +68,46 @@ fn cols_of_a_strip<T: Sample>(image: Image<'_, T>, block: Shape) -> usize {
 struct RunStrip<'a, 'o, T> {
     strip: Strip<'a, T>,
     program: &'a Program,
-    heap: &'a RunningMedian<T>,
     out: &'o mut [T],
 }
 
 impl<T: Sample> WithSimd for RunStrip<'_, '_, T> {
-    type Output = ();
+    type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { strip, program, heap, out } = self;
+    fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
+        let Self { strip, program, out } = self;
         let l = T::lanes(simd);
         let lanes = PLACE_VECTORS * T::Lanes::<S>::WIDTH;
         let layout = Layout::new(strip.window, program.block(), strip.medians, lanes);
-        let phases = Phases::of(&strip, &layout);
+        let phases = Phases::of(&strip, &layout)?;
         let zero = Vectors([l.splat(T::ZERO); PLACE_VECTORS]);
         let mut blocks = Blocks {
             l,
             phases: &phases,
-            inputs: layout.indices(strip.window.inputs_of(layout.block)),
-            windows: layout.indices(layout.block),
+            inputs: layout.indices(strip.window.inputs_of(layout.block))?,
+            windows: layout.indices(layout.block)?,
             at: 0,
-            medians: vec![zero; layout.block.len()],
+            medians: memory::filled(zero, layout.block.len())?,
         };
         let mut places = match program {
-            Program::Table(_) => Table::places(l),
+            Program::Table(_) => Some(Table::places(l)?),
             Program::Compiled { .. } => None,
         };
         let mut doubtful = Vec::new();
         while blocks.at < layout.blocks.rows * layout.pitch {
             match (program, &mut places) {
                 (Program::Table(table), Some(places)) => blocks.run_table(table, places),
-                _ => with_compiled(strip.window.cols, RunBlocks(&mut blocks)).unwrap_or_default(),
+                _ => {
+                    let Some(()) = with_compiled(strip.window.cols, RunBlocks(&mut blocks)) else {
+                        unreachable!("a program is a table with places, or has compiled code")
+                    };
+                }
             }
-            blocks.write(&layout, strip.medians, out, &mut doubtful);
+            blocks.write(&layout, strip.medians, out, &mut doubtful)?;
             blocks.at += lanes;
         }
-        compute_again(&strip, heap, &mut doubtful, out);
+        compute_again(&strip, &mut doubtful, out)
     }
 }
 
@@ -168,7 +169,7 @@ impl<L: Lanes> Blocks<'_, L> {
         wanted: Shape,
         out: &mut [L::T],
         doubtful: &mut Vec<(usize, usize)>,
-    ) {
+    ) -> Result<(), Error> {
         let Shape { rows, cols } = layout.block;
         let lanes = PLACE_VECTORS * L::WIDTH;
         let mut lane = 0;
@@ -192,11 +193,12 @@ impl<L: Lanes> Blocks<'_, L> {
                     let all = medians.iter().enumerate();
                     let infinite = all.filter(|(_, median)| !median.is_finite() & !median.is_nan());
                     let pixels = infinite.map(|(number, _)| (y, x + number * cols));
-                    doubtful.extend(pixels.filter(|&(_, x)| x < wanted.cols));
+                    memory::extend(doubtful, pixels.filter(|&(_, x)| x < wanted.cols))?;
                 }
             }
             lane = end;
         }
+        Ok(())
     }
 }
 
@@ -275,10 +277,9 @@ fn bound(margin: usize) -> i16 {
 /// surplus was too large for the margin.
 fn compute_again<T: Sample>(
     strip: &Strip<'_, T>,
-    heap: &RunningMedian<T>,
     pixels: &mut [(usize, usize)],
     out: &mut [T],
-) {
+) -> Result<(), Error> {
     // With so many windows in a row, the double heap is faster than selecting from each window.
     const HEAP_PAYS_FROM: usize = 16;
     let cols = strip.medians.cols;
@@ -287,23 +288,20 @@ fn compute_again<T: Sample>(
         let y = pixels[0].0;
         let out = &mut out[y * cols..][..cols];
         if pixels.len() * strip.window.cols > HEAP_PAYS_FROM * cols {
-            row_by_heap(strip, &mut heap.clone(), y, out);
+            row_by_heap(strip, y, out)?;
         } else {
             for &(y, x) in pixels {
-                out[x] = of_samples(strip.samples(y, x, strip.window.cols));
+                out[x] = of_samples(strip.samples(y, x, strip.window.cols)?);
             }
         }
     }
+    Ok(())
 }
 
-fn row_by_heap<T: Sample>(
-    strip: &Strip<'_, T>,
-    heap: &mut RunningMedian<T>,
-    y: usize,
-    out: &mut [T],
-) {
+fn row_by_heap<T: Sample>(strip: &Strip<'_, T>, y: usize, out: &mut [T]) -> Result<(), Error> {
+    let mut heap = RunningMedian::new(strip.window.len())?;
     let width = out.len() + strip.window.cols - 1;
-    let samples = strip.samples(y, 0, width);
+    let samples = strip.samples(y, 0, width)?;
     for x in 0..width {
         for &sample in samples[x..].iter().step_by(width) {
             heap.push(sample);
@@ -312,4 +310,5 @@ fn row_by_heap<T: Sample>(
             out[x] = heap.median();
         }
     }
+    Ok(())
 }

@@ -12,7 +12,7 @@
 //! ranks. (In a window of one line, s is 0, 1 or -1.)
 
 use crate::median::network::builder::Shape;
-use crate::{Image, Sample};
+use crate::{Error, Image, Sample, memory};
 
 /// Rows of a band, for windows of several rows. Of the heights tried, this one has the least
 /// varying surplus (2 % NaN, windows from 7 x 7 to 51 x 51).
@@ -49,12 +49,12 @@ impl<T: Sample> Strip<'_, T> {
     }
 
     /// The samples of adjacent windows of a row: `width` samples of each row of window (y, x).
-    pub(super) fn samples(&self, y: usize, x: usize, width: usize) -> Vec<T> {
-        let mut samples = vec![T::ZERO; self.window.rows * width];
+    pub(super) fn samples(&self, y: usize, x: usize, width: usize) -> Result<Vec<T>, Error> {
+        let mut samples = memory::zeros(self.window.rows * width)?;
         for (row, out) in samples.chunks_exact_mut(width).enumerate() {
             self.copy_row(y + row, x, out);
         }
-        samples
+        Ok(samples)
     }
 }
 
@@ -95,9 +95,9 @@ impl Layout {
     }
 
     /// The indices of all samples of a rectangle, row by row.
-    pub(super) fn indices(&self, shape: Shape) -> Vec<usize> {
+    pub(super) fn indices(&self, shape: Shape) -> Result<Vec<usize>, Error> {
         let row = |y| (0..shape.cols).map(move |x| self.index(y, x));
-        (0..shape.rows).flat_map(row).collect()
+        memory::collected((0..shape.rows).flat_map(row))
     }
 
     /// Samples in a row.
@@ -126,13 +126,13 @@ pub(super) struct Phases<T> {
 
 impl<T: Sample> Phases<T> {
     /// Arranges the samples of a strip.
-    pub(super) fn of(strip: &Strip<'_, T>, layout: &Layout) -> Self {
+    pub(super) fn of(strip: &Strip<'_, T>, layout: &Layout) -> Result<Self, Error> {
         let size = layout.block.len() * layout.len;
-        let mut phases = Self { samples: vec![T::ZERO; size], surplus: vec![T::ZERO; size] };
+        let mut phases = Self { samples: memory::zeros(size)?, surplus: memory::zeros(size)? };
         let width = layout.width();
         let height = if strip.window.rows == 1 { 1 } else { BAND };
-        let mut band = vec![T::ZERO; height * width];
-        let mut signs = vec![0; layout.rows * width];
+        let mut band = memory::zeros(height * width)?;
+        let mut signs = memory::zeros(layout.rows * width)?;
         for (number, signs) in signs.chunks_mut(height * width).enumerate() {
             let band = &mut band[..signs.len()];
             for (row, out) in band.chunks_exact_mut(width).enumerate() {
@@ -144,20 +144,20 @@ impl<T: Sample> Phases<T> {
                 layout.spread(y, samples, &mut phases.samples);
             }
         }
-        phases.count_surplus(strip.window, layout, &signs);
-        phases
+        phases.count_surplus(strip.window, layout, &signs)?;
+        Ok(phases)
     }
 
     /// Sums the signs of the infinities over each window.
     ///
     /// The sums along a row may wrap around. Their differences are still right: they are the sums
     /// over a window, which has fewer samples than a table has places.
-    fn count_surplus(&mut self, window: Shape, layout: &Layout, signs: &[i8]) {
+    fn count_surplus(&mut self, window: Shape, layout: &Layout, signs: &[i8]) -> Result<(), Error> {
         let width = layout.width();
-        let mut columns = vec![0i16; width];
-        let mut sums = vec![0i16; width + 1];
-        let mut surplus = vec![T::ZERO; width + 1 - window.cols];
-        let rows: Vec<_> = signs.chunks_exact(width).collect();
+        let mut columns = memory::zeros::<i16>(width)?;
+        let mut sums = memory::zeros::<i16>(width + 1)?;
+        let mut surplus = memory::zeros(width + 1 - window.cols)?;
+        let rows = memory::collected(signs.chunks_exact(width))?;
         for (y, &arriving) in rows.iter().enumerate() {
             columns.iter_mut().zip(arriving).for_each(|(sum, &sign)| *sum += i16::from(sign));
             let Some(y) = (y + 1).checked_sub(window.rows) else { continue };
@@ -173,6 +173,7 @@ impl<T: Sample> Phases<T> {
             layout.spread(y, &surplus, &mut self.surplus);
             columns.iter_mut().zip(rows[y]).for_each(|(sum, &sign)| *sum -= i16::from(sign));
         }
+        Ok(())
     }
 }
 
@@ -222,7 +223,7 @@ mod tests {
         let (window, medians) = (Shape { rows: 3, cols: 3 }, Shape { rows: 1, cols });
         let strip = Strip { image, beyond: 0.0, window, first: (0, 0), medians };
         let layout = Layout::new(window, Shape { rows: 8, cols: 2 }, medians, 8);
-        let phases = Phases::of(&strip, &layout);
+        let phases = Phases::of(&strip, &layout).unwrap();
         for x in 0..cols {
             let expected = if x == 0 || x == cols - 1 || x % 2 == 1 { 1.0 } else { 2.0 };
             assert_eq!((x, phases.surplus[layout.index(0, x)]), (x, expected));

@@ -7,7 +7,7 @@ mod tile;
 use super::network::lanes::Vectorized;
 use super::network::program::Program;
 use super::{Axis, Edge, RunningMedian};
-use crate::{Error, Image, Sample};
+use crate::{Error, Image, Sample, memory};
 use pulp::{Arch, Simd, WithSimd};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -35,7 +35,6 @@ pub(super) struct Lines<'a, T> {
     beyond: T,
     /// Whether the medians are those of the magnitudes.
     of_magnitudes: bool,
-    heap: RunningMedian<T>,
 }
 
 impl<'a, T: Sample> Lines<'a, T> {
@@ -46,9 +45,8 @@ impl<'a, T: Sample> Lines<'a, T> {
         program: Arc<Program>,
         edge: Edge,
         of_magnitudes: bool,
-    ) -> Result<Self, Error> {
-        let heap = RunningMedian::new(program.window().cols)?;
-        Ok(Self { image, axis, program, beyond: edge.beyond(), of_magnitudes, heap })
+    ) -> Self {
+        Self { image, axis, program, beyond: edge.beyond(), of_magnitudes }
     }
 
     /// Rows that fill a tile.
@@ -60,7 +58,7 @@ impl<'a, T: Sample> Lines<'a, T> {
     }
 
     /// Writes some rows of medians, from row `first` on.
-    pub(super) fn rows(&self, first: usize, out: &mut [T]) {
+    pub(super) fn rows(&self, first: usize, out: &mut [T]) -> Result<(), Error> {
         let strip = Strip { lines: self, first };
         match self.axis {
             Axis::Y => Arch::new().dispatch(DownColumns(strip, out)),
@@ -75,13 +73,15 @@ impl<'a, T: Sample> Lines<'a, T> {
         &self,
         pixels: impl Iterator<Item = (Option<usize>, Option<usize>)>,
         out: impl Iterator<Item = &'o mut T>,
-    ) {
+    ) -> Result<(), Error> {
         let sample = |(y, x): (Option<usize>, Option<usize>)| {
             let sample = *self.image.row(y?).get(x?)?;
             Some(if self.of_magnitudes { sample.magnitude() } else { sample })
         };
         let samples = pixels.map(|pixel| sample(pixel).unwrap_or(self.beyond));
-        self.heap.clone().run(samples, self.program.window().cols / 2, out);
+        let window = self.program.window().cols;
+        RunningMedian::new(window)?.run(samples, window / 2, out);
+        Ok(())
     }
 }
 
@@ -108,16 +108,16 @@ struct Strip<'a, T> {
 struct DownColumns<'a, T>(Strip<'a, T>, &'a mut [T]);
 
 impl<T: Sample> WithSimd for DownColumns<'_, T> {
-    type Output = ();
+    type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
         let Self(Strip { lines: strip, first }, out) = self;
         let Lines { image, ref program, beyond, .. } = *strip;
         let (rows, cols, half) = (image.rows(), image.cols(), program.window().cols / 2);
         let lines = Tiles::<T::Lanes<S>>::LINES;
         let count = cols.div_ceil(lines).min(TILES_ABREAST);
-        let mut tiles = Tiles::new(T::lanes(simd), program, rows, count, strip.of_magnitudes);
+        let mut tiles = Tiles::new(T::lanes(simd), program, rows, count, strip.of_magnitudes)?;
         let height = tiles.height();
         for (chunk, out) in out.chunks_mut(height * cols).enumerate() {
             let top = first + chunk * height;
@@ -139,11 +139,12 @@ impl<T: Sample> WithSimd for DownColumns<'_, T> {
                     }
                     for x in x..end {
                         let pixels = (0..tiles.inputs()).map(|row| (position(row), Some(x)));
-                        strip.line_by_heap(pixels, out.iter_mut().skip(x).step_by(cols));
+                        strip.line_by_heap(pixels, out.iter_mut().skip(x).step_by(cols))?;
                     }
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -151,16 +152,16 @@ impl<T: Sample> WithSimd for DownColumns<'_, T> {
 struct AlongRows<'a, T>(Strip<'a, T>, &'a mut [T]);
 
 impl<T: Sample> WithSimd for AlongRows<'_, T> {
-    type Output = ();
+    type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
         let Self(Strip { lines: strip, first }, out) = self;
         let Lines { image, ref program, beyond, .. } = *strip;
         let (cols, half) = (image.cols(), program.window().cols / 2);
         let lines = Tiles::<T::Lanes<S>>::LINES;
-        let mut tiles = Tiles::new(T::lanes(simd), program, cols, 1, strip.of_magnitudes);
-        let mut transposed = vec![T::ZERO; tiles.inputs() * lines];
+        let mut tiles = Tiles::new(T::lanes(simd), program, cols, 1, strip.of_magnitudes)?;
+        let mut transposed = memory::zeros(tiles.inputs() * lines)?;
         for (chunk, out) in out.chunks_mut(lines * cols).enumerate() {
             let first = first + chunk * lines;
             for x in (0..cols).step_by(tiles.height()) {
@@ -169,25 +170,26 @@ impl<T: Sample> WithSimd for AlongRows<'_, T> {
                 let start = x.saturating_sub(half);
                 let stop = cols.min(end + half);
                 let rows = (first..first + out.len() / cols).map(|y| &image.row(y)[start..stop]);
-                transpose(&rows.collect::<Vec<_>>(), &mut transposed, lines);
+                transpose(&memory::collected(rows)?, &mut transposed, lines);
                 for row in 0..tiles.inputs() {
                     let at = position(row).filter(|&at| at < cols);
                     let samples = at.map(|at| &transposed[(at - start) * lines..][..lines]);
                     tiles.read_row(row, samples, beyond);
                 }
                 let correct = tiles.run(0, out.len() / cols);
-                let mut out: Vec<_> =
-                    out.chunks_exact_mut(cols).map(|row| &mut row[x..end]).collect();
+                let out = out.chunks_exact_mut(cols).map(|row| &mut row[x..end]);
+                let mut out = memory::collected(out)?;
                 if correct {
                     transpose_back(|row| tiles.row(row), &mut out);
                     continue;
                 }
                 for (lane, out) in out.into_iter().enumerate() {
                     let pixels = (0..tiles.inputs()).map(|row| (Some(first + lane), position(row)));
-                    strip.line_by_heap(pixels, out.iter_mut());
+                    strip.line_by_heap(pixels, out.iter_mut())?;
                 }
             }
         }
+        Ok(())
     }
 }
 

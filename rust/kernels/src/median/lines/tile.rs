@@ -10,13 +10,13 @@
 //!
 //! A tile has as many lines as `TILE_VECTORS` vectors have lanes.
 
-use crate::Sample;
 use crate::median::network::compiled::{
     CompiledNetwork, Receiver, Source, WithCompiled, with_compiled,
 };
 use crate::median::network::lanes::{Lanes, Vectors};
 use crate::median::network::program::Program;
 use crate::median::network::table::{PLACE_VECTORS, Places, Table};
+use crate::{Error, Sample, memory};
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 
@@ -61,22 +61,26 @@ impl<'a, L: Lanes> Tiles<'a, L> {
         length: usize,
         count: usize,
         of_magnitudes: bool,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let height = height(program, length);
         let inputs = height + program.window().cols - 1;
         let zero = l.splat(L::T::ZERO);
         let row = Vectors([zero; TILE_VECTORS]);
-        Self {
+        let places = match program {
+            Program::Table(_) => Some(Table::places(l)?),
+            Program::Compiled { .. } => None,
+        };
+        Ok(Self {
             l,
             program,
             height,
             inputs,
             of_magnitudes,
-            filled: vec![row; inputs * count],
-            negative: vec![[l.less(zero, zero); TILE_VECTORS]; (inputs + 1) * count],
-            medians: vec![row; height],
-            places: matches!(program, Program::Table(_)).then(|| Table::places(l)).flatten(),
-        }
+            filled: memory::filled(row, inputs * count)?,
+            negative: memory::filled([l.less(zero, zero); TILE_VECTORS], (inputs + 1) * count)?,
+            medians: memory::filled(row, height)?,
+            places,
+        })
     }
 
     /// Medians in each line of a tile.
@@ -105,7 +109,9 @@ impl<'a, L: Lanes> Tiles<'a, L> {
         let mut rest = samples.map(|samples| samples.chunks(Self::LINES));
         let tiles = self.filled.chunks_exact_mut(self.inputs);
         for (filled, next) in tiles.zip(self.negative.chunks_exact_mut(self.inputs + 1)) {
-            let Some(next) = next[row..].first_chunk_mut() else { return };
+            let Some(next) = next[row..].first_chunk_mut() else {
+                unreachable!("there is one more row of flags than of samples")
+            };
             if row == 0 {
                 let zero = l.splat(L::T::ZERO);
                 next[0] = [l.less(zero, zero); TILE_VECTORS];
@@ -134,7 +140,11 @@ impl<'a, L: Lanes> Tiles<'a, L> {
         let used = lines.div_ceil(L::WIDTH);
         match program {
             Program::Compiled { window, .. } => {
-                with_compiled(window.cols, RunTile { tiles: self, tile, used }).unwrap_or(false)
+                let run = RunTile { tiles: self, tile, used };
+                let Some(correct) = with_compiled(window.cols, run) else {
+                    unreachable!("a compiled program has code for its window")
+                };
+                correct
             }
             Program::Table(table) => self.run_table(table, tile, used),
         }
@@ -167,7 +177,9 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     fn run_table(&mut self, table: &Table, tile: usize, used: usize) -> bool {
         let l = self.l;
         let mut extremes = Extremes::new(l);
-        let Some(places) = &mut self.places else { return false };
+        let Some(places) = &mut self.places else {
+            unreachable!("the tiles of a table have places")
+        };
         let filled = &self.filled[tile * self.inputs..];
         let negative = &self.negative[tile * (self.inputs + 1)..];
         for v in (0..used.min(TILE_VECTORS)).step_by(PLACE_VECTORS) {

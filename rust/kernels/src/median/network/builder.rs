@@ -16,7 +16,9 @@
 //! 5.3.4), for lists of any length. (Adams 2021, ACM Trans. Graph. 40, 4, also shares sorted
 //! samples between adjacent windows.)
 
+use crate::{Error, memory};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// One value of a network: an input, or the result of an operation on two earlier values.
@@ -71,7 +73,11 @@ impl Network {
     ///
     /// Both sides of the window are odd. `margin` is at most half of its samples. Both sides of the
     /// block are powers of two and at most those of the window.
-    pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is too little. A line of 1501 samples needs 35 MB, a square of
+    /// 61 x 61 samples 90 MB.
+    pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Result<Self, Error> {
         let mut builder = Builder {
             window,
             margin,
@@ -82,8 +88,8 @@ impl Network {
             middles: Vec::new(),
         };
         let all = Rectangle { y0: 0, y1: block.rows, x0: 0, x1: block.cols };
-        let core = builder.sort(builder.shared(all));
-        builder.descend(all, Sorted { values: core, dropped: 0 });
+        let core = builder.sort(builder.shared(all))?;
+        builder.descend(all, Sorted { values: core, dropped: 0 })?;
         builder.live(block)
     }
 }
@@ -150,12 +156,11 @@ impl Builder {
     }
 
     /// Finds the middle of each of `windows`, from the sorted samples that they share.
-    fn descend(&mut self, windows: Rectangle, sorted: Sorted) {
+    fn descend(&mut self, windows: Rectangle, sorted: Sorted) -> Result<(), Error> {
         let shared = self.shared(windows);
         let sorted = self.drop_ends(sorted, self.window.len() - shared.len());
         if windows.len() == 1 {
-            self.middles.push((windows.y0, windows.x0, sorted.values));
-            return;
+            return memory::push(&mut self.middles, (windows.y0, windows.x0, sorted.values));
         }
         let [first, last] = windows.halves();
         let (before, after) = if first.y1 == windows.y1 {
@@ -172,10 +177,11 @@ impl Builder {
             )
         };
         for (windows, further) in [(first, before), (last, after)] {
-            let further = self.sort(further);
-            let values = self.merge(&further, &sorted.values);
-            self.descend(windows, Sorted { values, dropped: sorted.dropped });
+            let further = self.sort(further)?;
+            let values = self.merge(&further, &sorted.values)?;
+            self.descend(windows, Sorted { values, dropped: sorted.dropped })?;
         }
+        Ok(())
     }
 
     /// Drops values that cannot have a middle rank in a window with `missing` more samples.
@@ -191,72 +197,84 @@ impl Builder {
         Sorted { values, dropped: least }
     }
 
-    fn sort(&mut self, rectangle: Rectangle) -> Vec<usize> {
+    fn sort(&mut self, rectangle: Rectangle) -> Result<Vec<usize>, Error> {
         match rectangle.len() {
-            0 => Vec::new(),
-            1 => vec![self.node(Node::Input(rectangle.y0 * self.width + rectangle.x0))],
+            0 => Ok(Vec::new()),
+            1 => {
+                let input = Node::Input(rectangle.y0 * self.width + rectangle.x0);
+                memory::copied(&[self.node(input)?])
+            }
             _ => {
                 if let Some(sorted) = self.sorted.get(&rectangle) {
-                    return sorted.clone();
+                    return memory::copied(sorted);
                 }
-                let [low, high] = rectangle.halves().map(|half| self.sort(half));
-                let sorted = self.merge(&low, &high);
-                self.sorted.insert(rectangle, sorted.clone());
-                sorted
+                let [low, high] = rectangle.halves();
+                let (low, high) = (self.sort(low)?, self.sort(high)?);
+                let sorted = self.merge(&low, &high)?;
+                memory::make_room(&mut self.sorted, 1)?;
+                self.sorted.insert(rectangle, memory::copied(&sorted)?);
+                Ok(sorted)
             }
         }
     }
 
-    fn merge(&mut self, a: &[usize], b: &[usize]) -> Vec<usize> {
+    fn merge(&mut self, a: &[usize], b: &[usize]) -> Result<Vec<usize>, Error> {
         match (a, b) {
-            ([], list) | (list, []) => list.to_vec(),
-            (&[a], &[b]) => vec![self.min(a, b), self.max(a, b)],
+            ([], list) | (list, []) => memory::copied(list),
+            (&[a], &[b]) => memory::copied(&[self.min(a, b)?, self.max(a, b)?]),
             _ => {
-                let even = self.merge(&every_other(a, 0), &every_other(b, 0));
-                let odd = self.merge(&every_other(a, 1), &every_other(b, 1));
+                let even = self.merge(&every_other(a, 0)?, &every_other(b, 0)?)?;
+                let odd = self.merge(&every_other(a, 1)?, &every_other(b, 1)?)?;
                 self.interleave(&even, &odd)
             }
         }
     }
 
     /// Merges the list of the values at even indices with that of the values at odd indices.
-    fn interleave(&mut self, even: &[usize], odd: &[usize]) -> Vec<usize> {
-        let mut merged = vec![even[0]];
+    fn interleave(&mut self, even: &[usize], odd: &[usize]) -> Result<Vec<usize>, Error> {
+        let mut merged = memory::with_capacity(even.len() + odd.len())?;
+        merged.push(even[0]);
         let pairs = even.len().max(odd.len() + 1) - 1;
         for i in 0..pairs {
             match (odd.get(i), even.get(i + 1)) {
-                (Some(&o), Some(&e)) => merged.extend([self.min(o, e), self.max(o, e)]),
+                (Some(&o), Some(&e)) => merged.extend([self.min(o, e)?, self.max(o, e)?]),
                 (o, e) => merged.extend(o.or(e)),
             }
         }
-        merged
+        Ok(merged)
     }
 
-    fn min(&mut self, a: usize, b: usize) -> usize {
+    fn min(&mut self, a: usize, b: usize) -> Result<usize, Error> {
         self.node(Node::Min(a.min(b), a.max(b)))
     }
 
-    fn max(&mut self, a: usize, b: usize) -> usize {
+    fn max(&mut self, a: usize, b: usize) -> Result<usize, Error> {
         self.node(Node::Max(a.min(b), a.max(b)))
     }
 
-    fn node(&mut self, node: Node) -> usize {
-        let nodes = &mut self.nodes;
-        *self.known.entry(node).or_insert_with(|| {
-            nodes.push(node);
-            nodes.len() - 1
-        })
+    fn node(&mut self, node: Node) -> Result<usize, Error> {
+        memory::make_room(&mut self.known, 1)?;
+        match self.known.entry(node) {
+            Entry::Occupied(known) => Ok(*known.get()),
+            Entry::Vacant(new) => {
+                memory::push(&mut self.nodes, node)?;
+                Ok(*new.insert(self.nodes.len() - 1))
+            }
+        }
     }
 
     /// The network of the values that the outputs need, in the order of their first use.
-    fn live(self, block: Shape) -> Network {
-        let numbers = vec![None; self.nodes.len()];
+    fn live(self, block: Shape) -> Result<Network, Error> {
+        let numbers = memory::filled(None, self.nodes.len())?;
         let mut order = Order { all: &self.nodes, nodes: Vec::new(), numbers };
-        let mut middles = vec![Vec::new(); block.len()];
-        for (y, x, middle) in self.middles {
-            middles[y * block.cols + x] = middle.iter().map(|&value| order.visit(value)).collect();
+        let mut middles = memory::filled(Vec::new(), block.len())?;
+        for (y, x, mut middle) in self.middles {
+            for value in &mut middle {
+                *value = order.visit(*value)?;
+            }
+            middles[y * block.cols + x] = middle;
         }
-        Network { nodes: order.nodes, middles }
+        Ok(Network { nodes: order.nodes, middles })
     }
 }
 
@@ -267,18 +285,18 @@ struct Order<'a> {
 }
 
 impl Order<'_> {
-    fn visit(&mut self, value: usize) -> usize {
+    fn visit(&mut self, value: usize) -> Result<usize, Error> {
         if let Some(number) = self.numbers[value] {
-            return number;
+            return Ok(number);
         }
         let node = match self.all[value] {
             Node::Input(input) => Node::Input(input),
-            Node::Min(a, b) => Node::Min(self.visit(a), self.visit(b)),
-            Node::Max(a, b) => Node::Max(self.visit(a), self.visit(b)),
+            Node::Min(a, b) => Node::Min(self.visit(a)?, self.visit(b)?),
+            Node::Max(a, b) => Node::Max(self.visit(a)?, self.visit(b)?),
         };
-        self.nodes.push(node);
+        memory::push(&mut self.nodes, node)?;
         self.numbers[value] = Some(self.nodes.len() - 1);
-        self.nodes.len() - 1
+        Ok(self.nodes.len() - 1)
     }
 }
 
@@ -310,6 +328,6 @@ impl Hasher for Mixer {
     }
 }
 
-fn every_other(list: &[usize], first: usize) -> Vec<usize> {
-    list.iter().skip(first).step_by(2).copied().collect()
+fn every_other(list: &[usize], first: usize) -> Result<Vec<usize>, Error> {
+    memory::collected(list.iter().skip(first).step_by(2).copied())
 }

@@ -31,7 +31,8 @@ impl WithCompiled for Lengths {
 }
 
 impl Program {
-    /// The program of a window of more than one sample; None if its network is too large.
+    /// The program of a window of more than one sample; None if its network is too large, or if
+    /// there is too little memory to build it.
     ///
     /// The tables used last are kept. No thread waits for their lock: in a process that is forked
     /// while another thread holds the lock, it stays locked. Such a process builds its tables for

@@ -5,6 +5,7 @@
 //! wait. In this order they rarely wait.
 
 use super::builder::{Network, Node};
+use crate::{Error, memory};
 use std::collections::VecDeque;
 
 /// The number of steps after which a value can be read without waiting.
@@ -15,11 +16,14 @@ const APART: usize = 8;
 const AHEAD: usize = 48;
 
 /// The network with its values in an order in which none comes soon after its operands.
-pub(super) fn scheduled(network: &Network) -> Network {
-    let mut order = Vec::with_capacity(network.nodes.len());
-    let mut readable = vec![usize::MAX; network.nodes.len()];
+///
+/// # Errors
+/// [`Error::Memory`] if there is too little.
+pub(super) fn scheduled(network: &Network) -> Result<Network, Error> {
+    let mut order = memory::with_capacity(network.nodes.len())?;
+    let mut readable = memory::filled(usize::MAX, network.nodes.len())?;
     let mut rest = 0..network.nodes.len();
-    let mut ahead = VecDeque::new();
+    let mut ahead = VecDeque::from(memory::with_capacity(AHEAD)?);
     for now in 0.. {
         while ahead.len() < AHEAD
             && let Some(number) = rest.next()
@@ -47,8 +51,8 @@ pub(super) fn scheduled(network: &Network) -> Network {
 }
 
 /// The network with its values in another order.
-fn renumbered(network: &Network, order: &[usize]) -> Network {
-    let mut numbers = vec![0; order.len()];
+fn renumbered(network: &Network, order: &[usize]) -> Result<Network, Error> {
+    let mut numbers = memory::zeros(order.len())?;
     for (number, &old) in order.iter().enumerate() {
         numbers[old] = number;
     }
@@ -57,12 +61,9 @@ fn renumbered(network: &Network, order: &[usize]) -> Network {
         Node::Min(a, b) => Node::Min(numbers[a], numbers[b]),
         Node::Max(a, b) => Node::Max(numbers[a], numbers[b]),
     };
-    Network {
-        nodes: order.iter().map(node).collect(),
-        middles: network
-            .middles
-            .iter()
-            .map(|middle| middle.iter().map(|&value| numbers[value]).collect())
-            .collect(),
+    let mut middles = memory::with_capacity(network.middles.len())?;
+    for middle in &network.middles {
+        middles.push(memory::collected(middle.iter().map(|&value| numbers[value]))?);
     }
+    Ok(Network { nodes: memory::collected(order.iter().map(node))?, middles })
 }

@@ -4,7 +4,7 @@ use super::builder::{Known, Network, Node, Shape};
 use super::compiled::{Receiver, Source};
 use super::lanes::{Lanes, Vectors};
 use super::schedule::scheduled;
-use crate::Sample;
+use crate::{Error, Sample, memory};
 
 /// Vectors in a place: few, so that the places in use stay in the nearest cache, but enough to keep
 /// the processor busy while it waits for the values of the previous step.
@@ -46,21 +46,25 @@ struct Stage {
 }
 
 impl Table {
-    /// The table of a network; None if it needs more places than there are.
+    /// The table of a network; None if it needs more places than there are, or if there is too
+    /// little memory to build it.
     pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Option<Self> {
         let inputs = window.inputs_of(block).len();
         if inputs >= PLACES {
             return None;
         }
-        let (steps, stages) =
-            Allocation::of(&scheduled(&Network::new(window, block, margin)), inputs)?;
+        let network = Network::new(window, block, margin).ok()?;
+        let (steps, stages) = Allocation::of(&scheduled(&network).ok()?, inputs)?;
         Some(Self { window, block, margin, steps, stages })
     }
 
     /// Memory in which tables run.
-    pub(crate) fn places<L: Lanes>(l: L) -> Option<Box<Places<L>>> {
+    pub(crate) fn places<L: Lanes>(l: L) -> Result<Box<Places<L>>, Error> {
         let place = Vectors([l.splat(L::T::ZERO); PLACE_VECTORS]);
-        vec![place; PLACES].into_boxed_slice().try_into().ok()
+        let Ok(places) = memory::filled(place, PLACES)?.into_boxed_slice().try_into() else {
+            unreachable!("there are as many places as were asked for")
+        };
+        Ok(places)
     }
 
     /// The number of samples that a block contains.
@@ -118,8 +122,8 @@ struct Allocation<'a> {
 
 impl Allocation<'_> {
     fn of(network: &Network, inputs: usize) -> Option<(Vec<Step>, Vec<Stage>)> {
-        let mut place = vec![0; network.nodes.len()];
-        let mut is_needed = vec![false; inputs];
+        let mut place = memory::zeros(network.nodes.len()).ok()?;
+        let mut is_needed = memory::zeros(inputs).ok()?;
         for (place, node) in place.iter_mut().zip(&network.nodes) {
             if let Node::Input(input) = *node {
                 *place = u16::try_from(input).ok()?;
@@ -128,41 +132,43 @@ impl Allocation<'_> {
         }
         // The places of inputs that no window needs are free.
         let unused = (0..inputs).filter(|&input| !is_needed[input]);
-        let free = unused.map(|input| u16::try_from(input).ok()).collect::<Option<_>>()?;
+        let free = memory::collected(unused.filter_map(|input| u16::try_from(input).ok())).ok()?;
         let mut allocation = Allocation { network, place, free, used: inputs + 1 };
         allocation.steps(u16::try_from(inputs).ok()?)
     }
 
     fn steps(&mut self, spare: u16) -> Option<(Vec<Step>, Vec<Stage>)> {
-        let twins = twins(self.network);
-        let ready = ready(self.network);
-        let ends = Ends::of(self.network, &ready, &twins);
+        let twins = twins(self.network).ok()?;
+        let ready = ready(self.network).ok()?;
+        let ends = Ends::of(self.network, &ready, &twins).ok()?;
         let (mut steps, mut stages, mut before) = (Vec::new(), Vec::new(), 0);
         for (number, &node) in self.network.nodes.iter().enumerate() {
             let made = twins[number].is_some_and(|twin| twin < number);
             if let (Node::Min(a, b) | Node::Max(a, b), false) = (node, made) {
                 let [a, b] = [self.place[a], self.place[b]];
                 // A step reads both values before it writes, so it may write over them.
-                self.release(&ends.in_steps[number]);
+                self.release(&ends.in_steps[number]).ok()?;
                 let to = self.allocate(Some(number), spare)?;
                 let other = self.allocate(twins[number], spare)?;
                 let lesser = matches!(node, Node::Min(..));
                 let [low, high] = if lesser { [to, other] } else { [other, to] };
-                steps.push([a, b, low, high]);
+                memory::push(&mut steps, [a, b, low, high]).ok()?;
             }
             for &which in &ready[number] {
                 let middle = &self.network.middles[which];
-                let middle = middle.iter().map(|&value| self.place[value]).collect();
-                stages.push(Stage { steps: steps.len() - before, which, middle });
+                let middle = middle.iter().map(|&value| self.place[value]);
+                let middle = memory::collected(middle).ok()?;
+                let stage = Stage { steps: steps.len() - before, which, middle };
+                memory::push(&mut stages, stage).ok()?;
                 before = steps.len();
             }
-            self.release(&ends.after[number]);
+            self.release(&ends.after[number]).ok()?;
         }
         Some((steps, stages))
     }
 
-    fn release(&mut self, values: &[usize]) {
-        self.free.extend(values.iter().map(|&value| self.place[value]));
+    fn release(&mut self, values: &[usize]) -> Result<(), Error> {
+        memory::extend(&mut self.free, values.iter().map(|&value| self.place[value]))
     }
 
     /// A place for a value, `spare` for no value; None if no place is left.
@@ -188,9 +194,9 @@ struct Ends {
 }
 
 impl Ends {
-    fn of(network: &Network, ready: &[Vec<usize>], twins: &[Option<usize>]) -> Self {
+    fn of(network: &Network, ready: &[Vec<usize>], twins: &[Option<usize>]) -> Result<Self, Error> {
         // The last value that needs it, and whether it is still needed after that step.
-        let mut last: Vec<_> = (0..network.nodes.len()).map(|number| (number, true)).collect();
+        let mut last = memory::collected((0..network.nodes.len()).map(|number| (number, true)))?;
         for (number, node) in network.nodes.iter().enumerate() {
             if let Node::Min(a, b) | Node::Max(a, b) = *node {
                 // One step computes both values of a pair.
@@ -204,35 +210,36 @@ impl Ends {
                 last[value] = last[value].max((number, true));
             }
         }
-        let none = vec![Vec::new(); network.nodes.len()];
-        let mut ends = Self { in_steps: none.clone(), after: none };
+        let none = || memory::filled(Vec::new(), network.nodes.len());
+        let mut ends = Self { in_steps: none()?, after: none()? };
         for (value, (number, after)) in last.into_iter().enumerate() {
             let ends = if after { &mut ends.after } else { &mut ends.in_steps };
-            ends[number].push(value);
+            memory::push(&mut ends[number], value)?;
         }
-        ends
+        Ok(ends)
     }
 }
 
 /// For each value the other result of the same step, if it is needed too.
-fn twins(network: &Network) -> Vec<Option<usize>> {
-    let numbers: Known =
-        network.nodes.iter().enumerate().map(|(number, &node)| (node, number)).collect();
+fn twins(network: &Network) -> Result<Vec<Option<usize>>, Error> {
+    let mut numbers = Known::default();
+    memory::make_room(&mut numbers, network.nodes.len())?;
+    numbers.extend(network.nodes.iter().enumerate().map(|(number, &node)| (node, number)));
     let twin = |node: &Node| match *node {
         Node::Input(_) => None,
         Node::Min(a, b) => numbers.get(&Node::Max(a, b)).copied(),
         Node::Max(a, b) => numbers.get(&Node::Min(a, b)).copied(),
     };
-    network.nodes.iter().map(twin).collect()
+    memory::collected(network.nodes.iter().map(twin))
 }
 
 /// For each value the windows whose middle it completes.
-fn ready(network: &Network) -> Vec<Vec<usize>> {
-    let mut ready = vec![Vec::new(); network.nodes.len()];
+fn ready(network: &Network) -> Result<Vec<Vec<usize>>, Error> {
+    let mut ready = memory::filled(Vec::new(), network.nodes.len())?;
     for (which, middle) in network.middles.iter().enumerate() {
         if let Some(&last) = middle.iter().max() {
-            ready[last].push(which);
+            memory::push(&mut ready[last], which)?;
         }
     }
-    ready
+    Ok(ready)
 }
