@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from .pools import take
 from .servers import bucket, moto, proxy, web  # noqa: F401 - fixtures
 from .simulations import full, long, short  # noqa: F401 - fixtures
+from .transcripts import play
 
 # The pipeline would otherwise ask its reference-file server for step parameters.
 os.environ["STPIPE_DISABLE_CRDS_STEPPARS"] = "true"
@@ -24,6 +26,8 @@ settings.register_profile("quick", max_examples=20, **_COMMON)
 settings.register_profile("usual", max_examples=100, **_COMMON)
 settings.register_profile("thorough", max_examples=1000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+SIMULATE = "badpix-selfcal simulate demo --detector MIRIFUSHORT --size 96 640"
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -65,3 +69,36 @@ def hashes() -> Callable[[Path], dict[str, bytes]]:
         return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
     return read
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    """The folder in which the demo has been simulated."""
+    folder = tmp_path_factory.mktemp("first")
+    assert (
+        play(f"$ {SIMULATE}\n", folder)
+        == f"""\
+$ {SIMULATE}
+written   demo/jw09999001001_02101_00001_mirifushort_rate.fits
+written   demo/jw09999001001_02101_00002_mirifushort_rate.fits
+written   demo/jw09999002001_02101_00001_mirifushort_rate.fits
+written   demo/jw09999002001_02101_00002_mirifushort_rate.fits
+written   demo/jw09999001001_02101_00001_mirifushort_spec2_asn.json
+written   demo/jw09999001001_02101_00002_mirifushort_spec2_asn.json
+written   demo/jw09999_mirifushort_truth.fits
+"""
+    )
+    return folder / "demo"
+
+
+@pytest.fixture
+def demo(simulated, tmp_path):
+    """A fresh copy of the demo folder, with short names for two exposures."""
+    folder = tmp_path / "demo"
+    shutil.copytree(simulated, folder)
+    for number, name in ((1001, "sci"), (2001, "sky")):
+        shutil.copy(
+            folder / f"jw0999900{number}_02101_00001_mirifushort_rate.fits",
+            folder / f"{name}_rate.fits",
+        )
+    return folder

@@ -5,46 +5,7 @@ The transcripts play in the folder of a simulation, one after the other in each 
 
 from __future__ import annotations
 
-import shutil
-
-import pytest
-
 from .transcripts import facts, play
-
-SIMULATE = "badpix-selfcal simulate demo --detector MIRIFUSHORT --size 96 640"
-
-
-@pytest.fixture(scope="session")
-def simulated(tmp_path_factory):
-    """The folder in which the demo has been simulated."""
-    folder = tmp_path_factory.mktemp("first")
-    assert (
-        play(f"$ {SIMULATE}\n", folder)
-        == f"""\
-$ {SIMULATE}
-written   demo/jw09999001001_02101_00001_mirifushort_rate.fits
-written   demo/jw09999001001_02101_00002_mirifushort_rate.fits
-written   demo/jw09999002001_02101_00001_mirifushort_rate.fits
-written   demo/jw09999002001_02101_00002_mirifushort_rate.fits
-written   demo/jw09999001001_02101_00001_mirifushort_spec2_asn.json
-written   demo/jw09999001001_02101_00002_mirifushort_spec2_asn.json
-written   demo/jw09999_mirifushort_truth.fits
-"""
-    )
-    return folder / "demo"
-
-
-@pytest.fixture
-def demo(simulated, tmp_path):
-    """A fresh copy of the demo folder, with short names for two exposures."""
-    folder = tmp_path / "demo"
-    shutil.copytree(simulated, folder)
-    for number, name in ((1001, "sci"), (2001, "sky")):
-        shutil.copy(
-            folder / f"jw0999900{number}_02101_00001_mirifushort_rate.fits",
-            folder / f"{name}_rate.fits",
-        )
-    return folder
 
 
 def test_an_output_exists(demo):
@@ -98,6 +59,18 @@ badpix-selfcal run: error: no such option: --kernal-size; did you mean --kernel-
 $ badpix-selfcal run sci_rate.fits --kernel-size 8
 {RUN_USAGE}
 badpix-selfcal run: error: argument --kernel-size: the value must be odd, got 8
+{LISTS}
+$ badpix-selfcal run sci_rate.fits --kernel-size nine
+{RUN_USAGE}
+badpix-selfcal run: error: argument --kernel-size: the value must be a whole number, got nine
+{LISTS}
+$ badpix-selfcal run sci_rate.fits --sigma-upper five
+{RUN_USAGE}
+badpix-selfcal run: error: argument --sigma-upper: the value must be a number, got five
+{LISTS}
+$ badpix-selfcal run sci_rate.fits --nope
+{RUN_USAGE}
+badpix-selfcal run: error: no such option: --nope
 {LISTS}
 $ badpix-selfcal run sci_rate.fits sky_rate.fits
 {RUN_USAGE}

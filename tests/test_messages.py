@@ -11,7 +11,14 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
-from badpix_selfcal.messages import argument, argument_name, extra, function, on_command_line
+from badpix_selfcal.messages import (
+    argument,
+    argument_name,
+    changed,
+    extra,
+    function,
+    on_command_line,
+)
 from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.runs.plan import Job
 
@@ -34,6 +41,32 @@ def test_on_the_command_line_it_is_an_option():
         assert argument(cut="sigma") == "--cut sigma"
         assert function("batch") == "badpix-selfcal batch"
     assert argument(overwrite=True) == "overwrite=True"
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "now", "in_python", "on_the_command_line"),
+    [
+        ("edge", "zero", "shrink", "edge=zero (now shrink)", "--edge zero (now shrink)"),
+        (
+            "spare_crowded",
+            "False",
+            "True",
+            "spare_crowded=False (now True)",
+            "no --spare-crowded (now set)",
+        ),
+        (
+            "spare_crowded",
+            "True",
+            "False",
+            "spare_crowded=True (now False)",
+            "--spare-crowded (now not set)",
+        ),
+    ],
+)
+def test_what_has_changed(name, before, now, in_python, on_the_command_line):
+    assert changed(name, before, now) == in_python
+    with on_command_line():
+        assert changed(name, before, now) == on_the_command_line
 
 
 def test_the_threads_of_a_command_write_messages_too():

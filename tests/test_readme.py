@@ -116,7 +116,7 @@ def test_exposures_without_an_association_are_flagged(tmp_path):
 def test_a_folder_is_flagged_and_resumed(tmp_path):
     report = run(block("badpix-selfcal batch data"), tmp_path)
     science = [path.name for path in (tmp_path / "data").glob("jw09999001*_rate.fits")]
-    flagged = {path.name for path in (tmp_path / "flagged").iterdir()}
+    flagged = {path.name for path in (tmp_path / "flagged_all").iterdir()}
     assert flagged == {name.replace("_rate", "_badpix_selfcal") for name in science}
     first, second = (line for line in report.splitlines() if line.startswith("MIRIFULONG"))
     counts = [re.findall(r"(?<=  )\d(?=  )", line) for line in (first, second)]
@@ -130,6 +130,12 @@ def test_associations_are_written(tmp_path):
     assert len(written) == 2
     for path in written:
         assert printed.count(path.name) == 2  # once by the dry run
+
+
+@pytest.mark.usefixtures("_observation")
+def test_the_blocks_work_one_after_the_other(tmp_path):
+    for start in ("run jw01234", "run science_rate.fits", "batch data", "associate data"):
+        run(block(f"badpix-selfcal {start}"), tmp_path)
 
 
 def test_every_block_of_commands_is_run():

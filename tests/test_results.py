@@ -61,6 +61,24 @@ def test_bad_pixels_where_nothing_is_known():
     )
 
 
+def test_one_pixel_is_no_pixels():
+    image = np.random.default_rng(1).normal(size=(20, 20))
+    found = bps.find_bad_pixels(image, dispaxis=1, flagfrac_lower=0)
+    assert repr(found).endswith("  flagged   0 low + 1 high = 1 pixel (0.250 %)")
+
+
+def test_further_errors_of_a_batch_are_counted(tmp_path, monkeypatch):
+    for name in "abc":
+        (tmp_path / f"{name}_rate.fits").write_text("junk")
+    monkeypatch.chdir(tmp_path)
+    assert repr(bps.batch(".")) == (
+        "BatchResult of 3 exposures\n"
+        "  status    3 FAILED\n"
+        "  failed    a_rate.fits: is not a FITS file, nor one compressed by gzip "
+        "(and 2 other errors)"
+    )
+
+
 def test_a_batch_accounts_for_every_exposure(tmp_path, monkeypatch):
     pool(tmp_path, detectors=("MIRIFULONG", "NRS1"))
     (tmp_path / "junk_rate.fits").write_text("junk")
@@ -70,11 +88,14 @@ def test_a_batch_accounts_for_every_exposure(tmp_path, monkeypatch):
         "BatchResult of 11 exposures\n"
         "  status    6 COMPLETE, 1 FAILED, 4 BACKGROUND\n"
         "  groups    MIRIFULONG 34, NRS1\n"
+        "  failed    junk_rate.fits: is not a FITS file, nor one compressed by gzip\n"
         "  written   6 files in out"
     )
+    (found,) = result.groups[1].masks.values()
     assert repr(result.groups[1]) == (
         "GroupResult NRS1: 5 exposures\n"
         "  status    3 COMPLETE, 2 BACKGROUND\n"
+        f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}\n"
         "  flagged   62 low + 62 high = 124 pixels (0.202 %)"
     )
     assert len(result.written) == len(list((tmp_path / "out").iterdir()))

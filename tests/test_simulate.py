@@ -270,7 +270,7 @@ def test_a_path_must_be_a_path_of_a_directory(tmp_path):
     with pytest.raises(TypeError, match="directory must be a path, got int"):
         simulate(3)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(NotADirectoryError, match="is a file: choose another name"):
+    with pytest.raises(NotADirectoryError, match="is a file; give a folder for the outputs"):
         simulate(tmp_path / "file", size=32)
     assert (tmp_path / "file").read_text() == "mine"
 

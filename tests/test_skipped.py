@@ -62,6 +62,16 @@ def test_unflagged_copies_on_demand(here):
     assert_equal_planes(result.science, here / "my_rate.fits")
 
 
+@pytest.mark.usefixtures("here")
+def test_a_warning_names_the_line_of_the_caller():
+    with pytest.warns(SelfcalWarning, match="step skipped") as warned:
+        bps.selfcal("my_rate.fits")
+    assert [each.filename for each in warned] == [__file__]
+    with pytest.warns(SelfcalWarning, match="step skipped") as warned:
+        bps.batch("my_rate.fits")
+    assert [each.filename for each in warned] == [__file__]
+
+
 def test_a_result_has_no_file(here):
     before = names(here)
     with pytest.warns(SelfcalWarning, match="step skipped"):

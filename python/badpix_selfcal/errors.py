@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 __all__ = ["AssociationError", "ExposureError", "SelfcalWarning", "silenced", "warn"]
 
@@ -22,6 +24,8 @@ class ExposureError(ValueError):
 class SelfcalWarning(UserWarning):
     """The step continues, but its result may differ from what the user expects."""
 
+
+_PACKAGE: Final = __file__.removesuffix("errors.py")
 
 _silence = threading.RLock()
 
@@ -47,4 +51,12 @@ def silenced() -> Iterator[None]:
 def warn(message: str) -> None:
     """Warn the user of a run, once no other thread suppresses warnings."""
     with _silence:
-        warnings.warn(message, SelfcalWarning, stacklevel=3)
+        warnings.warn(message, SelfcalWarning, stacklevel=_level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """Return how far above `warn` the code outside this package is, as a `stacklevel`."""
+    level, frame = 0, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level + 1

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["argument", "argument_name", "extra", "function", "on_command_line", "option"]
+__all__ = ["argument", "argument_name", "changed", "extra", "function", "on_command_line", "option"]
 
 PROGRAM: Final = "badpix-selfcal"
 
@@ -52,6 +52,14 @@ def argument(**value: object) -> str:
     if not _is_command:
         return f"{name}={given!r}"
     return option(name) if given is True else f"{option(name)} {given}"
+
+
+def changed(name: str, before: str, now: str) -> str:
+    """Return how an argument has changed: ``edge=zero (now auto)``, ``--edge zero (now auto)``."""
+    if not _is_command:
+        return f"{name}={before} (now {now})"
+    switches = {"True": f"{option(name)} (now not set)", "False": f"no {option(name)} (now set)"}
+    return switches.get(before, f"{option(name)} {before} (now {now})")
 
 
 def function(name: str) -> str:

@@ -201,7 +201,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_switch,
-                "write unflagged copies, marked SKIPPED, where the step is skipped",
+                "write unflagged copies, marked SKIPPED, if skipped",
                 changes_copies=False,
             )
         },

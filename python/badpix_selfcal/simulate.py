@@ -21,6 +21,7 @@ import numpy as np
 
 from .checks import check_whole
 from .detectors import DETECTORS, Detector
+from .files.location import refuse_file
 from .files.outputs import Outputs
 from .messages import argument_name
 from .simulation.defects import COSMIC_RAY, HALO, HOT, LOW, Readout, expose, fixed_defects
@@ -220,6 +221,5 @@ def _folder(directory: str | os.PathLike[str]) -> Path:
         folder = Path(directory)
     except TypeError:
         raise TypeError(f"directory must be a path, got {type(directory).__name__}") from None
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"directory {folder} is a file: choose another name")
+    refuse_file(folder)
     return folder

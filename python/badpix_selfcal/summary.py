@@ -46,7 +46,7 @@ def flags_of(found: Found) -> str:
     """Return how many pixels are flagged."""
     flagged = found.n_low + found.n_high
     share = 100 * flagged / found.mask.size if found.mask.size else 0.0
-    return f"{found.n_low} low + {found.n_high} high = {flagged} pixels ({share:.3f} %)"
+    return f"{found.n_low} low + {found.n_high} high = {counted(flagged, 'pixel')} ({share:.3f} %)"
 
 
 def cuts_of(found: Found) -> str:

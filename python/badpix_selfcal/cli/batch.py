@@ -18,6 +18,7 @@ from .options import (
     checked,
     command,
     step_options,
+    whole,
 )
 from .parser import Commands
 from .progress import Bar
@@ -54,7 +55,7 @@ def add(commands: Commands) -> None:
     batch.add_argument(
         "--workers",
         metavar="N",
-        type=checked(int, check_workers),
+        type=checked(whole, check_workers),
         help="threads for files (default: one more than --threads)",
     )
     batch.add_argument(

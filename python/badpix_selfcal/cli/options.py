@@ -26,7 +26,9 @@ __all__ = [
     "add_step_options",
     "checked",
     "command",
+    "number",
     "step_options",
+    "whole",
 ]
 
 
@@ -141,7 +143,7 @@ def add_step_options(to: Parser) -> None:
     to.add_argument(
         "--threads",
         metavar="N",
-        type=checked(int, _threads),
+        type=checked(whole, _threads),
         help="threads that compute (default: all CPUs available to the process)",
     )
     add_overwrite(to)
@@ -176,7 +178,8 @@ def _add_parameter(to: Parser, name: str, parameter: Parameter) -> None:
     elif isinstance(default, bool):
         how = {"action": "store_true", "default": default, "help": parameter.help}
     else:
-        how["type"] = checked(type(default), partial(parameter.check, name="the value"))
+        kind = whole if isinstance(default, int) else number
+        how["type"] = checked(kind, partial(parameter.check, name="the value"))
     to.add_argument(option(name), **how)
 
 
@@ -184,15 +187,32 @@ def checked(kind: Callable[[str], Any], check: Callable[[Any], Any]) -> Callable
     """Return an argparse type that reports the error of `check` for a wrong value."""
 
     def parse(text: str) -> Any:
+        value = kind(text)
         try:
-            return check(kind(text))
+            return check(value)
         except (TypeError, ValueError) as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse
 
 
-def _threads(number: int) -> int:
-    if not 1 <= number <= MOST_THREADS:
-        raise ValueError(f"threads must be from 1 to {MOST_THREADS}, got {number}")
-    return number
+def whole(text: str) -> int:
+    """Return the whole number that a text stands for, as an argparse type."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"the value must be a whole number, got {text}") from None
+
+
+def number(text: str) -> float:
+    """Return the number that a text stands for, as an argparse type."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"the value must be a number, got {text}") from None
+
+
+def _threads(count: int) -> int:
+    if not 1 <= count <= MOST_THREADS:
+        raise ValueError(f"threads must be from 1 to {MOST_THREADS}, got {count}")
+    return count

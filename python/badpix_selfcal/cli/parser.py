@@ -129,5 +129,6 @@ def _option_before(words: Sequence[str], at: int) -> str:
 
 def _meant(word: str, known: dict[str, argparse.Action] | dict[str, Parser]) -> str:
     """Return a question after the name that is meant; empty if none is near."""
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+    names = {name.lstrip("-"): name for name in known}  # dashes are no likeness
+    near = get_close_matches(word.lstrip("-"), names, n=1, cutoff=0.6)
+    return f"; did you mean {names[near[0]]}?" if near else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..detectors import DETECTORS
-from .options import Report, add_overwrite, add_report_options, command
+from .options import Report, add_overwrite, add_report_options, command, whole
 from .parser import Commands
 
 __all__ = ["add"]
@@ -40,19 +40,19 @@ def add(commands: Commands) -> None:
         action=_Size,
         nargs="+",
         metavar="N",
-        type=int,
+        type=whole,
         help="rows and columns of a subarray, or one number for both (default: the full frame)",
     )
     for role in ("science", "background"):
         simulate.add_argument(
             f"--n-{role}",
             metavar="N",
-            type=int,
+            type=whole,
             default=2,
             help=f"{role} exposures (default: %(default)s)",
         )
     simulate.add_argument(
-        "--seed", metavar="N", type=int, default=1, help="random seed (default: %(default)s)"
+        "--seed", metavar="N", type=whole, default=1, help="random seed (default: %(default)s)"
     )
     add_overwrite(simulate)
     add_report_options(simulate)

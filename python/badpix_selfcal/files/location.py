@@ -23,6 +23,7 @@ __all__ = [
     "locate",
     "locations_of",
     "output_directory",
+    "refuse_file",
 ]
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
@@ -100,7 +101,7 @@ def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, 
 
 
 def absolute(location: Location) -> Location:
-    """Return a location that does not depend on the current folder."""
+    """Return a location that does not depend on the current directory."""
     return location.absolute() if isinstance(location, Path) else location
 
 
@@ -131,7 +132,7 @@ def output_directory(given: AnyLocation | None) -> Location:
     Parameters
     ----------
     given : path-like, RemoteFile or None
-        A folder, or the URL of a prefix in an object store; None means the current folder.
+        A folder, or the URL of a prefix in an object store; None means the current directory.
 
     Returns
     -------
@@ -147,7 +148,7 @@ def output_directory(given: AnyLocation | None) -> Location:
     """
     directory = Path() if given is None else locate(given)
     if isinstance(directory, Path):
-        _refuse_file(directory)
+        refuse_file(directory)
         return directory
     split = urlsplit(directory.url)
     if split.scheme in _READ_ONLY:
@@ -162,7 +163,7 @@ def output_directory(given: AnyLocation | None) -> Location:
     return RemoteFile(f"{split.scheme}://{split.netloc}/{path}".rstrip("/"))
 
 
-def _refuse_file(directory: Path) -> None:
+def refuse_file(directory: Path) -> None:
     """Refuse a folder for outputs that is a file, or lies below one."""
     for path in (directory, *directory.parents):
         if path.is_dir():

@@ -98,8 +98,8 @@ def associate(
         always share both.
     output_dir : path-like, optional
         Where the associations go: a folder, which is made if it does not exist, or a URL
-        (``s3://bucket/prefix``). Default: the folder of each science exposure; the current folder
-        for remote exposures.
+        (``s3://bucket/prefix``). Default: the folder of each science exposure; the current
+        directory for remote exposures.
     overwrite : bool, optional
         Replace existing files. An exposure is never replaced.
     dry_run : bool, optional

@@ -90,7 +90,7 @@ def batch(
         band (MIRI) or filter and grating (NIRSpec) too.
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
-        such as ``s3://bucket/prefix``. Default: the current folder.
+        such as ``s3://bucket/prefix``. Default: the current directory.
     cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper
         As in `badpix_selfcal.selfcal`.
     force_single, spare_crowded, edge, dispaxis

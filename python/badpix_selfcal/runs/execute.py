@@ -379,6 +379,12 @@ def refuse_collisions(
         If a copy has the name of a folder, or a server does not answer.
     """
     named = [*copies]
+    for source, name in named:
+        if source.name == name and source.resolve() == (directory / name).resolve():
+            raise FileExistsError(
+                f"{source}: would replace the input, which has the name of an output; give the "
+                "exposure that it was made from (_rate), or choose another output folder"
+            )
     outputs = Outputs(directory, inputs, overwrite=overwrite, remedy=remedy)
     outputs.claim_all(sorted({name for _, name in named}))
     sources: dict[str, Location] = {}

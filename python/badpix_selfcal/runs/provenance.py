@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from .._kernels import __version__
 from ..detectors import Dispaxis
 from ..files.exposure import Cards
-from ..messages import argument_name
+from ..messages import changed
 from ..parameters import Parameters
 
 __all__ = ["Status", "ascii_of", "cards", "differences", "history", "name_of"]
@@ -57,7 +57,7 @@ def differences(entries: str, history: str) -> str:
     """
     found, wanted = _parameters(entries), _parameters(history)
     differing = [name for name in wanted if name in found and found[name] != wanted[name]]
-    texts = (f"{argument_name(name)}={found[name]} (now {wanted[name]})" for name in differing)
+    texts = (changed(name, found[name], wanted[name]) for name in differing)
     return ", ".join(texts)
 
 

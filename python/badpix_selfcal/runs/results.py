@@ -10,7 +10,7 @@ from typing import get_args
 from ..arrays import BadPixels
 from ..detectors import Dispaxis
 from ..files.location import Location
-from ..summary import block, counted, files_of, flags_of
+from ..summary import block, counted, cuts_of, files_of, flags_of
 from .execute import ExposureResult, ResultStatus
 
 __all__ = ["BatchResult", "GroupResult"]
@@ -49,6 +49,7 @@ class GroupResult:
             f"GroupResult {self.name}: {counted(len(self.members), 'exposure')}",
             {
                 "status": _tally_of(self.statuses),
+                "cuts": ", ".join(cuts_of(found) for found in self.masks.values()),
                 "flagged": ", ".join(flags_of(found) for found in self.masks.values()),
             },
         )
@@ -88,6 +89,7 @@ class BatchResult:
             {
                 "status": _tally_of(self.statuses),
                 "groups": ", ".join(group.name for group in self.groups),
+                "failed": _first(each.error for each in self.failed),
                 "written": files_of(self.written),
             },
         )
@@ -122,6 +124,12 @@ def _statuses_of(exposures: Iterable[ExposureResult], used: int) -> dict[str, in
     """Return the number of exposures of each status, and of those used and not flagged."""
     counts = Counter[str](each.status for each in exposures)
     return {**{status: counts[status] for status in get_args(ResultStatus)}, "BACKGROUND": used}
+
+
+def _first(errors: Iterable[str]) -> str:
+    """Return the first error, and how many others there are."""
+    first, *others = [*dict.fromkeys(errors)] or [""]
+    return f"{first} (and {counted(len(others), 'other error')})" if others else first
 
 
 def _tally_of(counts: Mapping[str, int]) -> str:

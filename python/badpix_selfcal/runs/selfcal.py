@@ -32,7 +32,7 @@ from .member import Listed, Member, dispaxis_of
 from .plan import Copy, Plan
 from .pool import expanded
 from .provenance import Status, ascii_of, name_of
-from .suitable import check_product
+from .suitable import check_product, warn_of_itself
 
 __all__ = ["SelfcalResult", "selfcal"]
 
@@ -134,7 +134,7 @@ def selfcal(
         stand for their ``*_rate.fits``. All serve to find bad pixels; backgrounds are flagged too.
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
-        such as ``s3://bucket/prefix``. Default: the current folder, as in the pipeline.
+        such as ``s3://bucket/prefix``. Default: the current directory, as in the pipeline.
     cut : {"fraction", "sigma"}, optional
         "fraction" flags fixed fractions of the pixels, as the pipeline does. "sigma", recommended
         for science, flags the pixels that stand out from the noise; see
@@ -189,10 +189,11 @@ def selfcal(
     Warns
     -----
     SelfcalWarning
-        If the step is skipped, an exposure is left out because its gap holds no valid sample, a
-        member has another detector, EXP_TYPE or subarray than the science exposure, exposures have
-        passed later steps of the pipeline or are of a mode that is not self-calibrated, the
-        dispersion axis is not known, or rows are crowded with flags.
+        If the step is skipped, the science exposure is compared with itself only, an exposure is
+        left out because its gap holds no valid sample, a member has another detector, EXP_TYPE or
+        subarray than the science exposure, exposures have passed later steps of the pipeline or are
+        of a mode that is not self-calibrated, the dispersion axis is not known, or rows are crowded
+        with flags.
 
     Notes
     -----
@@ -296,6 +297,8 @@ def _plan(
         origin=_origin(found),
     )
     skipped = plan.is_skipped([member.path for member in plan.members])
+    if not skipped and not parameters.force_single:
+        warn_of_itself(science, plan.members)
     dispaxis = None if skipped else dispaxis_of(science, parameters.dispaxis)
     copies = (
         Copy(members[path.resolve()], folder, name, dispaxis, is_background=number > 0)

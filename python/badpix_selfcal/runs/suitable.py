@@ -9,10 +9,10 @@ from typing import Final
 
 from ..detectors import DISPAXIS_OF_EXP_TYPE
 from ..errors import ExposureError, warn
-from ..messages import argument
+from ..messages import argument, argument_name
 from .member import Member, no_detector
 
-__all__ = ["check_product", "odd_shapes", "refusal", "warn_of_odd"]
+__all__ = ["check_product", "odd_shapes", "refusal", "warn_of_itself", "warn_of_odd"]
 
 LATER_NAME: Final = re.compile(r".*_(bsub|cal|crf)\.fits?(\.gz)?", re.IGNORECASE | re.DOTALL)
 """The names of the files that later steps of the pipeline write."""
@@ -127,6 +127,21 @@ def _compare(science: Member, member: Member, *, force: bool) -> None:
         warn(
             f"{member.path}: has the subarray {member.subarray or 'FULL'}, the science "
             f"exposure {science.path} has {science.subarray or 'FULL'}"
+        )
+
+
+def warn_of_itself(science: Member, members: Sequence[Member]) -> None:
+    """Warn of a science exposure that is its own and only background or selfcal exposure.
+
+    Warns
+    -----
+    SelfcalWarning
+        If there is no other exposure.
+    """
+    if len(members) == 1:
+        warn(
+            f"{science.path}: is compared with itself only, so light of the target may be flagged; "
+            f"add other exposures of the same detector ({argument_name('background')})"
         )
 
 
