@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-__all__ = ["AssociationError", "ExposureError", "SelfcalWarning", "silenced", "warn"]
+__all__ = [
+    "AssociationError",
+    "ExposureError",
+    "SelfcalWarning",
+    "is_of_machine",
+    "reason_of",
+    "silenced",
+    "warn",
+]
+
+_OF_MACHINE: Final = {
+    getattr(errno, name, None)
+    for name in ("ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS")
+} - {None}
+"""The errors of a machine that has no more space, memory or open files."""
 
 
 class AssociationError(ValueError):
@@ -21,6 +37,18 @@ class ExposureError(ValueError):
 
 class SelfcalWarning(UserWarning):
     """The step continues, but its result may differ from what the user expects."""
+
+
+def is_of_machine(error: OSError) -> bool:
+    """Return whether the machine causes an error, whichever file it happens with."""
+    return error.errno in _OF_MACHINE
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the text of an error, which is never empty."""
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}" if str(error) else "out of memory"
+    return str(error) or type(error).__name__
 
 
 _silence = threading.RLock()
