@@ -16,9 +16,10 @@ import badpix_selfcal as bps
 from badpix_selfcal import ExposureError
 from badpix_selfcal.files.exposure import read
 from badpix_selfcal.runs import reader as reader_file
+from badpix_selfcal.runs.buffers import HUGE, Buffers
 from badpix_selfcal.runs.dask import _combine
 from badpix_selfcal.runs.plan import Job
-from badpix_selfcal.runs.reader import AHEAD, Buffers, Reader
+from badpix_selfcal.runs.reader import Reader
 
 from .exposures import observation, sky, write
 from .pools import pool
@@ -147,7 +148,7 @@ def test_a_batch_fails_the_exposure_that_changes_after_it_was_planned(
 
 def test_a_worker_refuses_another_version_than_was_planned(tmp_path):
     one, other = (write(tmp_path / f"{n}.fits", sky(n)) for n in (1, 2))
-    minimum, failed = _combine([(one, "1:1"), (other, read(other).version)], None, with_errors=True)
+    minimum, failed = _combine([(one, "1:1"), (other, read(other).stamp)], None, with_errors=True)
     assert minimum.used == [other]
     assert [*failed] == [one]
     assert CHANGED in str(failed[one])
@@ -165,21 +166,37 @@ def test_no_file_stays_open(tmp_path):
     assert len(list(folder.iterdir())) <= before
 
 
-def test_memory_is_used_again_when_no_view_is_left():
-    buffers = Buffers()
-    view = buffers.new(4000).view(">f4").reshape(10, 100)[2:5, 1:]
+@pytest.mark.parametrize("count", [4000, HUGE, 4 * HUGE + 4000])
+def test_memory_is_used_again_when_no_view_is_left(count):
+    buffers = Buffers(3)
+    view = buffers.new(count).view(">f4").reshape(8, -1)[2:5, 1:]
     view[:] = 7
-    other = buffers.new(4000)
+    other = buffers.new(count)
+    assert other.size == count
     other[:] = 1
     assert (view == 7).all()
     address = other.ctypes.data
     del other
-    assert buffers.new(4000).ctypes.data == address
+    assert buffers.new(count).ctypes.data == address
     assert buffers.new(8).size == 8
-    many = [buffers.new(4000) for _ in range(3 * AHEAD)]
-    assert len({each.ctypes.data for each in many}) == len(many)
-    del many
-    assert len(buffers._free) == AHEAD
+    many = [buffers.new(count) for _ in range(9)]
+    for number, each in enumerate(many):
+        each[:] = number
+    assert [int(each.max()) for each in many] == [int(each.min()) for each in many] == [*range(9)]
+    del many, each
+    assert len(buffers._free) == 3
+
+
+def test_memory_is_found_without_huge_pages(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("mmap.mmap", refuse)
+    memory = Buffers(1).new(2 * HUGE)
+    memory[:] = 1
+    assert memory.size == 2 * HUGE
+    with pytest.raises(MemoryError):
+        Buffers(1).new(1 << 60)
 
 
 def test_samples_of_several_exposures_do_not_share_memory(tmp_path):

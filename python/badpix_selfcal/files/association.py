@@ -62,6 +62,9 @@ MOST_YAML: Final = 1 << 20
 MOST_MEMBERS: Final = 20_000
 """Members of all products together. YAML can repeat a list of them in a few bytes."""
 
+MOST_NAME: Final = 4096
+"""Characters of a path or URL."""
+
 MOST_MERGED: Final = 100_000
 """Keys that YAML's merge keys (``<<``) may copy. A few bytes could copy 2**50 of them."""
 
@@ -309,9 +312,11 @@ def _table(value: object, place: str) -> dict[object, object]:
 
 def _text(table: dict[object, object], key: str, place: str) -> str:
     value = table.get(key)
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
+    is_text = isinstance(value, str) and value.strip() and "\0" not in value
+    if not isinstance(value, str) or not is_text or len(value) > MOST_NAME:
         raise AssociationError(
-            f"{place}: {key!r} must be a text that is not empty, got {reprlib.repr(value)}"
+            f"{place}: {key!r} must be a text that is not empty, of at most {MOST_NAME} "
+            f"characters, got {reprlib.repr(value)}"
         )
     return value
 

@@ -9,20 +9,18 @@ headers and SCI are read by ranges.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import dq
-from ..errors import ExposureError, silenced
+from ..errors import ExposureError
 from .byte_copy import Source
 from .fits_bytes import (
-    STALE,
     length_of,
     opened,
     refuse_truncated,
@@ -32,8 +30,9 @@ from .fits_bytes import (
 from .input_file import CHANGED, InputFile, Stored, reading
 from .location import Location, RemoteFile, locate
 from .missing import no_such
-from .plain_headers import PlainHeader, defined, scan, scan_to, value_of, with_cards
+from .plain_headers import PlainHeader, scan, scan_to
 from .planes import Plane, images_of, plane_of, require_image, stored_as
+from .primary_header import Cards, Primary, history_in, renewed, value_in
 from .remote import Downloaded, Ranges
 
 if TYPE_CHECKING:
@@ -41,16 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Cards", "Exposure", "Plane", "Samples", "read"]
 
-Cards: TypeAlias = Mapping[str, tuple[str, str]]
-"""Header cards to set: keyword -> (value, comment)."""
-
 Samples: TypeAlias = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 """The samples of an image as they are stored."""
 
 NewBytes: TypeAlias = Callable[[int], NDArray[np.uint8]]
 """Returns memory of a number of bytes."""
-
-_HISTORY_WIDTH: Final = 72
 
 
 def _new_bytes(count: int) -> NDArray[np.uint8]:
@@ -78,7 +72,7 @@ class Exposure:
     exp_type: str
     dispaxis: object
     planes: Mapping[str, Plane]
-    _primary: fits.Header | str = field(repr=False)
+    _primary: Primary = field(repr=False)
     _primary_length: int = field(repr=False)
     _file_length: int = field(repr=False)
     _file: InputFile | Ranges = field(repr=False)
@@ -89,9 +83,9 @@ class Exposure:
         return self.planes["SCI"].shape
 
     @property
-    def version(self) -> str:
-        """A text that differs between versions of a local file; empty if only parts were read."""
-        return self._file.version if isinstance(self._file, InputFile) else ""
+    def stamp(self) -> str:
+        """A text that differs between versions of a local file; empty for a remote one."""
+        return self._file.stamp if isinstance(self._file, InputFile) else ""
 
     def primary_value(self, keyword: str) -> object:
         """Return the value of a card of the primary header; None where absent or undefined.
@@ -101,20 +95,12 @@ class Exposure:
         ExposureError
             If the card cannot be read.
         """
-        with reading(self.path):
-            if isinstance(self._primary, str):
-                return value_of(keyword, self._primary)
-            return defined(self._primary.get(keyword))
+        return value_in(self.path, self._primary, keyword)
 
     @property
     def history(self) -> list[str]:
         """The lines of the primary header's HISTORY."""
-        from astropy.io import fits
-
-        with reading(self.path):
-            primary = self._primary
-            header = fits.Header.fromstring(primary) if isinstance(primary, str) else primary
-            return [str(line) for line in header.get("HISTORY", [])]
+        return history_in(self.path, self._primary)
 
     def science_image(self, new: NewBytes = _new_bytes) -> Samples:
         """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
@@ -232,36 +218,11 @@ class Exposure:
             self.require_flaggable()
             if mask.shape != self.shape:
                 raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
-        header = self._new_primary(cards, history)
+        header = renewed(self.path, self._primary, cards, history)
         with to.open("xb") as target:
             target.write(header)
             self._copy_extensions(target, mask)
         self.require_unchanged()
-
-    def _new_primary(self, cards: Cards, history: str) -> bytes:
-        """Return the primary header of a copy."""
-        lines = textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False)
-        scanned, plain = self._primary, None
-        if isinstance(scanned, str):
-            plain = with_cards(scanned.encode("ascii"), cards, lines)
-        return self._primary_by_astropy(cards, lines) if plain is None else plain
-
-    def _primary_by_astropy(self, cards: Cards, history: list[str]) -> bytes:
-        from astropy.io import fits
-
-        scanned = self._primary
-        header = fits.Header.fromstring(scanned) if isinstance(scanned, str) else scanned.copy()
-        for stale in STALE:
-            header.remove(stale.decode().strip(), ignore_missing=True)
-        try:
-            with silenced():
-                for keyword, card in cards.items():
-                    header[keyword] = card
-                for line in history:
-                    header.add_history(line)
-                return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
-        except (ValueError, fits.VerifyError) as error:
-            raise ExposureError(f"{self.path}: bad primary header: {error}") from error
 
     def _copy_extensions(self, target: BinaryIO, mask: NDArray[np.bool_] | None) -> None:
         assert isinstance(self._file, InputFile)

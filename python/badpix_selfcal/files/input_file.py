@@ -28,7 +28,7 @@ from .remote import Downloaded, Ranges, RemoteError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["CHANGED", "InputFile", "Stored", "reading", "stamp"]
+__all__ = ["CHANGED", "InputFile", "Stored", "reading", "stamp_of"]
 
 Stored: TypeAlias = Path | Downloaded
 """A file on this machine."""
@@ -86,9 +86,9 @@ class InputFile:
         return self.path if isinstance(self.path, Path) else self.path.remote
 
     @property
-    def version(self) -> str:
-        """The `stamp` of the file when it was opened; empty for a copy of a remote file."""
-        return stamp(self._about) if isinstance(self.path, Path) else ""
+    def stamp(self) -> str:
+        """What `stamp_of` returned when it was opened; empty for a copy of a remote file."""
+        return stamp_of(self._about) if isinstance(self.path, Path) else ""
 
     def open(self) -> io.BufferedReader:
         """Return a reader from front to back; a gzipped file is unpacked."""
@@ -118,11 +118,13 @@ class InputFile:
         with reading(self):
             now, named = os.fstat(self.descriptor), self.path.stat()
         opened = self._about
-        if not stamp(opened) == stamp(now) == stamp(named) or not os.path.samestat(opened, named):
+        if not stamp_of(opened) == stamp_of(now) == stamp_of(named) or not os.path.samestat(
+            opened, named
+        ):
             raise ExposureError(f"{self}: {CHANGED}")
 
 
-def stamp(about: os.stat_result) -> str:
+def stamp_of(about: os.stat_result) -> str:
     """Return a text that differs between versions of a file: its size and modification time.
 
     The number of the file (inode) is no part of it: some network file systems change it.

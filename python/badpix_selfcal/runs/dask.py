@@ -122,11 +122,11 @@ class Cluster:
         49 images at a time. A tree of single tasks, submitted a few at a time by the client, took
         20.9, 17.3 and 16.3 s with 31 to 35 images.
         """
-        versions = [(member.path, member.version) for member in plan.members]
+        stamps = [(member.path, member.stamp) for member in plan.members]
         with self._plain_errors():
             images = [
                 self._delayed(_combine, chunk, plan.gap, with_errors=plan.needs_errors)
-                for chunk in _chunks(versions, LEAF)
+                for chunk in _chunks(stamps, LEAF)
             ]
             while len(images) > 1:
                 images = [self._delayed(_merge, chunk) for chunk in _chunks(images, FAN)]
@@ -263,11 +263,11 @@ def _read(listed: list[Listed]) -> list[Member | Exception]:
 
 
 def _combine(
-    versions: list[tuple[Location, str]], gap: Region | None, *, with_errors: bool
+    stamps: list[tuple[Location, str]], gap: Region | None, *, with_errors: bool
 ) -> Combined:
-    reader = Reader(with_errors=with_errors, versions=dict(versions))
+    reader = Reader(with_errors=with_errors, stamps=dict(stamps))
     with ThreadPoolExecutor(READ_AHEAD) as executor:
-        minimum, failed = combine([path for path, _ in versions], gap, reader, executor)
+        minimum, failed = combine([path for path, _ in stamps], gap, reader, executor)
     return minimum, {path: _sendable(error) for path, error in failed.items()}
 
 

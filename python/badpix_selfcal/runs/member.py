@@ -14,7 +14,7 @@ from ..detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis
 from ..errors import ExposureError, warn
 from ..files.association import stem_of
 from ..files.exposure import Exposure
-from ..files.input_file import CHANGED, reading, stamp
+from ..files.input_file import CHANGED, reading, stamp_of
 from ..files.location import Location, RemoteFile
 from ..files.remote import version_of
 from ..messages import argument_name
@@ -73,8 +73,8 @@ class Member:
         the file. Empty if not known.
     problem : str
         Why no flagged copy can be written. Empty if one can, or if only SCI was read.
-    version : str
-        The version of a local file (`Exposure.version`) when its headers were read.
+    stamp : str
+        `Exposure.stamp` when its headers were read.
     is_flagged : bool
         Whether it is a flagged copy already.
     later_step : str
@@ -93,7 +93,7 @@ class Member:
     dispaxis: object
     identity: str
     problem: str
-    version: str
+    stamp: str
     is_flagged: bool
     later_step: str
 
@@ -104,10 +104,10 @@ class Member:
 
     def require_unchanged(self) -> None:
         """Raise an ExposureError if a local file has changed since its headers were read."""
-        if self.version and isinstance(self.path, Path):
+        if self.stamp and isinstance(self.path, Path):
             with reading(self.path):
-                now = stamp(self.path.stat())
-            if now != self.version:
+                now = stamp_of(self.path.stat())
+            if now != self.stamp:
                 raise ExposureError(f"{self.path}: {CHANGED}")
 
     def key(self, by: GroupBy) -> tuple[str, ...]:
@@ -214,7 +214,7 @@ def _member(listed: Listed, reader: Reader) -> Member:
         dispaxis=exposure.dispaxis,
         identity=identity,
         problem=exposure.problem if exposure.is_whole else "",
-        version=exposure.version,
+        stamp=exposure.stamp,
         is_flagged=_is_complete(exposure, "S_BPXSLF"),
         later_step=next((each for each in LATER_STEPS if _is_complete(exposure, each)), ""),
     )
@@ -225,7 +225,7 @@ def _identity(listed: Listed) -> str:
     if not listed.identified:
         return ""
     try:
-        version = version_of(path) if isinstance(path, RemoteFile) else stamp(path.stat())
+        version = version_of(path) if isinstance(path, RemoteFile) else stamp_of(path.stat())
     except (OSError, ValueError):  # reading the exposure reports it
         return ""
     return _digest(f"{path.name}:{version}")

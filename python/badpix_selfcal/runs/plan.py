@@ -215,7 +215,7 @@ class Job:
         try:
             entries = {**self.origin, **cards(self.copy.name, self.status)}
             exposure = reader.read(path)
-            if exposure.version != self.copy.member.version:
+            if exposure.stamp != self.copy.member.stamp:
                 raise ExposureError(f"{path}: {CHANGED}")
             exposure.write_copy(part, mask, entries, self.history)
         except OSError as error:
