@@ -64,6 +64,56 @@ def test_the_unit_of_a_container_is_not_dropped_in_silence(image):
     assert advised(image) is image.data
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f4"])
+def test_the_advice_for_a_quantity_works(dtype):
+    """Its unit was dropped in silence."""
+    values = VALUES.astype(dtype)
+    np.testing.assert_array_equal(advised(values * units.Jy), values)
+    np.testing.assert_array_equal(advised(Masked(values * units.Jy, MASK)), with_nan(dtype))
+
+
+def listed(image):
+    """Return the images of a list in which an array is, in several forms."""
+    return [[image, image], (image[0], image[1]), [[image], [image]], [[1.0] * 40, image[0]]]
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        (lambda: np.ma.masked_array(VALUES, MASK), "each.filled(numpy.nan)"),
+        (lambda: Masked(VALUES, MASK), "each.filled(numpy.nan)"),
+        (lambda: VALUES * units.m, "each.value"),
+        (lambda: Masked(VALUES * units.m, MASK), "each.value.filled(numpy.nan)"),
+    ],
+    ids=["masked", "Masked", "Quantity", "masked Quantity"],
+)
+def test_a_list_of_arrays_with_masks_or_units_is_refused(kind, advice, number):
+    """NumPy dropped the masks and the units."""
+    image = listed(kind())[number]
+    with pytest.raises(TypeError, match=r"^image is a list that holds a ") as caught:
+        bps.percentiles(image, [50])
+    assert f"({advice} for each of them)" in str(caught.value)
+
+
+def test_a_masked_number_in_a_list_is_refused():
+    with pytest.raises(TypeError, match="holds a MaskedConstant"):
+        bps.median_filter([1.0, np.ma.masked, 2.0], 3)
+
+
+def test_lists_of_numbers_are_taken():
+    assert bps.median_filter([1, 9, 2], 3).tolist() == [1, 2, 2]
+    assert bps.median_filter([[1, 9.0, 2], (np.float32(1), 9, 2)], 3, axis=1).shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", [np.ma.masked_array, Masked])
+def test_a_gap_with_a_mask_is_refused(kind):
+    gap = kind(VALUES > 100, MASK)
+    with pytest.raises(TypeError, match=r"gap is a \w+; pass gap\.filled\(False\)"):
+        bps.pedestal(VALUES, gap)
+    assert np.isfinite(bps.pedestal(VALUES, gap.filled(False)))
+
+
 @pytest.mark.parametrize(
     "call",
     [

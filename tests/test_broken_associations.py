@@ -9,7 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from badpix_selfcal.files.association import MOST_BYTES, MOST_MEMBERS, MOST_YAML, read
+
 from .associations import SCIENCE, content, member, outcome, refusal, with_files, write
+from .fits_exposures import in_time
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +226,101 @@ def test_an_association_that_cannot_be_read_is_refused(folder, name):
 def test_a_folder_named_like_an_association_is_refused(tmp_path):
     (tmp_path / "asn.json").mkdir()
     assert "cannot be read" in refusal(tmp_path / "asn.json")
+
+
+# Associations that are too large
+
+
+def in_yaml(members: str, more: str = "") -> str:
+    return f"{more}products:\n- {{name: p, members: [{members}]}}\n"
+
+
+SCIENCE_MEMBER = f"{{expname: {SCIENCE}, exptype: science}}"
+SHARED = "x: &m {expname: b1.fits, exptype: selfcal}\n"
+
+
+def merges(levels: int, width: int, keys: int) -> str:
+    """Return tables that each merge the one before several times."""
+    first = ", ".join(f"k{number}: 1" for number in range(keys))
+    lines = [f"t0: &t0 {{{first}}}"]
+    for level in range(1, levels):
+        again = ", ".join([f"*t{level - 1}"] * width)
+        lines.append(f"t{level}: &t{level} {{<<: [{again}]}}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("sizes", [(60, 2, 1), (12, 9, 1), (20, 9, 9)])
+def test_merge_keys_do_not_multiply(folder, sizes):
+    """PyYAML before 6.0.4 copies a table as often as it is merged: 365 bytes take hours."""
+    text = in_yaml(SCIENCE_MEMBER, merges(*sizes))
+    with in_time():
+        outcome(write(folder, text, "bomb.yaml"))
+
+
+@pytest.mark.parametrize("sizes", [(3, 2000, 2000), (100, 300, 200)])
+def test_merge_keys_without_end_are_refused(folder, sizes):
+    text = in_yaml(SCIENCE_MEMBER, merges(*sizes))
+    with in_time():
+        assert "its merge keys (<<) copy more than" in refusal(write(folder, text, "bomb.yaml"))
+
+
+def test_a_table_that_merges_itself_is_refused(folder):
+    with in_time():
+        refusal(write(folder, in_yaml("&a {<<: *a}"), "selfish.yaml"))
+
+
+def test_a_few_merge_keys_are_read(folder):
+    text = in_yaml(f"{SCIENCE_MEMBER}, {{<<: *m}}, {{<<: [*m, *m], expname: b2.fits}}", SHARED)
+    (product,) = read(write(folder, text, "merged.yaml")).products
+    assert [each.name for each in product.selfcal] == ["b1.fits", "b2.fits"]
+
+
+def test_many_repeated_members_are_read_in_time(folder):
+    members = [member(SCIENCE, "science"), *[member("b1.fits", "selfcal")] * (MOST_MEMBERS - 1)]
+    path = write(folder, {"products": [{"name": "p", "members": members}]})
+    with in_time():
+        assert len(read(path).products[0].selfcal) == MOST_MEMBERS - 1
+
+
+@pytest.mark.parametrize("ending", ["json", "yaml"])
+def test_more_members_than_there_may_be_are_refused(folder, ending):
+    text = in_yaml(", ".join([SCIENCE_MEMBER, *["*m"] * MOST_MEMBERS]), SHARED)
+    if ending == "json":
+        text = json.dumps(content(*[member("b1.fits", "selfcal")] * MOST_MEMBERS))
+    with in_time():
+        said = refusal(write(folder, text, f"many.{ending}"))
+    assert f"lists {MOST_MEMBERS + 1} members, more than {MOST_MEMBERS}" in said
+
+
+def test_members_repeated_in_many_products_are_counted(folder):
+    shared = f"x: &p [{', '.join(['{expname: b1.fits, exptype: selfcal}'] * 300)}]\n"
+    products = "".join(f"- {{name: p{number}, members: *p}}\n" for number in range(300))
+    with in_time():
+        said = refusal(write(folder, f"{shared}products:\n{products}", "products.yaml"))
+    assert "lists 90000 members" in said
+
+
+@pytest.mark.parametrize(("ending", "most"), [("json", MOST_BYTES), ("yaml", MOST_YAML)])
+def test_a_file_too_long_for_an_association_is_refused(folder, ending, most):
+    path = folder / f"long.{ending}"
+    path.write_bytes(b" " * (most + 1))
+    with in_time():
+        assert f"is longer than {most} bytes" in refusal(path)
+
+
+def test_a_device_without_end_is_refused():
+    if not Path("/dev/zero").exists():
+        pytest.skip("needs /dev/zero")
+    with in_time():
+        assert "is longer than" in refusal("/dev/zero")
+
+
+@pytest.mark.parametrize("ending", ["json", "yaml"])
+def test_missing_memory_is_not_the_fault_of_the_file(folder, monkeypatch, ending):
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("json.loads", fail)
+    monkeypatch.setattr("yaml.load", fail)
+    with pytest.raises(MemoryError):
+        read(write(folder, "{}", f"asn.{ending}"))

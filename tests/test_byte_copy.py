@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from badpix_selfcal.errors import ExposureError
 from badpix_selfcal.files import byte_copy
-from badpix_selfcal.files.byte_copy import source_of
+from badpix_selfcal.files.byte_copy import Source
 from badpix_selfcal.files.exposure import read
+from badpix_selfcal.files.input_file import InputFile
 
 from .exposures import sky, write
 
@@ -25,7 +26,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux copies in
 def copies(path, stretches):
     """Copy a file in stretches, alternately by copy and by read; return the copy."""
     to = path.with_name("copy")
-    with source_of(path, 0) as source, to.open("wb") as target:
+    source = Source(InputFile(path), 0)
+    with to.open("wb") as target:
         for number, end in enumerate(stretches):
             if number % 2:
                 target.write(source.read(end - (stretches[number - 1])))
@@ -95,7 +97,7 @@ def test_bytes_are_read_and_written_where_the_system_copies_none(tmp_path, monke
 @pytest.mark.parametrize("end", [999, 1001])
 def test_a_file_of_another_length_was_changed(tmp_path, end):
     (tmp_path / "in").write_bytes(b"x" * 1000)
-    with pytest.raises(ExposureError, match="in: was changed after its headers were read"):
+    with pytest.raises(ExposureError, match="in: was changed while it was read"):
         copies(tmp_path / "in", [end])
 
 

@@ -85,14 +85,11 @@ def test_absent_keywords_are_empty(tmp_path):
 @pytest.mark.parametrize(
     "change", [as_they_are, only_needed, dq_first, primary_image, double, lower_case]
 )
-def test_sci_is_mapped_where_it_lies(tmp_path, change):
+def test_sci_is_read_from_where_it_lies(tmp_path, change):
     path = write(tmp_path / "in.fits", change)
     science = read(path).science_image()
-    assert isinstance(science, np.memmap)
     assert not science.flags.writeable
-    assert science.nbytes == science.itemsize * 54
     with fits.open(path) as hdus:
-        assert science.offset == hdus["SCI"].fileinfo()["datLoc"]
         assert science.dtype == hdus["SCI"].data.dtype
         assert science.tobytes() == hdus["SCI"].data.tobytes()
 
@@ -170,7 +167,7 @@ def test_unit_scaling_is_no_scaling(tmp_path):
     path = write(tmp_path / "in.fits", change)
     with_card(path, "SCI", "FACTOR", b"BSCALE  =                  1.0")
     with_card(path, "SCI", "TERM", b"BZERO   =                  0.0")
-    assert isinstance(read(path).science_image(), np.memmap)
+    assert read(path).science_image().dtype == ">f4"
     copy = copy_of(path, MASK)
     assert extensions(copy)[1:] == expected(path, MASK)
 

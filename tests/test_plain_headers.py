@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from badpix_selfcal.errors import ExposureError
 from badpix_selfcal.files.exposure import Exposure, read
+from badpix_selfcal.files.input_file import InputFile
 from badpix_selfcal.files.plain_headers import scan, value_of, with_cards
 
 from .fits_exposures import (
@@ -73,7 +74,7 @@ def for_astropy(path: Path) -> Path:
         twin.write_bytes(gzip.compress(gzip.decompress(content).replace(SPARE, ODD_SPARE), 1))
     else:
         twin.write_bytes(content.replace(SPARE, ODD_SPARE))
-    assert scan(twin) is None
+    assert scan(InputFile(twin)) is None
     return twin
 
 
@@ -93,7 +94,7 @@ def copied_or_refused(found: Exposure) -> bytes | str:
 
 def assert_as_by_astropy(path: Path) -> None:
     """Assert that whatever is read without astropy equals what astropy reads."""
-    if scan(path) is None:
+    if scan(InputFile(path)) is None:
         return
     twin = for_astropy(path)
     try:
@@ -178,7 +179,7 @@ def test_what_is_not_whole_is_left_to_astropy(folder, whole, cut, tail):
     left = content[: len(content) - cut]
     path = folder / "cut.fits"
     path.write_bytes(left + tail)
-    headers = scan(path)
+    headers = scan(InputFile(path))
     assert headers is None or headers[-1].end == len(left + tail)
     assert_as_by_astropy(path)
 
@@ -209,7 +210,7 @@ def test_flight_exposures_are_not_left_to_astropy(tmp_path, flight_exposures, mo
         at = content.index(b"Program information") // 80 * 80  # a title among the cards
         content[at : at + 80] = ODD_SPARE
         twin.write_bytes(content)
-        assert scan(twin) is None
+        assert scan(InputFile(twin)) is None
         assert facts(read(path)) == facts(read(twin))
         science = read(path).science_image()
         assert science.tobytes() == read(twin).science_image().tobytes()

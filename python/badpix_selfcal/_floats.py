@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FloatArray", "as_floats", "as_stored", "bits_of"]
+__all__ = ["FloatArray", "as_floats", "as_stored", "bits_of", "refuse_dressed"]
 
 FloatArray: TypeAlias = NDArray[np.float32 | np.float64]
 """An array of the precisions in which the kernels compute."""
@@ -34,7 +35,7 @@ def as_floats(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> Flo
     Raises
     ------
     TypeError
-        If it is a masked array, or does not hold real numbers.
+        If it has a mask or a unit, or does not hold real numbers.
     ValueError
         If its number of dimensions is not allowed.
     """
@@ -60,7 +61,7 @@ def as_stored(values: ArrayLike, name: str) -> FloatArray:
     Raises
     ------
     TypeError
-        If it is a masked array, or does not hold real numbers.
+        If it has a mask or a unit, or does not hold real numbers.
     ValueError
         If it is not 2-D.
     """
@@ -77,8 +78,7 @@ def bits_of(samples: FloatArray) -> NDArray[Any]:
 
 
 def _real(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> NDArray[Any]:
-    if advice := _without_mask(values, name):
-        raise TypeError(f"{name} is a {type(values).__name__}; pass {advice}")
+    refuse_dressed(values, name)
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
@@ -88,26 +88,57 @@ def _real(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> NDArray
     return array
 
 
-def _without_mask(values: object, name: str) -> str:
-    """Return how to pass an array that has a mask or a unit of its own; empty for a plain one.
+def refuse_dressed(values: object, name: str) -> None:
+    """Refuse an array that has a mask or a unit, and a list of such arrays.
 
-    NumPy drops the mask of the classes of astropy without a word.
+    NumPy drops both without a word.
+
+    Raises
+    ------
+    TypeError
+        With the name, and with what to pass.
     """
+    if isinstance(values, (list, tuple)):
+        for each in filter(lambda each: _advice(each, ""), _kinds_in(values)):
+            raise TypeError(
+                f"{name} is a list that holds a {type(each).__name__}; pass a list of plain arrays "
+                f"({_advice(each, 'each')} for each of them)"
+            )
+    elif advice := _advice(values, name):
+        raise TypeError(f"{name} is a {type(values).__name__}; pass {advice}")
+
+
+def _kinds_in(values: Iterable[object]) -> Iterator[object]:
+    """Yield one element of each type in a list, and in the lists in it."""
+    kinds = {type(each): each for each in values if not isinstance(each, (list, tuple))}
+    yield from kinds.values()
+    for each in values:
+        if isinstance(each, (list, tuple)):
+            yield from _kinds_in(each)
+
+
+def _advice(values: object, name: str) -> str:
+    """Return how to pass an array without its mask and unit; empty for one without them."""
     if isinstance(values, np.ma.MaskedArray):
-        return f"{_as_float(values.dtype, name)}.filled(numpy.nan)"
-    nddata, masked = map(sys.modules.get, ("astropy.nddata", "astropy.utils.masked"))
+        return _filled(values.dtype, name)
+    nddata, masked, units = map(
+        sys.modules.get, ("astropy.nddata", "astropy.utils.masked", "astropy.units")
+    )
     if nddata is not None and isinstance(values, nddata.NDData):
         if values.mask is None:
             return f"{name}.data"
         return f"numpy.where({name}.mask, numpy.nan, {name}.data)"
+    value = f"{name}.value" if units is not None and isinstance(values, units.Quantity) else ""
     if masked is not None and isinstance(values, masked.Masked):
-        return f"{_as_float(values.dtype, name)}.filled(numpy.nan)"
-    return ""
+        return _filled(values.dtype, value or name)
+    return value
 
 
-def _as_float(dtype: np.dtype[Any], name: str) -> str:
-    """Return an array of a type that holds NaN, as Python code."""
-    return name if dtype.kind == "f" else f"{name}.astype(float)"
+def _filled(dtype: np.dtype[Any], name: str) -> str:
+    """Return a masked array without its mask, as Python code."""
+    if dtype.kind == "b":
+        return f"{name}.filled(False)"
+    return f"{name}{'' if dtype.kind == 'f' else '.astype(float)'}.filled(numpy.nan)"
 
 
 def _precision(array: NDArray[Any]) -> np.dtype[Any]:

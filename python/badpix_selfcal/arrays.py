@@ -24,7 +24,7 @@ from ._arguments import (
     check_sides,
     doubt_of,
 )
-from ._floats import FloatArray, as_floats, as_stored, bits_of
+from ._floats import FloatArray, as_floats, as_stored, bits_of, refuse_dressed
 from .bad_pixels import BadPixels, find_bad_pixels
 from .checks import Edge, check_edge
 from .detectors import Region
@@ -137,6 +137,7 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
     The gap regions of the MIRI detectors are in `badpix_selfcal.detectors`.
     """
     samples = as_stored(image, "image")
+    refuse_dressed(gap, "gap")
     mask = np.asarray(gap)
     if mask.dtype == bool:
         if mask.shape != samples.shape:

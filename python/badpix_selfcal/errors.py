@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -10,7 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["AssociationError", "ExposureError", "SelfcalWarning", "silenced", "warn"]
+__all__ = [
+    "AssociationError",
+    "ExposureError",
+    "SelfcalWarning",
+    "is_of_machine",
+    "reason_of",
+    "silenced",
+    "warn",
+]
+
+_OF_MACHINE: Final = {
+    getattr(errno, name, None)
+    for name in ("ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS")
+} - {None}
+"""The errors of a machine that has no more space, memory or open files."""
 
 
 class AssociationError(ValueError):
@@ -26,6 +41,19 @@ class SelfcalWarning(UserWarning):
 
 
 _PACKAGE: Final = __file__.removesuffix("errors.py")
+
+
+def is_of_machine(error: OSError) -> bool:
+    """Return whether the machine causes an error, whichever file it happens with."""
+    return error.errno in _OF_MACHINE
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the text of an error, which is never empty."""
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}" if str(error) else "out of memory"
+    return str(error) or type(error).__name__
+
 
 _silence = threading.RLock()
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from .._kernels import __version__
+from ..errors import reason_of
 from ..log import log
 from ..messages import PROGRAM, on_command_line
 from . import associate, batch, completion, guide, run, simulate
@@ -126,8 +127,8 @@ def _report_error(error: Exception, verbosity: int) -> str:
     if verbosity > (1 if expected else 0):
         say("".join(traceback.format_exception(error)).rstrip(), sys.stderr)
     if expected:
-        say(f"{PROGRAM}: error: {error}", sys.stderr)
-        return str(error)
+        say(f"{PROGRAM}: error: {reason_of(error)}", sys.stderr)
+        return reason_of(error)
     how = "with the traceback above" if verbosity else "with the traceback that --verbose prints"
     what = " ".join(f"{type(error).__name__}: {error}".split())
     say(f"{PROGRAM}: unexpected error: {what}; please report it {how}", sys.stderr)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..errors import AssociationError
+from ..errors import AssociationError, is_of_machine
+from ..messages import function
 from .location import Location, RemoteFile, beside, locate
 from .missing import no_such
 from .remote import read_text
@@ -51,6 +52,24 @@ UNUSED: Final = (
 """The other exposure types that the pipeline knows."""
 
 YAML_ENDINGS: Final = (".yaml", ".yml")
+
+MOST_BYTES: Final = 1 << 24
+"""Length of an association; one of 20 000 members takes 2 MB."""
+
+MOST_YAML: Final = 1 << 20
+"""Characters of a YAML association, which takes seconds to parse."""
+
+MOST_MEMBERS: Final = 20_000
+"""Members of all products together. YAML can repeat a list of them in a few bytes."""
+
+MOST_NAME: Final = 4096
+"""Characters of a path or URL."""
+
+MOST_MERGED: Final = 100_000
+"""Keys that YAML's merge keys (``<<``) may copy. A few bytes could copy 2**50 of them."""
+
+
+_DOUBT: Final = "is it an association?"
 
 
 @dataclass(frozen=True)
@@ -131,6 +150,7 @@ def read(path: str | Location) -> Association:
     entries = content.get("products")
     if not isinstance(entries, list) or not entries:
         raise AssociationError(f"{path}: 'products' must be a list of at least one product")
+    _refuse_many(path, entries)
     products = tuple(_product(path, number, entry) for number, entry in enumerate(entries))
     _refuse_repeated(path, (product.name for product in products))
     pool = content.get("asn_pool")
@@ -155,13 +175,19 @@ def stem_of(exposure: str | Location) -> str:
 
 def _parse(path: Location) -> object:
     try:
-        text = read_text(path)
+        text = read_text(path) if isinstance(path, RemoteFile) else _local_text(path)
     except FileNotFoundError:
         raise AssociationError(no_such(Path(str(path)))) from None
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
+    except UnicodeError as error:
+        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        if isinstance(error, OSError) and is_of_machine(error):
+            raise
         raise AssociationError(f"{path}: cannot be read: {error}") from error
     if path.suffix.lower() in YAML_ENDINGS:
+        _refuse_longer(path, len(text), MOST_YAML, "write it as JSON")
         return _parse_yaml(path, text)
+    _refuse_longer(path, len(text), MOST_BYTES, _DOUBT)
 
     try:
         return json.loads(text)
@@ -169,13 +195,62 @@ def _parse(path: Location) -> object:
         raise AssociationError(f"{path}: is not valid JSON: {error}") from error
 
 
+def _local_text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    _refuse_longer(path, len(content), MOST_BYTES, _DOUBT)
+    return content.decode()
+
+
+def _refuse_longer(path: Location, length: int, most: int, advice: str) -> None:
+    if length > most:
+        raise AssociationError(f"{path}: is longer than {most} bytes; {advice}")
+
+
 def _parse_yaml(path: Location, text: str) -> object:
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Counts the keys that merge keys copy."""
+
+        merged = 0
+
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            for key, value in node.value:
+                if key.tag == "tag:yaml.org,2002:merge":
+                    sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                    for source in filter(_is_mapping, sources):
+                        self.flatten_mapping(source)
+                        self.count(len(source.value) + 1)
+            super().flatten_mapping(node)
+
+        def count(self, number: int) -> None:
+            self.merged += number
+            if self.merged > MOST_MERGED:
+                raise AssociationError(
+                    f"{path}: its merge keys (<<) copy more than {MOST_MERGED} keys; write out "
+                    "each product and member"
+                )
+
+    def _is_mapping(node: object) -> bool:
+        return isinstance(node, yaml.MappingNode)
+
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader)
+    except (AssociationError, MemoryError):
+        raise
     except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
         raise AssociationError(f"{path}: is not valid YAML: {error}") from error
+
+
+def _refuse_many(path: Location, entries: list[object]) -> None:
+    lists = (entry.get("members") for entry in entries if isinstance(entry, dict))
+    count = sum(len(members) for members in lists if isinstance(members, list))
+    if count > MOST_MEMBERS or len(entries) > MOST_MEMBERS:
+        raise AssociationError(
+            f"{path}: lists {max(count, len(entries))} members, more than {MOST_MEMBERS}; "
+            f"process many exposures with {function('batch')}, or divide the association"
+        )
 
 
 def _product(path: Location, number: int, entry: object) -> Product:
@@ -186,9 +261,12 @@ def _product(path: Location, number: int, entry: object) -> Product:
         raise AssociationError(f"{place}: 'members' must be a list of at least one member")
     found: dict[str, list[Location]] = {role: [] for role in ROLES}
     unused: list[tuple[Location, str]] = []
+    checked: set[Location] = set()
     for role, exposure in _members(path, place, members):
         if role in found:
-            _require_file(exposure, place)
+            if exposure not in checked:
+                _require_file(exposure, place)
+                checked.add(exposure)
             found[role].append(exposure)
         else:
             unused.append((exposure, role))
@@ -234,9 +312,11 @@ def _table(value: object, place: str) -> dict[object, object]:
 
 def _text(table: dict[object, object], key: str, place: str) -> str:
     value = table.get(key)
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
+    is_text = isinstance(value, str) and value.strip() and "\0" not in value
+    if not isinstance(value, str) or not is_text or len(value) > MOST_NAME:
         raise AssociationError(
-            f"{place}: {key!r} must be a text that is not empty, got {reprlib.repr(value)}"
+            f"{place}: {key!r} must be a text that is not empty, of at most {MOST_NAME} "
+            f"characters, got {reprlib.repr(value)}"
         )
     return value
 

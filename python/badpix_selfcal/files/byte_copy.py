@@ -12,33 +12,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExposureError
-from .fits_bytes import CHUNK, Stored, is_compressed, open_bytes, reading
+from .fits_bytes import CHUNK
+from .input_file import CHANGED, InputFile, reading
 
-if TYPE_CHECKING:
-    from io import BufferedReader
-
-__all__ = ["Source", "source_of"]
+__all__ = ["Source"]
 
 PIECE: Final = 1 << 19
 """Bytes of samples patched at a time: small enough for the processor's cache."""
-
-
-@contextmanager
-def source_of(path: Stored, at: int) -> Iterator[Source]:
-    """Open a file at a place; a compressed one is unpacked."""
-    with reading(path):
-        plain, file = not is_compressed(path), open_bytes(path)
-    with file:
-        source = Source(path, file, plain=plain)
-        source.seek(at)
-        yield source
 
 
 class Source:
@@ -46,29 +32,21 @@ class Source:
 
     Parameters
     ----------
-    path : Path or Downloaded
-        The file, which errors name.
-    file : binary file
-        Its bytes, unpacked.
-    plain : bool
-        Whether the file is not compressed.
+    file : InputFile
+        The file. A compressed one is unpacked.
+    at : int
+        The place to begin at.
     """
 
-    def __init__(self, path: Stored, file: BufferedReader, *, plain: bool) -> None:
-        self._path = path
-        self._file = file
-        self._plain = plain
+    def __init__(self, file: InputFile, at: int) -> None:
+        self._input = file
+        self._file = file.open()
         self._at = 0
-
-    def seek(self, at: int) -> None:
-        """Move to a later place."""
-        with reading(self._path):
-            self._file.seek(at)
-        self._at = at
+        self._seek(at)
 
     def read(self, count: int) -> bytes:
         """Read `count` bytes; raise ExposureError if the file ends before."""
-        with reading(self._path):
+        with reading(self._input):
             content = self._file.read(count)
         self._advance(count, len(content))
         return content
@@ -86,21 +64,21 @@ class Source:
         buffer = bytearray(min(step, count) * dtype.itemsize)
         for start in range(0, count, step):
             wanted = memoryview(buffer)[: min(step, count - start) * dtype.itemsize]
-            with reading(self._path):
+            with reading(self._input):
                 found = self._file.readinto(wanted)
             self._advance(len(wanted), found)
             yield start, np.frombuffer(wanted, dtype)
 
     def copy(self, target: BinaryIO, end: int) -> None:
         """Copy the bytes up to a place; raise ExposureError if the file ends before."""
-        if self._plain and end - self._at >= CHUNK:
+        if not self._input.is_compressed and end - self._at >= CHUNK:
             self._copy_by_system(target, end)
         while self._at < end:
             target.write(self.read(min(CHUNK, end - self._at)))
 
     def require_end(self) -> None:
         """Check that no byte is left."""
-        with reading(self._path):
+        with reading(self._input):
             rest = self._file.read(1)
         self._advance(0, len(rest))
 
@@ -108,15 +86,21 @@ class Source:
         if sys.platform != "linux":
             return
         target.flush()
-        source, copy, at = self._file.fileno(), target.fileno(), self._at
+        source, copy, at = self._input.descriptor, target.fileno(), self._at
         try:
             while at < end and (count := os.copy_file_range(source, copy, end - at, at)):
                 at += count
         except OSError:
             pass  # perhaps not supported here; the read and write that follow report other errors
-        self.seek(at)
+        self._seek(at)
+
+    def _seek(self, at: int) -> None:
+        """Move to a later place."""
+        with reading(self._input):
+            self._file.seek(at)
+        self._at = at
 
     def _advance(self, wanted: int, found: int) -> None:
         if found != wanted:
-            raise ExposureError(f"{self._path}: was changed after its headers were read")
+            raise ExposureError(f"{self._input}: {CHANGED}")
         self._at += found

@@ -1,7 +1,7 @@
 """One exposure file: read its headers and SCI, write a flagged copy.
 
 Reading scans the headers for the places of the planes in the file; astropy is only used if a
-header is unusual. SCI is mapped from its place, and nothing else is read. A flagged copy consists
+header is unusual. SCI is read from its place, and nothing else. A flagged copy consists
 of the file's own bytes, with a new primary header and with the flagged samples patched. The other
 samples are never decoded. A remote exposure is downloaded only if it is copied; otherwise its
 headers and SCI are read by ranges.
@@ -9,35 +9,30 @@ headers and SCI are read by ranges.
 
 from __future__ import annotations
 
-import os
-import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import dq
-from ..errors import ExposureError, silenced
-from .byte_copy import source_of
+from ..errors import ExposureError
+from .byte_copy import Source
 from .fits_bytes import (
-    STALE,
-    Stored,
-    is_compressed,
     length_of,
     opened,
-    prefetch,
-    reading,
     refuse_truncated,
     require_fits,
     without_checksums,
 )
+from .input_file import CHANGED, InputFile, Stored, reading
 from .location import Location, RemoteFile, locate
 from .missing import no_such
-from .plain_headers import PlainHeader, defined, scan, scan_to, value_of, with_cards
+from .plain_headers import PlainHeader, scan, scan_to
 from .planes import Plane, images_of, plane_of, require_image, stored_as
+from .primary_header import Cards, Primary, history_in, renewed, value_in
 from .remote import Downloaded, Ranges
 
 if TYPE_CHECKING:
@@ -45,13 +40,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Cards", "Exposure", "Plane", "Samples", "read"]
 
-Cards: TypeAlias = Mapping[str, tuple[str, str]]
-"""Header cards to set: keyword -> (value, comment)."""
-
 Samples: TypeAlias = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 """The samples of an image as they are stored."""
 
-_HISTORY_WIDTH: Final = 72
+NewBytes: TypeAlias = Callable[[int], NDArray[np.uint8]]
+"""Returns memory of a number of bytes."""
+
+
+def _new_bytes(count: int) -> NDArray[np.uint8]:
+    return np.empty(count, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -75,15 +72,20 @@ class Exposure:
     exp_type: str
     dispaxis: object
     planes: Mapping[str, Plane]
-    _primary: fits.Header | str = field(repr=False)
+    _primary: Primary = field(repr=False)
     _primary_length: int = field(repr=False)
     _file_length: int = field(repr=False)
-    _file: Stored | Ranges = field(repr=False)
+    _file: InputFile | Ranges = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Rows and columns of the image."""
         return self.planes["SCI"].shape
+
+    @property
+    def stamp(self) -> str:
+        """A text that differs between versions of a local file; empty for a remote one."""
+        return self._file.stamp if isinstance(self._file, InputFile) else ""
 
     def primary_value(self, keyword: str) -> object:
         """Return the value of a card of the primary header; None where absent or undefined.
@@ -93,34 +95,29 @@ class Exposure:
         ExposureError
             If the card cannot be read.
         """
-        with reading(self.path):
-            if isinstance(self._primary, str):
-                return value_of(keyword, self._primary)
-            return defined(self._primary.get(keyword))
+        return value_in(self.path, self._primary, keyword)
 
     @property
     def history(self) -> list[str]:
         """The lines of the primary header's HISTORY."""
-        from astropy.io import fits
+        return history_in(self.path, self._primary)
 
-        with reading(self.path):
-            primary = self._primary
-            header = fits.Header.fromstring(primary) if isinstance(primary, str) else primary
-            return [str(line) for line in header.get("HISTORY", [])]
-
-    def science_image(self) -> Samples:
+    def science_image(self, new: NewBytes = _new_bytes) -> Samples:
         """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
 
-        The samples of a plain file are mapped, so that only those used are read.
+        Parameters
+        ----------
+        new : callable, optional
+            Returns the memory for the samples of a plain file.
 
         Raises
         ------
         ExposureError
             If the samples cannot be read.
         """
-        return self._samples("SCI")
+        return self._samples("SCI", new)
 
-    def error_image(self) -> Samples | None:
+    def error_image(self, new: NewBytes = _new_bytes) -> Samples | None:
         """Return the ERR samples as `science_image` does those of SCI; None without ERR.
 
         Raises
@@ -133,9 +130,9 @@ class Exposure:
             return None
         if plane.shape != self.shape:
             raise ExposureError(f"{self.path}: ERR has shape {plane.shape}, SCI has {self.shape}")
-        return self._samples("ERR")
+        return self._samples("ERR", new)
 
-    def _samples(self, name: str) -> Samples:
+    def _samples(self, name: str, new: NewBytes) -> Samples:
         plane, file = self.planes[name], self._file
         with reading(file):
             if isinstance(file, Ranges):
@@ -143,19 +140,29 @@ class Exposure:
                 content = file.read(plane.data, plane.size)
                 return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
-                with opened(file) as hdus:
+                with opened(file, self._file_length) as hdus:
                     return np.array(images_of(hdus, name)[0].data)
-            if not is_compressed(file):
-                return np.memmap(os.fspath(file), plane.dtype, "r", plane.data, plane.shape)
-        with source_of(file, plane.data) as source:
-            return np.frombuffer(source.read(plane.size), plane.dtype).reshape(plane.shape)
+            if file.is_compressed:
+                content = Source(file, plane.data).read(plane.size)
+                return np.frombuffer(content, plane.dtype).reshape(plane.shape)
+            samples = new(plane.size)
+            if file.read_into(samples.data, plane.data) < plane.size:
+                raise ExposureError(f"{file}: {CHANGED}")
+        image = samples.view(plane.dtype).reshape(plane.shape)
+        image.flags.writeable = False
+        return image
 
     def prefetch(self, names: Iterable[str] = ("SCI",)) -> None:
         """Ask the system to read planes of a plain local file in the background, where it can."""
         for name in names:
             plane = self.planes.get(name)
-            if not isinstance(self._file, Ranges) and plane is not None and plane.dtype is not None:
-                prefetch(self._file, plane.data, plane.size)
+            if isinstance(self._file, InputFile) and plane is not None and plane.dtype is not None:
+                self._file.prefetch(plane.data, plane.size)
+
+    def require_unchanged(self) -> None:
+        """Raise an ExposureError if the file was changed or replaced since it was opened."""
+        if isinstance(self._file, InputFile):
+            self._file.require_unchanged()
 
     @property
     def is_whole(self) -> bool:
@@ -203,7 +210,7 @@ class Exposure:
         Raises
         ------
         ExposureError
-            If this exposure's header or samples cannot be read.
+            If this exposure's header or samples cannot be read, or it is changed meanwhile.
         OSError
             If the copy cannot be written.
         """
@@ -211,51 +218,27 @@ class Exposure:
             self.require_flaggable()
             if mask.shape != self.shape:
                 raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
-        header = self._new_primary(cards, history)
+        header = renewed(self.path, self._primary, cards, history)
         with to.open("xb") as target:
             target.write(header)
             self._copy_extensions(target, mask)
-
-    def _new_primary(self, cards: Cards, history: str) -> bytes:
-        """Return the primary header of a copy."""
-        lines = textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False)
-        scanned, plain = self._primary, None
-        if isinstance(scanned, str):
-            plain = with_cards(scanned.encode("ascii"), cards, lines)
-        return self._primary_by_astropy(cards, lines) if plain is None else plain
-
-    def _primary_by_astropy(self, cards: Cards, history: list[str]) -> bytes:
-        from astropy.io import fits
-
-        scanned = self._primary
-        header = fits.Header.fromstring(scanned) if isinstance(scanned, str) else scanned.copy()
-        for stale in STALE:
-            header.remove(stale.decode().strip(), ignore_missing=True)
-        try:
-            with silenced():
-                for keyword, card in cards.items():
-                    header[keyword] = card
-                for line in history:
-                    header.add_history(line)
-                return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
-        except (ValueError, fits.VerifyError) as error:
-            raise ExposureError(f"{self.path}: bad primary header: {error}") from error
+        self.require_unchanged()
 
     def _copy_extensions(self, target: BinaryIO, mask: NDArray[np.bool_] | None) -> None:
-        assert not isinstance(self._file, Ranges)
-        with source_of(self._file, self._primary_length) as source:
-            if mask is not None:
-                flagged = np.flatnonzero(mask)
-                for name, plane in sorted(self.planes.items(), key=lambda each: each[1].header):
-                    source.copy(target, plane.header)
-                    target.write(without_checksums(source.read(plane.data - plane.header)))
-                    assert plane.dtype is not None  # else `problem` says so
-                    for first, samples in source.pieces(plane.dtype, mask.size):
-                        ends = np.searchsorted(flagged, (first, first + samples.size))
-                        _flag(name, samples, flagged[slice(*ends)] - first)
-                        target.write(samples.data)
-            source.copy(target, self._file_length)
-            source.require_end()
+        assert isinstance(self._file, InputFile)
+        source = Source(self._file, self._primary_length)
+        if mask is not None:
+            flagged = np.flatnonzero(mask)
+            for name, plane in sorted(self.planes.items(), key=lambda each: each[1].header):
+                source.copy(target, plane.header)
+                target.write(without_checksums(source.read(plane.data - plane.header)))
+                assert plane.dtype is not None  # else `problem` says so
+                for first, samples in source.pieces(plane.dtype, mask.size):
+                    ends = np.searchsorted(flagged, (first, first + samples.size))
+                    _flag(name, samples, flagged[slice(*ends)] - first)
+                    target.write(samples.data)
+        source.copy(target, self._file_length)
+        source.require_end()
 
 
 def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
@@ -320,17 +303,18 @@ def _read_to(last: str, ranges: Ranges) -> Exposure | None:
 
 def _read(path: Stored) -> Exposure:
     with reading(path):
-        headers = scan(path)
-        exposure = None if headers is None else _of_plain(path, headers)
+        file = InputFile(path)
+        headers = scan(file)
+        exposure = None if headers is None else _of_plain(file, headers)
         if exposure is not None:
             return exposure
-        length = length_of(path)  # first: it finds damage in a compressed file
-        require_fits(path)
-        with opened(path) as hdus:
-            return _scan(path, length, hdus)
+        length = length_of(file)  # first: it finds damage in a compressed file
+        require_fits(file)
+        with opened(file, length) as hdus:
+            return _scan(file, length, hdus)
 
 
-def _of_plain(path: Stored | Ranges, headers: list[PlainHeader]) -> Exposure | None:
+def _of_plain(file: InputFile | Ranges, headers: list[PlainHeader]) -> Exposure | None:
     """Return an exposure of well-formed headers; None if a plane needs astropy."""
     images: dict[str, PlainHeader] = {}
     for header in headers[1:]:
@@ -350,10 +334,10 @@ def _of_plain(path: Stored | Ranges, headers: list[PlainHeader]) -> Exposure | N
     }
     if any(plane.problem for plane in planes.values()):
         return None
-    require_image(path, planes)
+    require_image(file, planes)
     primary = headers[0]
     return Exposure(
-        path=path if isinstance(path, Path) else path.remote,
+        path=file.location if isinstance(file, InputFile) else file.remote,
         detector=str(primary.cards.get("DETECTOR", "")).upper(),
         exp_type=str(primary.cards.get("EXP_TYPE", "")).upper(),
         dispaxis=images["SCI"].cards.get("DISPAXIS"),
@@ -361,26 +345,26 @@ def _of_plain(path: Stored | Ranges, headers: list[PlainHeader]) -> Exposure | N
         _primary=primary.content.decode(),
         _primary_length=primary.data,
         _file_length=headers[-1].end,
-        _file=path,
+        _file=file,
     )
 
 
-def _scan(path: Stored, length: int, hdus: fits.HDUList) -> Exposure:
-    refuse_truncated(path, length, hdus)
+def _scan(file: InputFile, length: int, hdus: fits.HDUList) -> Exposure:
+    refuse_truncated(file, length, hdus)
     planes: dict[str, Plane] = {}
     for name in ("DQ", *dq.NAN_PLANES):
         found = images_of(hdus, name)
         if len(found) > 1:
             raise ExposureError(
-                f"{path}: has {len(found)} {name} extensions; an exposure whose slits are not "
+                f"{file}: has {len(found)} {name} extensions; an exposure whose slits are not "
                 "cut out has one"
             )
         if found:
             planes[name] = plane_of(name, found[0])
-    require_image(path, planes)
+    require_image(file, planes)
     primary, sci = hdus[0].header, images_of(hdus, "SCI")[0].header
     return Exposure(
-        path=path if isinstance(path, Path) else path.remote,
+        path=file.location,
         detector=_capitals(primary, "DETECTOR"),
         exp_type=_capitals(primary, "EXP_TYPE"),
         dispaxis=sci.get("DISPAXIS"),
@@ -388,7 +372,7 @@ def _scan(path: Stored, length: int, hdus: fits.HDUList) -> Exposure:
         _primary=primary.copy(),
         _primary_length=hdus[0].fileinfo()["datLoc"],
         _file_length=length,
-        _file=path,
+        _file=file,
     )
 
 

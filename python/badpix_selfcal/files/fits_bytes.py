@@ -6,43 +6,32 @@ the file, headers cut short. This module finds and refuses them.
 
 from __future__ import annotations
 
-import gzip
+import io
 import os
 import re
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ExposureError, silenced
-from .location import Location
-from .remote import Downloaded, Ranges, RemoteError
+from .input_file import InputFile
 
 if TYPE_CHECKING:
-    from io import BufferedReader
-
+    from _typeshed import WriteableBuffer
     from astropy.io import fits
 
 __all__ = [
     "BLOCK",
     "CARD",
     "CHUNK",
+    "MOST_BLOCKS",
     "STALE",
-    "Stored",
-    "is_compressed",
     "length_of",
-    "open_bytes",
     "opened",
-    "prefetch",
-    "reading",
     "refuse_truncated",
     "require_fits",
     "without_checksums",
 ]
-
-Stored: TypeAlias = Path | Downloaded
-"""A file on this machine."""
 
 CHUNK: Final = 1 << 22
 """Bytes read or copied at a time."""
@@ -56,19 +45,24 @@ BLOCK: Final = 2880
 CARD: Final = 80
 """Bytes of one card of a header."""
 
-_GZIP: Final = b"\x1f\x8b"
+MOST_BLOCKS: Final = 1000
+"""Blocks of a header, 36 000 cards. Those of the pipeline have about ten; one without an end could
+fill the memory."""
+
 _MOST_AXES: Final = 999
 _AXES: Final = re.compile(rb"NAXIS {3}= *[+]?([0-9]{1,70})", re.IGNORECASE)
+_END: Final = re.compile(rb"END(?:[^A-Z0-9_-]|$)")
+_START: Final = re.compile(rb"SIMPLE  =|XTENSION")
 
 
-def require_fits(path: Stored) -> None:
+def require_fits(file: InputFile) -> None:
     """Refuse anything but plain or gzipped FITS; astropy also unpacks zip, bzip2 and xz."""
-    with open_bytes(path) as file:
-        if file.read(9) != b"SIMPLE  =":
-            raise ExposureError(f"{path}: is not a FITS file, nor one compressed by gzip")
+    with file.open() as content:
+        if content.read(9) != b"SIMPLE  =":
+            raise ExposureError(f"{file}: is not a FITS file, nor one compressed by gzip")
 
 
-def refuse_truncated(path: Stored, length: int, hdus: fits.HDUList) -> None:
+def refuse_truncated(file: InputFile, length: int, hdus: fits.HDUList) -> None:
     """Refuse a file that ends within an extension's header or samples."""
     from astropy.io import fits
 
@@ -79,106 +73,133 @@ def refuse_truncated(path: Stored, length: int, hdus: fits.HDUList) -> None:
         size = place["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size
         if place["datLoc"] + size > length:
             raise ExposureError(
-                f"{path}: is cut short: extension {number} ({hdu.name}) ends beyond the file's "
+                f"{file}: is cut short: extension {number} ({hdu.name}) ends beyond the file's "
                 f"{length} bytes; fetch it again"
             )
         end = place["datLoc"] + place["datSpan"]
-    with open_bytes(path) as file:
-        file.seek(end)
-        rest = file.read(8)
+    with file.open() as content:
+        content.seek(max(0, min(end, length)))
+        rest = content.read(8)
         if rest and b"XTENSION".startswith(rest):
             raise ExposureError(
-                f"{path}: is cut short or damaged in the header of extension {len(hdus)}; "
+                f"{file}: is cut short or damaged in the header of extension {len(hdus)}; "
                 "fetch it again"
             )
 
 
-def length_of(path: Stored) -> int:
+def length_of(file: InputFile) -> int:
     """Return a file's unpacked length in bytes; raise if a compressed one is damaged."""
-    if not is_compressed(path):
-        return path.stat().st_size
-    length = 0
-    with open_bytes(path) as file:
-        while chunk := file.read(CHUNK):
-            length += len(chunk)
+    if not file.is_compressed:
+        return file.size
+    length, buffer = 0, bytearray(CHUNK)
+    with file.open() as content:
+        while count := content.readinto(buffer):
+            length += count
     return length
 
 
 @contextmanager
-def reading(path: Location | Downloaded | Ranges) -> Iterator[None]:
-    """Turn any error of reading a file into one that names the file."""
-    try:
-        yield
-    except ExposureError:
-        raise
-    except RemoteError as error:
-        raise ExposureError(f"{path}: {error}") from error
-    except Exception as error:  # a damaged header makes astropy raise many types
-        raise ExposureError(f"{path}: cannot be read as FITS: {error}") from error
-
-
-@contextmanager
-def opened(path: Stored) -> Iterator[fits.HDUList]:
-    """Open a FITS file and read its headers, but no samples."""
+def opened(file: InputFile, length: int) -> Iterator[fits.HDUList]:
+    """Open a FITS file of a length, unpacked, and read its headers, but no samples."""
     from astropy.io import fits
 
-    # The file is opened here, because astropy leaves a file open when it fails.
-    with silenced(), path.open("rb") as file, open_bytes(path) as content:
+    with silenced(), file.open() as content, file.open() as ahead:
         # Astropy only warns about some kinds of damage. Those that matter are refused here.
-        _refuse_absurd_axes(path, content, 0)
-        with fits.open(file, memmap=False, lazy_load_hdus=True) as hdus:
-            _read_headers(path, content, hdus)
+        _is_header(file, ahead, 0)
+        limited = _Limited(content, length)
+        with fits.open(limited, memmap=False, lazy_load_hdus=True) as hdus:
+            _read_headers(file, ahead, limited, hdus)
             yield hdus
 
 
-def _read_headers(path: Stored, content: BufferedReader, hdus: fits.HDUList) -> None:
+class _Limited(io.RawIOBase):
+    """The part of a file before `end`, as a file. Astropy searches what follows for a header."""
+
+    def __init__(self, content: io.BufferedReader, end: int) -> None:
+        self._content = content
+        self._at = 0
+        self.end = end
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.end}[whence]
+        self._at = start + offset
+        if self._at < 0:
+            raise OSError("a header leads before the beginning of the file")
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        self._content.seek(self._at)
+        count = self._content.readinto(view[: max(0, self.end - self._at)])
+        self._at += count
+        return count
+
+
+def _read_headers(
+    file: InputFile, ahead: io.BufferedReader, limited: _Limited, hdus: fits.HDUList
+) -> None:
     """Read the headers one by one. Astropy would read a negative size without end."""
     number, last = 0, -1
     while True:
         try:
-            place = hdus[number].fileinfo()
+            hdu = hdus[number]
         except IndexError:
             return
-        if place["hdrLoc"] <= last:
-            raise ExposureError(f"{path}: extension {number - 1} has a negative size")
-        number, last = number + 1, place["hdrLoc"]
-        content.seek(max(0, place["datLoc"] + place["datSpan"]))
-        _refuse_absurd_axes(path, content, number)
+        start, end = _bounds_of(file, number, hdu)
+        if start <= last:
+            raise ExposureError(f"{file}: extension {number - 1} has a negative size")
+        number, last = number + 1, start
+        ahead.seek(max(0, min(end, limited.end)))
+        if not _is_header(file, ahead, number):
+            limited.end = end
 
 
-def _refuse_absurd_axes(path: Stored, content: BufferedReader, number: int) -> None:
-    """Refuse a header with too many axes; astropy would go through all of them."""
-    while block := content.read(BLOCK):
+def _bounds_of(file: InputFile, number: int, hdu: Any) -> tuple[int, int]:
+    """Return where an extension begins and ends; refuse one whose header is damaged."""
+    place = hdu.fileinfo() if hasattr(hdu, "fileinfo") else {}
+    start, data, span = (place.get(each) for each in ("hdrLoc", "datLoc", "datSpan"))
+    if not (isinstance(start, int) and isinstance(data, int) and isinstance(span, int)):
+        raise ExposureError(
+            f"{file}: the header of extension {number} is damaged: it gives no size of the data"
+        )
+    return start, data + span
+
+
+def _is_header(file: InputFile, ahead: io.BufferedReader, number: int) -> bool:
+    """Return whether the next blocks may be a header; refuse one that astropy cannot read.
+
+    Astropy would go through all of too many axes, and would hold a header without END in memory.
+    """
+    start = b""
+    for _ in range(MOST_BLOCKS):
+        block = ahead.read(BLOCK)
+        start = start or block[:CARD]
         for at in range(0, len(block), CARD):
             axes = _AXES.match(block, at)
             if axes is not None and int(axes[1]) > _MOST_AXES:
                 raise ExposureError(
-                    f"{path}: extension {number} has NAXIS = {axes[1].decode()}; FITS has at most "
+                    f"{file}: extension {number} has NAXIS = {axes[1].decode()}; FITS has at most "
                     f"{_MOST_AXES} axes"
                 )
-            if block.startswith(b"END ", at):
-                return
-
-
-def is_compressed(path: Stored) -> bool:
-    """Return whether a file is compressed by gzip; its name does not matter."""
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
-
-
-def open_bytes(path: Stored) -> BufferedReader:
-    """Open a file for reading; a gzipped one is unpacked."""
-    if not is_compressed(path):
-        return path.open("rb")
-
-    return cast("BufferedReader", gzip.open(path))
-
-
-def prefetch(path: Stored, start: int, length: int) -> None:
-    """Ask the system to read a part of a file in the background, where it can."""
-    if sys.platform == "linux":
-        with suppress(OSError), path.open("rb") as file:
-            os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
+            if _END.match(block, at):
+                return True
+        if not block:
+            return True
+    if _START.match(start):
+        raise ExposureError(
+            f"{file}: the header of extension {number} does not end within {MOST_BLOCKS} blocks of "
+            f"{BLOCK} bytes"
+        )
+    return False
 
 
 def without_checksums(header: bytes) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Folder"]
+__all__ = ["Folder", "cut"]
 
 
 class Folder:
@@ -122,4 +122,9 @@ class Folder:
 
 
 def _hidden(name: str) -> str:
-    return f".{name[:100]}.{os.urandom(8).hex()}.part"
+    return f".{cut(name)}.{os.urandom(8).hex()}.part"
+
+
+def cut(name: str) -> str:
+    """Return the begin of a name, of at most 100 bytes: the system limits bytes."""
+    return os.fsencode(name)[:100].decode("utf-8", "ignore")

@@ -145,9 +145,12 @@ def output_directory(given: AnyLocation | None) -> Location:
         If it is a URL that no file can be written to.
     NotADirectoryError
         If it is a file, or lies below one.
+    FileNotFoundError
+        If it is relative to a working folder that exists no longer.
     """
     directory = Path() if given is None else locate(given)
     if isinstance(directory, Path):
+        _require_working_folder(directory)
         refuse_file(directory)
         return directory
     split = urlsplit(directory.url)
@@ -161,6 +164,15 @@ def output_directory(given: AnyLocation | None) -> Location:
     # An object store does not resolve `a/../b`: there, dots are names.
     path = posixpath.normpath(split.path).lstrip("/") if split.path else ""
     return RemoteFile(f"{split.scheme}://{split.netloc}/{path}".rstrip("/"))
+
+
+def _require_working_folder(directory: Path) -> None:
+    try:
+        directory.absolute()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{directory}: the working folder exists no longer; change to another one"
+        ) from error
 
 
 def refuse_file(directory: Path) -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from .fits_bytes import BLOCK, CARD, STALE, Stored, open_bytes
+from .fits_bytes import BLOCK, CARD, MOST_BLOCKS, STALE
+from .input_file import InputFile
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -70,12 +71,12 @@ class PlainHeader:
     content: bytes
 
 
-def scan(path: Stored) -> list[PlainHeader] | None:
+def scan(file: InputFile) -> list[PlainHeader] | None:
     """Read the headers of a file, the primary one first.
 
     Parameters
     ----------
-    path : Path or Downloaded
+    file : InputFile
         The file. A gzipped one is unpacked to its end.
 
     Returns
@@ -84,8 +85,8 @@ def scan(path: Stored) -> list[PlainHeader] | None:
         The headers of a whole file; None if anything about the file is unusual.
     """
     try:
-        with open_bytes(path) as file:
-            return list(_headers(file))
+        with file.open() as content:
+            return list(_headers(content))
     except (_UnusualError, OSError, EOFError, zlib.error):
         return None
 
@@ -224,6 +225,7 @@ def _read_cards(file: BufferedReader) -> list[bytes]:
     """Read the cards of a header and its padding; none at the end of the file."""
     cards: list[bytes] = []
     while block := file.read(BLOCK):
+        _require(len(cards) * CARD < MOST_BLOCKS * BLOCK)
         _require(len(block) == BLOCK and _TEXT.fullmatch(block) is not None)
         found = [block[at : at + CARD] for at in range(0, BLOCK, CARD)]
         cards += found

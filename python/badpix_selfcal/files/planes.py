@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..errors import ExposureError
-from .fits_bytes import Stored
+from .input_file import InputFile
 from .remote import Ranges
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def stored_as(
     return np.dtype(_SAMPLES[bitpix]), ""
 
 
-def require_image(path: Stored | Ranges, planes: Mapping[str, Plane]) -> None:
+def require_image(path: InputFile | Ranges, planes: Mapping[str, Plane]) -> None:
     """Refuse a file without a 2-D SCI image."""
     if "SCI" not in planes:
         raise ExposureError(f"{path}: has no SCI extension{_hint(path, 0)}")
@@ -115,7 +115,7 @@ def require_image(path: Stored | Ranges, planes: Mapping[str, Plane]) -> None:
         raise ExposureError(f"{path}: SCI is empty, its shape is {shape}")
 
 
-def _hint(path: Stored | Ranges, ndim: int) -> str:
+def _hint(path: InputFile | Ranges, ndim: int) -> str:
     """Return what a file without an image is, by its name or its number of axes."""
     name = str(path).lower().removesuffix(".gz").removesuffix(".fits")
     kind = name.rpartition("_")[2]

@@ -28,6 +28,8 @@ import numpy as np
 
 from .._kernels import set_num_threads
 from ..detectors import Region
+from ..errors import ExposureError
+from ..files.folder import cut
 from ..files.location import Location, absolute
 from ..messages import argument_name, extra
 from ..threads import VARIABLE
@@ -120,11 +122,11 @@ class Cluster:
         49 images at a time. A tree of single tasks, submitted a few at a time by the client, took
         20.9, 17.3 and 16.3 s with 31 to 35 images.
         """
-        paths = [member.path for member in plan.members]
+        stamps = [(member.path, member.stamp) for member in plan.members]
         with self._plain_errors():
             images = [
                 self._delayed(_combine, chunk, plan.gap, with_errors=plan.needs_errors)
-                for chunk in _chunks(paths, LEAF)
+                for chunk in _chunks(stamps, LEAF)
             ]
             while len(images) > 1:
                 images = [self._delayed(_merge, chunk) for chunk in _chunks(images, FAN)]
@@ -260,9 +262,12 @@ def _read(listed: list[Listed]) -> list[Member | Exception]:
         return [_sendable(each) if isinstance(each, Exception) else each for each in found]
 
 
-def _combine(paths: list[Location], gap: Region | None, *, with_errors: bool) -> Combined:
+def _combine(
+    stamps: list[tuple[Location, str]], gap: Region | None, *, with_errors: bool
+) -> Combined:
+    reader = Reader(with_errors=with_errors, stamps=dict(stamps))
     with ThreadPoolExecutor(READ_AHEAD) as executor:
-        minimum, failed = combine(paths, gap, Reader(with_errors=with_errors), executor)
+        minimum, failed = combine([path for path, _ in stamps], gap, reader, executor)
     return minimum, {path: _sendable(error) for path, error in failed.items()}
 
 
@@ -290,7 +295,7 @@ def _error_of(job: Job, packed: bytes | None) -> Exception | None:
             made = made_of(job.copy.output)
             if made is None or not made.is_by(job.history, job.status):
                 raise
-    except (ValueError, OSError) as error:
+    except (ExposureError, OSError) as error:
         return _sendable(error)
     return None
 
@@ -320,7 +325,7 @@ def _remove_leftovers(outputs: Iterable[Location]) -> None:
     names: dict[Path, set[str]] = defaultdict(set)
     for path in outputs:
         if isinstance(path, Path):
-            names[path.parent].add(path.name[:100])
+            names[path.parent].add(cut(path.name))
     for folder, ours in names.items():
         for path in folder.glob(".*.part"):
             found = part.fullmatch(path.name)

@@ -216,6 +216,8 @@ def execute(
             raise
         for each in running:
             each.settle()
+            if together:
+                each.require_unchanged()
         outputs.publish()
     return [each.outcome for each in running]
 
@@ -260,6 +262,11 @@ class _Execution:
                 log.info("%s: written", copy.output)
             else:
                 self._fail(copy.member.path, error)
+
+    def require_unchanged(self) -> None:
+        """Raise an ExposureError if a member was changed since its headers were read."""
+        for member in self._plan.members:
+            member.require_unchanged()
 
     def _find_bad_pixels(self) -> None:
         plan = self._plan
@@ -330,7 +337,7 @@ class _Execution:
 
     def _fail(self, path: Location, error: BaseException) -> None:
         """Record an error, or raise it if the copies appear together."""
-        if self._shared is not None or not isinstance(error, (ValueError, OSError)):
+        if self._shared is not None or not isinstance(error, (ExposureError, OSError)):
             raise error
         log.info("%s: failed: %s", path, error)
         self.outcome.errors.setdefault(path, str(error))

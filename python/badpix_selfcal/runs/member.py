@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from ..checks import AskedDispaxis, GroupBy, check_dispaxis
@@ -13,6 +14,7 @@ from ..detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis
 from ..errors import ExposureError, warn
 from ..files.association import stem_of
 from ..files.exposure import Exposure
+from ..files.input_file import CHANGED, reading, stamp_of
 from ..files.location import Location, RemoteFile
 from ..files.remote import version_of
 from ..messages import argument_name
@@ -71,6 +73,8 @@ class Member:
         the file. Empty if not known.
     problem : str
         Why no flagged copy can be written. Empty if one can, or if only SCI was read.
+    stamp : str
+        `Exposure.stamp` when its headers were read.
     is_flagged : bool
         Whether it is a flagged copy already.
     later_step : str
@@ -89,6 +93,7 @@ class Member:
     dispaxis: object
     identity: str
     problem: str
+    stamp: str
     is_flagged: bool
     later_step: str
 
@@ -96,6 +101,14 @@ class Member:
     def stem(self) -> str:
         """The start of its products' names."""
         return stem_of(self.path)
+
+    def require_unchanged(self) -> None:
+        """Raise an ExposureError if a local file has changed since its headers were read."""
+        if self.stamp and isinstance(self.path, Path):
+            with reading(self.path):
+                now = stamp_of(self.path.stat())
+            if now != self.stamp:
+                raise ExposureError(f"{self.path}: {CHANGED}")
 
     def key(self, by: GroupBy) -> tuple[str, ...]:
         """Return the values that all exposures of its group share."""
@@ -122,7 +135,7 @@ def members_of(listed: Iterable[Listed], reader: Reader, executor: Executor) -> 
     Yields
     ------
     Member or Exception
-        For each exposure, in the same order; an ExposureError or OSError if it cannot be read.
+        For each exposure, in the same order; an ExposureError if it cannot be read.
     """
 
     def read(each: Listed) -> Member:
@@ -131,7 +144,7 @@ def members_of(listed: Iterable[Listed], reader: Reader, executor: Executor) -> 
     for _, future in in_order(executor, read, listed, ahead=MOST_HELD):
         try:
             yield future.result()
-        except (ExposureError, OSError) as error:
+        except ExposureError as error:
             yield error
 
 
@@ -201,6 +214,7 @@ def _member(listed: Listed, reader: Reader) -> Member:
         dispaxis=exposure.dispaxis,
         identity=identity,
         problem=exposure.problem if exposure.is_whole else "",
+        stamp=exposure.stamp,
         is_flagged=_is_complete(exposure, "S_BPXSLF"),
         later_step=next((each for each in LATER_STEPS if _is_complete(exposure, each)), ""),
     )
@@ -211,11 +225,7 @@ def _identity(listed: Listed) -> str:
     if not listed.identified:
         return ""
     try:
-        if isinstance(path, RemoteFile):
-            version = version_of(path)
-        else:
-            about = path.stat()
-            version = f"{about.st_size}:{about.st_mtime_ns}"
+        version = version_of(path) if isinstance(path, RemoteFile) else stamp_of(path.stat())
     except (OSError, ValueError):  # reading the exposure reports it
         return ""
     return _digest(f"{path.name}:{version}")

@@ -188,7 +188,7 @@ def combine(
     for path, measured in in_order(executor, read, paths, ahead):
         try:
             minimum.fold(path, measured.result())
-        except (ValueError, OSError) as error:
+        except ExposureError as error:
             failed[path] = error
         del measured  # its samples would stay in memory while the next exposure is read
     return minimum, failed

@@ -20,6 +20,7 @@ from ..detectors import Dispaxis, Region, gap_of
 from ..errors import ExposureError
 from ..files import exposure as exposure_file
 from ..files.exposure import Cards
+from ..files.input_file import CHANGED
 from ..files.location import Location
 from ..files.outputs import Outputs, usual_remedy
 from ..log import log
@@ -213,9 +214,23 @@ class Job:
         path = self.copy.member.path
         try:
             entries = {**self.origin, **cards(self.copy.name, self.status)}
-            reader.read(path).write_copy(part, mask, entries, self.history)
+            exposure = reader.read(path)
+            if exposure.stamp != self.copy.member.stamp:
+                raise ExposureError(f"{path}: {CHANGED}")
+            exposure.write_copy(part, mask, entries, self.history)
+        except OSError as error:
+            if error.filename not in (None, str(part)):
+                raise
+            raise _of_output(error, self.copy.output) from error
         finally:
             reader.forget(path)
+
+
+def _of_output(error: OSError, output: Location) -> OSError:
+    """Return an error of writing a part, with the name of its output."""
+    named = type(error)(f"{output}: cannot be written: {error.strerror or error}")
+    named.errno = error.errno
+    return named
 
 
 class Made(NamedTuple):

@@ -218,7 +218,7 @@ def selfcal(
     )
     folder = output_directory(output_dir)
     found = _found(locate(input), _files(background), _files(selfcal))
-    members = [path for product in found.products for path in product.members]
+    members = dict.fromkeys(path for product in found.products for path in product.members)
     refuse_collisions(
         (each for product in found.products for each in _copies(product, parameters)),
         folder,
@@ -286,7 +286,7 @@ def _plan(
     members = _members(product, {path.resolve() for path, _ in named}, workers)
     science = members[product.science.resolve()]
     check_product(science, [*members.values()], force=parameters.force)
-    companions = {path.resolve() for path in (*product.backgrounds, *product.selfcal)}
+    companions = {path.resolve() for path in {*product.backgrounds, *product.selfcal}}
     plan = Plan(
         name=product.name,
         detector=science.detector,
@@ -312,7 +312,7 @@ def _members(
 ) -> dict[Location, Member]:
     """Read the headers of a product's exposures, each once."""
     paths: dict[Location, Location] = {}
-    for path in product.members:
+    for path in dict.fromkeys(product.members):
         paths.setdefault(path.resolve(), path)
     listed = [
         Listed(path, whole=resolved in flagged, identified=False)

@@ -1,0 +1,230 @@
+"""Mutated FITS files: each is processed or refused by name, in time; nothing else happens."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import resource
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal import ExposureError
+from badpix_selfcal.files.exposure import read
+
+from ..exposures import sky, write
+from ..fits_exposures import in_time
+from . import cases, report
+
+SHAPE = (24, 36)
+CARD, BLOCK = 80, 2880
+SEED = 11
+
+VALUES = (
+    b"0", b"1", b"-1", b"2", b"3", b"7", b"8", b"16", b"32", b"64", b"-32", b"-64", b"999", b"1000",
+    b"2147483648", b"4294967296", b"-2880", b"-9223372036854775808", b"9223372036854775807",
+    b"99999999999999999999", b"1.0", b"1E400", b"-0.0", b"NaN", b"T", b"F", b"'T'", b"''", b"'SCI'",
+    b"'DQ      '", b"'ERR'", b"'IMAGE   '", b"'BINTABLE'", b"'A&'", b"'unended", b"", b"(1, 2)",
+    b"\0", b"\xff", b"9" * 60,
+)  # fmt: skip
+
+CARDS = (
+    b"", b"END", b"END\0", b"END=", b"COMMENT x", b"CONTINUE  'more&'", b"HIERARCH A B = 1",
+    b"SIMPLE  =                    T", b"XTENSION= 'IMAGE   '", b"XTENSION= 'BINTABLE'",
+    b"ZIMAGE  =                    T", b"ZCMPTYPE= 'RICE_1'", b"ZBITPIX =                  -32",
+    b"GROUPS  =                    T", b"INHERIT =                    T", b"BSCALE  = 2.0",
+    b"BZERO   = 32768", b"BLANK   = 0", b"THEAP   = 99999999999", b"TFORM1  = '1PB(9)'",
+    b"TFIELDS =                  999", b"NAXIS   =                  998", b"EXTVER  = 'x'",
+    b"EXTNAME = 'SCI     '", b"EXTNAME = 5", b"DETECTOR= 5", b"EXP_TYPE=", b"DISPAXIS= 'x'",
+    b"S_BPXSLF= (((", b"BKGDTARG= 'T'", b"CHANNEL = 1.5", b"HISTORY \x80\xff",
+)  # fmt: skip
+
+Mutation = Callable[[bytearray, random.Random], bytes]
+
+
+def header_cards(content: bytes) -> list[int]:
+    """Return the places of the cards of all headers."""
+    starts = [0]
+    while (start := content.find(b"XTENSION=", starts[-1] + 1)) > 0:
+        starts.append(start)
+    return [
+        at
+        for start in starts
+        for at in range(start, content.find(b"END".ljust(CARD), start) + CARD, CARD)
+    ]
+
+
+def flip(content: bytearray, rng: random.Random) -> bytes:
+    for _ in range(rng.choice((1, 1, 3, 30))):
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    return content
+
+
+def damage_header(content: bytearray, rng: random.Random) -> bytes:
+    cards = header_cards(content)
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        content[rng.choice(cards) + rng.randrange(CARD)] = rng.choice(b" '(=-&/.019AETZ\0\xff")
+    return content
+
+
+def change_value(content: bytearray, rng: random.Random) -> bytes:
+    for _ in range(rng.choice((1, 1, 2))):
+        at = rng.choice(header_cards(content))
+        value = rng.choice(VALUES)
+        content[at + 8 : at + CARD] = (b"= " + value.rjust(20)).ljust(CARD - 8)[: CARD - 8]
+    return content
+
+
+def change_card(content: bytearray, rng: random.Random) -> bytes:
+    for _ in range(rng.choice((1, 1, 2))):
+        at = rng.choice(header_cards(content))
+        content[at : at + CARD] = rng.choice(CARDS).ljust(CARD)
+    return content
+
+
+def swap_cards(content: bytearray, rng: random.Random) -> bytes:
+    one, other = (rng.choice(header_cards(content)) for _ in range(2))
+    first, second = content[one : one + CARD], content[other : other + CARD]
+    content[one : one + CARD], content[other : other + CARD] = second, first
+    return content
+
+
+def cut(content: bytearray, rng: random.Random) -> bytes:
+    near = rng.choice(header_cards(content)) + rng.randrange(CARD)
+    return content[: rng.choice((near, rng.randrange(len(content)), len(content) - 1))]
+
+
+def append(content: bytearray, rng: random.Random) -> bytes:
+    tail = rng.choice((b"\0", b" ", b"\xff", b"END", b"XTENSION= 'IMAGE   '", b"SIMPLE  =", b"A"))
+    return content + tail * rng.choice((1, 7, CARD, BLOCK, 3 * BLOCK))
+
+
+def move_block(content: bytearray, rng: random.Random) -> bytes:
+    one, other = (BLOCK * rng.randrange(len(content) // BLOCK) for _ in range(2))
+    block = content[one : one + BLOCK]
+    if rng.random() < 0.5:
+        del content[one : one + BLOCK]
+    if rng.random() < 0.8:
+        content[other:other] = block
+    return content
+
+
+def repeat_extension(content: bytearray, rng: random.Random) -> bytes:
+    starts = [at for at in header_cards(content) if content[at : at + 8] == b"XTENSION"] or [0]
+    start = rng.choice(starts)
+    return content[: rng.choice(starts)] + content[start:]
+
+
+def endless_header(content: bytearray, rng: random.Random) -> bytes:
+    """Remove an END, or every END."""
+    if rng.random() < 0.5:
+        return content.replace(b"END".ljust(CARD), b" " * CARD)
+    at = rng.choice([at for at in header_cards(content) if content[at : at + 4] == b"END "] or [0])
+    content[at : at + CARD] = rng.choice((b"", b"\0", b"END.", b"END0")).ljust(CARD)
+    return content
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    flip, damage_header, damage_header, change_value, change_value, change_card, change_card,
+    swap_cards, cut, append, move_block, repeat_extension, endless_header,
+)  # fmt: skip
+
+
+def mutated(content: bytes, rng: random.Random) -> tuple[bytes, str]:
+    """Return a mutated file, and the ending of its name."""
+    changed, packed = bytes(content), rng.random() < 0.25
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        # A mutation may leave no header for the next one.
+        if header_cards(changed) and len(changed) >= BLOCK:
+            changed = bytes(rng.choice(MUTATIONS)(bytearray(changed), rng))
+    if packed and rng.random() < 0.3:
+        return bytes(flip(bytearray(gzip.compress(changed, 1)), rng)), ".fits.gz"
+    return (gzip.compress(changed, 1), ".fits.gz") if packed else (changed, ".fits")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("mutated")
+    write(folder / "sound_rate.fits", sky(1, SHAPE), detector="NRS1", exp_type="NRS_IFU")
+    write(folder / "sky_rate.fits", sky(2, SHAPE), detector="NRS1", exp_type="NRS_IFU")
+    return folder
+
+
+def how_it_ends(path: Path, sound: Path) -> str:
+    """Process a file; check that all or nothing is written."""
+    before, out = path.read_bytes(), path.parent / "out"
+    try:
+        with in_time():
+            bps.selfcal(path, background=sound, output_dir=out, save_flagged_bkg=True)
+    except (ExposureError, FileExistsError) as error:
+        assert path.name in str(error) or sound.name in str(error)  # noqa: PT017 - or it succeeds
+        assert not out.exists()
+        assert ": True" not in str(error)  # noqa: PT017 - a text that says nothing
+        end = "refused"
+    else:
+        names = sorted(each.name for each in out.iterdir())
+        assert len(names) == 2
+        assert not [name for name in names if name.endswith(".part")]
+        for each in out.iterdir():
+            with in_time():
+                read(each).science_image()
+        shutil.rmtree(out)
+        end = "processed"
+    assert path.read_bytes() == before
+    return end
+
+
+@pytest.mark.filterwarnings("ignore::badpix_selfcal.SelfcalWarning")
+def test_a_mutated_file_is_processed_or_refused(folder):
+    sound, counts = folder / "sound_rate.fits", Counter()
+    content = sound.read_bytes()
+    for number in range(cases(500, 4000)):
+        changed, ending = mutated(content, random.Random(f"{SEED} {number}"))
+        path = folder / f"in_rate{ending}"
+        path.write_bytes(changed)
+        try:
+            counts[how_it_ends(path, folder / "sky_rate.fits")] += 1
+        except BaseException as error:
+            error.add_note(f"case {number}")
+            raise
+        path.unlink()
+    report("mutated FITS files", dict(counts))
+    assert counts["processed"]
+    assert counts["refused"]
+
+
+HUGE = 400 << 20
+"""Bytes of the tails and headers that are too long, unpacked."""
+
+MOST_MEMORY = 64 << 10
+"""KiB by which the memory of the process may grow."""
+
+
+@pytest.mark.parametrize("filler", [b" ", b"\0", b"\xff"], ids=["blanks", "zeros", "ones"])
+@pytest.mark.parametrize("place", ["behind", "within the first header", "within an extension"])
+def test_endless_headers_and_tails_do_not_fill_the_memory(folder, filler, place):
+    """They took 22 s and 861 MiB."""
+    content = (folder / "sound_rate.fits").read_bytes()
+    end = b"END".ljust(CARD)
+    if place == "within the first header":
+        content = content[: content.index(end)]
+    elif place == "within an extension":
+        content = content[: content.index(end, content.index(b"XTENSION="))]
+    path = folder / "huge_rate.fits.gz"
+    with gzip.open(path, "wb", 1) as file:
+        file.write(content)
+        for _ in range(cases(1, 8)):
+            file.write(filler * (HUGE // 8))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with in_time():
+        if place == "behind":
+            assert read(path).science_image().shape == SHAPE
+        else:
+            with pytest.raises(ExposureError, match="huge_rate"):
+                read(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_MEMORY
+    path.unlink()
