@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal.files import association, exposure, remote
+from badpix_selfcal.files import association, exposure, requests
 
 from .exposures import observation, sky, write
 
@@ -25,7 +25,7 @@ def test_a_temporary_failure_is_not_reported(web):
 
 
 def test_a_permanent_failure_is_reported_after_a_few_tries(web, monkeypatch):
-    monkeypatch.setattr(remote, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(requests, "PAUSES", (0.01, 0.01))
     write(web.folder / "a_rate.fits", sky(1))
     web.failures["a_rate.fits"] = 1000
     with pytest.raises(bps.ExposureError, match=rf"{web.url}/a_rate.fits: cannot be fetched: 503"):
@@ -55,7 +55,7 @@ def test_an_absent_association_is_named(web):
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setattr(remote, "PAUSES", (0.01,))
+    monkeypatch.setattr(requests, "PAUSES", (0.01,))
     with pytest.raises(bps.ExposureError, match=r"http://127.0.0.1:9/a_rate.fits: cannot be"):
         exposure.read("http://127.0.0.1:9/a_rate.fits")
 

@@ -38,7 +38,8 @@ from .location import Location, RemoteFile, locate
 from .missing import no_such
 from .plain_headers import PlainHeader, defined, scan, scan_to, value_of, with_cards
 from .planes import Plane, images_of, plane_of, require_image, stored_as
-from .remote import Downloaded, Ranges
+from .remote import Ranges
+from .requests import Version
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -156,6 +157,11 @@ class Exposure:
             plane = self.planes.get(name)
             if not isinstance(self._file, Ranges) and plane is not None and plane.dtype is not None:
                 prefetch(self._file, plane.data, plane.size)
+
+    @property
+    def version(self) -> Version | None:
+        """The version of a remote file, if its server distinguishes versions; None otherwise."""
+        return None if isinstance(self._file, Path) else self._file.version
 
     @property
     def is_whole(self) -> bool:
@@ -303,19 +309,16 @@ def read(path: str | Location, *, whole: bool = True, last: str = "SCI") -> Expo
 
 
 def _read_remote(remote: RemoteFile, *, whole: bool, last: str) -> Exposure:
-    ranges = Ranges(remote)
-    found = None if whole else _read_to(last, ranges)
+    ranges, headers = Ranges(remote), None
+    if not whole:
+        with ranges.open() as file:
+            headers = scan_to(last, file)
+    found = None if headers is None else _of_plain(ranges, headers)
     if found is not None:
         return found
     with reading(ranges):
-        copy = Downloaded(remote)
+        copy = ranges.whole()
     return _read(copy)
-
-
-def _read_to(last: str, ranges: Ranges) -> Exposure | None:
-    with ranges.open() as file:
-        headers = scan_to(last, file)
-    return None if headers is None else _of_plain(ranges, headers)
 
 
 def _read(path: Stored) -> Exposure:

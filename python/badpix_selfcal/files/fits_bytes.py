@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from ..errors import ExposureError, silenced
 from .location import Location
-from .remote import Downloaded, Ranges, RemoteError
+from .remote import NOT_FITS, Downloaded, Ranges
+from .requests import RemoteError
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -65,7 +66,7 @@ def require_fits(path: Stored) -> None:
     """Refuse anything but plain or gzipped FITS; astropy also unpacks zip, bzip2 and xz."""
     with open_bytes(path) as file:
         if file.read(9) != b"SIMPLE  =":
-            raise ExposureError(f"{path}: is not a FITS file, nor one compressed by gzip")
+            raise ExposureError(f"{path}: {NOT_FITS}")
 
 
 def refuse_truncated(path: Stored, length: int, hdus: fits.HDUList) -> None:

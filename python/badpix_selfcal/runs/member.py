@@ -14,7 +14,8 @@ from ..errors import ExposureError, warn
 from ..files.association import stem_of
 from ..files.exposure import Exposure
 from ..files.location import Location, RemoteFile
-from ..files.remote import version_of
+from ..files.remote import CHANGED, version_of
+from ..files.requests import Version
 from ..messages import argument_name
 from .reader import MOST_HELD, Reader, in_order
 
@@ -75,6 +76,8 @@ class Member:
         Whether it is a flagged copy already.
     later_step : str
         The card of a later step of the pipeline that it has passed; empty if there is none.
+    version : Version or None
+        The version of a remote file whose headers were read, if its server distinguishes versions.
     """
 
     path: Location
@@ -91,11 +94,17 @@ class Member:
     problem: str
     is_flagged: bool
     later_step: str
+    version: Version | None = None
 
     @property
     def stem(self) -> str:
         """The start of its products' names."""
         return stem_of(self.path)
+
+    def refuse_change(self, later: Exposure) -> None:
+        """Raise an ExposureError if its file, read again, is another version of a remote file."""
+        if self.version and later.version and self.version.differs(later.version):
+            raise ExposureError(f"{self.path}: {CHANGED}")
 
     def key(self, by: GroupBy) -> tuple[str, ...]:
         """Return the values that all exposures of its group share."""
@@ -203,6 +212,7 @@ def _member(listed: Listed, reader: Reader) -> Member:
         problem=exposure.problem if exposure.is_whole else "",
         is_flagged=_is_complete(exposure, "S_BPXSLF"),
         later_step=next((each for each in LATER_STEPS if _is_complete(exposure, each)), ""),
+        version=exposure.version,
     )
 
 

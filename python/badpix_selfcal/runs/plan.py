@@ -210,10 +210,12 @@ class Job:
     def _write_to(self, part: Path, mask: Mask | None, reader: Reader) -> None:
         # A separate function: errors inside fsspec keep the frames of the callers alive for a
         # while. The frame of this function would keep the downloaded exposure.
-        path = self.copy.member.path
+        member, path = self.copy.member, self.copy.member.path
         try:
             entries = {**self.origin, **cards(self.copy.name, self.status)}
-            reader.read(path).write_copy(part, mask, entries, self.history)
+            found = reader.read(path)
+            member.refuse_change(found)
+            found.write_copy(part, mask, entries, self.history)
         finally:
             reader.forget(path)
 
