@@ -14,7 +14,16 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-__all__ = ["awaited", "end_threads", "ending", "ends_with", "paused", "shielded", "threads"]
+__all__ = [
+    "awaited",
+    "begun",
+    "end_threads",
+    "ending",
+    "ends_with",
+    "paused",
+    "shielded",
+    "threads",
+]
 
 POLL: Final = 0.1
 """Time after which a thread looks for interrupts that another thread has received, s."""
@@ -54,6 +63,21 @@ def threads(count: int) -> Iterator[ThreadPoolExecutor]:
         raise
     finally:
         end_threads(executor)
+
+
+def begun(work: Callable[[], _Result]) -> Future[_Result]:
+    """Begin a call in a thread that nobody waits for: what hangs in it ends with the process."""
+    call: Future[_Result] = Future()
+
+    def run() -> None:
+        try:
+            call.set_result(work())
+        except BaseException as error:
+            call.set_exception(error)
+
+    call.set_running_or_notify_cancel()
+    threading.Thread(target=run, name="badpix-selfcal-waits", daemon=True).start()
+    return call
 
 
 def awaited(call: Future[_Result], limit: float | None = None, *, grace: float = 0.0) -> _Result:

@@ -7,15 +7,13 @@ configured by its own files and variables, such as ``FSSPEC_S3_ANON=true`` for a
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
-from .._interrupts import awaited, paused
+from .._interrupts import awaited, begun, paused
 from ..messages import extra
 
 __all__ = ["GRACE", "RangeError", "RemoteError", "Version", "longest", "request", "timeout"]
@@ -156,7 +154,7 @@ def request(
             coroutine = None if stream is None else stream(system, path)
             if coroutine is not None:
                 return awaited(run_coroutine_threadsafe(coroutine, system.loop))
-            call = _begun(lambda: action(system, path))
+            call = begun(lambda: action(system, path))
             return awaited(call, longest() if limit is None else limit, grace=grace)
 
         for pause in PAUSES:
@@ -167,21 +165,6 @@ def request(
                     raise
                 paused(pause)
         return attempt()
-
-
-def _begun(work: Callable[[], _Result]) -> Future[_Result]:
-    """Begin a call in a thread that nobody waits for: what hangs in it ends with the process."""
-    call: Future[_Result] = Future()
-
-    def run() -> None:
-        try:
-            call.set_result(work())
-        except BaseException as error:
-            call.set_exception(error)
-
-    call.set_running_or_notify_cancel()
-    threading.Thread(target=run, name="badpix-selfcal-request", daemon=True).start()
-    return call
 
 
 def _is_retryable(error: Exception) -> bool:
