@@ -27,7 +27,7 @@ class Request:
         self.server, self.connection, self.random = server, connection, random
         self.number = server.number()
         self.content = server.content
-        self.path = head.split()[1]
+        self.method, self.path = head.split()[:2]
         found = re.search(r"(?im)^range: bytes=(\d+)-(\d+)", head)
         self.range = None if found is None else (int(found[1]), int(found[2]) + 1)
 
@@ -109,7 +109,8 @@ def _dripping_body(request):
     start, end = request.range or (0, len(request.content))
     status = 206 if request.range else 200
     request.head(status, Content_Length=end - start, Content_Range=request.place)
-    request.drip(request.content[start:end])
+    if request.method == "GET":
+        request.drip(request.content[start:end])
 
 
 def _endless_range(request):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -33,21 +33,23 @@ AFTER = 1.0
 """Seconds in which something might still be written."""
 
 
-@pytest.fixture(scope="module")
-def client():
-    """A client of three workers, each restarted when it dies; a task may lose several."""
-    settings = {
-        "distributed.scheduler.allowed-failures": 50,
-        "distributed.scheduler.worker-ttl": "2s",
-    }
+@contextmanager
+def workers():
+    """Start three workers, each restarted when it dies (mostly); a task may lose several."""
     with (
-        dask.config.set(settings),
+        dask.config.set({"distributed.scheduler.allowed-failures": 50}),
         distributed.LocalCluster(
             n_workers=3, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
         client.wait_for_workers(3)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    with workers() as client:
         yield client
 
 
@@ -76,7 +78,7 @@ class Signaller:
     def __call__(self, done, total):
         if len(self.sent) < self.most and done >= self.next:
             alive = {*self.client.run(os.getpid, on_error="ignore").values()} - {*self.sent}
-            if alive:
+            if len(alive) > 1 or self.number != signal.SIGKILL:
                 pid = self.random.choice(sorted(alive))
                 time.sleep(self.random.random() * 0.05)
                 with suppress(ProcessLookupError):
@@ -85,14 +87,14 @@ class Signaller:
             self.next = done + total / (self.most + 2)
 
 
-def test_killed_workers(tmp_path, client, folder):
+def test_killed_workers(tmp_path, folder):
     before = content(folder / "in")
     kills, wanted, runs = 0, cases(5, 60), 0
     while kills < wanted:
-        client.wait_for_workers(3)
-        killer = Signaller(client, signal.SIGKILL, min(5, wanted - kills), runs)
         out = tmp_path / str(runs)
-        result = bps.batch(folder / "in", output_dir=out, scheduler=client, progress=killer)
+        with workers() as client:
+            killer = Signaller(client, signal.SIGKILL, min(5, wanted - kills), runs)
+            result = bps.batch(folder / "in", output_dir=out, scheduler=client, progress=killer)
         assert [each.status for each in result.exposures] == ["COMPLETE"] * COUNT
         assert_same_files(out, folder / "expected")
         kills, runs = kills + len(killer.sent), runs + 1
