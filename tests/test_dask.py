@@ -241,16 +241,34 @@ def test_a_copy_that_cannot_be_written_is_reported_and_the_others_are_written(tm
     assert_same_files(tmp_path / "there", tmp_path / "local")
 
 
-def test_leftovers_of_killed_workers_are_removed_and_no_others(tmp_path, client):
+def test_files_of_another_run_are_not_removed(tmp_path, client):
+    """It may still write them."""
     make(tmp_path / "in", 4)
     out = tmp_path / "out"
     out.mkdir()
-    left = out / f".e0000_nrs1_badpix_selfcal.fits.{'0123456789abcdef'}.part"
-    foreign = out / f".other_badpix_selfcal.fits.{'0123456789abcdef'}.part"
-    for path in (left, foreign):
-        path.write_bytes(b"half")
+    theirs = out / f".e0000_nrs1_badpix_selfcal.fits.{'0123456789abcdef'}.part"
+    theirs.write_bytes(b"half")
     bps.batch(tmp_path / "in", output_dir=out, scheduler=client)
-    assert sorted(out.glob(".*")) == [foreign]
+    assert sorted(out.glob(".*")) == [theirs]
+
+
+@pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}])
+def test_what_appears_in_place_of_an_old_copy_is_kept(tmp_path, client, how):
+    make(tmp_path / "in", 12, detectors=("NRS1",))
+    theirs = tmp_path / "out" / "e0011_nrs1_badpix_selfcal.fits"
+    theirs.parent.mkdir()
+    theirs.write_text("old")
+
+    def progress(done, _):
+        if done:
+            theirs.write_text("theirs")
+
+    result = bps.batch(
+        tmp_path / "in", output_dir=tmp_path / "out", scheduler=client, progress=progress, **how
+    )
+    (failed,) = result.failed
+    assert failed.error == f"{theirs} appeared during the run; nothing was replaced"
+    assert theirs.read_text() == "theirs"
 
 
 def test_an_interrupted_batch_leaves_whole_files_only(tmp_path, client):

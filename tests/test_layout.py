@@ -25,7 +25,10 @@ FORBIDDEN = {
 """The subpackages, and those that they must not import."""
 
 LATE = {
+    "aiohttp": 384,
     "astropy": 233,
+    "asyncio": 53,
+    "badpix_selfcal.files.bodies": 60,
     "badpix_selfcal.runs.associate": 91,
     "badpix_selfcal.runs.batch": 94,
     "badpix_selfcal.runs.dask": 7,

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from badpix_selfcal import SelfcalWarning
-from badpix_selfcal.files import remote
+from badpix_selfcal.files import requests
 from badpix_selfcal.files.location import RemoteFile, locate, output_directory
 from badpix_selfcal.files.outputs import MOVES, Outputs, existing
 
@@ -152,7 +152,7 @@ def test_an_object_that_appeared_just_before_its_upload_is_kept(bucket):
 
 def test_an_upload_whose_answer_is_lost_is_our_own(bucket, monkeypatch):
     """The second try is refused, because the first one has written the object."""
-    monkeypatch.setattr(remote, "PAUSES", (0.01,) * 3)
+    monkeypatch.setattr(requests, "PAUSES", (0.01,) * 3)
     bucket.proxy.lose_answer("PUT", "/b$")
     publish(there(bucket))
     assert bucket.contents() == dict.fromkeys("abc", "new")

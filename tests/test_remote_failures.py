@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal.files import association, exposure, remote
+from badpix_selfcal.files import association, exposure, requests
 
 from .exposures import observation, sky, write
 
@@ -25,7 +25,7 @@ def test_a_temporary_failure_is_not_reported(web):
 
 
 def test_a_permanent_failure_is_reported_after_a_few_tries(web, monkeypatch):
-    monkeypatch.setattr(remote, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(requests, "PAUSES", (0.01, 0.01))
     write(web.folder / "a_rate.fits", sky(1))
     web.failures["a_rate.fits"] = 1000
     with pytest.raises(bps.ExposureError, match=rf"{web.url}/a_rate.fits: cannot be fetched: 503"):
@@ -55,7 +55,7 @@ def test_an_absent_association_is_named(web):
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setattr(remote, "PAUSES", (0.01,))
+    monkeypatch.setattr(requests, "PAUSES", (0.01,))
     with pytest.raises(bps.ExposureError, match=r"http://127.0.0.1:9/a_rate.fits: cannot be"):
         exposure.read("http://127.0.0.1:9/a_rate.fits")
 
@@ -96,3 +96,27 @@ def test_missing_packages_are_reported_with_the_remedy(monkeypatch):
 def test_an_unknown_protocol_is_reported():
     with pytest.raises(bps.ExposureError, match=r"xyz://b/a_rate.fits: cannot be fetched: .*xyz"):
         exposure.read("xyz://b/a_rate.fits")
+
+
+def test_an_object_replaced_between_its_headers_and_its_samples_is_named(tmp_path, bucket):
+    for number in range(2):
+        (tmp_path / f"{number}").mkdir()
+        write(tmp_path / f"{number}" / "a_rate.fits", sky(number, (128, 640)))
+    bucket.put(tmp_path / "0")
+    found = exposure.read(f"{bucket.url}/a_rate.fits", whole=False)
+    bucket.put(tmp_path / "1")
+    with pytest.raises(bps.ExposureError, match=f"{bucket.url}/a_rate.fits: was changed while it"):
+        found.science_image()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_store_that_does_not_answer_is_named(tmp_path, bucket, monkeypatch, whole):
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "a_rate.fits", sky(1))
+    bucket.put(tmp_path / "in")
+    monkeypatch.setenv(requests.VARIABLE, "0.2")
+    monkeypatch.setattr(requests, "PAUSES", (0.01,))
+    bucket.proxy.delay = 1
+    with pytest.raises(bps.ExposureError, match=f"{bucket.url}/a_rate.fits: .*no answer within"):
+        exposure.read(f"{bucket.url}/a_rate.fits", whole=whole)
+    bucket.proxy.delay = 0

@@ -1,22 +1,131 @@
-"""Work that an interrupt must not leave half done.
+"""Work that an interrupt must not leave half done, and work that it must end.
 
 Python raises an interrupt (Ctrl-C, or SIGTERM on the command line) in the main thread, wherever it
-is. So work that must end runs in other threads, and the main thread waits for them.
+is. So work that must end runs in other threads, and the main thread waits for them. Threads that
+wait for a server give up when the event is set that `ends_with` gave them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
-__all__ = ["end_threads", "shielded"]
+__all__ = [
+    "awaited",
+    "begun",
+    "end_threads",
+    "ending",
+    "ends_with",
+    "paused",
+    "shielded",
+    "threads",
+]
 
 POLL: Final = 0.1
-"""Time after which the main thread looks for interrupts that another thread has received, s."""
+"""Time after which a thread looks for interrupts that another thread has received, s."""
 
 _Result = TypeVar("_Result")
+
+
+class _Here(threading.local):
+    """What this thread knows."""
+
+    ending: threading.Event | None = None
+
+
+_here = _Here()
+
+
+def ends_with(event: threading.Event | None) -> None:
+    """Let the waiting of this thread end as soon as an event is set."""
+    _here.ending = event
+
+
+def ending() -> threading.Event | None:
+    """Return the event with which the waiting of this thread ends, if there is one."""
+    return _here.ending
+
+
+@contextmanager
+def threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Start threads; after an error or an interrupt they no longer wait for servers."""
+    event = _here.ending or threading.Event()
+    executor = ThreadPoolExecutor(count, initializer=ends_with, initargs=(event,))
+    try:
+        yield executor
+    except BaseException:
+        if event is not _here.ending:
+            event.set()
+        raise
+    finally:
+        end_threads(executor)
+
+
+def begun(work: Callable[[], _Result]) -> Future[_Result]:
+    """Begin a call in a thread that nobody waits for: what hangs in it ends with the process."""
+    call: Future[_Result] = Future()
+
+    def run() -> None:
+        try:
+            call.set_result(work())
+        except BaseException as error:
+            call.set_exception(error)
+
+    call.set_running_or_notify_cancel()
+    threading.Thread(target=run, name="badpix-selfcal-waits", daemon=True).start()
+    return call
+
+
+def awaited(call: Future[_Result], limit: float | None = None, *, grace: float = 0.0) -> _Result:
+    """Return the result of a call that runs elsewhere; cancel the call if it takes too long.
+
+    Parameters
+    ----------
+    call : Future
+        The call.
+    limit : float or None, optional
+        The longest time to wait for it, s.
+    grace : float, optional
+        The time that it has to end once this thread is to end, s.
+
+    Raises
+    ------
+    TimeoutError
+        If it takes longer than the limit.
+    InterruptedError
+        If this thread is to end.
+    """
+    try:
+        _wait(call, limit, grace)
+    except BaseException:
+        call.cancel()
+        raise
+    return call.result()
+
+
+def _wait(call: Future[_Result], limit: float | None, grace: float) -> None:
+    start, told = time.monotonic(), None
+    while not call.done():
+        now = time.monotonic()
+        if limit is not None and now - start > limit:
+            raise TimeoutError(f"no answer within {limit:g} s")
+        if told is None and _here.ending is not None and _here.ending.is_set():
+            told = now
+        if told is not None and now - told >= grace:
+            raise InterruptedError("interrupted")
+        wait([call], POLL)
+
+
+def paused(seconds: float) -> None:
+    """Wait; raise InterruptedError if this thread is to end."""
+    if _here.ending is None:
+        time.sleep(seconds)
+    elif _here.ending.wait(seconds):
+        raise InterruptedError("interrupted")
 
 
 def shielded(

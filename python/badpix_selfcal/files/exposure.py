@@ -33,7 +33,8 @@ from .missing import no_such
 from .plain_headers import PlainHeader, scan, scan_to
 from .planes import Plane, images_of, plane_of, require_image, stored_as
 from .primary_header import Cards, Primary, history_in, renewed, value_in
-from .remote import Downloaded, Ranges
+from .remote import Ranges
+from .requests import Version
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -165,6 +166,14 @@ class Exposure:
             self._file.require_unchanged()
 
     @property
+    def version(self) -> Version | None:
+        """The version of a remote file, if its server distinguishes versions; None otherwise."""
+        file = self._file
+        if not isinstance(file, InputFile):
+            return file.version
+        return None if isinstance(file.path, Path) else file.path.version
+
+    @property
     def is_whole(self) -> bool:
         """Whether the file can be copied; False if only parts of a remote file were read."""
         return not isinstance(self._file, Ranges)
@@ -286,19 +295,16 @@ def read(path: str | Location, *, whole: bool = True, last: str = "SCI") -> Expo
 
 
 def _read_remote(remote: RemoteFile, *, whole: bool, last: str) -> Exposure:
-    ranges = Ranges(remote)
-    found = None if whole else _read_to(last, ranges)
+    ranges, headers = Ranges(remote), None
+    if not whole:
+        with ranges.open() as file:
+            headers = scan_to(last, file)
+    found = None if headers is None else _of_plain(ranges, headers)
     if found is not None:
         return found
     with reading(ranges):
-        copy = Downloaded(remote)
+        copy = ranges.whole()
     return _read(copy)
-
-
-def _read_to(last: str, ranges: Ranges) -> Exposure | None:
-    with ranges.open() as file:
-        headers = scan_to(last, file)
-    return None if headers is None else _of_plain(ranges, headers)
 
 
 def _read(path: Stored) -> Exposure:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ExposureError, silenced
 from .input_file import InputFile
+from .remote import NOT_FITS
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -59,7 +60,7 @@ def require_fits(file: InputFile) -> None:
     """Refuse anything but plain or gzipped FITS; astropy also unpacks zip, bzip2 and xz."""
     with file.open() as content:
         if content.read(9) != b"SIMPLE  =":
-            raise ExposureError(f"{file}: is not a FITS file, nor one compressed by gzip")
+            raise ExposureError(f"{file}: {NOT_FITS}")
 
 
 def refuse_truncated(file: InputFile, length: int, hdus: fits.HDUList) -> None:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from ..errors import ExposureError, is_of_machine
 from .location import Location
-from .remote import Downloaded, Ranges, RemoteError
+from .remote import CHANGED, Downloaded, Ranges
+from .requests import RemoteError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -32,9 +33,6 @@ __all__ = ["CHANGED", "InputFile", "Stored", "reading", "stamp_of"]
 
 Stored: TypeAlias = Path | Downloaded
 """A file on this machine."""
-
-CHANGED: Final = "was changed while it was read; run again when it is complete"
-"""What is wrong with a file that another program writes."""
 
 BUFFER: Final = 8 * 2880
 """Bytes read at a time from front to back: most headers are shorter."""

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
+_LOCALHOST: Final = re.compile(r"^localhost/", re.IGNORECASE)
 _READ_ONLY: Final = ("http", "https")
 _SAME_PROTOCOL: Final = {"s3a": "s3", "s3n": "s3"}
 
@@ -81,16 +82,23 @@ AnyLocation: TypeAlias = AnyPath | RemoteFile
 
 
 def locate(given: AnyLocation) -> Location:
-    """Return the location of a path or URL. A ``file://`` URL becomes a path."""
-    if isinstance(given, RemoteFile):
-        return given
-    if not isinstance(given, str) or not _URL.fullmatch(given):
-        return Path(given)
-    if given.lower().startswith("file:///"):
+    """Return the location of a path or URL.
+
+    A URL of this machine (``file://``, ``local://``) becomes a path, so that every name of a file
+    is recognized. In ``file://``, ``%20`` is a space; without a slash the path is relative, as in
+    fsspec.
+    """
+    url = given.url if isinstance(given, RemoteFile) else given
+    if not isinstance(url, str) or not _URL.fullmatch(url):
+        return Path(url)
+    protocol, _, path = url.partition("://")
+    if protocol.lower() == "local":
+        return Path(path)
+    if protocol.lower() == "file":
         from urllib.request import url2pathname  # imports http.client; few users need it
 
-        return Path(url2pathname(urlsplit(given).path))
-    return RemoteFile(given)
+        return Path(url2pathname(_LOCALHOST.sub("/", path)))
+    return RemoteFile(url)
 
 
 def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, ...]:
@@ -109,8 +117,11 @@ def file_key(location: Location) -> Hashable:
     """Return a value that is equal for all names of a file.
 
     The names of a file of this machine are its links. Those of a remote file are URLs that differ
-    in the spelling of the protocol only.
+    in the spelling of the protocol only. A file within an archive (``zip://a.fits::/x.zip``) has
+    the key of the archive.
     """
+    if isinstance(location, RemoteFile) and "::" in location.url:
+        return file_key(locate(location.url.rpartition("::")[2]))
     if isinstance(location, Path):
         try:
             about = location.stat()
@@ -187,7 +198,10 @@ def refuse_file(directory: Path) -> None:
 def beside(location: Location, name: str) -> Location:
     """Return the location of a member that an association lists by a URL or a relative path."""
     if _URL.fullmatch(name):
-        return locate(name)
+        found = locate(name)
+        if isinstance(found, Path) and isinstance(location, Path):
+            return location.parent / found  # an absolute path stays as it is
+        return found
     if isinstance(location, Path):
         return location.parent / name
     split = urlsplit(location.url)

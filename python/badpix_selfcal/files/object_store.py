@@ -17,11 +17,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
 
 from .location import RemoteFile
-from .remote import RemoteError, request
+from .requests import GRACE, RemoteError, longest, request
 
 __all__ = ["ObjectStore"]
 
 _NEEDED: Final = (("_put_file",), ("_cp_file",), ("_rm_file", "_rm"))
+
+SLOWEST: Final = 1 << 13
+"""Bytes per second; an upload that takes longer is given up."""
 
 _Result = TypeVar("_Result")
 
@@ -145,17 +148,27 @@ class ObjectStore:
             name,
             lambda system, path: system.cp_file(path, system._strip_protocol(target)),
             f"copied to {target}",
+            grace=GRACE,
         )
 
     def _upload(self, part: Path, name: str, action: Callable[[Any, str], _Result]) -> _Result:
         if not part.is_file():
             raise FileNotFoundError(f"{self.location(name)}: cannot be uploaded: was not written")
-        return self._request(name, action, "written")
+        limit = longest() + part.stat().st_size / SLOWEST
+        return self._request(name, action, "written", limit=limit, grace=GRACE)
 
-    def _request(self, name: str, action: Callable[[Any, str], _Result], verb: str) -> _Result:
+    def _request(
+        self,
+        name: str,
+        action: Callable[[Any, str], _Result],
+        verb: str,
+        *,
+        limit: float | None = None,
+        grace: float = 0.0,
+    ) -> _Result:
         location = self.location(name) if name else self._directory
         try:
-            return request(location.url, action, verb)
+            return request(location.url, action, verb, limit=limit, grace=grace)
         except RemoteError as error:
             raise RemoteError(f"{location}: {error}") from error
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
-from .._interrupts import shielded
+from .._interrupts import ending, ends_with, shielded
 from ..errors import warn
 from ..messages import argument
 from .folder import Folder
@@ -176,7 +176,7 @@ class _Publication:
         self._new: list[str] = []
         self._kept: dict[str, str] = {}
         self._unchanged: set[str] = set()
-        self._is_stopped = False
+        self._ending = ending() or threading.Event()
         self.is_complete = False
 
     def create_all(self) -> None:
@@ -188,8 +188,8 @@ class _Publication:
         self._move_all(self._replace)
 
     def stop(self) -> None:
-        """Move no further output."""
-        self._is_stopped = True
+        """Move no further output, and do not wait for a store that hangs."""
+        self._ending.set()
 
     def undo(self, error: BaseException) -> None:
         """Restore what there was before. What could not be restored becomes a note on the error."""
@@ -238,11 +238,11 @@ class _Publication:
         """Move some outputs, until one fails or the move is stopped."""
 
         def attempt(name: str) -> None:
-            if self._is_stopped:
+            if self._ending.is_set():
                 raise InterruptedError(f"{name}: not moved")
             move(name)
 
-        with ThreadPoolExecutor(MOVES) as threads:
+        with ThreadPoolExecutor(MOVES, "", ends_with, (self._ending,)) as threads:
             for _ in threads.map(attempt, names):
                 pass
 

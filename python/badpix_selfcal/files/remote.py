@@ -1,9 +1,7 @@
 """Files given by URL (``s3://``, ``https://``): read by ranges, or downloaded whole.
 
 Of an exposure that only serves the minimum image, only the headers up to that of SCI and the
-samples of SCI are read. An exposure that will be copied is downloaded to a temporary file. All
-requests go through fsspec (extra ``cloud``). It is imported when the first URL is read, and is
-configured by its own files and variables, such as ``FSSPEC_S3_ANON=true`` for a public bucket.
+samples of SCI are read. An exposure that will be copied is downloaded to a temporary file.
 """
 
 from __future__ import annotations
@@ -11,44 +9,42 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
-from ..messages import extra
 from .location import Location, RemoteFile
+from .requests import RangeError, RemoteError, Version, request
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 __all__ = [
+    "CHANGED",
+    "NOT_FITS",
     "Downloaded",
     "Ranges",
-    "RemoteError",
     "matching",
     "read_text",
-    "request",
     "version_of",
 ]
 
 HEAD: Final = 17 * 2880
 """Bytes fetched at a time while headers are read: usually the primary header and that of SCI."""
 
-PAUSES: Final = (0.4, 1.6, 6.4)
-"""Seconds before each further try of a request that failed."""
+MOST_TEXT: Final = 1 << 24
+"""The largest association that is downloaded, bytes."""
 
-_PUBLIC: Final = (
-    "; give credentials as for any tool of AWS, or set FSSPEC_S3_ANON=true for a public bucket"
-)
+MOST: Final = 1 << 31
+"""The largest exposure that is downloaded, bytes: twenty times a full frame of NIRSpec."""
 
-_Result = TypeVar("_Result")
+CHANGED: Final = "was changed while it was read; run again when it is complete"
 
+NOT_FITS: Final = "is not a FITS file, nor one compressed by gzip"
 
-class RemoteError(OSError):
-    """A request for a remote file failed. The caller adds the URL to the message."""
+_STARTS: Final = (b"SIMPLE  =", b"\x1f\x8b")
+_HOUR: Final = 3600.0
 
 
 def matching(pattern: RemoteFile) -> list[RemoteFile]:
@@ -91,12 +87,23 @@ def read_text(location: Location, encoding: str = "utf-8") -> str:
     """
     if isinstance(location, Path):
         return location.read_text(encoding)
-    content: bytes = request(location.url, lambda system, path: system.cat_file(path))
+    content = bytearray()
+
+    def stream(system: Any, path: str) -> Any:
+        from .bodies import whole_of
+
+        content.clear()
+        return whole_of(system, path, content.extend, MOST_TEXT)
+
+    def fetch(system: Any, path: str) -> None:
+        content[:] = system.cat_file(path)
+
+    request(location.url, fetch, stream=stream)
     return content.decode(encoding)
 
 
 class Downloaded:
-    """A local copy of a remote file, which exists as long as this object.
+    """A local copy of a remote exposure, which exists as long as this object.
 
     It is used like a `pathlib.Path`; `str` returns the URL.
 
@@ -105,10 +112,15 @@ class Downloaded:
     remote : RemoteFile
         The file; kept as an attribute.
 
+    Attributes
+    ----------
+    version : Version or None
+        Its version, if its server distinguishes versions.
+
     Raises
     ------
     RemoteError
-        If it cannot be fetched.
+        If it cannot be fetched, or does not begin as a FITS file does.
     """
 
     def __init__(self, remote: RemoteFile) -> None:
@@ -118,7 +130,7 @@ class Downloaded:
         self._path = Path(name)
         remove = weakref.finalize(self, _remove, self._path, os.getpid())
         try:
-            request(remote.url, lambda system, path: system.get_file(path, name))
+            self.version = _download(remote.url, self._path)
         except BaseException:
             remove()  # at once: the error's traceback keeps this object alive
             raise
@@ -138,6 +150,42 @@ class Downloaded:
         return self._path.stat()
 
 
+def _download(url: str, to: Path) -> Version | None:
+    """Download a file; return its version."""
+
+    def fetch(system: Any, path: str) -> Version | None:
+        system.get_file(path, str(to))
+        return None
+
+    with to.open("wb") as file:
+
+        def stream(system: Any, path: str) -> Any:
+            from .bodies import whole_of
+
+            file.seek(0)
+            file.truncate()
+            return whole_of(system, path, _FitsSink(file), MOST)
+
+        version: Version | None = request(url, fetch, stream=stream, limit=_HOUR)
+    return version
+
+
+class _FitsSink:
+    """Writes pieces of a file, and refuses what does not begin as an exposure."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._head = b""
+
+    def __call__(self, piece: bytes) -> None:
+        most = len(_STARTS[0])
+        if len(self._head) < most:
+            self._head += piece[:most]
+            if not any(self._head.startswith(start[: len(self._head)]) for start in _STARTS):
+                raise RemoteError(NOT_FITS)
+        self._file.write(piece)
+
+
 def _remove(path: Path, process: int) -> None:
     if os.getpid() == process:  # a forked child inherits this object, but does not own the file
         with suppress(OSError):
@@ -145,23 +193,44 @@ def _remove(path: Path, process: int) -> None:
 
 
 class Ranges:
-    """A remote file of which only ranges are read.
+    """A remote file of which only ranges are read, all from one version of it.
 
     Parameters
     ----------
     remote : RemoteFile
         The file; kept as an attribute.
+
+    Attributes
+    ----------
+    version : Version or None
+        Its version, once a range has been read, if its server distinguishes versions.
+    failure : RemoteError or None
+        The error of a request, unless its server only refuses ranges.
     """
 
     def __init__(self, remote: RemoteFile) -> None:
         self.remote = remote
+        self.version: Version | None = None
+        self.failure: RemoteError | None = None
 
     def __str__(self) -> str:
         return str(self.remote)
 
     def open(self) -> io.BufferedReader:
         """Open it for reading from front to back, `HEAD` bytes at a time."""
-        return io.BufferedReader(_RangeReader(self.remote.url), HEAD)
+        return io.BufferedReader(_RangeReader(self), HEAD)
+
+    def whole(self) -> Downloaded:
+        """Download it, unless its server does not answer.
+
+        Raises
+        ------
+        RemoteError
+            If it cannot be fetched.
+        """
+        if self.failure is not None:
+            raise self.failure
+        return Downloaded(self.remote)
 
     def read(self, start: int, length: int) -> bytes:
         """Return a range of the file.
@@ -171,9 +240,44 @@ class Ranges:
         RemoteError
             If it cannot be read, or the file ends within it.
         """
-        content = _range(self.remote.url, start, length)
+        content = self.read_to(start, length)
         if len(content) != length:
             raise RemoteError(f"is cut short: ends {length - len(content)} bytes within SCI")
+        return content
+
+    def read_to(self, start: int, length: int) -> bytes:
+        """Return a range of the file, fewer bytes if the file ends within it.
+
+        Raises
+        ------
+        RemoteError
+            If it cannot be read, or the file is another one than at first.
+        """
+
+        def fetch(system: Any, path: str) -> tuple[bytes, Version | None]:
+            return system.cat_file(path, start=start, end=start + length), None
+
+        def stream(system: Any, path: str) -> Any:
+            from .bodies import part_of
+
+            return part_of(system, path, start, length)
+
+        answer: tuple[bytes, Version | None]
+        try:
+            answer = request(self.remote.url, fetch, stream=stream)
+        except RangeError:
+            raise
+        except RemoteError as error:
+            self.failure = error
+            raise
+        content, version = answer
+        if len(content) > length:
+            raise RangeError("the server ignores ranges")
+        if version is not None and content:
+            self.version = self.version or version
+            if self.version.differs(version):
+                self.failure = RemoteError(CHANGED)
+                raise self.failure
         return content
 
 
@@ -196,8 +300,8 @@ class _RangeReader(io.RawIOBase):
     The last one is as fast, but keeps SCI of every exposure in memory once its headers are read.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, file: Ranges) -> None:
+        self._file = file
         self._at = 0
 
     def readable(self) -> bool:
@@ -217,80 +321,7 @@ class _RangeReader(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
-        content = _range(self._url, self._at, len(view))
+        content = self._file.read_to(self._at, len(view))
         view[: len(content)] = content
         self._at += len(content)
         return len(content)
-
-
-def _range(url: str, start: int, length: int) -> bytes:
-    """Return the bytes of a range, fewer if the file ends within it."""
-    end = start + length
-    content: bytes = request(url, lambda system, path: system.cat_file(path, start=start, end=end))
-    if len(content) > length:
-        raise RemoteError("the server ignores ranges and sends the whole file")
-    return content
-
-
-def request(url: str, action: Callable[[Any, str], _Result], verb: str = "fetched") -> _Result:
-    """Make a request; repeat it after a failure that may be temporary.
-
-    Parameters
-    ----------
-    url : str
-        The file.
-    action : callable
-        Makes the request; called with the URL's fsspec filesystem and the path there.
-    verb : str, optional
-        The participle for the error message: the file cannot be "fetched".
-
-    Returns
-    -------
-    object
-        The result of `action`.
-
-    Raises
-    ------
-    RemoteError
-        If the request fails for any reason. The caller adds the URL to the message.
-    """
-    with _as_remote_error(url, verb):
-        import fsspec
-
-        # Looked up every time: fsspec keeps its connections, and makes new ones after a fork.
-        system, path = fsspec.core.url_to_fs(url)
-        for pause in PAUSES:
-            try:
-                return action(system, path)
-            except Exception as error:
-                if not _is_retryable(error):
-                    raise
-                time.sleep(pause)
-        return action(system, path)
-
-
-def _is_retryable(error: Exception) -> bool:
-    """Return whether the same request may succeed later."""
-    status = getattr(error, "status", None)  # of an HTTP response
-    if isinstance(status, int) and status:
-        return status >= 500 or status == 429
-    transport = type(error).__module__.startswith("aiohttp")
-    return transport or isinstance(error, (ConnectionError, TimeoutError))
-
-
-@contextmanager
-def _as_remote_error(url: str, verb: str) -> Iterator[None]:
-    reading = verb == "fetched"
-    try:
-        yield
-    except ImportError as error:
-        raise RemoteError(
-            f"this URL needs packages that are not installed ({error}): {extra('cloud')}"
-        ) from error
-    except Exception as error:  # every protocol has errors of its own
-        if reading and isinstance(error, FileNotFoundError):
-            raise RemoteError("no such file") from None
-        refused = isinstance(error, PermissionError) or "Credentials" in type(error).__name__
-        hint = _PUBLIC if refused and reading and url.startswith("s3") else ""
-        reason = str(error) or type(error).__name__
-        raise RemoteError(f"cannot be {verb}: {reason}{hint}") from error

@@ -3,20 +3,23 @@
 The first tasks each combine a few exposures into one image. A tree of further tasks combines these
 images. The client finds the mask and sends it to the tasks that write copies. Dask gives each
 worker a few tasks at a time; further limits were not faster (400 copies on three workers: 1.7 to
-2.9 s with them, 1.8 to 2.6 s without). A task lost with its worker is repeated. This is safe: its
-inputs still exist, and copies are renamed to their final names when they are whole.
+2.9 s with them, 1.8 to 2.6 s without).
+
+A task lost with its worker is repeated. This is safe: its inputs still exist, and workers write
+copies to hidden files, each try to its own. The client gives them their final names, so that a
+worker that everybody takes for dead changes nothing, whenever it awakes. Under a URL the workers
+upload the copies.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import socket
+import threading
 import time
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -26,6 +29,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from .._interrupts import awaited, begun, ending, ends_with, threads
 from .._kernels import set_num_threads
 from ..detectors import Region
 from ..errors import ExposureError
@@ -36,7 +40,7 @@ from ..threads import VARIABLE
 from .execute import Tally
 from .member import Listed, Member, members_of
 from .minimum import Failed, MinimumImage, combine
-from .plan import Job, Mask, Plan, made_of
+from .plan import Job, Mask, Plan, Seen, made_of
 from .reader import AHEAD as READ_AHEAD
 from .reader import Reader
 
@@ -64,7 +68,11 @@ POLL: Final = 0.1
 PATIENCE: Final = 60
 """Time to wait for the first worker, s."""
 
+STOP: Final = 8.0
+"""Time to wait at the end for workers that are still busy, s; those that hang are left behind."""
+
 Combined: TypeAlias = tuple[MinimumImage, Failed]
+Written: TypeAlias = Path | Exception | None
 
 _Given = TypeVar("_Given")
 
@@ -93,7 +101,8 @@ class Cluster:
         self._tally = tally
         self._waiting: list[_PendingCopy] = []
         self._submitted: dict[Remote, list[_PendingCopy]] = {}
-        self._outputs: list[Location] = []
+        self._folders: set[Location] = set()
+        self._run = uuid4().hex[:8]
         self._packed: tuple[Mask | None, bytes | None] = (None, None)
 
     def __enter__(self) -> Self:
@@ -138,8 +147,8 @@ class Cluster:
         if mask is not self._packed[0]:
             self._flush()
             self._packed = (mask, None if mask is None else _packed(mask))
-        pending = _PendingCopy(job, Future())
-        self._outputs.append(job.copy.output)
+        pending = _PendingCopy(job, Future(), job.seen())
+        self._folders.add(job.copy.directory)
         self._waiting.append(pending)
         if len(self._waiting) >= COPIES:
             self._flush()
@@ -156,16 +165,28 @@ class Cluster:
             self._end(task, self._submitted.pop(task))
 
     def stop(self) -> None:
-        """Cancel tasks that have not started, and wait for those that have.
+        """Cancel tasks that have not started, and wait for those that have, unless they hang.
 
-        Removes the incomplete files of killed workers.
+        Removes the files of this run that have no final name, also those of killed workers.
         """
-        if self._submitted:
-            self._client.cancel([*self._submitted])
-            ours = {task.key for task in self._submitted}
-            while any(self._client.run(_is_busy, ours, on_error="ignore").values()):
+        end = time.monotonic() + STOP
+        try:
+            self._within(end, lambda: self._client.cancel([*self._submitted]))
+            while any(self._within(end, self._end_everywhere).values()):
                 time.sleep(POLL)
-        _remove_leftovers(self._outputs)
+        finally:
+            for folder in self._folders:
+                if isinstance(folder, Path):
+                    _remove_parts(folder, self._run)
+
+    def _end_everywhere(self) -> dict[str, bool]:
+        """End the run on all workers; return which of them are still busy."""
+        found: dict[str, bool] = self._client.run(_end_run, self._run, on_error="ignore")
+        return found
+
+    def _within(self, end: float, call: Callable[[], _Given]) -> _Given:
+        """Call a function that may hang; raise TimeoutError after a time."""
+        return awaited(begun(call), max(0.0, end - time.monotonic()))
 
     def _connected(self) -> Client:
         try:
@@ -200,64 +221,79 @@ class Cluster:
             raise ConnectionError(f"the cluster has gone: {error}") from error
 
     def _submit(self, task: Callable[..., Any], *given: Any) -> Remote:
-        return self._client.submit(_with_own_threads, task, _this_process(), *given, key=_key(task))
+        key, here = self._key(task), _this_process()
+        return self._client.submit(_as_worker, task, here, self._run, *given, key=key)
 
     def _delayed(self, task: Callable[..., Any], *given: Any, **named: Any) -> Any:
         """Return a task of a graph that is computed later."""
         from dask.delayed import delayed
 
-        make = delayed(_with_own_threads)
-        return make(task, _this_process(), *given, dask_key_name=_key(task), **named)
+        make, here = delayed(_as_worker), _this_process()
+        return make(task, here, self._run, *given, dask_key_name=self._key(task), **named)
+
+    def _key(self, task: Callable[..., Any]) -> str:
+        """Return a unique key: Dask would otherwise return results computed from older files."""
+        return f"badpix{task.__name__}-{self._run}-{uuid4().hex}"
 
     def _flush(self) -> None:
         """Submit the waiting copies."""
         if self._waiting:
             jobs = [each.job for each in self._waiting]
-            self._submitted[self._submit(_write, jobs, self._packed[1])] = self._waiting
+            task = self._submit(_write, jobs, self._packed[1], self._run)
+            self._submitted[task] = self._waiting
             self._waiting = []
 
     def _end(self, task: Remote, ended: list[_PendingCopy]) -> None:
-        """Set the results of the copies that a task has written."""
+        """Give the copies that a task has written their final names, and set their results."""
         try:
             with self._plain_errors():
-                errors = task.result()
+                written: list[Written] = task.result()
         except (RuntimeError, ConnectionError) as failure:
-            errors = [OSError(str(failure))] * len(ended)
-        for each, error in zip(ended, errors, strict=True):
-            if error is None:
-                each.future.set_result(None)
-            else:
+            written = [OSError(str(failure))] * len(ended)
+        for each, part in zip(ended, written, strict=True):
+            try:
+                if isinstance(part, Exception):
+                    raise part
+                if part is not None:
+                    each.job.adopt(part, each.seen)
+            except OSError as error:
                 each.future.set_exception(error)
+            else:
+                each.future.set_result(None)
         self._tally.add(len(ended))
 
 
 @dataclass(frozen=True)
 class _PendingCopy:
-    """A copy to be written by a worker, and the future that ends when it is written."""
+    """A copy to be written by a worker, the future that ends with it, and what was in its place."""
 
     job: Job
     future: Future[None]
+    seen: Seen
 
 
-def _key(task: Callable[..., Any]) -> str:
-    """Return a unique key: Dask would otherwise return results computed from older files."""
-    return f"badpix{task.__name__}-{uuid4().hex}"
+_endings: dict[str, threading.Event] = {}
+"""On a worker: the events that end the tasks of each run, set if the run has ended."""
 
 
-def _with_own_threads(
-    task: Callable[..., _Given], client: tuple[str, int], *given: Any, **named: Any
+def _as_worker(
+    task: Callable[..., _Given], client: tuple[str, int], run: str, *given: Any, **named: Any
 ) -> _Given:
-    """Run a task with as many threads as its Dask worker has."""
+    """Run a task with as many threads as its Dask worker has, until its run ends."""
     from distributed import get_worker
 
     # The client's own process, which may run workers too, keeps its user's setting.
     if client != _this_process() and not os.environ.get(VARIABLE):
         set_num_threads(get_worker().state.nthreads)
-    return task(*given, **named)
+    ends_with(_endings.setdefault(run, threading.Event()))
+    try:
+        return task(*given, **named)
+    finally:
+        ends_with(None)
 
 
 def _read(listed: list[Listed]) -> list[Member | Exception]:
-    with ThreadPoolExecutor(READ_AHEAD) as executor:
+    with threads(READ_AHEAD) as executor:
         found = members_of(listed, Reader(), executor)
         return [_sendable(each) if isinstance(each, Exception) else each for each in found]
 
@@ -266,7 +302,7 @@ def _combine(
     stamps: list[tuple[Location, str]], gap: Region | None, *, with_errors: bool
 ) -> Combined:
     reader = Reader(with_errors=with_errors, stamps=dict(stamps))
-    with ThreadPoolExecutor(READ_AHEAD) as executor:
+    with threads(READ_AHEAD) as executor:
         minimum, failed = combine([path for path, _ in stamps], gap, reader, executor)
     return minimum, {path: _sendable(error) for path, error in failed.items()}
 
@@ -280,29 +316,50 @@ def _merge(images: list[Combined]) -> Combined:
     return minimum, failed
 
 
-def _write(jobs: list[Job], packed: bytes | None) -> list[Exception | None]:
-    """Write copies; return the error of each."""
-    return [_error_of(job, packed) for job in jobs]
+def _write(jobs: list[Job], packed: bytes | None, run: str) -> list[Written]:
+    """Write copies; return for each the file, None if it is uploaded, or the error."""
+    return [_written(job, packed, run) for job in jobs]
 
 
-def _error_of(job: Job, packed: bytes | None) -> Exception | None:
+def _written(job: Job, packed: bytes | None, run: str) -> Written:
     mask = None if packed is None else _unpacked(packed, job.copy.member.shape)
     try:
-        try:
-            job.write(mask, Reader())
-        except FileExistsError:
-            # A worker that was lost later may have written this copy.
-            made = made_of(job.copy.output)
-            if made is None or not made.is_by(job.history, job.status):
-                raise
+        if (event := ending()) is not None and event.is_set():
+            raise InterruptedError("the run has ended")
+        if isinstance(job.copy.directory, Path):
+            return _part(job, mask, job.copy.directory / _part_name(job.copy.name, run))
+        _upload(job, mask)
     except (ExposureError, OSError) as error:
         return _sendable(error)
     return None
 
 
-def _is_busy(ours: set[str], dask_worker: Worker) -> bool:
-    """Return whether a worker still runs one of our tasks; cancelled ones run to their end."""
-    return any(task.key in ours for task in dask_worker.state.executing)
+def _part(job: Job, mask: Mask | None, part: Path) -> Path:
+    try:
+        replace(job, part=part).write(mask, Reader())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return part
+
+
+def _upload(job: Job, mask: Mask | None) -> None:
+    try:
+        job.write(mask, Reader())
+    except FileExistsError:
+        # A worker that was lost later may have uploaded this copy.
+        made = made_of(job.copy.output)
+        if made is None or not made.is_by(job.history, job.status):
+            raise
+
+
+def _end_run(run: str, dask_worker: Worker) -> bool:
+    """End the tasks of a run on a worker; return whether one is still busy.
+
+    Cancelled tasks run to their end, too.
+    """
+    _endings.setdefault(run, threading.Event()).set()
+    return any(f"-{run}-" in task.key for task in dask_worker.state.executing)
 
 
 def _sendable(error: Exception) -> Exception:
@@ -319,18 +376,15 @@ def _unpacked(packed: bytes, shape: tuple[int, ...]) -> Mask:
     return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(np.bool_)
 
 
-def _remove_leftovers(outputs: Iterable[Location]) -> None:
-    """Remove the incomplete files that killed workers have left beside the outputs."""
-    part = re.compile(r"\.(.*)\.[0-9a-f]{16}\.part")
-    names: dict[Path, set[str]] = defaultdict(set)
-    for path in outputs:
-        if isinstance(path, Path):
-            names[path.parent].add(cut(path.name))
-    for folder, ours in names.items():
-        for path in folder.glob(".*.part"):
-            found = part.fullmatch(path.name)
-            if found is not None and found[1] in ours:
-                path.unlink(missing_ok=True)
+def _part_name(name: str, run: str) -> str:
+    """Return a new name for a copy without its final name, which tells whose it is."""
+    return f".{cut(name)}.{run}{os.urandom(4).hex()}.part"
+
+
+def _remove_parts(folder: Path, run: str) -> None:
+    """Remove the copies of a run that have no final name. No file of another run is touched."""
+    for path in folder.glob(f".*.{run}????????.part"):
+        path.unlink(missing_ok=True)
 
 
 def _this_process() -> tuple[str, int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final, Self
 
-from .._interrupts import end_threads
+from .._interrupts import end_threads, ends_with
 from .._kernels import num_threads
 from ..checks import MOST_WORKERS
 from ..files.location import Location, RemoteFile
@@ -50,7 +51,8 @@ class Threads:
     def __init__(
         self, workers: int, tally: Tally | None = None, *, with_errors: bool = False
     ) -> None:
-        self._executor = ThreadPoolExecutor(workers, "badpix-selfcal")
+        self._ending = threading.Event()
+        self._executor = ThreadPoolExecutor(workers, "badpix-selfcal", ends_with, (self._ending,))
         self._reader = Reader(with_errors=with_errors)
         self._most = 2 * workers
         self._ahead = min(workers - 1, AHEAD)
@@ -86,7 +88,8 @@ class Threads:
             self._wait()
 
     def stop(self) -> None:
-        """Cancel work that has not started, and wait for work that has."""
+        """Cancel work that has not started, and wait for work that has, but for no server."""
+        self._ending.set()
         end_threads(self._executor)
 
     def _wait(self) -> None:

@@ -17,6 +17,7 @@ from ..files.exposure import Exposure
 from ..files.input_file import CHANGED, reading, stamp_of
 from ..files.location import Location, RemoteFile
 from ..files.remote import version_of
+from ..files.requests import Version
 from ..messages import argument_name
 from .reader import MOST_HELD, Reader, in_order
 
@@ -79,6 +80,8 @@ class Member:
         Whether it is a flagged copy already.
     later_step : str
         The card of a later step of the pipeline that it has passed; empty if there is none.
+    version : Version or None
+        The version of a remote file whose headers were read, if its server distinguishes versions.
     """
 
     path: Location
@@ -96,6 +99,7 @@ class Member:
     stamp: str
     is_flagged: bool
     later_step: str
+    version: Version | None = None
 
     @property
     def stem(self) -> str:
@@ -109,6 +113,11 @@ class Member:
                 now = stamp_of(self.path.stat())
             if now != self.stamp:
                 raise ExposureError(f"{self.path}: {CHANGED}")
+
+    def refuse_change(self, later: Exposure) -> None:
+        """Raise an ExposureError if its file, read again, is another version of a remote file."""
+        if self.version and later.version and self.version.differs(later.version):
+            raise ExposureError(f"{self.path}: {CHANGED}")
 
     def key(self, by: GroupBy) -> tuple[str, ...]:
         """Return the values that all exposures of its group share."""
@@ -217,6 +226,7 @@ def _member(listed: Listed, reader: Reader) -> Member:
         stamp=exposure.stamp,
         is_flagged=_is_complete(exposure, "S_BPXSLF"),
         later_step=next((each for each in LATER_STEPS if _is_complete(exposure, each)), ""),
+        version=exposure.version,
     )
 
 

@@ -30,9 +30,12 @@ from .minimum import MinimumImage
 from .provenance import Status, cards, history
 from .reader import Reader
 
-__all__ = ["Copy", "Job", "Made", "Mask", "Plan", "made_of", "masks_of"]
+__all__ = ["Copy", "Job", "Made", "Mask", "Plan", "Seen", "made_of", "masks_of"]
 
 Mask: TypeAlias = NDArray[np.bool_]
+
+Seen: TypeAlias = tuple[int, ...] | None
+"""What was found in the place of a copy: device, inode, size and time of a file, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -199,24 +202,59 @@ class Job:
         if self.part is not None:
             self._write_to(self.part, mask, reader)
             return
-        copy = self.copy
-        inputs = [copy.member.path]
-        with Outputs(
-            copy.directory, inputs, overwrite=self.overwrite, remedy=self.remedy
-        ) as outputs:
-            final = outputs.claim(copy.name)
+        with self._outputs() as outputs:
+            final = outputs.claim(self.copy.name)
             self._write_to(outputs.part(final), mask, reader)
             outputs.publish()
+
+    def seen(self) -> Seen:
+        """Return what is in the place of the copy now; nothing if that is a URL."""
+        output = self.copy.output
+        if not isinstance(output, Path):
+            return None
+        try:
+            about = output.lstat()
+        except FileNotFoundError:
+            return None
+        return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
+
+    def adopt(self, part: Path, seen: Seen) -> None:
+        """Give a file that another process has written the name of the copy.
+
+        Parameters
+        ----------
+        part : Path
+            The file, in the folder of the copy.
+        seen : Seen
+            What was in the place of the copy before. Only that may be replaced.
+
+        Raises
+        ------
+        OSError
+            If the copy cannot have its name, or another file has appeared there.
+        """
+        with self._outputs() as outputs:
+            final = outputs.claim(self.copy.name)
+            if self.seen() != seen:
+                raise FileExistsError(f"{final} appeared during the run; nothing was replaced")
+            part.replace(outputs.part(final))
+            outputs.publish()
+
+    def _outputs(self) -> Outputs:
+        copy = self.copy
+        inputs = [copy.member.path]
+        return Outputs(copy.directory, inputs, overwrite=self.overwrite, remedy=self.remedy)
 
     def _write_to(self, part: Path, mask: Mask | None, reader: Reader) -> None:
         # A separate function: errors inside fsspec keep the frames of the callers alive for a
         # while. The frame of this function would keep the downloaded exposure.
-        path = self.copy.member.path
+        member, path = self.copy.member, self.copy.member.path
         try:
             entries = {**self.origin, **cards(self.copy.name, self.status)}
             exposure = reader.read(path)
-            if exposure.stamp != self.copy.member.stamp:
+            if exposure.stamp != member.stamp:
                 raise ExposureError(f"{path}: {CHANGED}")
+            member.refuse_change(exposure)
             exposure.write_copy(part, mask, entries, self.history)
         except OSError as error:
             if error.filename not in (None, str(part)):

@@ -19,7 +19,8 @@ from ..detectors import DETECTORS, DISPAXIS_OF_EXP_TYPE
 from ..errors import ExposureError
 from ..files.location import AnyLocation, Location, RemoteFile, locate
 from ..files.missing import no_such
-from ..files.remote import RemoteError, matching
+from ..files.remote import matching
+from ..files.requests import RemoteError
 from .member import Listed, Member, no_detector
 from .suitable import refusal
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias
 
+from .._interrupts import threads
 from ..files.location import Location
 from ..files.outputs import existing
 from ..messages import argument
@@ -74,6 +74,6 @@ def _made(plan: Plan, folder: Location, readers: int) -> dict[Copy, Made]:
     """Return how the copies that exist were made; those that cannot be read are left out."""
     present = existing(folder, [copy.name for copy in plan.copies])
     copies = [copy for copy in plan.copies if copy.name in present]
-    with ThreadPoolExecutor(readers) as executor:
+    with threads(readers) as executor:
         found = executor.map(lambda copy: made_of(copy.output), copies)
         return {copy: made for copy, made in zip(copies, found, strict=True) if made is not None}
