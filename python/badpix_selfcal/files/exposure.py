@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from .. import dq
 from ..errors import ExposureError, silenced
 from .byte_copy import source_of
+from .digest import UNKNOWN, Summed, digest_of
 from .fits_bytes import (
     STALE,
     Stored,
@@ -37,7 +38,7 @@ from .fits_bytes import (
 from .location import Location, RemoteFile, locate
 from .missing import no_such
 from .plain_headers import PlainHeader, defined, scan, scan_to, value_of, with_cards
-from .planes import Plane, images_of, plane_of, require_image, stored_as
+from .planes import Plane, flag, images_of, plane_of, require_image, stored_as
 from .remote import Downloaded, Ranges
 
 if TYPE_CHECKING:
@@ -162,6 +163,12 @@ class Exposure:
         """Whether the file can be copied; False if only parts of a remote file were read."""
         return not isinstance(self._file, Ranges)
 
+    def digest(self) -> str:
+        """Return the digest of all that follows the primary header; see `write_copy`."""
+        assert isinstance(self._file, Path)
+        with reading(self._file):
+            return digest_of(self._file, self._primary_length)
+
     @property
     def problem(self) -> str:
         """The error message if no flagged copy can be written; empty if one can."""
@@ -198,7 +205,7 @@ class Exposure:
         cards : mapping of str to (str, str)
             Cards of the primary header to set: keyword -> (value, comment).
         history : str
-            A HISTORY entry to add to it.
+            A HISTORY entry to add to it. With a mask, the digest of all that follows is added.
 
         Raises
         ------
@@ -211,10 +218,13 @@ class Exposure:
             self.require_flaggable()
             if mask.shape != self.shape:
                 raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
-        header = self._new_primary(cards, history)
-        with to.open("xb") as target:
-            target.write(header)
+        header = self._new_primary(cards, history if mask is None else f"{history} {UNKNOWN}")
+        with to.open("xb") as file:
+            file.write(header)
+            target = file if mask is None else Summed(file, header)
             self._copy_extensions(target, mask)
+            if isinstance(target, Summed):
+                target.finish()
 
     def _new_primary(self, cards: Cards, history: str) -> bytes:
         """Return the primary header of a copy."""
@@ -241,7 +251,7 @@ class Exposure:
         except (ValueError, fits.VerifyError) as error:
             raise ExposureError(f"{self.path}: bad primary header: {error}") from error
 
-    def _copy_extensions(self, target: BinaryIO, mask: NDArray[np.bool_] | None) -> None:
+    def _copy_extensions(self, target: BinaryIO | Summed, mask: NDArray[np.bool_] | None) -> None:
         assert not isinstance(self._file, Ranges)
         with source_of(self._file, self._primary_length) as source:
             if mask is not None:
@@ -252,19 +262,10 @@ class Exposure:
                     assert plane.dtype is not None  # else `problem` says so
                     for first, samples in source.pieces(plane.dtype, mask.size):
                         ends = np.searchsorted(flagged, (first, first + samples.size))
-                        _flag(name, samples, flagged[slice(*ends)] - first)
+                        flag(name, samples, flagged[slice(*ends)] - first)
                         target.write(samples.data)
             source.copy(target, self._file_length)
             source.require_end()
-
-
-def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
-    if name == "DQ":
-        # DQ is stored as signed integers with an offset of 2**31. The offset only inverts the
-        # highest bit, so the bits set here have their usual places.
-        samples[flagged] |= dq.BAD
-    else:
-        samples[flagged] = np.nan
 
 
 def read(path: str | Location, *, whole: bool = True, last: str = "SCI") -> Exposure:

@@ -169,6 +169,7 @@ def execute(
     *,
     together: bool,
     overwrite: bool,
+    no_sync: bool = False,
     tally: Tally | None = None,
 ) -> list[Outcome]:
     """Carry out plans, one after the other.
@@ -186,6 +187,8 @@ def execute(
         false, each copy appears on its own, and errors are in the results.
     overwrite : bool
         Whether copies may replace other files.
+    no_sync : bool, optional
+        Whether not to wait until the disk has the copies.
     tally : Tally, optional
         Counts copies that are not written.
 
@@ -202,11 +205,12 @@ def execute(
         If `together` and a copy cannot be written, or if the folder cannot be made.
     """
     running: list[_Execution] = []
-    with Outputs(directory, overwrite=overwrite) as outputs:
+    with Outputs(directory, overwrite=overwrite, no_sync=no_sync) as outputs:
         shared = outputs if together else None
         try:
             for plan in plans:
-                running.append(_Execution(plan, workers, shared, tally, overwrite=overwrite))
+                how = {"overwrite": overwrite, "no_sync": no_sync}
+                running.append(_Execution(plan, workers, shared, tally, **how))
                 running[-1].run()
                 for each in running:
                     each.settle()
@@ -231,6 +235,7 @@ class _Execution:
         tally: Tally | None,
         *,
         overwrite: bool,
+        no_sync: bool,
     ) -> None:
         self.outcome = Outcome(plan)
         self._plan = plan
@@ -238,14 +243,15 @@ class _Execution:
         self._shared = shared
         self._tally = tally or Tally()
         self._overwrite = overwrite
-        self._readable = {member.path for member in plan.members}
+        self._no_sync = no_sync
+        self._unread: set[Location] = set()
         self._writing: deque[tuple[Copy, Future[None]]] = deque()
 
     def run(self) -> None:
         """Find the bad pixels and begin to write the copies."""
         if self._plan.copies:
             self._find_bad_pixels()
-            identity = self._plan.identity(self._readable)
+            identity = self._plan.identity(self._unread)
             for copy in self._plan.copies:
                 self._write(copy, identity)
                 self.settle()
@@ -263,7 +269,7 @@ class _Execution:
 
     def _find_bad_pixels(self) -> None:
         plan = self._plan
-        if plan.is_skipped(self._readable):
+        if plan.is_skipped([member.path for member in plan.members]):
             warn(
                 f"{plan.members[0].path}: no selfcal or background exposures for {plan.name}, "
                 f"{_skipped(plan)}. Add exposures of the same detector "
@@ -290,7 +296,7 @@ class _Execution:
         minimum, failed = self._workers.combine(plan)
         for path, error in failed.items():
             self._fail(path, error)
-        self._readable -= failed.keys()
+        self._unread.update(failed)
         levels = minimum.pedestals
         ordered = [member.path for member in plan.members if member.path in levels]
         self.outcome.pedestals = {path: levels[path] for path in ordered}
@@ -319,6 +325,7 @@ class _Execution:
             history=self._plan.history(copy, status, identity),
             overwrite=self._overwrite,
             part=part,
+            no_sync=self._no_sync,
         )
         found = self.outcome.masks.get(copy.dispaxis)
         future = self._workers.write(job, None if found is None else found.mask)
