@@ -26,6 +26,7 @@ FORBIDDEN = {
 
 LATE = {
     "astropy": 233,
+    "badpix_selfcal.cli": 35,
     "badpix_selfcal.runs.associate": 91,
     "badpix_selfcal.runs.batch": 94,
     "badpix_selfcal.runs.dask": 7,
