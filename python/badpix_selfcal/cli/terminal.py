@@ -187,7 +187,7 @@ def orderly_termination(*, is_process: bool = False) -> Iterator[None]:
             return
         for each in ours:
             signal.signal(each, stop)
-        threading.Timer(RETRY, signal.raise_signal, [received[-1]]).start()
+        threading.Timer(RETRY, os.kill, [os.getpid(), received[-1]]).start()  # wakes this thread
 
     if threading.current_thread() is threading.main_thread():
         ours += [each for each, handler in usual.items() if signal.getsignal(each) is handler]
