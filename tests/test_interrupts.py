@@ -20,6 +20,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal._interrupts import end_threads, shielded
 from badpix_selfcal.cli import main
+from badpix_selfcal.cli import run as run_module
 from badpix_selfcal.cli.terminal import Terminated, orderly_termination
 from badpix_selfcal.files.exposure import Exposure
 from badpix_selfcal.files.outputs import Outputs
@@ -298,3 +299,19 @@ def test_shielded_work_is_done_without_a_thread(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", none_left)
     assert shielded(lambda: 7) == 7
+
+
+def test_an_interrupt_that_a_module_turns_into_another_error(tmp_path, monkeypatch, capsys):
+    """NumPy does so while it is imported."""
+    observation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def turned(*_):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException as error:
+            raise ImportError("PLEASE READ THIS") from error
+
+    monkeypatch.setattr(run_module, "num_threads", turned)
+    assert main(["run", "x_asn.json"]) == 143
+    assert capsys.readouterr().err == "badpix-selfcal: terminated; no output was written\n"

@@ -178,6 +178,33 @@ def test_a_run_that_ends_does_not_take_the_folder_from_another(tmp_path, writer)
     assert names(out) == ["a"]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_last_of_two_runs_removes_the_folder_whoever_made_it(tmp_path, first, monkeypatch):
+    """Even if it has come before the maker has written its sign."""
+    here = tmp_path / "new" / "out"
+    maker, other = (Outputs(here) for _ in range(2))
+    write, presences = presence.Presence._write, []
+
+    def overtaken(self):
+        if not presences:
+            presences.append(self)
+            presences.append(presence.Presence(here))
+            presences[1].sweep()
+        write(self)
+
+    monkeypatch.setattr(presence.Presence, "_write", overtaken)
+    with maker:
+        made, overtaker = presences
+        if first:
+            overtaker.end()
+    if not first:
+        assert here.exists()
+        overtaker.end()
+    assert made.directory == overtaker.directory
+    assert names(tmp_path) == []
+    del other
+
+
 def test_a_folder_that_vanishes_before_the_sign_is_written_is_made_again(tmp_path, monkeypatch):
     write, vanished = presence.Presence._write, []
 

@@ -20,6 +20,7 @@ from .terminal import (
     Stream,
     Terminated,
     claim_descriptors,
+    exception_of,
     flush,
     orderly_termination,
     printing,
@@ -55,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with printing() as problem:
         call = _Call(sys.argv[1:] if arguments is None else [*arguments], problem)
         try:
-            with orderly_termination(is_process=arguments is None):
+            with orderly_termination(is_process=arguments is None) as received:
                 try:
-                    call.run()
+                    call.run(received)
                 except (KeyboardInterrupt, Terminated) as stop:
                     call.stop(stop)
         except (KeyboardInterrupt, Terminated) as stop:  # just before or after
@@ -77,7 +78,7 @@ class _Call:
         self._is_reported = False
         self._status: int | None = None
 
-    def run(self) -> None:
+    def run(self, received: Sequence[int]) -> None:
         """Run the command and print its report."""
         try:
             given = self._given = parse(program(), self._words)
@@ -89,7 +90,7 @@ class _Call:
             self._report(WRONG_USAGE, [str(wrong)])
             return
         with on_command_line(), stderr_warnings(quiet=given.quiet) as self._warned:
-            status, errors, report = _outcome(given)
+            status, errors, report = _outcome(given, received)
         self._report(status, errors, report)
 
     def stop(self, interrupt: BaseException) -> None:
@@ -148,12 +149,16 @@ class _Call:
         return "; ".join(notes) or str(self._given.written if done else self._given.stopped)
 
 
-def _outcome(given: argparse.Namespace) -> tuple[int, list[str], Report | None]:
+def _outcome(
+    given: argparse.Namespace, received: Sequence[int]
+) -> tuple[int, list[str], Report | None]:
     """Run a command; return its exit status, its errors, which are printed, and its report."""
     try:
         with stderr_log(given.verbose):
             report = _run(given)
     except Exception as error:
+        if received:
+            raise exception_of(received[-1]) from error
         return FAILED, [_report_error(error, given.verbose)], None
     for each in report.errors:
         say(f"{PROGRAM}: error: {each}", "stderr")

@@ -19,6 +19,7 @@ from . import progress
 __all__ = [
     "Terminated",
     "claim_descriptors",
+    "exception_of",
     "flush",
     "orderly_termination",
     "printing",
@@ -154,8 +155,13 @@ class _LineHandler(logging.Handler):
             say(f"badpix-selfcal: {record.levelname.lower()}: {text}", "stderr")
 
 
+def exception_of(number: int) -> BaseException:
+    """Return what a signal raises."""
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated()
+
+
 @contextmanager
-def orderly_termination(*, is_process: bool = False) -> Iterator[None]:
+def orderly_termination(*, is_process: bool = False) -> Iterator[list[int]]:
     """Turn the first SIGTERM or SIGINT into an exception, and ignore further ones.
 
     So the cleaning up is not interrupted, and no incomplete output remains. Handlers of the caller
@@ -165,6 +171,11 @@ def orderly_termination(*, is_process: bool = False) -> Iterator[None]:
     ----------
     is_process : bool, optional
         Whether the process ends afterwards: then a signal ends it without a traceback.
+
+    Yields
+    ------
+    list of int
+        The signals received. Modules in C may turn the exception into another one.
     """
     usual: dict[int, Any] = {
         signal.SIGTERM: signal.SIG_DFL,
@@ -178,7 +189,7 @@ def orderly_termination(*, is_process: bool = False) -> Iterator[None]:
         received.append(number)
         for each in ours:
             signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        raise exception_of(number)
 
     def lost(unraisable: Any) -> None:
         """Python drops exceptions in destructors: let the signal come again."""
@@ -196,7 +207,7 @@ def orderly_termination(*, is_process: bool = False) -> Iterator[None]:
             sys.unraisablehook = lost
         for each in ours:
             signal.signal(each, stop)
-        yield
+        yield received
     finally:
         for each in ours:
             if not is_process:

@@ -1,8 +1,9 @@
 """A digest of what follows the primary header of a copy, to notice data that a disk has lost.
 
-After a power failure a file may have its full size and hold zeros. The digest is the sum of all
-64-bit words, which costs little while a copy is written: its bytes are in the processor's cache. It
-finds lost and damaged bytes; it is no protection against intent.
+After a power failure a file may have its full size and hold zeros, in whole blocks of the disk. The
+digest is the sum of one 64-bit word in each 256 bytes, so that it costs little while a copy is
+written: 0.1 ms for 21 MB, where the sum of all words took 0.9 ms of 11. It finds lost blocks; it is
+no protection against intent, and may miss a changed byte.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from .fits_bytes import CHUNK
 
 __all__ = ["UNKNOWN", "Summed", "digest_of", "recorded"]
 
+GROUP: Final = 256
+"""Bytes of which one word is summed: a few of each block of any disk."""
+
 _WORD: Final = 8
 _MOST: Final = 1 << 64
 _ENTRY: Final = re.compile(r"(.*) data=([0-9a-f]{16})")
@@ -26,7 +30,7 @@ UNKNOWN: Final = "data=" + "0" * 16
 
 
 class _Sum:
-    """The sum of the little-endian words of some bytes, which come in pieces of any length."""
+    """The sum of the first word of each group of some bytes, which come in pieces."""
 
     def __init__(self) -> None:
         self._sum = 0
@@ -36,19 +40,24 @@ class _Sum:
         """Add a piece."""
         view = memoryview(content).cast("B")
         if self._rest:
-            missing = _WORD - len(self._rest)
+            missing = GROUP - len(self._rest)
             self._rest += bytes(view[:missing])
             view = view[missing:]
-            if len(self._rest) < _WORD:
+            if len(self._rest) < GROUP:
                 return
-            self._sum += int.from_bytes(self._rest, "little")
-        count = len(view) // _WORD
-        self._sum += int(np.frombuffer(view, "<u8", count).sum(dtype=np.uint64))
-        self._rest = bytes(view[count * _WORD :])
+            self._add_rest()
+        count = len(view) // GROUP
+        words = np.frombuffer(view, "<u8", count * GROUP // _WORD)
+        self._sum += int(words[:: GROUP // _WORD].sum(dtype=np.uint64))
+        self._rest = bytes(view[count * GROUP :])
+
+    def _add_rest(self) -> None:
+        self._sum += int.from_bytes(self._rest[:_WORD], "little")
 
     def digest(self) -> str:
-        """Return the sum in hexadecimal digits."""
-        return f"{(self._sum + int.from_bytes(self._rest, 'little')) % _MOST:016x}"
+        """Return the sum in hexadecimal digits; it ends here."""
+        self._add_rest()
+        return f"{self._sum % _MOST:016x}"
 
 
 class Summed:

@@ -56,6 +56,15 @@ class _Sign:
     made: int
 
 
+@dataclass
+class _Listing:
+    """What is in a folder: signs, incomplete files by the numbers of their signs; anything else?"""
+
+    signs: list[_Sign]
+    parts: dict[str, list[Path]]
+    used: bool
+
+
 class Presence:
     """The sign of this process in a folder, which is made if it does not exist.
 
@@ -83,6 +92,7 @@ class Presence:
         self.directory = directory
         self._number = os.urandom(4).hex()
         self._made: list[Path] = []
+        self._is_sweeping = False
         self._file = -1
         self._path: Path | None = None
         try:
@@ -108,25 +118,35 @@ class Presence:
 
     def sweep(self) -> None:
         """Remove what dead processes have left; adopt the folders that other runs have made."""
+        self._is_sweeping = True
         try:
-            signs, parts = _listed(self.directory)
-            self._adopt(signs)
-            for sign in signs:
-                _remove_dead(sign, parts.pop(sign.number, []))
+            parts = self._tidy()[1]
             if parts:  # a process writes its sign first, but the listing may have missed it
-                known = {sign.number for sign in _listed(self.directory)[0]}
+                known = {sign.number for sign in _listed(self.directory).signs}
                 lost = (path for number in parts.keys() - known for path in parts[number])
                 _remove([path for path in lost if _is_silent([path])])
         except OSError:
             pass  # not worth an error; the next run tries again
 
     def end(self) -> None:
-        """Remove the sign, and the folders that were made if they are empty."""
+        """Remove the sign, and the folders that were made if they are empty.
+
+        If others still use the folder, and it has no output, the sign stays as that of a dead
+        process: the last of them removes it, and the folders.
+        """
+        if self._file >= 0:
+            os.close(self._file)  # frees the lock first: the last one to do so finds nobody else
+            self._file = -1
+        others = False
+        if self._is_sweeping:
+            with suppress(OSError):
+                others = self._tidy()[0]
+        if self._path is not None and others and self._made:
+            with suppress(OSError):
+                self._path.rename(self._sign())
+            return
         if self._path is not None:
             _remove([self._path])
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
         for folder in self._made:
             with suppress(OSError):  # it was not made, or holds files
                 folder.rmdir()
@@ -160,8 +180,7 @@ class Presence:
 
     def _write(self) -> None:
         """Write the sign and lock it; none remains if a sweep of another process has removed it."""
-        name = f".badpix_selfcal.{self._number}.{_host()}.{min(len(self._made), 9999)}.lock"
-        path = self.directory / name
+        path = self._sign()
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         if _lock(file) is not False and _is_linked(file):
             self._file, self._path = file, path
@@ -169,6 +188,29 @@ class Presence:
         os.close(file)
         _remove([path])
         self._number = os.urandom(4).hex()
+
+    def _sign(self) -> Path:
+        made = min(len(self._made), 9999)
+        return self.directory / f".badpix_selfcal.{self._number}.{_host()}.{made}.lock"
+
+    def _tidy(self) -> tuple[bool, dict[str, list[Path]]]:
+        """Remove the signs of dead processes, and their files.
+
+        Returns
+        -------
+        bool
+            Whether other processes of this machine use the folder, and it has no output yet.
+        dict
+            The files without a sign, by the numbers in their names.
+        """
+        found = _listed(self.directory)
+        self._adopt(found.signs)
+        others = False
+        for sign in found.signs:
+            theirs = found.parts.pop(sign.number, [])
+            if sign.number != self._number and not _remove_dead(sign, theirs):
+                others |= sign.host == _host() and sign.path.exists()
+        return others and not found.used, found.parts
 
     def _adopt(self, signs: Iterable[_Sign]) -> None:
         most = max((sign.made for sign in signs), default=0)
@@ -251,25 +293,27 @@ def _is_linked(file: int) -> bool:
         return False
 
 
-def _listed(directory: Path) -> tuple[list[_Sign], dict[str, list[Path]]]:
-    """Return the signs in a folder, and the incomplete files by the numbers of their signs."""
-    signs: list[_Sign] = []
-    parts: dict[str, list[Path]] = defaultdict(list)
+def _listed(directory: Path) -> _Listing:
+    found = _Listing([], defaultdict(list), used=False)
     with os.scandir(directory) as entries:
-        for name in (entry.name for entry in entries if entry.name.startswith(".")):
+        for name in (entry.name for entry in entries):
             if sign := _SIGN.fullmatch(name):
-                signs.append(_Sign(directory / name, sign[1], sign[2], int(sign[3])))
+                found.signs.append(_Sign(directory / name, sign[1], sign[2], int(sign[3])))
             elif part := _PART.fullmatch(name):
-                parts[part[1]].append(directory / name)
-    return signs, parts
+                found.parts[part[1]].append(directory / name)
+            else:
+                found.used = True
+    return found
 
 
-def _remove_dead(sign: _Sign, parts: list[Path]) -> None:
-    """Remove a sign and its files if its process is dead."""
+def _remove_dead(sign: _Sign, parts: list[Path]) -> bool:
+    """Remove a sign and its files if its process is dead; return whether it is."""
     with _locked(sign.path) as lock:
         known = lock is True and sign.host == _host() != _NO_HOST
-        if lock is not False and (known or _is_silent([sign.path, *parts])):
+        is_dead = lock is not False and (known or _is_silent([sign.path, *parts]))
+        if is_dead:
             _remove([*parts, sign.path])  # the sign last: without it nobody knows the files
+        return is_dead
 
 
 @contextmanager
