@@ -142,8 +142,9 @@ class Presence:
             with suppress(OSError):
                 others = self._tidy()[0]
         if self._path is not None and others and self._made:
-            with suppress(OSError):
-                self._path.rename(self._sign())
+            if self._path != self._sign():  # it has adopted folders
+                with suppress(OSError):
+                    self._path.rename(self._sign())
             return
         if self._path is not None:
             _remove([self._path])
