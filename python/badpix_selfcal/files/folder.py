@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -121,8 +122,8 @@ class Folder:
         """Give a file a second name (a copy where a link cannot be made or removed); return it."""
         final, kept = self.location(name), self._new_hidden(name)
         try:
-            if not _is_ours(final):
-                raise PermissionError(f"{final}: belongs to another user")
+            if not _may_remove(final):
+                raise PermissionError(f"{final}: a second name could not be removed again")
             os.link(final, self.location(kept), follow_symlinks=False)
         except (OSError, NotImplementedError):
             shutil.copy2(final, self.location(kept), follow_symlinks=False)
@@ -164,6 +165,9 @@ class Folder:
             os.close(file)
 
 
-def _is_ours(path: Path) -> bool:
-    """Return whether a second name of a file could be removed again, in any folder."""
-    return not hasattr(os, "geteuid") or path.lstat().st_uid == os.geteuid()
+def _may_remove(path: Path) -> bool:
+    """Return whether this user may remove a name of a file; in a sticky folder only the owner may."""
+    folder = path.parent.stat()
+    if not (folder.st_mode & stat.S_ISVTX and hasattr(os, "geteuid")):
+        return True
+    return os.geteuid() in (0, folder.st_uid, path.lstat().st_uid)
