@@ -166,7 +166,7 @@ class Folder:
 
 
 def _may_remove(path: Path) -> bool:
-    """Return whether this user may remove a name of a file; in a sticky folder only the owner may."""
+    """Return whether this user may remove a name of a file; in sticky folders only owners may."""
     folder = path.parent.stat()
     if not (folder.st_mode & stat.S_ISVTX and hasattr(os, "geteuid")):
         return True
