@@ -370,7 +370,8 @@ def test_the_history_records_how_and_from_what(tmp_path):
         re.fullmatch(
             f"badpix_selfcal {re.escape(bps.__version__)} COMPLETE: cut=fraction kernel_size=15 "
             r"flagfrac_lower=0\.001 flagfrac_upper=0\.001 dispaxis=1 edge=zero force_single=False "
-            r"spare_crowded=False input=([0-9a-f]{16}) members=(5:[0-9a-f]{16})",
+            r"spare_crowded=False input=([0-9a-f]{16}) members=(5:[0-9a-f]{16}) "
+            r"data=[0-9a-f]{16}",
             history,
         )
         for history in histories

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import shutil
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
+from badpix_selfcal.runs.plan import made_of
+from badpix_selfcal.runs.reader import Reader
 
 from .exposures import header, planes
 from .pools import pool, take
@@ -91,6 +98,42 @@ class TestResume:
             for name, image in images[path].items():
                 np.testing.assert_array_equal(again[name], image)
 
+    @pytest.mark.parametrize("start", [0.1, 0.5, 0.9, 1.0])
+    def test_data_that_a_disk_has_lost_are_written_again(self, done, hashes, start):
+        """After a power failure, files have their full size and hold zeros."""
+        before = hashes(done / "out")
+        path = sorted((done / "out").iterdir())[1]
+        whole = before[path.name]
+        at = min(int(start * len(whole)), len(whole) - 4096)
+        path.write_bytes(whole[:at] + bytes(4096) + whole[at + 4096 :])
+        assert self.run(done) == ["KEPT", "COMPLETE", "KEPT"]
+        now = hashes(done / "out")[path.name]
+        assert now[5760:] == whole[5760:]
+
+    @given(data=st.data())
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_every_lost_block_is_noticed(self, done, data):
+        path = sorted((done / "out").iterdir())[1]
+        whole = path.read_bytes()
+        lost = 512 * data.draw(st.integers(2880 // 512 + 1, len(whole) // 512 - 1))
+        try:
+            with path.open("r+b") as file:
+                file.seek(lost)
+                file.write(bytes(512))
+            assert made_of(path) is None or not any(whole[lost : lost + 512])
+        finally:
+            path.write_bytes(whole)
+        assert made_of(path).status == "COMPLETE"
+
+    def test_fractions_that_differ_in_the_last_digit_are_other_parameters(self, done):
+        shutil.rmtree(done / "out")
+        given = 0.00123456789012345
+        assert self.run(done, flagfrac_lower=given) == ["COMPLETE"] * 3
+        assert self.run(done, flagfrac_lower=given) == ["KEPT"] * 3
+        following = math.nextafter(given, 1)
+        with pytest.raises(FileExistsError, match=rf"={given} \(now {following}\)"):
+            self.run(done, flagfrac_lower=following)
+
     def test_a_new_exposure_changes_the_mask_of_all(self, done):
         take(done / "sci9_nrs1_rate.fits", 9, detector="NRS1")
         assert self.run(done) == ["COMPLETE"] * 4
@@ -111,6 +154,45 @@ class TestResume:
                 assert self.run(tmp_path, copy_skipped=True) == ["SKIPPED"]
         take(tmp_path / "2_rate.fits", 2)
         assert self.run(tmp_path, kernel_size=5) == ["COMPLETE"] * 2  # replaces the unflagged copy
+
+
+class TestUnread:
+    """Outputs made without an exposure that cannot be read are kept as long as it cannot be."""
+
+    @pytest.fixture
+    def done(self, tmp_path, monkeypatch):
+        pool(tmp_path, detectors=("NRS1",))
+        self.lost = {"sci2_nrs1_rate.fits", "bkg0_nrs1_rate.fits"}
+        images = Reader.images
+
+        def failing(reader, path):
+            if path.name in self.lost:
+                raise bps.ExposureError(f"{path}: cannot be read: Input/output error")
+            return images(reader, path)
+
+        monkeypatch.setattr(Reader, "images", failing)
+        assert self.run(tmp_path) == ["COMPLETE", "COMPLETE", "FAILED"]
+        return tmp_path
+
+    def run(self, folder):
+        result = bps.batch(folder, output_dir=folder / "out", resume=True)
+        return [each.status for each in result.exposures if "bkg" not in each.exposure.name]
+
+    def test_as_long_as_it_cannot_be_read(self, done):
+        assert self.run(done) == ["KEPT", "KEPT", "FAILED"]
+
+    def test_when_one_of_them_can_be_read_again(self, done):
+        self.lost.discard("bkg0_nrs1_rate.fits")
+        assert self.run(done) == ["COMPLETE", "COMPLETE", "FAILED"]
+        assert self.run(done) == ["KEPT", "KEPT", "FAILED"]
+        self.lost.clear()
+        assert self.run(done) == ["COMPLETE"] * 3
+        assert self.run(done) == ["KEPT"] * 3
+
+    def test_when_another_one_cannot_be_read(self, done):
+        """It served for the mask when it could be read: it has not changed since."""
+        self.lost.add("bkg1_nrs1_rate.fits")
+        assert self.run(done) == ["KEPT", "KEPT", "FAILED"]
 
 
 def test_an_interrupted_batch_leaves_whole_files_only(tmp_path):

@@ -283,13 +283,15 @@ def test_the_bar_is_drawn_at_most_ten_times_a_second():
     assert shown(terminal.getvalue()) == []
 
 
-def test_lines_of_many_threads_and_the_bar_do_not_mix():
+def test_lines_of_many_threads_and_the_bar_do_not_mix(monkeypatch):
     terminal, clock = Terminal(), itertools.count()
     messages = [[f"thread {n}, line {i}" for i in range(2000)] for n in range(4)]
 
+    monkeypatch.setattr(sys, "stderr", terminal)
+
     def print_all(lines):
         for each in lines:
-            say(each, terminal)
+            say(each, "stderr")
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -15,8 +18,10 @@ import pytest
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal._interrupts import end_threads
+from badpix_selfcal._interrupts import end_threads, shielded
 from badpix_selfcal.cli import main
+from badpix_selfcal.cli import run as run_module
+from badpix_selfcal.cli.terminal import Terminated, orderly_termination
 from badpix_selfcal.files.exposure import Exposure
 from badpix_selfcal.files.outputs import Outputs
 
@@ -160,3 +165,153 @@ def test_threads_end_before_a_further_interrupt_is_raised():
     with pytest.raises(KeyboardInterrupt):
         end_threads(threads)
     assert ended
+
+
+EARLY = """
+import signal, sys
+
+module = sys.argv.pop(1)
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == module:
+            signal.raise_signal(signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupting())
+from badpix_selfcal.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("module", ["cli", "cli.run", "cli.terminal", "runs.selfcal", "runs.plan"])
+def test_an_interrupt_while_modules_are_imported(tmp_path, module):
+    observation(tmp_path)
+    code = [sys.executable, "-c", EARLY, f"badpix_selfcal.{module}"]
+    done = subprocess.run(
+        [*code, "run", "x_asn.json", "--output-dir", "out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == "badpix-selfcal: interrupted; no output was written\n"
+    assert (done.returncode, done.stdout) == (130, "")
+    assert not (tmp_path / "out").exists()
+
+
+WORDS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+
+
+@pytest.mark.parametrize("number", WORDS)
+@pytest.mark.parametrize("moment", ["runs.selfcal._result", "cli.run._facts", "cli.run._text"])
+def test_a_command_stopped_between_publishing_and_its_report(
+    tmp_path, monkeypatch, capsys, number, moment
+):
+    observation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    status, word = WORDS[number]
+
+    def stopped(*_):
+        signal.raise_signal(number)
+
+    module, _, name = moment.rpartition(".")
+    monkeypatch.setattr(importlib.import_module(f"badpix_selfcal.{module}"), name, stopped)
+    assert main(["run", "x_asn.json", "--output-dir", "out"]) == status
+    said = f"badpix-selfcal: {word}; all outputs were written\n"
+    assert capsys.readouterr() == ("", said)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["product_badpix_selfcal.fits"]
+
+
+def test_a_command_stopped_while_its_report_is_printed_prints_it_once(
+    tmp_path, monkeypatch, capsys
+):
+    observation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    class Stopping(dict):
+        def items(self):
+            signal.raise_signal(signal.SIGTERM)
+            return super().items()
+
+    dumps = json.dumps
+    monkeypatch.setattr(json, "dumps", lambda facts, **how: dumps(Stopping(facts), **how))
+    assert main(["run", "x_asn.json", "--json"]) == 143
+    assert capsys.readouterr() == ("", "badpix-selfcal: terminated; all outputs were written\n")
+
+
+def test_associations_of_several_folders_that_are_stopped_midway(tmp_path, monkeypatch, capsys):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / f"{name}_rate.fits", sky(1))
+    publish_one = Outputs.publish
+
+    def stopped(outputs):
+        publish_one(outputs)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Outputs, "publish", stopped)
+    assert main(["associate", *(str(tmp_path / name) for name in "ab")]) == 143
+    assert capsys.readouterr().err == (
+        "badpix-selfcal: terminated; some associations were written; --overwrite replaces them\n"
+    )
+    assert [path.name for path in tmp_path.rglob("*.json")] == ["a_spec2_asn.json"]
+
+
+@pytest.mark.parametrize("number", WORDS)
+def test_a_signal_that_comes_within_a_destructor_is_not_lost(number):
+    """Python drops an exception that is raised there."""
+    received = []
+
+    class Dropped:
+        def __del__(self):
+            received.append(number)
+            signal.raise_signal(number)
+
+    def work():
+        Dropped()
+        assert received == [number]
+        time.sleep(30)
+
+    with pytest.raises((KeyboardInterrupt, Terminated)), orderly_termination():
+        work()
+
+
+def test_shielded_work_is_done_once_although_its_start_is_interrupted(monkeypatch):
+    start, begun, done = threading.Thread.start, [], []
+
+    def interrupted(thread):
+        begun.append(thread)
+        start(thread)
+        if len(begun) < 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        shielded(lambda: done.append(time.sleep(0.2)))
+    assert done == [None]
+
+
+def test_shielded_work_is_done_without_a_thread(monkeypatch):
+    def none_left(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    assert shielded(lambda: 7) == 7
+
+
+def test_an_interrupt_that_a_module_turns_into_another_error(tmp_path, monkeypatch, capsys):
+    """NumPy does so while it is imported."""
+    observation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def turned(*_):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException as error:
+            raise ImportError("PLEASE READ THIS") from error
+
+    monkeypatch.setattr(run_module, "num_threads", turned)
+    assert main(["run", "x_asn.json"]) == 143
+    assert capsys.readouterr().err == "badpix-selfcal: terminated; no output was written\n"

@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from badpix_selfcal._interrupts import POLL
 from badpix_selfcal.files.outputs import Outputs
 
 
@@ -324,6 +326,7 @@ def test_an_interrupt_undoes_publishing(tmp_path, monkeypatch, old):
     def interrupted(source: os.PathLike[str], target: os.PathLike[str]) -> None:
         if Path(target).name == "b" and Path(source).read_text() == "new":
             signal.raise_signal(signal.SIGINT)
+            time.sleep(2 * POLL)  # the main thread looks for it now and then
         replace(source, target)
 
     (tmp_path / "out").mkdir()

@@ -1,12 +1,18 @@
 """Self-calibration of bad pixels in JWST integral-field exposures."""
 
+from __future__ import annotations
+
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from ._kernels import __version__, num_threads, set_num_threads
-from .errors import AssociationError, ExposureError, SelfcalWarning
+
+TYPE_CHECKING = False
+"""As in `typing`, whose import takes longer than all the rest here. As long as this module is
+imported, an interrupt of the command ends in a traceback."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .arrays import (
         BadPixels,
         find_bad_pixels,
@@ -15,6 +21,7 @@ if TYPE_CHECKING:
         pedestal,
         percentiles,
     )
+    from .errors import AssociationError, ExposureError, SelfcalWarning
     from .runs.associate import GeneratedAssociation, associate
     from .runs.batch import BatchResult, batch
     from .runs.selfcal import SelfcalResult, selfcal
@@ -44,6 +51,9 @@ __all__ = [
 
 
 _MODULES = {
+    "AssociationError": "errors",
+    "ExposureError": "errors",
+    "SelfcalWarning": "errors",
     "BatchResult": "runs.batch",
     "GeneratedAssociation": "runs.associate",
     "SelfcalResult": "runs.selfcal",

@@ -1,8 +1,22 @@
-"""The command ``badpix-selfcal``, as ``python -m badpix_selfcal``."""
+"""The command ``badpix-selfcal``, as ``python -m badpix_selfcal`` and as a script."""
+
+from __future__ import annotations
 
 import sys
 
-from .cli import main
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Run the command; an interrupt while its modules are imported ends it in order, too."""
+    try:
+        from . import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        print("badpix-selfcal: interrupted; no output was written", file=sys.stderr)
+        return 130
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 __all__ = [
     "awaited",
@@ -147,24 +147,56 @@ def shielded(
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    threads = ThreadPoolExecutor(1)
-    call = threads.submit(work)
-    interrupt: BaseException | None = None
+    call, interrupt = _Call(work), None
     while True:
         try:
-            while not call.done():
-                wait([call], POLL)
+            while not call.result.done():
+                call.start()
+                wait([call.result], POLL)
             break
         except BaseException as error:
             interrupt = interrupt or error
             if on_interrupt is not None:
                 on_interrupt()
-    threads.shutdown(wait=False)
     if interrupt is None:
-        return call.result()
-    for note in getattr(call.exception(), "__notes__", []):
+        return call.result.result()
+    for note in getattr(call.result.exception(), "__notes__", []):
         interrupt.add_note(note)
-    raise interrupt
+    try:
+        raise interrupt
+    finally:
+        del interrupt  # its traceback holds this frame
+
+
+class _Call(Generic[_Result]):
+    """A call in another thread, which is made once although its start may be interrupted."""
+
+    def __init__(self, work: Callable[[], _Result]) -> None:
+        self.result: Future[_Result] = Future()
+        self._work = work
+        self._once = threading.Lock()
+        self._is_begun = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread unless the call has begun."""
+        if self._is_begun.is_set():
+            return
+        try:
+            threading.Thread(target=self._run, name="badpix-selfcal-shielded").start()
+        except (RuntimeError, MemoryError):  # the system has no thread left
+            self._run()
+        self._is_begun.wait(POLL)
+
+    def _run(self) -> None:
+        if not self._once.acquire(blocking=False):
+            return  # another thread makes the call
+        self._is_begun.set()
+        try:
+            result = self._work()
+        except BaseException as error:
+            self.result.set_exception(error)
+        else:
+            self.result.set_result(result)
 
 
 def end_threads(threads: ThreadPoolExecutor) -> None:

@@ -133,7 +133,8 @@ def simulate(
         raise TypeError(f"settings must be a Settings, got {type(settings).__name__}")
     files = name_files(_folder(directory), instrument, n_science, n_background)
     observation = Observation(instrument, shape, seed, settings)
-    with Outputs(files.truth.parent, overwrite=overwrite) as outputs:
+    # Not synced: the same arguments give the same files again.
+    with Outputs(files.truth.parent, overwrite=overwrite, no_sync=True) as outputs:
         for path in files.files:
             outputs.claim(path.name)
         telescope = _Telescope(observation)

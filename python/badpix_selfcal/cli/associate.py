@@ -42,6 +42,7 @@ def add(commands: Commands) -> None:
     )
     add_overwrite(associate)
     add_report_options(associate)
+    associate.set_defaults(written="some associations were written; --overwrite replaces them")
 
 
 def _associate(given: argparse.Namespace) -> Report:

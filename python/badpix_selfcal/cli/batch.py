@@ -65,7 +65,8 @@ def add(commands: Commands) -> None:
     )
     add_step_options(batch)
     add_report_options(batch)
-    batch.set_defaults(stopped="finished outputs are complete; --resume continues from there")
+    left = "finished outputs are complete; --resume continues from there"
+    batch.set_defaults(stopped=left, written=left)
 
 
 def _batch(given: argparse.Namespace) -> Report:

@@ -9,15 +9,17 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .._kernels import MOST_THREADS
 from ..checks import GROUP_BY
+from ..files.published import PUBLISHED
 from ..messages import option
 from ..parameters import Parameter, Parameters
 from .parser import Commands, Parser
 
 __all__ = [
+    "NOTHING",
     "Command",
     "Report",
     "add_overwrite",
@@ -30,6 +32,10 @@ __all__ = [
     "step_options",
     "whole",
 ]
+
+
+NOTHING: Final = "no output was written"
+"""What there is after an interrupt before the outputs are published."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ def command(
         epilog=examples,
     )
     parser.set_defaults(
-        command=run, stopped="no output was written", json=False, quiet=False, verbose=0
+        command=run, stopped=NOTHING, written=PUBLISHED, json=False, quiet=False, verbose=0
     )
     return parser
 
@@ -144,9 +150,14 @@ def add_step_options(to: Parser) -> None:
         "--threads",
         metavar="N",
         type=checked(whole, _threads),
-        help="threads that compute (default: all CPUs available to the process)",
+        help="threads that compute (default: all available CPUs)",
     )
     add_overwrite(to)
+    to.add_argument(
+        "--no-sync",
+        action="store_true",
+        help="do not wait for the disk; unsafe if the power fails",
+    )
 
 
 def add_overwrite(to: Parser) -> None:
@@ -161,6 +172,7 @@ def step_options(given: argparse.Namespace) -> dict[str, Any]:
     arguments = {
         "output_dir": given.output_dir,
         "overwrite": given.overwrite,
+        "no_sync": given.no_sync,
         "threads": given.threads,
     }
     for name, parameter in Parameters.by_name().items():

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn, TypeAlias
 
 from ..messages import PROGRAM
+from .terminal import say
 
 __all__ = ["Commands", "Parser", "WrongUsage", "parse"]
 
@@ -51,6 +52,10 @@ class Parser(argparse.ArgumentParser):
         layout = argparse.RawDescriptionHelpFormatter
         super().__init__(allow_abbrev=False, formatter_class=layout, **how)
         self.commands: dict[str, Parser] = {}
+
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002
+        """Print a help page or the version; argparse would hide that it cannot be printed."""
+        say(message.rstrip("\n"), "stdout")
 
     @property
     def is_command(self) -> bool:

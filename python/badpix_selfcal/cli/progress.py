@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, TextIO
 
 from ..messages import PROGRAM
 
-__all__ = ["Bar", "bars_cleared"]
+__all__ = ["Bar", "bars_cleared", "mute"]
 
 PAUSE: Final = 0.1
 """The least time between two drawings, s."""
@@ -27,21 +28,21 @@ class Bar:
 
     Parameters
     ----------
-    stream : text file
+    stream : text file or None
         Where to draw. If it is not a terminal, as in a batch system, a line is printed every
-        `INTERVAL`.
+        `INTERVAL`. If it is None, or cannot be written, nothing is drawn.
     clock : callable, optional
         Returns the time, s.
     """
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
         self._drawn: float | None = None
         self._start = self._told = clock()
 
     def __enter__(self) -> Bar:
-        if self._stream.isatty():
+        if self._stream is not None and self._stream.isatty():
             _shown.append(self)
         return self
 
@@ -63,33 +64,47 @@ class Bar:
             width = shutil.get_terminal_size().columns
             with _lock:
                 self._drawn = now
-                self._stream.write(f"\r{line(done, total, now - self._start)[: width - 1]}\x1b[K")
-                self._stream.flush()
+                self._write(f"\r{line(done, total, now - self._start)[: width - 1]}\x1b[K")
 
     def _tell(self, done: int, total: int, now: float) -> None:
         """Print a line if the last one was printed long ago and the end is not reached."""
         if now - self._told >= INTERVAL and 0 < done < total:
             self._told = now
             with _lock:
-                print(
-                    f"{PROGRAM}: {numbers(done, total, now - self._start)}",
-                    file=self._stream,
-                    flush=True,
-                )
+                self._write(f"{PROGRAM}: {numbers(done, total, now - self._start)}\n")
 
     def clear(self) -> None:
         """Clear the line."""
         with _lock:
             if self._drawn is not None:
-                self._stream.write("\r\x1b[K")
-                self._stream.flush()
+                self._write("\r\x1b[K")
                 self._drawn = None
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # the exposures go on
+            mute(self._stream)
+            self._stream = None
 
 
 _shown: list[Bar] = []
 
 _lock = threading.RLock()
 """Held while a bar is drawn or other text printed: log messages come from several threads."""
+
+
+def mute(stream: TextIO) -> None:
+    """Let a stream that cannot be written go nowhere: at the end Python writes what is left."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, stream.fileno())
+        finally:
+            os.close(nowhere)
 
 
 @contextmanager

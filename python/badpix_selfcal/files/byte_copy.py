@@ -2,9 +2,9 @@
 
 Measured on ext4: reading a plane, patching it in memory and writing it takes a third of the time
 of a copy by the operating system followed by patches through a memory map, because nearly every
-page has flagged pixels. Long stretches without patches are copied by the operating system. It
+page has flagged pixels. Long stretches of an unflagged copy are copied by the operating system. It
 shares the data between both files where the file system can, and a network file system copies on
-its server.
+its server. A flagged copy is summed while it is written (`badpix_selfcal.files.digest`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExposureError
+from .digest import Summed
 from .fits_bytes import CHUNK
 from .input_file import CHANGED, InputFile, reading
 
@@ -69,9 +70,10 @@ class Source:
             self._advance(len(wanted), found)
             yield start, np.frombuffer(wanted, dtype)
 
-    def copy(self, target: BinaryIO, end: int) -> None:
+    def copy(self, target: BinaryIO | Summed, end: int) -> None:
         """Copy the bytes up to a place; raise ExposureError if the file ends before."""
-        if not self._input.is_compressed and end - self._at >= CHUNK:
+        by_system = not self._input.is_compressed and end - self._at >= CHUNK
+        if by_system and not isinstance(target, Summed):
             self._copy_by_system(target, end)
         while self._at < end:
             target.write(self.read(min(CHUNK, end - self._at)))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .. import dq
 from ..errors import ExposureError
 from .byte_copy import Source
+from .digest import UNKNOWN, Summed, digest_of
 from .fits_bytes import (
     length_of,
     opened,
@@ -31,7 +32,7 @@ from .input_file import CHANGED, InputFile, Stored, reading
 from .location import Location, RemoteFile, locate
 from .missing import no_such
 from .plain_headers import PlainHeader, scan, scan_to
-from .planes import Plane, images_of, plane_of, require_image, stored_as
+from .planes import Plane, flag, images_of, plane_of, require_image, stored_as
 from .primary_header import Cards, Primary, history_in, renewed, value_in
 from .remote import Ranges
 from .requests import Version
@@ -178,6 +179,12 @@ class Exposure:
         """Whether the file can be copied; False if only parts of a remote file were read."""
         return not isinstance(self._file, Ranges)
 
+    def digest(self) -> str:
+        """Return the digest of all that follows the primary header; see `write_copy`."""
+        assert isinstance(self._file, InputFile)
+        with reading(self._file):
+            return digest_of(self._file, self._primary_length)
+
     @property
     def problem(self) -> str:
         """The error message if no flagged copy can be written; empty if one can."""
@@ -214,7 +221,7 @@ class Exposure:
         cards : mapping of str to (str, str)
             Cards of the primary header to set: keyword -> (value, comment).
         history : str
-            A HISTORY entry to add to it.
+            A HISTORY entry to add to it. With a mask, the digest of all that follows is added.
 
         Raises
         ------
@@ -227,13 +234,17 @@ class Exposure:
             self.require_flaggable()
             if mask.shape != self.shape:
                 raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
-        header = renewed(self.path, self._primary, cards, history)
-        with to.open("xb") as target:
-            target.write(header)
+        entry = history if mask is None else f"{history} {UNKNOWN}"
+        header = renewed(self.path, self._primary, cards, entry)
+        with to.open("xb") as file:
+            file.write(header)
+            target = file if mask is None else Summed(file, header)
             self._copy_extensions(target, mask)
+            if isinstance(target, Summed):
+                target.finish()
         self.require_unchanged()
 
-    def _copy_extensions(self, target: BinaryIO, mask: NDArray[np.bool_] | None) -> None:
+    def _copy_extensions(self, target: BinaryIO | Summed, mask: NDArray[np.bool_] | None) -> None:
         assert isinstance(self._file, InputFile)
         source = Source(self._file, self._primary_length)
         if mask is not None:
@@ -244,19 +255,10 @@ class Exposure:
                 assert plane.dtype is not None  # else `problem` says so
                 for first, samples in source.pieces(plane.dtype, mask.size):
                     ends = np.searchsorted(flagged, (first, first + samples.size))
-                    _flag(name, samples, flagged[slice(*ends)] - first)
+                    flag(name, samples, flagged[slice(*ends)] - first)
                     target.write(samples.data)
         source.copy(target, self._file_length)
         source.require_end()
-
-
-def _flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
-    if name == "DQ":
-        # DQ is stored as signed integers with an offset of 2**31. The offset only inverts the
-        # highest bit, so the bits set here have their usual places.
-        samples[flagged] |= dq.BAD
-    else:
-        samples[flagged] = np.nan
 
 
 def read(path: str | Location, *, whole: bool = True, last: str = "SCI") -> Exposure:

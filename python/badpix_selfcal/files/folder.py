@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-__all__ = ["Folder", "cut"]
+from .presence import Presence, enter, leave
+
+__all__ = ["Folder"]
+
+_CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+"""What a file system answers that cannot sync."""
 
 
 class Folder:
@@ -18,15 +26,21 @@ class Folder:
     ----------
     directory : Path
         The folder.
+    is_swept : bool, optional
+        Whether to remove what dead processes have left in it.
+    is_synced : bool, optional
+        Whether the disk has outputs, and their names, before this says that they are written.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_swept: bool = True, is_synced: bool = True) -> None:
         self._directory = directory
-        self._parts: list[Path] = []
-        self._made: list[Path] = []
+        self._is_swept = is_swept
+        self._is_synced = is_synced
+        self._hidden: set[Path] = set()
+        self._presence: Presence | None = None
 
     def open(self) -> None:
-        """Make the folder if it does not exist.
+        """Make the folder if it does not exist, and sweep it.
 
         Raises
         ------
@@ -35,20 +49,20 @@ class Folder:
         """
         # Resolved, because `new/../out` would make `new`, and `out` may exist already.
         directory = self._directory.resolve()
-        missing = [directory, *directory.parents]
-        self._made = [folder for folder in missing if not folder.exists()]
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except BaseException:
-            self._remove_made_folders()
-            raise
+        self._presence = enter(directory)
         self._directory = self._directory if self._directory.exists() else directory
+        if self._is_swept:
+            self._presence.sweep()
 
     def close(self) -> None:
         """Remove the remaining parts, and the folders that were made if they hold no output."""
-        for part in self._parts:
-            part.unlink(missing_ok=True)
-        self._remove_made_folders()
+        if self._presence is None:
+            return
+        for path in self._hidden:
+            with suppress(OSError):  # the next run sweeps it
+                path.unlink(missing_ok=True)
+        presence, self._presence = self._presence, None
+        leave(presence)
 
     def location(self, name: str) -> Path:
         """Return the path of an output."""
@@ -69,12 +83,11 @@ class Folder:
 
     def part(self, name: str) -> Path:
         """Return the file to write an output to."""
-        part = self.location(_hidden(name))
-        self._parts.append(part)
-        return part
+        return self.location(self._new_hidden(name))
 
     def put(self, part: Path, name: str) -> None:
         """Rename a file to its final name, and replace an existing file."""
+        self._sync(part)
         part.replace(self.location(name))
 
     def put_new(self, part: Path, name: str) -> None:
@@ -86,6 +99,7 @@ class Folder:
             If a file has this name.
         """
         final = self.location(name)
+        self._sync(part)
         try:
             os.link(part, final)
         except FileExistsError:
@@ -95,19 +109,29 @@ class Folder:
         except (OSError, NotImplementedError):  # the disk has no links
             part.replace(final)
         else:
-            part.unlink()
+            with suppress(OSError):  # `close` tries again
+                part.unlink()
+
+    def settle(self) -> None:
+        """Write the names of the outputs, and those of the folders that were made, to the disk."""
+        if self._presence is not None:
+            for folder in self._presence.folders:
+                self._sync(folder)
 
     def keep(self, name: str) -> str:
-        """Give a file a second name (a copy where the disk has no links); return that name."""
-        kept = _hidden(name)
+        """Give a file a second name (a copy where a link cannot be made or removed); return it."""
+        final, kept = self.location(name), self._new_hidden(name)
         try:
-            os.link(self.location(name), self.location(kept), follow_symlinks=False)
+            if not _may_remove(final):
+                raise PermissionError(f"{final}: a second name could not be removed again")
+            os.link(final, self.location(kept), follow_symlinks=False)
         except (OSError, NotImplementedError):
-            shutil.copy2(self.location(name), self.location(kept), follow_symlinks=False)
+            shutil.copy2(final, self.location(kept), follow_symlinks=False)
         return kept
 
     def restore(self, kept: str, name: str) -> None:
         """Put a kept file back under its name."""
+        self._hidden.discard(self.location(kept))  # it must survive if this fails
         self.location(kept).replace(self.location(name))
         self.remove(kept)  # `replace` does nothing if both names are links to the same file
 
@@ -115,16 +139,35 @@ class Folder:
         """Remove a file if it exists."""
         self.location(name).unlink(missing_ok=True)
 
-    def _remove_made_folders(self) -> None:
-        for folder in self._made:
-            with suppress(OSError):  # it was not made, or holds files
-                folder.rmdir()
+    def _new_hidden(self, name: str) -> str:
+        assert self._presence is not None  # the folder is open
+        hidden = self._presence.part(name)
+        self._hidden.add(self.location(hidden))
+        return hidden
+
+    def _sync(self, path: Path) -> None:
+        """Wait until the disk has a file, or the names in a folder."""
+        if not self._is_synced:
+            return
+        is_folder = path.is_dir()
+        try:
+            file = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+        except PermissionError:
+            if is_folder:  # nobody can sync a folder that may not be read; Windows cannot at all
+                return
+            raise
+        try:
+            os.fsync(file)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise OSError(error.errno, error.strerror, str(path)) from error
+        finally:
+            os.close(file)
 
 
-def _hidden(name: str) -> str:
-    return f".{cut(name)}.{os.urandom(8).hex()}.part"
-
-
-def cut(name: str) -> str:
-    """Return the begin of a name, of at most 100 bytes: the system limits bytes."""
-    return os.fsencode(name)[:100].decode("utf-8", "ignore")
+def _may_remove(path: Path) -> bool:
+    """Return whether this user may remove a name of a file; in sticky folders only owners may."""
+    folder = path.parent.stat()
+    if not (folder.st_mode & stat.S_ISVTX and hasattr(os, "geteuid")):
+        return True
+    return os.geteuid() in (0, folder.st_uid, path.lstat().st_uid)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
 from .._interrupts import ending, ends_with, shielded
 from ..errors import warn
 from ..messages import argument
+from . import published
 from .folder import Folder
 from .location import Location, file_key
 from .object_store import ObjectStore
 
 __all__ = ["MOVES", "Outputs", "existing", "usual_remedy"]
-
-PUBLISHED: Final = "all outputs were written"
-"""The note on an interrupt that came after the outputs were published."""
 
 MOVES: Final = 4
 """Outputs moved at a time. fsspec holds a whole file in memory while it uploads it (up to 100 MiB);
@@ -62,6 +60,12 @@ class Outputs:
         Whether outputs may replace other files.
     remedy : str, optional
         What the user can do if an output exists, if not the `usual_remedy`.
+    no_sync : bool, optional
+        Whether not to wait until the disk has the outputs: they may be lost, or hold zeros, if the
+        machine loses power soon after.
+    sweep : bool, optional
+        Whether to remove what dead processes have left in the folder (`badpix_selfcal.files
+        .presence`).
 
     Notes
     -----
@@ -82,8 +86,14 @@ class Outputs:
         *,
         overwrite: bool = False,
         remedy: str | None = None,
+        no_sync: bool = False,
+        sweep: bool = True,
     ) -> None:
-        self._place = Folder(directory) if isinstance(directory, Path) else ObjectStore(directory)
+        self._place: Folder | ObjectStore = (
+            Folder(directory, is_swept=sweep, is_synced=not no_sync)
+            if isinstance(directory, Path)
+            else ObjectStore(directory)
+        )
         self._inputs = {file_key(path): path for path in inputs}
         self._overwrite = overwrite
         self._remedy = remedy or usual_remedy()
@@ -91,11 +101,17 @@ class Outputs:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._place.open()
+        # An interrupt at the begin of `__exit__` leaves the rest to the garbage collector.
+        self._close = weakref.finalize(self, _close, self._place, os.getpid())
+        try:
+            shielded(self._place.open)
+        except BaseException:
+            shielded(self._close)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        shielded(self._place.close)
+        shielded(self._close)
 
     def claim(self, name: str) -> Location:
         """Return the final place of an output, if it may be written.
@@ -130,18 +146,17 @@ class Outputs:
             If one cannot be moved. All files are then as they were before; see the class's notes
             for URLs.
         """
-        publication = _Publication(self._place, self._parts, self._require_free([*self._parts]))
-        move = publication.replace_all if self._overwrite else publication.create_all
+        publication = _Publication(
+            self._place,
+            self._parts,
+            self._require_free([*self._parts]),
+            overwrite=self._overwrite,
+        )
         try:
-            shielded(move, publication.stop)
-            publication.is_complete = True
-            shielded(publication.forget_backups)
+            shielded(publication.carry_out, publication.stop)
         except BaseException as error:
             if publication.is_complete:
-                shielded(publication.forget_backups)
-                error.add_note(PUBLISHED)
-            else:
-                shielded(partial(publication.undo, error))
+                error.add_note(published.PUBLISHED)
             raise
         self._parts.clear()
 
@@ -164,42 +179,52 @@ class Outputs:
         return present
 
 
+def _close(place: Folder | ObjectStore, process: int) -> None:
+    """Close a place, but not in a forked child, which has a copy of it."""
+    if os.getpid() == process:
+        place.close()
+
+
 class _Publication:
     """The move of all outputs to their final places, and how to undo it."""
 
     def __init__(
-        self, place: Folder | ObjectStore, parts: dict[str, Path], present: set[str]
+        self,
+        place: Folder | ObjectStore,
+        parts: dict[str, Path],
+        present: set[str],
+        *,
+        overwrite: bool,
     ) -> None:
         self._place = place
         self._parts = parts
         self._present = present
+        self._overwrite = overwrite
         self._new: list[str] = []
         self._kept: dict[str, str] = {}
         self._unchanged: set[str] = set()
         self._ending = ending() or threading.Event()
         self.is_complete = False
 
-    def create_all(self) -> None:
-        """Move all outputs to names that do not exist."""
-        self._move_all(self._create)
-
-    def replace_all(self) -> None:
-        """Move all outputs, also to names that exist."""
-        self._move_all(self._replace)
+    def carry_out(self) -> None:
+        """Move all outputs, or restore what there was before."""
+        try:
+            self._move_all(self._replace if self._overwrite else self._create)
+            self._place.settle()
+            self._go_on("the last output")
+        except BaseException as error:
+            # What could not be restored becomes a note on the error.
+            for problem in self._attempt(self._undo, [*self._new, *self._kept]):
+                error.add_note(f"could not be undone: {problem}")
+            raise
+        published.add(len(self._parts))
+        self.is_complete = True
+        for problem in self._attempt(self._forget, [*self._kept]):
+            warn(f"the backup of a replaced output could not be removed: {problem}")
 
     def stop(self) -> None:
         """Move no further output, and do not wait for a store that hangs."""
         self._ending.set()
-
-    def undo(self, error: BaseException) -> None:
-        """Restore what there was before. What could not be restored becomes a note on the error."""
-        for problem in self._attempt(self._undo, [*self._new, *self._kept]):
-            error.add_note(f"could not be undone: {problem}")
-
-    def forget_backups(self) -> None:
-        """Remove the backups of replaced outputs."""
-        for problem in self._attempt(self._forget, [*self._kept]):
-            warn(f"the backup of a replaced output could not be removed: {problem}")
 
     def _move_all(self, move: Callable[[str], None]) -> None:
         names = sorted(self._parts)
@@ -238,13 +263,16 @@ class _Publication:
         """Move some outputs, until one fails or the move is stopped."""
 
         def attempt(name: str) -> None:
-            if self._ending.is_set():
-                raise InterruptedError(f"{name}: not moved")
+            self._go_on(name)
             move(name)
 
         with ThreadPoolExecutor(MOVES, "", ends_with, (self._ending,)) as threads:
             for _ in threads.map(attempt, names):
                 pass
+
+    def _go_on(self, name: str) -> None:
+        if self._ending.is_set():
+            raise InterruptedError(f"stopped at {name}")
 
     def _attempt(self, work: Callable[[str], None], names: list[str]) -> list[OSError]:
         """Call a function for each name, even if some calls fail; return the errors."""

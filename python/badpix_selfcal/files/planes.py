@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .. import dq
 from ..errors import ExposureError
 from .input_file import InputFile
 from .remote import Ranges
@@ -16,7 +18,7 @@ from .remote import Ranges
 if TYPE_CHECKING:
     from astropy.io import fits
 
-__all__ = ["Plane", "images_of", "plane_of", "require_image", "stored_as"]
+__all__ = ["Plane", "flag", "images_of", "plane_of", "require_image", "stored_as"]
 
 _SAMPLES: Final[dict[object, str]] = {-32: ">f4", -64: ">f8", 32: ">u4"}
 _UNSIGNED: Final = 2.0**31
@@ -101,6 +103,16 @@ def stored_as(
     elif scale != 1 or zero != 0:
         return None, f"is scaled (BSCALE = {scale}, BZERO = {zero}); store the samples unscaled"
     return np.dtype(_SAMPLES[bitpix]), ""
+
+
+def flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
+    """Mark pixels as bad in a piece of a plane, as it is stored."""
+    if name == "DQ":
+        # DQ is stored as signed integers with an offset of 2**31. The offset only inverts the
+        # highest bit, so the bits set here have their usual places.
+        samples[flagged] |= dq.BAD
+    else:
+        samples[flagged] = np.nan
 
 
 def require_image(path: InputFile | Ranges, planes: Mapping[str, Plane]) -> None:

@@ -24,6 +24,7 @@ from ..messages import argument, argument_name
 from ..parameters import Parameters
 from ..threads import threads_set
 from . import pool
+from .collisions import refuse_collisions
 from .execute import (
     ExposureResult,
     Outcome,
@@ -32,7 +33,6 @@ from .execute import (
     Tally,
     Workers,
     execute,
-    refuse_collisions,
 )
 from .local import Threads, workers_for
 from .member import dispaxis_of
@@ -69,6 +69,7 @@ def batch(
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
+    no_sync: bool = False,
     resume: bool = False,
     workers: int | None = None,
     scheduler: str | Client | None = None,
@@ -101,6 +102,8 @@ def batch(
         As in `badpix_selfcal.selfcal`.
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
+    no_sync : bool, optional
+        As in `badpix_selfcal.selfcal`.
     resume : bool, optional
         Keep existing outputs that are whole and were made from the same exposures; write the others
         again. The parameters must be those of the existing outputs, unless `overwrite` is set too.
@@ -199,7 +202,13 @@ def batch(
         plans = [without(plan, done) for plan, done in zip(plans, kept, strict=True)]
         tally.begin(sum(len(plan.copies) for plan in plans))
         outcomes = execute(
-            plans, by, folder, together=False, overwrite=overwrite or resume, tally=tally
+            plans,
+            by,
+            folder,
+            together=False,
+            overwrite=overwrite or resume,
+            no_sync=no_sync,
+            tally=tally,
         )
     results = zip(groups, outcomes, kept, strict=True)
     unreadable = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())

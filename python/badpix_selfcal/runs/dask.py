@@ -33,8 +33,8 @@ from .._interrupts import awaited, begun, ending, ends_with, threads
 from .._kernels import set_num_threads
 from ..detectors import Region
 from ..errors import ExposureError
-from ..files.folder import cut
 from ..files.location import Location, absolute
+from ..files.presence import cut
 from ..messages import argument_name, extra
 from ..threads import VARIABLE
 from .execute import Tally

@@ -33,7 +33,6 @@ __all__ = [
     "Tally",
     "Workers",
     "execute",
-    "refuse_collisions",
 ]
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -169,6 +168,7 @@ def execute(
     *,
     together: bool,
     overwrite: bool,
+    no_sync: bool = False,
     tally: Tally | None = None,
 ) -> list[Outcome]:
     """Carry out plans, one after the other.
@@ -186,6 +186,8 @@ def execute(
         false, each copy appears on its own, and errors are in the results.
     overwrite : bool
         Whether copies may replace other files.
+    no_sync : bool, optional
+        Whether not to wait until the disk has the copies.
     tally : Tally, optional
         Counts copies that are not written.
 
@@ -202,11 +204,12 @@ def execute(
         If `together` and a copy cannot be written, or if the folder cannot be made.
     """
     running: list[_Execution] = []
-    with Outputs(directory, overwrite=overwrite) as outputs:
+    with Outputs(directory, overwrite=overwrite, no_sync=no_sync) as outputs:
         shared = outputs if together else None
         try:
             for plan in plans:
-                running.append(_Execution(plan, workers, shared, tally, overwrite=overwrite))
+                how = {"overwrite": overwrite, "no_sync": no_sync}
+                running.append(_Execution(plan, workers, shared, tally, **how))
                 running[-1].run()
                 for each in running:
                     each.settle()
@@ -233,6 +236,7 @@ class _Execution:
         tally: Tally | None,
         *,
         overwrite: bool,
+        no_sync: bool,
     ) -> None:
         self.outcome = Outcome(plan)
         self._plan = plan
@@ -240,14 +244,15 @@ class _Execution:
         self._shared = shared
         self._tally = tally or Tally()
         self._overwrite = overwrite
-        self._readable = {member.path for member in plan.members}
+        self._no_sync = no_sync
+        self._unread: set[Location] = set()
         self._writing: deque[tuple[Copy, Future[None]]] = deque()
 
     def run(self) -> None:
         """Find the bad pixels and begin to write the copies."""
         if self._plan.copies:
             self._find_bad_pixels()
-            identity = self._plan.identity(self._readable)
+            identity = self._plan.identity(self._unread)
             for copy in self._plan.copies:
                 self._write(copy, identity)
                 self.settle()
@@ -270,7 +275,7 @@ class _Execution:
 
     def _find_bad_pixels(self) -> None:
         plan = self._plan
-        if plan.is_skipped(self._readable):
+        if plan.is_skipped([member.path for member in plan.members]):
             warn(
                 f"{plan.members[0].path}: no selfcal or background exposures for {plan.name}, "
                 f"{_skipped(plan)}. Add exposures of the same detector "
@@ -297,7 +302,7 @@ class _Execution:
         minimum, failed = self._workers.combine(plan)
         for path, error in failed.items():
             self._fail(path, error)
-        self._readable -= failed.keys()
+        self._unread.update(failed)
         levels = minimum.pedestals
         ordered = [member.path for member in plan.members if member.path in levels]
         self.outcome.pedestals = {path: levels[path] for path in ordered}
@@ -326,6 +331,7 @@ class _Execution:
             history=self._plan.history(copy, status, identity),
             overwrite=self._overwrite,
             part=part,
+            no_sync=self._no_sync,
         )
         found = self.outcome.masks.get(copy.dispaxis)
         future = self._workers.write(job, None if found is None else found.mask)
@@ -351,55 +357,3 @@ def _skipped(plan: Plan) -> str:
         else f"no file is written ({argument(copy_skipped=True)} writes unflagged copies)"
     )
     return f"step skipped: no pixel is flagged, {copies}"
-
-
-def refuse_collisions(
-    copies: Iterable[tuple[Location, str]],
-    directory: Location,
-    inputs: Iterable[Location],
-    *,
-    overwrite: bool,
-    remedy: str | None = None,
-) -> None:
-    """Refuse copies that may not be written, before any work is done.
-
-    Parameters
-    ----------
-    copies : iterable of (Path or RemoteFile, str)
-        Exposures and the names of their copies.
-    directory : Path or RemoteFile
-        The folder of the copies, or the URL of one.
-    inputs : iterable of Path or RemoteFile
-        Files that no copy may replace.
-    overwrite : bool
-        Whether copies may replace other files.
-    remedy : str, optional
-        What to do if a copy exists, if not the usual remedy.
-
-    Raises
-    ------
-    ExposureError
-        If two exposures have the same copy.
-    FileExistsError
-        If a copy would replace an input, or another file without `overwrite`.
-    OSError
-        If a copy has the name of a folder, or a server does not answer.
-    """
-    named = [*copies]
-    for source, name in named:
-        if source.name == name and source.resolve() == (directory / name).resolve():
-            raise FileExistsError(
-                f"{source}: would replace the input, which has the name of an output; give the "
-                "exposure that it was made from (_rate), or choose another output folder"
-            )
-    outputs = Outputs(directory, inputs, overwrite=overwrite, remedy=remedy)
-    outputs.claim_all(sorted({name for _, name in named}))
-    sources: dict[str, Location] = {}
-    for source, name in named:
-        key = name.casefold()  # some file systems ignore the case of names
-        if key in sources:
-            raise ExposureError(
-                f"{source} and {sources[key]} would both be copied to {directory / name}; process "
-                "them separately, or rename one"
-            )
-        sources[key] = source

@@ -19,15 +19,16 @@ from ..arrays import BadPixels, find_bad_pixels
 from ..detectors import Dispaxis, Region, gap_of
 from ..errors import ExposureError
 from ..files import exposure as exposure_file
+from ..files.digest import recorded
 from ..files.exposure import Cards
 from ..files.input_file import CHANGED
-from ..files.location import Location
+from ..files.location import Location, RemoteFile
 from ..files.outputs import Outputs, usual_remedy
 from ..log import log
 from ..parameters import Parameters
 from .member import Member, identity_of
 from .minimum import MinimumImage
-from .provenance import Status, cards, history
+from .provenance import Status, cards, history, without_member
 from .reader import Reader
 
 __all__ = ["Copy", "Job", "Made", "Mask", "Plan", "Seen", "made_of", "masks_of"]
@@ -127,10 +128,12 @@ class Plan:
         alone = failed and len(self.members) - len(failed) < 2
         return bool(alone) or self.companions.isdisjoint(used)
 
-    def identity(self, used: Collection[Location]) -> str:
-        """Return a text that identifies the members used; empty if not known."""
-        members = [member for member in self.members if member.path in used]
-        return identity_of(members) if all(member.identity for member in members) else ""
+    def identity(self, failed: Collection[Location] = ()) -> str:
+        """Return a text that identifies the members, and those that failed; empty if not known."""
+        if not all(member.identity for member in self.members):
+            return ""
+        lost = sorted(member.identity for member in self.members if member.path in failed)
+        return " ".join([identity_of(self.members), *map(without_member, lost)])
 
     def history(self, copy: Copy, status: Status, identity: str) -> str:
         """Return the HISTORY entry of a copy: how and from what it is made.
@@ -142,7 +145,7 @@ class Plan:
         status : {"COMPLETE", "SKIPPED"}
             Whether a mask is applied.
         identity : str
-            The identity of the members that the mask is made of.
+            The identity of the members (`identity`).
         """
         dispaxis = copy.dispaxis if status == "COMPLETE" else None
         entry = history(self.parameters, status, dispaxis)
@@ -170,6 +173,8 @@ class Job:
     part : Path or None
         The file to write, if the copy is published later together with others. None: the copy is
         published at once.
+    no_sync : bool
+        Whether not to wait until the disk has the copy.
     remedy : str
         What the user can do if the copy exists, said as the process says it that plans the job.
     """
@@ -180,6 +185,7 @@ class Job:
     history: str
     overwrite: bool
     part: Path | None = None
+    no_sync: bool = False
     remedy: str = field(default_factory=usual_remedy)
 
     def write(self, mask: Mask | None, reader: Reader) -> None:
@@ -242,8 +248,14 @@ class Job:
 
     def _outputs(self) -> Outputs:
         copy = self.copy
-        inputs = [copy.member.path]
-        return Outputs(copy.directory, inputs, overwrite=self.overwrite, remedy=self.remedy)
+        return Outputs(
+            copy.directory,
+            [copy.member.path],
+            overwrite=self.overwrite,
+            remedy=self.remedy,
+            no_sync=self.no_sync,
+            sweep=False,  # once in a run is enough
+        )
 
     def _write_to(self, part: Path, mask: Mask | None, reader: Reader) -> None:
         # A separate function: errors inside fsspec keep the frames of the callers alive for a
@@ -279,7 +291,7 @@ class Made(NamedTuple):
     status : object
         The value of its card S_BPXSLF.
     history : str
-        All its HISTORY, on one line.
+        All its HISTORY, on one line, without the digest at its end.
     """
 
     status: object
@@ -291,13 +303,19 @@ class Made(NamedTuple):
 
 
 def made_of(output: Location) -> Made | None:
-    """Return how an output was made; None if it is not whole or cannot be read."""
+    """Return how an output was made; None if it is not whole or cannot be read.
+
+    All data of a local one are compared with their digest. An object store has not lost any.
+    """
     try:
         copy = exposure_file.read(output, whole=False)
-        return Made(copy.primary_value("S_BPXSLF"), " ".join(copy.history))
+        history, digest = recorded(" ".join(copy.history))
+        if not digest or isinstance(output, RemoteFile) or copy.digest() == digest:
+            return Made(copy.primary_value("S_BPXSLF"), history)
+        log.info("%s: not kept: its data are not those that were written", output)
     except ExposureError as error:
         log.info("%s: not kept: %s", output, error)
-        return None
+    return None
 
 
 def masks_of(minimum: MinimumImage, plan: Plan) -> dict[Dispaxis, BadPixels]:

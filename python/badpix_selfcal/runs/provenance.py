@@ -13,7 +13,16 @@ from ..files.exposure import Cards
 from ..messages import changed
 from ..parameters import Parameters
 
-__all__ = ["Status", "ascii_of", "cards", "differences", "history", "name_of"]
+__all__ = [
+    "Status",
+    "ascii_of",
+    "cards",
+    "differences",
+    "history",
+    "lost_members",
+    "name_of",
+    "without_member",
+]
 
 Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
 """COMPLETE: bad pixels were searched for. SKIPPED: they were not."""
@@ -47,6 +56,19 @@ def history(parameters: Parameters, status: Status, dispaxis: Dispaxis) -> str:
     """
     used = replace(parameters, dispaxis=dispaxis)
     return f"badpix_selfcal {__version__} {status}: {used.as_text()}"
+
+
+def without_member(identity: str) -> str:
+    """Return the word of a HISTORY entry for a member that could not be read."""
+    return f"without={identity}"
+
+
+def lost_members(history: str) -> tuple[str, tuple[str, ...]]:
+    """Return a HISTORY entry without these words, and the identities in them."""
+    words, lost = history.split(" "), list[str]()
+    while words and words[-1].startswith("without="):
+        lost.append(words.pop().removeprefix("without="))
+    return " ".join(words), tuple(lost)
 
 
 def differences(entries: str, history: str) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TypeAlias
 
 from .._interrupts import threads
 from ..files.location import Location
 from ..files.outputs import existing
 from ..messages import argument
+from .minimum import MinimumImage
 from .plan import Copy, Made, Plan, made_of
-from .provenance import differences
+from .provenance import differences, lost_members
+from .reader import Reader
 
 __all__ = ["Kept", "kept_of", "without"]
 
@@ -43,10 +46,11 @@ def kept_of(
     kept: list[Kept] = []
     differing: dict[Location, str] = {}
     for plan in plans:
-        identity, same = _identity(plan), set[Copy]()
+        unread, same = _Unread(plan), set[Copy]()
         for copy, made in _made(plan, folder, readers).items():
-            entry = plan.history(copy, "COMPLETE", identity)
-            if made.is_by(entry):
+            entry = plan.history(copy, "COMPLETE", plan.identity())
+            history, lost = lost_members(made.history)
+            if made._replace(history=history).is_by(entry) and all(map(unread.is_still, lost)):
                 same.add(copy)
             elif made.status == "COMPLETE" and (other := differences(made.history, entry)):
                 differing[copy.output] = other
@@ -66,8 +70,25 @@ def without(plan: Plan, done: Kept) -> Plan:
     return replace(plan, copies=tuple(copy for copy in plan.copies if copy not in done))
 
 
-def _identity(plan: Plan) -> str:
-    return plan.identity({member.path for member in plan.members})
+class _Unread:
+    """The members that an earlier run could not read.
+
+    A copy made without them is kept only as long as they cannot be read.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._paths = {member.identity: member.path for member in plan.members}
+        self._reader = Reader(with_errors=plan.needs_errors)
+
+    @cache  # noqa: B019 - it lives as long as the plan is compared
+    def is_still(self, identity: str) -> bool:
+        """Return whether a member cannot be read now either."""
+        try:
+            MinimumImage(self._plan.gap).measure(*self._reader.images(self._paths[identity]))
+        except (ValueError, OSError):
+            return True
+        return False
 
 
 def _made(plan: Plan, folder: Location, readers: int) -> dict[Copy, Made]:

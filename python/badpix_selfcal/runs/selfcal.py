@@ -26,7 +26,8 @@ from ..messages import function
 from ..parameters import Parameters
 from ..summary import block, counted, cuts_of, files_of, flags_of
 from ..threads import threads_set
-from .execute import Outcome, Workers, execute, refuse_collisions
+from .collisions import refuse_collisions
+from .execute import Outcome, Workers, execute
 from .local import Threads, workers_for
 from .member import Listed, Member, dispaxis_of
 from .plan import Copy, Plan
@@ -120,6 +121,7 @@ def selfcal(
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
+    no_sync: bool = False,
     threads: int | None = None,
 ) -> SelfcalResult:
     """Find the bad pixels of an association's exposures and write flagged copies.
@@ -166,6 +168,9 @@ def selfcal(
         science exposure's DISPAXIS, else its EXP_TYPE, else None with a warning.
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
+    no_sync : bool, optional
+        Do not wait until the disk has the outputs. This is faster, for scratch disks: if the power
+        fails soon after, outputs may be lost or damaged.
     threads : int, optional
         Threads that compute, in this process and until the function returns. Default: the number of
         `badpix_selfcal.num_threads`.
@@ -232,7 +237,9 @@ def selfcal(
         Threads(workers_for((folder, *members)), with_errors=with_errors) as workers,
     ):
         plans = (_plan(product, parameters, folder, workers, found) for product in found.products)
-        outcomes = execute(plans, workers, folder, together=True, overwrite=overwrite)
+        outcomes = execute(
+            plans, workers, folder, together=True, overwrite=overwrite, no_sync=no_sync
+        )
     results = [
         replace(_result(outcome), unused=dict(product.unused))
         for outcome, product in zip(outcomes, found.products, strict=True)
