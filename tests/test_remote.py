@@ -81,7 +81,7 @@ def test_bytes_read_from_s3_of_a_member_used_only_for_the_minimum(tmp_path, buck
     (tmp_path / "in").mkdir()
     image = sky(1, FULL)
     path = write(tmp_path / "in" / "full_rate.fits", image)
-    headers = sum(int(each.data - each.start) for each in exposure.scan(path))
+    headers = sum(int(each.data - each.start) for each in exposure.scan(exposure.InputFile(path)))
     bucket.put(tmp_path / "in")
     before = bucket.proxy.received
     found = exposure.read(f"{bucket.url}/full_rate.fits", whole=False)
