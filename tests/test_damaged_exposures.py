@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +109,11 @@ def test_a_damaged_gzipped_file_is_refused_unless_its_content_is_whole(folder, w
         assert gzip.decompress(content) == whole.content
 
 
+def without_digest(content):
+    """Return a copy without the digest of its data, which HISTORY holds."""
+    return re.sub(rb" data=[0-9a-f]{16}", b"", content, count=1)
+
+
 @given(tail=st.binary(min_size=1, max_size=20), repeat=st.sampled_from([1, 1, 200, 1000]))
 @example(tail=b" ", repeat=BLOCK)
 @example(tail=b"\0", repeat=BLOCK)
@@ -120,8 +126,8 @@ def test_bytes_behind_the_end_do_no_harm(folder, whole, tail, repeat):
     found = outcome(path)
     if isinstance(found, Exposure):
         assert found.science_image().tobytes() == samples(">f4", 3).tobytes()
-        copy = copy_of(path, MASK).read_bytes()
-        assert copy == copy_of(whole.path, MASK).read_bytes() + tail * repeat
+        copy, usual = (copy_of(each, MASK).read_bytes() for each in (path, whole.path))
+        assert without_digest(copy) == without_digest(usual) + tail * repeat
 
 
 @given(data=st.data())
