@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo picture options test lint bench accuracy wheel clean
+.PHONY: demo picture options test attack lint bench accuracy wheel clean
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
@@ -27,6 +27,12 @@ options: $(VENV)/.installed
 test: $(VENV)/.test
 	cargo test --quiet
 	$(BIN)/python -m pytest
+
+# 100 is thorough, 1 is what `make test` runs, more is more.
+ATTACK ?= 100
+
+attack: $(VENV)/.test
+	BADPIX_SELFCAL_ATTACK=$(ATTACK) $(BIN)/python -m pytest -s tests/attacks
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
