@@ -72,7 +72,9 @@ pub(crate) fn with_capacity<T>(capacity: usize) -> Result<Vec<T>, Error> {
 }
 
 /// Makes room for further items.
-fn reserve<T>(items: &mut Vec<T>, further: usize) -> Result<(), Error> {
+#[cold]
+#[inline(never)]
+pub(crate) fn reserve<T>(items: &mut Vec<T>, further: usize) -> Result<(), Error> {
     items.try_reserve(further).map_err(|_| too_much::<T>(items.len().saturating_add(further)))
 }
 

@@ -10,8 +10,12 @@ use crate::{Error, Image, Region, Stored, memory};
 /// # Errors
 /// [`Error::Memory`] if there is too little.
 pub fn in_region<S: Stored>(image: Image<'_, S>, gap: Region) -> Result<S::Sample, Error> {
-    let samples = image.rows_of(gap).flatten().map(|sample| sample.load());
-    Ok(of_samples(memory::collected(samples)?))
+    let mut samples = Vec::new();
+    for row in image.rows_of(gap) {
+        memory::reserve(&mut samples, row.len())?;
+        samples.extend(row.iter().map(|sample| sample.load()));
+    }
+    Ok(of_samples(samples))
 }
 
 /// The pedestal where `gap` is true; NaN if no valid sample is there.

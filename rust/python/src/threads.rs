@@ -93,6 +93,11 @@ fn current() -> PyResult<Arc<ThreadPool>> {
 }
 
 fn start(threads: usize) -> PyResult<ThreadPool> {
+    // A thread that starts and then lacks memory for its own data ends the process. So there must be
+    // enough for the stack of each, which has 2 MiB, and for its data.
+    const RESERVES_FOR_EACH: usize = 3;
+    let enough = (0..RESERVES_FOR_EACH * threads).map(|_| reserve());
+    drop(enough.collect::<PyResult<Vec<_>>>()?);
     let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("badpix-selfcal-{index}"))

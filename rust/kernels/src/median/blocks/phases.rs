@@ -106,6 +106,7 @@ impl Layout {
     }
 
     /// Writes row `y` to its indices.
+    #[inline(always)]
     fn spread<T: Copy>(&self, y: usize, row: &[T], to: &mut [T]) {
         let phases = to[self.index(y, 0)..].chunks_mut(self.len);
         for (phase, to) in phases.take(self.block.cols).enumerate() {

@@ -1,0 +1,190 @@
+"""Attacks on the memory: limits of all sizes, and arrays that claim more than there is.
+
+The outcome is a result or `MemoryError`. The process is never ended, and a result under a limit is
+the usual one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal.arrays import MeanError
+from badpix_selfcal.stcal import medfilt
+
+from . import cases, report
+
+UNDER_LIMITS = """
+import hashlib, json, os, resource, sys
+import numpy as np
+import badpix_selfcal as bps
+from badpix_selfcal.arrays import MeanError
+from badpix_selfcal.stcal import medfilt
+
+rng = np.random.default_rng(1)
+image = rng.normal(size=(512, 600)).astype(np.float32)
+image[rng.random(image.shape) < 0.05] = np.nan
+integers = np.arange(image.size).reshape(image.shape) % 977
+errors = np.ones_like(image)
+everywhere = np.ones(image.shape, dtype=bool)
+
+def mean_error():
+    mean = MeanError(image.shape)
+    for _ in range(5):
+        mean.add(errors)
+    return mean.image()
+
+work = {
+    "lines": lambda: bps.median_filter(image, 15, axis=0),
+    "integers": lambda: bps.median_filter(integers, 7, axis=1),
+    "heap": lambda: bps.median_filter(image, 501, axis=1, method="heap"),
+    "square": lambda: bps.median_filter(image, 15),
+    "rectangle by heap": lambda: bps.median_filter(image, (151, 5), method="heap"),
+    "table": lambda: bps.median_filter(image, 601, axis=0, method="network"),
+    "one line": lambda: bps.median_filter(image.ravel(), 33),
+    "fraction": lambda: bps.find_bad_pixels(image, dispaxis=2).residual,
+    "fraction of a square": lambda: bps.find_bad_pixels(image, dispaxis=None).residual,
+    "sigma": lambda: bps.find_bad_pixels(image, dispaxis=1, cut="sigma", error=errors).significance,
+    "sigma without errors": lambda: bps.find_bad_pixels(
+        image, dispaxis=None, cut="sigma"
+    ).significance,
+    "percentiles": lambda: bps.percentiles(image, np.linspace(0, 100, 101)),
+    "two percentiles": lambda: bps.percentiles(image, [0.1, 99.9]),
+    "medfilt": lambda: medfilt(image, (4, 7)),
+    "minimum image": lambda: bps.minimum_image([image, integers, image]),
+    "pedestal": lambda: np.float64(bps.pedestal(image, everywhere)),
+    "rectangular gap": lambda: np.float64(bps.pedestal(image, (0, 512, 0, 600))),
+    "mean error": mean_error,
+}[sys.argv[1]]
+
+def size():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[0]) * resource.getpagesize()
+
+def outcome(further):
+    # What a new process does that has so many bytes more than it already uses.
+    resource.setrlimit(resource.RLIMIT_AS, (size() + further, resource.RLIM_INFINITY))
+    try:
+        result = np.ascontiguousarray(work())
+    except MemoryError:
+        return "no memory"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+    return hashlib.sha256(result).hexdigest()
+
+for further in json.loads(sys.argv[2]):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, outcome(further).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        said = pipe.read().decode()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(json.dumps(said if status == 0 else f"ended with {status}"))
+"""
+"""Does some work in child processes, each of which may use some bytes more than it is given."""
+
+WORK = (
+    "lines",
+    "integers",
+    "heap",
+    "square",
+    "rectangle by heap",
+    "table",
+    "one line",
+    "fraction",
+    "fraction of a square",
+    "sigma",
+    "sigma without errors",
+    "percentiles",
+    "two percentiles",
+    "medfilt",
+    "minimum image",
+    "pedestal",
+    "rectangular gap",
+    "mean error",
+)
+
+MIB = 2**20
+
+
+def outcomes(work: str, limits: list[int]) -> list[str]:
+    """Return the outcome of some work for each limit, in bytes beyond what a process has."""
+    run = subprocess.run(
+        [sys.executable, "-c", UNDER_LIMITS, work, json.dumps(limits)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=os.environ | {"BADPIX_SELFCAL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stderr
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
+@pytest.mark.parametrize("work", WORK)
+def test_a_limit_leaves_a_result_or_a_memory_error(work):
+    # Thorough: steps of 80 kB. Small allocations then fail, too.
+    number = cases(16, 400)
+    limits = [MIB + step * 32 * MIB // number for step in range(number)]
+    found = outcomes(work, [*limits, 1000 * MIB])
+    assert len(found) == number + 1
+    usual = found[-1]
+    assert len(usual) == 64  # a digest
+    kinds = Counter("a result" if each == usual else each for each in found)
+    report(f"memory, {work}", kinds)
+    assert kinds.keys() == {"a result", "no memory"}
+
+
+CLAIMS = {
+    "median_filter": lambda image: bps.median_filter(image, 15, axis=0),
+    "median_filter, square": lambda image: bps.median_filter(image, 15),
+    "find_bad_pixels": lambda image: bps.find_bad_pixels(image, dispaxis=2),
+    "find_bad_pixels, sigma": lambda image: bps.find_bad_pixels(image, dispaxis=1, cut="sigma"),
+    "percentiles": lambda image: bps.percentiles(image, 50),
+    "percentiles, q": lambda image: bps.percentiles([1.0, 2.0], image),
+    "medfilt": lambda image: medfilt(image, (3, 3)),
+    "medfilt, even": lambda image: medfilt(image, (3, 4)),
+    "minimum_image": lambda image: bps.minimum_image([image, image]),
+    "pedestal": lambda image: bps.pedestal(image, (0, 10**6, 0, 10**6)),
+    "pedestal, mask": lambda image: bps.pedestal(image, np.broadcast_to(np.True_, image.shape)),
+    "MeanError": lambda image: MeanError(image.shape),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f4", ">f4", "f8", "f2", "i2"])
+@pytest.mark.parametrize("shape", [(10**6, 10**6), (1, 10**12), (10**12, 1)])
+@pytest.mark.parametrize("function", CLAIMS)
+def test_an_array_that_claims_too_much(function, shape, dtype):
+    image = np.broadcast_to(np.array(1, dtype), shape)
+    with pytest.raises(MemoryError):
+        CLAIMS[function](image)
+
+
+@pytest.mark.parametrize("cut", ["fraction", "sigma"])
+@pytest.mark.parametrize("dispaxis", [1, 2, None])
+@pytest.mark.parametrize("shape", [(10**12, 0), (0, 10**12)])
+def test_no_pixels_in_many_rows_are_nothing_to_do(shape, dispaxis, cut):
+    image = np.zeros(shape, np.float32)
+    found = bps.find_bad_pixels(image, dispaxis=dispaxis, cut=cut, kernel_size=2**31 - 1)
+    assert found.mask.shape == shape
+    assert np.isnan(bps.pedestal(image, np.ones(shape, dtype=bool)))
+    assert np.isnan(bps.percentiles(image, 50))
+
+
+def test_a_window_beyond_all_bounds_is_fitted_to_the_image():
+    image = np.ones((3, 4), np.float32)
+    expected = bps.median_filter(image, (7, 9))
+    assert np.array_equal(bps.median_filter(image, 2**63 - 1), expected)
