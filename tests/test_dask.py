@@ -255,20 +255,22 @@ def test_files_of_another_run_are_not_removed(tmp_path, client):
 @pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}])
 def test_what_appears_in_place_of_an_old_copy_is_kept(tmp_path, client, how):
     make(tmp_path / "in", 12, detectors=("NRS1",))
-    theirs = tmp_path / "out" / "e0011_nrs1_badpix_selfcal.fits"
-    theirs.parent.mkdir()
-    theirs.write_text("old")
+    out, theirs = tmp_path / "out", []
+    ends = [out / f"e{number:04d}_nrs1_badpix_selfcal.fits" for number in (0, 11)]
+    out.mkdir()
+    for path in ends:
+        path.write_text("old")
 
     def progress(done, _):
-        if done:
-            theirs.write_text("theirs")
+        if done and not theirs:  # one of the two tasks has ended
+            theirs.extend(path for path in ends if path.read_bytes() == b"old")
+            theirs[0].write_text("theirs")
 
-    result = bps.batch(
-        tmp_path / "in", output_dir=tmp_path / "out", scheduler=client, progress=progress, **how
-    )
+    result = bps.batch(tmp_path / "in", output_dir=out, scheduler=client, progress=progress, **how)
     (failed,) = result.failed
-    assert failed.error == f"{theirs} appeared during the run; nothing was replaced"
-    assert theirs.read_text() == "theirs"
+    assert failed.error == f"{theirs[0]} appeared during the run; nothing was replaced"
+    assert theirs[0].read_text() == "theirs"
+    assert len([*out.iterdir()]) == 12
 
 
 def test_an_interrupted_batch_leaves_whole_files_only(tmp_path, client):
