@@ -5,7 +5,6 @@ use super::network::program::Program;
 use super::{Method, Window};
 use pulp::Arch;
 use std::fmt;
-use std::sync::Arc;
 
 /// A kernel of the running median.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub fn kernel(height: Window, width: Window, rows: usize, cols: usize, method: M
     match Choice::of(window, Shape { rows, cols }, method) {
         Choice::Copy => Kernel::Copy,
         Choice::Heap => Kernel::DoubleHeap,
-        Choice::Network(program) => match *program {
+        Choice::Network(program) => match program {
             Program::Compiled { .. } => Kernel::CompiledNetwork,
             Program::Table(_) => Kernel::NetworkTable,
         },
@@ -57,7 +56,7 @@ pub(super) enum Choice {
     /// The double heap.
     Heap,
     /// A selection network. Windows along a column use the network of windows along a row.
-    Network(Arc<Program>),
+    Network(Program),
 }
 
 impl Choice {

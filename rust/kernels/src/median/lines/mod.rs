@@ -10,7 +10,6 @@ use super::{Axis, Edge, RunningMedian};
 use crate::{Error, Image, Sample, memory};
 use pulp::{Arch, Simd, WithSimd};
 use std::marker::PhantomData;
-use std::sync::Arc;
 use tile::Tiles;
 
 /// Whether there are enough lines to fill vectors with a line in each lane.
@@ -30,7 +29,7 @@ pub(super) struct Lines<'a, T> {
     image: Image<'a, T>,
     axis: Axis,
     /// The program of a line.
-    program: Arc<Program>,
+    program: Program,
     /// The sample that stands for each place beyond the border.
     beyond: T,
     /// Whether the medians are those of the magnitudes.
@@ -42,7 +41,7 @@ impl<'a, T: Sample> Lines<'a, T> {
     pub(super) fn new(
         image: Image<'a, T>,
         axis: Axis,
-        program: Arc<Program>,
+        program: Program,
         edge: Edge,
         of_magnitudes: bool,
     ) -> Self {

@@ -6,7 +6,7 @@ use super::table::Table;
 use std::sync::{Arc, Mutex};
 
 /// The selection network of a window, ready to run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Program {
     /// The build script wrote code for this window, which is a line.
     Compiled {
@@ -16,7 +16,7 @@ pub(crate) enum Program {
         block: Shape,
     },
     /// Any other window has a table.
-    Table(Table),
+    Table(Arc<Table>),
 }
 
 /// Reads the number of samples in a window and of windows in a block from a compiled network.
@@ -37,26 +37,25 @@ impl Program {
     /// The tables used last are kept. No thread waits for their lock: in a process that is forked
     /// while another thread holds the lock, it stays locked. Such a process builds its tables for
     /// each call.
-    pub(crate) fn of(window: Shape) -> Option<Arc<Self>> {
+    pub(crate) fn of(window: Shape) -> Option<Self> {
         static TABLES: Mutex<KeptTables> = Mutex::new(KeptTables(Vec::new()));
         Self::with_tables(window, &TABLES)
     }
 
-    fn with_tables(window: Shape, tables: &Mutex<KeptTables>) -> Option<Arc<Self>> {
+    fn with_tables(window: Shape, tables: &Mutex<KeptTables>) -> Option<Self> {
         if let Some(program) = Self::compiled(window) {
-            return Some(Arc::new(program));
+            return Some(program);
         }
         if let Ok(mut kept) = tables.try_lock()
             && let Some(table) = kept.find(window)
         {
-            return Some(table);
+            return Some(Self::Table(table));
         }
-        let table = Table::new(window, best_block(window), margin(window));
-        let program = Arc::new(Self::Table(table?));
+        let table = Arc::new(Table::new(window, best_block(window), margin(window))?);
         if let Ok(mut kept) = tables.try_lock() {
-            kept.keep(&program);
+            kept.keep(&table);
         }
-        Some(program)
+        Some(Self::Table(table))
     }
 
     fn compiled(window: Shape) -> Option<Self> {
@@ -94,22 +93,22 @@ impl Program {
 }
 
 /// The tables that were used last, the latest first.
-struct KeptTables(Vec<Arc<Program>>);
+struct KeptTables(Vec<Arc<Table>>);
 
 impl KeptTables {
     /// The largest tables need about 2 MB, that of 15 x 15 samples 0.2 MB.
     const MOST: usize = 16;
 
     /// The table of a window, which is now the latest one.
-    fn find(&mut self, window: Shape) -> Option<Arc<Program>> {
-        let place = self.0.iter().position(|table| table.window() == window)?;
+    fn find(&mut self, window: Shape) -> Option<Arc<Table>> {
+        let place = self.0.iter().position(|table| table.window == window)?;
         self.0[..=place].rotate_right(1);
         self.0.first().map(Arc::clone)
     }
 
-    /// Keeps a table, unless another thread has kept one for the same window.
-    fn keep(&mut self, table: &Arc<Program>) {
-        if self.find(table.window()).is_none() {
+    /// Keeps a table, unless another thread has kept one for the same window, or there is no memory.
+    fn keep(&mut self, table: &Arc<Table>) {
+        if self.find(table.window).is_none() && self.0.try_reserve(1).is_ok() {
             self.0.truncate(Self::MOST - 1);
             self.0.insert(0, Arc::clone(table));
         }
@@ -144,11 +143,12 @@ fn margin(window: Shape) -> usize {
 mod tests {
     use super::{KeptTables, Program};
     use crate::median::network::builder::Shape;
+    use crate::median::network::table::Table;
     use std::sync::{Arc, Mutex};
 
     /// A stand-in for a table, which would take long to build.
-    fn table(window: Shape) -> Arc<Program> {
-        Arc::new(Program::Compiled { window, block: Shape::line(1) })
+    fn table(window: Shape) -> Arc<Table> {
+        Arc::new(Table::without_steps(window))
     }
 
     #[test]
@@ -181,9 +181,12 @@ mod tests {
         let tables: Vec<_> = (2..11).map(|cols| Shape { rows: 3, cols }).collect();
         let compiled: Vec<_> = (3..32).step_by(2).map(Shape::line).collect();
         let before = get(&tables);
-        assert!(get(&compiled).iter().all(|program| program.is_compiled()));
+        assert!(get(&compiled).iter().all(Program::is_compiled));
         let after = get(&tables);
         assert_eq!((before.len(), after.len()), (9, 9));
-        assert!(before.iter().zip(&after).all(|(before, after)| Arc::ptr_eq(before, after)));
+        for pair in before.iter().zip(&after) {
+            let (Program::Table(before), Program::Table(after)) = pair else { unreachable!() };
+            assert!(Arc::ptr_eq(before, after));
+        }
     }
 }

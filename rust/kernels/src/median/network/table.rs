@@ -58,6 +58,13 @@ impl Table {
         Some(Self { window, block, margin, steps, stages })
     }
 
+    /// A table that computes nothing.
+    #[cfg(test)]
+    pub(super) fn without_steps(window: Shape) -> Self {
+        let block = Shape::line(1);
+        Self { window, block, margin: 0, steps: Vec::new(), stages: Vec::new() }
+    }
+
     /// Memory in which tables run.
     pub(crate) fn places<L: Lanes>(l: L) -> Result<Box<Places<L>>, Error> {
         let place = Vectors([l.splat(L::T::ZERO); PLACE_VECTORS]);
