@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badpix_selfcal.files.digest import GROUP, UNKNOWN, Summed, digest_of, recorded
+from badpix_selfcal.files.input_file import InputFile
 
 PIECES = st.lists(st.binary(max_size=3 * GROUP), max_size=8)
 
@@ -32,7 +33,7 @@ def test_it_does_not_depend_on_the_pieces(tmp_path_factory, pieces):
     assert file.getvalue()[len(header) :] == content
     path = tmp_path_factory.getbasetemp() / "summed"
     path.write_bytes(file.getvalue())
-    assert digest_of(path, len(header)) == found[1].decode()
+    assert digest_of(InputFile(path), len(header)) == found[1].decode()
 
 
 def test_the_digest_in_a_history():

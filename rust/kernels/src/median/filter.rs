@@ -7,7 +7,6 @@ use super::seven::{self, Seven};
 use super::{Axis, Edge, Method, Window, blocks, filter_along, lines_by_heap, rectangle};
 use crate::{Error, Image, Sample, memory};
 use rayon::prelude::*;
-use std::sync::Arc;
 
 /// The running median of an image.
 pub(crate) struct Filter<'a, T: Sample> {
@@ -156,7 +155,7 @@ fn by_rows<'a, T: Sample>(
         Axis::Y => image.cols(),
     };
     let lines = lines::are_many(program, lines)
-        .then(|| Lines::new(image, axis, Arc::clone(program), edge, of_magnitudes));
+        .then(|| Lines::new(image, axis, program.clone(), edge, of_magnitudes));
     lines.map(Medians::Lines)
 }
 
