@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ExposureError, silenced
+from .cursor import Cursor
 from .input_file import InputFile
 from .remote import NOT_FITS
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
     from astropy.io import fits
 
 __all__ = [
@@ -113,36 +113,26 @@ def opened(file: InputFile, length: int) -> Iterator[fits.HDUList]:
             yield hdus
 
 
-class _Limited(io.RawIOBase):
+class _Limited(Cursor):
     """The part of a file before `end`, as a file. Astropy searches what follows for a header."""
 
     def __init__(self, content: io.BufferedReader, end: int) -> None:
+        super().__init__()
         self._content = content
-        self._at = 0
         self.end = end
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.end}[whence]
-        self._at = start + offset
-        if self._at < 0:
+        at = super().seek(offset, whence)
+        if at < 0:
             raise OSError("a header leads before the beginning of the file")
-        return self._at
+        return at
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def _fill(self, view: memoryview) -> int:
         self._content.seek(self._at)
-        count = self._content.readinto(view[: max(0, self.end - self._at)])
-        self._at += count
-        return count
+        return self._content.readinto(view[: max(0, self.end - self._at)])
+
+    def _end(self) -> int:
+        return self.end
 
 
 def _read_headers(

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from ..errors import ExposureError, is_of_machine
+from .cursor import Cursor
 from .location import Location
 from .remote import CHANGED, Downloaded, Ranges
 from .requests import RemoteError
@@ -90,7 +91,7 @@ class InputFile:
 
     def open(self) -> io.BufferedReader:
         """Return a reader from front to back; a gzipped file is unpacked."""
-        stored = cast("io.BufferedReader", io.BufferedReader(_Cursor(self), BUFFER))
+        stored = cast("io.BufferedReader", io.BufferedReader(_Reader(self), BUFFER))
         if not self.is_compressed:
             return stored
         return cast("io.BufferedReader", gzip.GzipFile(fileobj=stored, mode="rb"))
@@ -149,31 +150,18 @@ def reading(path: Location | Stored | InputFile | Ranges) -> Iterator[None]:
         raise ExposureError(f"{path}: {_problem(error)}") from error
 
 
-class _Cursor(io.RawIOBase):
-    """A place in a file, which moves on as bytes are read."""
+class _Reader(Cursor):
+    """A reader of the stored bytes."""
 
     def __init__(self, file: InputFile) -> None:
+        super().__init__()
         self._file = file
-        self._at = 0
 
-    def readable(self) -> bool:
-        return True
+    def _fill(self, view: memoryview) -> int:
+        return self._file.read_into(view, self._at)
 
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.size}[whence]
-        self._at = start + offset
-        return self._at
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        count = self._file.read_into(buffer, self._at)
-        self._at += count
-        return count
+    def _end(self) -> int:
+        return self._file.size
 
 
 def _read_at(descriptor: int, view: memoryview, at: int) -> int:

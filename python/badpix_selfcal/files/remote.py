@@ -14,11 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
+from .cursor import Cursor
 from .location import Location, RemoteFile
 from .requests import RangeError, RemoteError, Version, request
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+    pass
 
 __all__ = [
     "CHANGED",
@@ -281,7 +282,7 @@ class Ranges:
         return content
 
 
-class _RangeReader(io.RawIOBase):
+class _RangeReader(Cursor):
     """The unbuffered file below `Ranges.open`.
 
     `fsspec.open` would ask for the size of each file first, one request more. Headers and SCI of 16
@@ -301,27 +302,10 @@ class _RangeReader(io.RawIOBase):
     """
 
     def __init__(self, file: Ranges) -> None:
+        super().__init__()
         self._file = file
-        self._at = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_END:
-            raise io.UnsupportedOperation("the end is not known")
-        self._at = offset + (self._at if whence == os.SEEK_CUR else 0)
-        return self._at
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def _fill(self, view: memoryview) -> int:
         content = self._file.read_to(self._at, len(view))
         view[: len(content)] = content
-        self._at += len(content)
         return len(content)
