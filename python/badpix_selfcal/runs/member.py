@@ -115,8 +115,9 @@ class Member:
                 raise ExposureError(f"{self.path}: {CHANGED}")
 
     def refuse_change(self, later: Exposure) -> None:
-        """Raise an ExposureError if its file, read again, is another version of a remote file."""
-        if self.version and later.version and self.version.differs(later.version):
+        """Raise an ExposureError if its file, read again, is another version."""
+        is_other = self.version and later.version and self.version.differs(later.version)
+        if is_other or self.stamp != later.stamp:
             raise ExposureError(f"{self.path}: {CHANGED}")
 
     def key(self, by: GroupBy) -> tuple[str, ...]:

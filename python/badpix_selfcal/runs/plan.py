@@ -21,7 +21,6 @@ from ..errors import ExposureError
 from ..files import exposure as exposure_file
 from ..files.digest import recorded
 from ..files.exposure import Cards
-from ..files.input_file import CHANGED
 from ..files.location import Location, RemoteFile
 from ..files.outputs import Outputs, usual_remedy
 from ..log import log
@@ -264,8 +263,6 @@ class Job:
         try:
             entries = {**self.origin, **cards(self.copy.name, self.status)}
             exposure = reader.read(path)
-            if exposure.stamp != member.stamp:
-                raise ExposureError(f"{path}: {CHANGED}")
             member.refuse_change(exposure)
             exposure.write_copy(part, mask, entries, self.history)
         except OSError as error:
