@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+
+from ._forks import renew_in_child
 
 __all__ = [
     "AssociationError",
@@ -63,9 +64,7 @@ def _renew_silence() -> None:
     _silence = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    # A forked child inherits a taken lock, but not the thread that would release it.
-    os.register_at_fork(after_in_child=_renew_silence)
+renew_in_child(_renew_silence)
 
 
 @contextmanager

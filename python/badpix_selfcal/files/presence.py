@@ -28,6 +28,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from .._forks import renew_in_child
+
 try:
     import fcntl
 except ImportError:  # on Windows; there, only the age of files counts
@@ -233,9 +235,7 @@ def _renew_guard() -> None:
     _guard = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):
-    # A forked child inherits a taken lock, but not the thread that would release it.
-    os.register_at_fork(after_in_child=_renew_guard)
+renew_in_child(_renew_guard)
 
 
 def enter(directory: Path) -> Presence:
