@@ -35,7 +35,6 @@ pub(crate) fn collected<T>(items: impl IntoIterator<Item = T>) -> Result<Vec<T>,
 }
 
 /// Appends all items of an iterator.
-#[inline(always)]
 pub(crate) fn extend<T>(to: &mut Vec<T>, items: impl IntoIterator<Item = T>) -> Result<(), Error> {
     let items = items.into_iter();
     reserve(to, items.size_hint().0)?;
