@@ -1,0 +1,95 @@
+"""The mask of one group of exposures, with all that it was found from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._floats import FloatArray
+from ..bad_pixels import BadPixels
+from ..detectors import Dispaxis
+from ..files.location import Location
+from ..parameters import Parameters
+
+__all__ = ["Card", "GroupMask", "MaskMember", "Role"]
+
+Role: TypeAlias = Literal["science", "background", "selfcal"]
+"""What an exposure is in its group."""
+
+Card: TypeAlias = str | int | float | bool
+"""The value of a header card."""
+
+
+@dataclass(frozen=True)
+class MaskMember:
+    """One exposure that a mask was found from, or could not be.
+
+    Attributes
+    ----------
+    exposure : Path or RemoteFile
+        The exposure.
+    role : {"science", "background", "selfcal"}
+        What it is in its group.
+    pedestal : float or None
+        The pedestal that was subtracted, in the unit of its SCI; None if the detector has no gap.
+        NaN if it cannot be measured: then the exposure was left out.
+    problem : str
+        Why it was not used; empty if it was.
+    output : Path, RemoteFile or None
+        Its flagged copy; None if there is none.
+    """
+
+    exposure: Location
+    role: Role
+    pedestal: float | None
+    problem: str = ""
+    output: Location | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GroupMask:
+    """The mask of one group (a product, or the exposures of a detector), and what shows it.
+
+    Attributes
+    ----------
+    name : str
+        The product or the group.
+    dispaxis : {1, 2, None}
+        The dispersion axis along which the bad pixels were found.
+    parameters : Parameters
+        The parameters they were found with.
+    minimum : ndarray of float, shape (rows, cols)
+        The minimum image, in the unit of SCI.
+    bad_pixels : BadPixels
+        Mask, residual, cuts and counts; with the sigma cut significance and noise too.
+    dq : ndarray of uint32, shape (rows, cols), or None
+        The DQ of the first exposure to be flagged, as it was before. None if it has no DQ.
+    crowded : tuple of int
+        The crowded rows (columns, if `dispaxis` is 2), counted from 0.
+    members : tuple of MaskMember
+        The exposures.
+    about : mapping of str to str, int, float or bool
+        The header cards that describe detector and mode (TELESCOP, INSTRUME, DETECTOR, EXP_TYPE,
+        CHANNEL, BAND, SUBARRAY, SUBSTRT1, ...), from the first exposure to be flagged, and BUNIT of
+        its SCI.
+    version : str
+        The version of this package that found the mask.
+    made : str
+        When, in UTC: ``2026-11-27T15:13:37``.
+    """
+
+    name: str
+    dispaxis: Dispaxis
+    parameters: Parameters
+    minimum: FloatArray
+    bad_pixels: BadPixels
+    dq: NDArray[np.uint32] | None
+    crowded: tuple[int, ...]
+    members: tuple[MaskMember, ...]
+    about: Mapping[str, Card]
+    version: str
+    made: str
