@@ -24,7 +24,7 @@ from .input_file import CHANGED, InputFile, reading
 
 __all__ = ["Source"]
 
-PIECE: Final = 1 << 19
+PIECE: Final = 1 << 20
 """Bytes of samples patched at a time: small enough for the processor's cache."""
 
 

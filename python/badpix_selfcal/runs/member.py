@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from ..messages import argument_name
 from .reader import MOST_HELD, Reader, in_order
 
 __all__ = ["Listed", "Member", "dispaxis_of", "identity_of", "members_of", "no_detector"]
+
+QUICK: Final = 5e-3
+"""Seconds to read the headers of one exposure on a fast disk, at most: usually it is 0.8 ms."""
 
 LATER_STEPS: Final = ("S_BKDSUB", "S_FLAT", "S_PHOTOM")
 """Cards of pipeline steps that follow this one and change the samples."""
@@ -131,7 +136,10 @@ Found: TypeAlias = Member | Exception
 
 
 def members_of(listed: Iterable[Listed], reader: Reader, executor: Executor) -> Iterator[Found]:
-    """Read the headers of exposures in other threads.
+    """Read the headers of exposures: here while that is quick, then in other threads.
+
+    Threads of one interpreter read headers of a fast disk no faster than this thread alone (4 files
+    in 3.6 ms here, in 5.4 ms with three threads), but they wait for a slow one together.
 
     Parameters
     ----------
@@ -148,14 +156,22 @@ def members_of(listed: Iterable[Listed], reader: Reader, executor: Executor) -> 
         For each exposure, in the same order; an ExposureError if it cannot be read.
     """
 
-    def read(each: Listed) -> Member:
-        return _member(each, reader)
-
-    for _, future in in_order(executor, read, listed, ahead=MOST_HELD):
+    def read(each: Listed) -> Found:
         try:
-            yield future.result()
+            return _member(each, reader)
         except ExposureError as error:
-            yield error
+            return error
+
+    waiting = deque(listed)
+    while waiting and isinstance(waiting[0].path, Path):
+        start = time.perf_counter()
+        found = read(waiting.popleft())
+        seconds = time.perf_counter() - start
+        yield found
+        if seconds > QUICK:
+            break
+    for _, future in in_order(executor, read, waiting, ahead=MOST_HELD):
+        yield future.result()
 
 
 def dispaxis_of(member: Member, asked: AskedDispaxis) -> Dispaxis:
