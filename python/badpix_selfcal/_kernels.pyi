@@ -16,10 +16,12 @@ __all__ = [
     "MOST_THREADS",
     "__version__",
     "add_errors",
+    "available_instructions",
     "default_threads",
     "find_bad_pixels",
     "find_significant_pixels",
     "fold_minimum",
+    "instructions",
     "median_along",
     "median_kernel",
     "median_reaching",
@@ -28,12 +30,16 @@ __all__ = [
     "pedestal_in_mask",
     "pedestal_in_region",
     "percentiles",
+    "set_instructions",
     "set_num_threads",
 ]
 
 MOST_THREADS: int
 __version__: str
 
+def available_instructions() -> list[str]: ...
+def instructions() -> str: ...
+def set_instructions(name: str | None) -> None: ...
 def default_threads() -> int: ...
 def num_threads() -> int: ...
 def set_num_threads(threads: int | None) -> None: ...

@@ -15,6 +15,7 @@
 
 pub mod error;
 pub mod image;
+pub mod instructions;
 pub mod mean;
 pub mod median;
 mod memory;
@@ -31,5 +32,6 @@ pub(crate) const CHUNK: usize = 1 << 15;
 
 pub use error::Error;
 pub use image::{Image, Region};
+pub use instructions::Instructions;
 pub use median::{Axis, Edge, RunningMedian, Window};
 pub use sample::{Sample, Stored, Swapped};

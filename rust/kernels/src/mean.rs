@@ -1,7 +1,8 @@
 //! The mean error of exposures, summed one exposure after the other.
 
+use crate::instructions::arch;
 use crate::{CHUNK, Error, Sample, Stored};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Adds the errors of exposures, which may be in either byte order, to their sum, and counts them.
@@ -24,7 +25,7 @@ pub fn add<S: Stored>(sum: &mut [f64], count: &mut [u32], exposures: &[&[S]]) ->
     parts.for_each(|(number, (sum, count))| {
         for errors in exposures {
             let errors = &errors[number * CHUNK..][..sum.len()];
-            Arch::new().dispatch(Add { sum: &mut *sum, count: &mut *count, errors });
+            arch().dispatch(Add { sum: &mut *sum, count: &mut *count, errors });
         }
     });
     Ok(())

@@ -1,7 +1,8 @@
 //! The minimum image: the pixel-by-pixel minimum of exposures minus their pedestals.
 
+use crate::instructions::arch;
 use crate::{CHUNK, Error, Sample, Stored};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Replaces `minimum` by the minimum image of one exposure, `exposure - pedestal`.
@@ -43,7 +44,7 @@ fn each<'a, S: Stored, D: WithSimd>(
     }
     let chunks = minimum.par_chunks_mut(CHUNK).zip(exposure.par_chunks(CHUNK));
     chunks.for_each(|(minimum, exposure)| {
-        Arch::new().dispatch(task(minimum, exposure));
+        arch().dispatch(task(minimum, exposure));
     });
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Bad pixels: those that differ most from the running median of the minimum image.
 
+use crate::instructions::arch;
 use crate::median::{Axis, Edge, Filter, Window};
 use crate::{CHUNK, Error, Image, Sample, memory, percentile};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// The criteria for bad pixels.
@@ -72,13 +73,13 @@ pub(crate) fn subtract<T: Sample>(
         let infinite = tasks.map(|((number, (out, samples)), kept)| {
             filter.rows(number * rows, kept)?;
             out.copy_from_slice(kept);
-            Ok(Arch::new().dispatch(Subtract { samples, medians: out }))
+            Ok(arch().dispatch(Subtract { samples, medians: out }))
         });
         infinite.try_reduce(|| false, |a, b| Ok(a | b))
     } else {
         let infinite = tasks.map(|(number, (medians, samples))| {
             filter.rows(number * rows, medians)?;
-            Ok(Arch::new().dispatch(Subtract { samples, medians }))
+            Ok(arch().dispatch(Subtract { samples, medians }))
         });
         infinite.try_reduce(|| false, |a, b| Ok(a | b))
     }
@@ -130,8 +131,7 @@ fn cuts<T: Sample>(
 fn flag<T: Sample>(samples: &[T], low: T, high: T) -> Result<(Vec<bool>, usize, usize), Error> {
     let mut mask = memory::zeros(samples.len())?;
     let chunks = mask.par_chunks_mut(CHUNK).zip(samples.par_chunks(CHUNK));
-    let counts =
-        chunks.map(|(mask, samples)| Arch::new().dispatch(Flag { samples, low, high, mask }));
+    let counts = chunks.map(|(mask, samples)| arch().dispatch(Flag { samples, low, high, mask }));
     let (n_low, n_high) = counts.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     Ok((mask, n_low, n_high))
 }

@@ -5,8 +5,9 @@
 //! precision. The neighbours are subtracted in the precision of the samples. The interpolation is
 //! in double precision and starts from the nearer neighbour.
 
+use crate::instructions::arch;
 use crate::{CHUNK, Error, Sample, memory};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::mem;
 
@@ -78,7 +79,7 @@ fn in_brackets<T: Sample>(
     q: &[f64],
     brackets: &[Bracket<T>],
 ) -> Result<Option<Vec<f64>>, Error> {
-    let arch = Arch::new();
+    let arch = arch();
     let chunks =
         samples.par_chunks(CHUNK).map(|samples| arch.dispatch(Count { samples, brackets }));
     let mut census = chunks.try_reduce(Census::nothing, Census::joined)?;

@@ -8,6 +8,7 @@
 #![allow(clippy::needless_pass_by_value)] // PyO3 passes arguments by value
 
 mod convert;
+mod machine;
 mod threads;
 
 use pyo3::prelude::*;
@@ -19,7 +20,7 @@ mod _kernels {
         AnyImage, AnySamples, AnyStored, StoredImages, axis, edge, image, image_out, kernel_error,
         method, samples, stored_images, swapped,
     };
-    use crate::threads;
+    use crate::{machine, threads};
     use badpix_selfcal_kernels::median::Reach;
     use badpix_selfcal_kernels::{
         Error, Image, Region, Sample, Stored, Window, mean, median, minimum, pedestal, percentile,
@@ -32,6 +33,9 @@ mod _kernels {
     use pyo3::exceptions::{PyTypeError, PyValueError};
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
+
+    #[pymodule_export]
+    use crate::machine::{available_instructions, instructions, set_instructions};
 
     #[pymodule_export]
     use crate::threads::{default_threads, num_threads, set_num_threads};
@@ -131,6 +135,7 @@ mod _kernels {
         let method = self::method(method)?;
         let height = Window::new(height).map_err(kernel_error)?;
         let width = Window::new(width).map_err(kernel_error)?;
+        machine::settle()?;
         Ok(py.detach(|| median::kernel(height, width, rows, cols, method)).to_string())
     }
 

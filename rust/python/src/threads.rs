@@ -9,6 +9,7 @@
 //! so no other thread holds the lock at that moment.
 
 use crate::convert::kernel_error;
+use crate::machine;
 use badpix_selfcal_kernels::Error;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -65,6 +66,7 @@ impl Record {
 
 /// Runs `work` in the pool, detached from the interpreter.
 pub fn install<R: Send>(py: Python<'_>, work: impl FnOnce() -> R + Send) -> PyResult<R> {
+    machine::settle()?;
     let pool = current()?;
     let _reserve = reserve()?;
     Ok(py.detach(|| pool.install(work)))

@@ -3,6 +3,7 @@
 use super::network::builder::Shape;
 use super::network::program::Program;
 use super::{Method, Window};
+use crate::instructions::arch;
 use pulp::Arch;
 use std::fmt;
 
@@ -101,7 +102,7 @@ fn pays(window: Shape, samples: usize) -> bool {
 
 /// Whether this machine has vector instructions that the kernels are compiled for.
 fn vectors_are_wide() -> bool {
-    !matches!(Arch::new(), Arch::Scalar)
+    !matches!(arch(), Arch::Scalar)
 }
 
 #[cfg(test)]

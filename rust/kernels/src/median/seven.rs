@@ -8,8 +8,9 @@
 
 use super::network::lanes::Lanes;
 use super::{Edge, of_samples};
+use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// Samples in the window.
 pub(super) const SEVEN: usize = 7;
@@ -27,7 +28,7 @@ pub(super) struct Seven<'a, T> {
 impl<T: Sample> Seven<'_, T> {
     /// Writes some rows of medians, from row `first` on.
     pub(super) fn rows(&self, first: usize, out: &mut [T]) -> Result<(), Error> {
-        Arch::new().dispatch(SomeRows { seven: self, first, out })
+        arch().dispatch(SomeRows { seven: self, first, out })
     }
 }
 

@@ -1,8 +1,9 @@
 //! Fine structure: light that fills more than half of a square of 3 x 3 pixels.
 
+use crate::instructions::arch;
 use crate::median::{self, Axis, Edge, Lanes, Method, Vectorized, Window};
 use crate::{Error, Image, Sample, memory};
-use pulp::{Arch, Scalar, Simd, WithSimd};
+use pulp::{Scalar, Simd, WithSimd};
 
 /// The fine structure of an image: the magnitude of running medians of three residuals along the
 /// dispersion and of three of these across it. Without a dispersion axis, the magnitude of running
@@ -31,9 +32,7 @@ impl<'a, T: Sample> Structure<'a, T> {
     /// Some rows, from row `from` to before row `to`.
     pub(super) fn rows(&self, (from, to): (usize, usize), cols: usize) -> Result<Vec<T>, Error> {
         match self {
-            &Self::Rows(residuals, axis) => {
-                Arch::new().dispatch(Rows { residuals, axis, from, to })
-            }
+            &Self::Rows(residuals, axis) => arch().dispatch(Rows { residuals, axis, from, to }),
             Self::All(all) => memory::copied(&all[from * cols..to * cols]),
         }
     }

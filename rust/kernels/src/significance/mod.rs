@@ -30,13 +30,14 @@ mod neighbours;
 mod places;
 mod weigh;
 
+use crate::instructions::arch;
 use crate::mean::is_valid;
 use crate::median::{Axis, Edge, Filter, Window};
 use crate::outliers::{Flag, subtract};
 use crate::{Error, Image, Sample, memory, percentile};
 use fine::Structure;
 use level::NoiseByLevel;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use weigh::{Base, Light, Weigh};
 
@@ -181,11 +182,11 @@ fn fill_significance<T: Sample>(
         let usual = Filter::new(fine, *dispersion, window, Edge::Shrink)?;
         scatter.rows(first, noise)?;
         usual.rows(first - from, significance)?;
-        Arch::new().dispatch(Scale(noise));
+        arch().dispatch(Scale(noise));
         let structure = &fine.samples()[(first - from) * cols..];
         let samples = &mut *significance;
-        Arch::new().dispatch(Weigh { light, first, structure, noise, significance: samples })?;
-        Ok(Arch::new().dispatch(Flag { samples: significance, low, high, mask }))
+        arch().dispatch(Weigh { light, first, structure, noise, significance: samples })?;
+        Ok(arch().dispatch(Flag { samples: significance, low, high, mask }))
     });
     counts.try_reduce(|| (0, 0), |a, b| Ok((a.0 + b.0, a.1 + b.1)))
 }

@@ -96,9 +96,10 @@ pub(super) fn may_be_halo<T: Sample>(
 #[cfg(test)]
 mod tests {
     use super::Columns;
+    use crate::instructions::arch;
     use crate::median::Vectorized;
     use proptest::prelude::*;
-    use pulp::{Arch, Scalar, Simd, WithSimd};
+    use pulp::{Scalar, Simd, WithSimd};
 
     /// The third greatest of the square around each pixel of the middle row.
     struct Thirds<'a>([&'a [f32]; 3]);
@@ -120,7 +121,7 @@ mod tests {
             let sample = prop_oneof![4 => (-5i16..5).prop_map(f32::from), 1 => Just(f32::NAN)];
             prop::array::uniform3(prop::collection::vec(sample, cols))
         })) {
-            let thirds = Arch::new().dispatch(Thirds([0, 1, 2].map(|y| &rows[y][..])));
+            let thirds = arch().dispatch(Thirds([0, 1, 2].map(|y| &rows[y][..])));
             for (x, third) in thirds.into_iter().enumerate() {
                 let around = rows.iter().flat_map(|row| &row[x.saturating_sub(1)..row.len().min(x + 2)]);
                 let mut found: Vec<_> = around.copied().filter(|sample| !sample.is_nan()).collect();

@@ -12,9 +12,10 @@ use super::network::lanes::{Lanes, Vectors};
 use super::network::program::Program;
 use super::network::table::{PLACE_VECTORS, Place, Places, Table};
 use super::{Edge, of_samples};
+use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
 use phases::{Layout, Phases, Strip};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
@@ -30,7 +31,7 @@ pub(super) fn filter<T: Sample>(
     let cols =
         if window.rows == 1 { cols_of_a_strip(image, program.block()) } else { image.cols() };
     let strip = |first, medians| Strip { image, beyond: edge.beyond(), window, first, medians };
-    let run = |strip, out: &mut [T]| Arch::new().dispatch(RunStrip { strip, program, out });
+    let run = |strip, out: &mut [T]| arch().dispatch(RunStrip { strip, program, out });
     if cols < image.cols() {
         out.par_chunks_mut(image.cols()).enumerate().try_for_each(|(y, out)| {
             out.par_chunks_mut(cols).enumerate().try_for_each(|(number, out)| {

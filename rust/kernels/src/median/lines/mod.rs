@@ -7,8 +7,9 @@ mod tile;
 use super::network::lanes::Vectorized;
 use super::network::program::Program;
 use super::{Axis, Edge, RunningMedian};
+use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 use tile::Tiles;
 
@@ -52,7 +53,7 @@ impl<'a, T: Sample> Lines<'a, T> {
     pub(super) fn step(&self) -> usize {
         match self.axis {
             Axis::Y => tile::height(&self.program, self.image.rows()),
-            Axis::X => Arch::new().dispatch(LinesOfATile(PhantomData::<T>)),
+            Axis::X => arch().dispatch(LinesOfATile(PhantomData::<T>)),
         }
     }
 
@@ -60,8 +61,8 @@ impl<'a, T: Sample> Lines<'a, T> {
     pub(super) fn rows(&self, first: usize, out: &mut [T]) -> Result<(), Error> {
         let strip = Strip { lines: self, first };
         match self.axis {
-            Axis::Y => Arch::new().dispatch(DownColumns(strip, out)),
-            Axis::X => Arch::new().dispatch(AlongRows(strip, out)),
+            Axis::Y => arch().dispatch(DownColumns(strip, out)),
+            Axis::X => arch().dispatch(AlongRows(strip, out)),
         }
     }
 

@@ -278,7 +278,7 @@ impl<S: Simd> Lanes for Doubles<S> {
 /// The results of an operation with each instruction set of this machine, and without any.
 #[cfg(test)]
 pub(crate) fn with_each<O: pulp::WithSimd>(operation: impl Fn() -> O) -> Vec<O::Output> {
-    let mut results = vec![pulp::Arch::new().dispatch(operation())];
+    let mut results = vec![crate::instructions::arch().dispatch(operation())];
     results.push(pulp::Scalar::new().vectorize(operation()));
     results.push(pulp::Scalar128b.vectorize(operation()));
     #[cfg(target_arch = "x86_64")]
