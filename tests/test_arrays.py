@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 
 import badpix_selfcal as bps
 from badpix_selfcal import reference
@@ -27,12 +26,6 @@ methods = st.sampled_from(["auto", "heap", "network"])
 def test_windows_of_one_line(image, k, axis, edge, method):
     ours = bps.median_filter(image, k, axis=axis, edge=edge, method=method)
     assert_same(ours, reference.median_filter(image, k, axis=axis, edge=edge))
-
-
-@given(images(infinities=True), kernel_sizes(9), kernel_sizes(9), edges)
-def test_rectangular_windows(image, height, width, edge):
-    ours = bps.median_filter(image, (height, width), edge=edge)
-    assert_same(ours, reference.median_filter(image, (height, width), edge=edge))
 
 
 @given(images(max_rows=1, infinities=True), kernel_sizes(), edges)
@@ -71,53 +64,7 @@ def test_the_network_survives_overflow_and_infinities(axis):
     assert_same(bps.median_filter(image, 5, axis=axis, method="network"), heap)
 
 
-@given(images(infinities=True), st.data())
-def test_pedestal_in_a_region(image, data):
-    rows, cols = image.shape
-    y0, x0 = data.draw(st.integers(0, rows + 2)), data.draw(st.integers(0, cols + 2))
-    y1, x1 = data.draw(st.integers(y0, rows + 4)), data.draw(st.integers(x0, cols + 4))
-    level = bps.pedestal(image, (y0, y1, x0, x1))
-    assert_same(level, reference.pedestal(image, (y0, y1, x0, x1)))
-    gap = np.zeros(image.shape, bool)
-    gap[y0:y1, x0:x1] = True
-    assert_same(bps.pedestal(image, gap), level)
-
-
-@given(st.data(), st.integers(1, 5), st.booleans())
-def test_minimum_of_exposures(data, count, with_pedestals):
-    first = data.draw(images(infinities=True))
-    rng = np.random.default_rng(count)
-    dtypes = [data.draw(st.sampled_from([np.float32, np.float64])) for _ in range(count)]
-    exposures = [(first * rng.normal()).astype(dtype) for dtype in dtypes]
-    # An estimate of the pedestal has the precision of its exposure.
-    pedestals = [float(each.dtype.type(rng.normal())) for each in exposures]
-    pedestals = pedestals if with_pedestals else None
-    ours = bps.minimum_image(iter(exposures), pedestals)
-    assert_same(ours, reference.minimum_image(exposures, pedestals))
-
-
 ORDERS = st.sampled_from("<>")
-
-
-@given(images(infinities=True), st.data(), ORDERS)
-def test_pedestal_in_either_byte_order(image, data, order):
-    gap = data.draw(npst.arrays(bool, image.shape))
-    stored = image.astype(image.dtype.newbyteorder(order))
-    assert_same(bps.pedestal(stored, gap), reference.pedestal(image, gap))
-    region = (0, image.shape[0], 1, image.shape[1] + 2)
-    assert_same(bps.pedestal(stored, region), reference.pedestal(image, region))
-
-
-@given(st.data(), st.integers(1, 5))
-def test_minimum_of_exposures_in_either_byte_order(data, count):
-    first = data.draw(images(infinities=True))
-    dtypes = [np.dtype(data.draw(st.sampled_from(["f4", "f8"]))) for _ in range(count)]
-    exposures = [(first * (-1) ** i + i).astype(dtype) for i, dtype in enumerate(dtypes)]
-    stored = [each.astype(each.dtype.newbyteorder(data.draw(ORDERS))) for each in exposures]
-    pedestals = [0.25 * i for i in range(count)]
-    ours = bps.minimum_image(stored, pedestals)
-    assert_same(ours, reference.minimum_image(exposures, pedestals))
-    assert ours.dtype.isnative
 
 
 @pytest.mark.parametrize("dtype", [">f4", ">f8", "<f4", "<f8"])
@@ -134,11 +81,6 @@ def test_exposures_are_read_in_either_byte_order_without_a_copy(dtype):
         tracemalloc.stop()
     assert (running.image == -1).all()
     assert peak < 100_000
-
-
-@given(images(infinities=True), st.lists(st.floats(0, 100), max_size=5))
-def test_percentiles(image, q):
-    assert_same(bps.percentiles(image, q), reference.percentiles(image, q))
 
 
 @given(images(infinities=True), kernel_sizes(21), dispaxes(), flagfracs(), flagfracs(), edges)

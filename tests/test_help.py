@@ -17,6 +17,7 @@ from badpix_selfcal.cli import main, program
 from badpix_selfcal.cli.parser import WrongUsage, parse
 from badpix_selfcal.cli.table import FUNCTIONS, ONLY_IN_PYTHON, ONLY_OPTIONS
 from badpix_selfcal.simulate import simulate
+from badpix_selfcal.testing import verify
 
 from .transcripts import shell
 
@@ -27,6 +28,7 @@ FUNCTION_OF = {
     "batch": bps.batch,
     "associate": bps.associate,
     "simulate": simulate,
+    "verify": verify,
 }
 
 

@@ -35,19 +35,23 @@ LATE = {
     "badpix_selfcal.runs.dask": 7,
     "badpix_selfcal.runs.selfcal": 99,
     "badpix_selfcal.simulate": 83,
+    "badpix_selfcal.testing.verdict": 411,
     "dask": 63,
     "distributed": 275,
     "fsspec": 36,
+    "jwst": 2206,
     "numpy": 59,
     "shtab": 17,
+    "stcal": 1566,
     "urllib": 14,
     "yaml": 8,
 }
 """The modules that are imported inside functions, and the milliseconds that their import takes.
 
 Measured with ``python -c`` after ``import badpix_selfcal.cli`` on 2026-11-25, `runs.dask` after its
-importer `runs.batch`, astropy.io.fits and urllib.request for their packages; medians of 7 (of
-3 for shtab). The modules in `runs` and `simulate` import NumPy, which a help page does not need.
+importer `runs.batch`, astropy.io.fits and urllib.request for their packages; medians of 7 (of 3 for
+shtab). `testing.verdict`, and jwst and stcal after it, on 2026-11-27, medians of 3. The modules in
+`runs` and `simulate` import NumPy, which a help page does not need.
 """
 
 LEAST_TIME = 5

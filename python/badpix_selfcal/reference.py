@@ -35,6 +35,8 @@ def median_filter(
     sides = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * samples.ndim
     if axis is not None:
         sides = tuple(side if i == axis % samples.ndim else 1 for i, side in enumerate(sides))
+    if not samples.size:
+        return samples.copy()
     beyond = 0.0 if edge == "zero" else np.nan
     padded = np.pad(samples, [(side // 2, side // 2) for side in sides], constant_values=beyond)
     windows = sliding_window_view(padded, sides).reshape(*samples.shape, -1)

@@ -18,6 +18,7 @@ FUNCTIONS: Final = {
     "batch": "badpix_selfcal.batch",
     "associate": "badpix_selfcal.associate",
     "simulate": "badpix_selfcal.simulate.simulate",
+    "verify": "badpix_selfcal.testing.verify",
 }
 """The function that does the work of each command."""
 

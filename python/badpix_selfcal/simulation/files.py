@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import numpy as np
-
 from ..detectors import Detector
+from .asdf import asdf_extension
 from .defects import COSMIC_RAY, HALO, HOT, LOW, Readout, Truth
 from .settings import Settings
 
@@ -52,24 +51,6 @@ _SETUP: Final[dict[str, tuple[tuple[Card, ...], tuple[int, int]]]] = {
     "NRS1": ((("FILTER", "F170LP", "filter"), ("GRATING", "G235H", "grating")), (2, 1)),
     "NRS2": ((("FILTER", "F170LP", "filter"), ("GRATING", "G235H", "grating")), (-2, -1)),
 }
-
-# The images of the data model: names in the model, extensions, sample types.
-_LINKS: Final = (
-    ("data", "SCI", "float32"),
-    ("err", "ERR", "float32"),
-    ("dq", "DQ", "uint32"),
-    ("var_poisson", "VAR_POISSON", "float32"),
-    ("var_rnoise", "VAR_RNOISE", "float32"),
-)
-_TREE: Final = """\
-#ASDF 1.0.0
-#ASDF_STANDARD 1.5.0
-%YAML 1.1
-%TAG ! tag:stsci.edu:asdf/
---- !core/asdf-1.1.0
-{links}meta: {{model_type: IFUImageModel}}
-...
-"""
 
 
 @dataclass(frozen=True)
@@ -293,26 +274,8 @@ def write_exposure(
         ("VAR_RNOISE", readout.var_rnoise, []),
     ]
     images = [_with_cards(fits.ImageHDU(data, name=name), cards) for name, data, cards in planes]
-    fits.HDUList([primary, *images, _asdf(observation.shape)]).writeto(path, overwrite=True)
-
-
-def _asdf(shape: tuple[int, int]) -> fits.BinTableHDU:
-    """Return the extension ASDF; without it the pipeline's steps refuse an association.
-
-    It holds, as text, the tree of the data model with links to the images. The tree does not repeat
-    the values of the headers.
-    """
-    from astropy.io import fits
-
-    links = "".join(
-        f"{name}: !core/ndarray-1.0.0 {{source: 'fits:{extension},1', "
-        f"datatype: {datatype}, byteorder: big, shape: [{shape[0]}, {shape[1]}]}}\n"
-        for name, extension, datatype in _LINKS
-    )
-    text = _TREE.format(links=links).encode("ascii")
-    data = np.frombuffer(text, np.uint8)[np.newaxis]
-    column = fits.Column(name="ASDF_METADATA", format=f"{data.size}B", array=data)
-    return fits.BinTableHDU.from_columns([column], name="ASDF")
+    tree = asdf_extension({name: data for name, data, _ in planes})
+    fits.HDUList([primary, *images, tree]).writeto(path, overwrite=True)
 
 
 def write_truth(

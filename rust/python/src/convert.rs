@@ -1,5 +1,6 @@
 //! Conversion of NumPy arrays to the kernels' views, and of Python values to the kernels' types.
 
+use crate::threads;
 use badpix_selfcal_kernels::median::Method;
 use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Sample, Swapped};
 use numpy::ndarray::{Dimension, Ix2};
@@ -140,4 +141,15 @@ pub fn kernel_error(error: Error) -> PyErr {
         Error::Memory { .. } => PyMemoryError::new_err(error.to_string()),
         _ => PyValueError::new_err(error.to_string()),
     }
+}
+
+/// Runs a filter in the pool and returns its image.
+pub fn filter<'py, T: Sample + Element>(
+    py: Python<'py>,
+    array: &PyReadonlyArray2<'py, T>,
+    kernel: impl FnOnce(Image<'_, T>) -> Result<Vec<T>, Error> + Send,
+) -> PyResult<Bound<'py, PyAny>> {
+    let image = image(array)?;
+    let medians = threads::install(py, || kernel(image))?.map_err(kernel_error)?;
+    image_out(py, medians, image.rows(), image.cols())
 }

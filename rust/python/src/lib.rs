@@ -17,15 +17,15 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _kernels {
     use crate::convert::{
-        AnyImage, AnySamples, AnyStored, StoredImages, axis, edge, image, image_out, kernel_error,
-        method, samples, stored_images, swapped,
+        AnyImage, AnySamples, AnyStored, StoredImages, axis, edge, filter, image, image_out,
+        kernel_error, method, samples, stored_images, swapped,
     };
     use crate::{machine, threads};
     use badpix_selfcal_kernels::median::Reach;
+    use badpix_selfcal_kernels::{Image, Region, Sample, Stored, Window};
     use badpix_selfcal_kernels::{
-        Error, Image, Region, Sample, Stored, Window, mean, median, minimum, pedestal, percentile,
+        mean, median, minimum, outliers, pedestal, percentile, significance,
     };
-    use badpix_selfcal_kernels::{outliers, significance};
     use numpy::{
         Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2,
         PyUntypedArrayMethods,
@@ -35,10 +35,10 @@ mod _kernels {
     use pyo3::types::PyTuple;
 
     #[pymodule_export]
-    use crate::machine::{available_instructions, instructions, set_instructions};
-
-    #[pymodule_export]
-    use crate::threads::{default_threads, num_threads, set_num_threads};
+    use crate::{
+        machine::{available_instructions, instructions, set_instructions},
+        threads::{default_threads, num_threads, set_num_threads},
+    };
 
     /// The version of the package.
     #[pymodule_export]
@@ -137,16 +137,6 @@ mod _kernels {
         let width = Window::new(width).map_err(kernel_error)?;
         machine::settle()?;
         Ok(py.detach(|| median::kernel(height, width, rows, cols, method)).to_string())
-    }
-
-    fn filter<'py, T: Sample + Element>(
-        py: Python<'py>,
-        array: &PyReadonlyArray2<'py, T>,
-        kernel: impl FnOnce(Image<'_, T>) -> Result<Vec<T>, Error> + Send,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let image = image(array)?;
-        let medians = threads::install(py, || kernel(image))?.map_err(kernel_error)?;
-        image_out(py, medians, image.rows(), image.cols())
     }
 
     /// NaN-median in the rectangle `(y0, y1, x0, x1)`, which is clipped to the image.

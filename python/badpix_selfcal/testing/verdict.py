@@ -1,0 +1,249 @@
+"""`verify`: the suites, run on the installed package on this machine."""
+
+from __future__ import annotations
+
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+
+from .. import _kernels
+from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
+from ..messages import extra
+from ..runs.selfcal import selfcal
+from .bad_pixels import find_bad_pixels_checks
+from .check import THOROUGH, Check, CheckFailed
+from .medians import median_filter_checks
+from .reductions import minimum_image_checks, pedestal_checks, percentiles_checks
+from .step import step_checks
+
+__all__ = ["AGAINST", "VERIFY_EXAMPLES", "Against", "Tried", "Verdict", "verify"]
+
+Against: TypeAlias = Literal["reference", "jwst"]
+AGAINST: Final[tuple[Against, ...]] = ("reference", "jwst")
+
+VERIFY_EXAMPLES: Final = 40
+"""Examples of a check, unless another number is asked for: all suites take about a minute."""
+
+PACKAGES: Final = ("badpix-selfcal", "numpy", "astropy", "hypothesis", "jwst", "stcal")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A check that was run.
+
+    Attributes
+    ----------
+    check : str
+        Its name.
+    instructions : str
+        The instruction set that the kernels used.
+    seconds : float
+        How long it took.
+    failure : str
+        The smallest example and what is wrong with it; empty if the property holds.
+    """
+
+    check: str
+    instructions: str
+    seconds: float
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `verify` has found.
+
+    Attributes
+    ----------
+    tried : tuple of Tried
+        Each check, with each instruction set.
+    against : {"reference", "jwst"}
+        What the results were compared with.
+    examples : int
+        Examples of a check.
+    seed : int or None
+        Of the examples.
+    versions : dict of str to str
+        The versions of the packages, of Python and of the system.
+    kernels : dict of str to str
+        The kernel of a running median over 15 samples of a MIRI image, by instruction set.
+    """
+
+    tried: tuple[Tried, ...]
+    against: Against
+    examples: int
+    seed: int | None
+    versions: dict[str, str]
+    kernels: dict[str, str]
+
+    @property
+    def failed(self) -> tuple[Tried, ...]:
+        """The checks that failed."""
+        return tuple(each for each in self.tried if each.failure)
+
+
+def verify(
+    against: Against = "reference",
+    *,
+    examples: int = VERIFY_EXAMPLES,
+    thorough: bool = False,
+    seed: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verdict:
+    """Run the suites on this package, with each instruction set of this machine.
+
+    Parameters
+    ----------
+    against : {"reference", "jwst"}, optional
+        What must be equal: the plain NumPy of `badpix_selfcal.reference`, or the functions and the
+        step of the installed jwst (on finite samples).
+    examples : int, optional
+        Examples of a check.
+    thorough : bool, optional
+        Draw `badpix_selfcal.testing.THOROUGH` examples instead.
+    seed : int or None, optional
+        Of the examples; None: the same each time.
+    progress : callable, optional
+        Called with the number of finished checks and the total number.
+
+    Returns
+    -------
+    Verdict
+        What was tried and what failed.
+
+    Raises
+    ------
+    ImportError
+        If jwst is asked for and not installed.
+    """
+    checks, once = _against_jwst() if against == "jwst" else _against_reference()
+    examples = THOROUGH if thorough else examples
+    sets = _kernels.available_instructions()
+    todo = [(name, each) for name in sets for each in checks] + [(sets[-1], each) for each in once]
+    tried: list[Tried] = []
+    if progress is not None:
+        progress(0, len(todo))
+    for name, check in todo:
+        with _instructions(name), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tried.append(_try(check, name, examples, seed))
+        if progress is not None:
+            progress(len(tried), len(todo))
+    return Verdict(tuple(tried), against, examples, seed, _versions(), _kernels_of(sets))
+
+
+def _against_reference() -> tuple[list[Check], list[Check]]:
+    """Return the checks to run with each instruction set, and those to run once."""
+    checks = [
+        *median_filter_checks(median_filter),
+        *percentiles_checks(percentiles),
+        *pedestal_checks(pedestal),
+        *minimum_image_checks(minimum_image),
+        *find_bad_pixels_checks(find_bad_pixels),
+        *find_bad_pixels_checks(partial(find_bad_pixels, cut="sigma"), cut="sigma"),
+    ]
+    for method in ("heap", "network"):
+        filtered = partial(median_filter, method=method)
+        checks += [
+            Check(f"{each.name} ({method})", filtered, each.examples_of, each.holds, each.share)
+            for each in median_filter_checks(filtered)
+            if "oracle" in each.name
+        ]
+    return checks, step_checks(_step)
+
+
+def _against_jwst() -> tuple[list[Check], list[Check]]:
+    try:
+        from jwst.badpix_selfcal.badpix_selfcal import badpix_selfcal
+        from jwst.badpix_selfcal.badpix_selfcal_step import BadpixSelfcalStep
+        from stcal.outlier_detection.utils import medfilt
+    except ImportError as error:
+        raise ImportError(f"--against jwst needs jwst ({error}): {extra('jwst')}") from error
+
+    def medians(image: Any, window: Any, edge: str) -> Any:  # noqa: ARG001 - zeros, always
+        return medfilt(image, window)
+
+    def found(minimum: Any, *, edge: str, **how: Any) -> Any:  # noqa: ARG001
+        order = ("flagfrac_lower", "flagfrac_upper", "kernel_size", "dispaxis")
+        return badpix_selfcal(minimum, *(how[name] for name in order))
+
+    def lowered(images: Any, levels: Any) -> Any:
+        return np.nanmin([a - a.dtype.type(b) for a, b in zip(images, levels, strict=True)], axis=0)
+
+    def run_jwst(association: Path, folder: Path) -> None:
+        BadpixSelfcalStep.call(
+            str(association), skip=False, save_results=True, output_dir=str(folder)
+        )
+
+    plain: dict[str, Any] = {"edges": ["zero"]}
+    checks = [
+        *median_filter_checks(median_filter, oracle=medians, finite=True, empty=False, **plain),
+        *percentiles_checks(
+            percentiles,
+            oracle=lambda image, q: np.asarray(np.nanpercentile(image, q), np.float64),
+        ),
+        *pedestal_checks(
+            pedestal, regions=False, oracle=lambda image, gap: float(np.nanmedian(image[gap]))
+        ),
+        *minimum_image_checks(minimum_image, oracle=lowered),
+        *find_bad_pixels_checks(find_bad_pixels, oracle=found, infinities=False, **plain),
+    ]
+    theirs = [
+        Check(
+            f"{each.name} (of jwst itself)", each.function, each.examples_of, each.holds, each.share
+        )
+        for each in step_checks(run_jwst)
+        if "unusual" not in each.name  # models of jwst cast samples
+    ]
+    return checks, [*step_checks(_step), *theirs]
+
+
+def _step(association: Path, folder: Path) -> None:
+    selfcal(association, output_dir=folder, no_sync=True)
+
+
+def _try(check: Check, name: str, examples: int, seed: int | None) -> Tried:
+    start, failure = time.perf_counter(), ""
+    try:
+        check(examples=examples, seed=seed)
+    except CheckFailed as error:
+        failure = str(error)
+    return Tried(str(check), name, time.perf_counter() - start, failure)
+
+
+@contextmanager
+def _instructions(name: str) -> Iterator[None]:
+    """Let the kernels use an instruction set."""
+    before = _kernels.instructions()
+    _kernels.set_instructions(name)
+    try:
+        yield
+    finally:
+        _kernels.set_instructions(before)
+
+
+def _kernels_of(sets: list[str]) -> dict[str, str]:
+    chosen = {}
+    for name in sets:
+        with _instructions(name):
+            chosen[name] = _kernels.median_kernel(15, 1, 1024, 1032)
+    return chosen
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {**found, "python": platform.python_version(), "system": platform.platform()}

@@ -1,0 +1,203 @@
+"""The suites of `badpix_selfcal.testing`: what holds, what does not, and what they say then."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unittest
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+import badpix_selfcal as bps
+from badpix_selfcal.testing import (
+    CheckFailed,
+    check_find_bad_pixels,
+    check_median_filter,
+    check_minimum_image,
+    check_pedestal,
+    check_percentiles,
+    check_step,
+    find_bad_pixels_checks,
+    median_filter_checks,
+    minimum_image_checks,
+    pedestal_checks,
+    percentiles_checks,
+    step_checks,
+)
+
+from . import mutants_of_runs  # noqa: F401 - adds its mutants
+from .mutants import MUTANTS
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+COMMAND = [sys.executable, "-m", "badpix_selfcal", "run"]
+
+
+def run_step(association, folder):
+    bps.selfcal(association, output_dir=folder)
+
+
+OURS = [
+    *median_filter_checks(bps.median_filter),
+    *median_filter_checks(partial(bps.median_filter, method="heap")),
+    *median_filter_checks(partial(bps.median_filter, method="network")),
+    *percentiles_checks(bps.percentiles),
+    *pedestal_checks(bps.pedestal),
+    *minimum_image_checks(bps.minimum_image),
+    *find_bad_pixels_checks(bps.find_bad_pixels),
+    *find_bad_pixels_checks(partial(bps.find_bad_pixels, cut="sigma"), cut="sigma"),
+    *step_checks(run_step),
+    *step_checks([*COMMAND, "{association}", "--output-dir", "{output_dir}"]),
+]
+
+
+@pytest.mark.parametrize("check", OURS, ids=str)
+def test_this_package_has_every_property(check):
+    check(examples=settings().max_examples)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda each: each.name)
+def test_every_mutant_is_caught(mutant):
+    caught = 0
+    for check in mutant.suite(mutant.function):
+        try:
+            check()
+        except CheckFailed as error:
+            caught += 1
+            assert "smallest example" in str(error)  # noqa: PT017
+            break
+    assert caught, f"{mutant.name} is not caught"
+
+
+def test_there_are_mutants_of_every_suite():
+    suites = {each.name.partition(":")[0] for each in MUTANTS}
+    assert suites == {
+        "median_filter",
+        "percentiles",
+        "pedestal",
+        "minimum_image",
+        "find_bad_pixels",
+        "step",
+    }
+    assert len({each.name for each in MUTANTS}) == len(MUTANTS) >= 30
+
+
+# Outsiders
+
+
+def stcal_median(image, window, edge):
+    from stcal.outlier_detection.utils import medfilt
+
+    assert edge == "zero"
+    return medfilt(image, window)
+
+
+def test_stcal_has_every_property():
+    check_median_filter(stcal_median, edges=["zero"], finite=True, empty=False)
+
+
+def scipy_median(image, window, edge):
+    ndimage = pytest.importorskip("scipy.ndimage", reason="scipy is not installed")
+    assert edge == "zero"
+    return ndimage.median_filter(image, window, mode="constant")
+
+
+def trailing_median(image, window, edge):
+    bottleneck = pytest.importorskip("bottleneck", reason="bottleneck is not installed")
+    assert edge == "shrink"
+    return bottleneck.move_median(image, window[0], min_count=1, axis=0)
+
+
+def failure_of(checks):
+    """Return what the first check says that fails."""
+    for check in checks:
+        try:
+            check()
+        except CheckFailed as error:
+            return error
+    raise AssertionError("every check holds")
+
+
+def test_where_scipy_differs():
+    found = failure_of(median_filter_checks(scipy_median, edges=["zero"], finite=True))
+    assert "nan" in found.example  # it does not skip NaN
+    image = np.array([[1.0, np.nan]])
+    assert np.isnan(scipy_median(image, (1, 3), "zero")).any() or not np.array_equal(
+        scipy_median(image, (1, 3), "zero"), bps.median_filter(image, (1, 3))
+    )
+
+
+def test_where_bottleneck_differs():
+    found = failure_of(
+        median_filter_checks(trailing_median, edges=["shrink"], windows=[(3, 1)], finite=True)
+    )
+    assert found.example.startswith("trailing_median(")  # its window ends at the sample
+    assert found.expected != found.got
+
+
+# What a failure says
+
+
+def test_a_failure_has_all_that_repeats_it():
+    def lower(image, window, edge):
+        return np.floor(bps.median_filter(image, window, edge=edge))
+
+    with pytest.raises(CheckFailed) as caught:
+        check_median_filter(lower, edges=["shrink"])
+    text = str(caught.value)
+    assert re.search(
+        r"smallest example: lower\((?:array|full)\(.*\), \(\d+, \d+\), edge='shrink'\)", text
+    )
+    (line,) = re.findall(r"repeat: +(.*)", text)
+    imports, _, call = line.rpartition("; ")
+    names: dict[str, object] = {"lower": lower}
+    exec(imports, names)
+    got = eval(call, names)
+    expected = eval(caught.value.expected, names)
+    assert not np.array_equal(got, expected, equal_nan=True)
+    assert np.array_equal(got, eval(caught.value.got, names), equal_nan=True)
+
+
+def test_an_error_of_the_function_is_reported():
+    def broken(*_):
+        raise RuntimeError("no such kernel")
+
+    with pytest.raises(CheckFailed, match="RuntimeError: no such kernel"):
+        check_percentiles(broken)
+
+
+def test_a_function_that_varies_is_reported():
+    counter = iter(range(10**9))
+
+    def varying(image, gap):
+        return bps.pedestal(image, gap) + next(counter) % 7
+
+    with pytest.raises(CheckFailed):
+        check_pedestal(varying)
+
+
+def test_a_program_that_fails_is_reported():
+    with pytest.raises(CheckFailed, match="status 2"):
+        check_step([*COMMAND, "{association}", "--nonsense"])
+
+
+def test_a_program_that_writes_nothing_is_reported():
+    with pytest.raises(CheckFailed, match="no flagged file is written"):
+        check_step(lambda *_: None)
+
+
+def test_all_suites_take_examples_and_a_seed():
+    check_minimum_image(bps.minimum_image, examples=3, seed=1)
+    check_find_bad_pixels(bps.find_bad_pixels, examples=3, seed=1)
+    check_step(run_step, examples=3, seed=1)
+
+
+class TestInUnittest(unittest.TestCase):
+    def test_pedestals(self):
+        for check in pedestal_checks(bps.pedestal):
+            with self.subTest(check=str(check)):
+                check(examples=5)
