@@ -16,6 +16,7 @@ from ..errors import MaskError
 from ..files import mask_file
 from ..files.location import AnyLocation, Location, locate
 from ..files.mask_file import Card, MaskContent
+from ..messages import argument
 from .group_mask import GroupMask
 from .mask_file import mask_in
 from .member import Member, subarray_of
@@ -114,8 +115,8 @@ def _of_reference(content: MaskContent, location: Location) -> GivenMask:
     if reftype != "MASK":
         found = f"REFTYPE is {reftype}" if reftype else "it has no REFTYPE"
         raise MaskError(
-            f"{location}: is no mask ({found}); give a file that save_mask has written, or a JWST "
-            "MASK reference file"
+            f"{location}: is no mask ({found}); give a file that was written with "
+            f"{argument(save_mask=True)}, or a JWST MASK reference file"
         )
     image = content.images.get("DQ")
     if image is None or image.ndim != 2 or image.dtype.kind not in "iu":
