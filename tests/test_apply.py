@@ -299,6 +299,7 @@ def test_the_command(made, monkeypatch, capsys):
     assert main(words) == 0
     found = bps.read_mask(mask).bad_pixels
     lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[0] == "NRS1"
     assert lines[1].split()[-5:] == f"{found.n_low} low + {found.n_high} high".split()
     assert lines[2:] == [
         "ignored   1 file of other detectors or modes (EXP_TYPE)",

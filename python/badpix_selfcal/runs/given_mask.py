@@ -34,6 +34,8 @@ class GivenMask:
 
     Attributes
     ----------
+    group : str
+        The group that it was found from; the name of its file, if it is no mask of this package.
     name : str
         What messages call it: its file, or its group if it is not read from a file.
     flags : ndarray of bool, shape (rows, cols)
@@ -52,6 +54,7 @@ class GivenMask:
         Its file.
     """
 
+    group: str
     name: str
     flags: NDArray[np.bool_]
     detector: str
@@ -146,6 +149,7 @@ def _made(
     subarray = _capitals(cards, "SUBARRAY")
     is_any = subarray in _ANY and subarray != ""
     return GivenMask(
+        group=word if mask is None else mask.name,
         name=name,
         flags=flags,
         detector="" if detector in _ANY else detector,
