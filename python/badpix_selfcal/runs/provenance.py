@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
@@ -16,8 +17,11 @@ from ..parameters import Parameters
 __all__ = [
     "Status",
     "ascii_of",
+    "by_mask",
     "cards",
     "differences",
+    "file_part",
+    "further_name",
     "history",
     "lost_members",
     "name_of",
@@ -29,6 +33,11 @@ Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
 
 SUFFIX: Final = "badpix_selfcal"
 
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9.+-]+")
+
+_MOST_OF_NAME: Final = 60
+"""Characters of the name of a mask in HISTORY, whose lines hold 72."""
+
 _ENTRY: Final = re.compile(r"badpix_selfcal \S+ COMPLETE: ")
 """The begin of the HISTORY entry of a flagged copy."""
 
@@ -37,6 +46,24 @@ def name_of(product: str, background: int | None = None) -> str:
     """Return the file name of the copy of a product's science exposure or n-th background."""
     which = "" if background is None else f"_bkg_{background}"
     return f"{product}_{SUFFIX}{which}.fits"
+
+
+def further_name(product: str, kind: str) -> str:
+    """Return the file name of a further output: ``<product>_badpix_selfcal_mask.fits``.
+
+    Parameters
+    ----------
+    product : str
+        The name of the product, or `file_part` of that of a group.
+    kind : str
+        What the output is, with the ending of its name: ``mask.fits``.
+    """
+    return f"{product}_{SUFFIX}_{kind}"
+
+
+def file_part(name: str) -> str:
+    """Return the name of a group made fit for a file name: ``mirifulong_34``."""
+    return _NOT_IN_NAMES.sub("_", name).strip("_").lower() or "group"
 
 
 def cards(name: str, status: Status) -> Cards:
@@ -49,13 +76,21 @@ def cards(name: str, status: Status) -> Cards:
     }
 
 
-def history(parameters: Parameters, status: Status, dispaxis: Dispaxis) -> str:
+def history(
+    parameters: Parameters, status: Status, dispaxis: Dispaxis, version: str = __version__
+) -> str:
     """Return the HISTORY entry of an output: version, status, and parameters.
 
     `dispaxis` is the axis that was used, where the parameter may be "auto".
     """
     used = replace(parameters, dispaxis=dispaxis)
-    return f"badpix_selfcal {__version__} {status}: {used.as_text()}"
+    return f"badpix_selfcal {version} {status}: {used.as_text()}"
+
+
+def by_mask(version: str, name: str, digest: str) -> str:
+    """Return the HISTORY entry of a copy that is flagged with an existing mask."""
+    word = "_".join(name.split())[:_MOST_OF_NAME]
+    return f"badpix_selfcal {version} COMPLETE: mask={word} digest={digest}"
 
 
 def without_member(identity: str) -> str:
@@ -77,17 +112,26 @@ def differences(entries: str, history: str) -> str:
     Only parameters that both have are compared: those of another cut are missing. The text is empty
     if there is no difference, or no entry of this package.
     """
-    found, wanted = _parameters(entries), _parameters(history)
-    differing = [name for name in wanted if name in found and found[name] != wanted[name]]
+    found, wanted = _words(entries), _words(history)
+    if found and found.get("digest") != wanted.get("digest"):
+        return f"{_source(found)} (now {_source(wanted)})"
+    names = [name for name in Parameters.by_name() if name in wanted and name in found]
+    differing = [name for name in names if found[name] != wanted[name]]
     texts = (changed(name, found[name], wanted[name]) for name in differing)
     return ", ".join(texts)
 
 
-def _parameters(entries: str) -> dict[str, str]:
-    """Return the parameters in the last of some HISTORY entries."""
+def _words(entries: str) -> dict[str, str]:
+    """Return the words ``name=value`` in the last of some HISTORY entries of this package."""
     *_, last = ["", *_ENTRY.split(entries)]
-    values = dict(word.split("=", 1) for word in last.split() if "=" in word)
-    return {name: values[name] for name in Parameters.by_name() if name in values}
+    return dict(word.split("=", 1) for word in last.split() if "=" in word)
+
+
+def _source(words: Mapping[str, str]) -> str:
+    """Return what the flags of a copy come from."""
+    if "digest" not in words:
+        return "a mask of its own exposures"
+    return f"the mask {words['mask']}, digest {words['digest']}"
 
 
 def ascii_of(text: str) -> str:
