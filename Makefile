@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo picture options test attack lint bench accuracy wheel clean
+.PHONY: demo picture options test attack fuzz sanitize lint bench accuracy wheel clean
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
@@ -33,6 +33,13 @@ ATTACK ?= 100
 
 attack: $(VENV)/.test
 	BADPIX_SELFCAL_ATTACK=$(ATTACK) $(BIN)/python -m pytest -s tests/attacks
+
+# Minutes of all targets together. Those in Rust need `cargo install cargo-fuzz` and a nightly
+# toolchain.
+FUZZ ?= 60
+
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz --minutes $(FUZZ)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -69,6 +76,10 @@ $(VENV)/.examples: $(VENV)/.installed
 
 $(VENV)/.test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	$(BIN)/pip install --quiet --editable '.[fuzz]'
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
