@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from ..errors import silenced
+from ..errors import is_of_machine, silenced
 from .fits_bytes import BLOCK, CARD, MOST_BLOCKS, STALE
 from .input_file import InputFile
 
@@ -88,7 +88,11 @@ def scan(file: InputFile) -> list[PlainHeader] | None:
     try:
         with file.open() as content:
             return list(_headers(content))
-    except (_UnusualError, OSError, EOFError, zlib.error):
+    except (_UnusualError, EOFError, zlib.error):
+        return None
+    except OSError as error:
+        if is_of_machine(error):
+            raise
         return None
 
 
@@ -115,8 +119,11 @@ def scan_to(name: str, file: BufferedReader) -> list[PlainHeader] | None:
             image = header.cards.get("XTENSION") == "IMAGE"
             if image and str(header.cards.get("EXTNAME", "")).upper() == name:
                 return found
-    except (_UnusualError, OSError):
+    except _UnusualError:
         return None
+    except OSError as error:
+        if is_of_machine(error):
+            raise
     return None
 
 

@@ -35,7 +35,7 @@ try:
 except ImportError:  # on Windows; there, only the age of files counts
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SILENCE", "Presence", "cut", "enter", "leave"]
+__all__ = ["SILENCE", "Presence", "enter", "leave", "part_name", "remove_parts"]
 
 SILENCE: Final = 86400.0
 """A process of another machine that has written nothing for so long is dead, s."""
@@ -45,7 +45,7 @@ TRIES: Final = 1000
 
 _NO_HOST: Final = "0" * 8
 _SIGN: Final = re.compile(r"\.badpix_selfcal\.([0-9a-f]{8})\.([0-9a-f]{8})\.([0-9]{1,4})\.lock")
-_PART: Final = re.compile(r"\..*\.([0-9a-f]{8})[0-9a-f]{8}\.part", re.DOTALL)
+_PART: Final = re.compile(r"\..*\.([0-9a-f]{8})(?:[0-9a-f]{8}){1,2}\.part", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class Presence:
     ----------
     directory : Path
         The folder.
+    number : str
+        The number of the sign, with which the names of incomplete files begin.
     users : int
         How many outputs are written to it at the same time.
 
@@ -92,7 +94,7 @@ class Presence:
     def __init__(self, directory: Path) -> None:
         self.users = 0
         self.directory = directory
-        self._number = os.urandom(4).hex()
+        self.number = os.urandom(4).hex()
         self._made: list[Path] = []
         self._is_sweeping = False
         self._file = -1
@@ -109,13 +111,10 @@ class Presence:
         return [self.directory, *(folder.parent for folder in self._made)]
 
     def part(self, name: str) -> str:
-        """Return a new name for a file that will become `name`, and show that this process lives.
-
-        The name is cut to 100 bytes: the system limits bytes, not characters.
-        """
+        """Return a new name for a file that will become `name`, and show that this process lives."""
         with suppress(OSError):
             os.utime(self._file)
-        return f".{cut(name)}.{self._number}{os.urandom(4).hex()}.part"
+        return part_name(name, self.number)
 
     def sweep(self) -> None:
         """Remove what dead processes have left; adopt the folders that other runs have made."""
@@ -189,11 +188,11 @@ class Presence:
             return
         os.close(file)
         _remove([path])
-        self._number = os.urandom(4).hex()
+        self.number = os.urandom(4).hex()
 
     def _sign(self) -> Path:
         made = min(len(self._made), 9999)
-        return self.directory / f".badpix_selfcal.{self._number}.{_host()}.{made}.lock"
+        return self.directory / f".badpix_selfcal.{self.number}.{_host()}.{made}.lock"
 
     def _tidy(self) -> tuple[bool, dict[str, list[Path]]]:
         """Remove the signs of dead processes, and their files.
@@ -210,7 +209,7 @@ class Presence:
         others = False
         for sign in found.signs:
             theirs = found.parts.pop(sign.number, [])
-            if sign.number != self._number and not _remove_dead(sign, theirs):
+            if sign.number != self.number and not _remove_dead(sign, theirs):
                 others |= sign.host == _host() and sign.path.exists()
         return others and not found.used, found.parts
 
@@ -221,9 +220,28 @@ class Presence:
                 self._made.append(folder)
 
 
-def cut(name: str) -> str:
-    """Return the begin of a name, of at most 100 bytes: the system limits bytes."""
-    return os.fsencode(name)[:100].decode("utf-8", "ignore")
+def part_name(name: str, number: str) -> str:
+    """Return a new name for a file that will become `name`.
+
+    Parameters
+    ----------
+    name : str
+        The final name. It is cut to 100 bytes: the system limits bytes, not characters.
+    number : str
+        The number of the sign of its process; a cluster adds the number of its run.
+
+    Returns
+    -------
+    str
+        A hidden name, which no other file has.
+    """
+    start = os.fsencode(name)[:100].decode("utf-8", "ignore")
+    return f".{start}.{number}{os.urandom(4).hex()}.part"
+
+
+def remove_parts(folder: Path, run: str) -> None:
+    """Remove the incomplete files of the run of a cluster, and no file of another run."""
+    _remove(folder.glob(f".*.????????{run}????????.part"))
 
 
 _present: dict[tuple[int, Path], Presence] = {}

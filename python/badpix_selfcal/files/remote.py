@@ -184,7 +184,10 @@ class _FitsSink:
             self._head += piece[:most]
             if not any(self._head.startswith(start[: len(self._head)]) for start in _STARTS):
                 raise RemoteError(NOT_FITS)
-        self._file.write(piece)
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._file.name) from error
 
 
 def _remove(path: Path, process: int) -> None:
