@@ -61,7 +61,10 @@ def _in_rust(name: str, seconds: float, args: argparse.Namespace) -> int:
     command = ["cargo", "+nightly", "fuzz", "run", "--fuzz-dir", "rust/fuzz", name, "--"]
     options = [f"-max_total_time={seconds:.0f}", f"-seed={args.seed}", "-timeout=10"]
     run = subprocess.run(
-        [*command, *options, "-max_len=4096"], stderr=subprocess.PIPE, text=True, check=False
+        [*command, *options, "-max_len=4096", "-len_control=0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     done = [line for line in run.stderr.splitlines() if line.startswith("Done ")]
     print(f"{name}: {done[0] if done else run.stderr[-3000:]}", flush=True)

@@ -23,7 +23,7 @@ from . import Target
 MOST_MEMORY = 1 << 30
 """Bytes that a target may use beyond what it has at first."""
 
-LONGEST = 1 << 16
+LONGEST = 1 << 15
 """Bytes of an input."""
 
 

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use std::collections::VecDeque;
 
 /// Samples of all windows together, for which the definition is quick.
-const QUICK: usize = 200_000;
+const QUICK: usize = 30_000;
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Input::new(data);
@@ -20,7 +20,7 @@ fn attempt<T: Sample>(input: &mut Input<'_>, draw: fn(&mut Input<'_>, usize) -> 
     let shape = input.shape();
     let (edge, size) = (input.edge(), shape.0 * shape.1);
     let (lines, sides) =
-        (input.odd(if kind == 0 { 900 } else { 40 }), (input.odd(9), input.odd(9)));
+        (input.odd(if kind == 0 { 200 } else { 40 }), (input.odd(9), input.odd(9)));
     let samples = draw(input, size);
     let image = Image::new(&samples, shape.0, shape.1).unwrap();
     let methods = [Method::Heap, Method::Network, Method::Auto];

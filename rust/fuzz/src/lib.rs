@@ -42,9 +42,9 @@ impl<'a> Input<'a> {
     /// Rows and columns: mostly small, sometimes of few or of many lines.
     pub fn shape(&mut self) -> (usize, usize) {
         match self.byte() % 8 {
-            0 => (1 + self.below(3), 1 + self.below(2000)),
-            1 => (1 + self.below(2000), 1 + self.below(3)),
-            2 => (1 + self.below(200), 1 + self.below(200)),
+            0 => (1 + self.below(3), 1 + self.below(500)),
+            1 => (1 + self.below(500), 1 + self.below(3)),
+            2 => (1 + self.below(70), 1 + self.below(70)),
             _ => (1 + self.below(20), 1 + self.below(40)),
         }
     }
