@@ -48,7 +48,7 @@ SANITIZED := target/sanitize
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 WATCHED ?= tests/attacks/test_arrays.py tests/test_arrays.py tests/test_rectangles.py \
 	tests/test_significance.py tests/test_stcal.py tests/test_array_inputs.py
-SANITIZER := RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$(SANITIZED) CARGO_PROFILE_DEV_OPT_LEVEL=2
+SANITIZER := RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$(SANITIZED) CARGO_PROFILE_DEV_DEBUG=0
 WATCHING = LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
 	PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED)/python HYPOTHESIS_PROFILE=quick
 
