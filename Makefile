@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo picture options test attack lint bench accuracy wheel clean
+.PHONY: demo picture options test attack fuzz sanitize lint bench accuracy wheel clean
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
@@ -33,6 +33,35 @@ ATTACK ?= 100
 
 attack: $(VENV)/.test
 	BADPIX_SELFCAL_ATTACK=$(ATTACK) $(BIN)/python -m pytest -s tests/attacks
+
+# Minutes of all targets together. Those in Rust need `cargo install cargo-fuzz` and a nightly
+# toolchain.
+FUZZ ?= 60
+
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz --minutes $(FUZZ)
+
+# The kernels, then the extension module, compiled with AddressSanitizer by a nightly toolchain. The
+# module is loaded by a Python whose memory comes from malloc, so that NumPy's is watched, too. First
+# an array that claims more memory than it has must be noticed.
+SANITIZED := target/sanitize
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+WATCHED ?= tests/attacks/test_arrays.py tests/test_arrays.py tests/test_rectangles.py \
+	tests/test_significance.py tests/test_stcal.py tests/test_array_inputs.py
+SANITIZER := RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$(SANITIZED) CARGO_PROFILE_DEV_DEBUG=0
+WATCHING = LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+	PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED)/python HYPOTHESIS_PROFILE=quick
+
+sanitize: $(VENV)/.test
+	$(SANITIZER) cargo +nightly test --target $(HOST) -p badpix-selfcal-kernels --lib --tests
+	$(SANITIZER) cargo +nightly build --target $(HOST) -p badpix-selfcal-python \
+		--features pyo3/extension-module
+	rm -rf $(SANITIZED)/python && mkdir $(SANITIZED)/python
+	cp -r python/badpix_selfcal $(SANITIZED)/python/
+	cp $(SANITIZED)/$(HOST)/debug/lib_kernels.so \
+		$(SANITIZED)/python/badpix_selfcal/_kernels.abi3.so
+	$(WATCHING) $(BIN)/python -m tests.fuzz.beyond 2>&1 | grep "AddressSanitizer: heap-buffer-overflow"
+	$(WATCHING) $(BIN)/python -m pytest -p no:cacheprovider $(WATCHED)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -69,6 +98,10 @@ $(VENV)/.examples: $(VENV)/.installed
 
 $(VENV)/.test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	$(BIN)/pip install --quiet --editable '.[fuzz]'
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test

@@ -324,3 +324,24 @@ def test_missing_memory_is_not_the_fault_of_the_file(folder, monkeypatch, ending
     monkeypatch.setattr("yaml.load", fail)
     with pytest.raises(MemoryError):
         read(write(folder, "{}", f"asn.{ending}"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "what"),
+    [
+        ("[" * 150 + "]" * 150 + ",", "has more than 20 lists or tables within each other"),
+        ("{" * 150 + "}" * 150 + ",", "has more than 20 lists or tables within each other"),
+        ("[" * 15 + "]" * 15 + ",", "is too long for YAML; write it as JSON"),
+        ("[],", "is too long for YAML; write it as JSON"),
+    ],
+)
+def test_a_yaml_association_of_many_signs_is_refused_in_time(folder, unit, what):
+    """Found by fuzzing: brackets within each other took 40 s for each megabyte."""
+    text = f"a: [{unit * ((MOST_YAML - 100) // len(unit))}1]"
+    with in_time():
+        assert what in refusal(write(folder, text, "signs.yaml"))
+
+
+def test_a_yaml_association_of_blocks_within_each_other_is_refused(folder):
+    text = "\n".join(f"{' ' * depth}a{depth}:" for depth in range(50))
+    assert "has more than 20 lists or tables" in refusal(write(folder, text, "deep.yaml"))

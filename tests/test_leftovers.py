@@ -69,7 +69,7 @@ def names(folder):
 
 def hide(folder, name, host=None):
     """Make what a process has left look as if it were that of another machine."""
-    ours = presence._host()
+    ours = presence.host()
     for path in folder.iterdir():
         if name in path.name and host:
             path.rename(path.with_name(path.name.replace(ours, host)))
@@ -219,7 +219,7 @@ def test_a_folder_that_vanishes_before_the_sign_is_written_is_made_again(tmp_pat
 
 
 def test_a_sign_that_a_sweep_has_taken_is_written_again(tmp_path, monkeypatch):
-    lock, taken = presence._lock, []
+    lock, taken = presence.lock, []
 
     def swept(file):
         if not taken:
@@ -228,7 +228,7 @@ def test_a_sign_that_a_sweep_has_taken_is_written_again(tmp_path, monkeypatch):
             taken.append(sign)
         return lock(file)
 
-    monkeypatch.setattr(presence, "_lock", swept)
+    monkeypatch.setattr(presence, "lock", swept)
     with Outputs(tmp_path):
         (sign,) = tmp_path.glob(".badpix_selfcal.*")
     assert taken != [sign]

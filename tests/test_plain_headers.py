@@ -232,6 +232,41 @@ def test_more_axes_than_there_may_be_are_refused(tmp_path, extension, packed, ke
     assert f"has NAXIS = {axes.decode()}; FITS has at most 999" in refusal(path)
 
 
+@pytest.mark.parametrize("axes", [b"1000", b"2000000000"])
+def test_axes_are_counted_before_a_first_header_without_extend_makes_astropy_read_on(
+    tmp_path, axes
+):
+    """Found by fuzzing: it took minutes."""
+    path = write(tmp_path / "in.fits")
+    with_card(path, 0, "EXTEND", b"")
+    with_card(path, "SCI", "NAXIS", b"NAXIS   = " + axes.rjust(20))
+    assert f"has NAXIS = {axes.decode()}; FITS has at most 999" in refusal(path)
+
+
+@pytest.mark.parametrize("extend", [b"", b"EXTEND  =                    F"])
+def test_extend_is_set_as_by_astropy(tmp_path, extend):
+    path = write(tmp_path / "in.fits")
+    with_card(path, 0, "EXTEND", extend)
+    assert scan(InputFile(path)) is None
+    copied(read(path))
+    assert fits.getheader(tmp_path / "copy.fits")["EXTEND"] is True
+
+
+def test_two_sizes_of_an_image_are_refused(tmp_path):
+    """Found by fuzzing: memory for the greater one was asked for."""
+    path = write(tmp_path / "in.fits")
+    with_card(path, "SCI", "GCOUNT", b"NAXIS2  =           2147483648")
+    assert "(SCI) is damaged: it gives two sizes of the data" in refusal(path)
+
+
+def test_an_unusual_name_of_the_file_is_left_to_astropy(tmp_path):
+    """Found by fuzzing: astropy refuses to replace this card, which was replaced."""
+    path = write(tmp_path / "in.fits", with_spare(as_they_are))
+    with_card(path, 0, "FILENAME", b"FILENAME='A' '''in.fits'''")
+    assert scan(InputFile(path)) is not None
+    assert_as_by_astropy(path)
+
+
 KEYWORDS = ("DATE", "FILENAME", "S_BPXSLF", "ASNTABLE", "KEY", "OTHER", "CHECKSUM", "DATASUM")
 TEXTS = st.text("abcXYZ 019._-:/&'(", max_size=75)
 VALUES = TEXTS | st.integers() | st.booleans() | st.floats(-9, 9)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal.files import association, exposure, requests
+from badpix_selfcal.files import association, bodies, exposure, requests
 
-from .exposures import observation, sky, write
+from .exposures import largest_file, observation, sky, write
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra cloud")
 pytest.importorskip("aiohttp", reason="needs the extra cloud")
@@ -120,3 +122,33 @@ def test_a_store_that_does_not_answer_is_named(tmp_path, bucket, monkeypatch, wh
     with pytest.raises(bps.ExposureError, match=f"{bucket.url}/a_rate.fits: .*no answer within"):
         exposure.read(f"{bucket.url}/a_rate.fits", whole=whole)
     bucket.proxy.delay = 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("8 GiB"), OSError(errno.ENOSPC, "No space left"), OSError(errno.EMFILE, "Many")],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_errors_of_the_machine_are_not_those_of_the_server(web, monkeypatch, error, whole):
+    write(web.folder / "a_rate.fits", sky(1))
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(bodies, "_checked", fail)
+    with pytest.raises(type(error)) as caught:
+        exposure.read(f"{web.url}/a_rate.fits", whole=whole)
+    assert caught.value is error
+    assert web.requests["a_rate.fits"] == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of files")
+def test_a_full_disk_during_a_download_names_the_file(web, scratch):
+    path = write(web.folder / "a_rate.fits", sky(1))
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with largest_file(path.stat().st_size // 2), pytest.raises(bps.ExposureError) as caught:
+            exposure.read(f"{web.url}/a_rate.fits")
+    finally:
+        signal.signal(signal.SIGXFSZ, before)
+    assert str(scratch) in str(caught.value)

@@ -148,6 +148,40 @@ def test_a_limit_leaves_a_result_or_a_memory_error(work):
     assert kinds.keys() == {"a result", "no memory"}
 
 
+IN_RESERVE = """
+import resource
+import numpy as np
+import badpix_selfcal as bps
+
+image = np.ones((64, 60), np.float32)
+kept = bytearray(16 << 20)
+del kept
+with open("/proc/self/statm") as statm:
+    used = int(statm.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 20), resource.RLIM_INFINITY))
+try:
+    bps.median_filter(image, 15, axis=0)
+except MemoryError as error:
+    print(error)
+"""
+"""Starts threads where the allocator has memory in reserve, and the system has none."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
+def test_what_the_allocator_has_in_reserve_is_not_taken_for_room_for_threads():
+    """Their stacks need new memory. The outcome was RuntimeError, or the process ended."""
+    settings = {"MALLOC_MMAP_THRESHOLD_": str(64 * MIB), "MALLOC_TRIM_THRESHOLD_": str(1000 * MIB)}
+    run = subprocess.run(
+        [sys.executable, "-c", IN_RESERVE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=os.environ | settings | {"BADPIX_SELFCAL_NUM_THREADS": "2"},
+    )
+    assert "bytes" in run.stdout
+
+
 CLAIMS = {
     "median_filter": lambda image: bps.median_filter(image, 15, axis=0),
     "median_filter, square": lambda image: bps.median_filter(image, 15),

@@ -68,6 +68,11 @@ MOST_NAME: Final = 4096
 MOST_MERGED: Final = 100_000
 """Keys that YAML's merge keys (``<<``) may copy. A few bytes could copy 2**50 of them."""
 
+MOST_TOKENS: Final = 250_000
+"""Words and signs of a YAML association, which take 5 s; 20 000 members have 220 000."""
+
+MOST_DEPTH: Final = 20
+"""Lists and tables within each other in a YAML association, which needs five."""
 
 _DOUBT: Final = "is it an association?"
 
@@ -211,9 +216,19 @@ def _parse_yaml(path: Location, text: str) -> object:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Counts the keys that merge keys copy."""
+        """Counts the words and signs, and the keys that merge keys copy."""
 
         merged = 0
+
+        def fetch_more_tokens(self) -> None:
+            super().fetch_more_tokens()
+            if self.tokens_taken + len(self.tokens) > MOST_TOKENS:
+                raise AssociationError(f"{path}: is too long for YAML; write it as JSON")
+            if max(self.flow_level, len(self.indents)) > MOST_DEPTH:
+                raise AssociationError(
+                    f"{path}: has more than {MOST_DEPTH} lists or tables within each other; "
+                    f"{_DOUBT}"
+                )
 
         def flatten_mapping(self, node: yaml.MappingNode) -> None:
             for key, value in node.value:

@@ -7,6 +7,7 @@ the file, headers cut short. This module finds and refuses them.
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -72,6 +73,12 @@ def refuse_truncated(file: InputFile, length: int, hdus: fits.HDUList) -> None:
         place = hdu.fileinfo()
         # `size` is that of the samples; the stored bytes of a compressed image are fewer.
         size = place["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size
+        is_image = type(hdu) is fits.ImageHDU and hdu.shape
+        if is_image and size < math.prod(hdu.shape) * abs(hdu._orig_bitpix) // 8:
+            raise ExposureError(
+                f"{file}: the header of extension {number} ({hdu.name}) is damaged: it gives two "
+                "sizes of the data"
+            )
         if place["datLoc"] + size > length:
             raise ExposureError(
                 f"{file}: is cut short: extension {number} ({hdu.name}) ends beyond the file's "
@@ -104,12 +111,19 @@ def opened(file: InputFile, length: int) -> Iterator[fits.HDUList]:
     """Open a FITS file of a length, unpacked, and read its headers, but no samples."""
     from astropy.io import fits
 
+    class Checked(fits.HDUList):  # type: ignore[misc] # astropy has no types
+        """Headers that are read when they have been checked."""
+
+        def update_extend(self) -> None:
+            """Do nothing yet: this would read the first extension."""
+
     with silenced(), file.open() as content, file.open() as ahead:
         # Astropy only warns about some kinds of damage. Those that matter are refused here.
         _is_header(file, ahead, 0)
         limited = _Limited(content, length)
-        with fits.open(limited, memmap=False, lazy_load_hdus=True) as hdus:
+        with Checked.fromfile(limited, "readonly", memmap=False, uint=True) as hdus:
             _read_headers(file, ahead, limited, hdus)
+            fits.HDUList.update_extend(hdus)
             yield hdus
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -18,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 from .location import RemoteFile
 from .requests import GRACE, RemoteError, longest, request
+from .scratch import Scratch
 
 __all__ = ["ObjectStore"]
 
@@ -40,7 +39,7 @@ class ObjectStore:
 
     def __init__(self, directory: RemoteFile) -> None:
         self._directory = directory
-        self._scratch: Path | None = None
+        self._scratch: Scratch | None = None
 
     def open(self) -> None:
         """Refuse a protocol that cannot write.
@@ -62,7 +61,7 @@ class ObjectStore:
     def close(self) -> None:
         """Remove the local files."""
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
 
     def location(self, name: str) -> RemoteFile:
         """Return the URL of an output."""
@@ -83,8 +82,8 @@ class ObjectStore:
     def part(self, name: str) -> Path:
         """Return the local file to write an output to."""
         if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="badpix-selfcal-"))
-        return self._scratch / name
+            self._scratch = Scratch()
+        return self._scratch.path / name
 
     def put(self, part: Path, name: str) -> None:
         """Upload a file, and replace an existing object.

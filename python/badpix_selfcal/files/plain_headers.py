@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from ..errors import is_of_machine, silenced
 from .fits_bytes import BLOCK, CARD, MOST_BLOCKS, STALE
 from .input_file import InputFile
 
@@ -87,7 +88,11 @@ def scan(file: InputFile) -> list[PlainHeader] | None:
     try:
         with file.open() as content:
             return list(_headers(content))
-    except (_UnusualError, OSError, EOFError, zlib.error):
+    except (_UnusualError, EOFError, zlib.error):
+        return None
+    except OSError as error:
+        if is_of_machine(error):
+            raise
         return None
 
 
@@ -114,8 +119,11 @@ def scan_to(name: str, file: BufferedReader) -> list[PlainHeader] | None:
             image = header.cards.get("XTENSION") == "IMAGE"
             if image and str(header.cards.get("EXTNAME", "")).upper() == name:
                 return found
-    except (_UnusualError, OSError):
+    except _UnusualError:
         return None
+    except OSError as error:
+        if is_of_machine(error):
+            raise
     return None
 
 
@@ -149,6 +157,8 @@ def with_cards(
         is_new = at == len(keywords) or keywords[at] != start
         if card is None or keywords.count(start) > 1 or b"CONTINUE" in keywords[at + 1 : at + 2]:
             return None
+        if not is_new and _PLAIN_TEXT.fullmatch(new[at].decode()) is None:
+            return None  # astropy refuses to replace some cards
         new[at : at + (not is_new)] = [card]
         keywords[at : at + (not is_new)] = [start]
     before = [at for at, start in enumerate(keywords, 1) if start == b"HISTORY "]
@@ -203,7 +213,8 @@ def defined(value: object) -> object:
 def _parsed(card: str) -> object:
     from astropy.io import fits
 
-    return defined(fits.Card.fromstring(card).value)
+    with silenced():
+        return defined(fits.Card.fromstring(card).value)
 
 
 def _headers(file: BufferedReader) -> Iterator[PlainHeader]:

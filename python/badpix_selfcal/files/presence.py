@@ -35,7 +35,20 @@ try:
 except ImportError:  # on Windows; there, only the age of files counts
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SILENCE", "Presence", "cut", "enter", "leave"]
+__all__ = [
+    "NO_HOST",
+    "SILENCE",
+    "TRIES",
+    "Presence",
+    "enter",
+    "host",
+    "is_linked",
+    "leave",
+    "lock",
+    "locked",
+    "part_name",
+    "remove_parts",
+]
 
 SILENCE: Final = 86400.0
 """A process of another machine that has written nothing for so long is dead, s."""
@@ -43,9 +56,11 @@ SILENCE: Final = 86400.0
 TRIES: Final = 1000
 """Times that a folder is made again if other runs remove it."""
 
-_NO_HOST: Final = "0" * 8
+NO_HOST: Final = "0" * 8
+"""What `host` returns where the machine cannot be known."""
+
 _SIGN: Final = re.compile(r"\.badpix_selfcal\.([0-9a-f]{8})\.([0-9a-f]{8})\.([0-9]{1,4})\.lock")
-_PART: Final = re.compile(r"\..*\.([0-9a-f]{8})[0-9a-f]{8}\.part", re.DOTALL)
+_PART: Final = re.compile(r"\..*\.([0-9a-f]{8})(?:[0-9a-f]{8}){1,2}\.part", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,8 @@ class Presence:
     ----------
     directory : Path
         The folder.
+    number : str
+        The number of the sign, with which the names of incomplete files begin.
     users : int
         How many outputs are written to it at the same time.
 
@@ -92,7 +109,7 @@ class Presence:
     def __init__(self, directory: Path) -> None:
         self.users = 0
         self.directory = directory
-        self._number = os.urandom(4).hex()
+        self.number = os.urandom(4).hex()
         self._made: list[Path] = []
         self._is_sweeping = False
         self._file = -1
@@ -109,13 +126,10 @@ class Presence:
         return [self.directory, *(folder.parent for folder in self._made)]
 
     def part(self, name: str) -> str:
-        """Return a new name for a file that will become `name`, and show that this process lives.
-
-        The name is cut to 100 bytes: the system limits bytes, not characters.
-        """
+        """Return a new name as `part_name` does, and show that this process lives."""
         with suppress(OSError):
             os.utime(self._file)
-        return f".{cut(name)}.{self._number}{os.urandom(4).hex()}.part"
+        return part_name(name, self.number)
 
     def sweep(self) -> None:
         """Remove what dead processes have left; adopt the folders that other runs have made."""
@@ -184,16 +198,16 @@ class Presence:
         """Write the sign and lock it; none remains if a sweep of another process has removed it."""
         path = self._sign()
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-        if _lock(file) is not False and _is_linked(file):
+        if lock(file) is not False and is_linked(file):
             self._file, self._path = file, path
             return
         os.close(file)
         _remove([path])
-        self._number = os.urandom(4).hex()
+        self.number = os.urandom(4).hex()
 
     def _sign(self) -> Path:
         made = min(len(self._made), 9999)
-        return self.directory / f".badpix_selfcal.{self._number}.{_host()}.{made}.lock"
+        return self.directory / f".badpix_selfcal.{self.number}.{host()}.{made}.lock"
 
     def _tidy(self) -> tuple[bool, dict[str, list[Path]]]:
         """Remove the signs of dead processes, and their files.
@@ -210,8 +224,8 @@ class Presence:
         others = False
         for sign in found.signs:
             theirs = found.parts.pop(sign.number, [])
-            if sign.number != self._number and not _remove_dead(sign, theirs):
-                others |= sign.host == _host() and sign.path.exists()
+            if sign.number != self.number and not _remove_dead(sign, theirs):
+                others |= sign.host == host() and sign.path.exists()
         return others and not found.used, found.parts
 
     def _adopt(self, signs: Iterable[_Sign]) -> None:
@@ -221,9 +235,28 @@ class Presence:
                 self._made.append(folder)
 
 
-def cut(name: str) -> str:
-    """Return the begin of a name, of at most 100 bytes: the system limits bytes."""
-    return os.fsencode(name)[:100].decode("utf-8", "ignore")
+def part_name(name: str, number: str) -> str:
+    """Return a new name for a file that will become `name`.
+
+    Parameters
+    ----------
+    name : str
+        The final name. It is cut to 100 bytes: the system limits bytes, not characters.
+    number : str
+        The number of the sign of its process; a cluster adds the number of its run.
+
+    Returns
+    -------
+    str
+        A hidden name, which no other file has.
+    """
+    start = os.fsencode(name)[:100].decode("utf-8", "ignore")
+    return f".{start}.{number}{os.urandom(4).hex()}.part"
+
+
+def remove_parts(folder: Path, run: str) -> None:
+    """Remove the incomplete files of the run of a cluster, and no file of another run."""
+    _remove(folder.glob(f".*.????????{run}????????.part"))
 
 
 _present: dict[tuple[int, Path], Presence] = {}
@@ -269,16 +302,16 @@ def leave(presence: Presence) -> None:
 
 
 @cache
-def _host() -> str:
+def host() -> str:
     """Return what differs between machines, and between the starts of one; zeros if not known."""
     try:
         start = Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:
-        return _NO_HOST
+        return NO_HOST
     return blake2b(start, digest_size=4).hexdigest()
 
 
-def _lock(file: int) -> bool | None:
+def lock(file: int) -> bool | None:
     """Lock a file; return whether it is locked now, None where there are no locks."""
     if fcntl is None:
         return None
@@ -291,7 +324,8 @@ def _lock(file: int) -> bool | None:
     return True
 
 
-def _is_linked(file: int) -> bool:
+def is_linked(file: int) -> bool:
+    """Return whether an open file still has a name."""
     try:
         return os.fstat(file).st_nlink > 0
     except OSError:
@@ -313,24 +347,24 @@ def _listed(directory: Path) -> _Listing:
 
 def _remove_dead(sign: _Sign, parts: list[Path]) -> bool:
     """Remove a sign and its files if its process is dead; return whether it is."""
-    with _locked(sign.path) as lock:
-        known = lock is True and sign.host == _host() != _NO_HOST
-        is_dead = lock is not False and (known or _is_silent([sign.path, *parts]))
+    with locked(sign.path) as state:
+        known = state is True and sign.host == host() != NO_HOST
+        is_dead = state is not False and (known or _is_silent([sign.path, *parts]))
         if is_dead:
             _remove([*parts, sign.path])  # the sign last: without it nobody knows the files
         return is_dead
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool | None]:
-    """Lock a file; yield whether it is locked, as `_lock` does."""
+def locked(path: Path) -> Iterator[bool | None]:
+    """Lock a file; yield whether it is locked, as `lock` does."""
     try:
         file = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     except OSError:  # it is gone, or belongs to somebody else
         yield False
         return
     try:
-        yield _lock(file)
+        yield lock(file)
     finally:
         os.close(file)
 

@@ -40,14 +40,15 @@ def value_in(path: Location, primary: Primary, keyword: str) -> object:
     with reading(path):
         if isinstance(primary, str):
             return value_of(keyword, primary)
-        return defined(primary.get(keyword))
+        with silenced():
+            return defined(primary.get(keyword))
 
 
 def history_in(path: Location, primary: Primary) -> list[str]:
     """Return the lines of HISTORY."""
     from astropy.io import fits
 
-    with reading(path):
+    with reading(path), silenced():
         header = fits.Header.fromstring(primary) if isinstance(primary, str) else primary
         return [str(line) for line in header.get("HISTORY", [])]
 
@@ -72,11 +73,11 @@ def renewed(path: Location, primary: Primary, cards: Cards, history: str) -> byt
 def _by_astropy(path: Location, primary: Primary, cards: Cards, history: list[str]) -> bytes:
     from astropy.io import fits
 
-    header = fits.Header.fromstring(primary) if isinstance(primary, str) else primary.copy()
-    for stale in STALE:
-        header.remove(stale.decode().strip(), ignore_missing=True)
     try:
         with silenced():
+            header = fits.Header.fromstring(primary) if isinstance(primary, str) else primary.copy()
+            for stale in STALE:
+                header.remove(stale.decode().strip(), ignore_missing=True)
             for keyword, card in cards.items():
                 header[keyword] = card
             for line in history:

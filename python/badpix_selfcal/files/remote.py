@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
-import weakref
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 from .cursor import Cursor
 from .location import Location, RemoteFile
 from .requests import RangeError, RemoteError, Version, request
+from .scratch import Scratch
 
 if TYPE_CHECKING:
     pass
@@ -126,14 +124,12 @@ class Downloaded:
 
     def __init__(self, remote: RemoteFile) -> None:
         self.remote = remote
-        handle, name = tempfile.mkstemp(prefix="badpix-selfcal-", suffix=".part")
-        os.close(handle)
-        self._path = Path(name)
-        remove = weakref.finalize(self, _remove, self._path, os.getpid())
+        self._scratch = Scratch()
+        self._path = self._scratch.path / "exposure.part"
         try:
             self.version = _download(remote.url, self._path)
         except BaseException:
-            remove()  # at once: the error's traceback keeps this object alive
+            self._scratch.remove()  # at once: the error's traceback keeps this object alive
             raise
 
     def __str__(self) -> str:
@@ -184,13 +180,10 @@ class _FitsSink:
             self._head += piece[:most]
             if not any(self._head.startswith(start[: len(self._head)]) for start in _STARTS):
                 raise RemoteError(NOT_FITS)
-        self._file.write(piece)
-
-
-def _remove(path: Path, process: int) -> None:
-    if os.getpid() == process:  # a forked child inherits this object, but does not own the file
-        with suppress(OSError):
-            path.unlink()
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._file.name) from error
 
 
 class Ranges:

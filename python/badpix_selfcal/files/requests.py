@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 from .._interrupts import awaited, begun, paused
+from ..errors import is_of_machine
 from ..messages import extra
 
 __all__ = ["GRACE", "RangeError", "RemoteError", "Version", "longest", "request", "timeout"]
@@ -139,7 +140,10 @@ def request(
     Raises
     ------
     RemoteError
-        If the request fails for any reason. The caller adds the URL to the message.
+        If the request fails for any reason but those below. The caller adds the URL to the message.
+    MemoryError, OSError
+        If the machine has no more memory, space or open files; see
+        `badpix_selfcal.errors.is_of_machine`.
     """
     with _as_remote_error(url, verb):
         from asyncio import run_coroutine_threadsafe
@@ -183,13 +187,15 @@ def _as_remote_error(url: str, verb: str) -> Iterator[None]:
     reading = verb == "fetched"
     try:
         yield
-    except RemoteError:
+    except (RemoteError, MemoryError):
         raise
     except ImportError as error:
         raise RemoteError(
             f"this URL needs packages that are not installed ({error}): {extra('cloud')}"
         ) from error
     except Exception as error:  # every protocol has errors of its own
+        if isinstance(error, OSError) and is_of_machine(error):
+            raise
         if reading and isinstance(error, FileNotFoundError):
             raise RemoteError("no such file") from None
         refused = isinstance(error, PermissionError) or "Credentials" in type(error).__name__

@@ -36,7 +36,7 @@ from ..detectors import Region
 from ..errors import ExposureError
 from ..files.exposure import Exposure
 from ..files.location import Location, absolute
-from ..files.presence import cut
+from ..files.presence import Presence, enter, leave, part_name, remove_parts
 from ..messages import argument_name, extra
 from ..threads import VARIABLE
 from .execute import Tally
@@ -103,7 +103,7 @@ class Cluster:
         self._tally = tally
         self._waiting: list[_PendingCopy] = []
         self._submitted: dict[Remote, list[_PendingCopy]] = {}
-        self._folders: set[Location] = set()
+        self._presences: dict[Path, Presence] = {}
         self._run = uuid4().hex[:8]
         self._packed: tuple[Mask | None, bytes | None] = (None, None)
 
@@ -150,8 +150,7 @@ class Cluster:
         if mask is not self._packed[0]:
             self._flush()
             self._packed = (mask, None if mask is None else _packed(mask))
-        pending = _PendingCopy(job, Future(), job.seen())
-        self._folders.add(job.copy.directory)
+        pending = _PendingCopy(job, self._sign(job.copy.directory), Future(), job.seen())
         self._waiting.append(pending)
         if len(self._waiting) >= COPIES:
             self._flush()
@@ -178,9 +177,21 @@ class Cluster:
             while any(self._within(end, self._end_everywhere).values()):
                 time.sleep(POLL)
         finally:
-            for folder in self._folders:
-                if isinstance(folder, Path):
-                    _remove_parts(folder, self._run)
+            while self._presences:
+                folder, presence = self._presences.popitem()
+                remove_parts(folder, self._run)
+                leave(presence)
+
+    def _sign(self, folder: Location) -> str:
+        """Return the number for the names of files of this run; empty under a URL.
+
+        It begins with that of this process: a later run removes the files if this process is dead.
+        """
+        if not isinstance(folder, Path):
+            return ""
+        if folder not in self._presences:
+            self._presences[folder] = enter(folder.resolve())
+        return self._presences[folder].number + self._run
 
     def _end_everywhere(self) -> dict[str, bool]:
         """End the run on all workers; return which of them are still busy."""
@@ -241,8 +252,8 @@ class Cluster:
     def _flush(self) -> None:
         """Submit the waiting copies."""
         if self._waiting:
-            jobs = [each.job for each in self._waiting]
-            task = self._submit(_write, jobs, self._packed[1], self._run)
+            signed = [(each.job, each.sign) for each in self._waiting]
+            task = self._submit(_write, signed, self._packed[1])
             self._submitted[task] = self._waiting
             self._waiting = []
 
@@ -268,9 +279,10 @@ class Cluster:
 
 @dataclass(frozen=True)
 class _PendingCopy:
-    """A copy to be written by a worker, the future that ends with it, and what was in its place."""
+    """A copy for a worker, the number in its file's name, its future, what was in its place."""
 
     job: Job
+    sign: str
     future: Future[None]
     seen: Seen
 
@@ -319,18 +331,18 @@ def _merge(images: list[Combined]) -> Combined:
     return minimum, failed
 
 
-def _write(jobs: list[Job], packed: bytes | None, run: str) -> list[Written]:
+def _write(signed: list[tuple[Job, str]], packed: bytes | None) -> list[Written]:
     """Write copies; return for each the file, None if it is uploaded, or the error."""
-    return [_written(job, packed, run) for job in jobs]
+    return [_written(job, sign, packed) for job, sign in signed]
 
 
-def _written(job: Job, packed: bytes | None, run: str) -> Written:
+def _written(job: Job, sign: str, packed: bytes | None) -> Written:
     mask = None if packed is None else _unpacked(packed, job.copy.member.shape)
     try:
         if (event := ending()) is not None and event.is_set():
             raise InterruptedError("the run has ended")
         if isinstance(job.copy.directory, Path):
-            return _part(job, mask, job.copy.directory / _part_name(job.copy.name, run))
+            return _part(job, mask, job.copy.directory / part_name(job.copy.name, sign))
         _upload(job, mask)
     except (ExposureError, OSError) as error:
         return _sendable(error)
@@ -377,17 +389,6 @@ def _packed(mask: Mask) -> bytes:
 def _unpacked(packed: bytes, shape: tuple[int, ...]) -> Mask:
     bits = np.frombuffer(zlib.decompress(packed), np.uint8)
     return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(np.bool_)
-
-
-def _part_name(name: str, run: str) -> str:
-    """Return a hidden name for a copy, which tells whose it is."""
-    return f".{cut(name)}.{run}{os.urandom(4).hex()}.part"
-
-
-def _remove_parts(folder: Path, run: str) -> None:
-    """Remove the copies of a run that have no final name. No file of another run is touched."""
-    for path in folder.glob(f".*.{run}????????.part"):
-        path.unlink(missing_ok=True)
 
 
 def _this_process() -> tuple[str, int]:

@@ -67,7 +67,7 @@ impl Record {
 /// Runs `work` in the pool, detached from the interpreter.
 pub fn install<R: Send>(py: Python<'_>, work: impl FnOnce() -> R + Send) -> PyResult<R> {
     machine::settle()?;
-    let pool = current()?;
+    let pool = current(py)?;
     let _reserve = reserve()?;
     Ok(py.detach(|| pool.install(work)))
 }
@@ -83,23 +83,22 @@ fn reserve() -> PyResult<Vec<u8>> {
 }
 
 /// The pool of this process, which is started if it does not run.
-fn current() -> PyResult<Arc<ThreadPool>> {
+fn current(py: Python<'_>) -> PyResult<Arc<ThreadPool>> {
     let mut record = record();
     if let Some(pool) = record.pool() {
         return Ok(Arc::clone(pool));
     }
-    let pool = Arc::new(start(record.size()?)?);
+    let pool = Arc::new(start(py, record.size()?)?);
     record.forget_pool();
     record.started = Some(Started { process: process::id(), pool: Arc::clone(&pool) });
     Ok(pool)
 }
 
-fn start(threads: usize) -> PyResult<ThreadPool> {
+fn start(py: Python<'_>, threads: usize) -> PyResult<ThreadPool> {
     // A thread that starts and then lacks memory for its own data ends the process. So there must be
     // enough for the stack of each, which has 2 MiB, and for its data.
-    const RESERVES_FOR_EACH: usize = 3;
-    let enough = (0..RESERVES_FOR_EACH * threads).map(|_| reserve());
-    drop(enough.collect::<PyResult<Vec<_>>>()?);
+    const BYTES_FOR_EACH: usize = 3 << 20;
+    drop(room(py, BYTES_FOR_EACH * threads)?);
     let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("badpix-selfcal-{index}"))
@@ -110,6 +109,12 @@ fn start(threads: usize) -> PyResult<ThreadPool> {
     // Each thread has the memory that it needs for itself before a kernel takes the rest.
     pool.broadcast(|_| ());
     Ok(pool)
+}
+
+/// New memory from the system. What the allocator has in reserve is of no use for stacks.
+fn room(py: Python<'_>, bytes: usize) -> PyResult<Bound<'_, PyAny>> {
+    let map = || py.import("mmap")?.getattr("mmap")?.call1((-1, bytes));
+    map().map_err(|_| kernel_error(Error::Memory { bytes }))
 }
 
 /// The number of threads that the kernels use unless another is set.

@@ -1,0 +1,54 @@
+"""A client that is killed together with all its workers, and what the next run removes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import badpix_selfcal as bps
+
+from .test_dask import make
+
+pytest.importorskip("distributed", reason="needs the extra dask")
+
+CLIENT = """
+import sys
+import distributed
+import badpix_selfcal as bps
+if __name__ == "__main__":
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as it:
+        bps.batch(sys.argv[1], output_dir=sys.argv[2], scheduler=it.scheduler_address)
+"""
+
+
+def killed_with_its_cluster(folder, out):
+    """Kill a client and all its workers while they write; return the files that are left."""
+    script = folder.parent / "client.py"
+    script.write_text(CLIENT)
+    process = subprocess.Popen([sys.executable, script, folder, out], start_new_session=True)
+    while process.poll() is None and not [*out.glob(".*.part")]:
+        time.sleep(0.0005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(0.2)
+    return [*out.glob(".*.part")]
+
+
+def test_the_next_run_removes_what_a_dead_cluster_has_left(tmp_path):
+    make(tmp_path / "in", 60, detectors=("NRS1",))
+    for number in range(8):
+        out = tmp_path / f"out{number}"
+        out.mkdir()
+        if left := killed_with_its_cluster(tmp_path / "in", out):
+            break
+    assert left
+    (sign,) = out.glob(".badpix_selfcal.*.lock")
+    number = sign.name.split(".")[2]
+    assert all(f".{number}" in path.name for path in left)
+    bps.batch(tmp_path / "in", output_dir=out, overwrite=True)
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
