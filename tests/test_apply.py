@@ -173,6 +173,16 @@ def test_an_exposure_that_cannot_be_flagged_is_reported(made):
     assert len(result.written) == 1
 
 
+def test_a_mask_among_the_exposures_is_named(made):
+    mask, folder = made
+    given = [mask, folder / "sci0_nrs1_rate.fits"]
+    result = bps.apply(mask, given, output_dir=folder / "out")
+    assert result.failed[0].error == (
+        f"{mask}: has no SCI extension; _mask is a mask: take the rate image (_rate)"
+    )
+    assert len(result.written) == 1
+
+
 def test_inputs_and_the_mask_are_never_replaced(made, hashes):
     mask, folder = made
     before = hashes(folder)
