@@ -236,8 +236,8 @@ def _pixel(strips: Strips, wanted: int) -> str:
         '<output id="selected" aria-live="polite">Click a pixel, or press n.</output>'
         '<div id="figure-along"></div><div id="figure-across"></div><p class="note">'
         f"{_key(LOW)}minimum image{_key(HIGH)}its running median (dashed){_key(PLAIN)}each "
-        "exposure minus its pedestal; the band reaches from the lower to the upper cut. Good for a flagged "
-        "pixel: one narrow peak, beyond the band and equal in all exposures, along and across. "
+        "exposure minus its pedestal; the band reaches from the lower to the upper cut. Good for a "
+        "flagged pixel: one narrow peak, beyond the band and equal in all exposures, along and across. "
         f'<span id="exposures-shown">{escape(note)}</span></p></div>'
     )
 
