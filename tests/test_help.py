@@ -25,6 +25,7 @@ COMMANDS = program().commands
 FUNCTION_OF = {
     "run": bps.selfcal,
     "batch": bps.batch,
+    "report": bps.report,
     "associate": bps.associate,
     "simulate": simulate,
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         percentiles,
     )
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
+    from .reports.report import ReportResult, report
     from .runs.associate import GeneratedAssociation, associate
     from .runs.batch import BatchResult, batch
     from .runs.group_mask import GroupMask
@@ -37,6 +38,7 @@ __all__ = [
     "GeneratedAssociation",
     "GroupMask",
     "MaskError",
+    "ReportResult",
     "SelfcalResult",
     "SelfcalWarning",
     "__version__",
@@ -49,6 +51,7 @@ __all__ = [
     "pedestal",
     "percentiles",
     "read_mask",
+    "report",
     "selfcal",
     "set_num_threads",
     "share_threads",
@@ -64,10 +67,12 @@ _MODULES = {
     "BatchResult": "runs.batch",
     "GeneratedAssociation": "runs.associate",
     "GroupMask": "runs.group_mask",
+    "ReportResult": "reports.report",
     "SelfcalResult": "runs.selfcal",
     "associate": "runs.associate",
     "batch": "runs.batch",
     "read_mask": "runs.mask_file",
+    "report": "reports.report",
     "selfcal": "runs.selfcal",
     "share_threads": "threads",
     "write_mask": "runs.mask_file",

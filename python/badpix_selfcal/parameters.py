@@ -161,8 +161,8 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_asked_edge,
-                "pixels outside the image count as 0 (zero) or are ignored (shrink, and auto with "
-                "the sigma cut)",
+                "pixels outside the image: 0 (zero), or ignored (shrink, and auto with the sigma "
+                "cut)",
                 metavar="RULE",
                 choices={"auto": "auto", "zero": "zero", "shrink": "shrink"},
             )
@@ -202,6 +202,16 @@ class Parameters:
             "about": Parameter(
                 check_switch,
                 "write the mask too, a JWST MASK reference file",
+                changes_copies=False,
+            )
+        },
+    )
+    report: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                'write a page that shows the mask too (extra "report")',
                 changes_copies=False,
             )
         },

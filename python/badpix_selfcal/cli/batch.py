@@ -100,7 +100,8 @@ def _errors(result: BatchResult) -> list[str]:
         named = any(map(error.startswith, failed))
         errors += [error] if named else [f"{name}: {error}" for name in failed]
     unwritten = {path: why for group in result.groups for path, why in group.unwritten.items()}
-    errors += [f"{path}: mask not written: {why}" for path, why in unwritten.items()]
+    for path, why in unwritten.items():
+        errors.append(f"{path}: {'page' if path.suffix == '.html' else 'mask'} not written: {why}")
     return errors
 
 
@@ -119,6 +120,7 @@ def _facts(result: BatchResult) -> dict[str, Any]:
         ],
         "ignored": [str(path) for path in result.ignored],
         "failed": len(result.failed),
+        "index": None if result.index is None else str(result.index),
     }
 
 
@@ -147,6 +149,7 @@ def _group_facts(group: GroupResult) -> dict[str, Any]:
         "mask_files": [
             {"dispaxis": axis, "path": str(path)} for axis, path in group.mask_files.items()
         ],
+        "pages": [{"dispaxis": axis, "path": str(path)} for axis, path in group.pages.items()],
     }
 
 
@@ -169,6 +172,9 @@ def _text(result: BatchResult, given: argparse.Namespace) -> str:
     masks = [path for group in result.groups for path in group.mask_files.values()]
     if masks:
         lines.append(f"masks     {files_of(masks)}")
+    pages = [path for group in result.groups for path in group.pages.values()]
+    if pages:
+        lines.append(f"pages     {result.index or files_of(pages)}")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from .._kernels import __version__
 from ..parameters import Parameters
 from ..runs.group_mask import GroupMask
+from ..runs.mask_file import history_of
 from ..summary import NAMES_OF_AXES, counted
 from .bokeh_scripts import bokeh_scripts
 from .content import DQ_COLOURS, HIGH, LOW, MASK_COLOURS, PLAIN, layers_of, settings_of, unit_of
@@ -25,7 +26,7 @@ from .pixels import IN_GALLERY, ranked
 from .regions import slices_of
 from .tables import exposure_table, fact_table, limit_table, part_table
 
-__all__ = ["Page", "document", "page_of"]
+__all__ = ["Page", "document", "facts_of", "page_of"]
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -41,8 +42,8 @@ class Page:
     judgement: Judgement
 
 
-def document(title: str, body: Iterable[str]) -> str:
-    """Return an HTML document in the style of the report."""
+def document(title: str, body: Iterable[str], history: str = "") -> str:
+    """Return an HTML document in the style of the report, which records how it was made."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     return "\n".join(
         [
@@ -50,6 +51,7 @@ def document(title: str, body: Iterable[str]) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width">',
             '<link rel="icon" href="data:,">',
+            f'<meta name="history" content="{escape(history)}">',
             f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>",
             *body,
             "</body>\n</html>\n",
@@ -73,12 +75,6 @@ def page_of(mask: GroupMask) -> Page:
     pixels, slices = ranked(mask.bad_pixels), slices_of(mask)
     shown = np.concatenate([pixels.strongest, pixels.borderline, pixels.flagged, pixels.near])
     strips = strips_of(mask, shown[np.sort(np.unique(shown, return_index=True)[1])])
-    facts = {
-        "name": mask.name,
-        "verdict": judgement.verdict,
-        "reasons": {each.name: each.verdict for each in judgement.reasons},
-        **judgement.numbers,
-    }
     body = [
         *_head(mask, judgement),
         *_images(mask, _pixel(strips, len(shown))),
@@ -97,7 +93,7 @@ def page_of(mask: GroupMask) -> Page:
         *_spectrum(mask, slices.names),
         *_tables(mask, judgement, strips),
         _data("settings", settings_of(mask, judgement, slices, strips)),
-        _data("numbers", facts),
+        _data("numbers", facts_of(mask.name, judgement)),
         *(
             f'<script type="text/plain" id="layer-{each.name}" '
             f"data-about='{json.dumps(each.about)}'>{each.text}</script>"
@@ -106,7 +102,17 @@ def page_of(mask: GroupMask) -> Page:
         *(f"<script>{each}</script>" for each in code),
         f"<script>{Path(__file__).with_name('page.js').read_text(encoding='utf-8')}</script>",
     ]
-    return Page(document(f"{mask.name}: {judgement.verdict}", body), judgement)
+    return Page(document(f"{mask.name}: {judgement.verdict}", body, history_of(mask)), judgement)
+
+
+def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
+    """Return the numbers of a page, its verdict and the reasons, as values that JSON can hold."""
+    return {
+        "name": name,
+        "verdict": judgement.verdict,
+        "reasons": {each.name: each.verdict for each in judgement.reasons},
+        **judgement.numbers,
+    }
 
 
 def _data(name: str, value: Mapping[str, Any]) -> str:
@@ -237,7 +243,8 @@ def _pixel(strips: Strips, wanted: int) -> str:
         '<div id="figure-along"></div><div id="figure-across"></div><p class="note">'
         f"{_key(LOW)}minimum image{_key(HIGH)}its running median (dashed){_key(PLAIN)}each "
         "exposure minus its pedestal; the band reaches from the lower to the upper cut. Good for a "
-        "flagged pixel: one narrow peak, beyond the band and equal in all exposures, along and across. "
+        "flagged pixel: one narrow peak, beyond the band and equal in all exposures, along and "
+        "across. "
         f'<span id="exposures-shown">{escape(note)}</span></p></div>'
     )
 

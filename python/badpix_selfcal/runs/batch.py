@@ -6,7 +6,7 @@ mask. A batch reads each exposure once to find the mask and once to copy it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by, check_workers
@@ -32,7 +32,7 @@ from .outcome import ExposureResult, Outcome, ResultStatus
 from .plan import Copy, Plan
 from .pool import Group, grouped
 from .products import MASK, names_of, products_of
-from .provenance import file_part, name_of
+from .provenance import PAGE, file_part, name_of
 from .results import BatchResult, GroupResult
 from .resume import resumed
 from .suitable import odd_shapes, warn_of_odd
@@ -59,6 +59,7 @@ def batch(
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
     save_mask: bool = Parameters.save_mask,
+    report: bool = Parameters.report,
     copy_skipped: bool = Parameters.copy_skipped,
     force: bool = Parameters.force,
     edge: AskedEdge = Parameters.edge,
@@ -95,6 +96,9 @@ def batch(
         Write flagged copies of the backgrounds too.
     save_mask : bool, optional
         Write each mask too, as in `badpix_selfcal.selfcal`; its file is named after the group.
+    report : bool, optional
+        Write a page that shows each mask too (extra ``report``), and in a folder with several of
+        them the page ``badpix_selfcal_report.html`` that lists them.
     copy_skipped, force
         As in `badpix_selfcal.selfcal`.
     overwrite : bool, optional
@@ -158,6 +162,7 @@ def batch(
         spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
         save_mask=save_mask,
+        report=report,
         copy_skipped=copy_skipped,
         force=force,
     )
@@ -217,7 +222,19 @@ def batch(
         )
     results = zip(groups, outcomes, strict=True)
     unreadable = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
-    return BatchResult(tuple(_result(*each) for each in results), tuple(unreadable), found.ignored)
+    index = _index(outcomes, folder) if parameters.report else None
+    return BatchResult(
+        tuple(_result(*each) for each in results), tuple(unreadable), found.ignored, index
+    )
+
+
+def _index(outcomes: Sequence[Outcome], folder: Location) -> Location | None:
+    """List the pages of a folder in a further page."""
+    from ..reports.index import write_index
+
+    return write_index(
+        folder, [page for each in outcomes for page in each.products.get(PAGE, {}).values()]
+    )
 
 
 def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
@@ -265,5 +282,6 @@ def _result(group: Group, outcome: Outcome) -> GroupResult:
         masks=outcome.masks,
         crowded_rows=outcome.crowded,
         mask_files=outcome.products.get(MASK, {}),
+        pages=outcome.products.get(PAGE, {}),
         unwritten=outcome.unwritten,
     )
