@@ -12,7 +12,6 @@ from .._floats import FloatArray, as_stored
 from ..detectors import IMAGE_AXIS, Dispaxis
 from ..errors import ExposureError
 from ..files import exposure as exposure_file
-from ..files.location import Location
 from ..runs.group_mask import GroupMask, MaskMember
 
 __all__ = ["ACROSS", "ALONG", "MOST_SAMPLES", "Strips", "places_of", "strips_of"]
@@ -89,7 +88,7 @@ def strips_of(mask: GroupMask, pixels: NDArray[np.intp]) -> Strips:
     for member in used:
         try:
             image = _image(member, shape)
-            _require_same(image, mask.minimum, member.exposure)
+            _require_same(image, mask.minimum, member)
         except (ExposureError, OSError, ImportError) as error:
             problems[member.exposure.name] = str(error)
             continue
@@ -111,10 +110,9 @@ def _image(member: MaskMember, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.subtract(image, image.dtype.type(level), dtype=np.float32, casting="unsafe")
 
 
-def _require_same(image: NDArray[np.float32], minimum: FloatArray, path: Location) -> None:
+def _require_same(image: NDArray[np.float32], minimum: FloatArray, member: MaskMember) -> None:
     """Refuse an exposure that is less than the minimum image somewhere: it has been changed."""
     with np.errstate(invalid="ignore"):
-        if np.any(image < minimum - 1e-5 * abs(minimum)) or np.any(
-            np.isnan(minimum) & ~np.isnan(image)
-        ):
-            raise ExposureError(f"{path}: has changed since the mask was found")
+        rounding = np.float32(1e-6) * (abs(minimum) + np.float32(abs(member.pedestal or 0.0)))
+        if np.any(image < minimum - rounding) or np.any(np.isnan(minimum) & ~np.isnan(image)):
+            raise ExposureError(f"{member.exposure}: has changed since the mask was found")

@@ -361,5 +361,5 @@ def _longest_run(mask: NDArray[np.bool_], dispaxis: Dispaxis) -> int:
 
 
 def _in_rows(mask: NDArray[np.bool_], rows: tuple[int, ...], dispaxis: Dispaxis) -> int:
-    lines = mask[:, [*rows]] if dispaxis == 2 else mask[[*rows]]
-    return int(np.count_nonzero(lines))
+    lines = mask.T if dispaxis == 2 else mask
+    return sum(int(np.count_nonzero(lines[row])) for row in rows if row < len(lines))

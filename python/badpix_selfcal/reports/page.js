@@ -435,7 +435,17 @@
   scheme.addEventListener("change", paint);
 
   // What tests and the curious may use.
-  const api = { isBlanked: false, value, described, select, cuts: null, spectrum: null, model, actions, layers };
+  const panels = () => settings.panels.map(({ name }) => model(`figure-${name}`));
+  // Return where a pixel of an image is in the window.
+  function onScreen(row, column, panel) {
+    const view = Bokeh.index.find_one(panels()[panel]), frame = view.frame;
+    const { left, top } = view.el.getBoundingClientRect();
+    return {
+      x: left + frame.x_scale.compute(column), y: top + frame.y_scale.compute(row),
+    };
+  }
+  const api = { isBlanked: false, value, described, select, cuts: null, spectrum: null, model,
+    actions, panels, onScreen };
   globalThis.report = api;
   paint();
   spectrum();
