@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,11 +54,11 @@ class Opened:
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        began, idle = time.perf_counter(), _cpu_seconds()
+        began = time.perf_counter()
         self.page.goto(path.as_uri())
         self.page.wait_for_selector("html[data-ready=true]", state="attached", timeout=60_000)
         self.seconds = time.perf_counter() - began
-        self.path, self.waited = path, idle
+        self.path = path
 
     def run(self, code, *arguments):
         return self.page.evaluate(code, *arguments)
@@ -75,10 +76,6 @@ class Opened:
                 return now
             self.page.wait_for_timeout(50)
         raise AssertionError(f"{code} is still {before}")
-
-
-def _cpu_seconds():
-    return time.process_time()
 
 
 @pytest.fixture(scope="module", params=SIZES, ids=[name for name, _ in SIZES])
@@ -122,12 +119,12 @@ def test_values_are_those_of_the_arrays(shown):
         ours = image.ravel()[pixels].astype("f8")
         theirs = np.array([float(text.replace("Infinity", "inf")) for text in texts])
         np.testing.assert_array_equal(np.isnan(theirs), np.isnan(ours))
-        np.testing.assert_allclose(
-            theirs,
-            ours,
-            rtol=1.02 * layers.STEP / layers.KNEE / 2,
-            atol=1.02 * layers.STEP * one / 2,
-        )
+        size = abs(ours)
+        if name == "residual":  # the page has it as the difference of minimum and median
+            size = abs(shown.mask.minimum.ravel()[pixels]) + size
+        allowed = 1.02 * (layers.STEP * one + layers.STEP / layers.KNEE * size)
+        allowed /= 1 if name == "residual" else 2
+        assert np.all(np.nan_to_num(abs(theirs - ours) - allowed) <= 0)
     assert np.sum(np.isnan(ours)) > 0
 
 
@@ -175,7 +172,6 @@ def test_a_click_shows_the_cut(shown):
     shown.page.wait_for_timeout(500)
     place = shown.point(row, column, 1)
     shown.page.mouse.click(place["x"], place["y"])
-    text = shown.settled("() => document.getElementById('selected').textContent", None)
     for _ in range(100):
         text = shown.run("() => document.getElementById('selected').textContent")
         if text.startswith(f"column {column}, row {row} "):
@@ -206,7 +202,9 @@ def test_a_click_shows_the_cut(shown):
         assert exposures.shape == ours.shape
         assert len(exposures) == 4
         np.testing.assert_array_equal(np.isnan(exposures), np.isnan(ours))
-        assert np.all(np.nan_to_num(abs(exposures - ours)) <= 0.04 * away + 0.3 * unit)
+        assert np.all(
+            np.nan_to_num(abs(exposures - ours) - 1e-3 * abs(ours)) <= 0.04 * away + 0.3 * unit
+        )
     drawn = shown.run("() => report.model('cut-along').data.minimum")
     np.testing.assert_array_equal(_floats(drawn), _floats(cuts["along"]["minimum"]))
 
@@ -235,7 +233,7 @@ def test_the_spectrum_is_the_mean_of_the_slice(shown):
     spectrum = shown.run("() => report.spectrum")
     inside = slices.number == number
     axis = 1 if mask.dispaxis == 2 else 0
-    with np.errstate(invalid="ignore"), pytest.MonkeyPatch.context():
+    with np.errstate(invalid="ignore"):
         for name, kept in (("before", inside), ("after", inside & ~mask.bad_pixels.mask)):
             known = kept & np.isfinite(mask.minimum)
             total = np.where(known, mask.minimum, 0).sum(axis=axis, dtype="f8")
@@ -327,9 +325,7 @@ def test_it_can_be_printed(browser, small, tmp_path, scheme):
     opened.page.close()
 
 
-def test_without_exposures_the_page_still_works(browser, tmp_path, small):
-    from dataclasses import replace
-
+def test_without_exposures_the_page_still_works(browser, tmp_path):
     mask = mask_of()
     gone = tuple(replace(each, exposure=tmp_path / "gone.fits") for each in mask.members)
     (group,) = bps.report(replace(mask, members=gone), output_dir=tmp_path).groups

@@ -134,6 +134,13 @@ def _histogram(values: FloatArray, cuts: tuple[float, float]) -> dict[str, Any]:
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
+def _median(mask: GroupMask) -> FloatArray:
+    """Return the running median. A page holds it instead of the residual, as it has no peaks."""
+    residual = mask.bad_pixels.residual
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(residual), residual.dtype.type(0), mask.minimum - residual)
+
+
 def layers_of(
     mask: GroupMask, judgement: Judgement, slices: Slices, pixels: Ranked, strips: Strips
 ) -> list[Layer]:
@@ -147,7 +154,7 @@ def layers_of(
 
     tasks: list[tuple[Any, ...]] = [
         (float_layer, "minimum", mask.minimum, scatter),
-        (float_layer, "residual", found.residual, scatter),
+        (float_layer, "median", _median(mask), scatter),
     ]
     if found.significance is not None:
         tasks.append((float_layer, "significance", found.significance, 1.0))

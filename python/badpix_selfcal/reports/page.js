@@ -36,7 +36,10 @@
       for (let i = 0; i < codes.length; i++) codes[i] |= plane[i] << (8 * place);
     }
     node.textContent = "";
-    return { ...about, codes };
+    const layer = { ...about, codes };
+    if (about.bytes === 2 && about.knee)
+      layer.values = Float64Array.from({ length: 65536 }, (_, code) => decode(code, layer));
+    return layer;
   }
 
   // Return the value of a code of 16 bits.
@@ -46,13 +49,15 @@
     if (code === MORE) return Infinity;
     return layer.knee * Math.sinh((code - HALF) * (layer.step / layer.knee));
   }
-  const value = (name, pixel) =>
-    layers[name] ? decode(layers[name].codes[pixel], layers[name]) : NaN;
+  const value = (name, pixel) => {
+    if (name === "residual") return value("minimum", pixel) - value("median", pixel);
+    return layers[name] ? layers[name].values[layers[name].codes[pixel]] : NaN;
+  };
   // Return a value of at least 0 from its code of 8 bits.
   const growth = (layer, at) =>
     layer.codes[at] === 0 ? NaN : layer.knee * Math.sinh((layer.codes[at] - 1) * layer.step);
 
-  const names = ["minimum", "residual", "significance", "dq", "slices", "flagged", "is_high",
+  const names = ["minimum", "median", "significance", "dq", "slices", "flagged", "is_high",
     "strip_pixels", "strips", "noise"];
   const layers = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await unpacked(name)])));
@@ -73,14 +78,18 @@
     for (let pixel = 0; pixel < pixels.length; pixel++) pixels[pixel] = colour(pixel);
     return pixels;
   }
-  // Return the colours of values between two limits.
-  function coloured({ codes, ...layer }, [low, high], palette) {
-    const colours = words(palette), last = palette.length - 1, ofCode = new Uint32Array(65536);
-    for (let code = 1; code < 65536; code++) {
-      const part = (decode(code, layer) - low) / (high - low);
-      ofCode[code] = colours[Math.round(last * Math.min(Math.max(part, 0), 1))];
+  // Return the colours of the values of a panel between two limits.
+  function coloured(name, [low, high], palette) {
+    const colours = words(palette), last = palette.length - 1;
+    const [missing] = words([settings.colours.missing]);
+    const ofValue = (number) => Number.isNaN(number) ? missing :
+      colours[Math.round(last * Math.min(Math.max((number - low) / (high - low), 0), 1))];
+    if (name === "residual") {
+      const { minimum, median } = layers;
+      return painted((pixel) => ofValue(
+        minimum.values[minimum.codes[pixel]] - median.values[median.codes[pixel]]));
     }
-    [ofCode[NOT_A_NUMBER]] = words([settings.colours.missing]);
+    const ofCode = Uint32Array.from(layers[name].values, ofValue), { codes } = layers[name];
     return painted((pixel) => ofCode[codes[pixel]]);
   }
   // Return the colours of DQ: 0, some bit, DO_NOT_USE, not sensitive to light.
@@ -99,7 +108,7 @@
   // Return the colours of the mask: not flagged, no value, low, high.
   function colouredMask() {
     const { ground, missing, low, high } = settings.colours;
-    const colours = words([ground, missing, low, high]), { codes } = layers.residual;
+    const colours = words([ground, missing, low, high]), { codes } = layers.median;
     return painted((pixel) =>
       colours[isFlagged[pixel] || (codes[pixel] === NOT_A_NUMBER ? 1 : 0)]);
   }
@@ -164,7 +173,7 @@
     made.add_tools(new Models.CrosshairTool({ overlay }));
     if (limits) {
       const palette = name === "minimum" ? viridis() : diverging();
-      image(made, coloured(layers[name], limits, palette));
+      image(made, coloured(name, limits, palette));
       const [low, high] = limits;
       made.add_layout(new Models.ColorBar({
         color_mapper: new Models.LinearColorMapper({ palette, low, high }), width: 10, padding: 4,
@@ -265,11 +274,9 @@
     return set.map((bit) => settings.bits[bit]).join(", ") || "0";
   }
   function described(pixel) {
-    const minimum = value("minimum", pixel), residual = value("residual", pixel);
     const parts = [
       `column ${pixel % columns}, row ${Math.floor(pixel / columns)}`,
-      `minimum ${short(minimum)}`, `median ${short(minimum - residual)}`,
-      `residual ${short(residual)}`,
+      ...["minimum", "median", "residual"].map((name) => `${name} ${short(value(name, pixel))}`),
     ];
     if (layers.significance) parts.push(`significance ${short(value("significance", pixel))}`);
     parts.push(`DQ ${bitsOf(pixel)}`);
@@ -298,7 +305,7 @@
       const y = row + step * down, x = column + step * (1 - down);
       if (y < 0 || y >= rows || x < 0 || x >= columns) continue;
       const here = y * columns + x, at = first + step + reach;
-      const minimum = value("minimum", here), median = minimum - value("residual", here);
+      const minimum = value("minimum", here), median = value("median", here);
       let noise = 1;
       if (layers.significance)
         noise = strip === undefined ? NaN : growth(layers.noise, strip * samples + at);
