@@ -434,6 +434,7 @@
   const scheme = matchMedia("(prefers-color-scheme: dark)");
   function paint() {
     const ink = getComputedStyle(document.body).color;
+    document.documentElement.dataset.ink = scheme.matches ? "light" : "dark";
     for (const each of drawn.all_models)
       for (const name of ["axis_label_text_color", "major_label_text_color", "axis_line_color",
         "major_tick_line_color", "minor_tick_line_color", "text_color", "label_text_color"])

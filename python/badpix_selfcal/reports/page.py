@@ -193,8 +193,7 @@ def _images(mask: GroupMask, pixel: str) -> list[str]:
         '<button id="zoom">Zoom to pixel <kbd>z</kbd></button> '
         '<button id="reset">Whole image <kbd>r</kbd></button> '
         '<span class="note">minimum image: <span id="state" aria-live="polite">as it was before'
-        "</span>; arrow keys move the selected pixel while the images have the focus; flags come "
-        "in order of strength</span>"
+        "</span>; arrow keys move the selected pixel while the images have the focus</span>"
         '<output id="pointer">Values appear here under the pointer.</output></div>',
         f'<div class="panels" id="images" tabindex="0">{"".join(panels)}{pixel}</div>',
     ]
@@ -204,7 +203,7 @@ def _histogram(mask: GroupMask) -> list[str]:
     what = "residual" if mask.bad_pixels.significance is None else "significance"
     return [
         "<h2>What is cut</h2>",
-        '<div id="figure-histogram"></div>',
+        '<div id="figure-histogram" class="single"></div>',
         f'<p class="note">Histogram of the {what}, with the cuts (dashed); values farther away '
         "are in the first and the last bin. Good: a narrow peak of noise, which ends before the "
         "cuts, and a flat tail of bad pixels beyond them.</p>",
@@ -265,7 +264,7 @@ def _spectrum(mask: GroupMask, names: tuple[str, ...]) -> list[str]:
     return [
         "<h2>Spectrum of a slice</h2>",
         f'<p><label>Slice <select id="slice">{options}</select></label></p>',
-        '<div id="figure-spectrum"></div>',
+        '<div id="figure-spectrum" class="single"></div>',
         f'<p class="note">Mean of the minimum image across the slice, in {escape(unit_of(mask))}: '
         f"{_key(HIGH)}before, with flagged pixels; {_key(LOW)}after, without them. The scale is "
         "that of the spectrum after; spikes before may reach beyond it. Good: spikes are gone, and "
