@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
     from .reports.report import ReportResult, report
+    from .runs.apply import apply
     from .runs.associate import GeneratedAssociation, associate
     from .runs.batch import BatchResult, batch
     from .runs.group_mask import GroupMask
@@ -42,6 +43,7 @@ __all__ = [
     "SelfcalResult",
     "SelfcalWarning",
     "__version__",
+    "apply",
     "associate",
     "batch",
     "find_bad_pixels",
@@ -69,6 +71,7 @@ _MODULES = {
     "GroupMask": "runs.group_mask",
     "ReportResult": "reports.report",
     "SelfcalResult": "runs.selfcal",
+    "apply": "runs.apply",
     "associate": "runs.associate",
     "batch": "runs.batch",
     "read_mask": "runs.mask_file",

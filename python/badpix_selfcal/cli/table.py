@@ -17,6 +17,7 @@ FUNCTIONS: Final = {
     "run": "badpix_selfcal.selfcal",
     "batch": "badpix_selfcal.batch",
     "report": "badpix_selfcal.report",
+    "apply": "badpix_selfcal.apply",
     "associate": "badpix_selfcal.associate",
     "simulate": "badpix_selfcal.simulate.simulate",
 }
@@ -31,7 +32,7 @@ ONLY_OPTIONS: Final = {
 
 ONLY_IN_PYTHON: Final = {
     "progress": (
-        "batch",
+        "batch, apply",
         "a function that is called with the numbers of exposures done and in all",
     ),
     "settings": ("simulate", "the physical numbers of the simulation"),
