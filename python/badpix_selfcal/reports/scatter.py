@@ -36,8 +36,9 @@ def deviation(values: FloatArray) -> float:
 def block_scatter(residual: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
     """Return the scatter and the number of finite samples of each block of an image.
 
-    The scatter is the distance of the quartiles over 1.349; NaN for a block without samples. Blocks
-    at the border may be smaller.
+    The scatter is the distance between the first and the last tenth of the samples, over 2.563; NaN
+    for a block without samples. (The quartiles would be too near to each other: where a pixel is
+    its own median, the residual is 0.) Blocks at the border may be smaller.
     """
     rows, columns = residual.shape
     padded = np.pad(residual, ((0, -rows % BLOCK), (0, -columns % BLOCK)), constant_values=np.nan)
@@ -47,10 +48,10 @@ def block_scatter(residual: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
     blocks.sort(axis=-1)  # NaN last
     count = np.count_nonzero(~np.isnan(blocks), axis=-1)
     lower, upper = (
-        np.take_along_axis(blocks, (count * part // 4)[..., np.newaxis], axis=-1)[..., 0]
-        for part in (1, 3)
+        np.take_along_axis(blocks, (count * part // 10)[..., np.newaxis], axis=-1)[..., 0]
+        for part in (1, 9)
     )
-    return (upper - lower) / np.float32(1.349), count
+    return (upper - lower) / np.float32(2.563), count
 
 
 def beyond(
