@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from hypothesis import given
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
-from badpix_selfcal.detectors import gap_of
 from badpix_selfcal.reports.page import page_of
 
-from .reported import Cells, mask_of, numbers_in, observed
+from .masks import masks
+from .reported import NUMBERS, Cells, mask_of, numbers_in, observed
 
 pytest.importorskip("bokeh", reason="bokeh is not installed")
 
@@ -87,6 +89,31 @@ def test_what_a_name_holds_is_no_html():
     page = page_of(mask).html
     assert "<script>alert" not in page
     assert numbers_in(page)["name"] == mask.name
+
+
+@given(masks())
+def test_every_mask_has_a_page(mask):
+    page = page_of(replace(mask, members=())).html
+    numbers = numbers_in(page)
+    assert numbers["flagged"] == mask.bad_pixels.mask.sum()
+    assert "NaN" not in NUMBERS.search(page)[1]
+    assert page.count("<html") == page.count("</html>") == 1
+
+
+def test_a_page_of_a_whole_detector_takes_two_seconds_at_most():
+    """Of processor time, imports included: other programs may be running."""
+    mask = observed("MIRIFUSHORT", (1024, 1032), "sigma")[1].mask
+    code = (
+        "import sys, time, badpix_selfcal as bps; mask = bps.read_mask(sys.argv[1]); "
+        "begin = time.process_time(); from badpix_selfcal.reports.page import page_of; "
+        "page = page_of(mask); print(time.process_time() - begin, len(page.html))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(mask)], capture_output=True, text=True, check=True
+    )
+    seconds, size = map(float, done.stdout.split())
+    assert seconds < 2
+    assert size < 15e6
 
 
 def test_without_its_exposures_a_page_says_so_and_shows_the_minimum(tmp_path):
@@ -212,13 +239,15 @@ def test_the_command_prints_the_verdict(tmp_path, capsys):
     line = ["report", str(mask), "--output-dir", str(tmp_path)]
     assert main(line) == 0
     said = capsys.readouterr().out
-    assert "REJECT" in said or "LOOK" in said  # the fraction leaves spikes
     assert "spikes left" in said
     assert main([*line, "--overwrite", "--json"]) == 0
     (facts,) = json.loads(capsys.readouterr().out)["groups"]
     found = mask_of("MIRIFULONG", (96, 640), "fraction").bad_pixels
     assert facts["numbers"]["flagged"] == found.mask.sum()
-    assert facts["reasons"]["spikes_left"] == facts["verdict"]
+    assert facts["reasons"]["spikes_left"] != "TRUST"
+    worst = [word for word in ("REJECT", "LOOK") if word in facts["reasons"].values()]
+    assert facts["verdict"] == worst[0]
+    assert f": {worst[0]}. " in said
 
 
 def test_run_writes_the_page_with_the_copies(tmp_path, capsys):
@@ -255,4 +284,3 @@ def test_batch_writes_pages_and_their_list_and_keeps_them(tmp_path):
     assert again.index == made.index
     assert pages[0].stat().st_mtime_ns == times[pages[0]]
     assert b"gallery</h2>" not in pages[1].read_bytes()  # the changed page is made again
-    assert gap_of("MIRIFULONG") is not None

@@ -69,8 +69,8 @@ def settings_of(
         "unit": unit,
         "along": along,
         "ways": {
-            "along": f"{along}, along the dispersion",
-            "across": f"{across}, across the dispersion",
+            "along": along if mask.dispaxis is None else f"{along}, along the dispersion",
+            "across": across if mask.dispaxis is None else f"{across}, across the dispersion",
         },
         "cuts": [finite(found.cut_low), finite(found.cut_high)],
         "reach": {"along": ALONG, "across": ACROSS},

@@ -219,7 +219,7 @@ def judge(mask: GroupMask) -> Judgement:
         "deviation_before": number(deviation(found.residual[sensitive])),
         "deviation_after": number(deviation(unflagged)),
         "spikes": left,
-        "error_scale": found.error_scale,
+        "error_scale": number(found.error_scale),
         "regions": _by_region(mask, sensitive, low, high),
         "slices": _by_slice(mask, sensitive, low, high),
         "crowded_rows": [*mask.crowded],
@@ -243,9 +243,9 @@ def judge(mask: GroupMask) -> Judgement:
     odd = odd_pedestals(used, before)
     numbers["odd_pedestals"] = len(odd)
     numbers["odd_pedestals_of"] = odd
-    scale = found.error_scale
+    scale = number(found.error_scale)
     if scale is not None and scale > 0:
-        numbers["error_factor"] = max(scale, 1 / scale)
+        numbers["error_factor"] = number(max(scale, 1 / scale))
     reasons = (
         Reason(name, numbers.get(name), limit.verdict(numbers.get(name)))
         for name, limit in LIMITS.items()

@@ -117,7 +117,7 @@ def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
 
 def _data(name: str, value: Mapping[str, Any]) -> str:
     """Return values in a script element, which nothing in them can end."""
-    text = json.dumps(value).replace("<", "\\u003c")
+    text = json.dumps(value, allow_nan=False).replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
