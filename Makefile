@@ -17,9 +17,12 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/compare_with_truth.py $(DEMO)/*_truth.fits \
 		$(DEMO)/flagged/*_badpix_selfcal.fits
 
-picture: $(VENV)/.examples demo
+picture: $(VENV)/.test demo
 	$(BIN)/python examples/before_after.py $(DEMO) docs/images/before_after.png
 	$(BIN)/python examples/cuts.py $(DEMO) docs/images/cuts.png
+	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --cut sigma --report \
+		--output-dir $(DEMO)/reported
+	$(BIN)/python -m tests.report_picture $(DEMO)/reported/*_report.html docs/images/report.png
 
 options: $(VENV)/.installed
 	$(BIN)/badpix-selfcal help options > docs/options.md

@@ -26,6 +26,7 @@ COMMANDS = program().commands
 FUNCTION_OF = {
     "run": bps.selfcal,
     "batch": bps.batch,
+    "report": bps.report,
     "apply": bps.apply,
     "associate": bps.associate,
     "simulate": simulate,

@@ -18,9 +18,10 @@ PACKAGE = Path(bps.__file__).parent
 MOST_LINES = 400
 
 FORBIDDEN = {
-    "files": ("runs", "cli"),
+    "files": ("runs", "reports", "cli"),
     "runs": ("cli",),
-    "simulation": ("files", "runs", "cli"),
+    "reports": ("cli",),
+    "simulation": ("files", "runs", "reports", "cli"),
 }
 """The subpackages, and those that they must not import."""
 
@@ -30,6 +31,9 @@ LATE = {
     "asyncio": 53,
     "badpix_selfcal.files.bodies": 60,
     "badpix_selfcal.cli": 35,
+    "badpix_selfcal.reports.index": 34,
+    "badpix_selfcal.reports.product": 34,
+    "badpix_selfcal.reports.report": 194,
     "badpix_selfcal.runs.apply": 95,
     "badpix_selfcal.runs.associate": 91,
     "badpix_selfcal.runs.batch": 94,

@@ -38,6 +38,7 @@ DEFAULTS = {
     "spare_crowded": False,
     "save_flagged_bkg": False,
     "save_mask": False,
+    "report": False,
     "copy_skipped": False,
     "force": False,
 }
@@ -67,6 +68,7 @@ def test_functions_on_arrays_have_the_same_defaults(module):
         "spare_crowded",
         "save_flagged_bkg",
         "save_mask",
+        "report",
         "copy_skipped",
         "force",
     ):
@@ -177,7 +179,13 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
     plain = {"kernel_size": 7, "flagfrac_lower": 0.01, "flagfrac_upper": 0.25, "dispaxis": 1}
     plain |= {"cut": "fraction", "sigma_lower": 10.0, "sigma_upper": 5.5}
     plain |= {"edge": "shrink", "force_single": True, "save_flagged_bkg": False}
-    plain |= {"spare_crowded": True, "copy_skipped": True, "force": False, "save_mask": True}
+    plain |= {
+        "spare_crowded": True,
+        "copy_skipped": True,
+        "force": False,
+        "save_mask": True,
+        "report": True,
+    }
     other = {
         "kernel_size": np.int64(7),
         "flagfrac_lower": Fraction(1, 100),
@@ -191,6 +199,7 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
         "spare_crowded": np.True_,
         "save_flagged_bkg": np.False_,
         "save_mask": np.True_,
+        "report": np.True_,
         "copy_skipped": np.True_,
         "force": np.False_,
     }

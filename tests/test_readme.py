@@ -90,7 +90,15 @@ def test_the_flags_of_both_cuts_are_drawn(tmp_path):
     assert (tmp_path / "demo" / "cuts.png").stat().st_size > 30_000
 
 
-@pytest.mark.parametrize("picture", ["before_after.png", "cuts.png"])
+def test_a_page_is_written(tmp_path):
+    pytest.importorskip("bokeh", reason="bokeh is not installed")
+    simulate(tmp_path / "demo", detector="MIRIFUSHORT", size=(96, 640))
+    run(block("badpix-selfcal run demo/"), tmp_path)
+    (page,) = (tmp_path / "demo" / "reported").glob("*_badpix_selfcal_report.html")
+    assert "TRUST" in page.read_text()
+
+
+@pytest.mark.parametrize("picture", ["before_after.png", "cuts.png", "report.png"])
 def test_the_pictures_are_in_the_readme_and_small(picture):
     path = PICTURE.with_name(picture)
     assert f"({path.relative_to(ROOT)})" in README
@@ -151,7 +159,7 @@ def test_the_blocks_work_one_after_the_other(tmp_path):
 
 def test_every_block_of_commands_is_run():
     run_here = [each for each in BLOCKS if not any(mark in each for mark in ELSEWHERE)]
-    assert len(run_here) == 6
+    assert len(run_here) == 7
 
 
 def test_the_python_example_runs(capsys):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         percentiles,
     )
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
+    from .reports.report import ReportResult, report
     from .runs.apply import apply
     from .runs.associate import GeneratedAssociation, associate
     from .runs.batch import BatchResult, batch
@@ -38,6 +39,7 @@ __all__ = [
     "GeneratedAssociation",
     "GroupMask",
     "MaskError",
+    "ReportResult",
     "SelfcalResult",
     "SelfcalWarning",
     "__version__",
@@ -51,6 +53,7 @@ __all__ = [
     "pedestal",
     "percentiles",
     "read_mask",
+    "report",
     "selfcal",
     "set_num_threads",
     "share_threads",
@@ -66,11 +69,13 @@ _MODULES = {
     "BatchResult": "runs.batch",
     "GeneratedAssociation": "runs.associate",
     "GroupMask": "runs.group_mask",
+    "ReportResult": "reports.report",
     "SelfcalResult": "runs.selfcal",
     "apply": "runs.apply",
     "associate": "runs.associate",
     "batch": "runs.batch",
     "read_mask": "runs.mask_file",
+    "report": "reports.report",
     "selfcal": "runs.selfcal",
     "share_threads": "threads",
     "write_mask": "runs.mask_file",

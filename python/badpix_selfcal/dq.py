@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BAD", "DO_NOT_USE", "NAN_PLANES", "NON_SCIENCE", "OTHER_BAD_PIXEL", "REFERENCE_PIXEL"]
+__all__ = [
+    "BAD",
+    "DO_NOT_USE",
+    "NAMES",
+    "NAN_PLANES",
+    "NON_SCIENCE",
+    "OTHER_BAD_PIXEL",
+    "REFERENCE_PIXEL",
+]
 
 DO_NOT_USE: Final = 1 << 0
 NON_SCIENCE: Final = 1 << 9
@@ -19,3 +27,12 @@ BAD: Final = DO_NOT_USE | OTHER_BAD_PIXEL
 
 NAN_PLANES: Final = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 """The extensions in which flagged pixels become NaN; some may be absent."""
+
+NAMES: Final = (
+    "DO_NOT_USE", "SATURATED", "JUMP_DET", "DROPOUT", "OUTLIER", "PERSISTENCE", "AD_FLOOR",
+    "CHARGELOSS", "RESERVED", "NON_SCIENCE", "DEAD", "HOT", "WARM", "LOW_QE", "RC",
+    "TELEGRAPH", "NONLINEAR", "BAD_REF_PIXEL", "NO_FLAT_FIELD", "NO_GAIN_VALUE", "NO_LIN_CORR",
+    "NO_SAT_CHECK", "UNRELIABLE_BIAS", "UNRELIABLE_DARK", "UNRELIABLE_SLOPE", "UNRELIABLE_FLAT",
+    "OPEN", "ADJ_OPEN", "FLUX_ESTIMATED", "MSA_FAILED_OPEN", "OTHER_BAD_PIXEL", "REFERENCE_PIXEL",
+)  # fmt: skip
+"""The names of the bits, from the lowest to the highest."""

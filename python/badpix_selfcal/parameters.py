@@ -206,6 +206,16 @@ class Parameters:
             )
         },
     )
+    report: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                'write a page that shows the mask too (extra "report")',
+                changes_copies=False,
+            )
+        },
+    )
     copy_skipped: bool = field(
         default=False,
         metadata={

@@ -74,6 +74,7 @@ def _facts(result: BatchResult) -> dict[str, Any]:
         ],
         "ignored": [str(path) for path in result.ignored],
         "failed": len(result.failed),
+        "index": None if result.index is None else str(result.index),
     }
 
 
@@ -103,6 +104,7 @@ def _group_facts(group: GroupResult) -> dict[str, Any]:
         "mask_files": [
             {"dispaxis": axis, "path": str(path)} for axis, path in group.mask_files.items()
         ],
+        "pages": [{"dispaxis": axis, "path": str(path)} for axis, path in group.pages.items()],
     }
 
 
@@ -123,6 +125,9 @@ def _text(result: BatchResult, directory: str | None, ignored: str) -> str:
     masks = [path for group in result.groups for path in group.mask_files.values()]
     if masks:
         lines.append(f"masks     {files_of(masks)}")
+    pages = [path for group in result.groups for path in group.pages.values()]
+    if pages:
+        lines.append(f"pages     {result.index or files_of(pages)}")
     return "\n".join(lines)
 
 

@@ -82,6 +82,7 @@ def _facts(result: SelfcalResult) -> dict[str, Any]:
         "science": None if result.science is None else str(result.science),
         "backgrounds": [str(path) for path in result.backgrounds],
         "mask": None if result.mask is None else str(result.mask),
+        "page": None if result.page is None else str(result.page),
     }
     if found is not None:
         facts |= {
@@ -123,4 +124,6 @@ def _text(result: SelfcalResult, given: argparse.Namespace) -> str:
     lines += [f"  written   {path}" for path in written]
     if result.mask is not None:
         lines.append(f"  mask      {result.mask}")
+    if result.page is not None:
+        lines.append(f"  page      {result.page}")
     return "\n".join(lines)

@@ -16,6 +16,7 @@ __all__ = ["FUNCTIONS", "ONLY_IN_PYTHON", "ONLY_OPTIONS", "table"]
 FUNCTIONS: Final = {
     "run": "badpix_selfcal.selfcal",
     "batch": "badpix_selfcal.batch",
+    "report": "badpix_selfcal.report",
     "apply": "badpix_selfcal.apply",
     "associate": "badpix_selfcal.associate",
     "simulate": "badpix_selfcal.simulate.simulate",

@@ -54,6 +54,7 @@ def batch(
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
     save_mask: bool = Parameters.save_mask,
+    report: bool = Parameters.report,
     copy_skipped: bool = Parameters.copy_skipped,
     force: bool = Parameters.force,
     edge: AskedEdge = Parameters.edge,
@@ -90,6 +91,9 @@ def batch(
         Write flagged copies of the backgrounds too.
     save_mask : bool, optional
         Write each mask too, as in `badpix_selfcal.selfcal`; its file is named after the group.
+    report : bool, optional
+        Write a page that shows each mask too (extra ``report``). If there are several, the page
+        ``badpix_selfcal_report.html`` lists them, in the place of an earlier one; not under a URL.
     copy_skipped, force
         As in `badpix_selfcal.selfcal`.
     overwrite : bool, optional
@@ -153,6 +157,7 @@ def batch(
         spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
         save_mask=save_mask,
+        report=report,
         copy_skipped=copy_skipped,
         force=force,
     )

@@ -36,6 +36,7 @@ KEYWORDS: Final = {
     "spare_crowded": "BPXSPARE",
     "save_flagged_bkg": "BPXBKG",
     "save_mask": "BPXSAVE",
+    "report": "BPXREPT",
     "copy_skipped": "BPXCOPY",
     "force": "BPXFORCE",
 }

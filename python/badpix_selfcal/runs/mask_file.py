@@ -25,7 +25,7 @@ from .group_mask import GroupMask, MaskMember, Role
 from .mask_cards import COMMENTS, KEYWORDS, columns_in, reference_cards
 from .provenance import history
 
-__all__ = ["mask_in", "pixels_of", "read_mask", "write_mask", "write_part"]
+__all__ = ["history_of", "mask_in", "pixels_of", "read_mask", "write_mask", "write_part"]
 
 _MEMBERS: Final = " members="
 """Stands before the identity of the exposures in HISTORY."""
@@ -77,6 +77,12 @@ def write_part(part: Path, mask: GroupMask, name: str) -> None:
     """
     unit = str(mask.about.get("BUNIT", ""))
     mask_file.write(part, _content(mask, name, unit), COMMENTS, columns_in(unit))
+
+
+def history_of(mask: GroupMask) -> str:
+    """Return the HISTORY entry of what is made of a mask."""
+    entry = history(mask.parameters, "COMPLETE", mask.dispaxis, mask.version)
+    return entry + (f"{_MEMBERS}{mask.identity}" if mask.identity else "")
 
 
 def read_mask(path: AnyLocation) -> GroupMask:
@@ -175,10 +181,9 @@ def _content(mask: GroupMask, name: str, unit: str) -> MaskContent:
         "NOISE": found.noise,
         "KNOWN": mask.dq,
     }
-    entry = history(mask.parameters, "COMPLETE", mask.dispaxis, mask.version)
     return MaskContent(
         cards={**reference_cards(mask, name), **_cards(mask)},
-        history=entry + (f"{_MEMBERS}{mask.identity}" if mask.identity else ""),
+        history=history_of(mask),
         images={name: image for name, image in images.items() if image is not None},
         tables={"PIXELS": pixels_of(mask), "MEMBERS": _members(mask)},
         units=dict.fromkeys(("MINIMUM", "RESIDUAL", "NOISE"), unit) if unit else {},

@@ -17,6 +17,7 @@ from .outcome import ExposureResult, Outcome
 from .plan import Plan
 from .pool import Group, Pool
 from .products import MASK, Product, names_of
+from .provenance import PAGE
 from .results import BatchResult, GroupResult
 from .resume import resumed
 
@@ -159,12 +160,23 @@ def carried_out(
         tally=tally,
         products=how.products,
     )
+    pages = [page for each in outcomes for page in each.products.get(PAGE, {}).values()]
     unreadable = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
     return BatchResult(
         tuple(_result(*each) for each in zip(groups, outcomes, strict=True)),
         tuple(unreadable),
         found.ignored,
+        _index(how.folder, pages),
     )
+
+
+def _index(folder: Location, pages: list[Location]) -> Location | None:
+    """List the pages of masks in a further page, if there are several."""
+    if not pages:
+        return None
+    from ..reports.index import write_index
+
+    return write_index(folder, pages)
 
 
 def _result(group: Group, outcome: Outcome) -> GroupResult:
@@ -181,5 +193,6 @@ def _result(group: Group, outcome: Outcome) -> GroupResult:
         crowded_rows=outcome.crowded,
         flagged={axis: int(flags.sum()) for axis, flags in outcome.flags.items()},
         mask_files=outcome.products.get(MASK, {}),
+        pages=outcome.products.get(PAGE, {}),
         unwritten=outcome.unwritten,
     )

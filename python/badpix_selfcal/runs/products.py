@@ -1,4 +1,4 @@
-"""Further outputs of a run, each made of a mask: the mask itself as a file."""
+"""Further outputs of a run, each made of a mask: the mask itself as a file, and its page."""
 
 from __future__ import annotations
 
@@ -83,7 +83,12 @@ class MaskFile:
 
 def products_of(parameters: Parameters) -> tuple[Product, ...]:
     """Return what to write besides the copies."""
-    return (MaskFile(),) if parameters.save_mask else ()
+    products: list[Product] = [MaskFile()] if parameters.save_mask else []
+    if parameters.report:
+        from ..reports.product import ReportPage
+
+        products.append(ReportPage())
+    return tuple(products)
 
 
 def names_of(plan: Plan, product: Product) -> dict[Dispaxis, str]:

@@ -15,6 +15,7 @@ from ..messages import changed
 from ..parameters import Parameters
 
 __all__ = [
+    "PAGE",
     "Status",
     "ascii_of",
     "by_mask",
@@ -32,6 +33,9 @@ Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
 """COMPLETE: bad pixels were searched for. SKIPPED: they were not."""
 
 SUFFIX: Final = "badpix_selfcal"
+
+PAGE: Final = "report.html"
+"""The kind of a page that shows a mask, among the further outputs."""
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9.+-]+")
 

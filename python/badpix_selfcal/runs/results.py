@@ -47,6 +47,8 @@ class SelfcalResult:
         pixels are flagged too, unless `spare_crowded` is set.
     mask : Path, RemoteFile or None
         The file of the mask, with `save_mask`; None when skipped.
+    page : Path, RemoteFile or None
+        The page that shows the mask, with `report`; None when skipped.
     unused : mapping of Path or RemoteFile to str
         The members of the association that are not used, and their exposure types (imprint, ...).
     others : tuple of SelfcalResult
@@ -63,6 +65,7 @@ class SelfcalResult:
     members: tuple[Location, ...]
     crowded_rows: tuple[int, ...] = ()
     mask: Location | None = None
+    page: Location | None = None
     unused: Mapping[Location, str] = field(default_factory=dict)
     others: tuple[SelfcalResult, ...] = ()
 
@@ -77,6 +80,7 @@ class SelfcalResult:
                 "flagged": "" if found is None else flags_of(found),
                 "written": files_of(written) or "nothing",
                 "mask": "" if self.mask is None else str(self.mask),
+                "page": "" if self.page is None else str(self.page),
                 "others": others,
             },
         )
@@ -106,8 +110,10 @@ class GroupResult:
         package, for which `masks` is empty.
     mask_files : mapping of {1, 2, None} to Path or RemoteFile
         The files of the masks by dispersion axis, with `save_mask`; those that were kept too.
+    pages : mapping of {1, 2, None} to Path or RemoteFile
+        The pages that show the masks, with `report`, in the same way.
     unwritten : mapping of Path or RemoteFile to str
-        The files of masks that could not be written, and why.
+        The files of masks, and their pages, that could not be written, and why.
     """
 
     name: str
@@ -118,6 +124,7 @@ class GroupResult:
     crowded_rows: Mapping[Dispaxis, tuple[int, ...]]
     flagged: Mapping[Dispaxis, int] = field(default_factory=dict)
     mask_files: Mapping[Dispaxis, Location] = field(default_factory=dict)
+    pages: Mapping[Dispaxis, Location] = field(default_factory=dict)
     unwritten: Mapping[Location, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -128,6 +135,7 @@ class GroupResult:
                 "cuts": ", ".join(cuts_of(found) for found in self.masks.values()),
                 "flagged": ", ".join(flags_of(found) for found in self.masks.values()),
                 "masks": files_of([*self.mask_files.values()]),
+                "pages": files_of([*self.pages.values()]),
             },
         )
 
@@ -155,11 +163,14 @@ class BatchResult:
     ignored : tuple of Path or RemoteFile
         Files in the folders whose EXP_TYPE is that of another mode; with `badpix_selfcal.apply`
         those of other detectors too.
+    index : Path or None
+        The page that lists the pages of the groups, with `report`, if there are several.
     """
 
     groups: tuple[GroupResult, ...]
     unreadable: tuple[ExposureResult, ...]
     ignored: tuple[Location, ...]
+    index: Location | None = None
 
     def __repr__(self) -> str:
         return block(

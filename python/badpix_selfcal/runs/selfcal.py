@@ -32,7 +32,7 @@ from .outcome import Outcome
 from .plan import Copy, Plan
 from .pool import expanded
 from .products import MASK, products_of
-from .provenance import ascii_of, further_name, name_of
+from .provenance import PAGE, ascii_of, further_name, name_of
 from .results import SelfcalResult
 from .suitable import check_product, warn_of_itself
 
@@ -57,6 +57,7 @@ def selfcal(
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
     save_mask: bool = Parameters.save_mask,
+    report: bool = Parameters.report,
     copy_skipped: bool = Parameters.copy_skipped,
     force: bool = Parameters.force,
     edge: AskedEdge = Parameters.edge,
@@ -99,6 +100,9 @@ def selfcal(
     save_mask : bool, optional
         Write the mask too, as a JWST MASK reference file that the pipeline, `badpix_selfcal.apply`
         and `badpix_selfcal.read_mask` take: ``<product>_badpix_selfcal_mask.fits``.
+    report : bool, optional
+        Write a page that shows the mask too (extra ``report``), as `badpix_selfcal.report` does:
+        ``<product>_badpix_selfcal_report.html``.
     copy_skipped : bool, optional
         Write an unflagged copy of the science exposure, with S_BPXSLF = SKIPPED, if the step is
         skipped. By default nothing is written then.
@@ -163,6 +167,7 @@ def selfcal(
         spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
         save_mask=save_mask,
+        report=report,
         copy_skipped=copy_skipped,
         force=force,
     )
@@ -327,4 +332,5 @@ def _result(outcome: Outcome) -> SelfcalResult:
         members=tuple(member.path for member in plan.members),
         crowded_rows=outcome.crowded.get(dispaxis, ()),
         mask=outcome.products.get(MASK, {}).get(dispaxis),
+        page=outcome.products.get(PAGE, {}).get(dispaxis),
     )

@@ -1,0 +1,82 @@
+"""``badpix-selfcal report``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from ..files.location import locate
+from .options import Report, add_overwrite, add_report_options, command
+from .parser import Commands
+
+if TYPE_CHECKING:
+    from ..reports.report import GroupReport
+
+__all__ = ["add"]
+
+_REPORT = """\
+Write a page that shows whether the flags of a mask can be trusted: a verdict
+with its reasons, images, cuts of single pixels, spectra before and after. One
+HTML file for each mask, <product>_badpix_selfcal_report.html, which needs no
+network; several are listed in badpix_selfcal_report.html. Needs the extra
+"report". docs/report.md describes the page."""
+
+_REPORT_EXAMPLES = """\
+examples:
+  badpix-selfcal run *_00001_*_asn.json --save-mask
+  badpix-selfcal report *_mask.fits
+exit status: 0 done (whatever the verdict), 1 failed, 2 wrong usage"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    report = command(commands, "report", "RESULT ...", _REPORT, _REPORT_EXAMPLES, _report)
+    report.add_argument(
+        "results",
+        metavar="RESULT",
+        nargs="+",
+        type=locate,
+        help="a mask that --save-mask has written, or a flagged copy beside it",
+    )
+    report.add_argument(
+        "--output-dir",
+        metavar="DIR",
+        help="output folder or URL (default: current directory)",
+    )
+    add_overwrite(report)
+    add_report_options(report)
+
+
+def _report(given: argparse.Namespace) -> Report:
+    from ..reports.report import report
+
+    made = report(given.results, output_dir=given.output_dir, overwrite=given.overwrite)
+    index = None if made.index is None else str(made.index)
+    lines = [_text(each) for each in made.groups]
+    if index is not None:
+        lines.append(f"list of all: {index}")
+    return Report(
+        {"groups": [_facts(each) for each in made.groups], "index": index}, "\n".join(lines)
+    )
+
+
+def _facts(made: GroupReport) -> dict[str, Any]:
+    return {
+        "name": made.name,
+        "page": str(made.page),
+        "verdict": made.verdict,
+        "reasons": {each.name: each.verdict for each in made.judgement.reasons},
+        "numbers": dict(made.judgement.numbers),
+    }
+
+
+def _text(made: GroupReport) -> str:
+    """Return the verdict, what speaks against the mask, and where the page is."""
+    lines = [f"{made.name}: {made.verdict}. {made.judgement.meaning}"]
+    lines += [
+        f"  {each.verdict:<8}  {each.limit.label}: {each.value:.4g} {each.limit.unit}".rstrip()
+        for each in made.judgement.reasons
+        if each.verdict != "TRUST"
+    ]
+    lines.append(f"  written   {made.page}")
+    return "\n".join(lines)

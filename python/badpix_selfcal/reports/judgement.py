@@ -1,0 +1,365 @@
+"""The verdict on a mask, and the numbers that it follows from.
+
+Each number has a limit beyond which the verdict is `LOOK`, and most have one beyond which it is
+`REJECT`. The verdict is the worst of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._floats import FloatArray
+from ..bad_pixels import BadPixels
+from ..detectors import IMAGE_AXIS, Dispaxis
+from ..dq import DO_NOT_USE
+from ..runs.group_mask import GroupMask, MaskMember
+from .pixels import cut_values
+from .regions import regions_of, slices_of
+from .scatter import beyond, block_scatter, deviation, scatter, spikes
+
+__all__ = ["LIMITS", "Judgement", "Limit", "Reason", "Verdict", "judge"]
+
+Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
+"""What to do with a mask."""
+
+MEANING: Final[dict[Verdict, str]] = {
+    "TRUST": "Nothing speaks against these flags. Use the flagged copies.",
+    "LOOK": "Something is unusual. Look at the pictures named below before you use the flags.",
+    "REJECT": "These flags damage good data, or have no good basis. Change what is said below and "
+    "run again.",
+}
+
+ORDER: Final[tuple[Verdict, ...]] = ("TRUST", "LOOK", "REJECT")
+
+RUN: Final = 5
+"""Flagged neighbours along the dispersion that count as a cluster."""
+
+OUTSTANDING: Final = 5.0
+"""Times the scatter of the other pedestals, and times that of the residual, beyond which a pedestal
+stands out."""
+
+LEAST_REGION: Final = 1000
+"""Light-sensitive pixels of the smallest region or slice that is compared with others."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The limits of a number.
+
+    Attributes
+    ----------
+    label : str
+        What the number is.
+    unit : str
+        Its unit.
+    look, reject : float or None
+        Beyond them the verdict is LOOK, or REJECT. None: no limit.
+    advice : str
+        What to do beyond them.
+    is_lower : bool
+        Whether the number must not be less (else: more).
+    """
+
+    label: str
+    unit: str
+    look: float | None
+    reject: float | None
+    advice: str
+    is_lower: bool = False
+
+    def verdict(self, value: float | None) -> Verdict:
+        """Return the verdict on a value; no value is none against the mask."""
+        if value is None:
+            return "TRUST"
+        for word, limit in (("REJECT", self.reject), ("LOOK", self.look)):
+            if limit is not None and (value < limit if self.is_lower else value > limit):
+                return word  # type: ignore[return-value]
+        return "TRUST"
+
+
+LIMITS: Final[dict[str, Limit]] = {
+    "share_high": Limit(
+        "flagged at the high end", "%", 2.0, 5.0,
+        "Hot pixels are about 1 % of a detector; more may be light of the target. Look at the "
+        "mask: raise the upper cut if flags follow the light.",
+    ),
+    "share_low": Limit(
+        "flagged at the low end", "%", 0.5, 2.0,
+        "Few pixels are too dark. Look at the mask: lower the lower cut if flags lie beside "
+        "bright light.",
+    ),
+    "spikes_left": Limit(
+        "spikes left, of spikes and flags together", "%", 10.0, 60.0,
+        "Many pixels stand out like hot pixels but are not flagged: they become spikes in a cube. "
+        "Lower the upper cut, use the sigma cut, or flag a larger fraction.",
+    ),
+    "noise_flags": Limit(
+        "flags that noise alone explains", "%", 20.0, 60.0,
+        "The cut lies within the noise (see the histogram): good pixels are flagged. Use the sigma "
+        "cut, or smaller fractions.",
+    ),
+    "scatter_drop": Limit(
+        "drop of the residual's scatter by flagging", "%", 5.0, 20.0,
+        "Flags take away noise, not outliers. Raise the cuts.",
+    ),
+    "clusters": Limit(
+        "flags in runs along the dispersion", "%", 15.0, 40.0,
+        "Hot pixels are scattered; runs are light that stays in place, and look like absorption "
+        "in a spectrum. Look at the mask, and consider to spare crowded rows.",
+    ),
+    "crowded_flags": Limit(
+        "flags in crowded rows", "%", 0.0, 50.0,
+        "A trace or the edge of a slit is flagged along its length. Look at the mask there; "
+        "sparing crowded rows leaves them unflagged.",
+    ),
+    "region_ratio": Limit(
+        "fullest region over the emptiest", "", 4.0, 20.0,
+        "One part of the detector has many more flags. Look there for light, or for an exposure "
+        "that differs.",
+    ),
+    "slice_ratio": Limit(
+        "fullest slice over the median one", "", 5.0, None,
+        "One slice has many more flags. Look at its spectrum before and after.",
+    ),
+    "known": Limit(
+        "flags that DQ had before", "%", 50.0, None,
+        "The exposures seem to be flagged already: the mask adds little.",
+    ),
+    "exposures": Limit(
+        "exposures that the mask was found from", "", 3, 2,
+        "Fewer than three exposures cannot tell a bad pixel from light or from a cosmic ray. Add "
+        "exposures.",
+        is_lower=True,
+    ),
+    "unused": Limit(
+        "exposures left out or failed", "", 0, None,
+        "See the table of exposures for the reason.",
+    ),
+    "odd_pedestals": Limit(
+        "pedestals that stand out", "", 0, None,
+        "See the table of exposures: a stray pedestal shifts an exposure, so that it decides the "
+        "minimum everywhere or nowhere.",
+    ),
+    "error_factor": Limit(
+        "noise of the data over ERR, or its inverse", "", 2.0, None,
+        "ERR does not describe the data; the noise was scaled to the data.",
+    ),
+}  # fmt: skip
+"""The numbers that decide, and their limits."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One number, and the verdict on it."""
+
+    name: str
+    value: float | None
+    verdict: Verdict
+
+    @property
+    def limit(self) -> Limit:
+        """Its limits."""
+        return LIMITS[self.name]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on a mask.
+
+    Attributes
+    ----------
+    reasons : tuple of Reason
+        One for each of `LIMITS`, in their order.
+    numbers : mapping of str to object
+        All numbers, as values that JSON can hold.
+    """
+
+    reasons: tuple[Reason, ...]
+    numbers: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of all reasons."""
+        return max((each.verdict for each in self.reasons), key=ORDER.index)
+
+    @property
+    def meaning(self) -> str:
+        """The verdict in a sentence."""
+        return MEANING[self.verdict]
+
+
+def judge(mask: GroupMask) -> Judgement:
+    """Judge the mask of a group."""
+    found = mask.bad_pixels
+    sensitive = ~np.isnan(found.residual)
+    high = found.mask & (cut_values(found) > 0)
+    low = found.mask & ~high
+    count = int(np.count_nonzero(sensitive))
+    flagged = int(np.count_nonzero(found.mask))
+    unflagged = found.residual[sensitive & ~found.mask]
+    before, after = scatter(found.residual[sensitive]), scatter(unflagged)
+    sigmas, counts = block_scatter(found.residual)
+    left = spikes(found.residual, found.mask, sigmas)
+    numbers: dict[str, Any] = {
+        "pixels": found.mask.size,
+        "sensitive": count,
+        "low": int(np.count_nonzero(low)),
+        "high": int(np.count_nonzero(high)),
+        "flagged": flagged,
+        "cut_low": number(found.cut_low),
+        "cut_high": number(found.cut_high),
+        "scatter_before": number(before),
+        "scatter_after": number(after),
+        "deviation_before": number(deviation(found.residual[sensitive])),
+        "deviation_after": number(deviation(unflagged)),
+        "spikes": left,
+        "error_scale": number(found.error_scale),
+        "regions": _by_region(mask, sensitive, low, high),
+        "slices": _by_slice(mask, sensitive, low, high),
+        "crowded_rows": [*mask.crowded],
+    }
+    numbers["share_high"] = _percent(numbers["high"], count)
+    numbers["share_low"] = _percent(numbers["low"], count)
+    numbers["spikes_left"] = _percent(left, left + flagged)
+    numbers["noise_flags"] = _noise_flags(found, sigmas, counts, flagged)
+    numbers["scatter_drop"] = _percent(before - after, before)
+    numbers["clusters"] = _percent(_in_runs(found.mask, mask.dispaxis), flagged)
+    numbers["longest_run"] = _longest_run(found.mask, mask.dispaxis)
+    numbers["crowded_flags"] = _percent(_in_rows(found.mask, mask.crowded, mask.dispaxis), flagged)
+    numbers["region_ratio"] = _ratio(numbers["regions"], to="least")
+    numbers["slice_ratio"] = _ratio(numbers["slices"], to="median")
+    if mask.dq is not None:
+        numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
+        numbers["known"] = _percent(numbers["already_known"], flagged)
+    used = [member for member in mask.members if not member.problem]
+    numbers["exposures"] = len(used)
+    numbers["unused"] = len(mask.members) - len(used)
+    odd = odd_pedestals(used, before)
+    numbers["odd_pedestals"] = len(odd)
+    numbers["odd_pedestals_of"] = odd
+    scale = number(found.error_scale)
+    if scale is not None and scale > 0:
+        numbers["error_factor"] = number(max(scale, 1 / scale))
+    reasons = (
+        Reason(name, numbers.get(name), limit.verdict(numbers.get(name)))
+        for name, limit in LIMITS.items()
+    )
+    return Judgement(tuple(reasons), numbers)
+
+
+def number(value: float | None) -> float | None:
+    """Return a value that JSON can hold: None if it is not finite."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def odd_pedestals(members: list[MaskMember], scatter: float) -> list[str]:
+    """Return the exposures whose pedestals stand out from those of the others."""
+    levels = {str(each.exposure): each.pedestal for each in members if each.pedestal is not None}
+    odd = []
+    for name, level in levels.items():
+        others = np.array([value for other, value in levels.items() if other != name])
+        if others.size < 2:
+            continue
+        usual = float(np.median(others))
+        spread = max(1.4826 * float(np.median(abs(others - usual))), scatter)
+        if abs(level - usual) > OUTSTANDING * spread:
+            odd.append(name)
+    return odd
+
+
+def _percent(part: float, whole: float) -> float | None:
+    return number(100 * part / whole) if whole else None
+
+
+def _noise_flags(
+    found: BadPixels, sigmas: FloatArray, counts: NDArray[np.intp], flagged: int
+) -> float | None:
+    """Return the percentage of flags that normal noise beyond the cuts explains."""
+    if not flagged:
+        return None
+    if found.significance is not None:
+        sigmas, counts = np.ones(1, np.float32), np.array([counts.sum()])
+    expected = sum(beyond(cut, sigmas, counts) for cut in (found.cut_low, found.cut_high))
+    return min(100 * expected / flagged, 100.0)
+
+
+def _by_region(
+    mask: GroupMask,
+    sensitive: NDArray[np.bool_],
+    low: NDArray[np.bool_],
+    high: NDArray[np.bool_],
+) -> dict[str, dict[str, Any]]:
+    return {
+        name: _counts(*(int(np.count_nonzero(each[where])) for each in (sensitive, low, high)))
+        for name, where in regions_of(mask).items()
+    }
+
+
+def _by_slice(
+    mask: GroupMask,
+    sensitive: NDArray[np.bool_],
+    low: NDArray[np.bool_],
+    high: NDArray[np.bool_],
+) -> dict[str, dict[str, Any]]:
+    slices = slices_of(mask)
+    per = (
+        np.bincount(slices.number[each], minlength=len(slices.names) + 1)[1:]
+        for each in (sensitive, low, high)
+    )
+    return {
+        name: _counts(*(int(value) for value in values))
+        for name, *values in zip(slices.names, *per, strict=True)
+    }
+
+
+def _counts(sensitive: int, low: int, high: int) -> dict[str, Any]:
+    return {
+        "sensitive": sensitive,
+        "low": low,
+        "high": high,
+        "share": _percent(low + high, sensitive),
+    }
+
+
+def _ratio(parts: dict[str, dict[str, Any]], *, to: Literal["least", "median"]) -> float | None:
+    """Return the greatest share of flags over the least or the median one.
+
+    One flag is added to each part, so that small numbers do not stand out by chance.
+    """
+    shares: list[float] = [
+        (each["low"] + each["high"] + 1) / each["sensitive"]
+        for each in parts.values()
+        if each["sensitive"] >= LEAST_REGION
+    ]
+    if len(shares) < 2:
+        return None
+    return max(shares) / (min(shares) if to == "least" else float(np.median(shares)))
+
+
+def _run_lengths(mask: NDArray[np.bool_], dispaxis: Dispaxis) -> NDArray[np.intp]:
+    """Return the lengths of the runs of flags along the dispersion."""
+    axis = IMAGE_AXIS[dispaxis]
+    lines = mask.T if axis == 0 else mask
+    padded = np.pad(lines, ((0, 0), (1, 1))).ravel().view(np.int8)
+    steps = np.diff(padded)
+    return np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
+
+
+def _in_runs(mask: NDArray[np.bool_], dispaxis: Dispaxis) -> int:
+    lengths = _run_lengths(mask, dispaxis)
+    return int(lengths[lengths >= RUN].sum())
+
+
+def _longest_run(mask: NDArray[np.bool_], dispaxis: Dispaxis) -> int:
+    return int(_run_lengths(mask, dispaxis).max(initial=0))
+
+
+def _in_rows(mask: NDArray[np.bool_], rows: tuple[int, ...], dispaxis: Dispaxis) -> int:
+    lines = mask.T if dispaxis == 2 else mask
+    return sum(int(np.count_nonzero(lines[row])) for row in rows if row < len(lines))

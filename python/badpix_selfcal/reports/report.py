@@ -1,0 +1,187 @@
+"""``badpix_selfcal.report``: pages that show masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from ..errors import MaskError
+from ..files.location import AnyLocation, Location, locate, output_directory
+from ..files.outputs import Outputs
+from ..messages import argument
+from ..runs.group_mask import GroupMask
+from ..runs.mask_file import read_mask
+from ..runs.provenance import PAGE, file_part, further_name
+from ..summary import block, counted
+from .bokeh_scripts import bokeh_scripts
+from .index import INDEX, index_of
+from .judgement import Judgement, Verdict
+from .page import facts_of
+from .product import write_page
+
+__all__ = ["GroupReport", "ReportResult", "report"]
+
+Result: TypeAlias = GroupMask | AnyLocation
+"""What a page can be made of."""
+
+
+@dataclass(frozen=True)
+class GroupReport:
+    """The page of one group.
+
+    Attributes
+    ----------
+    name : str
+        The name of the group.
+    page : Path or RemoteFile
+        The page.
+    judgement : Judgement
+        What it says: its `verdict`, `reasons` and `numbers`.
+    """
+
+    name: str
+    page: Location
+    judgement: Judgement
+
+    @property
+    def verdict(self) -> Verdict:
+        """TRUST, LOOK or REJECT."""
+        return self.judgement.verdict
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """The pages that were written.
+
+    Attributes
+    ----------
+    groups : tuple of GroupReport
+        The page of each group.
+    index : Path, RemoteFile or None
+        The page that lists them, if there are several.
+    """
+
+    groups: tuple[GroupReport, ...]
+    index: Location | None = None
+
+    def __repr__(self) -> str:
+        lines = {each.name: f"{each.verdict}, {each.page}" for each in self.groups}
+        if self.index is not None:
+            lines["all"] = str(self.index)
+        return block(f"ReportResult of {counted(len(self.groups), 'mask')}", lines)
+
+
+def report(
+    results: Result | Iterable[Result],
+    *,
+    output_dir: AnyLocation | None = None,
+    overwrite: bool = False,
+) -> ReportResult:
+    """Write a page for each mask, which shows whether its flags can be trusted.
+
+    Needs the extra ``report``.
+
+    Parameters
+    ----------
+    results : GroupMask, path-like, or iterable of them
+        Masks: files that ``save_mask=True`` has written, or flagged copies beside them.
+    output_dir : path-like, optional
+        The folder of the pages, or (extra ``cloud``) a URL. Default: the current directory.
+    overwrite : bool, optional
+        Replace existing pages.
+
+    Returns
+    -------
+    ReportResult
+        The pages and the verdicts.
+
+    Raises
+    ------
+    MaskError
+        If a file is no mask, and no mask beside it belongs to it; a ValueError.
+    FileExistsError
+        If a page exists, without `overwrite`.
+    ValueError
+        If no result is given, or two have pages of the same name.
+    OSError
+        If a page cannot be written. After any error there are no new pages; the notes of
+        `badpix_selfcal.associate` say what holds for URLs.
+    RuntimeError
+        If bokeh is not installed.
+
+    Notes
+    -----
+    The pages are ``<product>_badpix_selfcal_report.html``, each a single file that needs no
+    network. If there are several, ``badpix_selfcal_report.html`` lists them.
+
+    The exposures that a mask was found from are read again, from where they were. Without them, a
+    page shows the minimum image alone.
+    """
+    bokeh_scripts()  # raises before anything is read
+    masks = _masks_of(results)
+    folder = output_directory(output_dir)
+    inputs = [member.exposure for mask in masks.values() for member in mask.members]
+    groups = []
+    with Outputs(folder, inputs, overwrite=overwrite) as outputs:
+        index = outputs.claim(INDEX) if len(masks) > 1 else None
+        finals = outputs.claim_all([*masks])
+        for final, mask in zip(finals, masks.values(), strict=True):
+            judgement = write_page(outputs.part(final), mask)
+            groups.append(GroupReport(mask.name, final, judgement))
+        if index is not None:
+            facts = [(each.page.name, facts_of(each.name, each.judgement)) for each in groups]
+            outputs.part(index).write_text(index_of(facts), encoding="utf-8")
+        outputs.publish()
+    return ReportResult(tuple(groups), index)
+
+
+def _masks_of(results: Result | Iterable[Result]) -> dict[str, GroupMask]:
+    """Return the masks by the names of their pages, each once."""
+    single = isinstance(results, GroupMask) or not isinstance(results, Iterable)
+    given = [results] if single or isinstance(results, str) else [*results]  # type: ignore[misc]
+    if not given:
+        raise ValueError("results is empty; give a mask file, or a flagged copy beside one")
+    masks: dict[str, GroupMask] = {}
+    origins: dict[str, object] = {}
+    for each in given:
+        if isinstance(each, GroupMask):
+            mask, origin = each, object()
+            name = further_name(file_part(each.name), PAGE)
+        else:
+            mask, origin = _found(locate(each))  # type: ignore[arg-type]
+            name = _page_name(origin)
+        if name in masks and origins[name] != origin:
+            raise ValueError(
+                f"two masks would have the page {name} ({mask.name} and {masks[name].name}); "
+                "report them separately, into different folders"
+            )
+        masks[name], origins[name] = mask, origin
+    return masks
+
+
+def _page_name(mask: Location) -> str:
+    name = mask.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
+    return f"{name}_{PAGE}"
+
+
+def _found(path: Location) -> tuple[GroupMask, Location]:
+    """Return the mask in a file, or that of a flagged copy, and its file."""
+    try:
+        return read_mask(path), path
+    except MaskError as error:
+        if not isinstance(path, Path) or not path.is_file() or path.name.endswith("_mask.fits"):
+            raise
+        for beside in sorted(path.parent.glob("*_mask.fits")):
+            try:
+                mask = read_mask(beside)
+            except MaskError:
+                continue  # another program's
+            outputs = {each.output.name for each in mask.members if each.output is not None}
+            if path.name in outputs:
+                return mask, beside
+        raise MaskError(
+            f"{path}: is no mask, and no mask beside it (*_mask.fits) lists it as a flagged copy; "
+            f"flag its exposure with {argument(save_mask=True)} or {argument(report=True)}"
+        ) from error

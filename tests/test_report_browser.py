@@ -1,0 +1,348 @@
+"""The page of a mask in a real browser: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal.reports import layers
+from badpix_selfcal.reports.cuts import ACROSS, ALONG, strips_of
+from badpix_selfcal.reports.pixels import ranked
+from badpix_selfcal.reports.regions import slices_of
+from badpix_selfcal.reports.scatter import scatter
+
+from .reported import mask_of, numbers_in, observed
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("bokeh", reason="bokeh is not installed")
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+if not CHROMIUM:
+    pytest.skip("no chromium on this machine (apt-get install chromium)", allow_module_level=True)
+
+SIZES = [("MIRIFUSHORT", (1024, 1032)), ("NRS1", (2048, 2048))]
+MOST_BYTES = {"MIRIFUSHORT": 15e6, "NRS1": 25e6}
+MOST_SECONDS = 5.0
+
+RANGES = """() => report.panels().map(
+    (figure) => [figure.x_range, figure.y_range].flatMap((range) => [range.start, range.end]))"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with api.sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Opened:
+    """A page in the browser, with all that it has said and asked for."""
+
+    def __init__(self, browser, path, **how):
+        how = {"viewport": {"width": 1500, "height": 1000}, **how}
+        self.page = browser.new_page(**how)
+        self.said, self.requests = [], []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        began = time.perf_counter()
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("html[data-ready=true]", state="attached", timeout=60_000)
+        self.seconds = time.perf_counter() - began
+        self.path = path
+
+    def run(self, code, *arguments):
+        return self.page.evaluate(code, *arguments)
+
+    def point(self, row, column, panel=0):
+        """Return where a pixel is on the screen."""
+        return self.run("([row, column, panel]) => report.onScreen(row, column, panel)",
+                        [row, column, panel])  # fmt: skip
+
+    def settled(self, code, before):
+        """Return a value as soon as it is no longer what it was."""
+        for _ in range(100):
+            now = self.run(code)
+            if now != before:
+                return now
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"{code} is still {before}")
+
+
+@pytest.fixture(scope="module", params=SIZES, ids=[name for name, _ in SIZES])
+def shown(request, browser, tmp_path_factory):
+    """A page at full size, opened once for the tests that only look and click."""
+    which = (*request.param, "sigma")
+    folder = tmp_path_factory.mktemp("pages")
+    (group,) = bps.report(observed(*which)[1].mask, output_dir=folder).groups
+    opened = Opened(browser, group.page)
+    opened.mask, opened.name = mask_of(*which), request.param[0]
+    yield opened
+    opened.page.close()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    (group,) = bps.report(observed()[1].mask, output_dir=folder).groups
+    return group.page
+
+
+def test_it_opens_quickly_and_is_not_large(shown):
+    assert shown.path.stat().st_size <= MOST_BYTES[shown.name]
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    assert shown.seconds < MOST_SECONDS * max(1.0, 1.5 * load)  # other programs take their share
+
+
+def test_values_are_those_of_the_arrays(shown):
+    found, rng = shown.mask.bad_pixels, np.random.default_rng(1)
+    pixels = np.concatenate([ranked(found).flagged[:200], rng.integers(0, found.mask.size, 2000)])
+    unit = scatter(found.residual)
+    for name, image, one in (
+        ("minimum", shown.mask.minimum, unit),
+        ("residual", found.residual, unit),
+        ("significance", found.significance, 1.0),
+    ):
+        texts = shown.run(
+            "([name, pixels]) => pixels.map((pixel) => String(report.value(name, pixel)))",
+            [name, pixels.tolist()],
+        )
+        ours = image.ravel()[pixels].astype("f8")
+        theirs = np.array([float(text.replace("Infinity", "inf")) for text in texts])
+        np.testing.assert_array_equal(np.isnan(theirs), np.isnan(ours))
+        size = abs(ours)
+        if name == "residual":  # the page has it as the difference of minimum and median
+            size = abs(shown.mask.minimum.ravel()[pixels]) + size
+        allowed = 1.02 * (layers.STEP * one + layers.STEP / layers.KNEE * size)
+        allowed /= 1 if name == "residual" else 2
+        assert np.all(np.nan_to_num(abs(theirs - ours) - allowed) <= 0)
+    assert np.sum(np.isnan(ours)) > 0
+
+
+def test_the_wheel_and_a_drag_move_all_images_together(shown):
+    shown.run("() => report.actions.reset()")
+    before = shown.run(RANGES)
+    assert len(before) == 5
+    box = shown.point(600, 500)
+    shown.page.mouse.move(box["x"], box["y"])
+    shown.page.mouse.wheel(0, -300)
+    zoomed = shown.settled(RANGES, before)
+    for was, now in zip(before, zoomed, strict=True):
+        assert now == zoomed[0]
+        assert now[1] - now[0] < 0.9 * (was[1] - was[0])
+        assert now[3] - now[2] < 0.9 * (was[3] - was[2])
+    shown.page.wait_for_timeout(300)
+    zoomed = shown.run(RANGES)
+    other = shown.point(600, 500, 1)
+    shown.page.mouse.move(other["x"], other["y"])
+    shown.page.mouse.down()
+    shown.page.mouse.move(other["x"] + 60, other["y"] + 30, steps=5)
+    shown.page.mouse.up()
+    panned = shown.settled(RANGES, zoomed)
+    for was, now in zip(zoomed, panned, strict=True):
+        assert now == panned[0]
+        assert now[0] < was[0]
+        assert now[2] > was[2]
+        assert now[1] - now[0] == pytest.approx(was[1] - was[0], rel=1e-6)
+    shown.page.keyboard.press("r")
+    assert shown.settled(RANGES, panned) == before
+
+
+def test_a_click_shows_the_cut(shown):
+    mask, found = shown.mask, shown.mask.bad_pixels
+    columns = mask.minimum.shape[1]
+    pixel = next(
+        int(each)
+        for each in ranked(found).flagged[20:]
+        if all(60 < place < 900 for place in divmod(int(each), columns))
+    )
+    row, column = divmod(pixel, columns)
+    shown.run(
+        "(pixel) => { report.select(pixel); report.actions.zoom(); report.select(0); }", pixel
+    )
+    shown.page.wait_for_timeout(500)
+    place = shown.point(row, column, 1)
+    shown.page.mouse.click(place["x"], place["y"])
+    for _ in range(100):
+        text = shown.run("() => document.getElementById('selected').textContent")
+        if text.startswith(f"column {column}, row {row} "):
+            break
+        shown.page.wait_for_timeout(50)
+    assert text.startswith(f"column {column}, row {row} ")
+    cuts, unit = shown.run("() => report.cuts"), scatter(found.residual)
+    strips = strips_of(mask, np.array([pixel]))
+    allowed = {"rtol": 1e-3, "atol": unit / 16}
+    median = mask.minimum - found.residual
+    for way, reach, begin in (("along", ALONG, 0), ("across", ACROSS, 2 * ALONG + 1)):
+        cut = cuts[way]
+        is_y = (way == "along") == (mask.dispaxis == 2)
+        middle = row if is_y else column
+        assert cut["x"] == [*range(middle - reach, middle + reach + 1)]
+        line = (slice(middle - reach, middle + reach + 1), column)
+        if not is_y:
+            line = (row, line[0])
+        np.testing.assert_allclose(_floats(cut["minimum"]), mask.minimum[line], **allowed)
+        np.testing.assert_allclose(_floats(cut["median"]), median[line], **allowed)
+        lower = median[line] + found.cut_low * found.noise[line]
+        np.testing.assert_allclose(
+            _floats(cut["lower"]), lower, rtol=0.05, atol=unit + 0.05 * np.nanmax(abs(lower))
+        )
+        exposures = np.array([_floats(each) for each in cut["exposures"]])
+        ours = strips.values[:, 0, begin : begin + 2 * reach + 1]
+        away = np.nan_to_num(ours - mask.minimum[line])
+        assert exposures.shape == ours.shape
+        assert len(exposures) == 4
+        np.testing.assert_array_equal(np.isnan(exposures), np.isnan(ours))
+        assert np.all(
+            np.nan_to_num(abs(exposures - ours) - 1e-3 * abs(ours)) <= 0.04 * away + 0.3 * unit
+        )
+    drawn = shown.run("() => report.model('cut-along').data.minimum")
+    np.testing.assert_array_equal(_floats(drawn), _floats(cuts["along"]["minimum"]))
+
+
+def _floats(values):
+    return np.array([np.nan if value is None else value for value in values], "f8")
+
+
+def test_the_flicker_flips_by_button_and_by_key(shown):
+    blanked = "() => report.isBlanked"
+    state = "() => document.getElementById('state').textContent"
+    assert shown.run(blanked) is False
+    shown.page.click("#flicker")
+    assert shown.settled(blanked, False) is True
+    assert shown.run(state) == "flagged pixels blanked"
+    assert shown.page.get_attribute("#flicker", "aria-pressed") == "true"
+    shown.page.keyboard.press("f")
+    assert shown.settled(blanked, True) is False
+    assert shown.run(state) == "as it was before"
+
+
+def test_the_spectrum_is_the_mean_of_the_slice(shown):
+    mask, slices = shown.mask, slices_of(shown.mask)
+    number = len(slices.names) // 2
+    shown.page.select_option("#slice", str(number))
+    spectrum = shown.run("() => report.spectrum")
+    inside = slices.number == number
+    axis = 1 if mask.dispaxis == 2 else 0
+    with np.errstate(invalid="ignore"):
+        for name, kept in (("before", inside), ("after", inside & ~mask.bad_pixels.mask)):
+            known = kept & np.isfinite(mask.minimum)
+            total = np.where(known, mask.minimum, 0).sum(axis=axis, dtype="f8")
+            expected = total / known.sum(axis=axis)
+            np.testing.assert_allclose(
+                _floats(spectrum[name]),
+                expected,
+                rtol=1e-3,
+                atol=scatter(mask.bad_pixels.residual) / 30,
+            )
+    assert spectrum["before"] != spectrum["after"]
+
+
+def test_nothing_was_said_and_nothing_asked_for(shown):
+    assert shown.said == []
+    assert shown.requests == [shown.path.as_uri()]
+
+
+def test_the_keyboard_is_enough(browser, small):
+    opened = Opened(browser, small)
+    page, mask = opened.page, mask_of()
+    selected = "() => document.getElementById('selected').textContent.split(' · ')[0]"
+    order = ranked(mask.bad_pixels).flagged
+    names = [f"column {pixel % 640}, row {pixel // 640}" for pixel in order.tolist()]
+    assert opened.run(selected) == names[0]
+    page.keyboard.press("n")
+    assert opened.run(selected) == names[1]
+    page.keyboard.press("p")
+    page.keyboard.press("p")
+    assert opened.run(selected) == names[-1]
+    before = opened.run(RANGES)
+    page.keyboard.press("z")
+    zoomed = opened.settled(RANGES, before)
+    assert zoomed[0][1] - zoomed[0][0] == 50
+    page.keyboard.press("r")
+    assert opened.settled(RANGES, zoomed) == before
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(
+            opened.run("() => document.activeElement.id || document.activeElement.tagName")
+        )
+    assert {"flicker", "previous", "next", "zoom", "reset", "images"} <= {*reached}
+    page.focus("#images")
+    row, column = divmod(int(order[-1]), 640)
+    page.keyboard.press("ArrowRight" if column < 639 else "ArrowLeft")
+    moved = column + 1 if column < 639 else column - 1
+    assert opened.run(selected) == f"column {moved}, row {row}"
+    page.focus("#flicker")
+    page.keyboard.press("Enter")
+    assert opened.run("() => report.isBlanked") is True
+    button = page.locator(".gallery button").nth(3)
+    pixel = int(button.get_attribute("data-pixel"))
+    button.press("Enter")
+    assert opened.run(selected) == f"column {pixel % 640}, row {pixel // 640}"
+    assert opened.said == []
+    page.close()
+
+
+def _luminance(colour):
+    values = [float(each) for each in colour.strip("rgba()").split(",")[:3]]
+    return sum(values) / 3
+
+
+def test_light_and_dark(browser, small):
+    for scheme in ("light", "dark"):
+        opened = Opened(browser, small, color_scheme=scheme)
+        ink = opened.run("() => getComputedStyle(document.body).color")
+        ground = opened.run("() => getComputedStyle(document.body).backgroundColor")
+        assert abs(_luminance(ink) - _luminance(ground)) > 150
+        assert (_luminance(ground) < 60) == (scheme == "dark")
+        axis = opened.run("() => report.panels()[0].below[0].axis_label_text_color")
+        assert axis == ink
+        other = "light" if scheme == "dark" else "dark"
+        opened.page.emulate_media(color_scheme=other)
+        changed = opened.settled("() => report.panels()[0].below[0].axis_label_text_color", ink)
+        assert abs(_luminance(changed) - _luminance(ink)) > 150
+        assert opened.said == []
+        opened.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_printed(browser, small, tmp_path, scheme):
+    opened = Opened(browser, small, color_scheme=scheme)
+    content = opened.page.pdf(path=tmp_path / "page.pdf", print_background=True)
+    assert content.startswith(b"%PDF")
+    assert content.count(b"/Image") >= 5
+    assert opened.said == []
+    opened.page.close()
+
+
+def test_without_exposures_the_page_still_works(browser, tmp_path):
+    mask = mask_of()
+    gone = tuple(replace(each, exposure=tmp_path / "gone.fits") for each in mask.members)
+    (group,) = bps.report(replace(mask, members=gone), output_dir=tmp_path).groups
+    opened = Opened(browser, group.page)
+    assert opened.run("() => report.cuts.along.exposures") == []
+    assert len(opened.run("() => report.cuts.along.minimum")) > 10
+    assert numbers_in(group.page.read_text())["flagged"] > 0
+    assert opened.said == []
+    opened.page.close()
+
+
+def test_a_list_of_pages_leads_to_them(browser, tmp_path):
+    masks = [observed()[1].mask, observed("NRS1", (96, 128))[1].mask]
+    made = bps.report(masks, output_dir=tmp_path)
+    page = browser.new_page()
+    page.goto(made.index.as_uri())
+    page.click("a")
+    page.wait_for_selector("html[data-ready=true]", state="attached")
+    assert page.url == made.groups[0].page.as_uri()
+    page.close()
