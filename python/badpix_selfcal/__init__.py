@@ -71,6 +71,7 @@ _SUBMODULES = (
     "detectors",
     "dq",
     "jwst",
+    "plot",
     "reference",
     "simulate",
     "stcal",

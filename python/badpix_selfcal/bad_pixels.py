@@ -86,6 +86,24 @@ class BadPixels:
         """Rows and columns of the bad pixels, as `numpy.where` returns them."""
         return np.nonzero(self.mask)
 
+    @property
+    def compared(self) -> FloatArray:
+        """What is compared with the cuts: the significance, or without one the residual."""
+        return self.residual if self.significance is None else self.significance
+
+    @property
+    def low(self) -> NDArray[np.bool_]:
+        """The pixels flagged at the low end, shape (rows, cols)."""
+        low = np.zeros_like(self.mask)
+        flagged = self.compared[self.mask].astype(np.float64)  # the cuts are in float64
+        low[self.mask] = (flagged < self.cut_low) | np.isneginf(flagged)
+        return low
+
+    @property
+    def high(self) -> NDArray[np.bool_]:
+        """The pixels flagged at the high end, shape (rows, cols)."""
+        return self.mask & ~self.low
+
 
 def find_bad_pixels(
     minimum: ArrayLike,
