@@ -30,6 +30,7 @@ LATE = {
     "asyncio": 53,
     "badpix_selfcal.files.bodies": 60,
     "badpix_selfcal.cli": 35,
+    "badpix_selfcal.plot": 300,
     "badpix_selfcal.runs.associate": 91,
     "badpix_selfcal.runs.batch": 94,
     "badpix_selfcal.runs.dask": 7,

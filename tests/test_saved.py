@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+import badpix_selfcal as bps
 from badpix_selfcal.errors import ExposureError
 from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.messages import on_command_line
+from badpix_selfcal.runs.group_mask import MaskMember
 from badpix_selfcal.runs.saved import mask_of_result
+
+from .masks import group_mask
 
 
 def write_mask(path: Path, *outputs: str) -> Path:
@@ -46,6 +50,14 @@ def test_a_mask_is_its_own(tmp_path):
 def test_a_copy_has_the_mask_that_lists_it(tmp_path, copy):
     write_mask(tmp_path / "a_mask.fits", "other_badpix_selfcal.fits")
     mask = write_mask(tmp_path / "b_mask.fits", "", f"/elsewhere/{copy.name}")
+    assert mask_of_result(copy) == mask
+
+
+def test_a_copy_with_an_unusual_name(tmp_path):
+    copy = tmp_path / "Größe & Maß_badpix_selfcal.fits"
+    copy.touch()
+    members = (MaskMember(Path("x_rate.fits"), "science", None, "", copy),)
+    mask = bps.write_mask(group_mask(members=members), tmp_path / "x_mask.fits")
     assert mask_of_result(copy) == mask
 
 

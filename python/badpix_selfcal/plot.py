@@ -16,6 +16,7 @@ from .figures.cuts import cut, spectrum
 from .figures.gallery import gallery
 from .figures.images import dq, mask, minimum, residual, significance
 from .figures.page import figure
+from .figures.save import save
 
 __all__ = [
     "columns",
@@ -28,6 +29,7 @@ __all__ = [
     "minimum",
     "residual",
     "rows",
+    "save",
     "significance",
     "spectrum",
 ]

@@ -17,6 +17,7 @@ FUNCTIONS: Final = {
     "run": "badpix_selfcal.selfcal",
     "batch": "badpix_selfcal.batch",
     "associate": "badpix_selfcal.associate",
+    "plot": "badpix_selfcal.plot.save",
     "simulate": "badpix_selfcal.simulate.simulate",
 }
 """The function that does the work of each command."""

@@ -9,6 +9,7 @@ from ..errors import ExposureError
 from ..files.location import AnyLocation, Location, locate
 from ..files.missing import no_such
 from ..messages import argument
+from .mask_file import unescaped
 
 __all__ = ["MASK_ENDING", "MEMBERS", "mask_of_result"]
 
@@ -68,7 +69,7 @@ def _lists(mask: Path, copy: Path) -> bool:
         with fits.open(mask, memmap=False) as hdus:
             if MEMBERS not in hdus:
                 return False
-            outputs = hdus[MEMBERS].data["OUTPUT"]
-    except (OSError, KeyError):  # another file of this name
+            outputs = [unescaped(str(text)) for text in hdus[MEMBERS].data["OUTPUT"]]
+    except (OSError, KeyError, ValueError):  # another file of this name
         return False
-    return copy.name in {str(output).rpartition("/")[2] for output in outputs}
+    return copy.name in {output.rpartition("/")[2] for output in outputs}
