@@ -27,6 +27,7 @@ from .checks import (
 )
 from .detectors import IMAGE_AXIS, Dispaxis
 from .log import log
+from .notebook import card
 from .parameters import Parameters
 from .summary import block, cuts_of, flags_of
 
@@ -70,16 +71,21 @@ class BadPixels:
     error_scale: float | None = None
 
     def __repr__(self) -> str:
+        return block(*self._summary())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and a small picture of the mask."""
+        head, lines = self._summary()
+        return card(head, lines, {"mask": self})
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
         rows, columns = self.mask.shape
         scale = self.error_scale
-        return block(
-            f"BadPixels of {rows} x {columns} pixels",
-            {
-                "cuts": cuts_of(self),
-                "flagged": flags_of(self),
-                "ERR": "" if scale is None else f"times {scale:.3g} is the noise",
-            },
-        )
+        return f"BadPixels of {rows} x {columns} pixels", {
+            "cuts": cuts_of(self),
+            "flagged": flags_of(self),
+            "ERR": "" if scale is None else f"times {scale:.3g} is the noise",
+        }
 
     @property
     def indices(self) -> tuple[NDArray[np.intp], ...]:

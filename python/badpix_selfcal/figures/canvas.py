@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 try:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 except ImportError as error:
     raise ImportError(f"badpix_selfcal.plot needs matplotlib ({error}): {extra('plot')}") from error
 
@@ -31,12 +31,16 @@ __all__ = [
     "KNOWN",
     "LOW",
     "UNKNOWN",
+    "Axes",
     "NotebookFigure",
     "Shown",
     "axes_or_new",
+    "finite",
     "found_of",
     "labelled",
     "level_of",
+    "name_of",
+    "root_of",
     "titled",
     "unit_of",
 ]
@@ -58,20 +62,29 @@ Shown: TypeAlias = "GroupMask | BadPixels"
 """What a figure shows. A mask of a group also has names and units."""
 
 
-class NotebookFigure(Figure):  # type: ignore[misc]
+class NotebookFigure(Figure):
     """A figure that a notebook shows, whatever its backend."""
 
     def _repr_png_(self) -> bytes:
-        drawn = io.BytesIO()
-        self.savefig(drawn, format="png", dpi=RESOLUTION)
-        return drawn.getvalue()
+        return _png(self)
 
 
-class _NotebookAxes(Axes):  # type: ignore[misc]
+class _NotebookAxes(Axes):
     """The only Axes of a figure, which a notebook shows as the figure."""
 
     def _repr_png_(self) -> bytes:
-        return NotebookFigure._repr_png_(self.get_figure(root=True))
+        return _png(self.figure)
+
+
+def _png(figure: Figure | SubFigure) -> bytes:
+    drawn = io.BytesIO()
+    root_of(figure).savefig(drawn, format="png", dpi=RESOLUTION)
+    return drawn.getvalue()
+
+
+def root_of(figure: Figure | SubFigure) -> Figure:
+    """Return the whole figure that a part of it belongs to."""
+    return figure if isinstance(figure, Figure) else root_of(figure.figure)
 
 
 def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Axes:

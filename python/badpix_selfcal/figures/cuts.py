@@ -182,7 +182,7 @@ def spectrum(
 
 
 def about(mask: GroupMask, pixel: Pixel) -> str:
-    """Return what is known of a pixel: its residual, its significance, and whether it is flagged."""
+    """Return residual and significance of a pixel, and whether it is flagged."""
     found = mask.bad_pixels
     words = [f"residual {level_of(float(found.residual[pixel]), unit_of(mask))}"]
     if found.significance is not None:

@@ -9,7 +9,19 @@ from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 
 from ..arrays import percentiles
-from .canvas import FAINT, HIGH, LOW, UNKNOWN, Axes, NotebookFigure, finite, labelled, level_of, name_of, unit_of
+from .canvas import (
+    FAINT,
+    HIGH,
+    LOW,
+    UNKNOWN,
+    Axes,
+    NotebookFigure,
+    finite,
+    labelled,
+    level_of,
+    name_of,
+    unit_of,
+)
 from .cuts import draw_line
 from .pixels import Pixel, borderline, line_of, part_of, strongest
 

@@ -26,6 +26,7 @@ from .canvas import (
     finite,
     found_of,
     labelled,
+    root_of,
     titled,
     unit_of,
 )
@@ -285,7 +286,7 @@ def _mark(ax: Axes, kinds: Mapping[str, tuple[NDArray[np.bool_], str]]) -> None:
 
 def _dot(ax: Axes, shape: tuple[int, ...]) -> float:
     """Return the size of a pixel in points, or that of the smallest mark if it is smaller."""
-    points = 72.0 / ax.get_figure(root=True).dpi
+    points = 72.0 / root_of(ax.figure).dpi
     rows, columns = shape
     return max(DOT, points * min(ax.bbox.width / columns, ax.bbox.height / rows))
 

@@ -29,9 +29,8 @@ def figure(mask: GroupMask) -> NotebookFigure:
         The page. A notebook shows it.
     """
     page = NotebookFigure(figsize=(16.0, 19.6), layout="constrained")
-    head, pictures, graphs, strong, border = page.subfigures(
-        5, 1, height_ratios=[0.85, 5.4, 6.2, 3.7, 3.7]
-    )
+    parts = page.subfigures(5, 1, squeeze=False, height_ratios=[0.85, 5.4, 6.2, 3.7, 3.7])
+    head, pictures, graphs, strong, border = parts.ravel()
     head.text(0.01, 0.95, name_of(mask), fontsize="xx-large", fontweight="bold", va="top")
     head.text(0.01, 0.55, described(mask), fontsize="medium", va="top", linespacing=1.5)
     left, middle, right = pictures.subplots(1, 3)

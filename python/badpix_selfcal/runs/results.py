@@ -10,6 +10,7 @@ from typing import get_args
 from ..arrays import BadPixels
 from ..detectors import Dispaxis
 from ..files.location import Location
+from ..notebook import card, table
 from ..summary import block, counted, cuts_of, files_of, flags_of
 from .execute import ExposureResult, ResultStatus
 
@@ -45,14 +46,20 @@ class GroupResult:
     crowded_rows: Mapping[Dispaxis, tuple[int, ...]]
 
     def __repr__(self) -> str:
-        return block(
-            f"GroupResult {self.name}: {counted(len(self.members), 'exposure')}",
-            {
-                "status": _tally_of(self.statuses),
-                "cuts": ", ".join(cuts_of(found) for found in self.masks.values()),
-                "flagged": ", ".join(flags_of(found) for found in self.masks.values()),
-            },
-        )
+        return block(*self._summary())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and a small picture of each mask."""
+        head, lines = self._summary()
+        pictures = {f"mask, dispersion axis {axis}": each for axis, each in self.masks.items()}
+        return card(head, lines, pictures)
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
+        return f"GroupResult {self.name}: {counted(len(self.members), 'exposure')}", {
+            "status": _tally_of(self.statuses),
+            "cuts": ", ".join(cuts_of(found) for found in self.masks.values()),
+            "flagged": ", ".join(flags_of(found) for found in self.masks.values()),
+        }
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -84,15 +91,28 @@ class BatchResult:
     ignored: tuple[Location, ...]
 
     def __repr__(self) -> str:
-        return block(
-            f"BatchResult of {counted(sum(self.statuses.values()), 'exposure')}",
-            {
-                "status": _tally_of(self.statuses),
-                "groups": ", ".join(group.name for group in self.groups),
-                "failed": _first(each.error for each in self.failed),
-                "written": files_of(self.written),
-            },
-        )
+        return block(*self._summary())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and the groups in a table."""
+        rows = [
+            (
+                group.name,
+                _tally_of(group.statuses),
+                ", ".join(flags_of(found) for found in group.masks.values()) or "-",
+            )
+            for group in self.groups
+        ]
+        head, lines = self._summary()
+        return card(head, lines, {}) + table(("group", "status", "flagged"), rows)
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
+        return f"BatchResult of {counted(sum(self.statuses.values()), 'exposure')}", {
+            "status": _tally_of(self.statuses),
+            "groups": ", ".join(group.name for group in self.groups),
+            "failed": _first(each.error for each in self.failed),
+            "written": files_of(self.written),
+        }
 
     @property
     def exposures(self) -> tuple[ExposureResult, ...]:

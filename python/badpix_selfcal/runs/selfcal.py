@@ -23,6 +23,7 @@ from ..files.location import (
 )
 from ..log import log
 from ..messages import function
+from ..notebook import card
 from ..parameters import Parameters
 from ..summary import block, counted, cuts_of, files_of, flags_of
 from ..threads import threads_set
@@ -87,18 +88,23 @@ class SelfcalResult:
     others: tuple[SelfcalResult, ...] = ()
 
     def __repr__(self) -> str:
+        return block(*self._summary())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and a small picture of the mask."""
+        head, lines = self._summary()
+        return card(head, lines, {} if self.bad_pixels is None else {"mask": self.bad_pixels})
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
         found, others = self.bad_pixels, ", ".join(each.product for each in self.others)
         written = [path for path in (self.science, *self.backgrounds) if path is not None]
-        return block(
-            f"SelfcalResult {self.product}: {self.status}",
-            {
-                "members": counted(len(self.members), "exposure"),
-                "cuts": "" if found is None else cuts_of(found),
-                "flagged": "" if found is None else flags_of(found),
-                "written": files_of(written) or "nothing",
-                "others": others,
-            },
-        )
+        return f"SelfcalResult {self.product}: {self.status}", {
+            "members": counted(len(self.members), "exposure"),
+            "cuts": "" if found is None else cuts_of(found),
+            "flagged": "" if found is None else flags_of(found),
+            "written": files_of(written) or "nothing",
+            "others": others,
+        }
 
 
 def selfcal(
