@@ -31,6 +31,7 @@ LATE = {
     "badpix_selfcal.files.bodies": 60,
     "badpix_selfcal.cli": 35,
     "badpix_selfcal.plot": 300,
+    "badpix_selfcal.runs.apply": 95,
     "badpix_selfcal.runs.associate": 91,
     "badpix_selfcal.runs.batch": 94,
     "badpix_selfcal.runs.dask": 7,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         percentiles,
     )
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
+    from .runs.apply import apply
     from .runs.associate import GeneratedAssociation, associate
     from .runs.batch import BatchResult, batch
     from .runs.group_mask import GroupMask
@@ -40,6 +41,7 @@ __all__ = [
     "SelfcalResult",
     "SelfcalWarning",
     "__version__",
+    "apply",
     "associate",
     "batch",
     "find_bad_pixels",
@@ -65,6 +67,7 @@ _MODULES = {
     "GeneratedAssociation": "runs.associate",
     "GroupMask": "runs.group_mask",
     "SelfcalResult": "runs.selfcal",
+    "apply": "runs.apply",
     "associate": "runs.associate",
     "batch": "runs.batch",
     "read_mask": "runs.mask_file",

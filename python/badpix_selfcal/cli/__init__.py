@@ -14,7 +14,7 @@ from ..errors import reason_of
 from ..files.published import published
 from ..log import log
 from ..messages import PROGRAM, on_command_line
-from . import associate, batch, completion, guide, plot, run, simulate
+from . import apply, associate, batch, completion, guide, plot, run, simulate
 from .options import NOTHING, Report
 from .parser import Parser, WrongUsage, parse
 from .terminal import (
@@ -217,7 +217,7 @@ def program() -> Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", prog=PROGRAM, parser_class=Parser
     )
-    for each in (run, batch, associate, plot, simulate, completion, guide):
+    for each in (run, batch, apply, associate, plot, simulate, completion, guide):
         each.add(commands)
     parser.commands = dict(commands.choices)
     parser.set_defaults(program=parser)

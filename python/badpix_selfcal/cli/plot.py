@@ -17,8 +17,9 @@ Draw the mask of a run or batch. RESULT is a mask (--save-mask of 'run' and
 
 _PLOT_EXAMPLES = """\
 examples:
-  badpix-selfcal plot flagged/*_mask.fits
-  badpix-selfcal plot flagged/*_mask.fits --figure residual --format pdf
+  badpix-selfcal run *_00001_*_asn.json --save-mask
+  badpix-selfcal plot *_mask.fits
+  badpix-selfcal plot *_badpix_selfcal.fits --figure residual --format pdf
 figures:
   page         the main figures on one page (default)
   minimum      the minimum image with its flags

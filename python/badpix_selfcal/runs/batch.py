@@ -9,38 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by, check_workers
+from ..checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by
 from ..errors import ExposureError, warn
 from ..files.location import (
     AnyLocation,
     Location,
-    absolute,
     locations_of,
     output_directory,
 )
-from ..files.outputs import usual_remedy
 from ..log import log
-from ..messages import argument, argument_name
 from ..parameters import Parameters
 from ..threads import threads_set
 from . import pool
-from .collisions import refuse_collisions
-from .execute import (
-    ExposureResult,
-    Outcome,
-    Progress,
-    ResultStatus,
-    Tally,
-    Workers,
-    execute,
-)
-from .local import Threads, workers_for
+from .execute import Progress, Tally
 from .member import dispaxis_of
+from .outcome import ExposureResult, ResultStatus
 from .plan import Copy, Plan
 from .pool import Group, grouped
-from .provenance import name_of
+from .pooled import Writing, carried_out, workers_of
+from .products import products_of
+from .provenance import file_part, name_of
 from .results import BatchResult, GroupResult
-from .resume import Kept, kept_of, without
 from .suitable import odd_shapes, warn_of_odd
 
 if TYPE_CHECKING:
@@ -64,6 +53,7 @@ def batch(
     force_single: bool = Parameters.force_single,
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
+    save_mask: bool = Parameters.save_mask,
     copy_skipped: bool = Parameters.copy_skipped,
     force: bool = Parameters.force,
     edge: AskedEdge = Parameters.edge,
@@ -98,6 +88,8 @@ def batch(
         As in `badpix_selfcal.selfcal`.
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
+    save_mask : bool, optional
+        Write each mask too, as in `badpix_selfcal.selfcal`; its file is named after the group.
     copy_skipped, force
         As in `badpix_selfcal.selfcal`.
     overwrite : bool, optional
@@ -160,59 +152,36 @@ def batch(
         force_single=force_single,
         spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
+        save_mask=save_mask,
         copy_skipped=copy_skipped,
         force=force,
     )
     check_group_by(group_by)
-    workers = None if workers is None else check_workers(workers)
-    if scheduler is not None:
-        for name, number in (("workers", workers), ("threads", threads)):
-            if number is not None:
-                raise ValueError(
-                    f"{argument_name(name)} is a number of threads of this process; leave it out "
-                    f"with {argument_name('scheduler')}, whose workers have threads of their own"
-                )
     exposures, backgrounds = locations_of(inputs), locations_of(background)
     tally, folder = Tally(progress), output_directory(output_dir)
-    by: Workers
-    if scheduler is None:
-        count = workers or workers_for((folder, *exposures, *backgrounds))
-        by = Threads(count, tally, with_errors=parameters.needs_errors)
-    else:
-        from .dask import Cluster
-
-        by, folder = Cluster(scheduler, tally), absolute(folder)
+    by, folder = workers_of(
+        (folder, *exposures, *backgrounds),
+        tally,
+        workers=workers,
+        scheduler=scheduler,
+        threads=threads,
+        with_errors=parameters.needs_errors,
+    )
     with threads_set(threads), by:
         found = pool.read(exposures, backgrounds, by.read, force=parameters.force)
         warn_of_odd(found.members)
         log.info("%d exposures, %d unreadable", len(found.members), len(found.failed))
         groups = grouped(found.members, group_by)
         plans = [plan_of(group, parameters, folder) for group in groups]
-        refuse_collisions(
-            ((copy.member.path, copy.name) for plan in plans for copy in plan.copies),
+        writing = Writing(
             folder,
-            (*(member.path for member in found.members), *found.failed, *found.ignored),
-            overwrite=overwrite or resume,
-            remedy=f"{usual_remedy()}, {argument(resume=True)} to keep what is done",
-        )
-        readers = workers or workers_for([folder])
-        kept = [Kept() for _ in plans]
-        if resume:
-            kept = kept_of(plans, folder, readers, overwrite=overwrite)
-        plans = [without(plan, done) for plan, done in zip(plans, kept, strict=True)]
-        tally.begin(sum(len(plan.copies) for plan in plans))
-        outcomes = execute(
-            plans,
-            by,
-            folder,
-            together=False,
-            overwrite=overwrite or resume,
+            products_of(parameters),
+            readers=workers,
+            overwrite=overwrite,
             no_sync=no_sync,
-            tally=tally,
+            resume=resume,
         )
-    results = zip(groups, outcomes, kept, strict=True)
-    unreadable = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
-    return BatchResult(tuple(_result(*each) for each in results), tuple(unreadable), found.ignored)
+        return carried_out(found, groups, plans, by, tally, writing)
 
 
 def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
@@ -241,20 +210,7 @@ def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
         companions=frozenset(paths if len(paths) > 1 else ()),
         copies=tuple(copies),
         parameters=parameters,
+        stem=file_part(group.name),
+        roles={each.path: "background" for each in members if each.is_background},
         failed=failed,
-    )
-
-
-def _result(group: Group, outcome: Outcome, kept: Kept) -> GroupResult:
-    paths = tuple(member.path for member in group.members)
-    results = outcome.results()
-    for copy in kept:
-        results[copy.member.path] = ExposureResult(copy.member.path, "KEPT", copy.output)
-    return GroupResult(
-        name=group.name,
-        members=paths,
-        exposures=tuple(results[path] for path in paths if path in results),
-        pedestals=outcome.pedestals,
-        masks=outcome.masks,
-        crowded_rows=outcome.crowded,
     )

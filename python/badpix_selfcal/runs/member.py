@@ -21,7 +21,15 @@ from ..files.requests import Version
 from ..messages import argument_name
 from .reader import MOST_HELD, Reader, in_order
 
-__all__ = ["Listed", "Member", "dispaxis_of", "identity_of", "members_of", "no_detector"]
+__all__ = [
+    "Listed",
+    "Member",
+    "dispaxis_of",
+    "identity_of",
+    "members_of",
+    "no_detector",
+    "subarray_of",
+]
 
 LATER_STEPS: Final = ("S_BKDSUB", "S_FLAT", "S_PHOTOM")
 """Cards of pipeline steps that follow this one and change the samples."""
@@ -205,6 +213,13 @@ def identity_of(members: Iterable[Member]) -> str:
     return f"{len(every)}:{_digest(' '.join(every))}"
 
 
+def subarray_of(name: str, corner: tuple[str, str]) -> str:
+    """Return `Member.subarray` of the cards SUBARRAY, and SUBSTRT1 and SUBSTRT2."""
+    first = tuple(each or "1" for each in corner)
+    at = "" if first == ("1", "1") else f"({','.join(first)})"
+    return ("" if name == "FULL" else name) + at
+
+
 def _member(listed: Listed, reader: Reader) -> Member:
     identity = _identity(listed)  # before the headers are read, so that a later change is noticed
     exposure = reader.read(listed.path, whole=listed.whole)
@@ -256,10 +271,8 @@ def _capitals(exposure: Exposure, keyword: str) -> str:
 
 
 def _subarray(exposure: Exposure) -> str:
-    name = _capitals(exposure, "SUBARRAY")
-    corner = [_capitals(exposure, keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2")]
-    at = "" if corner == ["1", "1"] else f"({','.join(corner)})"
-    return ("" if name == "FULL" else name) + at
+    corner = _capitals(exposure, "SUBSTRT1"), _capitals(exposure, "SUBSTRT2")
+    return subarray_of(_capitals(exposure, "SUBARRAY"), corner)
 
 
 def _band(exposure: Exposure) -> str:
