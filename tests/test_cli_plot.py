@@ -55,37 +55,37 @@ def test_the_names_are_those_of_the_functions():
 class TestFiles:
     def test_a_page_of_a_mask(self, capsys):
         assert main(["plot", "sci_mask.fits", "--dpi", "30"]) == 0
-        assert capsys.readouterr().out == "written   sci_mask_page.png\n"
-        assert size_of("sci_mask_page.png") == (480, 588)
+        assert capsys.readouterr().out == "written   sci_page.png\n"
+        assert size_of("sci_page.png") == (480, 588)
 
     def test_a_copy_has_the_figures_of_its_mask(self, capsys):
         words = ["plot", "sci_badpix_selfcal.fits", "--figure", "mask", "--figure", "rows"]
         assert main([*words, "--output-dir", "out", "--json"]) == 0
         facts = json.loads(capsys.readouterr().out)
-        assert facts["figures"] == ["out/sci_mask_mask.png", "out/sci_mask_rows.png"]
-        assert made() == ["sci_mask_mask.png", "sci_mask_rows.png"]
+        assert facts["figures"] == ["out/sci_mask.png", "out/sci_rows.png"]
+        assert made() == ["sci_mask.png", "sci_rows.png"]
 
     def test_all_figures(self):
         written = plot.save("sci_mask.fits", figure="all", dpi=20)
-        assert [path.name for path in written] == [f"sci_mask_{name}.png" for name in NAMES]
+        assert [path.name for path in written] == [f"sci_{name}.png" for name in NAMES]
         assert all(size_of(path)[0] > 80 for path in written)
 
     def test_pdf_and_svg(self):
         for kind in ("pdf", "svg"):
             plot.save("sci_mask.fits", figure=["histogram", "mask"], format=kind)
-        assert Path("sci_mask_mask.pdf").read_bytes().startswith(b"%PDF-")
-        assert b"%%EOF" in Path("sci_mask_mask.pdf").read_bytes()[-10:]
-        root = ElementTree.parse("sci_mask_histogram.svg").getroot()
+        assert Path("sci_mask.pdf").read_bytes().startswith(b"%PDF-")
+        assert b"%%EOF" in Path("sci_mask.pdf").read_bytes()[-10:]
+        root = ElementTree.parse("sci_histogram.svg").getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
 
     def test_an_existing_figure_stays(self, capsys):
-        Path("sci_mask_rows.png").write_text("mine")
+        Path("sci_rows.png").write_text("mine")
         words = ["plot", "sci_mask.fits", "--figure", "columns", "--figure", "rows", "--dpi", "20"]
         assert main(words) == 1
-        assert "sci_mask_rows.png exists already; pass --overwrite" in capsys.readouterr().err
-        assert made() == ["sci_mask_rows.png"]
+        assert "sci_rows.png exists already; pass --overwrite" in capsys.readouterr().err
+        assert made() == ["sci_rows.png"]
         assert main([*words, "--overwrite"]) == 0
-        assert size_of("sci_mask_rows.png") == (140, 80)
+        assert size_of("sci_rows.png") == (140, 80)
 
 
 @pytest.mark.usefixtures("mask")

@@ -47,6 +47,11 @@ def test_a_mask_is_its_own(tmp_path):
     assert mask_of_result(str(mask)) == mask
 
 
+def test_a_mask_of_another_name(tmp_path):
+    mask = write_mask(tmp_path / "hot.fits", "a.fits")
+    assert mask_of_result(mask) == mask
+
+
 def test_a_copy_has_the_mask_that_lists_it(tmp_path, copy):
     write_mask(tmp_path / "a_mask.fits", "other_badpix_selfcal.fits")
     mask = write_mask(tmp_path / "b_mask.fits", "", f"/elsewhere/{copy.name}")

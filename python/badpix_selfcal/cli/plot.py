@@ -13,7 +13,7 @@ __all__ = ["add"]
 _PLOT = """\
 Draw the mask of a run or batch. RESULT is a mask (--save-mask of 'run' and
 'batch'), or a flagged copy with its mask beside it. Writes
-<mask>_<figure>.png. Needs the extra "plot"."""
+<product>_badpix_selfcal_<figure>.png. Needs the extra "plot"."""
 
 _PLOT_EXAMPLES = """\
 examples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..summary import counted, files_of
+from .advice import after_pool
 from .options import Report
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _text(result: BatchResult, directory: str | None, ignored: str) -> str:
     masks = [path for group in result.groups for path in group.mask_files.values()]
     if masks:
         lines.append(f"masks     {files_of(masks)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *after_pool(result)])
 
 
 def _row(name: str, statuses: dict[str, int], flags: str) -> list[str]:

@@ -33,11 +33,24 @@ class Bar:
         `INTERVAL`. If it is None, or cannot be written, nothing is drawn.
     clock : callable, optional
         Returns the time, s.
+    what : str, optional
+        What is counted.
+    after : float, optional
+        How long nothing is drawn at first, s: quick work needs no bar.
     """
 
-    def __init__(self, stream: TextIO | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        what: str = "exposures",
+        after: float = 0.0,
+    ) -> None:
         self._stream = stream
         self._clock = clock
+        self._what = what
+        self._after = after
         self._drawn: float | None = None
         self._start = self._told = clock()
 
@@ -52,26 +65,27 @@ class Bar:
             _shown.remove(self)
 
     def show(self, done: int, total: int) -> None:
-        """Show that `done` exposures of `total` are done."""
+        """Show that `done` of `total` are done."""
         now = self._clock()
         if done == 0:
             self._start = self._told = now
         if self not in _shown:
             self._tell(done, total, now)
             return
+        elapsed = now - self._start
         due = self._drawn is None or now - self._drawn >= PAUSE or done == total
-        if due and total:
+        if due and total and elapsed >= self._after:
             width = shutil.get_terminal_size().columns
             with _lock:
                 self._drawn = now
-                self._write(f"\r{line(done, total, now - self._start)[: width - 1]}\x1b[K")
+                self._write(f"\r{line(done, total, elapsed, self._what)[: width - 1]}\x1b[K")
 
     def _tell(self, done: int, total: int, now: float) -> None:
         """Print a line if the last one was printed long ago and the end is not reached."""
         if now - self._told >= INTERVAL and 0 < done < total:
             self._told = now
             with _lock:
-                self._write(f"{PROGRAM}: {numbers(done, total, now - self._start)}\n")
+                self._write(f"{PROGRAM}: {numbers(done, total, now - self._start, self._what)}\n")
 
     def clear(self) -> None:
         """Clear the line."""
@@ -116,23 +130,25 @@ def bars_cleared() -> Iterator[None]:
         yield
 
 
-def line(done: int, total: int, elapsed: float) -> str:
+def line(done: int, total: int, elapsed: float, what: str = "exposures") -> str:
     """Return the text of the bar.
 
     Parameters
     ----------
     done, total : int
-        Exposures.
+        Numbers of what is counted.
     elapsed : float
         Time since the start, s.
+    what : str, optional
+        What is counted.
     """
     full = WIDTH * done // total
-    return f"[{'#' * full}{'-' * (WIDTH - full)}] {numbers(done, total, elapsed)}"
+    return f"[{'#' * full}{'-' * (WIDTH - full)}] {numbers(done, total, elapsed, what)}"
 
 
-def numbers(done: int, total: int, elapsed: float) -> str:
-    """Return how many exposures are done, the rate, and the time left."""
-    text = f"{done}/{total} exposures"
+def numbers(done: int, total: int, elapsed: float, what: str) -> str:
+    """Return how many are done, the rate, and the time left."""
+    text = f"{done}/{total} {what}"
     if not (done and elapsed > 0.0):
         return text
     left = round(elapsed / done * (total - done))

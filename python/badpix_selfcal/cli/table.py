@@ -32,8 +32,8 @@ ONLY_OPTIONS: Final = {
 
 ONLY_IN_PYTHON: Final = {
     "progress": (
-        "batch, apply",
-        "a function that is called with the numbers of exposures done and in all",
+        "run, batch, apply",
+        "a function that is called with the numbers of exposures (of run: files) done and in all",
     ),
     "settings": ("simulate", "the physical numbers of the simulation"),
 }

@@ -73,7 +73,7 @@ def save(
     Returns
     -------
     tuple of Path or RemoteFile
-        The files: ``<mask>_<figure>.<format>``.
+        The files: ``<product>_badpix_selfcal_<figure>.<format>``.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def _stems(results: AnyLocation | Iterable[AnyLocation]) -> dict[str, Location]:
     stems: dict[str, Location] = {}
     for result in locations_of(results):
         path = mask_of_result(result)
-        stem = path.name[: -len(".fits")]
+        stem = path.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
         if stems.get(stem, path).resolve() != path.resolve():
             raise ExposureError(
                 f"{path} and {stems[stem]} have figures of the same names; draw them separately"

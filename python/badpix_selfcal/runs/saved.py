@@ -39,16 +39,16 @@ def mask_of_result(result: AnyLocation) -> Location:
         If there is no mask file that lists the copy, or there are several.
     """
     path = locate(result)
-    if path.name.lower().endswith(MASK_ENDING):
-        if isinstance(path, Path) and not path.exists():
-            raise ExposureError(no_such(path))
-        return path
     if not isinstance(path, Path):
+        if path.name.endswith(MASK_ENDING):
+            return path
         raise ExposureError(f"{path}: is not a mask (*{MASK_ENDING}); give the URL of its mask")
     if path.is_dir():
         raise ExposureError(f"{path}: is a folder; name its masks (*{MASK_ENDING})")
     if not path.exists():
         raise ExposureError(no_such(path))
+    if path.name.endswith(MASK_ENDING) or _copies_in(path) is not None:
+        return path
     found = [mask for mask in sorted(path.parent.glob(f"*{MASK_ENDING}")) if _lists(mask, path)]
     if len(found) > 1:
         names = ", ".join(each.name for each in found)
@@ -63,13 +63,18 @@ def mask_of_result(result: AnyLocation) -> Location:
 
 def _lists(mask: Path, copy: Path) -> bool:
     """Return whether a mask file lists a copy. Folders do not count: both may have been moved."""
+    return copy.name in (_copies_in(mask) or ())
+
+
+def _copies_in(path: Path) -> set[str] | None:
+    """Return the names of the copies that a mask file lists; None if it is no mask file."""
     from astropy.io import fits
 
     try:
-        with fits.open(mask, memmap=False) as hdus:
+        with fits.open(path, memmap=False) as hdus:
             if MEMBERS not in hdus:
-                return False
+                return None
             outputs = [unescaped(str(text)) for text in hdus[MEMBERS].data["OUTPUT"]]
     except (OSError, KeyError, ValueError):  # another file of this name
-        return False
-    return copy.name in {output.rpartition("/")[2] for output in outputs}
+        return None
+    return {output.rpartition("/")[2] for output in outputs}
