@@ -20,6 +20,9 @@ demo: $(VENV)/.installed
 picture: $(VENV)/.examples demo
 	$(BIN)/python examples/before_after.py $(DEMO) docs/images/before_after.png
 	$(BIN)/python examples/cuts.py $(DEMO) docs/images/cuts.png
+	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --cut sigma --save-mask \
+		--output-dir $(DEMO)/flagged --overwrite
+	$(BIN)/python examples/page.py $(DEMO) docs/images/page.png
 
 options: $(VENV)/.installed
 	$(BIN)/badpix-selfcal help options > docs/options.md

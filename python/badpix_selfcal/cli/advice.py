@@ -40,8 +40,16 @@ def after_run(result: SelfcalResult) -> list[str]:
     return [*_look(masks, crowded), *_next(copies)]
 
 
-def after_pool(result: BatchResult) -> list[str]:
-    """Return what to do after a batch, or after a mask was applied to a pool of exposures."""
+def after_pool(result: BatchResult, *, finds: bool) -> list[str]:
+    """Return what to do after a batch.
+
+    Parameters
+    ----------
+    result : BatchResult
+        The result.
+    finds : bool
+        Whether masks were found, not only one applied that existed already.
+    """
     if result.failed:
         return [f"next      correct what failed, then repeat it with {option('resume')}"]
     copies = [each.output for each in result.exposures if each.status in ("COMPLETE", "KEPT")]
@@ -53,8 +61,8 @@ def after_pool(result: BatchResult) -> list[str]:
         for axis, found in group.masks.items()
     )
     masks = [path for group in result.groups for path in group.mask_files.values()]
-    found = any(group.masks for group in result.groups)
-    look = _look(masks, crowded) if found or masks else []
+    found = finds and any(group.masks for group in result.groups)
+    look = _look(masks, crowded) if found else []
     return [*look, *_next([path for path in copies if path is not None])]
 
 

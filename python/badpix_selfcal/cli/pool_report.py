@@ -22,6 +22,8 @@ def report_of(
     directory: str | None,
     facts: dict[str, Any],
     ignored: str = "modes (EXP_TYPE)",
+    *,
+    finds: bool = True,
 ) -> Report:
     """Return the report of a result.
 
@@ -35,10 +37,12 @@ def report_of(
         Further values that JSON can hold.
     ignored : str, optional
         What the files in folders differ in that are ignored.
+    finds : bool, optional
+        Whether the command finds masks, not only applies one.
     """
     return Report(
         {**facts, **_facts(result)},
-        _text(result, directory, ignored),
+        _text(result, directory, ignored, finds=finds),
         tuple(_errors(result)),
         skipped=any(each.status == "SKIPPED" for each in result.exposures),
     )
@@ -105,7 +109,7 @@ def _group_facts(group: GroupResult) -> dict[str, Any]:
     }
 
 
-def _text(result: BatchResult, directory: str | None, ignored: str) -> str:
+def _text(result: BatchResult, directory: str | None, ignored: str, *, finds: bool) -> str:
     """Return the table, in which every exposure read stands once, and where the outputs are."""
     rows = [["group", "exposures", *map(str.lower, result.statuses), "flagged pixels"]]
     rows += [_row(group.name, group.statuses, _flags(group)) for group in result.groups]
@@ -122,7 +126,7 @@ def _text(result: BatchResult, directory: str | None, ignored: str) -> str:
     masks = [path for group in result.groups for path in group.mask_files.values()]
     if masks:
         lines.append(f"masks     {files_of(masks)}")
-    return "\n".join([*lines, *after_pool(result)])
+    return "\n".join([*lines, *after_pool(result, finds=finds)])
 
 
 def _row(name: str, statuses: dict[str, int], flags: str) -> list[str]:

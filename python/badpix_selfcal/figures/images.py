@@ -72,7 +72,8 @@ def minimum(mask: GroupMask, *, ax: Axes | None = None, flags: bool = True) -> A
     good = finite(mask.minimum[~found.mask])
     low, high = percentiles(good, np.array([0.5, 99.0])) if good.size else (0.0, 1.0)
     limits = _apart(low, high)
-    _colour_bar(ax, _image(ax, mask.minimum, "gray_r", limits), labelled("minimum", unit), "both")
+    image = _image(ax, mask.minimum, "gray_r", limits, interpolation=None)
+    _colour_bar(ax, image, labelled("minimum", unit), "both")
     if flags:
         _mark_ends(ax, found)
     used = sum(not member.problem for member in mask.members)
@@ -239,12 +240,26 @@ def _difference(
 
 
 def _image(
-    ax: Axes, image: NDArray[Any], colours: str | Colormap, limits: tuple[float, float]
+    ax: Axes,
+    image: NDArray[Any],
+    colours: str | Colormap,
+    limits: tuple[float, float],
+    interpolation: str | None = "nearest",
 ) -> ScalarMappable:
-    """Show an image as detectors are shown: row 0 at the bottom."""
+    """Show an image as detectors are shown: row 0 at the bottom.
+
+    By default pixels are not averaged where the figure has fewer dots: single ones would vanish.
+    """
     known = colormaps[colours] if isinstance(colours, str) else colours
     shades = known.with_extremes(bad=UNKNOWN)
-    return ax.imshow(image, cmap=shades, vmin=limits[0], vmax=limits[1], origin="lower")
+    return ax.imshow(
+        image,
+        cmap=shades,
+        vmin=limits[0],
+        vmax=limits[1],
+        origin="lower",
+        interpolation=interpolation,
+    )
 
 
 def _colour_bar(ax: Axes, image: ScalarMappable, label: str, extend: str) -> None:
