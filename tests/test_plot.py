@@ -298,8 +298,9 @@ def odd_masks():
         "huge": noise * np.float32(1e37),
         "tiny": noise * np.float32(1e-40),
     }
-    for cut in ("fraction", "sigma"):
-        for name, axis in zip(images, cycle([1, 2, None]), strict=False):
+    some = ("nan", "constant", "one row", "infinite")
+    for cut, names in (("fraction", some), ("sigma", images)):
+        for name, axis in zip(names, cycle([1, 2, None]), strict=False):
             mask = shown(cut=cut, image=images[name], dispaxis=axis)
             yield pytest.param(mask, id=f"{cut} {name}")
 
@@ -332,17 +333,20 @@ class TestMatplotlib:
 
     def test_the_state_of_matplotlib_stays(self):
         before, backend = dict(mpl.rcParams), mpl.rcParams._get_backend_or_none()
-        drawn(plot.figure(shown()))
+        drawn(plot.gallery(shown(), count=2))
+        drawn(plot.minimum(shown()))
         assert dict(mpl.rcParams) == before
         assert mpl.rcParams._get_backend_or_none() == backend
 
-    @pytest.mark.parametrize("draw", [plot.figure, plot.residual, plot.gallery])
+    @pytest.mark.parametrize("draw", [plot.residual, plot.gallery])
     def test_a_notebook_shows_it(self, draw):
         picture = Image.open(io.BytesIO(draw(shown())._repr_png_()))
         assert picture.format == "PNG"
         assert min(picture.size) > 300
 
-    def test_a_page(self, mask):
+    @pytest.mark.parametrize(("detector", "cut"), [("MIRIFUSHORT", "fraction"), ("NRS1", "sigma")])
+    def test_a_page(self, detector, cut):
+        mask = shown(detector, cut)
         figure = drawn(plot.figure(mask))
         titles = {ax.get_title("left") for ax in figure.axes}
         assert {"Minimum image", "Residual", "Mask", "Spectrum of a band"} <= titles
