@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import dq
@@ -210,3 +212,24 @@ def test_the_files_of_the_tests_are_sound(written):
     """Without a change, the rewritten file is read."""
     before = bps.read_mask(written)
     assert_same_masks(bps.read_mask(rewritten(written, lambda _: None)), before)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_mask_is_read_or_refused_by_name(written, data):
+    """Cards and bytes at any place are overwritten."""
+    content = written.read_bytes()
+    damaged = bytearray(content)
+    starts = [match.start() for match in re.finditer(rb"XTENSION|SIMPLE  ", content)]
+    for _ in range(data.draw(st.integers(1, 3))):
+        card = data.draw(st.sampled_from(starts)) + 80 * data.draw(st.integers(0, 40))
+        at = card + data.draw(st.integers(0, 79))
+        damaged[at] = data.draw(st.sampled_from(b"0123456789 'TFENaxyz-=.&/\x00\xff\n"))
+    try:
+        written.write_bytes(damaged)
+        mask = bps.read_mask(written)
+        assert mask.minimum.shape == mask.bad_pixels.mask.shape
+    except bps.MaskError as error:
+        assert str(error).startswith(f"{written}: ")  # noqa: PT017 - it may be read, too
+    finally:
+        written.write_bytes(content)

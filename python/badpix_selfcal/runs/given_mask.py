@@ -16,6 +16,7 @@ from ..errors import MaskError
 from ..files import mask_file
 from ..files.location import AnyLocation, Location, locate
 from ..files.mask_file import Card, MaskContent
+from ..messages import argument
 from .group_mask import GroupMask
 from .mask_file import mask_in
 from .member import Member, subarray_of
@@ -24,7 +25,8 @@ from .provenance import ascii_of, by_mask, file_part
 __all__ = ["GivenMask", "given_mask"]
 
 _ANY: Final = ("", "ANY", "N/A", "GENERIC")
-"""Values of DETECTOR and SUBARRAY that fit every exposure."""
+"""Values of the cards of a reference file that fit every exposure. Without SUBARRAY it is of the
+full frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,8 @@ class GivenMask:
 
     Attributes
     ----------
+    group : str
+        The group that it was found from; the name of its file, if it is no mask of this package.
     name : str
         What messages call it: its file, or its group if it is not read from a file.
     flags : ndarray of bool, shape (rows, cols)
@@ -51,6 +55,7 @@ class GivenMask:
         Its file.
     """
 
+    group: str
     name: str
     flags: NDArray[np.bool_]
     detector: str
@@ -114,8 +119,8 @@ def _of_reference(content: MaskContent, location: Location) -> GivenMask:
     if reftype != "MASK":
         found = f"REFTYPE is {reftype}" if reftype else "it has no REFTYPE"
         raise MaskError(
-            f"{location}: is no mask ({found}); give a file that save_mask has written, or a JWST "
-            "MASK reference file"
+            f"{location}: is no mask ({found}); give a file that was written with "
+            f"{argument(save_mask=True)}, or a JWST MASK reference file"
         )
     image = content.images.get("DQ")
     if image is None or image.ndim != 2 or image.dtype.kind not in "iu":
@@ -143,8 +148,9 @@ def _made(
     detector, exp_type = (_capitals(cards, keyword) for keyword in ("DETECTOR", "EXP_TYPE"))
     corner = (_capitals(cards, "SUBSTRT1"), _capitals(cards, "SUBSTRT2"))
     subarray = _capitals(cards, "SUBARRAY")
-    is_any = subarray in _ANY and subarray != ""
+    is_any = mask is None and subarray in _ANY and subarray != ""
     return GivenMask(
+        group=word if mask is None else mask.name,
         name=name,
         flags=flags,
         detector="" if detector in _ANY else detector,
