@@ -148,10 +148,12 @@ def line_of(mask: GroupMask, pixel: Pixel, direction: Direction, reach: int) -> 
     stop = min(pixel[axis] + reach + 1, mask.minimum.shape[axis])
     at: Part = (slice(start, stop), pixel[1]) if axis == 0 else (pixel[0], slice(start, stop))
     part = part_of(mask.bad_pixels, at)
+    with np.errstate(invalid="ignore"):  # an infinite sample minus an infinite residual
+        median = mask.minimum[at] - part.residual
     return Line(
         place=np.arange(start, stop),
         minimum=mask.minimum[at],
-        median=mask.minimum[at] - part.residual,
+        median=median,
         noise=part.noise,
         low=part.low,
         high=part.high,
