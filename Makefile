@@ -23,6 +23,9 @@ picture: $(VENV)/.test demo
 	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --cut sigma --report \
 		--output-dir $(DEMO)/reported
 	$(BIN)/python -m tests.report_picture $(DEMO)/reported/*_report.html docs/images/report.png
+	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --cut sigma --save-mask \
+		--output-dir $(DEMO)/flagged --overwrite
+	$(BIN)/python examples/page.py $(DEMO) docs/images/page.png
 
 options: $(VENV)/.installed
 	$(BIN)/badpix-selfcal help options > docs/options.md

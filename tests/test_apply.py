@@ -315,6 +315,7 @@ def test_the_command(made, monkeypatch, capsys):
     assert lines[2:] == [
         "ignored   1 file of other detectors or modes (EXP_TYPE)",
         "written   3 files in out: <exposure>_badpix_selfcal.fits",
+        "next      strun calwebb_spec2 FILE, for each of the 3 files",
     ]
     assert main([*words, "--resume", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -48,6 +48,8 @@ def test_run_reports_what_it_did(here, capsys):
         f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}",
         "  flagged   62 low + 62 high = 124 pixels (0.202 %)",
         *(f"  written   out/{name}" for name in written),
+        "look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it",
+        "next      strun calwebb_spec2 out/product_badpix_selfcal.fits",
     ]
     assert sorted(path.name for path in (here / "out").iterdir()) == written
 
@@ -112,6 +114,7 @@ def test_unflagged_copies_are_written_on_demand(capsys):
         "sci0: SKIPPED, no pixel is flagged",
         "  member    sci0_rate.fits",
         "  written   sci0_badpix_selfcal.fits",
+        "next      nothing was flagged: add exposures of the same detector (--background)",
     ]
 
 
@@ -218,7 +221,7 @@ def test_the_number_of_threads_of_the_process_is_kept(here):
     assert bps.num_threads() == 1
 
 
-COMMANDS = ("run", "batch", "apply", "report", "associate", "simulate", "completion", "help")
+COMMANDS = tuple(program().commands)
 
 
 def test_help_lists_the_commands(capsys, monkeypatch):

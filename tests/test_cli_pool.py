@@ -47,6 +47,8 @@ def test_batch_ends_with_a_table(here, capsys):
         ["MIRIFULONG 34", "5", "3", "0", "0", "0", "2", "62 low + 62 high"],
         ["NRS1", "5", "3", "0", "0", "0", "2", "62 low + 62 high"],
         ["written", "6 files in out: <exposure>_badpix_selfcal.fits"],
+        ["look", "--save-mask keeps the mask; 'badpix-selfcal plot' draws it"],
+        ["next", "strun calwebb_spec2 FILE, for each of the 6 files"],
     ]
     assert len(list((here / "out").iterdir())) == 6
 
@@ -114,7 +116,7 @@ def test_a_failed_exposure_is_reported_and_makes_status_1(here, capsys):
     assert printed.err == (
         "badpix-selfcal: error: junk_rate.fits: is not a FITS file, nor one compressed by gzip\n"
     )
-    assert printed.out.splitlines()[-2].split() == ["unreadable", "1", *"00010-"]
+    assert printed.out.splitlines()[-3].split() == ["unreadable", "1", *"00010-"]
     assert len(list((here / "out").iterdir())) == 6
 
 
@@ -136,10 +138,12 @@ def test_what_a_batch_did_not_do_is_reported(here, capsys):
     assert main(["batch", ".", "--output-dir", "out"]) == 0
     printed = capsys.readouterr()
     assert "badpix-selfcal: warning: zempty_rate.fits: left out" in printed.err
-    assert printed.out.splitlines()[-3:] == [
+    assert printed.out.splitlines()[-5:] == [
         "left out  1 exposure without a pedestal",
         "ignored   1 file of other modes (EXP_TYPE)",
         "written   7 files in out: <exposure>_badpix_selfcal.fits",
+        "look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it",
+        "next      strun calwebb_spec2 FILE, for each of the 7 files",
     ]
     assert main(["batch", ".", "--output-dir", "json", "--json"]) == 0
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
@@ -271,6 +275,16 @@ def test_without_a_terminal_a_line_is_printed_every_half_minute():
         "badpix-selfcal: 20/60 exposures, 0.667/s, 1:00 left",
         "badpix-selfcal: 40/60 exposures, 0.667/s, 0:30 left",
     ]
+
+
+def test_quick_work_needs_no_bar():
+    now = iter([0.0, 0.0, 0.4, 0.9, 1.0, 1.2])
+    terminal = Terminal()
+    with Bar(terminal, lambda: next(now), what="files", after=1.0) as bar:
+        for done in range(5):
+            bar.show(done, 4)
+    assert re.findall(r"\d/4 files", terminal.getvalue()) == ["3/4 files", "4/4 files"]
+    assert shown(terminal.getvalue()) == []
 
 
 def test_the_bar_is_drawn_at_most_ten_times_a_second():

@@ -115,6 +115,8 @@ sci: COMPLETE
   cuts      residual below -0.0725314 or above 3.16084
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 sci_badpix_selfcal.fits
 $ badpix-selfcal run sci_rate.fits --background 'no*_rate.fits'
 badpix-selfcal: error: no*_rate.fits: no file matches this pattern
 [exit status 1]
@@ -131,15 +133,19 @@ group                   exposures  complete  skipped  kept  failed  background  
 MIRIFUSHORT GENERIC 12  4          2         0        0     0       2           61 low + 61 high
 unreadable              1          0         0        0     1       0           -
 written   2 files in out: <exposure>_badpix_selfcal.fits
+next      correct what failed, then repeat it with --resume
 [exit status 1]
 $ rm junk_rate.fits; badpix-selfcal batch . --output-dir out --resume
 group                   exposures  complete  skipped  kept  failed  background  flagged pixels
 MIRIFUSHORT GENERIC 12  4          0         0        2     0       2           -
 written   0 files in out (2 kept)
+next      strun calwebb_spec2 FILE, for each of the 2 files
 $ badpix-selfcal batch . --save-flagged-bkg --group-by band
 group                         exposures  complete  skipped  kept  failed  background  flagged pixels
 MIRIFUSHORT GENERIC 12 SHORT  4          4         0        0     0       0           61 low + 61 high
 written   4 files in the current directory: <exposure>_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 FILE, for each of the 4 files
 $ ls out | wc -l; ls *_badpix_selfcal.fits | wc -l
 2
 4

@@ -27,6 +27,7 @@ badpix-selfcal: warning: sci_rate.fits: no selfcal or background exposures for s
 sci: SKIPPED, no pixel is flagged
   member    sci_rate.fits
   written   nothing
+next      nothing was flagged: add exposures of the same detector (--background)
 [exit status 3]
 $ ls
 sci_rate.fits
@@ -39,6 +40,8 @@ sci: COMPLETE
   cuts      residual below -0.0795078 or above 3.16382
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 sci_badpix_selfcal.fits
 $ badpix-selfcal run sci_rate.fits --output-dir copies --copy-skipped --quiet; echo $?; ls copies
 3
 sci_badpix_selfcal.fits
@@ -47,6 +50,7 @@ badpix-selfcal: warning: sci_rate.fits: no selfcal or background exposures for M
 group                   exposures  complete  skipped  kept  failed  background  flagged pixels
 MIRIFUSHORT GENERIC 12  1          0         1        0     0       0           -
 written   0 files in alone
+next      nothing was flagged: add exposures of the same detector (--background)
 [exit status 3]
 """
     assert play(transcript, demo) == transcript
@@ -62,6 +66,8 @@ sci: COMPLETE
   cuts      residual below -0.119688 or above 3.96657
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 sci_badpix_selfcal.fits
 $ badpix-selfcal run sci_rate.fits --force-single --overwrite --quiet
 """
     assert play(transcript, demo) == transcript
@@ -107,6 +113,8 @@ jw09999001001_02101_00001_mirifushort: COMPLETE
   cuts      residual below -0.0876592 or above 3.16226
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   jw09999001001_02101_00001_mirifushort_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 jw09999001001_02101_00001_mirifushort_badpix_selfcal.fits
 """
     assert play(transcript, demo) == transcript
 
@@ -119,6 +127,7 @@ badpix-selfcal: error: odd_rate.fits: SCI has shape (90, 640), 4 others of the s
 group                   exposures  complete  skipped  kept  failed  background  flagged pixels
 MIRIFUSHORT GENERIC 12  5          2         0        0     1       2           61 low + 61 high
 written   2 files in out: <exposure>_badpix_selfcal.fits
+next      correct what failed, then repeat it with --resume
 [exit status 1]
 $ ls out
 jw09999001001_02101_00001_mirifushort_badpix_selfcal.fits
@@ -135,6 +144,7 @@ badpix-selfcal: error: sky_rate.fits: SCI has shape (96, 640), that of odd_rate.
 group                   exposures  complete  skipped  kept  failed  background  flagged pixels
 MIRIFUSHORT GENERIC 12  2          0         0        0     2       0           -
 written   0 files in out
+next      correct what failed, then repeat it with --resume
 [exit status 1]
 $ find . -name '*_badpix_selfcal.fits'
 """
@@ -154,10 +164,13 @@ $ badpix-selfcal batch . --output-dir out --resume
 group                   exposures  complete  skipped  kept  failed  background  flagged pixels
 MIRIFUSHORT GENERIC 12  4          0         0        2     0       2           -
 written   0 files in out (2 kept)
+next      strun calwebb_spec2 FILE, for each of the 2 files
 $ badpix-selfcal batch . --output-dir out --resume --kernel-size 9 --overwrite
 group                   exposures  complete  skipped  kept  failed  background  flagged pixels
 MIRIFUSHORT GENERIC 12  4          2         0        0     0       2           61 low + 61 high
 written   2 files in out: <exposure>_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 FILE, for each of the 2 files
 $ python -c "import badpix_selfcal as bps; bps.batch('.', output_dir='out', resume=True)" 2>&1 | tail -1
 FileExistsError: out/jw09999001001_02101_00001_mirifushort_badpix_selfcal.fits: was made with kernel_size=9 (now 15); outputs that differ: 2. To continue, give the same parameters; otherwise pass overwrite=True too, or choose another output folder
 """
@@ -183,6 +196,8 @@ sci: COMPLETE
   cuts      residual below -0.0795078 or above 3.16382
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 sci_badpix_selfcal.fits
 $ badpix-selfcal run a_rate.fits --background sky_rate.fits
 badpix-selfcal: warning: a_rate.fits: later steps of the pipeline have changed the samples (S_PHOTOM = COMPLETE); this step takes rates (_rate)
 a: COMPLETE
@@ -192,6 +207,8 @@ a: COMPLETE
   cuts      residual below -0.0795078 or above 3.16382
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   a_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 a_badpix_selfcal.fits
 $ badpix-selfcal run b_rate.fits --background sky_rate.fits
 badpix-selfcal: warning: b_rate.fits: EXP_TYPE is MIR_IMAGE; this step is made for MIR_MRS, NRS_IFU, NRS_MSASPEC, NRS_FIXEDSLIT
 badpix-selfcal: warning: sky_rate.fits: has EXP_TYPE MIR_MRS, the science exposure b_rate.fits has MIR_IMAGE
@@ -202,6 +219,8 @@ b: COMPLETE
   cuts      residual below -0.0800182 or above 3.19265
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   b_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 b_badpix_selfcal.fits
 """
     assert play(transcript, demo) == transcript
 
@@ -239,6 +258,8 @@ sci: COMPLETE
   cuts      residual below -0.0795078 or above 3.16382
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
+look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+next      strun calwebb_spec2 sci_badpix_selfcal.fits
 """
     assert play(transcript, demo) == transcript
 

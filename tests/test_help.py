@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis.strategies import sampled_from
 
 import badpix_selfcal as bps
+from badpix_selfcal import plot
 from badpix_selfcal.cli import main, program
 from badpix_selfcal.cli.parser import WrongUsage, parse
 from badpix_selfcal.cli.table import FUNCTIONS, ONLY_IN_PYTHON, ONLY_OPTIONS
@@ -29,6 +30,7 @@ FUNCTION_OF = {
     "report": bps.report,
     "apply": bps.apply,
     "associate": bps.associate,
+    "plot": plot.save,
     "simulate": simulate,
     "verify": verify,
 }

@@ -34,6 +34,7 @@ LATE = {
     "badpix_selfcal.reports.index": 34,
     "badpix_selfcal.reports.product": 34,
     "badpix_selfcal.reports.report": 194,
+    "badpix_selfcal.plot": 300,
     "badpix_selfcal.runs.apply": 95,
     "badpix_selfcal.runs.associate": 91,
     "badpix_selfcal.runs.batch": 94,

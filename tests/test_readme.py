@@ -107,11 +107,35 @@ def test_the_pictures_are_in_the_readme_and_small(picture):
 
 @pytest.mark.usefixtures("_observation")
 def test_an_association_is_flagged(tmp_path):
-    run(block("badpix-selfcal run jw01234"), tmp_path)
+    run(block("badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged"), tmp_path)
     names = sorted(path.name for path in (tmp_path / "flagged").iterdir())
     assert len(names) == 3
     assert sum("_bkg_" in name for name in names) == 2
     assert len({n_flagged(tmp_path / "flagged" / name) for name in names}) == 1
+
+
+@pytest.mark.usefixtures("_observation")
+def test_the_flags_are_looked_at(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="matplotlib is not installed")
+    commands = block("badpix-selfcal run jw01234_spec2_asn.json --cut sigma --save-mask")
+    run(commands, tmp_path)
+    (page,) = (tmp_path).glob("*_page.png")
+    with image.open(page) as drawn:
+        assert min(drawn.size) > 2000
+
+
+def test_the_page_of_the_documentation_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    simulate(tmp_path / "demo", detector="MIRIFUSHORT", size=(96, 640))
+    script = ROOT / "examples" / "page.py"
+    commands = (
+        "badpix-selfcal run demo/*_00001_*_asn.json --save-mask --output-dir demo/flagged --quiet\n"
+        f"python {script} demo"
+    )
+    assert run(commands, tmp_path) == "written   demo/page.png\n"
+    picture = PICTURE.with_name("page.png")
+    assert picture.stat().st_size < 250_000
+    assert "(images/page.png)" in (ROOT / "docs" / "plots.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("_observation")

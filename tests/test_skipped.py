@@ -41,6 +41,7 @@ def test_the_first_command_says_what_to_add_and_the_second_one_works(here, capsy
         "my: SKIPPED, no pixel is flagged",
         "  member    my_rate.fits",
         "  written   nothing",
+        "next      nothing was flagged: add exposures of the same detector (--background)",
     ]
     assert names(here) == before  # not even the folder
     again = ["run", "my_rate.fits", "--output-dir", "flagged", "--background", "sky1_rate.fits"]

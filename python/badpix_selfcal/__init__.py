@@ -89,6 +89,7 @@ _SUBMODULES = (
     "detectors",
     "dq",
     "jwst",
+    "plot",
     "reference",
     "simulate",
     "stcal",

@@ -27,6 +27,7 @@ from .checks import (
 )
 from .detectors import IMAGE_AXIS, Dispaxis
 from .log import log
+from .notebook import card
 from .parameters import Parameters
 from .summary import block, cuts_of, flags_of
 
@@ -70,21 +71,44 @@ class BadPixels:
     error_scale: float | None = None
 
     def __repr__(self) -> str:
+        return block(*self._summary())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and a small picture of the mask."""
+        head, lines = self._summary()
+        return card(head, lines, {"mask": self})
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
         rows, columns = self.mask.shape
         scale = self.error_scale
-        return block(
-            f"BadPixels of {rows} x {columns} pixels",
-            {
-                "cuts": cuts_of(self),
-                "flagged": flags_of(self),
-                "ERR": "" if scale is None else f"times {scale:.3g} is the noise",
-            },
-        )
+        return f"BadPixels of {rows} x {columns} pixels", {
+            "cuts": cuts_of(self),
+            "flagged": flags_of(self),
+            "ERR": "" if scale is None else f"times {scale:.3g} is the noise",
+        }
 
     @property
     def indices(self) -> tuple[NDArray[np.intp], ...]:
         """Rows and columns of the bad pixels, as `numpy.where` returns them."""
         return np.nonzero(self.mask)
+
+    @property
+    def compared(self) -> FloatArray:
+        """What is compared with the cuts: the significance, or without one the residual."""
+        return self.residual if self.significance is None else self.significance
+
+    @property
+    def low(self) -> NDArray[np.bool_]:
+        """The pixels flagged at the low end, shape (rows, cols)."""
+        low = np.zeros_like(self.mask)
+        flagged = self.compared[self.mask].astype(np.float64)  # the cuts are in float64
+        low[self.mask] = (flagged < self.cut_low) | np.isneginf(flagged)
+        return low
+
+    @property
+    def high(self) -> NDArray[np.bool_]:
+        """The pixels flagged at the high end, shape (rows, cols)."""
+        return self.mask & ~self.low
 
 
 def find_bad_pixels(

@@ -101,14 +101,10 @@ def spared(found: BadPixels, rows: tuple[int, ...], dispaxis: Dispaxis) -> BadPi
     if axis is None or not rows:
         return found
     lines = (list(rows), slice(None)) if axis == 1 else (slice(None), list(rows))
-    compared = found.residual if found.significance is None else found.significance
-    flagged = compared[lines][found.mask[lines]].astype(np.float64)  # the cuts are in float64
-    low = int(np.count_nonzero((flagged < found.cut_low) | np.isneginf(flagged)))
+    low, high = (int(np.count_nonzero(end[lines])) for end in (found.low, found.high))
     mask = found.mask.copy()
     mask[lines] = False
-    return replace(
-        found, mask=mask, n_low=found.n_low - low, n_high=found.n_high - (flagged.size - low)
-    )
+    return replace(found, mask=mask, n_low=found.n_low - low, n_high=found.n_high - high)
 
 
 def rows_in(ranges: str) -> tuple[int, ...]:

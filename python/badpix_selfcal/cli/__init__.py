@@ -14,7 +14,7 @@ from ..errors import reason_of
 from ..files.published import published
 from ..log import log
 from ..messages import PROGRAM, on_command_line
-from . import apply, associate, batch, completion, guide, report, run, simulate, verify
+from . import apply, associate, batch, completion, guide, plot, report, run, simulate, verify
 from .options import NOTHING, Report
 from .parser import Parser, WrongUsage, parse
 from .terminal import (
@@ -217,7 +217,18 @@ def program() -> Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", prog=PROGRAM, parser_class=Parser
     )
-    for each in (run, batch, apply, report, associate, simulate, verify, completion, guide):
+    for each in (
+        run,
+        batch,
+        apply,
+        report,
+        plot,
+        associate,
+        simulate,
+        verify,
+        completion,
+        guide,
+    ):
         each.add(commands)
     parser.commands = dict(commands.choices)
     parser.set_defaults(program=parser)

@@ -70,6 +70,6 @@ def _apply(given: argparse.Namespace) -> Report:
             no_sync=given.no_sync,
             progress=None if given.quiet else bar.show,
         )
-    return report_of(
-        result, given.output_dir, {"mask": str(given.mask)}, "detectors or modes (EXP_TYPE)"
-    )
+    facts = {"mask": str(given.mask)}
+    ignored = "detectors or modes (EXP_TYPE)"
+    return report_of(result, given.output_dir, facts, ignored, finds=False)

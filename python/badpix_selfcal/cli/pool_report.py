@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..summary import counted, files_of
+from .advice import after_pool
 from .options import Report
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def report_of(
     directory: str | None,
     facts: dict[str, Any],
     ignored: str = "modes (EXP_TYPE)",
+    *,
+    finds: bool = True,
 ) -> Report:
     """Return the report of a result.
 
@@ -34,10 +37,12 @@ def report_of(
         Further values that JSON can hold.
     ignored : str, optional
         What the files in folders differ in that are ignored.
+    finds : bool, optional
+        Whether the command finds masks, not only applies one.
     """
     return Report(
         {**facts, **_facts(result)},
-        _text(result, directory, ignored),
+        _text(result, directory, ignored, finds=finds),
         tuple(_errors(result)),
         skipped=any(each.status == "SKIPPED" for each in result.exposures),
     )
@@ -108,7 +113,7 @@ def _group_facts(group: GroupResult) -> dict[str, Any]:
     }
 
 
-def _text(result: BatchResult, directory: str | None, ignored: str) -> str:
+def _text(result: BatchResult, directory: str | None, ignored: str, *, finds: bool) -> str:
     """Return the table, in which every exposure read stands once, and where the outputs are."""
     rows = [["group", "exposures", *map(str.lower, result.statuses), "flagged pixels"]]
     rows += [_row(group.name, group.statuses, _flags(group)) for group in result.groups]
@@ -128,7 +133,7 @@ def _text(result: BatchResult, directory: str | None, ignored: str) -> str:
     pages = [path for group in result.groups for path in group.pages.values()]
     if pages:
         lines.append(f"pages     {result.index or files_of(pages)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *after_pool(result, finds=finds)])
 
 
 def _row(name: str, statuses: dict[str, int], flags: str) -> list[str]:

@@ -35,17 +35,22 @@ class Bar:
         Returns the time, s.
     what : str, optional
         What is counted.
+    after : float, optional
+        How long nothing is drawn at first, s: quick work needs no bar.
     """
 
     def __init__(
         self,
         stream: TextIO | None,
         clock: Callable[[], float] = time.monotonic,
+        *,
         what: str = "exposures",
+        after: float = 0.0,
     ) -> None:
         self._stream = stream
         self._clock = clock
         self._what = what
+        self._after = after
         self._drawn: float | None = None
         self._start = self._told = clock()
 
@@ -67,14 +72,13 @@ class Bar:
         if self not in _shown:
             self._tell(done, total, now)
             return
+        elapsed = now - self._start
         due = self._drawn is None or now - self._drawn >= PAUSE or done == total
-        if due and total:
+        if due and total and elapsed >= self._after:
             width = shutil.get_terminal_size().columns
             with _lock:
                 self._drawn = now
-                self._write(
-                    f"\r{line(done, total, now - self._start, self._what)[: width - 1]}\x1b[K"
-                )
+                self._write(f"\r{line(done, total, elapsed, self._what)[: width - 1]}\x1b[K")
 
     def _tell(self, done: int, total: int, now: float) -> None:
         """Print a line if the last one was printed long ago and the end is not reached."""
@@ -132,7 +136,7 @@ def line(done: int, total: int, elapsed: float, what: str = "exposures") -> str:
     Parameters
     ----------
     done, total : int
-        How many are done, and how many there are.
+        Numbers of what is counted.
     elapsed : float
         Time since the start, s.
     what : str, optional
@@ -142,7 +146,7 @@ def line(done: int, total: int, elapsed: float, what: str = "exposures") -> str:
     return f"[{'#' * full}{'-' * (WIDTH - full)}] {numbers(done, total, elapsed, what)}"
 
 
-def numbers(done: int, total: int, elapsed: float, what: str = "exposures") -> str:
+def numbers(done: int, total: int, elapsed: float, what: str) -> str:
     """Return how many are done, the rate, and the time left."""
     text = f"{done}/{total} {what}"
     if not (done and elapsed > 0.0):

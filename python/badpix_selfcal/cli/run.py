@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from .._kernels import num_threads
 from ..files.location import locate
 from ..log import log
 from ..summary import NAMES_OF_AXES, counted, cuts_of, flags_of
+from .advice import after_run
 from .options import Report, add_report_options, add_step_options, command, step_options
 from .parser import Commands
+from .progress import Bar
 
 if TYPE_CHECKING:
     from ..runs.selfcal import SelfcalResult
@@ -29,6 +32,10 @@ examples:
   badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir flagged
   badpix-selfcal run *1001_*_00001_*_rate.fits --background '*2001_*_rate.fits'
 exit status: 0 done, 1 failed, 2 wrong usage, 3 skipped (nothing was flagged)"""
+
+
+AFTER: Final = 1.0
+"""The time after which the progress is shown, s."""
 
 
 def add(commands: Commands) -> None:
@@ -54,15 +61,27 @@ def _run(given: argparse.Namespace) -> Report:
 
     threads = given.threads or num_threads()  # raises before anything is written
     log.info("%d threads compute", threads)
-    result = selfcal(
-        given.input, selfcal=given.selfcal, background=given.background, **step_options(given)
-    )
+    with Bar(_terminal(given), what="files read or written", after=AFTER) as bar:
+        result = selfcal(
+            given.input,
+            selfcal=given.selfcal,
+            background=given.background,
+            progress=bar.show,
+            **step_options(given),
+        )
     products = (result, *result.others)
     return Report(
         {"threads": threads, "products": [_facts(each) for each in products]},
-        "\n".join(_text(each, given) for each in products),
+        "\n".join([*(_text(each, given) for each in products), *after_run(result)]),
         skipped=any(each.status == "SKIPPED" for each in products),
     )
+
+
+def _terminal(given: argparse.Namespace) -> TextIO | None:
+    """Return where the progress is shown; a quick run prints nothing elsewhere."""
+    stream = sys.stderr
+    is_shown = stream is not None and stream.isatty() and not (given.quiet or given.json)
+    return stream if is_shown else None
 
 
 def _facts(result: SelfcalResult) -> dict[str, Any]:

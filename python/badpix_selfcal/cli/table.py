@@ -19,6 +19,7 @@ FUNCTIONS: Final = {
     "report": "badpix_selfcal.report",
     "apply": "badpix_selfcal.apply",
     "associate": "badpix_selfcal.associate",
+    "plot": "badpix_selfcal.plot.save",
     "simulate": "badpix_selfcal.simulate.simulate",
     "verify": "badpix_selfcal.testing.verify",
 }
@@ -33,8 +34,8 @@ ONLY_OPTIONS: Final = {
 
 ONLY_IN_PYTHON: Final = {
     "progress": (
-        "batch, apply",
-        "a function that is called with the numbers of exposures done and in all",
+        "run, batch, apply",
+        "a function that is called with the numbers of exposures (of run: files) done and in all",
     ),
     "settings": ("simulate", "the physical numbers of the simulation"),
 }

@@ -45,12 +45,19 @@ class Threads:
         The threads that read and write files. The kernels compute with threads of their own.
     tally : Tally, optional
         Counts the copies that end.
+    counts_reading : bool, optional
+        Whether `tally` also counts the exposures that have been combined.
     with_errors : bool, optional
         Whether the plans need the ERR of the exposures.
     """
 
     def __init__(
-        self, workers: int, tally: Tally | None = None, *, with_errors: bool = False
+        self,
+        workers: int,
+        tally: Tally | None = None,
+        *,
+        with_errors: bool = False,
+        counts_reading: bool = False,
     ) -> None:
         self._ending = threading.Event()
         self._executor = ThreadPoolExecutor(workers, "badpix-selfcal", ends_with, (self._ending,))
@@ -59,6 +66,7 @@ class Threads:
         self._ahead = min(workers - 1, AHEAD)
         self._pending: set[Future[None]] = set()
         self._tally = tally or Tally()
+        self._counts_reading = counts_reading
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +81,7 @@ class Threads:
     def combine(self, plan: Plan) -> tuple[MinimumImage, Failed]:
         """Combine the members of a plan."""
         paths = [member.path for member in plan.members]
-        return combine(paths, plan.gap, self._reader, self._executor, self._ahead)
+        return combine(paths, plan.gap, self._reader, self._executor, self._ahead, self._count)
 
     def exposure(self, location: Location) -> Exposure:
         """Return a whole exposure."""
@@ -96,6 +104,10 @@ class Threads:
         """Cancel work that has not started, and wait for work that has, but for no server."""
         self._ending.set()
         end_threads(self._executor)
+
+    def _count(self) -> None:
+        if self._counts_reading:
+            self._tally.add(1)
 
     def _wait(self) -> None:
         done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)

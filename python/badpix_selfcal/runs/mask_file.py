@@ -25,7 +25,15 @@ from .group_mask import GroupMask, MaskMember, Role
 from .mask_cards import COMMENTS, KEYWORDS, columns_in, reference_cards
 from .provenance import history
 
-__all__ = ["history_of", "mask_in", "pixels_of", "read_mask", "write_mask", "write_part"]
+__all__ = [
+    "history_of",
+    "mask_in",
+    "pixels_of",
+    "read_mask",
+    "unescaped",
+    "write_mask",
+    "write_part",
+]
 
 _MEMBERS: Final = " members="
 """Stands before the identity of the exposures in HISTORY."""
@@ -231,7 +239,7 @@ def _mask(content: MaskContent) -> GroupMask:
         error_scale=None if scale is None else float(scale),
     )
     return GroupMask(
-        name=_unescaped(str(cards["BPXNAME"])),
+        name=unescaped(str(cards["BPXNAME"])),
         dispaxis=check_dispaxis(cards["BPXAXIS"] or None),
         parameters=_parameters(cards),
         minimum=_image(images, "MINIMUM", "f"),
@@ -298,7 +306,7 @@ def _members(mask: GroupMask) -> Table:
 def _members_in(table: Table) -> tuple[MaskMember, ...]:
     columns = {name: column.tolist() for name, column in table.items()}
     texts = {
-        name: [_unescaped(text) for text in columns[name]]
+        name: [unescaped(text) for text in columns[name]]
         for name in ("exposure", "role", "problem", "output")
     }
     return tuple(
@@ -343,5 +351,6 @@ def _escaped(text: str) -> str:
     return len(before) * r"\u0020" + inner + len(after) * r"\u0020"
 
 
-def _unescaped(text: str) -> str:
+def unescaped(text: str) -> str:
+    """Return the text that a column of texts holds."""
     return str(json.loads(f'"{text}"'))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from typing import NamedTuple, TypeAlias
 
@@ -154,6 +154,7 @@ def combine(
     reader: Reader,
     executor: Executor,
     ahead: int = AHEAD,
+    done: Callable[[], None] = lambda: None,
 ) -> tuple[MinimumImage, Failed]:
     """Combine exposures of one detector.
 
@@ -172,6 +173,8 @@ def combine(
         The threads that read.
     ahead : int, optional
         The largest number of images that are read ahead.
+    done : callable, optional
+        Called after each exposure, in this thread.
 
     Returns
     -------
@@ -190,5 +193,6 @@ def combine(
             minimum.fold(path, measured.result())
         except ExposureError as error:
             failed[path] = error
+        done()
         del measured  # its samples would stay in memory while the next exposure is read
     return minimum, failed

@@ -10,6 +10,7 @@ from typing import get_args
 from ..arrays import BadPixels
 from ..detectors import Dispaxis
 from ..files.location import Location
+from ..notebook import card, table
 from ..summary import block, counted, cuts_of, files_of, flags_of
 from .outcome import ExposureResult, ResultStatus
 from .provenance import Status
@@ -70,20 +71,25 @@ class SelfcalResult:
     others: tuple[SelfcalResult, ...] = ()
 
     def __repr__(self) -> str:
+        return block(*self._summary())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and a small picture of the mask."""
+        head, lines = self._summary()
+        return card(head, lines, {} if self.bad_pixels is None else {"mask": self.bad_pixels})
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
         found, others = self.bad_pixels, ", ".join(each.product for each in self.others)
         written = [path for path in (self.science, *self.backgrounds) if path is not None]
-        return block(
-            f"SelfcalResult {self.product}: {self.status}",
-            {
-                "members": counted(len(self.members), "exposure"),
-                "cuts": "" if found is None else cuts_of(found),
-                "flagged": "" if found is None else flags_of(found),
-                "written": files_of(written) or "nothing",
-                "mask": "" if self.mask is None else str(self.mask),
-                "page": "" if self.page is None else str(self.page),
-                "others": others,
-            },
-        )
+        return f"SelfcalResult {self.product}: {self.status}", {
+            "members": counted(len(self.members), "exposure"),
+            "cuts": "" if found is None else cuts_of(found),
+            "flagged": "" if found is None else flags_of(found),
+            "written": files_of(written) or "nothing",
+            "mask": "" if self.mask is None else str(self.mask),
+            "page": "" if self.page is None else str(self.page),
+            "others": others,
+        }
 
 
 @dataclass(frozen=True)
@@ -128,16 +134,22 @@ class GroupResult:
     unwritten: Mapping[Location, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return block(
-            f"GroupResult {self.name}: {counted(len(self.members), 'exposure')}",
-            {
-                "status": _tally_of(self.statuses),
-                "cuts": ", ".join(cuts_of(found) for found in self.masks.values()),
-                "flagged": ", ".join(flags_of(found) for found in self.masks.values()),
-                "masks": files_of([*self.mask_files.values()]),
-                "pages": files_of([*self.pages.values()]),
-            },
-        )
+        return block(*self._summary())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and a small picture of each mask."""
+        head, lines = self._summary()
+        pictures = {f"mask, dispersion axis {axis}": each for axis, each in self.masks.items()}
+        return card(head, lines, pictures)
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
+        return f"GroupResult {self.name}: {counted(len(self.members), 'exposure')}", {
+            "status": _tally_of(self.statuses),
+            "cuts": ", ".join(cuts_of(found) for found in self.masks.values()),
+            "flagged": ", ".join(flags_of(found) for found in self.masks.values()),
+            "masks": files_of([*self.mask_files.values()]),
+            "pages": files_of([*self.pages.values()]),
+        }
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -173,15 +185,28 @@ class BatchResult:
     index: Location | None = None
 
     def __repr__(self) -> str:
-        return block(
-            f"BatchResult of {counted(sum(self.statuses.values()), 'exposure')}",
-            {
-                "status": _tally_of(self.statuses),
-                "groups": ", ".join(group.name for group in self.groups),
-                "failed": _first(each.error for each in self.failed),
-                "written": files_of(self.written),
-            },
-        )
+        return block(*self._summary())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and the groups in a table."""
+        rows = [
+            (
+                group.name,
+                _tally_of(group.statuses),
+                ", ".join(flags_of(found) for found in group.masks.values()) or "-",
+            )
+            for group in self.groups
+        ]
+        head, lines = self._summary()
+        return card(head, lines, {}) + table(("group", "status", "flagged"), rows)
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
+        return f"BatchResult of {counted(sum(self.statuses.values()), 'exposure')}", {
+            "status": _tally_of(self.statuses),
+            "groups": ", ".join(group.name for group in self.groups),
+            "failed": _first(each.error for each in self.failed),
+            "written": files_of(self.written),
+        }
 
     @property
     def exposures(self) -> tuple[ExposureResult, ...]:

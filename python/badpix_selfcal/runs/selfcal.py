@@ -24,7 +24,7 @@ from ..messages import function
 from ..parameters import Parameters
 from ..threads import threads_set
 from .collisions import refuse_collisions
-from .execute import Workers, execute
+from .execute import Progress, Tally, Workers, execute
 from .group_mask import Role
 from .local import Threads, workers_for
 from .member import Listed, Member, dispaxis_of
@@ -65,6 +65,7 @@ def selfcal(
     overwrite: bool = False,
     no_sync: bool = False,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> SelfcalResult:
     """Find the bad pixels of an association's exposures and write flagged copies.
 
@@ -122,6 +123,9 @@ def selfcal(
     threads : int, optional
         Threads that compute, in this process and until the function returns. Default: the number of
         `badpix_selfcal.num_threads`.
+    progress : callable, optional
+        Called with the number of files done and the total number: exposures read and copies
+        written.
 
     Returns
     -------
@@ -183,11 +187,12 @@ def selfcal(
         overwrite=overwrite,
     )
     log.info("%s: products: %s", found.path, ", ".join(each.name for each in found.products))
-    with_errors = parameters.needs_errors
+    tally, count = Tally(progress), workers_for((folder, *members))
     with (
         threads_set(threads),
-        Threads(workers_for((folder, *members)), with_errors=with_errors) as workers,
+        Threads(count, tally, with_errors=parameters.needs_errors, counts_reading=True) as workers,
     ):
+        tally.begin(sum(_count(product, parameters) for product in found.products))
         plans = (_plan(product, parameters, folder, workers, found) for product in found.products)
         outcomes = execute(
             plans,
@@ -197,6 +202,7 @@ def selfcal(
             overwrite=overwrite,
             no_sync=no_sync,
             products=products,
+            tally=tally,
         )
     results = [
         replace(_result(outcome), unused=dict(product.unused))
@@ -237,6 +243,12 @@ def _copies(product: Product, parameters: Parameters) -> Iterator[tuple[Location
     if parameters.save_flagged_bkg:
         for number, path in enumerate(product.backgrounds):
             yield path, name_of(product.name, number)
+
+
+def _count(product: Product, parameters: Parameters) -> int:
+    """Return how many exposures a product reads, and how many copies are written of it."""
+    read = {path.resolve() for path in product.members}
+    return len(read) + sum(1 for _ in _copies(product, parameters))
 
 
 def _plan(

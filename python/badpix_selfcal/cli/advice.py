@@ -1,0 +1,100 @@
+"""What a person does next, in one or two lines at the end of a report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from ..detectors import IMAGE_AXIS, Dispaxis
+from ..messages import PROGRAM, option
+from ..summary import counted
+
+if TYPE_CHECKING:
+    from ..arrays import BadPixels
+    from ..files.location import Location
+    from ..runs.results import BatchResult, SelfcalResult
+
+__all__ = ["after_pool", "after_run"]
+
+PIPELINE: Final = "strun calwebb_spec2"
+"""The next step of the pipeline."""
+
+MORE: Final = (
+    f"next      nothing was flagged: add exposures of the same detector ({option('background')})"
+)
+
+
+def after_run(result: SelfcalResult) -> list[str]:
+    """Return what to do after a run: lines, of which each begins with a word."""
+    products = [each for each in (result, *result.others) if each.bad_pixels is not None]
+    if not products:
+        return [MORE]
+    crowded = sum(
+        _crowded(each.bad_pixels, each.dispaxis, each.crowded_rows)
+        for each in products
+        if each.bad_pixels is not None
+    )
+    masks = [each.mask for each in products if each.mask is not None]
+    copies = [each.science for each in products if each.science is not None]
+    return [*_look(masks, crowded), *_next(copies)]
+
+
+def after_pool(result: BatchResult, *, finds: bool) -> list[str]:
+    """Return what to do after a batch.
+
+    Parameters
+    ----------
+    result : BatchResult
+        The result.
+    finds : bool
+        Whether masks were found, not only one applied that existed already.
+    """
+    if result.failed:
+        return [f"next      correct what failed, then repeat it with {option('resume')}"]
+    copies = [each.output for each in result.exposures if each.status in ("COMPLETE", "KEPT")]
+    if not copies:
+        return [MORE] if result.statuses["SKIPPED"] else []
+    crowded = sum(
+        _crowded(found, axis, group.crowded_rows.get(axis, ()))
+        for group in result.groups
+        for axis, found in group.masks.items()
+    )
+    masks = [path for group in result.groups for path in group.mask_files.values()]
+    found = finds and any(group.masks for group in result.groups)
+    look = _look(masks, crowded) if found else []
+    return [*look, *_next([path for path in copies if path is not None])]
+
+
+def _look(masks: Sequence[Location], crowded: int) -> list[str]:
+    """Return how to look at the flags."""
+    if crowded:
+        return [
+            f"look      {counted(crowded, 'line')} crowded with flags: if light is flagged there, "
+            f"repeat it with {option('spare_crowded')}"
+        ]
+    if not masks:
+        return [f"look      {option('save_mask')} keeps the mask; '{PROGRAM} plot' draws it"]
+    return [f"look      {PROGRAM} plot {_files(masks)}"]
+
+
+def _next(copies: Sequence[Location]) -> list[str]:
+    """Return how the pipeline goes on with the copies."""
+    if not copies:
+        return []
+    if len(copies) == 1:
+        return [f"next      {PIPELINE} {_files(copies)}"]
+    return [f"next      {PIPELINE} FILE, for each of the {counted(len(copies), 'file')}"]
+
+
+def _files(paths: Sequence[Location]) -> str:
+    """Return files as they are typed in a shell."""
+    return " ".join(shlex.quote(str(path)) for path in paths)
+
+
+def _crowded(found: BadPixels, dispaxis: Dispaxis, rows: tuple[int, ...]) -> int:
+    """Return how many of the crowded lines are flagged, not spared."""
+    axis = IMAGE_AXIS[dispaxis]
+    if axis is None or not rows:
+        return 0
+    return sum(bool(found.mask.take(row, axis=1 - axis).any()) for row in rows)

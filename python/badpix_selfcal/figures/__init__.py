@@ -1,0 +1,1 @@
+"""Figures of masks, drawn by matplotlib (extra ``plot``); `badpix_selfcal.plot` has them all."""

@@ -1,0 +1,154 @@
+"""Figures of masks as files: PNG, PDF or SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from ..checks import check_whole
+from ..errors import ExposureError
+from ..files.location import AnyLocation, Location, locations_of, output_directory
+from ..files.outputs import Outputs
+from ..messages import argument_name
+from ..runs.mask_file import read_mask
+from ..runs.saved import mask_of_result
+from . import counts, cuts, images
+from .gallery import gallery
+from .names import ALL, DPI, FORMATS, NAMES, PAGE, Format
+from .page import figure as page
+
+if TYPE_CHECKING:
+    from ..runs.group_mask import GroupMask
+
+__all__ = ["FIGURES", "save"]
+
+FIGURES: Final[dict[str, Callable[[GroupMask], Any]]] = {
+    PAGE: page,
+    "minimum": images.minimum,
+    "residual": images.residual,
+    "significance": images.significance,
+    "mask": images.mask,
+    "dq": images.dq,
+    "histogram": counts.histogram,
+    "rows": counts.rows,
+    "columns": counts.columns,
+    "spectrum": cuts.spectrum,
+    "strongest": lambda mask: gallery(mask, which="strongest"),
+    "borderline": lambda mask: gallery(mask, which="borderline"),
+}
+"""What draws each figure: a function that returns Axes or a figure."""
+
+LEAST_DPI, MOST_DPI = 20, 1200
+
+
+def save(
+    results: AnyLocation | Iterable[AnyLocation],
+    *,
+    figure: str | Iterable[str] = (),
+    format: Format = "png",  # noqa: A002 - as in matplotlib
+    dpi: int = DPI,
+    output_dir: AnyLocation | None = None,
+    overwrite: bool = False,
+) -> tuple[Location, ...]:
+    """Draw figures of masks into files.
+
+    Parameters
+    ----------
+    results : path-like or iterable of path-like
+        Masks, as `save_mask` writes them, or flagged copies with their masks in the same folder.
+    figure : str or iterable of str, optional
+        The figures: "page" (the main ones on one page, the default), "minimum", "residual",
+        "significance", "mask", "dq", "histogram", "rows", "columns", "spectrum", "strongest",
+        "borderline", or "all" that the mask has.
+    format : {"png", "pdf", "svg"}, optional
+        The kind of file.
+    dpi : int, optional
+        Dots per inch of PNGs, and of the flags in PDFs and SVGs.
+    output_dir : path-like, optional
+        The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL.
+        Default: the current directory.
+    overwrite : bool, optional
+        Replace existing outputs. An input is never replaced.
+
+    Returns
+    -------
+    tuple of Path or RemoteFile
+        The files: ``<product>_badpix_selfcal_<figure>.<format>``.
+
+    Raises
+    ------
+    ExposureError
+        If a copy has no mask, or two masks have the same name. It is a ValueError.
+    MaskError
+        If a mask cannot be read. It is a ValueError.
+    FileExistsError
+        If an output exists without `overwrite`.
+    TypeError, ValueError
+        If an argument has a wrong type or value, or a mask does not have a figure.
+    OSError
+        If an output cannot be written. After any error there are no outputs.
+    """
+    names = _checked_figures(figure)
+    if format not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise ValueError(f"{argument_name('format')} must be one of {known}, got {format!r}")
+    resolution = check_whole(dpi, argument_name("dpi"))
+    if not LEAST_DPI <= resolution <= MOST_DPI:
+        name = argument_name("dpi")
+        raise ValueError(f"{name} must be from {LEAST_DPI} to {MOST_DPI}, got {resolution}")
+    folder = output_directory(output_dir)
+    stems = _stems(results)
+    written = []
+    with Outputs(folder, stems.values(), overwrite=overwrite) as outputs:
+        for stem, path in stems.items():
+            mask = read_mask(path)
+            wanted = {
+                f"{stem}_{name}.{format}": FIGURES[name] for name in _figures_of(mask, names, path)
+            }
+            for final, draw in zip(outputs.claim_all([*wanted]), wanted.values(), strict=True):
+                drawn = draw(mask)
+                getattr(drawn, "figure", drawn).savefig(
+                    outputs.part(final), format=format, dpi=resolution
+                )
+                written.append(final)
+        outputs.publish()
+    return tuple(written)
+
+
+def _checked_figures(figure: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the names of figures, each once."""
+    names = tuple(dict.fromkeys([figure] if isinstance(figure, str) else figure))
+    for name in names:
+        if name not in (*NAMES, ALL):
+            known = ", ".join((*NAMES, ALL))
+            raise ValueError(f"{argument_name('figure')} must be one of {known}, got {name!r}")
+    return names or (PAGE,)
+
+
+def _stems(results: AnyLocation | Iterable[AnyLocation]) -> dict[str, Location]:
+    """Return the masks by the begin of the names of their figures."""
+    stems: dict[str, Location] = {}
+    for result in locations_of(results):
+        path = mask_of_result(result)
+        stem = path.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
+        if stems.get(stem, path).resolve() != path.resolve():
+            raise ExposureError(
+                f"{path} and {stems[stem]} have figures of the same names; draw them separately"
+            )
+        stems[stem] = path
+    return stems
+
+
+def _figures_of(mask: GroupMask, names: tuple[str, ...], path: Location) -> list[str]:
+    """Return the figures to draw; refuse those that a mask does not have."""
+    absent = {}
+    if mask.bad_pixels.significance is None:
+        absent["significance"] = "it was found with the fraction cut"
+    if mask.dq is None:
+        absent["dq"] = "the exposures have no DQ"
+    if ALL in names:
+        return [name for name in NAMES if name not in absent]
+    for name in names:
+        if name in absent:
+            raise ValueError(f"{path}: the mask has no {name}: {absent[name]}")
+    return [*names]

@@ -1,0 +1,157 @@
+"""Results as a notebook shows them: valid HTML, the counts, and a true picture of the mask."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import badpix_selfcal as bps
+from badpix_selfcal.notebook import PALETTE, card, picture_of, table
+from badpix_selfcal.png import png, reduced
+
+from .exposures import observation
+from .pools import pool
+from .shown import shown
+
+SHAPES = array_shapes(min_dims=2, max_dims=2, max_side=30)
+
+
+def parsed(html):
+    """Parse HTML that is also well-formed XML."""
+    return ElementTree.fromstring(f"<body>{html}</body>")
+
+
+def pixels_of(html):
+    """Return the colours of the first picture in some HTML."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    source = next(parsed(html).iter("img")).get("src")
+    head, _, data = source.partition(",")
+    assert head == "data:image/png;base64"
+    with image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture.convert("RGB"))
+
+
+def cells(html):
+    return {row[0].text: row[1].text for row in parsed(html).iter("tr")}
+
+
+@pytest.mark.parametrize("cut", ["fraction", "sigma"])
+@pytest.mark.parametrize("detector", ["MIRIFUSHORT", "NRS1"])
+def test_every_flag_of_a_small_mask_is_a_pixel(detector, cut):
+    found = shown(detector, cut).bad_pixels
+    pixels = pixels_of(found._repr_html_())[::-1]
+    for name, flagged in (("low", found.low), ("high", found.high)):
+        np.testing.assert_array_equal((pixels == PALETTE[name]).all(axis=2), flagged)
+    unknown = np.isnan(found.residual)
+    np.testing.assert_array_equal((pixels == PALETTE["no residual"]).all(axis=2), unknown)
+
+
+def test_the_counts_are_those_of_the_mask():
+    found = shown(cut="sigma").bad_pixels
+    written = cells(found._repr_html_())
+    assert written["cuts"] == "significance below -12 or above 4.5"
+    assert written["flagged"].startswith(f"{found.n_low} low + {found.n_high} high = ")
+
+
+@given(arrays(np.bool_, SHAPES), st.integers(1, 20))
+def test_no_flag_vanishes_in_a_reduction(mask, most):
+    small = reduced(mask, most)
+    assert max(small.shape) <= most
+    side = -(-max(mask.shape) // most)
+    expected = np.zeros_like(small)
+    for row, column in np.argwhere(mask):
+        expected[row // side, column // side] = True
+    np.testing.assert_array_equal(small, expected)
+
+
+@given(
+    arrays(
+        np.int8,
+        array_shapes(min_dims=2, max_dims=2, max_side=30),
+        elements={"min_value": -1, "max_value": 1},
+    )
+)
+def test_blocks_have_the_colours_of_their_flags(ends):
+    image = np.tile(ends.astype(np.float64), (20, 20))
+    found = bps.BadPixels(image != 0, image, -0.5, 0.5, (image < 0).sum(), (image > 0).sum())
+    picture = picture_of(found)[::-1]
+    low, high = reduced(image < 0, 256), reduced(image > 0, 256)
+    expected = np.select([low & high, high, low], [4, 3, 2], 0)
+    np.testing.assert_array_equal(picture, expected)
+
+
+def test_a_full_detector_is_small():
+    image = np.zeros((2048, 2048), np.float32)
+    image[1000, 37] = 9.0
+    found = bps.find_bad_pixels(image, dispaxis=1, flagfrac_lower=0)
+    html = found._repr_html_()
+    pixels = pixels_of(html)
+    assert pixels.shape == (256, 256, 3)
+    assert len(html) < 100_000
+    assert "a dot is a block of 8 x 8 pixels" in html
+    assert tuple(pixels[255 - 1000 // 8, 37 // 8]) == PALETTE["high"]
+
+
+@given(
+    arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 4))
+)
+def test_a_png(numbers):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    colours = [*PALETTE.values()]
+    with image.open(io.BytesIO(png(numbers, colours))) as picture:
+        np.testing.assert_array_equal(
+            np.asarray(picture.convert("RGB")), np.array(colours)[numbers]
+        )
+
+
+@given(st.text(st.characters(min_codepoint=32, exclude_characters="\x7f")))
+def test_text_is_escaped(text):
+    (strong,) = parsed(card(text, {"word": text}, {})).iter("strong")
+    assert (strong.text or "") == text
+    assert cells(card("x", {"word": text or "-"}, {}))["word"] == (text or "-")
+    assert [row[0].text or "" for row in parsed(table(("a",), [(text,)])).iter("tr")] == ["a", text]
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (1, 1), (1, 700), (700, 1)])
+def test_unusual_shapes(shape):
+    empty = np.zeros(shape)
+    found = bps.BadPixels(empty > 0, empty, -1.0, 1.0, 0, 0)
+    images = [*parsed(found._repr_html_()).iter("img")]
+    assert len(images) == (1 if empty.size else 0)
+
+
+def test_results_of_runs(tmp_path, monkeypatch):
+    observation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    result = bps.selfcal("x_asn.json", output_dir="a & b")
+    html = result._repr_html_()
+    assert next(parsed(html).iter("strong")).text == "SelfcalResult product: COMPLETE"
+    assert cells(html)["written"] == str(Path("a & b/product_badpix_selfcal.fits"))
+    assert (pixels_of(html) == PALETTE["high"]).all(axis=2).any()
+    skipped = replace(result, bad_pixels=None, status="SKIPPED", science=None)
+    assert cells(skipped._repr_html_()) == {"members": "5 exposures", "written": "nothing"}
+    assert not [*parsed(skipped._repr_html_()).iter("img")]
+
+
+def test_results_of_a_batch(tmp_path):
+    pool(tmp_path)
+    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
+    rows = [[cell.text for cell in row] for row in parsed(result._repr_html_()).iter("tr")]
+    for group in result.groups:
+        (found,) = group.masks.values()
+        (row,) = [row for row in rows if row[0] == group.name]
+        assert row[2].startswith(f"{found.n_low} low + {found.n_high} high")
+        html = group._repr_html_()
+        assert len([*parsed(html).iter("img")]) == len(group.masks)
+        assert re.search(r"mask, dispersion axis [12]", html)
