@@ -26,6 +26,7 @@ FUNCTION_OF = {
     "run": bps.selfcal,
     "batch": bps.batch,
     "associate": bps.associate,
+    "compare": bps.compare,
     "simulate": simulate,
 }
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         percentiles,
     )
     from .errors import AssociationError, ExposureError, SelfcalWarning
+    from .report.compare import compare
+    from .report.comparison import Comparison
     from .runs.associate import GeneratedAssociation, associate
     from .runs.batch import BatchResult, batch
     from .runs.selfcal import SelfcalResult, selfcal
@@ -31,6 +33,7 @@ __all__ = [
     "AssociationError",
     "BadPixels",
     "BatchResult",
+    "Comparison",
     "ExposureError",
     "GeneratedAssociation",
     "SelfcalResult",
@@ -38,6 +41,7 @@ __all__ = [
     "__version__",
     "associate",
     "batch",
+    "compare",
     "find_bad_pixels",
     "median_filter",
     "minimum_image",
@@ -55,10 +59,12 @@ _MODULES = {
     "ExposureError": "errors",
     "SelfcalWarning": "errors",
     "BatchResult": "runs.batch",
+    "Comparison": "report.comparison",
     "GeneratedAssociation": "runs.associate",
     "SelfcalResult": "runs.selfcal",
     "associate": "runs.associate",
     "batch": "runs.batch",
+    "compare": "report.compare",
     "selfcal": "runs.selfcal",
     "share_threads": "threads",
 }

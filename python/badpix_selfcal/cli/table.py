@@ -17,6 +17,7 @@ FUNCTIONS: Final = {
     "run": "badpix_selfcal.selfcal",
     "batch": "badpix_selfcal.batch",
     "associate": "badpix_selfcal.associate",
+    "compare": "badpix_selfcal.compare",
     "simulate": "badpix_selfcal.simulate.simulate",
 }
 """The function that does the work of each command."""

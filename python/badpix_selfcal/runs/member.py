@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,16 @@ from ..files.requests import Version
 from ..messages import argument_name
 from .reader import MOST_HELD, Reader, in_order
 
-__all__ = ["Listed", "Member", "dispaxis_of", "identity_of", "members_of", "no_detector"]
+__all__ = [
+    "Listed",
+    "Member",
+    "capitals",
+    "dispaxis_of",
+    "identity_of",
+    "members_of",
+    "no_detector",
+    "subarray_of",
+]
 
 LATER_STEPS: Final = ("S_BKDSUB", "S_FLAT", "S_PHOTOM")
 """Cards of pipeline steps that follow this one and change the samples."""
@@ -194,6 +203,22 @@ def dispaxis_of(member: Member, asked: AskedDispaxis) -> Dispaxis:
     return None
 
 
+def subarray_of(value: Callable[[str], object]) -> str:
+    """Return the part of the detector that was read; see `Member.subarray`.
+
+    `value` returns the value of a card of the primary header, None where absent.
+    """
+    name = capitals(value("SUBARRAY"))
+    corner = [capitals(value(keyword)) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2")]
+    at = "" if corner == ["1", "1"] else f"({','.join(corner)})"
+    return ("" if name == "FULL" else name) + at
+
+
+def capitals(value: object) -> str:
+    """Return the value of a card in capitals; empty if it is None."""
+    return "" if value is None else str(value).strip().upper()
+
+
 def no_detector(member: Member) -> str:
     """Return the message for an exposure whose detector is not known."""
     return f"{member.path}: has no DETECTOR keyword, so its gap is not known"
@@ -218,7 +243,7 @@ def _member(listed: Listed, reader: Reader) -> Member:
         channel=_capitals(exposure, "CHANNEL"),
         band=_band(exposure),
         exp_type=exposure.exp_type,
-        subarray=_subarray(exposure),
+        subarray=subarray_of(exposure.primary_value),
         is_background=is_background,
         shape=exposure.shape,
         dispaxis=exposure.dispaxis,
@@ -251,15 +276,7 @@ def _is_complete(exposure: Exposure, step: str) -> bool:
 
 
 def _capitals(exposure: Exposure, keyword: str) -> str:
-    value = exposure.primary_value(keyword)
-    return "" if value is None else str(value).strip().upper()
-
-
-def _subarray(exposure: Exposure) -> str:
-    name = _capitals(exposure, "SUBARRAY")
-    corner = [_capitals(exposure, keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2")]
-    at = "" if corner == ["1", "1"] else f"({','.join(corner)})"
-    return ("" if name == "FULL" else name) + at
+    return capitals(exposure.primary_value(keyword))
 
 
 def _band(exposure: Exposure) -> str:

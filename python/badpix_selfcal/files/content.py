@@ -1,0 +1,88 @@
+"""The whole content of a FITS file: images and tables, decoded by astropy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from .fits_bytes import length_of, opened, refuse_truncated, require_fits
+from .input_file import InputFile, reading
+from .location import AnyLocation, Location, RemoteFile, locate
+from .missing import require_file
+from .remote import Ranges
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+__all__ = ["Content", "read_content"]
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a FITS file holds.
+
+    Attributes
+    ----------
+    path : Path or RemoteFile
+        The file.
+    header : Header
+        The primary header.
+    images : dict of str to ndarray
+        The images by name. A second extension of a name is ``NAME,2``.
+    tables : dict of str to FITS_rec
+        The tables by name, in the same way.
+    stored : dict of str to bytes
+        The data of each table as they are stored.
+    """
+
+    path: Location
+    header: fits.Header
+    images: dict[str, NDArray[Any]]
+    tables: dict[str, Any]
+    stored: dict[str, bytes]
+
+
+def read_content(path: AnyLocation) -> Content:
+    """Read a FITS file, which may be compressed by gzip, from its begin to its end.
+
+    Raises
+    ------
+    ExposureError
+        If there is no such file, it cannot be read, or it is not FITS or cut short.
+    """
+    location = locate(path)
+    with reading(location):
+        if isinstance(location, RemoteFile):
+            file = InputFile(Ranges(location).whole())
+        else:
+            require_file(location)
+            file = InputFile(location)
+        length = length_of(file)  # first: it finds damage in a compressed file
+        require_fits(file)
+        with opened(file, length) as hdus:
+            refuse_truncated(file, length, hdus)
+            content = _content(location, file, hdus)
+        file.require_unchanged()
+    return content
+
+
+def _content(location: Location, file: InputFile, hdus: fits.HDUList) -> Content:
+    from astropy.io import fits
+
+    content = Content(location, hdus[0].header.copy(), {}, {}, {})
+    seen: Counter[str] = Counter()
+    for number, hdu in enumerate(hdus):
+        name = hdu.name.upper() or f"EXTENSION {number}"
+        seen[name] += 1
+        key = name if seen[name] == 1 else f"{name},{seen[name]}"
+        if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU)):
+            content.tables[key] = hdu.data
+            with file.open() as bytes_of:
+                bytes_of.seek(hdu.fileinfo()["datLoc"])
+                content.stored[key] = bytes_of.read(hdu.size)
+        elif hdu.data is not None:
+            content.images[key] = hdu.data
+    return content

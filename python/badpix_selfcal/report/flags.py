@@ -1,0 +1,123 @@
+"""The flags of a file: of a flagged copy, or of a mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dq
+from ..errors import ExposureError
+from ..files.content import Content
+from ..files.location import Location
+from ..files.plain_headers import defined
+from .frame import Frame
+
+__all__ = ["FileFlags", "FileKind", "flags_in"]
+
+FileKind: TypeAlias = Literal["exposure", "mask"]
+"""A file with SCI is an exposure, one with DQ only is a mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class FileFlags:
+    """Which pixels a file flags.
+
+    Attributes
+    ----------
+    frame : Frame
+        The file, and which pixels it describes.
+    kind : {"exposure", "mask"}
+        What it is.
+    flags : ndarray of bool, shape (rows, cols)
+        The flagged pixels. In an exposure those with both OTHER_BAD_PIXEL and DO_NOT_USE in DQ,
+        which self-calibration sets; in a mask those with DO_NOT_USE.
+    low, high : ndarray of bool, shape (rows, cols), or None
+        The pixels flagged at either end; None where that is not known: only masks of this package
+        say it.
+    """
+
+    frame: Frame
+    kind: FileKind
+    flags: NDArray[np.bool_]
+    low: NDArray[np.bool_] | None = None
+    high: NDArray[np.bool_] | None = None
+
+    @property
+    def path(self) -> Location:
+        """The file."""
+        return self.frame.path
+
+    @cached_property
+    def number(self) -> int:
+        """How many pixels it flags."""
+        return int(np.count_nonzero(self.flags))
+
+    def without(self, known: NDArray[np.bool_]) -> FileFlags:
+        """Return the flags without some pixels."""
+        low, high = (None if end is None else end & ~known for end in (self.low, self.high))
+        return replace(self, flags=self.flags & ~known, low=low, high=high)
+
+
+def flags_in(content: Content) -> FileFlags:
+    """Return the flags of a file that has been read.
+
+    Raises
+    ------
+    ExposureError
+        If it has no DQ, or its DQ is not an image of unsigned integers.
+    """
+    path, quality = content.path, content.images.get("DQ")
+    if quality is None:
+        raise ExposureError(f"{path}: has no DQ extension, so no pixel is flagged in it")
+    if quality.ndim != 2:
+        raise ExposureError(f"{path}: DQ must be 2-D, got shape {quality.shape}")
+    if quality.dtype.kind not in "iu":
+        raise ExposureError(f"{path}: DQ must hold integers, got {quality.dtype}")
+    is_exposure = "SCI" in content.images
+    frame = Frame.of(path, lambda name: defined(content.header.get(name)), quality.shape)
+    bits = quality.astype(np.int64)
+    if is_exposure:
+        return FileFlags(frame, "exposure", bits & dq.BAD == dq.BAD)
+    flags = bits & _do_not_use(content) != 0
+    return FileFlags(frame, "mask", flags, *_ends(content, flags))
+
+
+def _ends(
+    content: Content, flags: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | tuple[None, None]:
+    """Return the pixels at either end, as PIXELS lists them, if it lists exactly those flagged."""
+    table = content.tables.get("PIXELS")
+    if table is None or not {"x", "y", "end"} <= {*table.names}:
+        return None, None
+    low, high = np.zeros_like(flags), np.zeros_like(flags)
+    for name, end in (("low", low), ("high", high)):
+        rows = table[np.char.strip(table["end"]) == name]
+        if not _are_within(rows, flags.shape):
+            return None, None
+        end[rows["y"], rows["x"]] = True
+    return (low, high) if np.array_equal(low | high, flags) else (None, None)
+
+
+def _are_within(rows: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    """Return whether positions are those of pixels."""
+    places = (rows["y"], rows["x"])
+    return all(
+        place.dtype.kind in "iu" and np.all((place >= 0) & (place < size))
+        for place, size in zip(places, shape, strict=True)
+    )
+
+
+def _do_not_use(content: Content) -> int:
+    """Return the bits that stand for DO_NOT_USE in the DQ of a mask: its DQ_DEF may define them."""
+    table = content.tables.get("DQ_DEF")
+    if table is None or not len(table):
+        return dq.DO_NOT_USE
+    try:
+        values = [row["VALUE"] for row in table if str(row["NAME"]).strip() == "DO_NOT_USE"]
+        return int(np.bitwise_or.reduce(np.asarray(values, np.int64)))
+    except (KeyError, ValueError) as error:
+        raise ExposureError(f"{content.path}: DQ_DEF has no columns NAME and VALUE") from error
