@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning, dq
 from badpix_selfcal.cli import main
-from badpix_selfcal.crowded import LEAST_COUNT, crowded_rows, ranges_of, spared
+from badpix_selfcal.crowded import LEAST_COUNT, crowded_rows, ranges_of, rows_in, spared
 
 from .exposures import header, planes, write
 from .profiles import share
@@ -130,6 +130,7 @@ def test_ranges_hold_each_row_once(rows):
     held = [number for each in ranges for number in range(int(each[0]), int(each[-1]) + 1)]
     assert held == sorted(rows)
     assert all(int(one[-1]) + 1 < int(next_[0]) for one, next_ in pairwise(ranges))
+    assert rows_in(ranges_of(tuple(sorted(rows)))) == tuple(sorted(rows))
 
 
 @share(0.5)

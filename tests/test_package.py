@@ -57,7 +57,8 @@ bps.selfcal
 PUBLIC = {
     *("selfcal", "batch", "associate", "SelfcalResult", "BatchResult", "GeneratedAssociation"),
     *("find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles", "BadPixels"),
-    *("AssociationError", "ExposureError", "SelfcalWarning"),
+    *("AssociationError", "ExposureError", "MaskError", "SelfcalWarning"),
+    *("GroupMask", "read_mask", "write_mask", "compare", "Comparison"),
     *("num_threads", "set_num_threads", "share_threads", "__version__"),
 }
 

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
         pedestal,
         percentiles,
     )
-    from .errors import AssociationError, ExposureError, SelfcalWarning
+    from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
     from .report.compare import compare
     from .report.comparison import Comparison
     from .runs.associate import GeneratedAssociation, associate
     from .runs.batch import BatchResult, batch
+    from .runs.group_mask import GroupMask
+    from .runs.mask_file import read_mask, write_mask
     from .runs.selfcal import SelfcalResult, selfcal
     from .threads import share_threads
 
@@ -36,6 +38,8 @@ __all__ = [
     "Comparison",
     "ExposureError",
     "GeneratedAssociation",
+    "GroupMask",
+    "MaskError",
     "SelfcalResult",
     "SelfcalWarning",
     "__version__",
@@ -48,25 +52,31 @@ __all__ = [
     "num_threads",
     "pedestal",
     "percentiles",
+    "read_mask",
     "selfcal",
     "set_num_threads",
     "share_threads",
+    "write_mask",
 ]
 
 
 _MODULES = {
     "AssociationError": "errors",
     "ExposureError": "errors",
+    "MaskError": "errors",
     "SelfcalWarning": "errors",
     "BatchResult": "runs.batch",
     "Comparison": "report.comparison",
     "GeneratedAssociation": "runs.associate",
+    "GroupMask": "runs.group_mask",
     "SelfcalResult": "runs.selfcal",
     "associate": "runs.associate",
     "batch": "runs.batch",
     "compare": "report.compare",
+    "read_mask": "runs.mask_file",
     "selfcal": "runs.selfcal",
     "share_threads": "threads",
+    "write_mask": "runs.mask_file",
 }
 """The modules of the names that are not in `arrays`."""
 

@@ -30,7 +30,7 @@ from .bad_pixels import BadPixels
 from .checks import check_dispaxis
 from .detectors import IMAGE_AXIS, Dispaxis
 
-__all__ = ["crowded_rows", "ranges_of", "spared"]
+__all__ = ["crowded_rows", "ranges_of", "rows_in", "spared"]
 
 LEAST_COUNT: Final = 40
 LEAST_SHARE: Final = 0.02
@@ -109,6 +109,21 @@ def spared(found: BadPixels, rows: tuple[int, ...], dispaxis: Dispaxis) -> BadPi
     return replace(
         found, mask=mask, n_low=found.n_low - low, n_high=found.n_high - (flagged.size - low)
     )
+
+
+def rows_in(ranges: str) -> tuple[int, ...]:
+    """Return the numbers that a text of `ranges_of` stands for.
+
+    Raises
+    ------
+    ValueError
+        If it is no such text.
+    """
+    rows: list[int] = []
+    for each in filter(None, ranges.split(", ")):
+        first, _, last = each.partition("-")
+        rows += range(int(first), int(last or first) + 1)
+    return tuple(rows)
 
 
 def ranges_of(rows: tuple[int, ...]) -> str:

@@ -15,6 +15,7 @@ from ._forks import renew_in_child
 __all__ = [
     "AssociationError",
     "ExposureError",
+    "MaskError",
     "SelfcalWarning",
     "is_of_machine",
     "reason_of",
@@ -35,6 +36,10 @@ class AssociationError(ValueError):
 
 class ExposureError(ValueError):
     """An exposure file cannot be used; the message names the file."""
+
+
+class MaskError(ValueError):
+    """A mask file cannot be used; the message names the file."""
 
 
 class SelfcalWarning(UserWarning):

@@ -13,15 +13,13 @@ from .._floats import FloatArray
 from ..bad_pixels import BadPixels
 from ..detectors import Dispaxis
 from ..files.location import Location
+from ..files.mask_file import Card
 from ..parameters import Parameters
 
 __all__ = ["Card", "GroupMask", "MaskMember", "Role"]
 
 Role: TypeAlias = Literal["science", "background", "selfcal"]
 """What an exposure is in its group."""
-
-Card: TypeAlias = str | int | float | bool
-"""The value of a header card."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,9 @@ class GroupMask:
         The version of this package that found the mask.
     made : str
         When, in UTC: ``2026-11-27T15:13:37``.
+    identity : str
+        What tells the versions of the exposures apart, as in the HISTORY of their copies; empty if
+        it is not known.
     """
 
     name: str
@@ -93,3 +94,4 @@ class GroupMask:
     about: Mapping[str, Card]
     version: str
     made: str
+    identity: str = ""

@@ -18,6 +18,8 @@ __all__ = [
     "ascii_of",
     "cards",
     "differences",
+    "file_part",
+    "further_name",
     "history",
     "lost_members",
     "name_of",
@@ -29,6 +31,8 @@ Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
 
 SUFFIX: Final = "badpix_selfcal"
 
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9.+-]+")
+
 _ENTRY: Final = re.compile(r"badpix_selfcal \S+ COMPLETE: ")
 """The begin of the HISTORY entry of a flagged copy."""
 
@@ -37,6 +41,24 @@ def name_of(product: str, background: int | None = None) -> str:
     """Return the file name of the copy of a product's science exposure or n-th background."""
     which = "" if background is None else f"_bkg_{background}"
     return f"{product}_{SUFFIX}{which}.fits"
+
+
+def further_name(product: str, kind: str) -> str:
+    """Return the file name of a further output: ``<product>_badpix_selfcal_mask.fits``.
+
+    Parameters
+    ----------
+    product : str
+        The name of the product, or `file_part` of that of a group.
+    kind : str
+        What the output is, with the ending of its name: ``mask.fits``.
+    """
+    return f"{product}_{SUFFIX}_{kind}"
+
+
+def file_part(name: str) -> str:
+    """Return the name of a group made fit for a file name: ``mirifulong_34``."""
+    return _NOT_IN_NAMES.sub("_", name).strip("_").lower() or "group"
 
 
 def cards(name: str, status: Status) -> Cards:
@@ -49,13 +71,15 @@ def cards(name: str, status: Status) -> Cards:
     }
 
 
-def history(parameters: Parameters, status: Status, dispaxis: Dispaxis) -> str:
+def history(
+    parameters: Parameters, status: Status, dispaxis: Dispaxis, version: str = __version__
+) -> str:
     """Return the HISTORY entry of an output: version, status, and parameters.
 
     `dispaxis` is the axis that was used, where the parameter may be "auto".
     """
     used = replace(parameters, dispaxis=dispaxis)
-    return f"badpix_selfcal {__version__} {status}: {used.as_text()}"
+    return f"badpix_selfcal {version} {status}: {used.as_text()}"
 
 
 def without_member(identity: str) -> str:

@@ -1,0 +1,146 @@
+"""Masks of groups for the tests: made up, drawn, and compared."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+from hypothesis import strategies as st
+
+import badpix_selfcal as bps
+from badpix_selfcal.files.location import locate
+from badpix_selfcal.parameters import Parameters
+from badpix_selfcal.runs.group_mask import MaskMember
+from badpix_selfcal.testing import images
+
+ABOUT = {
+    "TELESCOP": "JWST",
+    "INSTRUME": "MIRI",
+    "DETECTOR": "MIRIFULONG",
+    "EXP_TYPE": "MIR_MRS",
+    "CHANNEL": "34",
+    "BAND": "LONG",
+    "SUBARRAY": "FULL",
+    "SUBSTRT1": 1,
+    "DATE-OBS": "2023-05-06",
+    "BUNIT": "DN/s",
+}
+
+MEMBERS = (
+    MaskMember(Path("jw01_rate.fits"), "science", 1.25, "", Path("out/jw01_badpix_selfcal.fits")),
+    MaskMember(Path("jw02_rate.fits"), "background", float("nan"), "no pedestal"),
+    MaskMember(locate("s3://bucket/jw03_rate.fits"), "selfcal", None),
+)
+
+
+def group_mask(image=None, *, seed=1, shape=(40, 50), cut="fraction", dispaxis=2, **how):
+    """Return the mask of an image, or of noise with hot and dead pixels."""
+    if image is None:
+        rng = np.random.default_rng(seed)
+        image = rng.normal(5.0, 1.0, shape).astype(np.float32)
+        image[tuple(rng.integers(0, size, 8) for size in shape)] += 500
+        image[tuple(rng.integers(0, size, 3) for size in shape)] = np.nan
+    parameters = how.pop("parameters", None) or Parameters(cut=cut, flagfrac_upper=0.01)
+    found = bps.find_bad_pixels(
+        image,
+        dispaxis=dispaxis,
+        cut=parameters.cut,
+        kernel_size=parameters.kernel_size,
+        flagfrac_lower=parameters.flagfrac_lower,
+        flagfrac_upper=parameters.flagfrac_upper,
+        sigma_lower=parameters.sigma_lower,
+        sigma_upper=parameters.sigma_upper,
+        edge=parameters.edge,
+    )
+    given = {
+        "name": "MIRIFULONG 34",
+        "dispaxis": dispaxis,
+        "parameters": parameters,
+        "minimum": image,
+        "bad_pixels": found,
+        "dq": np.zeros(image.shape, np.uint32),
+        "crowded": (),
+        "members": MEMBERS,
+        "about": ABOUT,
+        "version": bps.__version__,
+        "made": "2026-11-27T15:13:37",
+    }
+    return bps.GroupMask(**{**given, **how})
+
+
+WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
+NAMES = st.text(min_size=1, max_size=90)
+FLOATS = st.floats(allow_nan=True, allow_infinity=True)
+PATHS = st.one_of(
+    st.text(st.characters(exclude_characters="\0"), min_size=1).map(Path),
+    WORDS.map(lambda word: locate(f"s3://bucket/{word}")),
+)
+
+
+@st.composite
+def parameters(draw):
+    """Draw parameters of either cut."""
+    return Parameters(
+        cut=draw(st.sampled_from(["fraction", "sigma"])),
+        kernel_size=draw(st.sampled_from([1, 3, 15])),
+        flagfrac_lower=draw(st.floats(0, 0.5)),
+        flagfrac_upper=draw(st.floats(0, 0.5)),
+        sigma_lower=draw(st.floats(0.5, 1e300)),
+        sigma_upper=draw(st.floats(0.5, 50)),
+        dispaxis=draw(st.sampled_from(["auto", 1, 2, None])),
+        edge=draw(st.sampled_from(["auto", "zero", "shrink"])),
+        force_single=draw(st.booleans()),
+        spare_crowded=draw(st.booleans()),
+    )
+
+
+@st.composite
+def masks(draw):
+    """Draw masks of all kinds."""
+    image = draw(images())
+    asked = draw(parameters())
+    mask = group_mask(image, parameters=asked, dispaxis=draw(st.sampled_from([1, 2, None])))
+    levels = st.one_of(st.none(), FLOATS)
+    roles = st.sampled_from(["science", "background", "selfcal"])
+    member = st.builds(MaskMember, PATHS, roles, levels, st.text(), st.one_of(st.none(), PATHS))
+    found = replace(
+        mask.bad_pixels,
+        cut_low=draw(FLOATS),
+        cut_high=draw(FLOATS),
+        error_scale=draw(st.one_of(st.none(), FLOATS)),
+    )
+    known = np.random.default_rng(draw(st.integers(0, 9))).integers(0, 2**32, image.shape, "u4")
+    rows = draw(st.sets(st.integers(0, 5000)))
+    about = draw(st.sets(st.sampled_from([*ABOUT])))
+    return replace(
+        mask,
+        name=draw(NAMES),
+        bad_pixels=found,
+        dq=draw(st.sampled_from([None, known])),
+        crowded=tuple(sorted(rows)),
+        members=tuple(draw(st.lists(member, max_size=4))),
+        about={key: value for key, value in ABOUT.items() if key in about},
+        identity=draw(st.one_of(st.just(""), WORDS)),
+    )
+
+
+def assert_same_masks(ours, expected):
+    """Check that two masks are equal, their arrays to the last bit."""
+    for each in fields(bps.GroupMask):
+        one, other = getattr(ours, each.name), getattr(expected, each.name)
+        if each.name == "bad_pixels":
+            for part in fields(bps.BadPixels):
+                _assert_same(getattr(one, part.name), getattr(other, part.name), part.name)
+        elif each.name == "members":
+            assert list(map(repr, one)) == list(map(repr, other))  # NaN equals NaN
+        else:
+            _assert_same(one, other, each.name)
+
+
+def _assert_same(one, other, name):
+    if isinstance(other, (np.ndarray, float)):
+        np.testing.assert_array_equal(one, other, err_msg=name, strict=isinstance(one, np.ndarray))
+    else:
+        assert one == other, name
+        assert type(one) is type(other), name

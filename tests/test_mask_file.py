@@ -1,0 +1,212 @@
+"""Mask files: written and read back, and those that are refused."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given
+
+import badpix_selfcal as bps
+from badpix_selfcal import dq
+from badpix_selfcal.parameters import Parameters
+from badpix_selfcal.runs.mask_cards import KEYWORDS
+from badpix_selfcal.runs.mask_file import pixels_of
+
+from .exposures import largest_file
+from .masks import assert_same_masks, group_mask, masks
+
+
+@given(masks())
+def test_a_mask_is_read_as_it_was_written(tmp_path_factory, mask):
+    path = tmp_path_factory.mktemp("mask") / "x_mask.fits"
+    assert bps.write_mask(mask, path) == path
+    assert_same_masks(bps.read_mask(path), mask)
+
+
+@pytest.mark.parametrize("cut", ["fraction", "sigma"])
+@pytest.mark.parametrize("shape", [(1024, 1032), (64, 80)])
+def test_the_table_of_pixels(tmp_path, cut, shape):
+    mask = group_mask(cut=cut, shape=shape)
+    bps.write_mask(mask, tmp_path / "x.fits")
+    found = mask.bad_pixels
+    with fits.open(tmp_path / "x.fits") as hdus:
+        names = [hdu.name for hdu in hdus]
+        pixels = hdus["PIXELS"].data
+        assert hdus["DQ"].data.dtype == np.uint32
+        np.testing.assert_array_equal(hdus["DQ"].data, np.where(found.mask, dq.BAD, 0))
+        np.testing.assert_array_equal(hdus["MINIMUM"].data, mask.minimum)
+        assert hdus["MINIMUM"].header["BUNIT"] == "DN/s"
+        assert hdus["PIXELS"].columns["residual"].unit == "DN/s"
+        assert "counted from 0" in hdus["PIXELS"].header.comments["TTYPE1"]
+        primary = hdus[0].header
+    further = ["SIGNIFICANCE", "NOISE"] if cut == "sigma" else []
+    assert names == [
+        *("PRIMARY", "DQ", "DQ_DEF", "PIXELS", "MEMBERS", "MINIMUM", "RESIDUAL"),
+        *(*further, "KNOWN"),
+    ]
+    assert len(pixels) == found.n_low + found.n_high > 0
+    np.testing.assert_array_equal((pixels["y"], pixels["x"]), found.indices)
+    np.testing.assert_array_equal(pixels["residual"], found.residual[found.mask])
+    np.testing.assert_array_equal(pixels["value"], mask.minimum[found.mask])
+    assert np.count_nonzero(pixels["end"] == "low") == found.n_low
+    if cut == "sigma":
+        assert set(pixels["reason"]) == {"significance"}
+        np.testing.assert_array_equal(pixels["significance"], found.significance[found.mask])
+    else:
+        assert set(pixels["reason"]) == {"residual"}
+        assert np.isnan(pixels["significance"]).all()
+    assert (primary["REFTYPE"], primary["PEDIGREE"]) == ("MASK", "INFLIGHT 2023-05-06 2023-05-06")
+
+
+def test_the_reasons_of_infinite_residuals():
+    image = np.ones((20, 20), np.float32)
+    image[3, 4], image[5, 6], image[8, 8] = np.inf, -np.inf, 9
+    asked = Parameters(flagfrac_upper=1 / 400, flagfrac_lower=0, edge="shrink")
+    known = np.full(image.shape, 7, np.uint32)
+    table = pixels_of(group_mask(image, parameters=asked, dq=known))
+    assert table["reason"].tolist() == [b"infinite", b"infinite", b"residual"]
+    assert table["end"].tolist() == [b"high", b"low", b"high"]
+    assert table["x"].tolist() == [4, 6, 8]
+    assert table["known"].tolist() == [7, 7, 7]
+
+
+def test_every_parameter_has_a_card():
+    assert [*KEYWORDS] == [*Parameters.by_name()]
+    assert len({*KEYWORDS.values()}) == len(KEYWORDS)
+
+
+def test_a_gzipped_mask_is_read(tmp_path):
+    mask = group_mask()
+    bps.write_mask(mask, tmp_path / "x.fits")
+    packed = tmp_path / "x.fits.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "x.fits").read_bytes()))
+    assert_same_masks(bps.read_mask(packed), mask)
+
+
+def test_a_file_that_exists_is_kept(tmp_path):
+    path = tmp_path / "x.fits"
+    path.write_text("theirs")
+    with pytest.raises(FileExistsError, match="exists already; pass overwrite=True"):
+        bps.write_mask(group_mask(), path)
+    assert path.read_text() == "theirs"
+    bps.write_mask(group_mask(), path, overwrite=True)
+    assert_same_masks(bps.read_mask(path), group_mask())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of files are those of POSIX")
+def test_nothing_is_left_when_a_mask_cannot_be_written(tmp_path):
+    with largest_file(20_000), pytest.raises(OSError, match="File too large"):
+        bps.write_mask(group_mask(), tmp_path / "x_mask.fits")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_card_of_every_mask_is_not_taken_from_the_exposures(tmp_path):
+    mask = group_mask()
+    with pytest.raises(ValueError, match="about holds DATE, which every mask file has"):
+        bps.write_mask(replace(mask, about={**mask.about, "DATE": "x"}), tmp_path / "x.fits")
+    assert [*tmp_path.iterdir()] == []
+
+
+# Files that are refused
+
+
+def refusal(path):
+    with pytest.raises(bps.MaskError) as caught:
+        bps.read_mask(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    return str(caught.value)
+
+
+@pytest.fixture
+def written(tmp_path):
+    path = tmp_path / "x_mask.fits"
+    bps.write_mask(group_mask(), path)
+    return path
+
+
+def rewritten(path, change):
+    """Change the extensions of a mask file; the digest is that of the new ones."""
+    with fits.open(path) as opened:
+        hdus = fits.HDUList([hdu.copy() for hdu in opened])
+    change(hdus)
+    del hdus[0].header["HISTORY"]
+    hdus.writeto(path, overwrite=True)
+    return path
+
+
+def test_what_is_no_mask_file(tmp_path):
+    assert "no such file" in refusal(tmp_path / "absent.fits")
+    assert "is not a file" in refusal(tmp_path)
+    (tmp_path / "text.fits").write_text("no FITS")
+    assert "is not a FITS file" in refusal(tmp_path / "text.fits")
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((3, 3)), name="DQ")]).writeto(
+        tmp_path / "other.fits"
+    )
+    said = refusal(tmp_path / "other.fits")
+    assert said.endswith("is no mask that this package has written; write one with save_mask=True")
+
+
+def test_near_names_are_said(written):
+    assert f"did you mean {written}?" in refusal(written.with_name("y_mask.fits"))
+
+
+def test_a_mask_cut_short_is_refused_at_every_length(written):
+    content = written.read_bytes()
+    for length in range(0, len(content) - 2880, 1000):
+        written.write_bytes(content[:length])
+        refusal(written)
+
+
+def test_a_lost_block_is_noticed(written):
+    """The digest samples one word in each 256 bytes."""
+    with fits.open(written) as hdus:
+        place = hdus["MINIMUM"].fileinfo()
+    content = bytearray(written.read_bytes())
+    for at in range(place["datLoc"], place["datLoc"] + 7400, 100):
+        written.write_bytes(content[:at] + bytes(512) + content[at + 512 :])
+        assert "do not have the digest in its HISTORY; write it again" in refusal(written)
+
+
+CHANGES = {
+    "it has no DQ": lambda hdus: hdus.pop(1),
+    "it has no PIXELS": lambda hdus: hdus.pop(3),
+    "it has no MINIMUM": lambda hdus: hdus.pop(5),
+    "it has no BPXKERN": lambda hdus: hdus[0].header.remove("BPXKERN"),
+    "it has no x": lambda hdus: hdus["PIXELS"].columns.change_name("x", "z"),
+    "MINIMUM has shape (2, 3), DQ has (40, 50)": lambda hdus: hdus.__setitem__(
+        5, fits.ImageHDU(np.ones((2, 3), np.float32), name="MINIMUM")
+    ),
+    "MINIMUM holds int16 samples": lambda hdus: hdus.__setitem__(
+        5, fits.ImageHDU(np.ones((40, 50), np.int16), name="MINIMUM")
+    ),
+    "kernel_size must be": lambda hdus: hdus[0].header.set("BPXKERN", 4),
+    "could not convert string to float": lambda hdus: hdus[0].header.set("BPXLOW", "abc"),
+    "MEMBERS holds the role 'other'": lambda hdus: (
+        hdus["MEMBERS"].data["role"].__setitem__(0, "other")
+    ),
+    "do not count the pixels": lambda hdus: hdus["DQ"].data.__setitem__((0, 0), dq.BAD),
+    "DQ holds other bits": lambda hdus: hdus["DQ"].data.__setitem__((0, 0), 4),
+    "residual in PIXELS does not agree": lambda hdus: (
+        hdus["PIXELS"].data["residual"].__setitem__(0, 7)
+    ),
+    "end in PIXELS does not agree": lambda hdus: hdus["PIXELS"].data["end"].__setitem__(0, "no"),
+}
+
+
+@pytest.mark.parametrize("problem", CHANGES)
+def test_a_mask_whose_parts_do_not_agree_is_refused(written, problem):
+    rewritten(written, CHANGES[problem])
+    said = refusal(written)
+    assert problem in said
+    assert said.endswith("; write it again")
+
+
+def test_the_files_of_the_tests_are_sound(written):
+    """Without a change, the rewritten file is read."""
+    before = bps.read_mask(written)
+    assert_same_masks(bps.read_mask(rewritten(written, lambda _: None)), before)
