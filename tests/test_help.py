@@ -27,6 +27,8 @@ FUNCTION_OF = {
     "batch": bps.batch,
     "associate": bps.associate,
     "compare": bps.compare,
+    "history": bps.history,
+    "export": bps.export,
     "simulate": simulate,
 }
 

@@ -59,6 +59,7 @@ PUBLIC = {
     *("find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles", "BadPixels"),
     *("AssociationError", "ExposureError", "MaskError", "SelfcalWarning"),
     *("GroupMask", "read_mask", "write_mask", "compare", "Comparison"),
+    *("history", "MaskHistory", "export"),
     *("num_threads", "set_num_threads", "share_threads", "__version__"),
 }
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
     from .report.compare import compare
     from .report.comparison import Comparison
+    from .report.epochs import MaskHistory
+    from .report.export import export
+    from .report.history import history
     from .runs.associate import GeneratedAssociation, associate
     from .runs.batch import BatchResult, batch
     from .runs.group_mask import GroupMask
@@ -40,13 +43,16 @@ __all__ = [
     "GeneratedAssociation",
     "GroupMask",
     "MaskError",
+    "MaskHistory",
     "SelfcalResult",
     "SelfcalWarning",
     "__version__",
     "associate",
     "batch",
     "compare",
+    "export",
     "find_bad_pixels",
+    "history",
     "median_filter",
     "minimum_image",
     "num_threads",
@@ -69,10 +75,13 @@ _MODULES = {
     "Comparison": "report.comparison",
     "GeneratedAssociation": "runs.associate",
     "GroupMask": "runs.group_mask",
+    "MaskHistory": "report.epochs",
     "SelfcalResult": "runs.selfcal",
     "associate": "runs.associate",
     "batch": "runs.batch",
     "compare": "report.compare",
+    "export": "report.export",
+    "history": "report.history",
     "read_mask": "runs.mask_file",
     "selfcal": "runs.selfcal",
     "share_threads": "threads",

@@ -14,7 +14,7 @@ from ..errors import reason_of
 from ..files.published import published
 from ..log import log
 from ..messages import PROGRAM, on_command_line
-from . import associate, batch, compare, completion, guide, run, simulate
+from . import associate, batch, compare, completion, export, guide, history, run, simulate
 from .options import NOTHING, Report
 from .parser import Parser, WrongUsage, parse
 from .terminal import (
@@ -226,7 +226,7 @@ def program() -> Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", prog=PROGRAM, parser_class=Parser
     )
-    for each in (run, batch, associate, compare, simulate, completion, guide):
+    for each in (run, batch, associate, compare, history, export, simulate, completion, guide):
         each.add(commands)
     parser.commands = dict(commands.choices)
     parser.set_defaults(program=parser)

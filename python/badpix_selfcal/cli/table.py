@@ -18,6 +18,8 @@ FUNCTIONS: Final = {
     "batch": "badpix_selfcal.batch",
     "associate": "badpix_selfcal.associate",
     "compare": "badpix_selfcal.compare",
+    "history": "badpix_selfcal.history",
+    "export": "badpix_selfcal.export",
     "simulate": "badpix_selfcal.simulate.simulate",
 }
 """The function that does the work of each command."""

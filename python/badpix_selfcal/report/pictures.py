@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from ..files.location import Location
 from ..messages import extra
 from .comparison import Comparison
+from .epochs import MaskHistory
 from .save import Write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["compared", "drawing"]
+__all__ = ["compared", "drawing", "followed"]
 
 FORMATS: Final = ("png", "pdf", "svg")
 
@@ -28,6 +29,17 @@ LOOKS: Final = {
     "only_a": ("#0072B2", "^"),
     "only_b": ("#D55E00", "v"),
 }
+LINES: Final = {
+    "flagged": ("flagged", "#000000", "o"),
+    "new": ("new", "#D55E00", "^"),
+    "returned": ("returned", "#E69F00", "s"),
+    "gone": ("gone", "#0072B2", "v"),
+}
+"""The counts of an epoch: label, colour and marker."""
+
+MOST_NUMBERS: Final = 12
+"""Numbers that are written at the scale of colours."""
+
 STYLE: Final = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -69,17 +81,21 @@ def compared(comparison: Comparison) -> Figure:
     """Return a map of the detector with the pixels in both, only in A, and only in B."""
     from matplotlib.figure import Figure
 
-    pixels = {"both": comparison.both, "only_a": comparison.only_a, "only_b": comparison.only_b}
+    counts = comparison.counts
+    a, b = (ending_of(side.path) for side in (comparison.a, comparison.b))
+    shown = {
+        "both": (comparison.both, f"in both: {counts['both']}"),
+        "only_a": (comparison.only_a, f"only in A: {counts['only_a']}; {a}"),
+        "only_b": (comparison.only_b, f"only in B: {counts['only_b']}; {b}"),
+    }
     size = size_for(int(np.count_nonzero(comparison.a.flags | comparison.b.flags)))
     figure = Figure(figsize=(8.0, 8.6), layout="constrained")
     axes = figure.subplots()
     for name, (colour, marker) in LOOKS.items():
-        label = f"{name.replace('_a', ' A').replace('_b', ' B')}: {comparison.counts[name]}"
-        mark(axes, pixels[name], size, color=colour, marker=marker, label=label)
+        pixels, label = shown[name]
+        mark(axes, pixels, size, color=colour, marker=marker, label=label)
     frame(axes, comparison.a.flags.shape)
-    a, b = (ending_of(side.path) for side in (comparison.a, comparison.b))
-    figure.suptitle(f"A: {a}\nB: {b}", x=0.01, ha="left", fontsize=9)
-    legend = axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False)
+    legend = axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False)
     for handle in legend.legend_handles:
         handle.set_sizes([30.0])  # type: ignore[union-attr]
     return figure
@@ -109,3 +125,59 @@ def frame(axes: Axes, shape: tuple[int, ...]) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel("column (x, from 0)")
     axes.set_ylabel("row (y, from 0)")
+
+
+def followed(found: MaskHistory) -> Figure:
+    """Return the counts of each mask above a map of how often each pixel is flagged."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 11.0), layout="constrained")
+    above, below = figure.subplots(2, height_ratios=[1, 3])
+    dates = _dates(found)
+    for name, (label, colour, marker) in LINES.items():
+        counts = [getattr(epoch, name) for epoch in found.epochs]
+        known = [float("nan") if count is None else count for count in counts]
+        above.plot(dates, known, color=colour, marker=marker, label=label)
+    above.set_ylim(bottom=0)
+    above.set_ylabel("pixels")
+    above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(LINES), frameon=False)
+    number = len(found.epochs)
+    order = np.argsort(found.number, kind="stable")  # the most frequent ones on top
+    shown = below.scatter(
+        found.x[order],
+        found.y[order],
+        size_for(found.x.size),
+        found.number[order],
+        marker="s",
+        linewidths=0,
+        cmap=_colours(number),
+        vmin=0.5,
+        vmax=number + 0.5,
+    )
+    frame(below, found.shape)
+    below.set_title(f"{found.x.size} pixels, {np.count_nonzero(found.persistent)} persistent")
+    figure.colorbar(
+        shown,
+        ax=below,
+        location="bottom",
+        aspect=50,
+        label="masks in which a pixel is flagged",
+        ticks=np.arange(1, number + 1, 1 + number // MOST_NUMBERS),
+    )
+    return figure
+
+
+def _dates(found: MaskHistory) -> NDArray[Any]:
+    """Return the dates of the masks; their numbers from 1 if a date is none."""
+    try:
+        return np.array([epoch.date for epoch in found.epochs], "datetime64[ms]")
+    except ValueError:
+        return np.arange(1, len(found.epochs) + 1)
+
+
+def _colours(number: int) -> Any:
+    """Return as many colours, from light to dark; the lightest is visible on white."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colormaps["viridis_r"](np.linspace(0.15, 1.0, number)))
