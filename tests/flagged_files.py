@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from astropy.io import fits
 from hypothesis import strategies as st
 
+import badpix_selfcal as bps
 from badpix_selfcal.dq import BAD, DO_NOT_USE, OTHER_BAD_PIXEL
+
+from .masks import ABOUT, group_mask
 
 SHAPE = (7, 11)
 PIXELS = st.sets(st.tuples(st.integers(0, SHAPE[0] - 1), st.integers(0, SHAPE[1] - 1)))
@@ -57,4 +62,30 @@ def mask_file(path, quality, definitions=(), ends=None, **cards):
         ]
         hdus.append(fits.BinTableHDU.from_columns(columns, name="PIXELS"))
     fits.HDUList(hdus).writeto(path, overwrite=True)
+    return path
+
+
+def group_mask_of(low, high, *, strength=10.0, cut="fraction", date="2023-05-06", **how):
+    """Return a mask with pixels flagged at either end, by as much as `strength`."""
+    low, high = image_of(low), image_of(high)
+    residual = np.where(high, strength, np.where(low, -strength, 0.0)).astype(np.float32)
+    about = {**ABOUT, "DATE-OBS": date, **how.pop("about", {})}
+    mask = group_mask(shape=SHAPE, cut=cut, **how)
+    found = replace(
+        mask.bad_pixels,
+        mask=low | high,
+        residual=residual,
+        cut_low=-1.0,
+        cut_high=1.0,
+        n_low=int(low.sum()),
+        n_high=int(high.sum()),
+        significance=None if cut == "fraction" else residual * 2,
+    )
+    known = {key: value for key, value in about.items() if value is not None}
+    return replace(mask, bad_pixels=found, minimum=residual + 5, about=known)
+
+
+def saved_mask(path, low=(), high=(), **how):
+    """Write such a mask."""
+    bps.write_mask(group_mask_of(low, high, **how), path, overwrite=True)
     return path
