@@ -37,6 +37,7 @@ DEFAULTS = {
     "force_single": False,
     "spare_crowded": False,
     "save_flagged_bkg": False,
+    "save_mask": False,
     "copy_skipped": False,
     "force": False,
 }
@@ -61,7 +62,14 @@ def test_functions_on_files_take_every_parameter(function):
 @pytest.mark.parametrize("module", [bps, reference])
 def test_functions_on_arrays_have_the_same_defaults(module):
     expected = DEFAULTS | {"dispaxis": inspect.Parameter.empty, "error": None, "n_exposures": 1}
-    for name in ("force_single", "spare_crowded", "save_flagged_bkg", "copy_skipped", "force"):
+    for name in (
+        "force_single",
+        "spare_crowded",
+        "save_flagged_bkg",
+        "save_mask",
+        "copy_skipped",
+        "force",
+    ):
         del expected[name]
     assert _defaults(module.find_bad_pixels) == expected
     assert _defaults(module.median_filter)["edge"] == "zero"
@@ -169,7 +177,7 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
     plain = {"kernel_size": 7, "flagfrac_lower": 0.01, "flagfrac_upper": 0.25, "dispaxis": 1}
     plain |= {"cut": "fraction", "sigma_lower": 10.0, "sigma_upper": 5.5}
     plain |= {"edge": "shrink", "force_single": True, "save_flagged_bkg": False}
-    plain |= {"spare_crowded": True, "copy_skipped": True, "force": False}
+    plain |= {"spare_crowded": True, "copy_skipped": True, "force": False, "save_mask": True}
     other = {
         "kernel_size": np.int64(7),
         "flagfrac_lower": Fraction(1, 100),
@@ -182,6 +190,7 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
         "force_single": np.True_,
         "spare_crowded": np.True_,
         "save_flagged_bkg": np.False_,
+        "save_mask": np.True_,
         "copy_skipped": np.True_,
         "force": np.False_,
     }

@@ -196,6 +196,16 @@ class Parameters:
             )
         },
     )
+    save_mask: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                "write the mask too, a JWST MASK reference file",
+                changes_copies=False,
+            )
+        },
+    )
     copy_skipped: bool = field(
         default=False,
         metadata={

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._kernels import num_threads
 from ..checks import check_workers
 from ..log import log
-from ..summary import counted
+from ..summary import counted, files_of
 from .options import (
     Report,
     add_pool_options,
@@ -99,6 +99,8 @@ def _errors(result: BatchResult) -> list[str]:
     for error, failed in names.items():
         named = any(map(error.startswith, failed))
         errors += [error] if named else [f"{name}: {error}" for name in failed]
+    unwritten = {path: why for group in result.groups for path, why in group.unwritten.items()}
+    errors += [f"{path}: mask not written: {why}" for path, why in unwritten.items()]
     return errors
 
 
@@ -142,6 +144,9 @@ def _group_facts(group: GroupResult) -> dict[str, Any]:
             }
             for axis, found in group.masks.items()
         ],
+        "mask_files": [
+            {"dispaxis": axis, "path": str(path)} for axis, path in group.mask_files.items()
+        ],
     }
 
 
@@ -160,7 +165,11 @@ def _text(result: BatchResult, given: argparse.Namespace) -> str:
         lines.append(f"left out  {counted(left_out, 'exposure')} without a pedestal")
     if result.ignored:
         lines.append(f"ignored   {_ignored(len(result.ignored))}")
-    return "\n".join([*lines, f"written   {_written(result, given.output_dir)}"])
+    lines.append(f"written   {_written(result, given.output_dir)}")
+    masks = [path for group in result.groups for path in group.mask_files.values()]
+    if masks:
+        lines.append(f"masks     {files_of(masks)}")
+    return "\n".join(lines)
 
 
 def _row(name: str, statuses: dict[str, int], flags: str) -> list[str]:

@@ -81,6 +81,7 @@ def _facts(result: SelfcalResult) -> dict[str, Any]:
         "dispaxis": result.dispaxis,
         "science": None if result.science is None else str(result.science),
         "backgrounds": [str(path) for path in result.backgrounds],
+        "mask": None if result.mask is None else str(result.mask),
     }
     if found is not None:
         facts |= {
@@ -120,4 +121,6 @@ def _text(result: SelfcalResult, given: argparse.Namespace) -> str:
         lines.append(f"  crowded   {crowded}, {treated}")
     written = [result.science or "nothing", *result.backgrounds]
     lines += [f"  written   {path}" for path in written]
+    if result.mask is not None:
+        lines.append(f"  mask      {result.mask}")
     return "\n".join(lines)

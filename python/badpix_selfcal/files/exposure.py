@@ -9,7 +9,8 @@ headers and SCI are read by ranges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
@@ -153,6 +154,13 @@ class Exposure:
         image = samples.view(plane.dtype).reshape(plane.shape)
         image.flags.writeable = False
         return image
+
+    @contextmanager
+    def opened(self) -> Iterator[fits.HDUList]:
+        """Open the file, which is whole, with astropy."""
+        assert isinstance(self._file, InputFile)
+        with reading(self._file), opened(self._file, self._file_length) as hdus:
+            yield hdus
 
     def prefetch(self, names: Iterable[str] = ("SCI",)) -> None:
         """Ask the system to read planes of a plain local file in the background, where it can."""

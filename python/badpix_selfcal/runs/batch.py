@@ -25,22 +25,16 @@ from ..parameters import Parameters
 from ..threads import threads_set
 from . import pool
 from .collisions import refuse_collisions
-from .execute import (
-    ExposureResult,
-    Outcome,
-    Progress,
-    ResultStatus,
-    Tally,
-    Workers,
-    execute,
-)
+from .execute import Progress, Tally, Workers, execute
 from .local import Threads, workers_for
 from .member import dispaxis_of
+from .outcome import ExposureResult, Outcome, ResultStatus
 from .plan import Copy, Plan
 from .pool import Group, grouped
-from .provenance import name_of
+from .products import MASK, names_of, products_of
+from .provenance import file_part, name_of
 from .results import BatchResult, GroupResult
-from .resume import Kept, kept_of, without
+from .resume import resumed
 from .suitable import odd_shapes, warn_of_odd
 
 if TYPE_CHECKING:
@@ -64,6 +58,7 @@ def batch(
     force_single: bool = Parameters.force_single,
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
+    save_mask: bool = Parameters.save_mask,
     copy_skipped: bool = Parameters.copy_skipped,
     force: bool = Parameters.force,
     edge: AskedEdge = Parameters.edge,
@@ -98,6 +93,8 @@ def batch(
         As in `badpix_selfcal.selfcal`.
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
+    save_mask : bool, optional
+        Write each mask too, as in `badpix_selfcal.selfcal`; its file is named after the group.
     copy_skipped, force
         As in `badpix_selfcal.selfcal`.
     overwrite : bool, optional
@@ -160,6 +157,7 @@ def batch(
         force_single=force_single,
         spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
+        save_mask=save_mask,
         copy_skipped=copy_skipped,
         force=force,
     )
@@ -188,19 +186,25 @@ def batch(
         log.info("%d exposures, %d unreadable", len(found.members), len(found.failed))
         groups = grouped(found.members, group_by)
         plans = [plan_of(group, parameters, folder) for group in groups]
+        products = products_of(parameters)
+        further = [
+            (plan.name, name)
+            for plan in plans
+            for product in products
+            for name in names_of(plan, product).values()
+        ]
         refuse_collisions(
             ((copy.member.path, copy.name) for plan in plans for copy in plan.copies),
+            further,
             folder,
             (*(member.path for member in found.members), *found.failed, *found.ignored),
             overwrite=overwrite or resume,
             remedy=f"{usual_remedy()}, {argument(resume=True)} to keep what is done",
         )
-        readers = workers or workers_for([folder])
-        kept = [Kept() for _ in plans]
         if resume:
-            kept = kept_of(plans, folder, readers, overwrite=overwrite)
-        plans = [without(plan, done) for plan, done in zip(plans, kept, strict=True)]
-        tally.begin(sum(len(plan.copies) for plan in plans))
+            readers = workers or workers_for([folder])
+            plans = resumed(plans, folder, readers, products, overwrite=overwrite)
+        tally.begin(sum(len(plan.missing) for plan in plans))
         outcomes = execute(
             plans,
             by,
@@ -209,8 +213,9 @@ def batch(
             overwrite=overwrite or resume,
             no_sync=no_sync,
             tally=tally,
+            products=products,
         )
-    results = zip(groups, outcomes, kept, strict=True)
+    results = zip(groups, outcomes, strict=True)
     unreadable = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
     return BatchResult(tuple(_result(*each) for each in results), tuple(unreadable), found.ignored)
 
@@ -241,14 +246,16 @@ def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
         companions=frozenset(paths if len(paths) > 1 else ()),
         copies=tuple(copies),
         parameters=parameters,
+        stem=file_part(group.name),
+        roles={each.path: "background" for each in members if each.is_background},
         failed=failed,
     )
 
 
-def _result(group: Group, outcome: Outcome, kept: Kept) -> GroupResult:
+def _result(group: Group, outcome: Outcome) -> GroupResult:
     paths = tuple(member.path for member in group.members)
     results = outcome.results()
-    for copy in kept:
+    for copy in outcome.plan.kept:
         results[copy.member.path] = ExposureResult(copy.member.path, "KEPT", copy.output)
     return GroupResult(
         name=group.name,
@@ -257,4 +264,6 @@ def _result(group: Group, outcome: Outcome, kept: Kept) -> GroupResult:
         pedestals=outcome.pedestals,
         masks=outcome.masks,
         crowded_rows=outcome.crowded,
+        mask_files=outcome.products.get(MASK, {}),
+        unwritten=outcome.unwritten,
     )

@@ -13,6 +13,7 @@ __all__ = ["refuse_collisions"]
 
 def refuse_collisions(
     copies: Iterable[tuple[Location, str]],
+    further: Iterable[tuple[str, str]],
     directory: Location,
     inputs: Iterable[Location],
     *,
@@ -25,6 +26,8 @@ def refuse_collisions(
     ----------
     copies : iterable of (Path or RemoteFile, str)
         Exposures and the names of their copies.
+    further : iterable of (str, str)
+        Products or groups and the names of their further outputs.
     directory : Path or RemoteFile
         The folder of the copies, or the URL of one.
     inputs : iterable of Path or RemoteFile
@@ -37,7 +40,7 @@ def refuse_collisions(
     Raises
     ------
     ExposureError
-        If two exposures have the same copy.
+        If two exposures have the same copy, or two groups the same output.
     FileExistsError
         If a copy would replace an input, or another file without `overwrite`.
     OSError
@@ -51,7 +54,8 @@ def refuse_collisions(
                 "exposure that it was made from (_rate), or choose another output folder"
             )
     outputs = Outputs(directory, inputs, overwrite=overwrite, remedy=remedy)
-    outputs.claim_all(sorted({name for _, name in named}))
+    others = [*further]
+    outputs.claim_all(sorted({name for _, name in (*named, *others)}))
     sources: dict[str, Location] = {}
     for source, name in named:
         key = name.casefold()  # some file systems ignore the case of names
@@ -61,3 +65,12 @@ def refuse_collisions(
                 "them separately, or rename one"
             )
         sources[key] = source
+    groups: dict[str, str] = {}
+    for group, name in others:
+        key = name.casefold()
+        if key in groups:
+            raise ExposureError(
+                f"the masks of {group} and {groups[key]} would both be written to "
+                f"{directory / name}; process them separately"
+            )
+        groups[key] = group

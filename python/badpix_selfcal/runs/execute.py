@@ -7,29 +7,27 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
-from ..arrays import BadPixels
-from ..detectors import Dispaxis
 from ..errors import ExposureError, warn
+from ..files.exposure import Exposure
 from ..files.location import Location
 from ..files.outputs import Outputs
 from ..log import log
 from ..messages import argument, argument_name
+from .group_mask import GroupMask
 from .member import Listed, Member
 from .minimum import Failed, MinimumImage
+from .outcome import Outcome
 from .plan import Copy, Job, Mask, Plan, masks_of
-from .provenance import Status
+from .products import Product, group_mask_of, names_of
 from .review import reviewed
 
 __all__ = [
-    "ExposureResult",
-    "Outcome",
     "Progress",
-    "ResultStatus",
     "Tally",
     "Workers",
     "execute",
@@ -37,31 +35,6 @@ __all__ = [
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of finished exposures and the total number."""
-
-ResultStatus: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
-"""KEPT: written by an earlier run, and still valid."""
-
-
-@dataclass(frozen=True)
-class ExposureResult:
-    """The result for one exposure.
-
-    Attributes
-    ----------
-    exposure : Path or RemoteFile
-        The exposure.
-    status : {"COMPLETE", "SKIPPED", "KEPT", "FAILED"}
-        Flagged; not searched for bad pixels; written by an earlier run; or failed.
-    output : Path, RemoteFile or None
-        Its copy; None if there is none. The copy of a skipped exposure is unflagged.
-    error : str
-        Why it failed.
-    """
-
-    exposure: Location
-    status: ResultStatus
-    output: Location | None = None
-    error: str = ""
 
 
 class Workers(Protocol):
@@ -78,6 +51,9 @@ class Workers(Protocol):
 
     def combine(self, plan: Plan) -> tuple[MinimumImage, Failed]:
         """Combine the members of a plan; see `badpix_selfcal.runs.minimum.combine`."""
+
+    def exposure(self, location: Location) -> Exposure:
+        """Return a whole exposure, read in this process."""
 
     def write(self, job: Job, mask: Mask | None) -> Future[None]:
         """Write a copy, now or later."""
@@ -115,52 +91,6 @@ class Tally:
             self._progress(self._done, self._total)
 
 
-class Outcome:
-    """The result of a plan.
-
-    Attributes
-    ----------
-    plan : Plan
-        The plan.
-    pedestals : dict of Path or RemoteFile to float
-        The pedestal of each member; NaN if it was left out. Empty without a gap.
-    masks : mapping of {1, 2, None} to BadPixels
-        The bad pixels by dispersion axis; empty if the plan was skipped.
-    crowded : mapping of {1, 2, None} to tuple of int
-        The rows that are crowded with flags, by dispersion axis.
-    errors : dict of Path or RemoteFile to str
-        The exposures that failed, and why.
-    written : list of Copy
-        The copies written.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.pedestals: dict[Location, float] = {}
-        self.masks: Mapping[Dispaxis, BadPixels] = {}
-        self.crowded: Mapping[Dispaxis, tuple[int, ...]] = {}
-        self.errors: dict[Location, str] = dict(plan.failed)
-        self.written: list[Copy] = []
-
-    @property
-    def status(self) -> Status:
-        """COMPLETE: bad pixels were searched for. SKIPPED: they were not."""
-        return "COMPLETE" if self.masks else "SKIPPED"
-
-    def results(self) -> dict[Location, ExposureResult]:
-        """Return the result of each exposure that was to be flagged or that failed."""
-        found = {
-            path: ExposureResult(path, "FAILED", error=error) for path, error in self.errors.items()
-        }
-        for copy in self.plan.copies:
-            path = copy.member.path
-            found.setdefault(path, ExposureResult(path, self.status))
-        for copy in self.written:
-            path = copy.member.path
-            found[path] = ExposureResult(path, self.status, copy.output)
-        return found
-
-
 def execute(
     plans: Iterable[Plan],
     workers: Workers,
@@ -170,6 +100,7 @@ def execute(
     overwrite: bool,
     no_sync: bool = False,
     tally: Tally | None = None,
+    products: Sequence[Product] = (),
 ) -> list[Outcome]:
     """Carry out plans, one after the other.
 
@@ -190,6 +121,8 @@ def execute(
         Whether not to wait until the disk has the copies.
     tally : Tally, optional
         Counts copies that are not written.
+    products : sequence of Product, optional
+        What else to write for each mask, before the copies.
 
     Returns
     -------
@@ -204,12 +137,12 @@ def execute(
         If `together` and a copy cannot be written, or if the folder cannot be made.
     """
     running: list[_Execution] = []
+    how = _How(directory, tuple(products), tally or Tally(), overwrite, no_sync)
     with Outputs(directory, overwrite=overwrite, no_sync=no_sync) as outputs:
         shared = outputs if together else None
         try:
             for plan in plans:
-                how = {"overwrite": overwrite, "no_sync": no_sync}
-                running.append(_Execution(plan, workers, shared, tally, **how))
+                running.append(_Execution(plan, workers, shared, how))
                 running[-1].run()
                 for each in running:
                     each.settle()
@@ -225,35 +158,48 @@ def execute(
     return [each.outcome for each in running]
 
 
+@dataclass(frozen=True)
+class _How:
+    """What is common to all plans of a run."""
+
+    directory: Location
+    products: tuple[Product, ...]
+    tally: Tally
+    overwrite: bool
+    no_sync: bool
+
+    def outputs(self) -> Outputs:
+        """Return where to write a product that appears on its own."""
+        return Outputs(
+            self.directory,
+            overwrite=self.overwrite,
+            no_sync=self.no_sync,
+            sweep=False,  # once in a run is enough
+        )
+
+
 class _Execution:
     """The execution of one plan."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        workers: Workers,
-        shared: Outputs | None,
-        tally: Tally | None,
-        *,
-        overwrite: bool,
-        no_sync: bool,
-    ) -> None:
+    def __init__(self, plan: Plan, workers: Workers, shared: Outputs | None, how: _How) -> None:
         self.outcome = Outcome(plan)
         self._plan = plan
         self._workers = workers
         self._shared = shared
-        self._tally = tally or Tally()
-        self._overwrite = overwrite
-        self._no_sync = no_sync
+        self._how = how
         self._unread: set[Location] = set()
         self._writing: deque[tuple[Copy, Future[None]]] = deque()
+        for product in how.products:
+            for axis, name in names_of(plan, product).items():
+                if name in plan.done:
+                    self.outcome.add_product(product.kind, axis, how.directory / name)
 
     def run(self) -> None:
-        """Find the bad pixels and begin to write the copies."""
-        if self._plan.copies:
+        """Find the bad pixels, write the products and begin to write the copies."""
+        if self._plan.missing or self._lacks_product():
             self._find_bad_pixels()
             identity = self._plan.identity(self._unread)
-            for copy in self._plan.copies:
+            for copy in self._plan.missing:
                 self._write(copy, identity)
                 self.settle()
 
@@ -283,7 +229,7 @@ class _Execution:
                 "the science exposure alone (generally not recommended)"
             )
             return
-        for copy in plan.copies:
+        for copy in plan.missing:
             if copy.member.problem:
                 self._fail(copy.member.path, ExposureError(copy.member.problem))
         minimum, failed = self._combine()
@@ -296,6 +242,8 @@ class _Execution:
             flags = f"{found.n_low} low and {found.n_high} high pixels"
             log.info("%s: %s flagged, dispersion axis %s", plan.name, flags, axis)
         log.debug("%s: masks found in %.1f ms", plan.name, 1e3 * (time.perf_counter() - start))
+        if self._how.products:
+            self._write_products(minimum)
 
     def _combine(self) -> tuple[MinimumImage, Failed]:
         plan, start = self._plan, time.perf_counter()
@@ -316,10 +264,59 @@ class _Execution:
         log.debug("%s: combined in %.1f ms", plan.name, 1e3 * (time.perf_counter() - start))
         return minimum, failed
 
+    def _lacks_product(self) -> bool:
+        """Return whether a product is not kept from an earlier run."""
+        names = (
+            name for each in self._how.products for name in names_of(self._plan, each).values()
+        )
+        return any(name not in self._plan.done for name in names)
+
+    def _write_products(self, minimum: MinimumImage) -> None:
+        """Write the products of each mask that are not kept."""
+        outcome, plan = self.outcome, self._plan
+        for axis in outcome.masks:
+            names = {each: names_of(plan, each)[axis] for each in self._how.products}
+            missing = {each: name for each, name in names.items() if name not in plan.done}
+            if not missing:
+                continue
+            try:
+                mask = group_mask_of(outcome, minimum, axis, self._unread, self._workers.exposure)
+            except ExposureError as error:
+                self._fail_products(missing.values(), error)
+                continue
+            for product, name in missing.items():
+                try:
+                    self._write_product(product, mask, name)
+                except OSError as error:
+                    self._fail_products([name], error)
+
+    def _write_product(self, product: Product, mask: GroupMask, name: str) -> None:
+        start = time.perf_counter()
+        if self._shared is not None:
+            product.write(self._shared.part(self._shared.claim(name)), mask, name)
+            final = self._how.directory / name
+        else:
+            with self._how.outputs() as outputs:
+                final = outputs.claim(name)
+                product.write(outputs.part(final), mask, name)
+                outputs.publish()
+        self.outcome.add_product(product.kind, mask.dispaxis, final)
+        log.info("%s: written", final)
+        log.debug("%s: made in %.1f ms", final, 1e3 * (time.perf_counter() - start))
+
+    def _fail_products(self, names: Iterable[str], error: Exception) -> None:
+        """Record why products could not be written, or raise the error if all appear together."""
+        if self._shared is not None:
+            raise error
+        for name in names:
+            final = self._how.directory / name
+            log.info("%s: failed: %s", final, error)
+            self.outcome.unwritten[final] = str(error)
+
     def _write(self, copy: Copy, identity: str) -> None:
         status, path = self.outcome.status, copy.member.path
         if path in self.outcome.errors or (status == "SKIPPED" and not self._copies_skipped(copy)):
-            self._tally.add(1)
+            self._how.tally.add(1)
             return
         part = None
         if self._shared is not None:
@@ -329,9 +326,9 @@ class _Execution:
             status=status,
             origin=self._plan.origin,
             history=self._plan.history(copy, status, identity),
-            overwrite=self._overwrite,
+            overwrite=self._how.overwrite,
             part=part,
-            no_sync=self._no_sync,
+            no_sync=self._how.no_sync,
         )
         found = self.outcome.masks.get(copy.dispaxis)
         future = self._workers.write(job, None if found is None else found.mask)

@@ -10,6 +10,7 @@ from typing import Final, Self
 from .._interrupts import end_threads, ends_with
 from .._kernels import num_threads
 from ..checks import MOST_WORKERS
+from ..files.exposure import Exposure
 from ..files.location import Location, RemoteFile
 from .execute import Tally
 from .member import Listed, Member, members_of
@@ -73,6 +74,10 @@ class Threads:
         """Combine the members of a plan."""
         paths = [member.path for member in plan.members]
         return combine(paths, plan.gap, self._reader, self._executor, self._ahead)
+
+    def exposure(self, location: Location) -> Exposure:
+        """Return a whole exposure."""
+        return self._reader.read(location)
 
     def write(self, job: Job, mask: Mask | None) -> Future[None]:
         """Write a copy later. If many copies are pending, first wait until one has ended."""

@@ -35,6 +35,7 @@ KEYWORDS: Final = {
     "force_single": "BPXALONE",
     "spare_crowded": "BPXSPARE",
     "save_flagged_bkg": "BPXBKG",
+    "save_mask": "BPXSAVE",
     "copy_skipped": "BPXCOPY",
     "force": "BPXFORCE",
 }

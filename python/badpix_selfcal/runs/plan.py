@@ -25,6 +25,7 @@ from ..files.location import Location, RemoteFile
 from ..files.outputs import Outputs, usual_remedy
 from ..log import log
 from ..parameters import Parameters
+from .group_mask import Role
 from .member import Member, identity_of
 from .minimum import MinimumImage
 from .provenance import Status, cards, history, without_member
@@ -84,9 +85,17 @@ class Plan:
         Members that the science exposures are combined with. If none of them can be used, the plan
         is skipped, unless `force_single` is set.
     copies : tuple of Copy
-        The copies to write: of science exposures and, with `save_flagged_bkg`, of backgrounds.
+        The copies: of science exposures and, with `save_flagged_bkg`, of backgrounds.
     parameters : Parameters
         The step's parameters.
+    stem : str
+        The start of the names of further outputs.
+    roles : mapping of Path or RemoteFile to {"science", "background", "selfcal"}
+        What the members are; "science" unless it is said.
+    kept : frozenset of Copy
+        The copies that an earlier run has written and that are kept.
+    done : frozenset of str
+        The names of the further outputs that are kept.
     origin : mapping of str to (str, str)
         Cards for all copies.
     failed : dict of Path or RemoteFile to str
@@ -99,6 +108,10 @@ class Plan:
     companions: frozenset[Location]
     copies: tuple[Copy, ...]
     parameters: Parameters
+    stem: str
+    roles: Mapping[Location, Role] = field(default_factory=dict)
+    kept: frozenset[Copy] = frozenset()
+    done: frozenset[str] = frozenset()
     origin: Cards = field(default_factory=dict)
     failed: Mapping[Location, str] = field(default_factory=dict)
 
@@ -106,6 +119,16 @@ class Plan:
     def gap(self) -> Region | None:
         """Where the pedestals are measured."""
         return gap_of(self.detector)
+
+    @property
+    def missing(self) -> tuple[Copy, ...]:
+        """The copies to write."""
+        return tuple(copy for copy in self.copies if copy not in self.kept)
+
+    @property
+    def axes(self) -> tuple[Dispaxis, ...]:
+        """The dispersion axes along which bad pixels are found."""
+        return tuple(dict.fromkeys(copy.dispaxis for copy in self.copies))
 
     @property
     def needs_errors(self) -> bool:
@@ -151,6 +174,11 @@ class Plan:
         if not (identity and copy.member.identity):
             return entry
         return f"{entry} input={copy.member.identity} members={identity}"
+
+    def history_of_mask(self, dispaxis: Dispaxis, identity: str) -> str:
+        """Return the HISTORY entry of a mask, as `history` does that of a copy."""
+        entry = history(self.parameters, "COMPLETE", dispaxis)
+        return f"{entry} members={identity}" if identity else entry
 
 
 @dataclass(frozen=True)
@@ -347,5 +375,5 @@ def masks_of(minimum: MinimumImage, plan: Plan) -> dict[Dispaxis, BadPixels]:
             sigma_upper=by.sigma_upper,
             edge=by.edge,
         )
-        for axis in dict.fromkeys(copy.dispaxis for copy in plan.copies)
+        for axis in plan.axes
     }

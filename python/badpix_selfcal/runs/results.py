@@ -1,19 +1,85 @@
-"""The results of a batch: its groups, and all of them."""
+"""The results of `selfcal`, and of a batch: its groups, and all of them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 from ..arrays import BadPixels
 from ..detectors import Dispaxis
 from ..files.location import Location
 from ..summary import block, counted, cuts_of, files_of, flags_of
-from .execute import ExposureResult, ResultStatus
+from .outcome import ExposureResult, ResultStatus
+from .provenance import Status
 
-__all__ = ["BatchResult", "GroupResult"]
+__all__ = ["BatchResult", "GroupResult", "SelfcalResult"]
+
+
+@dataclass(frozen=True)
+class SelfcalResult:
+    """The result for one product.
+
+    Attributes
+    ----------
+    product : str
+        Its name.
+    status : {"COMPLETE", "SKIPPED"}
+        Whether bad pixels were searched for.
+    science : Path, RemoteFile or None
+        The science exposure's flagged copy. When skipped, None, or an unflagged copy with
+        `copy_skipped`.
+    backgrounds : tuple of Path or RemoteFile
+        The backgrounds' flagged copies; empty without `save_flagged_bkg`.
+    bad_pixels : BadPixels or None
+        The bad pixels; None when skipped.
+    pedestals : mapping of Path or RemoteFile to float
+        The pedestal that was subtracted from each member, in the unit of its SCI; NaN if the member
+        was left out. Empty for detectors without a gap, and when skipped.
+    dispaxis : {1, 2, None}
+        The dispersion axis, along which the running median was computed; None: a square window, or
+        skipped.
+    members : tuple of Path or RemoteFile
+        The exposures of the product, each once.
+    crowded_rows : tuple of int
+        The rows (columns, if `dispaxis` is 2) that are crowded with flags, counted from 0. Their
+        pixels are flagged too, unless `spare_crowded` is set.
+    mask : Path, RemoteFile or None
+        The file of the mask, with `save_mask`; None when skipped.
+    unused : mapping of Path or RemoteFile to str
+        The members of the association that are not used, and their exposure types (imprint, ...).
+    others : tuple of SelfcalResult
+        The results for the association's further products.
+    """
+
+    product: str
+    status: Status
+    science: Location | None
+    backgrounds: tuple[Location, ...]
+    bad_pixels: BadPixels | None
+    pedestals: Mapping[Location, float]
+    dispaxis: Dispaxis
+    members: tuple[Location, ...]
+    crowded_rows: tuple[int, ...] = ()
+    mask: Location | None = None
+    unused: Mapping[Location, str] = field(default_factory=dict)
+    others: tuple[SelfcalResult, ...] = ()
+
+    def __repr__(self) -> str:
+        found, others = self.bad_pixels, ", ".join(each.product for each in self.others)
+        written = [path for path in (self.science, *self.backgrounds) if path is not None]
+        return block(
+            f"SelfcalResult {self.product}: {self.status}",
+            {
+                "members": counted(len(self.members), "exposure"),
+                "cuts": "" if found is None else cuts_of(found),
+                "flagged": "" if found is None else flags_of(found),
+                "written": files_of(written) or "nothing",
+                "mask": "" if self.mask is None else str(self.mask),
+                "others": others,
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -35,6 +101,10 @@ class GroupResult:
         The bad pixels by dispersion axis, usually only one. Empty if nothing was computed.
     crowded_rows : mapping of {1, 2, None} to tuple of int
         As in `badpix_selfcal.SelfcalResult`, by dispersion axis.
+    mask_files : mapping of {1, 2, None} to Path or RemoteFile
+        The files of the masks by dispersion axis, with `save_mask`; those that were kept too.
+    unwritten : mapping of Path or RemoteFile to str
+        The files of masks that could not be written, and why.
     """
 
     name: str
@@ -43,6 +113,8 @@ class GroupResult:
     pedestals: Mapping[Location, float]
     masks: Mapping[Dispaxis, BadPixels]
     crowded_rows: Mapping[Dispaxis, tuple[int, ...]]
+    mask_files: Mapping[Dispaxis, Location] = field(default_factory=dict)
+    unwritten: Mapping[Location, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return block(
@@ -51,6 +123,7 @@ class GroupResult:
                 "status": _tally_of(self.statuses),
                 "cuts": ", ".join(cuts_of(found) for found in self.masks.values()),
                 "flagged": ", ".join(flags_of(found) for found in self.masks.values()),
+                "masks": files_of([*self.mask_files.values()]),
             },
         )
 

@@ -1,60 +1,75 @@
-"""Resuming a batch: which copies of an earlier run are kept."""
+"""Resuming a batch: which outputs of an earlier run are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import TypeAlias
 
 from .._interrupts import threads
+from ..detectors import Dispaxis
 from ..files.location import Location
 from ..files.outputs import existing
 from ..messages import argument
 from .minimum import MinimumImage
 from .plan import Copy, Made, Plan, made_of
+from .products import Product, names_of
 from .provenance import differences, lost_members
 from .reader import Reader
 
-__all__ = ["Kept", "kept_of", "without"]
-
-Kept: TypeAlias = frozenset[Copy]
-"""The copies that exist, are whole, and would be the same if written now."""
+__all__ = ["resumed"]
 
 
-def kept_of(
-    plans: Sequence[Plan], folder: Location, readers: int, *, overwrite: bool
-) -> list[Kept]:
-    """Return the copies of each plan that an earlier run has written and that are kept.
+def resumed(
+    plans: Sequence[Plan],
+    folder: Location,
+    readers: int,
+    products: Sequence[Product] = (),
+    *,
+    overwrite: bool,
+) -> list[Plan]:
+    """Return plans that keep what an earlier run has written.
+
+    Outputs are kept that are whole and would be the same if written now.
 
     Parameters
     ----------
     plans : sequence of Plan
         The plans.
     folder : Path or RemoteFile
-        The folder of their copies, or the URL of one.
+        The folder of their outputs, or the URL of one.
     readers : int
         Threads that read the headers of copies.
+    products : sequence of Product, optional
+        What is written for each mask besides the copies.
     overwrite : bool
-        Whether copies that were made with other parameters may be replaced.
+        Whether outputs that were made with other parameters may be replaced.
 
     Raises
     ------
     FileExistsError
-        If copies were made with other parameters, unless `overwrite` is set.
+        If outputs were made with other parameters, unless `overwrite` is set.
     """
-    kept: list[Kept] = []
     differing: dict[Location, str] = {}
+    found: list[Plan] = []
     for plan in plans:
-        unread, same = _Unread(plan), set[Copy]()
-        for copy, made in _made(plan, folder, readers).items():
-            entry = plan.history(copy, "COMPLETE", plan.identity())
+        unread, kept, done = _Unread(plan), set[Copy](), set[str]()
+
+        def is_kept(made: Made, entry: str, output: Location, unread: _Unread = unread) -> bool:
             history, lost = lost_members(made.history)
             if made._replace(history=history).is_by(entry) and all(map(unread.is_still, lost)):
-                same.add(copy)
-            elif made.status == "COMPLETE" and (other := differences(made.history, entry)):
-                differing[copy.output] = other
-        kept.append(frozenset(same))
+                return True
+            if made.status == "COMPLETE" and (other := differences(made.history, entry)):
+                differing[output] = other
+            return False
+
+        for copy, made in _made(plan, folder, readers).items():
+            if is_kept(made, plan.history(copy, "COMPLETE", plan.identity()), copy.output):
+                kept.add(copy)
+        for axis, name, made in _made_products(plan, folder, products):
+            if is_kept(made, plan.history_of_mask(axis, plan.identity()), folder / name):
+                done.add(name)
+        found.append(replace(plan, kept=frozenset(kept), done=frozenset(done)))
     if differing and not overwrite:
         first, what = next(iter(differing.items()))
         others = f"; outputs that differ: {len(differing)}" if len(differing) > 1 else ""
@@ -62,12 +77,7 @@ def kept_of(
             f"{first}: was made with {what}{others}. To continue, give the same parameters; "
             f"otherwise pass {argument(overwrite=True)} too, or choose another output folder"
         )
-    return kept
-
-
-def without(plan: Plan, done: Kept) -> Plan:
-    """Return a plan without the copies that are kept."""
-    return replace(plan, copies=tuple(copy for copy in plan.copies if copy not in done))
+    return found
 
 
 class _Unread:
@@ -98,3 +108,16 @@ def _made(plan: Plan, folder: Location, readers: int) -> dict[Copy, Made]:
     with threads(readers) as executor:
         found = executor.map(lambda copy: made_of(copy.output), copies)
         return {copy: made for copy, made in zip(copies, found, strict=True) if made is not None}
+
+
+def _made_products(
+    plan: Plan, folder: Location, products: Iterable[Product]
+) -> Iterator[tuple[Dispaxis, str, Made]]:
+    """Yield how the products that exist were made, without those that cannot be read."""
+    for product in products:
+        names = names_of(plan, product)
+        present = existing(folder, names.values())
+        for axis, name in names.items():
+            history = product.made(folder / name) if name in present else None
+            if history is not None:
+                yield axis, name, Made("COMPLETE", history)

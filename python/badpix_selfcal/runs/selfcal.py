@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
-from ..arrays import BadPixels
 from ..checks import AskedDispaxis, AskedEdge, Cut
-from ..detectors import Dispaxis
 from ..errors import ExposureError
 from ..files import association
 from ..files.association import Association, Product, stem_of
@@ -24,81 +22,23 @@ from ..files.location import (
 from ..log import log
 from ..messages import function
 from ..parameters import Parameters
-from ..summary import block, counted, cuts_of, files_of, flags_of
 from ..threads import threads_set
 from .collisions import refuse_collisions
-from .execute import Outcome, Workers, execute
+from .execute import Workers, execute
+from .group_mask import Role
 from .local import Threads, workers_for
 from .member import Listed, Member, dispaxis_of
+from .outcome import Outcome
 from .plan import Copy, Plan
 from .pool import expanded
-from .provenance import Status, ascii_of, name_of
+from .products import MASK, products_of
+from .provenance import ascii_of, further_name, name_of
+from .results import SelfcalResult
 from .suitable import check_product, warn_of_itself
 
 __all__ = ["SelfcalResult", "selfcal"]
 
 FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
-
-
-@dataclass(frozen=True)
-class SelfcalResult:
-    """The result for one product.
-
-    Attributes
-    ----------
-    product : str
-        Its name.
-    status : {"COMPLETE", "SKIPPED"}
-        Whether bad pixels were searched for.
-    science : Path, RemoteFile or None
-        The science exposure's flagged copy. When skipped, None, or an unflagged copy with
-        `copy_skipped`.
-    backgrounds : tuple of Path or RemoteFile
-        The backgrounds' flagged copies; empty without `save_flagged_bkg`.
-    bad_pixels : BadPixels or None
-        The bad pixels; None when skipped.
-    pedestals : mapping of Path or RemoteFile to float
-        The pedestal that was subtracted from each member, in the unit of its SCI; NaN if the member
-        was left out. Empty for detectors without a gap, and when skipped.
-    dispaxis : {1, 2, None}
-        The dispersion axis, along which the running median was computed; None: a square window, or
-        skipped.
-    members : tuple of Path or RemoteFile
-        The exposures of the product, each once.
-    crowded_rows : tuple of int
-        The rows (columns, if `dispaxis` is 2) that are crowded with flags, counted from 0. Their
-        pixels are flagged too, unless `spare_crowded` is set.
-    unused : mapping of Path or RemoteFile to str
-        The members of the association that are not used, and their exposure types (imprint, ...).
-    others : tuple of SelfcalResult
-        The results for the association's further products.
-    """
-
-    product: str
-    status: Status
-    science: Location | None
-    backgrounds: tuple[Location, ...]
-    bad_pixels: BadPixels | None
-    pedestals: Mapping[Location, float]
-    dispaxis: Dispaxis
-    members: tuple[Location, ...]
-    crowded_rows: tuple[int, ...] = ()
-    unused: Mapping[Location, str] = field(default_factory=dict)
-    others: tuple[SelfcalResult, ...] = ()
-
-    def __repr__(self) -> str:
-        found, others = self.bad_pixels, ", ".join(each.product for each in self.others)
-        written = [path for path in (self.science, *self.backgrounds) if path is not None]
-        return block(
-            f"SelfcalResult {self.product}: {self.status}",
-            {
-                "members": counted(len(self.members), "exposure"),
-                "cuts": "" if found is None else cuts_of(found),
-                "flagged": "" if found is None else flags_of(found),
-                "written": files_of(written) or "nothing",
-                "others": others,
-            },
-        )
 
 
 def selfcal(
@@ -116,6 +56,7 @@ def selfcal(
     force_single: bool = Parameters.force_single,
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
+    save_mask: bool = Parameters.save_mask,
     copy_skipped: bool = Parameters.copy_skipped,
     force: bool = Parameters.force,
     edge: AskedEdge = Parameters.edge,
@@ -155,6 +96,9 @@ def selfcal(
         the edge of a slit (`badpix_selfcal.crowded`). They are reported in any case.
     save_flagged_bkg : bool, optional
         Write the flagged backgrounds too.
+    save_mask : bool, optional
+        Write the mask too, as a JWST MASK reference file that the pipeline, `badpix_selfcal.apply`
+        and `badpix_selfcal.read_mask` take: ``<product>_badpix_selfcal_mask.fits``.
     copy_skipped : bool, optional
         Write an unflagged copy of the science exposure, with S_BPXSLF = SKIPPED, if the step is
         skipped. By default nothing is written then.
@@ -218,14 +162,17 @@ def selfcal(
         force_single=force_single,
         spare_crowded=spare_crowded,
         save_flagged_bkg=save_flagged_bkg,
+        save_mask=save_mask,
         copy_skipped=copy_skipped,
         force=force,
     )
     folder = output_directory(output_dir)
     found = _found(locate(input), _files(background), _files(selfcal))
     members = dict.fromkeys(path for product in found.products for path in product.members)
+    products = products_of(parameters)
     refuse_collisions(
         (each for product in found.products for each in _copies(product, parameters)),
+        ((p.name, further_name(p.name, each.kind)) for p in found.products for each in products),
         folder,
         (found.path, *members),
         overwrite=overwrite,
@@ -238,7 +185,13 @@ def selfcal(
     ):
         plans = (_plan(product, parameters, folder, workers, found) for product in found.products)
         outcomes = execute(
-            plans, workers, folder, together=True, overwrite=overwrite, no_sync=no_sync
+            plans,
+            workers,
+            folder,
+            together=True,
+            overwrite=overwrite,
+            no_sync=no_sync,
+            products=products,
         )
     results = [
         replace(_result(outcome), unused=dict(product.unused))
@@ -301,6 +254,8 @@ def _plan(
         companions=frozenset(members[path].path for path in companions),
         copies=(),
         parameters=parameters,
+        stem=product.name,
+        roles=_roles(product, members),
         origin=_origin(found),
     )
     skipped = plan.is_skipped([member.path for member in plan.members])
@@ -333,6 +288,16 @@ def _members(
     return members
 
 
+def _roles(product: Product, members: Mapping[Location, Member]) -> dict[Location, Role]:
+    """Return what the members are; one that is several things is the first of them."""
+    roles: dict[Location, Role] = {}
+    for path in product.backgrounds:
+        roles[members[path.resolve()].path] = "background"
+    for path in product.selfcal:
+        roles.setdefault(members[path.resolve()].path, "selfcal")
+    return {**roles, members[product.science.resolve()].path: "science"}
+
+
 def _is_exposure(path: Location) -> bool:
     return path.name.lower().endswith(FITS_ENDINGS)
 
@@ -361,4 +326,5 @@ def _result(outcome: Outcome) -> SelfcalResult:
         dispaxis=dispaxis,
         members=tuple(member.path for member in plan.members),
         crowded_rows=outcome.crowded.get(dispaxis, ()),
+        mask=outcome.products.get(MASK, {}).get(dispaxis),
     )

@@ -1,0 +1,383 @@
+"""Runs that write their masks too: what the files hold, and when they are written."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import badpix_selfcal as bps
+from badpix_selfcal.cli import main
+from badpix_selfcal.detectors import gap_of
+from badpix_selfcal.files.location import RemoteFile
+from badpix_selfcal.runs.products import MaskFile
+
+from .exposures import header, observation, planes, sky, write
+from .masks import assert_same_masks
+from .pools import pool, take
+
+CUTS = ["fraction", "sigma"]
+MODES = [("MIRIFULONG", "MIR_MRS", 2), ("NRS1", "NRS_IFU", 1)]
+NAME = "product_badpix_selfcal_mask.fits"
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* times the mean ERR")
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(("detector", "exp_type", "dispaxis"), MODES)
+def test_the_mask_of_a_run(tmp_path, cut, detector, exp_type, dispaxis):
+    how = {"detector": detector, "exp_type": exp_type, "dispaxis": dispaxis}
+    association = observation(tmp_path, **how)
+    out = tmp_path / "out"
+    result = bps.selfcal(association, output_dir=out, cut=cut, save_mask=True, kernel_size=9)
+    assert result.mask == out / NAME
+    assert names(out) == ["product_badpix_selfcal.fits", NAME]
+    mask = bps.read_mask(result.mask)
+    found = result.bad_pixels
+    for name in ("mask", "residual", "significance", "noise"):
+        np.testing.assert_array_equal(getattr(mask.bad_pixels, name), getattr(found, name))
+    for name in ("cut_low", "cut_high", "n_low", "n_high", "error_scale"):
+        assert getattr(mask.bad_pixels, name) == getattr(found, name)
+    roles = {"sci": "science", "bkg": "background", "self": "selfcal"}
+    images, levels = [], []
+    for member in mask.members:
+        assert member.role == roles[re.match("[a-z]+", member.exposure.name)[0]]
+        images.append(planes(member.exposure)["SCI"])
+        levels.append(0.0 if member.pedestal is None else member.pedestal)
+        assert member.pedestal == result.pedestals.get(member.exposure)
+        assert member.problem == ""
+    assert [each.exposure for each in mask.members] == [*result.members]
+    assert [each.output for each in mask.members] == [result.science, *[None] * 4]
+    assert (gap_of(detector) is None) == (mask.members[0].pedestal is None)
+    np.testing.assert_array_equal(mask.minimum, bps.minimum_image(images, levels))
+    np.testing.assert_array_equal(mask.dq, planes(tmp_path / "sci0_rate.fits")["DQ"])
+    assert (mask.name, mask.dispaxis, mask.crowded) == ("product", dispaxis, result.crowded_rows)
+    assert (mask.parameters.cut, mask.parameters.kernel_size) == (cut, 9)
+    assert mask.parameters.save_mask
+    assert mask.about["DETECTOR"] == detector
+    assert mask.about["EXP_TYPE"] == exp_type
+    assert mask.version == bps.__version__
+    history = " ".join(header(result.science)["HISTORY"])
+    assert (
+        history.partition(" data=")[0]
+        == " ".join(header(result.mask)["HISTORY"]).partition(" data=")[0]
+    )
+
+
+def test_a_run_does_not_write_the_mask_unless_asked(tmp_path):
+    result = bps.selfcal(observation(tmp_path), output_dir=tmp_path / "out")
+    assert result.mask is None
+    assert names(tmp_path / "out") == ["product_badpix_selfcal.fits"]
+
+
+def test_the_copies_do_not_depend_on_it(tmp_path):
+    association = observation(tmp_path)
+    one = bps.selfcal(association, output_dir=tmp_path / "one", save_mask=True).science
+    other = bps.selfcal(association, output_dir=tmp_path / "other").science
+    content = one.read_bytes()
+    at = content.index(b"DATE    =")
+    expected = other.read_bytes()
+    assert content[:at] + content[at + 80 :] == expected[:at] + expected[at + 80 :]
+
+
+def test_spared_rows_are_in_the_mask_file(tmp_path):
+    mask = np.zeros((96, 640), np.float32)
+    mask[:, 40] = 200 * np.random.default_rng(1).random(96)
+    for number in range(3):
+        image = sky(number, dtype=np.float32)
+        write(tmp_path / f"e{number}_rate.fits", np.nan_to_num(image, nan=5.0) + mask)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = bps.selfcal(
+            tmp_path / "e0_rate.fits",
+            background=[tmp_path / f"e{n}_rate.fits" for n in (1, 2)],
+            output_dir=tmp_path / "out",
+            save_mask=True,
+            spare_crowded=True,
+            flagfrac_upper=0.002,
+        )
+    assert result.crowded_rows == (40,)
+    saved = bps.read_mask(result.mask)
+    assert saved.crowded == (40,)
+    assert not saved.bad_pixels.mask[:, 40].any()
+    np.testing.assert_array_equal(saved.bad_pixels.mask, result.bad_pixels.mask)
+
+
+@pytest.mark.parametrize("name", [NAME, "product_badpix_selfcal.fits"])
+def test_all_outputs_of_a_run_appear_together(tmp_path, name):
+    association, out = observation(tmp_path), tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("theirs")
+    with pytest.raises(FileExistsError, match="exists already; pass overwrite=True"):
+        bps.selfcal(association, output_dir=out, save_mask=True)
+    assert names(out) == [name]
+    bps.selfcal(association, output_dir=out, save_mask=True, overwrite=True)
+    assert names(out) == ["product_badpix_selfcal.fits", NAME]
+
+
+def refusing(monkeypatch):
+    """Let the disk be full while a mask is written."""
+
+    def write(_, part, *__):
+        part.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(part))
+
+    monkeypatch.setattr(MaskFile, "write", write)
+
+
+def test_a_run_whose_mask_cannot_be_written_writes_nothing(tmp_path, monkeypatch):
+    association = observation(tmp_path)
+    refusing(monkeypatch)
+    with pytest.raises(OSError, match="No space left"):
+        bps.selfcal(association, output_dir=tmp_path / "out", save_mask=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_skipped_run_has_no_mask(tmp_path):
+    write(tmp_path / "a_rate.fits", sky(1))
+    with pytest.warns(bps.SelfcalWarning, match="step skipped"):
+        result = bps.selfcal(tmp_path / "a_rate.fits", output_dir=tmp_path / "out", save_mask=True)
+    assert (result.status, result.mask) == ("SKIPPED", None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_product_of_an_association_has_its_mask(tmp_path):
+    association = observation(tmp_path)
+    table = json.loads(association.read_text())
+    first = table["products"][0]
+    table["products"].append({**first, "name": "second", "members": first["members"][:3]})
+    association.write_text(json.dumps(table))
+    result = bps.selfcal(association, output_dir=tmp_path / "out", save_mask=True)
+    masks = [bps.read_mask(each.mask) for each in (result, *result.others)]
+    assert [mask.name for mask in masks] == ["product", "second"]
+    assert [len(mask.members) for mask in masks] == [5, 3]
+
+
+def test_the_command_names_the_mask(tmp_path, monkeypatch, capsys):
+    observation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "x_asn.json", "--output-dir", "out", "--save-mask"]) == 0
+    assert f"\n  mask      out/{NAME}\n" in capsys.readouterr().out
+    assert main(["run", "x_asn.json", "--output-dir", "o", "--save-mask", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["products"][0]["mask"] == f"o/{NAME}"
+    assert main(["run", "x_asn.json", "--output-dir", "p", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["products"][0]["mask"] is None
+
+
+# Batches
+
+MASKS = {
+    "MIRIFULONG 34": "mirifulong_34_badpix_selfcal_mask.fits",
+    "MIRIFUSHORT 12": "mirifushort_12_badpix_selfcal_mask.fits",
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_batch_writes_a_mask_for_each_group(tmp_path, cut):
+    pool(tmp_path, shape=(96, 640))
+    out = tmp_path / "out"
+    result = bps.batch(tmp_path, output_dir=out, save_mask=True, cut=cut)
+    assert not result.failed
+    assert {each.name: each.mask_files for each in result.groups} == {
+        name: {2: out / file} for name, file in MASKS.items()
+    }
+    for group in result.groups:
+        mask = bps.read_mask(group.mask_files[2])
+        assert mask.name == group.name
+        np.testing.assert_array_equal(mask.bad_pixels.residual, group.masks[2].residual)
+        np.testing.assert_array_equal(mask.bad_pixels.mask, group.masks[2].mask)
+        roles = {each.exposure.name[:3]: each.role for each in mask.members}
+        assert roles == {"sci": "science", "bkg": "background"}
+        outputs = {each.exposure: each.output for each in mask.members}
+        for each in group.exposures:
+            assert outputs[each.exposure] == each.output
+    copies = [name for name in names(out) if name.endswith("_badpix_selfcal.fits")]
+    assert len(copies) == 6
+
+
+def test_the_mask_of_a_batch_is_that_of_the_step(tmp_path):
+    pool(tmp_path, detectors=("NRS1",))
+    made = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
+    ours = bps.read_mask(made.groups[0].mask_files[1])
+    step = bps.selfcal(
+        tmp_path / "sci0_nrs1_rate.fits",
+        background=[*tmp_path.glob("bkg*")],
+        selfcal=[tmp_path / "sci1_nrs1_rate.fits", tmp_path / "sci2_nrs1_rate.fits"],
+        output_dir=tmp_path / "step",
+        save_mask=True,
+    )
+    expected = bps.read_mask(step.mask)
+    np.testing.assert_array_equal(ours.minimum, expected.minimum)
+    np.testing.assert_array_equal(ours.bad_pixels.mask, expected.bad_pixels.mask)
+    np.testing.assert_array_equal(ours.dq, expected.dq)
+    assert ours.about == expected.about
+
+
+def test_several_dispersion_axes_have_a_mask_each(tmp_path):
+    for number, axis in enumerate([1, 1, 2]):
+        path = take(tmp_path / f"e{number}_nrs1_rate.fits", number, detector="NRS1")
+        with fits.open(path, mode="update") as hdus:
+            hdus["SCI"].header["DISPAXIS"] = axis
+    result = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
+    (group,) = result.groups
+    assert {axis: path.name for axis, path in group.mask_files.items()} == {
+        axis: f"nrs1_badpix_selfcal_axis{axis}_mask.fits" for axis in (1, 2)
+    }
+    for axis, path in group.mask_files.items():
+        mask = bps.read_mask(path)
+        assert mask.dispaxis == axis
+        np.testing.assert_array_equal(mask.bad_pixels.mask, group.masks[axis].mask)
+
+
+def test_exposures_that_are_left_out_or_fail_are_in_the_mask_file(tmp_path):
+    pool(tmp_path, detectors=("MIRIFULONG",))
+    take(tmp_path / "gap_rate.fits", 9, empty_gap=True)
+    take(tmp_path / "odd_rate.fits", 9, shape=(90, 640))
+    with pytest.warns(bps.SelfcalWarning, match="left out"):
+        result = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
+    mask = bps.read_mask(result.groups[0].mask_files[2])
+    problems = {each.exposure.name: each.problem for each in mask.members if each.problem}
+    assert problems["gap_rate.fits"] == "no pedestal can be measured in the gap"
+    assert "SCI has shape (90, 640)" in problems["odd_rate.fits"]
+    assert len(problems) == 2
+
+
+def test_a_mask_that_cannot_be_written_is_reported(tmp_path, monkeypatch, capsys):
+    pool(tmp_path, detectors=("NRS1",))
+    refusing(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert main(["batch", ".", "--output-dir", "out", "--save-mask"]) == 1
+    said = capsys.readouterr().err
+    assert "out/nrs1_badpix_selfcal_mask.fits: mask not written: " in said
+    assert "No space left" in said
+    assert names(tmp_path / "out") == [f"sci{n}_nrs1_badpix_selfcal.fits" for n in range(3)]
+
+
+def test_two_groups_must_not_have_the_same_mask_file(tmp_path):
+    for number, subarray in enumerate(("SUB A", "SUB_A", "SUB A", "SUB_A")):
+        take(tmp_path / f"e{number}_nrs1_rate.fits", number, detector="NRS1", SUBARRAY=subarray)
+    with pytest.raises(bps.ExposureError, match="the masks of NRS1 SUB_A and NRS1 SUB A would"):
+        bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_report_of_a_batch_names_the_masks(tmp_path, monkeypatch, capsys):
+    pool(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["batch", ".", "--output-dir", "out", "--save-mask"]) == 0
+    assert capsys.readouterr().out.endswith("masks     2 files in out\n")
+    assert main(["batch", ".", "--output-dir", "o", "--save-mask", "--json"]) == 0
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    assert {each["group"]: each["mask_files"] for each in groups} == {
+        name: [{"dispaxis": 2, "path": f"o/{file}"}] for name, file in MASKS.items()
+    }
+
+
+class TestResume:
+    """A mask file is kept like a copy; one that is missing is made again."""
+
+    def run(self, folder, **how):
+        how = {"save_mask": True, **how}
+        result = bps.batch(folder, output_dir=folder / "out", resume=True, **how)
+        assert not result.failed
+        return [each.status for each in result.exposures]
+
+    @pytest.fixture
+    def done(self, tmp_path):
+        pool(tmp_path, detectors=("NRS1",))
+        assert self.run(tmp_path) == ["COMPLETE"] * 3
+        return tmp_path
+
+    @pytest.fixture
+    def mask(self, done):
+        return done / "out" / "nrs1_badpix_selfcal_mask.fits"
+
+    def assert_made_again(self, mask, before):
+        again = bps.read_mask(mask)
+        assert_same_masks(again, bps.GroupMask(**{**vars(before), "made": again.made}))
+
+    def test_what_is_done_is_kept(self, done, mask):
+        times = {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()}
+        result = bps.batch(done, output_dir=done / "out", resume=True, save_mask=True)
+        assert [each.status for each in result.exposures] == ["KEPT"] * 3
+        assert {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()} == times
+        assert result.groups[0].mask_files == {1: mask}
+        assert result.groups[0].masks == {}
+
+    @pytest.mark.parametrize("damage", ["missing", "short", "lost", "foreign"])
+    def test_a_mask_that_is_not_whole_is_made_again(self, done, mask, damage):
+        before, content = bps.read_mask(mask), mask.read_bytes()
+        middle = len(content) // 2 // 512 * 512
+        if damage == "missing":
+            mask.unlink()
+        else:
+            mask.write_bytes(
+                {
+                    "short": content[:-3000],
+                    "lost": content[:middle] + bytes(512) + content[middle + 512 :],
+                    "foreign": b"something else",
+                }[damage]
+            )
+        assert self.run(done) == ["KEPT"] * 3
+        self.assert_made_again(mask, before)
+
+    def test_a_missing_copy_is_made_again_and_the_mask_is_kept(self, done, mask):
+        time = mask.stat().st_mtime_ns
+        (done / "out" / "sci1_nrs1_badpix_selfcal.fits").unlink()
+        assert self.run(done) == ["KEPT", "COMPLETE", "KEPT"]
+        assert mask.stat().st_mtime_ns == time
+
+    def test_a_first_mask_is_made_of_what_is_kept(self, done, mask):
+        before = bps.read_mask(mask)
+        mask.unlink()
+        assert self.run(done, save_mask=False) == ["KEPT"] * 3
+        assert not mask.exists()
+        assert self.run(done) == ["KEPT"] * 3
+        self.assert_made_again(mask, before)
+
+    def test_a_new_exposure_changes_the_mask(self, done, mask):
+        take(done / "sci9_nrs1_rate.fits", 9, detector="NRS1")
+        assert self.run(done) == ["COMPLETE"] * 4
+        assert len(bps.read_mask(mask).members) == 6
+
+    def test_with_other_parameters_no_mask_is_replaced_unless_asked_for(self, done, mask):
+        for path in (done / "out").glob("sci*"):
+            path.unlink()
+        with pytest.raises(FileExistsError) as caught:
+            self.run(done, kernel_size=5)
+        assert str(caught.value).startswith(f"{mask}: was made with kernel_size=15 (now 5)")
+        assert self.run(done, kernel_size=5, overwrite=True) == ["COMPLETE"] * 3
+        assert bps.read_mask(mask).parameters.kernel_size == 5
+
+
+def test_a_mask_goes_to_a_url_and_is_read_from_it(tmp_path, bucket):
+    association = observation(tmp_path)
+    result = bps.selfcal(association, output_dir=f"{bucket.url}/out", save_mask=True)
+    assert result.mask == RemoteFile(f"{bucket.url}/out/{NAME}")
+    ours = bps.read_mask(result.mask.url)
+    expected = bps.read_mask(
+        bps.selfcal(association, output_dir=tmp_path / "out", save_mask=True).mask
+    )
+    np.testing.assert_array_equal(ours.minimum, expected.minimum)
+    np.testing.assert_array_equal(ours.bad_pixels.mask, expected.bad_pixels.mask)
+    with pytest.raises(bps.MaskError, match=r"absent\.fits: "):
+        bps.read_mask(f"{bucket.url}/absent.fits")
+
+
+def test_a_batch_under_a_url_is_resumed(tmp_path, bucket):
+    pool(tmp_path, detectors=("NRS1",))
+    how = {"output_dir": f"{bucket.url}/batch", "resume": True, "save_mask": True}
+    first = bps.batch(tmp_path, **how)
+    assert [each.status for each in first.exposures] == ["COMPLETE"] * 3
+    again = bps.batch(tmp_path, **how)
+    assert [each.status for each in again.exposures] == ["KEPT"] * 3
+    assert again.groups[0].masks == {}
+    assert again.groups[0].mask_files == first.groups[0].mask_files
