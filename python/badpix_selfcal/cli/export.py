@@ -16,7 +16,8 @@ from 1."""
 
 _EXPORT_EXAMPLES = """\
 examples:
-  badpix-selfcal export masks/*_mask.fits pixels.ecsv pixels.reg
+  badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir run --save-mask
+  badpix-selfcal export run/*_mask.fits pixels.ecsv pixels.reg
 exit status: 0 done, 1 failed, 2 wrong usage"""
 
 

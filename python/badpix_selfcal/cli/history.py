@@ -21,7 +21,9 @@ in the order of the dates of their exposures."""
 
 _HISTORY_EXAMPLES = """\
 examples:
-  badpix-selfcal history 'masks/*_mask.fits' --table pixels.ecsv
+  badpix-selfcal run *_00001_*_asn.json --output-dir masks --save-mask
+  badpix-selfcal run *_00002_*_asn.json --output-dir masks --save-mask
+  badpix-selfcal history masks/*_mask.fits --table pixels.ecsv
 exit status: 0 done, 1 failed, 2 wrong usage"""
 
 
