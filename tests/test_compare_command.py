@@ -118,7 +118,7 @@ def test_the_picture_shows_all_pixels(here):
     assert {(0x8C,) * 3, (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours
     assert main(["compare", "a.fits", "b.fits", "--picture", "map.svg"]) == 4
     text = (here / "map.svg").read_text()
-    for label in ("both: 1", "only A: 2", "only B: 1", "a.fits", "b.fits"):
+    for label in ("in both: 1", "only in A: 2; ", "only in B: 1; ", "a.fits", "b.fits"):
         assert label in text
     assert main(["compare", "a.fits", "b.fits", "--picture", "map.pdf"]) == 4
     assert (here / "map.pdf").read_bytes().startswith(b"%PDF")
