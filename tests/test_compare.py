@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from badpix_selfcal.dq import BAD, names_of
 
 from .commands import command
 from .exposures import observation
-from .flagged_files import PIXELS, SHAPE, exposure, image_of, mask_file, pixels_of
+from .flagged_files import PIXELS, SHAPE, exposure, image_of, mask_file, pixels_of, saved_mask
 from .test_step_parity import _association, _run_reference
 
 
@@ -215,6 +216,41 @@ def test_tables_are_compared_but_for_those_about_the_file(here):
     assert [plane.name for plane in found.planes] == ["SCI", "DQ", "GROUP", "SAME"]
     assert not found.is_equal
     assert "differ    GROUP: 3 of 9 bytes" in str(found)
+
+
+# Damaged files
+
+CHANGES = st.lists(
+    st.tuples(st.integers(0, 10**6), st.one_of(st.integers(0, 255), st.sampled_from(b"019'= -TF"))),
+    min_size=1,
+    max_size=10,
+)
+
+
+@given(st.sampled_from(["exposure", "mask", "ours"]), CHANGES, st.booleans())
+def test_a_damaged_file_is_compared_or_named(folder, kind, changes, is_cut):
+    ends = {(0, 0): "low", (1, 1): "high"}
+    whole = folder / f"{kind}.fits"
+    if kind == "exposure":
+        exposure(whole, ends)
+    elif kind == "mask":
+        mask_file(whole, BAD * image_of(ends), {1: "DO_NOT_USE"}, ends=ends)
+    else:
+        saved_mask(whole, {(0, 0)}, {(1, 1)})
+    content = bytearray(whole.read_bytes())
+    for at, byte in changes:
+        content[at % len(content)] = byte
+    damaged = folder / "damaged.fits"
+    damaged.write_bytes(content[: changes[0][0]] if is_cut else content)
+    for pair in ((whole, damaged), (damaged, whole)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                found = bps.compare(*pair)
+            except ValueError as error:
+                assert str(damaged) in str(error)  # noqa: PT017 - not every damage is an error
+            else:
+                assert found.a.path in pair
 
 
 # The pipeline's own step

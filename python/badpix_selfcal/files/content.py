@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .fits_bytes import length_of, opened, refuse_truncated, require_fits
@@ -32,21 +34,28 @@ class Content:
         The primary header.
     images : dict of str to ndarray
         The images by name. A second extension of a name is ``NAME,2``.
-    tables : dict of str to FITS_rec
-        The tables by name, in the same way.
-    stored : dict of str to bytes
-        The data of each table as they are stored.
+    tables : dict of str to bytes
+        The tables by name, in the same way, and what else is no image: data as they are stored.
+    decoded : dict of str to dict of str to ndarray
+        The columns of those that were asked for.
     """
 
     path: Location
     header: fits.Header
     images: dict[str, NDArray[Any]]
-    tables: dict[str, Any]
-    stored: dict[str, bytes]
+    tables: dict[str, bytes]
+    decoded: dict[str, dict[str, NDArray[Any]]]
 
 
-def read_content(path: AnyLocation) -> Content:
+def read_content(path: AnyLocation, decode: Collection[str] = ()) -> Content:
     """Read a FITS file, which may be compressed by gzip, from its begin to its end.
+
+    Parameters
+    ----------
+    path : path-like or RemoteFile
+        The file.
+    decode : collection of str, optional
+        The tables whose columns are needed.
 
     Raises
     ------
@@ -64,12 +73,14 @@ def read_content(path: AnyLocation) -> Content:
         require_fits(file)
         with opened(file, length) as hdus:
             refuse_truncated(file, length, hdus)
-            content = _content(location, file, hdus)
+            content = _content(location, file, hdus, decode)
         file.require_unchanged()
     return content
 
 
-def _content(location: Location, file: InputFile, hdus: fits.HDUList) -> Content:
+def _content(
+    location: Location, file: InputFile, hdus: fits.HDUList, decode: Collection[str]
+) -> Content:
     from astropy.io import fits
 
     content = Content(location, hdus[0].header.copy(), {}, {}, {})
@@ -78,11 +89,14 @@ def _content(location: Location, file: InputFile, hdus: fits.HDUList) -> Content
         name = hdu.name.upper() or f"EXTENSION {number}"
         seen[name] += 1
         key = name if seen[name] == 1 else f"{name},{seen[name]}"
-        if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU)):
-            content.tables[key] = hdu.data
-            with file.open() as bytes_of:
-                bytes_of.seek(hdu.fileinfo()["datLoc"])
-                content.stored[key] = bytes_of.read(hdu.size)
-        elif hdu.data is not None:
-            content.images[key] = hdu.data
+        if isinstance(hdu, (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)):
+            if hdu.data is not None:
+                content.images[key] = hdu.data
+            continue
+        with file.open() as stored:
+            stored.seek(hdu.fileinfo()["datLoc"])
+            content.tables[key] = stored.read(hdu.size)
+        if key in decode and isinstance(hdu, fits.BinTableHDU):
+            names = hdu.columns.names
+            content.decoded[key] = {name: np.array(hdu.data[name]) for name in names}
     return content

@@ -6,7 +6,7 @@ from ..errors import ExposureError
 from ..files.content import read_content
 from ..files.location import AnyLocation, locate
 from .comparison import Comparison
-from .flags import flags_in
+from .flags import TABLES, flags_in
 from .frame import require_same_pixels
 from .pictures import compared, drawing
 from .planes import PlaneDifference, compare_planes
@@ -62,7 +62,7 @@ def compare(
 
     Headers, and the tables ASDF and MEMBERS, which say how a file was made, are not compared.
     """
-    contents = (read_content(a), read_content(b))
+    contents = (read_content(a, TABLES), read_content(b, TABLES))
     found = [flags_in(content) for content in contents]
     inputs = [each.path for each in found]
     if before is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,16 @@ from .. import dq
 from ..errors import ExposureError
 from ..files.content import Content
 from ..files.location import Location
-from ..files.plain_headers import defined
+from ..files.primary_header import value_in
 from .frame import Frame
 
-__all__ = ["FileFlags", "FileKind", "flags_in"]
+__all__ = ["TABLES", "FileFlags", "FileKind", "flags_in"]
 
 FileKind: TypeAlias = Literal["exposure", "mask"]
 """A file with SCI is an exposure, one with DQ only is a mask."""
+
+TABLES: Final = ("DQ_DEF", "PIXELS")
+"""The tables of a mask that say what its flags mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,7 @@ def flags_in(content: Content) -> FileFlags:
     if quality.dtype.kind not in "iu":
         raise ExposureError(f"{path}: DQ must hold integers, got {quality.dtype}")
     is_exposure = "SCI" in content.images
-    frame = Frame.of(path, lambda name: defined(content.header.get(name)), quality.shape)
+    frame = Frame.of(path, lambda name: value_in(path, content.header, name), quality.shape)
     bits = quality.astype(np.int64)
     if is_exposure:
         return FileFlags(frame, "exposure", bits & dq.BAD == dq.BAD)
@@ -90,34 +94,41 @@ def _ends(
     content: Content, flags: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | tuple[None, None]:
     """Return the pixels at either end, as PIXELS lists them, if it lists exactly those flagged."""
-    table = content.tables.get("PIXELS")
-    if table is None or not {"x", "y", "end"} <= {*table.names}:
+    columns = _columns(content, "PIXELS", {"x": "iu", "y": "iu", "end": "U"})
+    if columns is None:
+        return None, None
+    x, y, ends = columns
+    rows, cols = flags.shape
+    if not np.all((y >= 0) & (y < rows) & (x >= 0) & (x < cols)):
         return None, None
     low, high = np.zeros_like(flags), np.zeros_like(flags)
-    for name, end in (("low", low), ("high", high)):
-        rows = table[np.char.strip(table["end"]) == name]
-        if not _are_within(rows, flags.shape):
-            return None, None
-        end[rows["y"], rows["x"]] = True
+    for name, image in (("low", low), ("high", high)):
+        at = np.char.strip(ends) == name
+        image[y[at], x[at]] = True
     return (low, high) if np.array_equal(low | high, flags) else (None, None)
-
-
-def _are_within(rows: NDArray[Any], shape: tuple[int, ...]) -> bool:
-    """Return whether positions are those of pixels."""
-    places = (rows["y"], rows["x"])
-    return all(
-        place.dtype.kind in "iu" and np.all((place >= 0) & (place < size))
-        for place, size in zip(places, shape, strict=True)
-    )
 
 
 def _do_not_use(content: Content) -> int:
     """Return the bits that stand for DO_NOT_USE in the DQ of a mask: its DQ_DEF may define them."""
-    table = content.tables.get("DQ_DEF")
-    if table is None or not len(table):
+    if not content.decoded.get("DQ_DEF"):
         return dq.DO_NOT_USE
-    try:
-        values = [row["VALUE"] for row in table if str(row["NAME"]).strip() == "DO_NOT_USE"]
-        return int(np.bitwise_or.reduce(np.asarray(values, np.int64)))
-    except (KeyError, ValueError) as error:
-        raise ExposureError(f"{content.path}: DQ_DEF has no columns NAME and VALUE") from error
+    columns = _columns(content, "DQ_DEF", {"VALUE": "iu", "NAME": "U"})
+    if columns is None:
+        raise ExposureError(f"{content.path}: DQ_DEF has no columns VALUE and NAME as usual")
+    values, names = columns
+    if not values.size:
+        return dq.DO_NOT_USE
+    meant = values[np.char.strip(names) == "DO_NOT_USE"]
+    return int(np.bitwise_or.reduce(meant.astype(np.int64)))
+
+
+def _columns(content: Content, table: str, kinds: Mapping[str, str]) -> list[NDArray[Any]] | None:
+    """Return columns of a table; None if one is absent, or is not of the kind that it should be."""
+    columns = {name.lower(): each for name, each in content.decoded.get(table, {}).items()}
+    found = []
+    for name, kind in kinds.items():
+        column = columns.get(name.lower())
+        if column is None or column.ndim != 1 or column.dtype.kind not in kind:
+            return None
+        found.append(column)
+    return found

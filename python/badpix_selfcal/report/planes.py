@@ -92,11 +92,11 @@ def compare_planes(
         return _of_images(name, a.images[name], b.images[name], same_flags)
 
     def table(name: str) -> PlaneDifference:
-        return _of_bytes(name, a.stored[name], b.stored[name])
+        return _of_bytes(name, a.tables[name], b.tables[name])
 
     return (
         *_in_both(a.images, b.images, image),
-        *_in_both(a.stored, b.stored, table),
+        *_in_both(a.tables, b.tables, table),
     )
 
 
