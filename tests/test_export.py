@@ -138,8 +138,8 @@ def test_bad_inputs_are_named(here, capsys):
     assert refused(capsys, "text.fits", "p.reg").startswith("text.fits: is not a FITS file")
     assert refused(capsys, "m.fits", "p.ecsv", "old.reg").startswith("old.reg exists already; ")
     assert refused(capsys, "m.fits", "p.ecsv", "dir.reg").startswith("dir.reg: is a folder")
-    assert refused(capsys, "m.fits", "p.csv", status=2) == (
-        "argument FILE: a file to write must end with .ecsv or .reg, got p.csv"
+    assert refused(capsys, "m.fits", "p.ecsv", "p.csv") == (
+        "p.csv: must end with .ecsv (a table) or .reg (regions of DS9)"
     )
     assert refused(capsys, "m.fits", status=2).endswith("required: FILE")
     assert {path.name for path in here.iterdir()} == before

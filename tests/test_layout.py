@@ -34,6 +34,7 @@ LATE = {
     "badpix_selfcal.report.compare": 217,
     "badpix_selfcal.report.export": 240,
     "badpix_selfcal.report.history": 250,
+    "badpix_selfcal.runs.apply": 95,
     "badpix_selfcal.runs.associate": 91,
     "badpix_selfcal.runs.batch": 94,
     "badpix_selfcal.runs.dask": 7,

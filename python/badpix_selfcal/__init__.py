@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .report.epochs import MaskHistory
     from .report.export import export
     from .report.history import history
+    from .runs.apply import apply
     from .runs.associate import GeneratedAssociation, associate
     from .runs.batch import BatchResult, batch
     from .runs.group_mask import GroupMask
@@ -47,6 +48,7 @@ __all__ = [
     "SelfcalResult",
     "SelfcalWarning",
     "__version__",
+    "apply",
     "associate",
     "batch",
     "compare",
@@ -77,6 +79,7 @@ _MODULES = {
     "GroupMask": "runs.group_mask",
     "MaskHistory": "report.epochs",
     "SelfcalResult": "runs.selfcal",
+    "apply": "runs.apply",
     "associate": "runs.associate",
     "batch": "runs.batch",
     "compare": "report.compare",

@@ -14,7 +14,18 @@ from ..errors import reason_of
 from ..files.published import published
 from ..log import log
 from ..messages import PROGRAM, on_command_line
-from . import associate, batch, compare, completion, export, guide, history, run, simulate
+from . import (
+    apply,
+    associate,
+    batch,
+    compare,
+    completion,
+    export,
+    guide,
+    history,
+    run,
+    simulate,
+)
 from .options import NOTHING, Report
 from .parser import Parser, WrongUsage, parse
 from .terminal import (
@@ -226,7 +237,8 @@ def program() -> Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", prog=PROGRAM, parser_class=Parser
     )
-    for each in (run, batch, associate, compare, history, export, simulate, completion, guide):
+    working = (run, batch, apply, associate, compare, history, export, simulate)
+    for each in (*working, completion, guide):
         each.add(commands)
     parser.commands = dict(commands.choices)
     parser.set_defaults(program=parser)

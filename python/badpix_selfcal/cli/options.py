@@ -12,20 +12,24 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from .._kernels import MOST_THREADS
-from ..checks import GROUP_BY
+from ..checks import GROUP_BY, check_workers
 from ..files.published import PUBLISHED
 from ..messages import option
 from ..parameters import Parameter, Parameters
 from .parser import Commands, Parser
 
 __all__ = [
+    "LEFT",
     "NOTHING",
     "Command",
     "Report",
+    "add_output_dir",
     "add_overwrite",
     "add_pool_options",
     "add_report_options",
     "add_step_options",
+    "add_worker_options",
+    "add_writing_options",
     "checked",
     "command",
     "number",
@@ -36,6 +40,9 @@ __all__ = [
 
 NOTHING: Final = "no output was written"
 """What there is after an interrupt before the outputs are published."""
+
+LEFT: Final = "finished outputs are complete; --resume continues from there"
+"""What there is after an interrupt if each output is published on its own."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +149,7 @@ def add_pool_options(to: Parser) -> None:
 
 def add_step_options(to: Parser) -> None:
     """Add the parameters of the step, and where and how to write."""
-    to.add_argument(
-        "--output-dir",
-        metavar="DIR",
-        help="output folder or URL (default: current directory)",
-    )
+    add_output_dir(to)
     for name, parameter in Parameters.by_name().items():
         _add_parameter(to, name, parameter)
     to.add_argument(
@@ -155,11 +158,45 @@ def add_step_options(to: Parser) -> None:
         type=checked(whole, _threads),
         help="threads that compute (default: all available CPUs)",
     )
+    add_writing_options(to)
+
+
+def add_writing_options(to: Parser) -> None:
+    """Add how outputs are written."""
     add_overwrite(to)
     to.add_argument(
         "--no-sync",
         action="store_true",
         help="do not wait for the disk; unsafe if the power fails",
+    )
+
+
+def add_output_dir(to: Parser) -> None:
+    """Add the folder of the outputs."""
+    to.add_argument(
+        "--output-dir",
+        metavar="DIR",
+        help="output folder or URL (default: current directory)",
+    )
+
+
+def add_worker_options(to: Parser, threads: str = "--threads") -> None:
+    """Add what continues a batch, and who does the work; `threads` is what computes."""
+    to.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep the outputs that are done; write the others",
+    )
+    to.add_argument(
+        "--workers",
+        metavar="N",
+        type=checked(whole, check_workers),
+        help=f"threads for files (default: one more than {threads})",
+    )
+    to.add_argument(
+        "--scheduler",
+        metavar="URL",
+        help='a Dask cluster that does the work (extra "dask")',
     )
 
 

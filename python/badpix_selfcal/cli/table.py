@@ -16,6 +16,7 @@ __all__ = ["FUNCTIONS", "ONLY_IN_PYTHON", "ONLY_OPTIONS", "table"]
 FUNCTIONS: Final = {
     "run": "badpix_selfcal.selfcal",
     "batch": "badpix_selfcal.batch",
+    "apply": "badpix_selfcal.apply",
     "associate": "badpix_selfcal.associate",
     "compare": "badpix_selfcal.compare",
     "history": "badpix_selfcal.history",
@@ -33,7 +34,7 @@ ONLY_OPTIONS: Final = {
 
 ONLY_IN_PYTHON: Final = {
     "progress": (
-        "batch",
+        "batch, apply",
         "a function that is called with the numbers of exposures done and in all",
     ),
     "settings": ("simulate", "the physical numbers of the simulation"),

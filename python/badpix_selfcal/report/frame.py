@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..files.location import Location
-from ..runs.member import capitals, subarray_of
+from ..runs.member import subarray_of
 
 __all__ = ["Frame", "require_same_pixels"]
 
@@ -39,7 +39,14 @@ class Frame:
     @classmethod
     def of(cls, path: Location, value: Callable[[str], object], shape: tuple[int, ...]) -> Frame:
         """Return the frame of a file; `value` returns the value of a card, None where absent."""
-        detector, subarray = capitals(value("DETECTOR")), subarray_of(value)
+
+        def capitals(keyword: str) -> str:
+            found = value(keyword)
+            return "" if found is None else str(found).strip().upper()
+
+        corner = capitals("SUBSTRT1"), capitals("SUBSTRT2")
+        subarray = subarray_of(capitals("SUBARRAY"), corner)
+        detector = capitals("DETECTOR")
         return cls(
             path,
             "" if detector in ANY else detector,

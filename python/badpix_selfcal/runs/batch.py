@@ -9,32 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by, check_workers
+from ..checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by
 from ..errors import ExposureError, warn
 from ..files.location import (
     AnyLocation,
     Location,
-    absolute,
     locations_of,
     output_directory,
 )
-from ..files.outputs import usual_remedy
 from ..log import log
-from ..messages import argument, argument_name
 from ..parameters import Parameters
 from ..threads import threads_set
 from . import pool
-from .collisions import refuse_collisions
-from .execute import Progress, Tally, Workers, execute
-from .local import Threads, workers_for
+from .execute import Progress, Tally
 from .member import dispaxis_of
-from .outcome import ExposureResult, Outcome, ResultStatus
+from .outcome import ExposureResult, ResultStatus
 from .plan import Copy, Plan
 from .pool import Group, grouped
-from .products import MASK, names_of, products_of
+from .pooled import Writing, carried_out, workers_of
+from .products import products_of
 from .provenance import file_part, name_of
 from .results import BatchResult, GroupResult
-from .resume import resumed
 from .suitable import odd_shapes, warn_of_odd
 
 if TYPE_CHECKING:
@@ -162,62 +157,31 @@ def batch(
         force=force,
     )
     check_group_by(group_by)
-    workers = None if workers is None else check_workers(workers)
-    if scheduler is not None:
-        for name, number in (("workers", workers), ("threads", threads)):
-            if number is not None:
-                raise ValueError(
-                    f"{argument_name(name)} is a number of threads of this process; leave it out "
-                    f"with {argument_name('scheduler')}, whose workers have threads of their own"
-                )
     exposures, backgrounds = locations_of(inputs), locations_of(background)
     tally, folder = Tally(progress), output_directory(output_dir)
-    by: Workers
-    if scheduler is None:
-        count = workers or workers_for((folder, *exposures, *backgrounds))
-        by = Threads(count, tally, with_errors=parameters.needs_errors)
-    else:
-        from .dask import Cluster
-
-        by, folder = Cluster(scheduler, tally), absolute(folder)
+    by, folder = workers_of(
+        (folder, *exposures, *backgrounds),
+        tally,
+        workers=workers,
+        scheduler=scheduler,
+        threads=threads,
+        with_errors=parameters.needs_errors,
+    )
     with threads_set(threads), by:
         found = pool.read(exposures, backgrounds, by.read, force=parameters.force)
         warn_of_odd(found.members)
         log.info("%d exposures, %d unreadable", len(found.members), len(found.failed))
         groups = grouped(found.members, group_by)
         plans = [plan_of(group, parameters, folder) for group in groups]
-        products = products_of(parameters)
-        further = [
-            (plan.name, name)
-            for plan in plans
-            for product in products
-            for name in names_of(plan, product).values()
-        ]
-        refuse_collisions(
-            ((copy.member.path, copy.name) for plan in plans for copy in plan.copies),
-            further,
+        writing = Writing(
             folder,
-            (*(member.path for member in found.members), *found.failed, *found.ignored),
-            overwrite=overwrite or resume,
-            remedy=f"{usual_remedy()}, {argument(resume=True)} to keep what is done",
-        )
-        if resume:
-            readers = workers or workers_for([folder])
-            plans = resumed(plans, folder, readers, products, overwrite=overwrite)
-        tally.begin(sum(len(plan.missing) for plan in plans))
-        outcomes = execute(
-            plans,
-            by,
-            folder,
-            together=False,
-            overwrite=overwrite or resume,
+            products_of(parameters),
+            readers=workers,
+            overwrite=overwrite,
             no_sync=no_sync,
-            tally=tally,
-            products=products,
+            resume=resume,
         )
-    results = zip(groups, outcomes, strict=True)
-    unreadable = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
-    return BatchResult(tuple(_result(*each) for each in results), tuple(unreadable), found.ignored)
+        return carried_out(found, groups, plans, by, tally, writing)
 
 
 def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
@@ -249,21 +213,4 @@ def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
         stem=file_part(group.name),
         roles={each.path: "background" for each in members if each.is_background},
         failed=failed,
-    )
-
-
-def _result(group: Group, outcome: Outcome) -> GroupResult:
-    paths = tuple(member.path for member in group.members)
-    results = outcome.results()
-    for copy in outcome.plan.kept:
-        results[copy.member.path] = ExposureResult(copy.member.path, "KEPT", copy.output)
-    return GroupResult(
-        name=group.name,
-        members=paths,
-        exposures=tuple(results[path] for path in paths if path in results),
-        pedestals=outcome.pedestals,
-        masks=outcome.masks,
-        crowded_rows=outcome.crowded,
-        mask_files=outcome.products.get(MASK, {}),
-        unwritten=outcome.unwritten,
     )

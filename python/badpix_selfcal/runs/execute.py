@@ -18,6 +18,7 @@ from ..files.location import Location
 from ..files.outputs import Outputs
 from ..log import log
 from ..messages import argument, argument_name
+from .given_mask import GivenMask
 from .group_mask import GroupMask
 from .member import Listed, Member
 from .minimum import Failed, MinimumImage
@@ -197,7 +198,10 @@ class _Execution:
     def run(self) -> None:
         """Find the bad pixels, write the products and begin to write the copies."""
         if self._plan.missing or self._lacks_product():
-            self._find_bad_pixels()
+            if self._plan.given is None:
+                self._find_bad_pixels()
+            else:
+                self._take_mask(self._plan.given)
             identity = self._plan.identity(self._unread)
             for copy in self._plan.missing:
                 self._write(copy, identity)
@@ -229,21 +233,33 @@ class _Execution:
                 "the science exposure alone (generally not recommended)"
             )
             return
-        for copy in plan.missing:
-            if copy.member.problem:
-                self._fail(copy.member.path, ExposureError(copy.member.problem))
+        self._fail_unflaggable()
         minimum, failed = self._combine()
         if plan.is_skipped(minimum.used, failed):
             warn(f"{plan.name}: no usable selfcal or background exposures, {_skipped(plan)}")
             return
         start = time.perf_counter()
         self.outcome.masks, self.outcome.crowded = reviewed(masks_of(minimum, plan), plan)
+        self.outcome.flags = {axis: found.mask for axis, found in self.outcome.masks.items()}
         for axis, found in self.outcome.masks.items():
             flags = f"{found.n_low} low and {found.n_high} high pixels"
             log.info("%s: %s flagged, dispersion axis %s", plan.name, flags, axis)
         log.debug("%s: masks found in %.1f ms", plan.name, 1e3 * (time.perf_counter() - start))
         if self._how.products:
             self._write_products(minimum)
+
+    def _take_mask(self, given: GivenMask) -> None:
+        """Flag with an existing mask."""
+        self._fail_unflaggable()
+        self.outcome.flags = dict.fromkeys(self._plan.axes, given.flags)
+        if given.mask is not None:
+            self.outcome.masks = {given.mask.dispaxis: given.mask.bad_pixels}
+            self.outcome.crowded = {given.mask.dispaxis: given.mask.crowded}
+
+    def _fail_unflaggable(self) -> None:
+        for copy in self._plan.missing:
+            if copy.member.problem:
+                self._fail(copy.member.path, ExposureError(copy.member.problem))
 
     def _combine(self) -> tuple[MinimumImage, Failed]:
         plan, start = self._plan, time.perf_counter()
@@ -330,8 +346,7 @@ class _Execution:
             part=part,
             no_sync=self._how.no_sync,
         )
-        found = self.outcome.masks.get(copy.dispaxis)
-        future = self._workers.write(job, None if found is None else found.mask)
+        future = self._workers.write(job, self.outcome.flags.get(copy.dispaxis))
         self._writing.append((copy, future))
 
     def _copies_skipped(self, copy: Copy) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,6 @@ from .reader import MOST_HELD, Reader, in_order
 __all__ = [
     "Listed",
     "Member",
-    "capitals",
     "dispaxis_of",
     "identity_of",
     "members_of",
@@ -203,22 +202,6 @@ def dispaxis_of(member: Member, asked: AskedDispaxis) -> Dispaxis:
     return None
 
 
-def subarray_of(value: Callable[[str], object]) -> str:
-    """Return the part of the detector that was read; see `Member.subarray`.
-
-    `value` returns the value of a card of the primary header, None where absent.
-    """
-    name = capitals(value("SUBARRAY"))
-    corner = [capitals(value(keyword)) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2")]
-    at = "" if corner == ["1", "1"] else f"({','.join(corner)})"
-    return ("" if name == "FULL" else name) + at
-
-
-def capitals(value: object) -> str:
-    """Return the value of a card in capitals; empty if it is None."""
-    return "" if value is None else str(value).strip().upper()
-
-
 def no_detector(member: Member) -> str:
     """Return the message for an exposure whose detector is not known."""
     return f"{member.path}: has no DETECTOR keyword, so its gap is not known"
@@ -228,6 +211,13 @@ def identity_of(members: Iterable[Member]) -> str:
     """Return a text that identifies these exposures. It does not depend on their order."""
     every = sorted(member.identity for member in members)
     return f"{len(every)}:{_digest(' '.join(every))}"
+
+
+def subarray_of(name: str, corner: tuple[str, str]) -> str:
+    """Return `Member.subarray` of the cards SUBARRAY, and SUBSTRT1 and SUBSTRT2."""
+    first = tuple(each or "1" for each in corner)
+    at = "" if first == ("1", "1") else f"({','.join(first)})"
+    return ("" if name == "FULL" else name) + at
 
 
 def _member(listed: Listed, reader: Reader) -> Member:
@@ -243,7 +233,7 @@ def _member(listed: Listed, reader: Reader) -> Member:
         channel=_capitals(exposure, "CHANNEL"),
         band=_band(exposure),
         exp_type=exposure.exp_type,
-        subarray=subarray_of(exposure.primary_value),
+        subarray=_subarray(exposure),
         is_background=is_background,
         shape=exposure.shape,
         dispaxis=exposure.dispaxis,
@@ -276,7 +266,13 @@ def _is_complete(exposure: Exposure, step: str) -> bool:
 
 
 def _capitals(exposure: Exposure, keyword: str) -> str:
-    return capitals(exposure.primary_value(keyword))
+    value = exposure.primary_value(keyword)
+    return "" if value is None else str(value).strip().upper()
+
+
+def _subarray(exposure: Exposure) -> str:
+    corner = _capitals(exposure, "SUBSTRT1"), _capitals(exposure, "SUBSTRT2")
+    return subarray_of(_capitals(exposure, "SUBARRAY"), corner)
 
 
 def _band(exposure: Exposure) -> str:

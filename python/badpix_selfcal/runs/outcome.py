@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from ..arrays import BadPixels
 from ..detectors import Dispaxis
 from ..files.location import Location
-from .plan import Copy, Plan
+from .plan import Copy, Mask, Plan
 from .provenance import Status
 
 __all__ = ["ExposureResult", "Outcome", "Products", "ResultStatus"]
@@ -53,7 +53,10 @@ class Outcome:
     pedestals : dict of Path or RemoteFile to float
         The pedestal of each member; NaN if it was left out. Empty without a gap.
     masks : mapping of {1, 2, None} to BadPixels
-        The bad pixels by dispersion axis; empty if the plan was skipped.
+        The bad pixels by dispersion axis; empty if the plan was skipped, or a mask was given that
+        is not one of this package.
+    flags : mapping of {1, 2, None} to ndarray of bool
+        The pixels to flag; empty if the plan was skipped.
     crowded : mapping of {1, 2, None} to tuple of int
         The rows that are crowded with flags, by dispersion axis.
     errors : dict of Path or RemoteFile to str
@@ -70,6 +73,7 @@ class Outcome:
         self.plan = plan
         self.pedestals: dict[Location, float] = {}
         self.masks: Mapping[Dispaxis, BadPixels] = {}
+        self.flags: Mapping[Dispaxis, Mask] = {}
         self.crowded: Mapping[Dispaxis, tuple[int, ...]] = {}
         self.errors: dict[Location, str] = dict(plan.failed)
         self.written: list[Copy] = []
@@ -78,8 +82,8 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        """COMPLETE: bad pixels were searched for. SKIPPED: they were not."""
-        return "COMPLETE" if self.masks else "SKIPPED"
+        """COMPLETE: there is a mask. SKIPPED: bad pixels were not searched for."""
+        return "COMPLETE" if self.flags else "SKIPPED"
 
     def add_product(self, kind: str, axis: Dispaxis, location: Location) -> None:
         """Record a further output."""

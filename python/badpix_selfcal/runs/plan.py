@@ -25,6 +25,7 @@ from ..files.location import Location, RemoteFile
 from ..files.outputs import Outputs, usual_remedy
 from ..log import log
 from ..parameters import Parameters
+from .given_mask import GivenMask
 from .group_mask import Role
 from .member import Member, identity_of
 from .minimum import MinimumImage
@@ -96,6 +97,8 @@ class Plan:
         The copies that an earlier run has written and that are kept.
     done : frozenset of str
         The names of the further outputs that are kept.
+    given : GivenMask or None
+        The mask to flag with. None: it is found from the members.
     origin : mapping of str to (str, str)
         Cards for all copies.
     failed : dict of Path or RemoteFile to str
@@ -112,6 +115,7 @@ class Plan:
     roles: Mapping[Location, Role] = field(default_factory=dict)
     kept: frozenset[Copy] = frozenset()
     done: frozenset[str] = frozenset()
+    given: GivenMask | None = None
     origin: Cards = field(default_factory=dict)
     failed: Mapping[Location, str] = field(default_factory=dict)
 
@@ -169,6 +173,9 @@ class Plan:
         identity : str
             The identity of the members (`identity`).
         """
+        if self.given is not None:
+            known = copy.member.identity
+            return f"{self.given.history} input={known}" if known else self.given.history
         dispaxis = copy.dispaxis if status == "COMPLETE" else None
         entry = history(self.parameters, status, dispaxis)
         if not (identity and copy.member.identity):

@@ -58,7 +58,7 @@ class Pool:
     failed : dict of Path or RemoteFile to str
         Those that cannot be read, and why.
     ignored : tuple of Path or RemoteFile
-        Those in folders whose EXP_TYPE is that of another mode.
+        Those in folders whose EXP_TYPE is that of another mode, or of other detectors.
     """
 
     members: tuple[Member, ...]
@@ -72,6 +72,7 @@ def read(
     read_headers: Callable[[list[Listed]], Iterable[Member | Exception]],
     *,
     force: bool | None = None,
+    detector: str = "",
 ) -> Pool:
     """Read the headers of exposures.
 
@@ -88,6 +89,8 @@ def read(
         (`badpix_selfcal.runs.member.members_of`).
     force : bool or None, optional
         Whether to use exposures that are flagged already; None: no, and the user has no choice.
+    detector : str, optional
+        The detector of the exposures that a folder stands for. Empty: any.
 
     Returns
     -------
@@ -114,18 +117,24 @@ def read(
             failed[path] = str(member)
         elif not member.detector:
             failed[path] = no_detector(member)
-        elif from_folder and member.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
+        elif from_folder and not _is_wanted(member, detector):
             ignored.append(path)
         elif why := refusal(member, force=force):
             failed[path] = why
         else:
             members.append(member)
     if not members and not failed:
+        others = f"with other detectors than {detector}, or " if detector else ""
         raise ExposureError(
-            f"{ignored[0]} and the others ({len(ignored)} in all) were taken in other "
+            f"{ignored[0]} and the others ({len(ignored)} in all) were taken {others}in other "
             "modes: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
         )
     return Pool(tuple(members), failed, tuple(ignored))
+
+
+def _is_wanted(member: Member, detector: str) -> bool:
+    is_mode = member.exp_type in ("", *DISPAXIS_OF_EXP_TYPE)
+    return is_mode and detector in ("", member.detector)
 
 
 def grouped(members: Iterable[Member], by: GroupBy) -> list[Group]:

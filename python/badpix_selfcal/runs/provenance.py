@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
@@ -16,6 +17,7 @@ from ..parameters import Parameters
 __all__ = [
     "Status",
     "ascii_of",
+    "by_mask",
     "cards",
     "differences",
     "file_part",
@@ -32,6 +34,9 @@ Status: TypeAlias = Literal["COMPLETE", "SKIPPED"]
 SUFFIX: Final = "badpix_selfcal"
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9.+-]+")
+
+_MOST_OF_NAME: Final = 60
+"""Characters of the name of a mask in HISTORY, whose lines hold 72."""
 
 _ENTRY: Final = re.compile(r"badpix_selfcal \S+ COMPLETE: ")
 """The begin of the HISTORY entry of a flagged copy."""
@@ -82,6 +87,12 @@ def history(
     return f"badpix_selfcal {version} {status}: {used.as_text()}"
 
 
+def by_mask(version: str, name: str, digest: str) -> str:
+    """Return the HISTORY entry of a copy that is flagged with an existing mask."""
+    word = "_".join(name.split())[:_MOST_OF_NAME]
+    return f"badpix_selfcal {version} COMPLETE: mask={word} digest={digest}"
+
+
 def without_member(identity: str) -> str:
     """Return the word of a HISTORY entry for a member that could not be read."""
     return f"without={identity}"
@@ -101,17 +112,26 @@ def differences(entries: str, history: str) -> str:
     Only parameters that both have are compared: those of another cut are missing. The text is empty
     if there is no difference, or no entry of this package.
     """
-    found, wanted = _parameters(entries), _parameters(history)
-    differing = [name for name in wanted if name in found and found[name] != wanted[name]]
+    found, wanted = _words(entries), _words(history)
+    if found and found.get("digest") != wanted.get("digest"):
+        return f"{_source(found)} (now {_source(wanted)})"
+    names = [name for name in Parameters.by_name() if name in wanted and name in found]
+    differing = [name for name in names if found[name] != wanted[name]]
     texts = (changed(name, found[name], wanted[name]) for name in differing)
     return ", ".join(texts)
 
 
-def _parameters(entries: str) -> dict[str, str]:
-    """Return the parameters in the last of some HISTORY entries."""
+def _words(entries: str) -> dict[str, str]:
+    """Return the words ``name=value`` in the last of some HISTORY entries of this package."""
     *_, last = ["", *_ENTRY.split(entries)]
-    values = dict(word.split("=", 1) for word in last.split() if "=" in word)
-    return {name: values[name] for name in Parameters.by_name() if name in values}
+    return dict(word.split("=", 1) for word in last.split() if "=" in word)
+
+
+def _source(words: Mapping[str, str]) -> str:
+    """Return what the flags of a copy come from."""
+    if "digest" not in words:
+        return "a mask of its own exposures"
+    return f"the mask {words['mask']}, digest {words['digest']}"
 
 
 def ascii_of(text: str) -> str:

@@ -101,6 +101,9 @@ class GroupResult:
         The bad pixels by dispersion axis, usually only one. Empty if nothing was computed.
     crowded_rows : mapping of {1, 2, None} to tuple of int
         As in `badpix_selfcal.SelfcalResult`, by dispersion axis.
+    flagged : mapping of {1, 2, None} to int
+        The numbers of pixels to flag by dispersion axis; also with a mask that is not one of this
+        package, for which `masks` is empty.
     mask_files : mapping of {1, 2, None} to Path or RemoteFile
         The files of the masks by dispersion axis, with `save_mask`; those that were kept too.
     unwritten : mapping of Path or RemoteFile to str
@@ -113,6 +116,7 @@ class GroupResult:
     pedestals: Mapping[Location, float]
     masks: Mapping[Dispaxis, BadPixels]
     crowded_rows: Mapping[Dispaxis, tuple[int, ...]]
+    flagged: Mapping[Dispaxis, int] = field(default_factory=dict)
     mask_files: Mapping[Dispaxis, Location] = field(default_factory=dict)
     unwritten: Mapping[Location, str] = field(default_factory=dict)
 
@@ -149,7 +153,8 @@ class BatchResult:
     unreadable : tuple of ExposureResult
         Exposures that cannot be read, and so belong to no group.
     ignored : tuple of Path or RemoteFile
-        Files in the folders whose EXP_TYPE is that of another mode.
+        Files in the folders whose EXP_TYPE is that of another mode; with `badpix_selfcal.apply`
+        those of other detectors too.
     """
 
     groups: tuple[GroupResult, ...]
