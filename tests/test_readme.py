@@ -113,6 +113,17 @@ def test_exposures_without_an_association_are_flagged(tmp_path):
 
 
 @pytest.mark.usefixtures("_observation")
+def test_a_mask_is_applied(tmp_path):
+    shutil.copy(tmp_path / "science_rate.fits", tmp_path / "tonight_rate.fits")
+    run(f"{block('badpix-selfcal run jw01234').strip()} --save-mask", tmp_path)
+    (mask,) = (tmp_path / "flagged").glob("*_mask.fits")
+    mask.rename(mask.with_name("jw01234_badpix_selfcal_mask.fits"))
+    run(block("badpix-selfcal apply"), tmp_path)
+    (flagged,) = (tmp_path / "tonight").iterdir()
+    assert n_flagged(flagged) > 100
+
+
+@pytest.mark.usefixtures("_observation")
 def test_a_folder_is_flagged_and_resumed(tmp_path):
     report = run(block("badpix-selfcal batch data"), tmp_path)
     science = [path.name for path in (tmp_path / "data").glob("jw09999001*_rate.fits")]
