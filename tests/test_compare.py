@@ -122,8 +122,13 @@ def test_the_bits_of_a_mask_are_those_that_it_defines(tmp_path):
     found = bps.compare(a, b)
     assert found.same_flags
     assert found.counts["both"].number == 2
+    quality[0, 4] = 8
+    both = {2: "do_not_use", 8: "DO_NOT_USE", 4: "DEAD"}
+    twice = mask_file(tmp_path / "twice.fits", quality, both)
+    assert bps.compare(twice, b).counts["only_a"].number == 1
     none = mask_file(tmp_path / "none.fits", quality, {1: "HOT"})
-    assert bps.compare(none, none).counts["a"].number == 0
+    with pytest.raises(bps.MaskError, match=r"none\.fits: its table DQ_DEF does not say"):
+        bps.compare(a, none)
 
 
 def test_a_mask_of_the_pipeline_is_read(tmp_path):

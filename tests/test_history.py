@@ -18,7 +18,9 @@ from badpix_selfcal.cli import main
 from badpix_selfcal.errors import MaskError, SelfcalWarning
 from badpix_selfcal.report.epochs import flags_of_epoch, merged
 from badpix_selfcal.report.tables import history_table
+from badpix_selfcal.simulate import simulate
 
+from .exposures import largest_file
 from .flagged_files import PIXELS, SHAPE, group_mask_of, image_of, pixels_of, saved_mask
 from .profiles import share
 
@@ -325,6 +327,40 @@ def test_without_matplotlib_a_picture_says_what_to_install(here, capsys, monkeyp
     line = refused(capsys, "*_mask.fits", "--picture", "map.png", "--table", "t.ecsv")
     assert line.startswith("map.png: pictures need matplotlib (")
     assert line.endswith('): pip install ".[plot]" in the clone of badpix-selfcal')
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--table", "t.ecsv"), ("--picture", "p.svg"), ("--persistent-mask", "p.fits")],
+)
+def test_a_full_disk_leaves_nothing(here, capsys, option, name):
+    pytest.importorskip("resource", reason="this system has no limits of file sizes")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    epochs_of(here)
+    with largest_file(1000):
+        line = refused(capsys, "*_mask.fits", option, name)
+    assert re.fullmatch(rf"{name}: cannot be written: (\[Errno 27\] )?File too large", line)
+
+
+def test_a_file_that_cannot_be_written_prevents_the_others(here, capsys):
+    epochs_of(here)
+    (here / "pixels.ecsv").mkdir()
+    line = refused(capsys, "*_mask.fits", "--persistent-mask", "p.fits", "--table", "pixels.ecsv")
+    assert line == "pixels.ecsv: is a folder; choose another output folder"
+
+
+def test_the_persistent_mask_is_applied(tmp_path):
+    made = simulate(tmp_path / "data", detector="MIRIFUSHORT", size=(96, 640))
+    masks = [
+        bps.selfcal(path, cut="sigma", output_dir=tmp_path / "masks", save_mask=True).mask
+        for path in made.associations
+    ]
+    bps.history(masks, persistent_mask=tmp_path / "p.fits")
+    flagged = bps.apply(tmp_path / "p.fits", made.science[0], output_dir=tmp_path / "applied")
+    (copy,) = flagged.written
+    found = bps.compare(tmp_path / "p.fits", copy, before=made.science[0])
+    assert found.same_flags
+    assert found.counts["both"].number > 100
 
 
 def test_masks_without_any_flag_have_a_history(here):

@@ -1,9 +1,10 @@
-"""The whole content of a FITS file: images and tables, decoded by astropy."""
+"""A FITS file opened as a whole by astropy, and all that it holds."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from .remote import Ranges
 if TYPE_CHECKING:
     from astropy.io import fits
 
-__all__ = ["Content", "read_content"]
+__all__ = ["Content", "opened_whole", "read_content"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,26 @@ def read_content(path: AnyLocation, decode: Collection[str] = ()) -> Content:
         If there is no such file, it cannot be read, or it is not FITS or cut short.
     """
     location = locate(path)
+    with opened_whole(location) as (file, hdus):
+        content = _content(location, file, hdus, decode)
+    file.require_unchanged()
+    return content
+
+
+@contextmanager
+def opened_whole(location: Location) -> Iterator[tuple[InputFile, fits.HDUList]]:
+    """Open a FITS file; a remote one is downloaded.
+
+    Yields
+    ------
+    InputFile, HDUList
+        The file and its extensions, none of them cut short.
+
+    Raises
+    ------
+    ExposureError
+        If there is no such file, it is not FITS or cut short, or it cannot be read.
+    """
     with reading(location):
         if isinstance(location, RemoteFile):
             file = InputFile(Ranges(location).whole())
@@ -73,9 +94,7 @@ def read_content(path: AnyLocation, decode: Collection[str] = ()) -> Content:
         require_fits(file)
         with opened(file, length) as hdus:
             refuse_truncated(file, length, hdus)
-            content = _content(location, file, hdus, decode)
-        file.require_unchanged()
-    return content
+            yield file, hdus
 
 
 def _content(

@@ -15,6 +15,7 @@ from ..errors import ExposureError
 from ..files.content import Content
 from ..files.location import Location
 from ..files.primary_header import value_in
+from ..runs.given_mask import bits_of
 from .frame import Frame
 
 __all__ = ["TABLES", "FileFlags", "FileKind", "flags_in"]
@@ -86,7 +87,7 @@ def flags_in(content: Content) -> FileFlags:
     bits = quality.astype(np.int64)
     if is_exposure:
         return FileFlags(frame, "exposure", bits & dq.BAD == dq.BAD)
-    flags = bits & _do_not_use(content) != 0
+    flags = bits & bits_of(content.decoded.get("DQ_DEF", {}), path) != 0
     return FileFlags(frame, "mask", flags, *_ends(content, flags))
 
 
@@ -106,20 +107,6 @@ def _ends(
         at = np.char.strip(ends) == name
         image[y[at], x[at]] = True
     return (low, high) if np.array_equal(low | high, flags) else (None, None)
-
-
-def _do_not_use(content: Content) -> int:
-    """Return the bits that stand for DO_NOT_USE in the DQ of a mask: its DQ_DEF may define them."""
-    if not content.decoded.get("DQ_DEF"):
-        return dq.DO_NOT_USE
-    columns = _columns(content, "DQ_DEF", {"VALUE": "iu", "NAME": "U"})
-    if columns is None:
-        raise ExposureError(f"{content.path}: DQ_DEF has no columns VALUE and NAME as usual")
-    values, names = columns
-    if not values.size:
-        return dq.DO_NOT_USE
-    meant = values[np.char.strip(names) == "DO_NOT_USE"]
-    return int(np.bitwise_or.reduce(meant.astype(np.int64)))
 
 
 def _columns(content: Content, table: str, kinds: Mapping[str, str]) -> list[NDArray[Any]] | None:

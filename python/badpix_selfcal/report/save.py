@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..files.location import Location, output_directory
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, of_output
 
 __all__ = ["Write", "save"]
 
@@ -48,6 +48,10 @@ def save(
             written.append(stack.enter_context(outputs))
             finals = outputs.claim_all([*there])
             for final, write in zip(finals, there.values(), strict=True):
-                write(outputs.part(final))
+                part = outputs.part(final)
+                try:
+                    write(part)
+                except OSError as error:
+                    raise of_output(error, final) from error
         for outputs in written:
             outputs.publish()
