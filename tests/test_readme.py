@@ -176,7 +176,7 @@ def test_the_blocks_work_one_after_the_other(tmp_path):
 
 def test_every_block_of_commands_is_run():
     run_here = [each for each in BLOCKS if not any(mark in each for mark in ELSEWHERE)]
-    assert len(run_here) == 6
+    assert len(run_here) == 7
 
 
 def test_the_python_example_runs(capsys):
