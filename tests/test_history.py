@@ -176,7 +176,7 @@ def test_the_picture_is_drawn(here):
     assert {(0, 0, 0), (0xD5, 0x5E, 0x00), (0x00, 0x72, 0xB2)} <= colours
     assert main(["history", "*_mask.fits", "--picture", "map.svg"]) == 0
     text = (here / "map.svg").read_text()
-    for label in ("flagged", "new", "gone", "2023-05", "4 pixels, 1 persistent"):
+    for label in ("flagged", "new", "gone", "2023-May", "4 pixels, 1 persistent"):
         assert label in text
 
 

@@ -48,6 +48,8 @@ STYLE: Final = {
     "pdf.fonttype": 42,
 }
 DPI: Final = 150
+WIDTH: Final = 8.0
+"""The width of a picture, inches."""
 
 _Shown = TypeVar("_Shown")
 
@@ -88,22 +90,32 @@ def compared(comparison: Comparison) -> Figure:
         "only_a": (comparison.only_a, f"only in A: {counts['only_a']}; {a}"),
         "only_b": (comparison.only_b, f"only in B: {counts['only_b']}; {b}"),
     }
-    size = size_for(int(np.count_nonzero(comparison.a.flags | comparison.b.flags)))
-    figure = Figure(figsize=(8.0, 8.6), layout="constrained")
+    shape = comparison.a.flags.shape
+    size = size_for(int(np.count_nonzero(comparison.a.flags | comparison.b.flags)), shape)
+    figure = Figure(figsize=(WIDTH, height_of(shape) + 1.2), layout="constrained")
     axes = figure.subplots()
     for name, (colour, marker) in LOOKS.items():
         pixels, label = shown[name]
         mark(axes, pixels, size, color=colour, marker=marker, label=label)
-    frame(axes, comparison.a.flags.shape)
+    frame(axes, shape)
     legend = axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False)
     for handle in legend.legend_handles:
         handle.set_sizes([30.0])  # type: ignore[union-attr]
     return figure
 
 
-def size_for(number: int) -> float:
-    """Return the area of the marks of some pixels, square points: many small ones stay visible."""
-    return float(np.clip(3e4 / max(number, 1), 3.0, 30.0))
+def size_for(number: int, shape: tuple[int, ...]) -> float:
+    """Return the area of the marks of some pixels, square points: small ones, where they are many.
+
+    Marks are larger than pixels, so that they are visible.
+    """
+    return float(np.clip(0.03 * np.prod(shape) / max(number, 1), 3.0, 30.0))
+
+
+def height_of(shape: tuple[int, ...]) -> float:
+    """Return the height of a map with square pixels, inches."""
+    rows, columns = shape
+    return float(np.clip(WIDTH * rows / columns, 1.0, 2 * WIDTH))
 
 
 def mark(axes: Axes, pixels: NDArray[np.bool_], size: float, **how: Any) -> None:
@@ -129,15 +141,20 @@ def frame(axes: Axes, shape: tuple[int, ...]) -> None:
 
 def followed(found: MaskHistory) -> Figure:
     """Return the counts of each mask above a map of how often each pixel is flagged."""
+    from matplotlib.dates import ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.0, 11.0), layout="constrained")
-    above, below = figure.subplots(2, height_ratios=[1, 3])
+    heights = [2.5, height_of(found.shape)]
+    figure = Figure(figsize=(WIDTH, sum(heights) + 1.6), layout="constrained")
+    above, below = figure.subplots(2, height_ratios=heights)
     dates = _dates(found)
     for name, (label, colour, marker) in LINES.items():
         counts = [getattr(epoch, name) for epoch in found.epochs]
         known = [float("nan") if count is None else count for count in counts]
         above.plot(dates, known, color=colour, marker=marker, label=label)
+    if dates.dtype.kind == "M":
+        above.xaxis.set_major_formatter(ConciseDateFormatter(above.xaxis.get_major_locator()))
+    above.yaxis.get_major_locator().set_params(integer=True)
     above.set_ylim(bottom=0)
     above.set_ylabel("pixels")
     above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(LINES), frameon=False)
@@ -146,7 +163,7 @@ def followed(found: MaskHistory) -> Figure:
     shown = below.scatter(
         found.x[order],
         found.y[order],
-        size_for(found.x.size),
+        size_for(found.x.size, found.shape),
         found.number[order],
         marker="s",
         linewidths=0,
