@@ -218,7 +218,7 @@ def test_the_number_of_threads_of_the_process_is_kept(here):
     assert bps.num_threads() == 1
 
 
-COMMANDS = ("run", "batch", "associate", "simulate", "completion", "help")
+COMMANDS = ("run", "batch", "apply", "associate", "simulate", "completion", "help")
 
 
 def test_help_lists_the_commands(capsys, monkeypatch):

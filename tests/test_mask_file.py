@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import dq
+from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.runs.mask_cards import KEYWORDS
 from badpix_selfcal.runs.mask_file import pixels_of
@@ -75,6 +78,18 @@ def test_the_reasons_of_infinite_residuals():
     assert table["known"].tolist() == [7, 7, 7]
 
 
+def test_a_mask_shows_what_it_is():
+    assert (
+        repr(group_mask(cut="sigma"))
+        == f"""\
+GroupMask MIRIFULONG 34: 40 x 50 pixels
+  members   3 exposures, 1 not used
+  cuts      significance below -12 or above 4.5
+  flagged   0 low + 7 high = 7 pixels (0.350 %)
+  made      2026-11-27T15:13:37 by version {bps.__version__}"""
+    )
+
+
 def test_every_parameter_has_a_card():
     assert [*KEYWORDS] == [*Parameters.by_name()]
     assert len({*KEYWORDS.values()}) == len(KEYWORDS)
@@ -110,6 +125,17 @@ def test_a_card_of_every_mask_is_not_taken_from_the_exposures(tmp_path):
     with pytest.raises(ValueError, match="about holds DATE, which every mask file has"):
         bps.write_mask(replace(mask, about={**mask.about, "DATE": "x"}), tmp_path / "x.fits")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_mask_goes_to_a_url(bucket):
+    mask = group_mask()
+    url = f"{bucket.url}/deep/x_mask.fits"
+    assert bps.write_mask(mask, url) == RemoteFile(url)
+    assert_same_masks(bps.read_mask(url), mask)
+    with pytest.raises(FileExistsError, match="exists already"):
+        bps.write_mask(mask, url)
+    with pytest.raises(ValueError, match="outputs cannot be written to https:// URLs"):
+        bps.write_mask(mask, "https://host/x_mask.fits")
 
 
 # Files that are refused
@@ -210,3 +236,24 @@ def test_the_files_of_the_tests_are_sound(written):
     """Without a change, the rewritten file is read."""
     before = bps.read_mask(written)
     assert_same_masks(bps.read_mask(rewritten(written, lambda _: None)), before)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_mask_is_read_or_refused_by_name(written, data):
+    """Cards and bytes at any place are overwritten."""
+    content = written.read_bytes()
+    damaged = bytearray(content)
+    starts = [match.start() for match in re.finditer(rb"XTENSION|SIMPLE  ", content)]
+    for _ in range(data.draw(st.integers(1, 3))):
+        card = data.draw(st.sampled_from(starts)) + 80 * data.draw(st.integers(0, 40))
+        at = card + data.draw(st.integers(0, 79))
+        damaged[at] = data.draw(st.sampled_from(b"0123456789 'TFENaxyz-=.&/\x00\xff\n"))
+    try:
+        written.write_bytes(damaged)
+        mask = bps.read_mask(written)
+        assert mask.minimum.shape == mask.bad_pixels.mask.shape
+    except bps.MaskError as error:
+        assert str(error).startswith(f"{written}: ")  # noqa: PT017 - it may be read, too
+    finally:
+        written.write_bytes(content)

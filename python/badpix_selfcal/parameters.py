@@ -161,8 +161,8 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_asked_edge,
-                "pixels outside the image count as 0 (zero) or are ignored (shrink, and auto with "
-                "the sigma cut)",
+                "pixels outside the image are 0 (zero) or ignored (shrink; auto: with the sigma "
+                "cut)",
                 metavar="RULE",
                 choices={"auto": "auto", "zero": "zero", "shrink": "shrink"},
             )

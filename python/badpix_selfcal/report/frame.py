@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from ..files.location import Location
+from ..runs.given_mask import ANY
 from ..runs.member import subarray_of
 
 __all__ = ["Frame", "require_same_pixels"]
-
-ANY: Final = ("ANY", "N/A", "GENERIC")
-"""The values of DETECTOR and SUBARRAY in reference files that serve any of them."""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def apply(
         warn_of_odd(found.members)
         _warn_of_modes(found.members, given)
         log.info("%d exposures, %d unreadable", len(found.members), len(found.failed))
-        group = Group(given.name, found.members)
+        group = Group(given.group, found.members)
         plan = _plan(group, given, folder, Parameters(force=force))
         how = Writing(
             folder, (), readers=workers, overwrite=overwrite, no_sync=no_sync, resume=resume

@@ -22,10 +22,11 @@ from .mask_file import mask_in
 from .member import Member, subarray_of
 from .provenance import ascii_of, by_mask, file_part
 
-__all__ = ["GivenMask", "bits_of", "given_mask"]
+__all__ = ["ANY", "GivenMask", "bits_of", "given_mask"]
 
-_ANY: Final = ("", "ANY", "N/A", "GENERIC")
-"""Values of DETECTOR and SUBARRAY that fit every exposure."""
+ANY: Final = ("", "ANY", "N/A", "GENERIC")
+"""Values of the cards of a reference file that fit every exposure. Without SUBARRAY it is of the
+full frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,8 @@ class GivenMask:
 
     Attributes
     ----------
+    group : str
+        The group that it was found from; the name of its file, if it is no mask of this package.
     name : str
         What messages call it: its file, or its group if it is not read from a file.
     flags : ndarray of bool, shape (rows, cols)
@@ -52,6 +55,7 @@ class GivenMask:
         Its file.
     """
 
+    group: str
     name: str
     flags: NDArray[np.bool_]
     detector: str
@@ -153,13 +157,14 @@ def _made(
     detector, exp_type = (_capitals(cards, keyword) for keyword in ("DETECTOR", "EXP_TYPE"))
     corner = (_capitals(cards, "SUBSTRT1"), _capitals(cards, "SUBSTRT2"))
     subarray = _capitals(cards, "SUBARRAY")
-    is_any = subarray in _ANY and subarray != ""
+    is_any = mask is None and subarray in ANY and subarray != ""
     return GivenMask(
+        group=word if mask is None else mask.name,
         name=name,
         flags=flags,
-        detector="" if detector in _ANY else detector,
+        detector="" if detector in ANY else detector,
         subarray=None if is_any else subarray_of(subarray, corner),
-        exp_type="" if exp_type in _ANY else exp_type,
+        exp_type="" if exp_type in ANY else exp_type,
         history=by_mask(__version__, ascii_of(word), _digest(flags)),
         mask=mask,
         location=location,
