@@ -31,6 +31,9 @@ FUNCTION_OF = {
     "apply": bps.apply,
     "associate": bps.associate,
     "plot": plot.save,
+    "compare": bps.compare,
+    "history": bps.history,
+    "export": bps.export,
     "simulate": simulate,
     "verify": verify,
 }

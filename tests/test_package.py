@@ -58,7 +58,8 @@ PUBLIC = {
     *("selfcal", "batch", "associate", "SelfcalResult", "BatchResult", "GeneratedAssociation"),
     *("find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles", "BadPixels"),
     *("AssociationError", "ExposureError", "MaskError", "SelfcalWarning"),
-    *("GroupMask", "apply", "read_mask", "write_mask"),
+    *("GroupMask", "apply", "read_mask", "write_mask", "compare", "Comparison"),
+    *("history", "MaskHistory", "export"),
     *("num_threads", "set_num_threads", "share_threads", "__version__"),
 }
 

@@ -176,6 +176,31 @@ def test_associations_are_written(tmp_path):
 
 
 @pytest.mark.usefixtures("_observation")
+def test_results_and_masks_are_compared(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    made = bps.batch(tmp_path / "data", output_dir=tmp_path / "made", save_mask=True)
+    (copy, *_) = made.written
+    (mask,) = (tmp_path / "made").glob("*_mask.fits")
+    for name, source in {
+        "one/target_badpix_selfcal.fits": copy,
+        "two/target_badpix_selfcal.fits": copy,
+        "masks/target_mask.fits": mask,
+        "masks/later_mask.fits": mask,
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(source, tmp_path / name)
+    printed = run(block("badpix-selfcal compare"), tmp_path)
+    assert printed.startswith("A and B are equal\n")
+    assert "\n2 masks of MIRIFULONG, 96 x 640 pixels\n" in printed
+    assert {path.name for path in tmp_path.glob("*.*")} >= {
+        "pixels.ecsv",
+        "history.png",
+        "target.ecsv",
+        "target.reg",
+    }
+
+
+@pytest.mark.usefixtures("_observation")
 def test_the_blocks_work_one_after_the_other(tmp_path):
     for start in ("run jw01234", "run science_rate.fits", "batch data", "associate data"):
         run(block(f"badpix-selfcal {start}"), tmp_path)

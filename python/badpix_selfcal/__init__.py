@@ -22,6 +22,11 @@ if TYPE_CHECKING:
         percentiles,
     )
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
+    from .masks.compare import compare
+    from .masks.comparison import Comparison
+    from .masks.epochs import MaskHistory
+    from .masks.export import export
+    from .masks.history import history
     from .reports.report import ReportResult, report
     from .runs.apply import apply
     from .runs.associate import GeneratedAssociation, associate
@@ -35,10 +40,12 @@ __all__ = [
     "AssociationError",
     "BadPixels",
     "BatchResult",
+    "Comparison",
     "ExposureError",
     "GeneratedAssociation",
     "GroupMask",
     "MaskError",
+    "MaskHistory",
     "ReportResult",
     "SelfcalResult",
     "SelfcalWarning",
@@ -46,7 +53,10 @@ __all__ = [
     "apply",
     "associate",
     "batch",
+    "compare",
+    "export",
     "find_bad_pixels",
+    "history",
     "median_filter",
     "minimum_image",
     "num_threads",
@@ -67,13 +77,18 @@ _MODULES = {
     "MaskError": "errors",
     "SelfcalWarning": "errors",
     "BatchResult": "runs.batch",
+    "Comparison": "masks.comparison",
     "GeneratedAssociation": "runs.associate",
     "GroupMask": "runs.group_mask",
     "ReportResult": "reports.report",
+    "MaskHistory": "masks.epochs",
     "SelfcalResult": "runs.selfcal",
     "apply": "runs.apply",
     "associate": "runs.associate",
     "batch": "runs.batch",
+    "compare": "masks.compare",
+    "export": "masks.export",
+    "history": "masks.history",
     "read_mask": "runs.mask_file",
     "report": "reports.report",
     "selfcal": "runs.selfcal",

@@ -15,6 +15,7 @@ __all__ = [
     "NON_SCIENCE",
     "OTHER_BAD_PIXEL",
     "REFERENCE_PIXEL",
+    "names_of",
 ]
 
 DO_NOT_USE: Final = 1 << 0
@@ -36,3 +37,9 @@ NAMES: Final = (
     "OPEN", "ADJ_OPEN", "FLUX_ESTIMATED", "MSA_FAILED_OPEN", "OTHER_BAD_PIXEL", "REFERENCE_PIXEL",
 )  # fmt: skip
 """The names of the bits, from the lowest to the highest."""
+
+
+def names_of(bits: int) -> str:
+    """Return the bits of a value by their names: ``DO_NOT_USE, JUMP_DET``."""
+    numbers = (number for number in range(bits.bit_length()) if bits >> number & 1)
+    return ", ".join(NAMES[number] for number in numbers)

@@ -14,7 +14,21 @@ from ..errors import reason_of
 from ..files.published import published
 from ..log import log
 from ..messages import PROGRAM, on_command_line
-from . import apply, associate, batch, completion, guide, plot, report, run, simulate, verify
+from . import (
+    apply,
+    associate,
+    batch,
+    compare,
+    completion,
+    export,
+    guide,
+    history,
+    plot,
+    report,
+    run,
+    simulate,
+    verify,
+)
 from .options import NOTHING, Report
 from .parser import Parser, WrongUsage, parse
 from .terminal import (
@@ -32,8 +46,10 @@ from .terminal import (
 
 __all__ = ["main"]
 
-DONE, FAILED, WRONG_USAGE, SKIPPED = 0, 1, 2, 3
+DONE, FAILED, WRONG_USAGE, SKIPPED, DIFFERENT = 0, 1, 2, 3, 4
 INTERRUPTED, TERMINATED = 130, 143
+ENDED: Final = (DONE, SKIPPED, DIFFERENT)
+"""The exit statuses of commands that ran to their end."""
 
 INTERNAL: Final = ("command", "program", "stopped", "written")
 """Names among the arguments that are not those of the user."""
@@ -51,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         The exit status: 0 done, 1 failed, 2 wrong usage, 3 the step was skipped for some or all
-        exposures, 130 interrupted, 143 terminated.
+        exposures, 4 two files differ, 130 interrupted, 143 terminated.
     """
     claim_descriptors()
     with printing() as problem:
@@ -117,7 +133,7 @@ class _Call:
             say(f"{PROGRAM}: error: {problem}", "stderr")
         elif (problem := self._problem("stderr")) and not self._is_json:
             say(f"{PROGRAM}: error: {problem}", "stdout")
-        return FAILED if problem and status in (DONE, SKIPPED) else status
+        return FAILED if problem and status in ENDED else status
 
     @property
     def _is_json(self) -> bool:
@@ -128,7 +144,7 @@ class _Call:
         self._is_reported = True
         if self._is_json:
             unprinted = self._problem("stderr")
-            if unprinted and status in (DONE, SKIPPED):
+            if unprinted and status in ENDED:
                 status = FAILED
             head = {
                 "version": __version__,
@@ -163,8 +179,15 @@ def _outcome(
         return FAILED, [_report_error(error, given.verbose)], None
     for each in report.errors:
         say(f"{PROGRAM}: error: {each}", "stderr")
-    status = FAILED if report.errors else SKIPPED if report.skipped else DONE
-    return status, [*report.errors], report
+    return _status_of(report), [*report.errors], report
+
+
+def _status_of(report: Report) -> int:
+    if report.errors:
+        return FAILED
+    if report.differs:
+        return DIFFERENT
+    return SKIPPED if report.skipped else DONE
 
 
 def _run(given: argparse.Namespace) -> Report:
@@ -223,6 +246,9 @@ def program() -> Parser:
         apply,
         report,
         plot,
+        compare,
+        history,
+        export,
         associate,
         simulate,
         verify,

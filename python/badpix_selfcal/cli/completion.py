@@ -38,7 +38,8 @@ def _completion(given: argparse.Namespace) -> Report:
     except ImportError as error:
         raise RuntimeError(f"completion needs shtab ({error}): {extra('completion')}") from error
     parser: Parser = given.program
-    places = {"FILE": shtab.FILE, "INPUT": shtab.FILE, "RESULT": shtab.FILE, "DIR": shtab.DIRECTORY}
+    files = dict.fromkeys(("A", "B", "FILE", "INPUT", "MASK", "RESULT"), shtab.FILE)
+    places = {**files, "DIR": shtab.DIRECTORY}
     for each in parser.commands.values():
         for action in each.arguments:
             if action.metavar in places:

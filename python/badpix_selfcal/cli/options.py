@@ -59,12 +59,15 @@ class Report:
         Why parts failed, although the command ran to its end.
     skipped : bool
         Whether the step was skipped for a part.
+    differs : bool
+        Whether two files that were compared differ.
     """
 
     facts: dict[str, Any]
     text: str
     errors: tuple[str, ...] = ()
     skipped: bool = False
+    differs: bool = False
 
 
 Command: TypeAlias = Callable[[argparse.Namespace], Report]

@@ -20,6 +20,9 @@ FUNCTIONS: Final = {
     "apply": "badpix_selfcal.apply",
     "associate": "badpix_selfcal.associate",
     "plot": "badpix_selfcal.plot.save",
+    "compare": "badpix_selfcal.compare",
+    "history": "badpix_selfcal.history",
+    "export": "badpix_selfcal.export",
     "simulate": "badpix_selfcal.simulate.simulate",
     "verify": "badpix_selfcal.testing.verify",
 }

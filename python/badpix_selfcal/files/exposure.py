@@ -31,7 +31,7 @@ from .fits_bytes import (
 )
 from .input_file import CHANGED, InputFile, Stored, reading
 from .location import Location, RemoteFile, locate
-from .missing import no_such
+from .missing import require_file
 from .plain_headers import PlainHeader, scan, scan_to
 from .planes import Plane, flag, images_of, plane_of, require_image, stored_as
 from .primary_header import Cards, Primary, history_in, renewed, value_in
@@ -298,9 +298,7 @@ def read(path: str | Location, *, whole: bool = True, last: str = "SCI") -> Expo
     if isinstance(location, RemoteFile):
         return _read_remote(location, whole=whole, last=last)
     with reading(location):
-        if not location.is_file():
-            exists = location.exists()
-            raise ExposureError(f"{location}: is not a file" if exists else no_such(location))
+        require_file(location)
     return _read(location)
 
 

@@ -18,12 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExposureError, MaskError
+from .content import opened_whole
 from .digest import UNKNOWN, digest_of, recorded
-from .fits_bytes import length_of, opened, refuse_truncated, require_fits
-from .input_file import InputFile, Stored, reading
-from .location import Location, RemoteFile
-from .missing import no_such
-from .remote import Ranges
+from .input_file import InputFile
+from .location import Location
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -152,61 +150,43 @@ def read(location: Location) -> MaskContent:
         If there is no such file, or it is not FITS, damaged or cut short.
     """
     try:
-        return _read(_stored(location))
+        return _read(location)
     except ExposureError as error:
         raise MaskError(str(error)) from error
 
 
-def _stored(location: Location) -> Stored:
-    """Return the file on this machine; a remote one is downloaded."""
-    if isinstance(location, RemoteFile):
-        ranges = Ranges(location)
-        with reading(ranges):
-            return ranges.whole()
-    with reading(location):
-        if not location.is_file():
-            exists = location.exists()
-            raise ExposureError(f"{location}: is not a file" if exists else no_such(location))
-    return location
-
-
-def _read(path: Stored) -> MaskContent:
+def _read(location: Location) -> MaskContent:
     from astropy.io import fits
 
-    with reading(path):
-        file = InputFile(path)
-        length = length_of(file)
-        require_fits(file)
-        with opened(file, length) as hdus:
-            refuse_truncated(file, length, hdus)
-            primary = hdus[0].header
-            history, digest = recorded(" ".join(map(str, primary.get("HISTORY", []))))
-            images: dict[str, NDArray[Any]] = {}
-            tables: dict[str, Table] = {}
-            for hdu in hdus[1:]:
-                if isinstance(hdu, fits.ImageHDU) and hdu.data is not None:
-                    images.setdefault(hdu.name.upper(), _native(hdu.data))
-                elif isinstance(hdu, fits.BinTableHDU):
-                    names = hdu.columns.names
-                    columns = {name: _native(hdu.data[name]) for name in names}
-                    tables.setdefault(hdu.name.upper(), columns)
-            units = {hdu.name.upper(): str(hdu.header.get("BUNIT", "")) for hdu in hdus[1:]}
-            start = hdus[0].fileinfo()["datLoc"]
-            cards = {
-                card.keyword: card.value
-                for card in primary.cards
-                if isinstance(card.value, (str, int, float, bool)) and card.keyword
-            }
+    with opened_whole(location) as (file, hdus):
+        primary = hdus[0].header
+        history, digest = recorded(" ".join(map(str, primary.get("HISTORY", []))))
+        images: dict[str, NDArray[Any]] = {}
+        tables: dict[str, Table] = {}
+        for hdu in hdus[1:]:
+            if isinstance(hdu, fits.ImageHDU) and hdu.data is not None:
+                images.setdefault(hdu.name.upper(), _native(hdu.data))
+            elif isinstance(hdu, fits.BinTableHDU):
+                names = hdu.columns.names
+                columns = {name: _native(hdu.data[name]) for name in names}
+                tables.setdefault(hdu.name.upper(), columns)
+        units = {hdu.name.upper(): str(hdu.header.get("BUNIT", "")) for hdu in hdus[1:]}
+        cards = {
+            card.keyword: card.value
+            for card in primary.cards
+            if isinstance(card.value, (str, int, float, bool)) and card.keyword
+        }
         is_checked = bool(digest) and not file.is_compressed
-        return MaskContent(
-            cards=cards,
-            history=history,
-            images=images,
-            tables=tables,
-            units={name: unit for name, unit in units.items() if unit},
-            is_whole=not is_checked or digest_of(file, start) == digest,
-            has_digest=bool(digest),
-        )
+        is_whole = not is_checked or digest_of(file, hdus[0].fileinfo()["datLoc"]) == digest
+    return MaskContent(
+        cards=cards,
+        history=history,
+        images=images,
+        tables=tables,
+        units={name: unit for name, unit in units.items() if unit},
+        is_whole=is_whole,
+        has_digest=bool(digest),
+    )
 
 
 def _native(column: NDArray[Any]) -> NDArray[Any]:

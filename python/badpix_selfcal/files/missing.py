@@ -1,4 +1,4 @@
-"""The error message for a file or folder that does not exist."""
+"""The errors for files and folders that do not exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-__all__ = ["no_such"]
+from ..errors import ExposureError
+
+__all__ = ["no_such", "require_file"]
 
 MOST_NAMES: Final = 10_000
 """Names of a folder that are compared; a larger folder would take seconds."""
@@ -31,6 +33,20 @@ def no_such(path: Path) -> str:
     near = get_close_matches(absent.name, sorted(names), n=3)
     hint = " or ".join(str(absent.with_name(name)) for name in near)
     return f"{path}: no such file or folder" + (f"; did you mean {hint}?" if hint else "")
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path that is not a file.
+
+    Raises
+    ------
+    ExposureError
+        If it does not exist, or is a folder.
+    OSError
+        If the path cannot be a name of this file system.
+    """
+    if not path.is_file():
+        raise ExposureError(f"{path}: is not a file" if path.exists() else no_such(path))
 
 
 def _names(folder: Path) -> set[str]:

@@ -18,7 +18,7 @@ from .folder import Folder
 from .location import Location, file_key
 from .object_store import ObjectStore
 
-__all__ = ["MOVES", "Outputs", "existing", "usual_remedy"]
+__all__ = ["MOVES", "Outputs", "existing", "of_output", "usual_remedy"]
 
 MOVES: Final = 4
 """Outputs moved at a time. fsspec holds a whole file in memory while it uploads it (up to 100 MiB);
@@ -41,6 +41,13 @@ def existing(directory: Location, names: Iterable[str]) -> set[str]:
 def usual_remedy() -> str:
     """Return what the user can do if an output exists; a part of the error."""
     return f"pass {argument(overwrite=True)} to replace it"
+
+
+def of_output(error: OSError, output: Location) -> OSError:
+    """Return an error of writing a part, with the name of its output."""
+    named = type(error)(f"{output}: cannot be written: {error.strerror or error}")
+    named.errno = error.errno
+    return named
 
 
 class Outputs:

@@ -16,7 +16,7 @@ from typing import Protocol, Self, TypeAlias
 from ..errors import ExposureError, warn
 from ..files.exposure import Exposure
 from ..files.location import Location
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, of_output
 from ..log import log
 from ..messages import argument, argument_name
 from .given_mask import GivenMask
@@ -24,7 +24,7 @@ from .group_mask import GroupMask
 from .member import Listed, Member
 from .minimum import Failed, MinimumImage
 from .outcome import Outcome
-from .plan import Copy, Job, Mask, Plan, masks_of, of_output
+from .plan import Copy, Job, Mask, Plan, masks_of
 from .products import Product, group_mask_of, names_of
 from .review import reviewed
 

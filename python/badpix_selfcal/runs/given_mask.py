@@ -15,16 +15,16 @@ from ..dq import DO_NOT_USE
 from ..errors import MaskError
 from ..files import mask_file
 from ..files.location import AnyLocation, Location, locate
-from ..files.mask_file import Card, MaskContent
+from ..files.mask_file import Card, MaskContent, Table
 from ..messages import argument
 from .group_mask import GroupMask
 from .mask_file import mask_in
 from .member import Member, subarray_of
 from .provenance import ascii_of, by_mask, file_part
 
-__all__ = ["GivenMask", "given_mask"]
+__all__ = ["ANY", "GivenMask", "bits_of", "given_mask"]
 
-_ANY: Final = ("", "ANY", "N/A", "GENERIC")
+ANY: Final = ("", "ANY", "N/A", "GENERIC")
 """Values of the cards of a reference file that fit every exposure. Without SUBARRAY it is of the
 full frame."""
 
@@ -125,16 +125,25 @@ def _of_reference(content: MaskContent, location: Location) -> GivenMask:
     image = content.images.get("DQ")
     if image is None or image.ndim != 2 or image.dtype.kind not in "iu":
         raise MaskError(f"{location}: has no DQ extension with a 2-D image of integers")
-    names = content.tables.get("DQ_DEF", {})
-    value = DO_NOT_USE
-    if {"NAME", "VALUE"} <= names.keys():
-        pairs = zip(names["NAME"].tolist(), names["VALUE"].tolist(), strict=True)
-        values = {str(name).strip().upper(): int(bits) for name, bits in pairs}
-        if "DO_NOT_USE" not in values:
-            raise MaskError(f"{location}: its table DQ_DEF does not say which pixels DO_NOT_USE")
-        value = values["DO_NOT_USE"]
-    flags = (image.astype(np.int64) & value) != 0
+    flags = (image.astype(np.int64) & bits_of(content.tables.get("DQ_DEF", {}), location)) != 0
     return _made(str(location), location.name, flags, content.cards, None, location)
+
+
+def bits_of(definitions: Table, location: Location) -> int:
+    """Return the bits of DQ that mean DO_NOT_USE in a mask, by the columns of its DQ_DEF.
+
+    Raises
+    ------
+    MaskError
+        If the table does not say it.
+    """
+    if not {"NAME", "VALUE"} <= definitions.keys():
+        return DO_NOT_USE
+    names, values = definitions["NAME"].astype(str), definitions["VALUE"]
+    meant = np.char.upper(np.char.strip(names)) == "DO_NOT_USE"
+    if meant.ndim != 1 or values.ndim != 1 or values.dtype.kind not in "iu" or not meant.any():
+        raise MaskError(f"{location}: its table DQ_DEF does not say which pixels DO_NOT_USE")
+    return int(np.bitwise_or.reduce(values[meant].astype(np.int64)))
 
 
 def _made(
@@ -148,14 +157,14 @@ def _made(
     detector, exp_type = (_capitals(cards, keyword) for keyword in ("DETECTOR", "EXP_TYPE"))
     corner = (_capitals(cards, "SUBSTRT1"), _capitals(cards, "SUBSTRT2"))
     subarray = _capitals(cards, "SUBARRAY")
-    is_any = mask is None and subarray in _ANY and subarray != ""
+    is_any = mask is None and subarray in ANY and subarray != ""
     return GivenMask(
         group=word if mask is None else mask.name,
         name=name,
         flags=flags,
-        detector="" if detector in _ANY else detector,
+        detector="" if detector in ANY else detector,
         subarray=None if is_any else subarray_of(subarray, corner),
-        exp_type="" if exp_type in _ANY else exp_type,
+        exp_type="" if exp_type in ANY else exp_type,
         history=by_mask(__version__, ascii_of(word), _digest(flags)),
         mask=mask,
         location=location,

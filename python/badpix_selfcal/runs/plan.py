@@ -22,7 +22,7 @@ from ..files import exposure as exposure_file
 from ..files.digest import recorded
 from ..files.exposure import Cards
 from ..files.location import Location, RemoteFile
-from ..files.outputs import Outputs, usual_remedy
+from ..files.outputs import Outputs, of_output, usual_remedy
 from ..log import log
 from ..parameters import Parameters
 from .given_mask import GivenMask
@@ -32,7 +32,7 @@ from .minimum import MinimumImage
 from .provenance import Status, cards, history, without_member
 from .reader import Reader
 
-__all__ = ["Copy", "Job", "Made", "Mask", "Plan", "Seen", "made_of", "masks_of", "of_output"]
+__all__ = ["Copy", "Job", "Made", "Mask", "Plan", "Seen", "made_of", "masks_of"]
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -306,13 +306,6 @@ class Job:
             raise of_output(error, self.copy.output) from error
         finally:
             reader.forget(path)
-
-
-def of_output(error: OSError, output: Location) -> OSError:
-    """Return an error of writing a part, with the name of its output."""
-    named = type(error)(f"{output}: cannot be written: {error.strerror or error}")
-    named.errno = error.errno
-    return named
 
 
 class Made(NamedTuple):

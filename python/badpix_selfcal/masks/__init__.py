@@ -1,0 +1,1 @@
+"""What a person looks at: comparisons, histories, figures, pages and exports."""

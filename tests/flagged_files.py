@@ -1,0 +1,91 @@
+"""Tiny exposures and masks in which given pixels are flagged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from astropy.io import fits
+from hypothesis import strategies as st
+
+import badpix_selfcal as bps
+from badpix_selfcal.dq import BAD, DO_NOT_USE, OTHER_BAD_PIXEL
+
+from .masks import ABOUT, group_mask
+
+SHAPE = (7, 11)
+PIXELS = st.sets(st.tuples(st.integers(0, SHAPE[0] - 1), st.integers(0, SHAPE[1] - 1)))
+
+
+def image_of(pixels):
+    mask = np.zeros(SHAPE, bool)
+    mask[tuple(np.array(sorted(pixels), int).reshape(-1, 2).T)] = True
+    return mask
+
+
+def pixels_of(mask):
+    return {*zip(*(axis.tolist() for axis in np.nonzero(mask)), strict=True)}
+
+
+def exposure(path, pixels=(), *, other=(), seed=1, **cards):
+    """Write an exposure in which some pixels are flagged; `other` have one of the two bits only."""
+    quality = np.zeros(SHAPE, np.uint32)
+    quality[image_of(pixels)] = BAD | 4
+    for number, pixel in enumerate(sorted(other)):
+        quality[pixel] = (DO_NOT_USE, OTHER_BAD_PIXEL)[number % 2]
+    science = np.random.default_rng(seed).normal(size=SHAPE).astype(np.float32)
+    science[image_of(pixels)] = np.nan
+    primary = fits.PrimaryHDU()
+    primary.header.update({"DETECTOR": "MIRIFULONG", "SUBARRAY": "FULL", **cards})
+    images = [fits.ImageHDU(science, name="SCI"), fits.ImageHDU(quality, name="DQ")]
+    fits.HDUList([primary, *images]).writeto(path, overwrite=True)
+    return path
+
+
+def mask_file(path, quality, definitions=(), ends=None, **cards):
+    """Write a MASK file: its DQ, the bits that DQ_DEF defines, and ends of pixels."""
+    primary = fits.PrimaryHDU()
+    primary.header.update({"DETECTOR": "MIRIFULONG", "REFTYPE": "MASK", **cards})
+    hdus = [primary, fits.ImageHDU(np.asarray(quality, np.uint32), name="DQ")]
+    if definitions:
+        columns = [
+            fits.Column("VALUE", "J", bzero=2**31, array=np.array([*definitions], np.uint32)),
+            fits.Column("NAME", "40A", array=[*definitions.values()]),
+        ]
+        hdus.append(fits.BinTableHDU.from_columns(columns, name="DQ_DEF"))
+    if ends is not None:
+        places = np.array(sorted(ends), int).reshape(-1, 2).T
+        columns = [
+            fits.Column("x", "J", array=places[1]),
+            fits.Column("y", "J", array=places[0]),
+            fits.Column("end", "4A", array=[ends[pixel] for pixel in sorted(ends)]),
+        ]
+        hdus.append(fits.BinTableHDU.from_columns(columns, name="PIXELS"))
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+    return path
+
+
+def group_mask_of(low, high, *, strength=10.0, cut="fraction", date="2023-05-06", **how):
+    """Return a mask with pixels flagged at either end, by as much as `strength`."""
+    low, high = image_of(low), image_of(high)
+    residual = np.where(high, strength, np.where(low, -strength, 0.0)).astype(np.float32)
+    about = {**ABOUT, "DATE-OBS": date, **how.pop("about", {})}
+    mask = group_mask(shape=SHAPE, cut=cut, **how)
+    found = replace(
+        mask.bad_pixels,
+        mask=low | high,
+        residual=residual,
+        cut_low=-1.0,
+        cut_high=1.0,
+        n_low=int(low.sum()),
+        n_high=int(high.sum()),
+        significance=None if cut == "fraction" else residual * 2,
+    )
+    known = {key: value for key, value in about.items() if value is not None}
+    return replace(mask, bad_pixels=found, minimum=residual + 5, about=known)
+
+
+def saved_mask(path, low=(), high=(), **how):
+    """Write such a mask."""
+    bps.write_mask(group_mask_of(low, high, **how), path, overwrite=True)
+    return path

@@ -1,0 +1,310 @@
+"""Comparisons of results and masks against plain set logic, and the pipeline's own files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import warnings
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
+
+import badpix_selfcal as bps
+from badpix_selfcal.dq import BAD, names_of
+
+from .commands import command
+from .exposures import observation
+from .flagged_files import PIXELS, SHAPE, exposure, image_of, mask_file, pixels_of, saved_mask
+from .test_step_parity import _association, _run_reference
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("pairs")
+
+
+# Flags
+
+
+@given(PIXELS, PIXELS, PIXELS, PIXELS)
+def test_the_flags_are_compared_as_sets(folder, one, two, other, before):
+    a = exposure(folder / "a.fits", one, other=other - one)
+    b = exposure(folder / "b.fits", two, other=other - two)
+    found = bps.compare(a, b)
+    assert pixels_of(found.both) == one & two
+    assert pixels_of(found.only_a) == one - two
+    assert pixels_of(found.only_b) == two - one
+    numbers = {name: counts.number for name, counts in found.counts.items()}
+    assert numbers == {
+        "a": len(one),
+        "b": len(two),
+        "both": len(one & two),
+        "only_a": len(one - two),
+        "only_b": len(two - one),
+    }
+    assert found.jaccard == (len(one & two) / len(one | two) if one | two else 1.0)
+    assert found.same_flags == (one == two)
+    found = bps.compare(a, b, before=exposure(folder / "before.fits", before))
+    assert pixels_of(found.both) == one & two - before
+    assert pixels_of(found.only_a) == one - two - before
+    assert pixels_of(found.only_b) == two - one - before
+
+
+ENDS = st.dictionaries(
+    st.tuples(st.integers(0, SHAPE[0] - 1), st.integers(0, SHAPE[1] - 1)),
+    st.sampled_from(["low", "high"]),
+)
+
+
+@given(ENDS, ENDS)
+def test_the_ends_of_masks_are_counted(folder, one, two):
+    a = mask_file(folder / "a.fits", BAD * image_of(one), ends=one)
+    b = mask_file(folder / "b.fits", BAD * image_of(two), ends=two)
+    found = bps.compare(a, b)
+    for name, pixels, ends in (
+        ("a", one.keys(), one),
+        ("b", two.keys(), two),
+        ("both", one.keys() & two.keys(), one),
+        ("only_a", one.keys() - two.keys(), one),
+        ("only_b", two.keys() - one.keys(), two),
+    ):
+        words = [ends[pixel] for pixel in pixels]
+        counts = found.counts[name]
+        assert (counts.low, counts.high) == (words.count("low"), words.count("high"))
+        assert counts.number == len(words)
+    assert found.other_end == sum(one[pixel] != two[pixel] for pixel in one.keys() & two.keys())
+    assert found.is_equal == (one == two)
+
+
+@given(ENDS, PIXELS)
+def test_a_mask_and_an_exposure_are_compared_by_their_flags(folder, one, two):
+    a = mask_file(folder / "a.fits", BAD * image_of(one), ends=one)
+    b = exposure(folder / "b.fits", two)
+    for found in (bps.compare(a, b), bps.compare(b, a)):
+        assert found.planes == ()
+        assert found.other_end is None
+        assert found.is_equal == ({*one} == two)
+        words = [one[pixel] for pixel in one.keys() & two]
+        assert found.counts["both"].low == words.count("low")
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        {(0, 0): "low"},
+        {(0, 0): "low", (1, 1): "none"},
+        {(0, 0): "low", (1, 1): "high", (2, 2): "low"},
+        {(0, 0): "low", (1, 1): "high", (7, 0): "low"},
+        {(0, 0): "low", (1, 1): "high", (-1, 0): "low"},
+    ],
+)
+def test_ends_that_do_not_fit_the_flags_are_not_known(tmp_path, ends):
+    path = mask_file(tmp_path / "a.fits", BAD * image_of({(0, 0), (1, 1)}), ends=ends)
+    found = bps.compare(path, path)
+    assert (found.counts["a"].number, found.counts["a"].low) == (2, None)
+
+
+def test_the_bits_of_a_mask_are_those_that_it_defines(tmp_path):
+    quality = np.zeros(SHAPE, np.uint32)
+    quality[0, :4] = 1, 2, 4, 2 | 4
+    defined = {1: "HOT", 2: "DO_NOT_USE ", 4: "DEAD"}
+    a = mask_file(tmp_path / "a.fits", quality, defined)
+    b = mask_file(tmp_path / "b.fits", image_of({(0, 1), (0, 3)}))
+    found = bps.compare(a, b)
+    assert found.same_flags
+    assert found.counts["both"].number == 2
+    quality[0, 4] = 8
+    both = {2: "do_not_use", 8: "DO_NOT_USE", 4: "DEAD"}
+    twice = mask_file(tmp_path / "twice.fits", quality, both)
+    assert bps.compare(twice, b).counts["only_a"].number == 1
+    none = mask_file(tmp_path / "none.fits", quality, {1: "HOT"})
+    with pytest.raises(bps.MaskError, match=r"none\.fits: its table DQ_DEF does not say"):
+        bps.compare(a, none)
+
+
+def test_a_mask_of_the_pipeline_is_read(tmp_path):
+    models = pytest.importorskip("jwst.datamodels", reason="jwst is not installed")
+    quality = image_of({(1, 2), (6, 10)}).astype(np.uint32)
+    names = [(0, 1, "DO_NOT_USE", "Bad pixel. Do not use.")]
+    table = np.array(
+        names, [("BIT", "u4"), ("VALUE", "u4"), ("NAME", "S40"), ("DESCRIPTION", "S80")]
+    )
+    model = models.MaskModel(dq=quality, dq_def=table)
+    model.meta.instrument.detector = "MIRIFULONG"
+    model.meta.subarray.name = "GENERIC"
+    model.save(tmp_path / "mask.fits")
+    b = exposure(tmp_path / "b.fits", {(1, 2), (6, 10)})
+    found = bps.compare(tmp_path / "mask.fits", b)
+    assert (found.a.kind, found.b.kind) == ("mask", "exposure")
+    assert found.is_equal
+
+
+# Planes
+
+SAMPLES = st.one_of(st.floats(width=32), st.sampled_from([np.nan, 0.0, -0.0, np.inf]), st.just(2.5))
+
+
+@given(
+    st.lists(st.tuples(SAMPLES, SAMPLES), min_size=77, max_size=77), st.booleans(), PIXELS, PIXELS
+)
+def test_samples_are_compared_one_by_one(folder, pairs, is_double, one, two):
+    kind = ">f8" if is_double else ">f4"
+    images = [np.array(each, kind).reshape(SHAPE) for each in zip(*pairs, strict=True)]
+    paths = []
+    for name, image, pixels in zip("ab", images, (one, two), strict=True):
+        paths.append(exposure(folder / f"{name}.fits", pixels))
+        fits.append(paths[-1], image, fits.Header({"EXTNAME": "MORE"}))
+    found = bps.compare(*paths)
+    more = {plane.name: plane for plane in found.planes}["MORE"]
+    differing = [
+        (number, a, b)
+        for number, (a, b) in enumerate(zip(*(image.ravel() for image in images), strict=True))
+        if a.tobytes() != b.tobytes() and not (np.isnan(a) and np.isnan(b))
+    ]
+    finite = [(a, b) for _, a, b in differing if np.isfinite(a) and np.isfinite(b)]
+    same = [divmod(at, SHAPE[1]) for at, _, _ in differing]
+    assert more.samples == 77
+    assert more.differing == len(differing)
+    assert more.invalid == len(differing) - len(finite)
+    assert more.elsewhere == sum((pixel in one) == (pixel in two) for pixel in same)
+    with np.errstate(over="ignore"):
+        assert more.largest == max((abs(float(a) - float(b)) for a, b in finite), default=0)
+    assert more.is_equal == (not differing)
+    assert found.is_equal == all(plane.is_equal for plane in found.planes)
+
+
+def test_differences_are_told_in_words(here):
+    a, b = exposure(here / "a.fits"), exposure(here / "b.fits", {(1, 1)})
+    with fits.open(b, mode="update") as hdus:
+        hdus["SCI"].data[0, 0] += 2
+        hdus["DQ"].data[0, 1] = 1 << 5
+        hdus.append(fits.ImageHDU(np.zeros(3), name="ONE"))
+    text = str(bps.compare(a, b))
+    assert "SCI: 2 of 77 samples, by at most 2, 1 NaN or infinite in one, 1 where the" in text
+    assert "DQ: 2 of 77 samples, in DO_NOT_USE, bit 2, bit 5, OTHER_BAD_PIXEL, 1 where" in text
+    assert "ONE: only in B" in text
+
+
+def test_a_file_without_sign_or_type_in_common_differs(here):
+    a, b = exposure(here / "a.fits"), exposure(here / "b.fits")
+    for path, zero, cube in ((a, 0.0, "f4"), (b, -0.0, "f8")):
+        with fits.open(path, mode="append") as hdus:
+            hdus.append(fits.ImageHDU(np.full((2, 3), zero), name="ZERO"))
+            hdus.append(fits.ImageHDU(np.ones((2, 3), cube), name="TYPE"))
+            hdus.append(fits.ImageHDU(np.ones((2, 3 + (path == b))), name="SHAPE"))
+            hdus.append(fits.ImageHDU(np.ones((2, 2, 2)), name="SHAPE"))
+    planes = {plane.name: plane for plane in bps.compare(a, b).planes}
+    assert {name for name, plane in planes.items() if plane.is_equal} == {"SCI", "DQ", "SHAPE,2"}
+    assert (planes["ZERO"].differing, planes["ZERO"].largest) == (6, 0)
+    assert (planes["TYPE"].differing, planes["TYPE"].problem) == (0, "float32 in A, float64 in B")
+    assert planes["SHAPE"].problem == "shape (2, 3) in A, (2, 4) in B"
+
+
+def test_tables_are_compared_but_for_those_about_the_file(here):
+    a, b = exposure(here / "a.fits"), exposure(here / "b.fits")
+    for path, text in ((a, "one"), (b, "two")):
+        with fits.open(path, mode="append") as hdus:
+            for name in ("ASDF", "MEMBERS", "GROUP", "SAME"):
+                values = ["same" if name == "SAME" else text]
+                column = fits.Column("text", "9A", array=values)
+                hdus.append(fits.BinTableHDU.from_columns([column], name=name))
+    found = bps.compare(a, b)
+    assert [plane.name for plane in found.planes] == ["SCI", "DQ", "GROUP", "SAME"]
+    assert not found.is_equal
+    assert "differ    GROUP: 3 of 9 bytes" in str(found)
+
+
+# Damaged files
+
+CHANGES = st.lists(
+    st.tuples(st.integers(0, 10**6), st.one_of(st.integers(0, 255), st.sampled_from(b"019'= -TF"))),
+    min_size=1,
+    max_size=10,
+)
+
+
+@given(st.sampled_from(["exposure", "mask", "ours"]), CHANGES, st.booleans())
+def test_a_damaged_file_is_compared_or_named(folder, kind, changes, is_cut):
+    ends = {(0, 0): "low", (1, 1): "high"}
+    whole = folder / f"{kind}.fits"
+    if kind == "exposure":
+        exposure(whole, ends)
+    elif kind == "mask":
+        mask_file(whole, BAD * image_of(ends), {1: "DO_NOT_USE"}, ends=ends)
+    else:
+        saved_mask(whole, {(0, 0)}, {(1, 1)})
+    content = bytearray(whole.read_bytes())
+    for at, byte in changes:
+        content[at % len(content)] = byte
+    damaged = folder / "damaged.fits"
+    damaged.write_bytes(content[: changes[0][0]] if is_cut else content)
+    for pair in ((whole, damaged), (damaged, whole)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                found = bps.compare(*pair)
+            except ValueError as error:
+                assert str(damaged) in str(error)  # noqa: PT017 - not every damage is an error
+            else:
+                assert found.a.path in pair
+
+
+# The pipeline's own step
+
+
+def test_it_is_equal_to_the_pipelines_result(tmp_path):
+    pytest.importorskip("jwst", reason="jwst is not installed")
+    association = _association(tmp_path, "MIRIFUSHORT", (96, 640))
+    ours = bps.selfcal(association, output_dir=tmp_path / "ours", save_flagged_bkg=True)
+    theirs = _run_reference(association, tmp_path / "theirs")
+    for a, b in zip([ours.science, *ours.backgrounds], theirs, strict=True):
+        found = bps.compare(a, b)
+        assert found.is_equal
+        assert found.counts["both"].number == ours.bad_pixels.mask.sum() > 100
+        assert {plane.name for plane in found.planes} >= {"SCI", "ERR", "DQ", "VAR_RNOISE"}
+    done = command("compare", ours.science, theirs[0], cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("A and B are equal\n")
+    others = _run_reference(association, tmp_path / "others", flagfrac_upper=0.002)
+    done = command("compare", ours.science, others[0], "--json", cwd=tmp_path)
+    assert done.returncode == 4
+    report = json.loads(done.stdout)
+    assert (report["exit_status"], report["equal"]) == (4, False)
+    assert report["only_a"]["number"] == 0
+    assert report["only_b"]["number"] > 50
+
+
+def test_urls_and_compressed_files_are_read(here, web):
+    a = exposure(web.folder / "a.fits", {(1, 1)})
+    (here / "a.fits.gz").write_bytes(gzip.compress(a.read_bytes()))
+    found = bps.compare(f"{web.url}/a.fits", here / "a.fits.gz")
+    assert found.is_equal
+    assert found.counts["both"].number == 1
+
+
+def test_results_with_other_parameters_differ_only_where_flags_do(tmp_path):
+    association = observation(tmp_path)
+    one = bps.selfcal(association, output_dir=tmp_path / "one")
+    two = bps.selfcal(association, output_dir=tmp_path / "two", kernel_size=31)
+    found = bps.compare(one.science, two.science)
+    np.testing.assert_array_equal(found.only_a, one.bad_pixels.mask & ~two.bad_pixels.mask)
+    assert found.only_a.any()
+    assert found.only_b.any()
+    assert [plane.elsewhere for plane in found.planes] == [0] * 5
+    former = bps.compare(tmp_path / "sci0_rate.fits", one.science)
+    assert former.counts["only_b"].number == one.bad_pixels.mask.sum()
+    assert [plane.largest for plane in former.planes if plane.name != "DQ"] == [0.0] * 4
+
+
+def test_names_of_bits():
+    assert names_of(BAD | 4) == "DO_NOT_USE, bit 2, OTHER_BAD_PIXEL"
+    assert names_of(0) == ""
