@@ -99,6 +99,20 @@ def result_of(path: Path) -> object:
     return [*facts, copy.read_bytes()]
 
 
+def is_same(ours: object, theirs: object, path: Path) -> bool:
+    """Return whether two results are equal, but for cards that only astropy repairs in a copy."""
+    if not (isinstance(ours, list) and isinstance(theirs, list)):
+        return ours == theirs
+    with InputFile(path).open() as file:
+        before = {*_cards(file.read())}
+    pairs = zip(_cards(ours[-1]), _cards(theirs[-1]), strict=True)
+    return ours[:-1] == theirs[:-1] and all(a == b or a in before for a, b in pairs)
+
+
+def _cards(content: bytes) -> list[bytes]:
+    return [content[at : at + CARD] for at in range(0, len(content), CARD)]
+
+
 def attempt(data: bytes) -> str:
     path = FOLDER / "in.fits"
     path.write_bytes(file_of(data))
@@ -107,7 +121,7 @@ def attempt(data: bytes) -> str:
         return "refused" if isinstance(ours, str) else "left to astropy"
     with mock.patch.object(exposure, "scan", return_value=None):
         theirs = result_of(path)
-    assert ours == theirs, f"{str(ours)[:300]} is not {str(theirs)[:300]}"
+    assert is_same(ours, theirs, path), f"{str(ours)[:300]} is not {str(theirs)[:300]}"
     return "accepted, then refused as by astropy" if isinstance(ours, str) else "as by astropy"
 
 
