@@ -64,7 +64,8 @@ PUBLIC = {
 }
 
 MODULES = {
-    *("arrays", "crowded", "detectors", "dq", "jwst", "reference", "simulate", "stcal", "testing"),
+    *("arrays", "crowded", "detectors", "dq", "jwst", "plot", "reference", "simulate", "stcal"),
+    "testing",
 }
 
 
@@ -78,9 +79,11 @@ def test_public_names():
         _ = bps.absent
 
 
-@pytest.mark.parametrize(("name", "needs"), [("jwst", "jwst"), ("testing", "hypothesis")])
+@pytest.mark.parametrize(
+    ("name", "needs"), [("jwst", "jwst"), ("plot", "matplotlib"), ("testing", "hypothesis")]
+)
 def test_a_module_without_its_extra_says_what_to_install(name, needs):
-    extra = {"jwst": "jwst", "testing": "test"}[name]
+    extra = {"testing": "test"}.get(name, name)
     code = f"""
 import sys
 sys.modules[{needs!r}] = None

@@ -11,6 +11,13 @@ Rows and columns are counted from 0; row 0 is at the bottom.
 
 from __future__ import annotations
 
+from .messages import extra
+
+try:
+    import matplotlib  # noqa: F401 - the figures import its parts
+except ImportError as error:
+    raise ImportError(f"badpix_selfcal.plot needs matplotlib ({error}): {extra('plot')}") from error
+
 from .figures.counts import columns, histogram, rows
 from .figures.cuts import cut, spectrum
 from .figures.gallery import gallery

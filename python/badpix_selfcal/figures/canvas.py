@@ -9,19 +9,14 @@ import io
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
 from ..bad_pixels import BadPixels
-from ..messages import extra
 
 if TYPE_CHECKING:
     from .._floats import FloatArray
     from ..runs.group_mask import GroupMask
-
-try:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
-except ImportError as error:
-    raise ImportError(f"badpix_selfcal.plot needs matplotlib ({error}): {extra('plot')}") from error
 
 __all__ = [
     "CROWDED",
