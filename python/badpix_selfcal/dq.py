@@ -10,6 +10,7 @@ from typing import Final
 __all__ = [
     "BAD",
     "DO_NOT_USE",
+    "NAMES",
     "NAN_PLANES",
     "NON_SCIENCE",
     "OTHER_BAD_PIXEL",
@@ -28,15 +29,18 @@ BAD: Final = DO_NOT_USE | OTHER_BAD_PIXEL
 NAN_PLANES: Final = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 """The extensions in which flagged pixels become NaN; some may be absent."""
 
-_NAMES: Final = {
-    DO_NOT_USE: "DO_NOT_USE",
-    NON_SCIENCE: "NON_SCIENCE",
-    OTHER_BAD_PIXEL: "OTHER_BAD_PIXEL",
-    REFERENCE_PIXEL: "REFERENCE_PIXEL",
-}
+NAMES: Final = (
+    "DO_NOT_USE", "SATURATED", "JUMP_DET", "DROPOUT", "OUTLIER", "PERSISTENCE", "AD_FLOOR",
+    "CHARGELOSS", "RESERVED", "NON_SCIENCE", "DEAD", "HOT", "WARM", "LOW_QE", "RC",
+    "TELEGRAPH", "NONLINEAR", "BAD_REF_PIXEL", "NO_FLAT_FIELD", "NO_GAIN_VALUE", "NO_LIN_CORR",
+    "NO_SAT_CHECK", "UNRELIABLE_BIAS", "UNRELIABLE_DARK", "UNRELIABLE_SLOPE", "UNRELIABLE_FLAT",
+    "OPEN", "ADJ_OPEN", "FLUX_ESTIMATED", "MSA_FAILED_OPEN", "OTHER_BAD_PIXEL", "REFERENCE_PIXEL",
+)  # fmt: skip
+"""The names of the bits, from the lowest to the highest."""
 
 
 def names_of(bits: int) -> str:
-    """Return the bits of a value by their names, or numbers: ``DO_NOT_USE, bit 2``."""
+    """Return the bits of a value by their names: ``DO_NOT_USE, JUMP_DET``."""
     numbers = (number for number in range(bits.bit_length()) if bits >> number & 1)
-    return ", ".join(_NAMES.get(1 << number, f"bit {number}") for number in numbers)
+    names = (NAMES[each] if each < len(NAMES) else f"bit {each}" for each in numbers)
+    return ", ".join(names)
