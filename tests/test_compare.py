@@ -190,7 +190,10 @@ def test_differences_are_told_in_words(here):
         hdus.append(fits.ImageHDU(np.zeros(3), name="ONE"))
     text = str(bps.compare(a, b))
     assert "SCI: 2 of 77 samples, by at most 2, 1 NaN or infinite in one, 1 where the" in text
-    assert "DQ: 2 of 77 samples, in DO_NOT_USE, bit 2, bit 5, OTHER_BAD_PIXEL, 1 where" in text
+    assert (
+        "DQ: 2 of 77 samples, in DO_NOT_USE, JUMP_DET, PERSISTENCE, OTHER_BAD_PIXEL, 1 where"
+        in text
+    )
     assert "ONE: only in B" in text
 
 
@@ -306,5 +309,6 @@ def test_results_with_other_parameters_differ_only_where_flags_do(tmp_path):
 
 
 def test_names_of_bits():
-    assert names_of(BAD | 4) == "DO_NOT_USE, bit 2, OTHER_BAD_PIXEL"
+    assert names_of(BAD | 4) == "DO_NOT_USE, JUMP_DET, OTHER_BAD_PIXEL"
+    assert names_of(1 << 31 | 1 << 33) == "REFERENCE_PIXEL, bit 33"
     assert names_of(0) == ""

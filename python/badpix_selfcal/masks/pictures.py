@@ -48,6 +48,8 @@ STYLE: Final = {
     "pdf.fonttype": 42,
 }
 DPI: Final = 150
+LARGEST: Final = 30.0
+"""The area of the largest mark, square points."""
 WIDTH: Final = 8.0
 """The width of a picture, inches."""
 
@@ -98,9 +100,12 @@ def compared(comparison: Comparison) -> Figure:
         pixels, label = shown[name]
         mark(axes, pixels, size, color=colour, marker=marker, label=label)
     frame(axes, shape)
-    legend = axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False)
-    for handle in legend.legend_handles:
-        handle.set_sizes([30.0])  # type: ignore[union-attr]
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        frameon=False,
+        markerscale=(LARGEST / size) ** 0.5,
+    )
     return figure
 
 
@@ -109,7 +114,7 @@ def size_for(number: int, shape: tuple[int, ...]) -> float:
 
     Marks are larger than pixels, so that they are visible.
     """
-    return float(np.clip(0.03 * np.prod(shape) / max(number, 1), 3.0, 30.0))
+    return float(np.clip(0.03 * np.prod(shape) / max(number, 1), 3.0, LARGEST))
 
 
 def height_of(shape: tuple[int, ...]) -> float:
