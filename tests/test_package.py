@@ -58,7 +58,7 @@ PUBLIC = {
     *("selfcal", "batch", "associate", "SelfcalResult", "BatchResult", "GeneratedAssociation"),
     *("find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles", "BadPixels"),
     *("AssociationError", "ExposureError", "MaskError", "SelfcalWarning"),
-    *("GroupMask", "apply", "read_mask", "write_mask"),
+    *("GroupMask", "ReportResult", "apply", "read_mask", "report", "write_mask"),
     *("num_threads", "set_num_threads", "share_threads", "__version__"),
 }
 
