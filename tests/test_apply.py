@@ -118,6 +118,7 @@ def test_history_names_the_mask(made):
             "was taken with NRS2, the mask {mask} is of NRS1; give a mask of NRS2",
         ),
         ({"SUBARRAY": "SUB32"}, "has the subarray SUB32, the mask {mask} has FULL; give a mask of"),
+        ({"SUBARRAY": "GENERIC"}, "has the subarray GENERIC, the mask {mask} has FULL; give a"),
         ({"SUBSTRT2": 9}, "has the subarray (1,9), the mask {mask} has FULL; give a mask of"),
         ({"shape": (20, 30)}, "SCI has shape (20, 30), the mask {mask} has (96, 640); give a mask"),
     ],
@@ -169,6 +170,16 @@ def test_an_exposure_that_cannot_be_flagged_is_reported(made):
         del hdus["DQ"]
     result = bps.apply(mask, [path, folder / "sci0_nrs1_rate.fits"], output_dir=folder / "out")
     assert "has no DQ extension" in result.failed[0].error
+    assert len(result.written) == 1
+
+
+def test_a_mask_among_the_exposures_is_named(made):
+    mask, folder = made
+    given = [mask, folder / "sci0_nrs1_rate.fits"]
+    result = bps.apply(mask, given, output_dir=folder / "out")
+    assert result.failed[0].error == (
+        f"{mask}: has no SCI extension; _mask is a mask: take the rate image (_rate)"
+    )
     assert len(result.written) == 1
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import dq
+from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.runs.mask_cards import KEYWORDS
 from badpix_selfcal.runs.mask_file import pixels_of
@@ -77,6 +78,18 @@ def test_the_reasons_of_infinite_residuals():
     assert table["known"].tolist() == [7, 7, 7]
 
 
+def test_a_mask_shows_what_it_is():
+    assert (
+        repr(group_mask(cut="sigma"))
+        == f"""\
+GroupMask MIRIFULONG 34: 40 x 50 pixels
+  members   3 exposures, 1 not used
+  cuts      significance below -12 or above 4.5
+  flagged   0 low + 7 high = 7 pixels (0.350 %)
+  made      2026-11-27T15:13:37 by version {bps.__version__}"""
+    )
+
+
 def test_every_parameter_has_a_card():
     assert [*KEYWORDS] == [*Parameters.by_name()]
     assert len({*KEYWORDS.values()}) == len(KEYWORDS)
@@ -112,6 +125,17 @@ def test_a_card_of_every_mask_is_not_taken_from_the_exposures(tmp_path):
     with pytest.raises(ValueError, match="about holds DATE, which every mask file has"):
         bps.write_mask(replace(mask, about={**mask.about, "DATE": "x"}), tmp_path / "x.fits")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_mask_goes_to_a_url(bucket):
+    mask = group_mask()
+    url = f"{bucket.url}/deep/x_mask.fits"
+    assert bps.write_mask(mask, url) == RemoteFile(url)
+    assert_same_masks(bps.read_mask(url), mask)
+    with pytest.raises(FileExistsError, match="exists already"):
+        bps.write_mask(mask, url)
+    with pytest.raises(ValueError, match="outputs cannot be written to https:// URLs"):
+        bps.write_mask(mask, "https://host/x_mask.fits")
 
 
 # Files that are refused

@@ -11,6 +11,7 @@ import pytest
 import badpix_selfcal as bps
 from badpix_selfcal import dq
 from badpix_selfcal.detectors import DETECTORS
+from badpix_selfcal.simulate import simulate
 
 from .masks import ABOUT, group_mask
 
@@ -75,6 +76,28 @@ def test_the_schema_of_mask_reference_files(tmp_path, detector):
             assert [row["NAME"] for row in model.dq_def] == ["DO_NOT_USE", "OTHER_BAD_PIXEL"]
         with dm.open(path) as model:
             assert type(model) is dm.MaskModel
+
+
+def assert_valid(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with dm.MaskModel(path, strict_validation=True) as model:
+            model.validate()
+            assert model.dq.any()
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_masks_of_runs_are_valid(tmp_path, detector):
+    made = simulate(tmp_path / "in", detector=detector, size=(96, 640))
+    result = bps.selfcal(made.associations[0], output_dir=tmp_path / "out", save_mask=True)
+    assert_valid(result.mask)
+
+
+def test_a_mask_of_flight_exposures_is_valid(tmp_path, flight_exposures):
+    science, *others = flight_exposures
+    result = bps.selfcal(science, selfcal=others, output_dir=tmp_path, save_mask=True)
+    assert_valid(result.mask)
+    assert bps.read_mask(result.mask).about["READPATT"] == "NRSIRS2"
 
 
 @pytest.mark.parametrize("detector", ["MIRIFULONG", "MIRIFUSHORT", "NRS1", "NRS2"])

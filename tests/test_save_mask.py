@@ -13,11 +13,9 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.detectors import gap_of
-from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.runs.products import MaskFile
 
 from .exposures import header, observation, planes, sky, write
-from .masks import assert_same_masks
 from .pools import pool, take
 
 CUTS = ["fraction", "sigma"]
@@ -136,7 +134,7 @@ def refusing(monkeypatch):
 def test_a_run_whose_mask_cannot_be_written_writes_nothing(tmp_path, monkeypatch):
     association = observation(tmp_path)
     refusing(monkeypatch)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=rf"{NAME}: cannot be written: No space left"):
         bps.selfcal(association, output_dir=tmp_path / "out", save_mask=True)
     assert not (tmp_path / "out").exists()
 
@@ -250,14 +248,39 @@ def test_exposures_that_are_left_out_or_fail_are_in_the_mask_file(tmp_path):
     assert len(problems) == 2
 
 
+def test_a_dq_without_an_offset_is_known(tmp_path):
+    association = observation(tmp_path)
+    with fits.open(tmp_path / "sci0_rate.fits", mode="update") as hdus:
+        known = hdus["DQ"].data
+        hdus["DQ"] = fits.ImageHDU(known.view(np.int32), name="DQ")
+    result = bps.selfcal(association, output_dir=tmp_path / "out", save_mask=True)
+    np.testing.assert_array_equal(bps.read_mask(result.mask).dq, known)
+    assert (known >= 1 << 31).any()
+
+
+@pytest.mark.parametrize("image", [None, np.zeros((2, 3), np.uint32)], ids=["absent", "shape"])
+def test_without_a_dq_of_its_shape_no_pixel_is_known(tmp_path, image):
+    """No copy can be written, but the mask is found."""
+    pool(tmp_path, detectors=("NRS1",), background=0)
+    for path in tmp_path.glob("*_rate.fits"):
+        with fits.open(path, mode="update") as hdus:
+            del hdus["DQ"]
+            if image is not None:
+                hdus.append(fits.ImageHDU(image, name="DQ"))
+    result = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
+    assert len(result.failed) == 3
+    mask = bps.read_mask(result.groups[0].mask_files[1])
+    assert mask.dq is None
+    assert all("DQ" in each.problem for each in mask.members)
+
+
 def test_a_mask_that_cannot_be_written_is_reported(tmp_path, monkeypatch, capsys):
     pool(tmp_path, detectors=("NRS1",))
     refusing(monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert main(["batch", ".", "--output-dir", "out", "--save-mask"]) == 1
     said = capsys.readouterr().err
-    assert "out/nrs1_badpix_selfcal_mask.fits: mask not written: " in said
-    assert "No space left" in said
+    assert "error: out/nrs1_badpix_selfcal_mask.fits: cannot be written: No space left" in said
     assert names(tmp_path / "out") == [f"sci{n}_nrs1_badpix_selfcal.fits" for n in range(3)]
 
 
@@ -279,105 +302,3 @@ def test_the_report_of_a_batch_names_the_masks(tmp_path, monkeypatch, capsys):
     assert {each["group"]: each["mask_files"] for each in groups} == {
         name: [{"dispaxis": 2, "path": f"o/{file}"}] for name, file in MASKS.items()
     }
-
-
-class TestResume:
-    """A mask file is kept like a copy; one that is missing is made again."""
-
-    def run(self, folder, **how):
-        how = {"save_mask": True, **how}
-        result = bps.batch(folder, output_dir=folder / "out", resume=True, **how)
-        assert not result.failed
-        return [each.status for each in result.exposures]
-
-    @pytest.fixture
-    def done(self, tmp_path):
-        pool(tmp_path, detectors=("NRS1",))
-        assert self.run(tmp_path) == ["COMPLETE"] * 3
-        return tmp_path
-
-    @pytest.fixture
-    def mask(self, done):
-        return done / "out" / "nrs1_badpix_selfcal_mask.fits"
-
-    def assert_made_again(self, mask, before):
-        again = bps.read_mask(mask)
-        assert_same_masks(again, bps.GroupMask(**{**vars(before), "made": again.made}))
-
-    def test_what_is_done_is_kept(self, done, mask):
-        times = {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()}
-        result = bps.batch(done, output_dir=done / "out", resume=True, save_mask=True)
-        assert [each.status for each in result.exposures] == ["KEPT"] * 3
-        assert {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()} == times
-        assert result.groups[0].mask_files == {1: mask}
-        assert result.groups[0].masks == {}
-
-    @pytest.mark.parametrize("damage", ["missing", "short", "lost", "foreign"])
-    def test_a_mask_that_is_not_whole_is_made_again(self, done, mask, damage):
-        before, content = bps.read_mask(mask), mask.read_bytes()
-        middle = len(content) // 2 // 512 * 512
-        if damage == "missing":
-            mask.unlink()
-        else:
-            mask.write_bytes(
-                {
-                    "short": content[:-3000],
-                    "lost": content[:middle] + bytes(512) + content[middle + 512 :],
-                    "foreign": b"something else",
-                }[damage]
-            )
-        assert self.run(done) == ["KEPT"] * 3
-        self.assert_made_again(mask, before)
-
-    def test_a_missing_copy_is_made_again_and_the_mask_is_kept(self, done, mask):
-        time = mask.stat().st_mtime_ns
-        (done / "out" / "sci1_nrs1_badpix_selfcal.fits").unlink()
-        assert self.run(done) == ["KEPT", "COMPLETE", "KEPT"]
-        assert mask.stat().st_mtime_ns == time
-
-    def test_a_first_mask_is_made_of_what_is_kept(self, done, mask):
-        before = bps.read_mask(mask)
-        mask.unlink()
-        assert self.run(done, save_mask=False) == ["KEPT"] * 3
-        assert not mask.exists()
-        assert self.run(done) == ["KEPT"] * 3
-        self.assert_made_again(mask, before)
-
-    def test_a_new_exposure_changes_the_mask(self, done, mask):
-        take(done / "sci9_nrs1_rate.fits", 9, detector="NRS1")
-        assert self.run(done) == ["COMPLETE"] * 4
-        assert len(bps.read_mask(mask).members) == 6
-
-    def test_with_other_parameters_no_mask_is_replaced_unless_asked_for(self, done, mask):
-        for path in (done / "out").glob("sci*"):
-            path.unlink()
-        with pytest.raises(FileExistsError) as caught:
-            self.run(done, kernel_size=5)
-        assert str(caught.value).startswith(f"{mask}: was made with kernel_size=15 (now 5)")
-        assert self.run(done, kernel_size=5, overwrite=True) == ["COMPLETE"] * 3
-        assert bps.read_mask(mask).parameters.kernel_size == 5
-
-
-def test_a_mask_goes_to_a_url_and_is_read_from_it(tmp_path, bucket):
-    association = observation(tmp_path)
-    result = bps.selfcal(association, output_dir=f"{bucket.url}/out", save_mask=True)
-    assert result.mask == RemoteFile(f"{bucket.url}/out/{NAME}")
-    ours = bps.read_mask(result.mask.url)
-    expected = bps.read_mask(
-        bps.selfcal(association, output_dir=tmp_path / "out", save_mask=True).mask
-    )
-    np.testing.assert_array_equal(ours.minimum, expected.minimum)
-    np.testing.assert_array_equal(ours.bad_pixels.mask, expected.bad_pixels.mask)
-    with pytest.raises(bps.MaskError, match=r"absent\.fits: "):
-        bps.read_mask(f"{bucket.url}/absent.fits")
-
-
-def test_a_batch_under_a_url_is_resumed(tmp_path, bucket):
-    pool(tmp_path, detectors=("NRS1",))
-    how = {"output_dir": f"{bucket.url}/batch", "resume": True, "save_mask": True}
-    first = bps.batch(tmp_path, **how)
-    assert [each.status for each in first.exposures] == ["COMPLETE"] * 3
-    again = bps.batch(tmp_path, **how)
-    assert [each.status for each in again.exposures] == ["KEPT"] * 3
-    assert again.groups[0].masks == {}
-    assert again.groups[0].mask_files == first.groups[0].mask_files

@@ -161,7 +161,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_asked_edge,
-                "pixels outside the image: 0 (zero), or ignored (shrink, and auto with the sigma "
+                "pixels outside the image are 0 (zero) or ignored (shrink; auto: with the sigma "
                 "cut)",
                 metavar="RULE",
                 choices={"auto": "auto", "zero": "zero", "shrink": "shrink"},

@@ -53,9 +53,9 @@ def _errors(result: BatchResult) -> list[str]:
         named = any(map(error.startswith, failed))
         errors += [error] if named else [f"{name}: {error}" for name in failed]
     unwritten = {path: why for group in result.groups for path, why in group.unwritten.items()}
-    for path, why in unwritten.items():
-        what = "page" if path.suffix == ".html" else "mask"
-        errors.append(f"{path}: {what} not written: {why}")
+    errors += [
+        why if why.startswith(str(path)) else f"{path}: {why}" for path, why in unwritten.items()
+    ]
     return errors
 
 

@@ -67,6 +67,7 @@ _KINDS: Final = {
     "calints": "a cube of integrations",
     "s3d": "a spectral cube",
     "x1d": "a spectrum",
+    "mask": "a mask",
 }
 """What the pipeline's products are that are no images, by their suffix."""
 

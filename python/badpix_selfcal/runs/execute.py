@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self, TypeAlias
 
 from ..errors import ExposureError, warn
@@ -23,7 +24,7 @@ from .group_mask import GroupMask
 from .member import Listed, Member
 from .minimum import Failed, MinimumImage
 from .outcome import Outcome
-from .plan import Copy, Job, Mask, Plan, masks_of
+from .plan import Copy, Job, Mask, Plan, masks_of, of_output
 from .products import Product, group_mask_of, names_of
 from .review import reviewed
 
@@ -307,14 +308,12 @@ class _Execution:
                     self._fail_products([name], error)
 
     def _write_product(self, product: Product, mask: GroupMask, name: str) -> None:
-        start = time.perf_counter()
+        start, final = time.perf_counter(), self._how.directory / name
         if self._shared is not None:
-            product.write(self._shared.part(self._shared.claim(name)), mask, name)
-            final = self._how.directory / name
+            _make(product, mask, self._shared.part(self._shared.claim(name)), final)
         else:
             with self._how.outputs() as outputs:
-                final = outputs.claim(name)
-                product.write(outputs.part(final), mask, name)
+                _make(product, mask, outputs.part(outputs.claim(name)), final)
                 outputs.publish()
         self.outcome.add_product(product.kind, mask.dispaxis, final)
         log.info("%s: written", final)
@@ -359,6 +358,16 @@ class _Execution:
             raise error
         log.info("%s: failed: %s", path, error)
         self.outcome.errors.setdefault(path, str(error))
+
+
+def _make(product: Product, mask: GroupMask, part: Path, final: Location) -> None:
+    """Write a product; an error names its final place."""
+    try:
+        product.write(part, mask, final.name)
+    except OSError as error:
+        if error.filename not in (None, str(part)):
+            raise
+        raise of_output(error, final) from error
 
 
 def _skipped(plan: Plan) -> str:

@@ -25,7 +25,8 @@ from .provenance import ascii_of, by_mask, file_part
 __all__ = ["GivenMask", "given_mask"]
 
 _ANY: Final = ("", "ANY", "N/A", "GENERIC")
-"""Values of DETECTOR and SUBARRAY that fit every exposure."""
+"""Values of the cards of a reference file that fit every exposure. Without SUBARRAY it is of the
+full frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +148,7 @@ def _made(
     detector, exp_type = (_capitals(cards, keyword) for keyword in ("DETECTOR", "EXP_TYPE"))
     corner = (_capitals(cards, "SUBSTRT1"), _capitals(cards, "SUBSTRT2"))
     subarray = _capitals(cards, "SUBARRAY")
-    is_any = subarray in _ANY and subarray != ""
+    is_any = mask is None and subarray in _ANY and subarray != ""
     return GivenMask(
         group=word if mask is None else mask.name,
         name=name,

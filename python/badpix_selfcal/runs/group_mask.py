@@ -15,6 +15,7 @@ from ..detectors import Dispaxis
 from ..files.location import Location
 from ..files.mask_file import Card
 from ..parameters import Parameters
+from ..summary import block, counted, cuts_of, flags_of
 
 __all__ = ["Card", "GroupMask", "MaskMember", "Role"]
 
@@ -95,3 +96,17 @@ class GroupMask:
     version: str
     made: str
     identity: str = ""
+
+    def __repr__(self) -> str:
+        rows, columns = self.bad_pixels.mask.shape
+        unused = sum(bool(member.problem) for member in self.members)
+        return block(
+            f"GroupMask {self.name}: {rows} x {columns} pixels",
+            {
+                "members": counted(len(self.members), "exposure")
+                + (f", {unused} not used" if unused else ""),
+                "cuts": cuts_of(self.bad_pixels),
+                "flagged": flags_of(self.bad_pixels),
+                "made": f"{self.made} by version {self.version}",
+            },
+        )

@@ -32,7 +32,7 @@ from .minimum import MinimumImage
 from .provenance import Status, cards, history, without_member
 from .reader import Reader
 
-__all__ = ["Copy", "Job", "Made", "Mask", "Plan", "Seen", "made_of", "masks_of"]
+__all__ = ["Copy", "Job", "Made", "Mask", "Plan", "Seen", "made_of", "masks_of", "of_output"]
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -303,12 +303,12 @@ class Job:
         except OSError as error:
             if error.filename not in (None, str(part)):
                 raise
-            raise _of_output(error, self.copy.output) from error
+            raise of_output(error, self.copy.output) from error
         finally:
             reader.forget(path)
 
 
-def _of_output(error: OSError, output: Location) -> OSError:
+def of_output(error: OSError, output: Location) -> OSError:
     """Return an error of writing a part, with the name of its output."""
     named = type(error)(f"{output}: cannot be written: {error.strerror or error}")
     named.errno = error.errno

@@ -33,6 +33,8 @@ __all__ = ["MASK", "MaskFile", "Product", "group_mask_of", "names_of", "products
 MASK: Final = "mask.fits"
 """The kind of a mask file."""
 
+_BITS: Final = 0xFFFFFFFF
+
 _AXES: Final[dict[Dispaxis, str]] = {1: "axis1_", 2: "axis2_", None: "square_"}
 """What names of outputs begin with if a group has several dispersion axes."""
 
@@ -158,13 +160,13 @@ def _described(exposure: Exposure) -> tuple[dict[str, Card], NDArray[np.uint32] 
             about[keyword] = value
     with exposure.opened() as hdus:
         unit = images_of(hdus, "SCI")[0].header.get("BUNIT")
-        planes = images_of(hdus, "DQ")
-        dq = np.array(planes[0].data) if planes else None
-    if isinstance(unit, str):
-        about["BUNIT"] = unit
-    if dq is not None and dq.dtype.kind == "i":  # stored without an offset
-        dq = dq.view(f"u{dq.dtype.itemsize}")
-    return about, None if dq is None else dq.astype(np.uint32)
+        planes = [hdu.data for hdu in images_of(hdus, "DQ") if hdu.shape == exposure.shape]
+        if isinstance(unit, str):
+            about["BUNIT"] = unit
+        if not planes or planes[0].dtype.kind not in "iu":
+            return about, None
+        # Stored without an offset, the highest bit is the sign.
+        return about, (planes[0].astype(np.int64) & _BITS).astype(np.uint32)
 
 
 def _members(outcome: Outcome) -> tuple[MaskMember, ...]:
