@@ -60,6 +60,7 @@ PUBLIC = {
     *("AssociationError", "ExposureError", "MaskError", "SelfcalWarning"),
     *("GroupMask", "apply", "read_mask", "write_mask", "compare", "Comparison"),
     *("history", "MaskHistory", "export"),
+    *("GroupMask", "ReportResult", "apply", "read_mask", "report", "write_mask"),
     *("num_threads", "set_num_threads", "share_threads", "__version__"),
 }
 

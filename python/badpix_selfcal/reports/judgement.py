@@ -31,8 +31,8 @@ Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
 MEANING: Final[dict[Verdict, str]] = {
     "TRUST": "Nothing speaks against these flags. Use the flagged copies.",
     "LOOK": "Something is unusual. Look at the pictures named below before you use the flags.",
-    "REJECT": "These flags damage good data, or have no good basis. Change what is said below and "
-    "run again.",
+    "REJECT": "These flags damage good data, miss most bad pixels, or have no good basis. Do what "
+    "is said below, and run again.",
 }
 
 ORDER: Final[tuple[Verdict, ...]] = ("TRUST", "LOOK", "REJECT")
