@@ -17,7 +17,6 @@ import os
 import socket
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,8 +26,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 from uuid import uuid4
-
-import numpy as np
 
 from .._interrupts import awaited, begun, ending, ends_with, threads
 from .._kernels import set_num_threads
@@ -42,6 +39,7 @@ from ..threads import VARIABLE
 from .execute import Tally
 from .member import Listed, Member, members_of
 from .minimum import Failed, MinimumImage, combine
+from .packed import packed, unpacked
 from .plan import Job, Mask, Plan, Seen, made_of
 from .reader import AHEAD as READ_AHEAD
 from .reader import Reader
@@ -149,7 +147,7 @@ class Cluster:
         """Write a copy later, together with the next ones of the same mask."""
         if mask is not self._packed[0]:
             self._flush()
-            self._packed = (mask, None if mask is None else _packed(mask))
+            self._packed = (mask, None if mask is None else packed(mask))
         pending = _PendingCopy(job, self._sign(job.copy.directory), Future(), job.seen())
         self._waiting.append(pending)
         if len(self._waiting) >= COPIES:
@@ -331,13 +329,13 @@ def _merge(images: list[Combined]) -> Combined:
     return minimum, failed
 
 
-def _write(signed: list[tuple[Job, str]], packed: bytes | None) -> list[Written]:
+def _write(signed: list[tuple[Job, str]], content: bytes | None) -> list[Written]:
     """Write copies; return for each the file, None if it is uploaded, or the error."""
-    return [_written(job, sign, packed) for job, sign in signed]
+    return [_written(job, sign, content) for job, sign in signed]
 
 
-def _written(job: Job, sign: str, packed: bytes | None) -> Written:
-    mask = None if packed is None else _unpacked(packed, job.copy.member.shape)
+def _written(job: Job, sign: str, content: bytes | None) -> Written:
+    mask = None if content is None else unpacked(content, job.copy.member.shape)
     try:
         if (event := ending()) is not None and event.is_set():
             raise InterruptedError("the run has ended")
@@ -380,15 +378,6 @@ def _end_run(run: str, dask_worker: Worker) -> bool:
 def _sendable(error: Exception) -> Exception:
     """Return the error as an OSError, which any process can unpickle."""
     return OSError(str(error))
-
-
-def _packed(mask: Mask) -> bytes:
-    return zlib.compress(np.packbits(mask).tobytes(), 1)
-
-
-def _unpacked(packed: bytes, shape: tuple[int, ...]) -> Mask:
-    bits = np.frombuffer(zlib.decompress(packed), np.uint8)
-    return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(np.bool_)
 
 
 def _this_process() -> tuple[str, int]:
