@@ -23,6 +23,7 @@ from badpix_selfcal.runs import dask as cluster
 from badpix_selfcal.runs.batch import plan_of
 from badpix_selfcal.runs.member import Listed, Member, members_of
 from badpix_selfcal.runs.minimum import combine
+from badpix_selfcal.runs.packed import packed
 from badpix_selfcal.runs.plan import Job, Mask, Plan, masks_of
 from badpix_selfcal.runs.pool import grouped
 from badpix_selfcal.runs.reader import Reader
@@ -105,7 +106,7 @@ def measure(count: int = 6, size: int | None = None) -> Costs:
             task=_scheduling(),
             sci=part.image.nbytes if part.image is not None else 0,
             file=made.science[0].stat().st_size,
-            packed=len(cluster._packed(mask)),
+            packed=len(packed(mask)),
         )
 
 
