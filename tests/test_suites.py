@@ -10,9 +10,11 @@ from functools import partial
 import numpy as np
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.testing import (
+    Check,
     CheckFailed,
     check_find_bad_pixels,
     check_median_filter,
@@ -201,3 +203,14 @@ class TestInUnittest(unittest.TestCase):
         for check in pedestal_checks(bps.pedestal):
             with self.subTest(check=str(check)):
                 check(examples=5)
+
+
+@pytest.mark.parametrize(("asked", "drawn"), [(100, 10), (1, 1), (2000, 2000)])
+def test_a_thorough_run_draws_all_examples(asked, drawn):
+    seen = []
+    check = Check(
+        "counts", seen.append, st.integers(0, 10**9), lambda trial, each: trial(each), 0.1
+    )
+    check(examples=asked)
+    assert len(seen) >= drawn
+    assert len({*seen}) > 0.9 * drawn

@@ -145,7 +145,8 @@ class Check:
     holds : callable
         The property.
     share : float
-        Its share of the examples that are asked for: less than 1 if one takes long.
+        Its share of the examples that are asked for: less than 1 if one takes long, unless the run
+        is thorough.
     """
 
     name: str
@@ -178,7 +179,8 @@ class Check:
         def attempt(example: Any) -> None:
             self.holds(Trial(self.function, name), example)
 
-        number = max(1, round(self.share * examples))
+        share = max(self.share, 1.0) if examples >= THOROUGH else self.share
+        number = max(1, round(share * examples))
         test = hypothesis.given(self.examples_of)(attempt)
         if seed is not None:
             test = hypothesis.seed(seed)(test)
