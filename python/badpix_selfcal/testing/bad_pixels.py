@@ -123,8 +123,9 @@ def _keywords(cut: Cut, edges: Sequence[Edge]) -> st.SearchStrategy[dict[str, An
             "flagfrac_upper": strategies.flagfracs(),
         }
     else:
-        sigma = st.floats(0.5, 20)
-        ends = {"sigma_lower": sigma, "sigma_upper": sigma, "n_exposures": st.integers(1, 30)}
+        sigma = st.floats(0.5, 4) | st.floats(0.5, 20)  # cuts in the noise tell faults apart
+        number = st.integers(2, 30) | st.just(1)
+        ends = {"sigma_lower": sigma, "sigma_upper": sigma, "n_exposures": number}
     return st.fixed_dictionaries(
         {
             "dispaxis": strategies.dispaxes(),

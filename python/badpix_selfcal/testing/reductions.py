@@ -55,6 +55,8 @@ def percentiles_checks(
         Call each, or parametrize a test with them.
     """
     usual = strategies.drawn_images(dtypes=tuple(dtypes), infinities=infinities, extremes=True)
+    # Differences of the largest numbers overflow, in numpy too.
+    plain = strategies.drawn_images(dtypes=tuple(dtypes))
     large = strategies.drawn_large_images(dtypes=tuple(dtypes))
     q = st.lists(st.sampled_from([0.0, 0.1, 50.0, 99.9, 100.0]) | st.floats(0, 100), max_size=5)
     levels = q.map(lambda each: np.array(each, np.float64))
@@ -68,7 +70,7 @@ def percentiles_checks(
         ("equals the oracle", both, equals_the_oracle, 2.0),
         ("equals the oracle on large images", st.tuples(large, levels), equals_the_oracle, 0.5),
         ("order of the samples", st.tuples(usual, levels, _seeds()), _ignores_order, 1.0),
-        ("monotonic", usual, _rises, 1.0),
+        ("monotonic", plain, _rises, 1.0),
         ("padding by NaN", both, _ignores_nan, 1.0),
         ("layouts", st.tuples(usual, levels, strategies.layouts()), _any_layout, 1.0),
     ]
