@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..files.location import Location
+from ..files.save import Write
 from ..runs.group_mask import GroupMask
 from ..runs.mask_cards import columns_in
 from ..runs.mask_file import pixels_of
 from .epochs import MaskHistory
-from .save import Write
 
 if TYPE_CHECKING:
     from astropy.table import Table
