@@ -18,11 +18,13 @@ PACKAGE = Path(bps.__file__).parent
 MOST_LINES = 400
 
 FORBIDDEN = {
-    "files": ("runs", "masks", "reports", "cli"),
-    "runs": ("masks", "cli"),
-    "masks": ("reports", "cli"),
-    "reports": ("masks", "cli"),
-    "simulation": ("files", "runs", "masks", "reports", "cli"),
+    "files": ("runs", "views", "masks", "reports", "figures", "cli"),
+    "runs": ("masks", "figures", "cli"),
+    "views": ("masks", "reports", "figures", "cli"),
+    "masks": ("reports", "figures", "cli"),
+    "reports": ("masks", "figures", "cli"),
+    "figures": ("masks", "reports", "cli"),
+    "simulation": ("files", "runs", "views", "masks", "reports", "figures", "cli"),
 }
 """The subpackages, and those that they must not import."""
 
