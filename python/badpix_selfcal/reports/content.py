@@ -51,7 +51,7 @@ SAMPLE: Final = 97
 
 def unit_of(mask: GroupMask) -> str:
     """Return the unit of SCI."""
-    return str(mask.about.get("BUNIT", "")) or "unit of SCI"
+    return mask.unit or "unit of SCI"
 
 
 def settings_of(

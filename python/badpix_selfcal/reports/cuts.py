@@ -55,7 +55,7 @@ def strips_of(mask: GroupMask, pixels: NDArray[np.intp]) -> Strips:
         The pixels, the most important first; the last ones are left out if the page would become
         too large.
     """
-    used = [member for member in mask.members if not member.problem]
+    used = mask.used
     pixels = pixels[: MOST_SAMPLES // (SAMPLES * max(len(used), 1))]
     shape = mask.minimum.shape
     places, inside = places_of(pixels, shape, mask.dispaxis)

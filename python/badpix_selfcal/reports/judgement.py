@@ -235,7 +235,7 @@ def judge(mask: GroupMask) -> Judgement:
     if mask.dq is not None:
         numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
         numbers["known"] = _percent(numbers["already_known"], flagged)
-    used = [member for member in mask.members if not member.problem]
+    used = mask.used
     numbers["exposures"] = len(used)
     numbers["unused"] = len(mask.members) - len(used)
     odd = odd_pedestals(used, before)
