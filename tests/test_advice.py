@@ -70,21 +70,45 @@ def test_a_quick_run_shows_none(monkeypatch):
 
 
 def test_a_mask_is_looked_at_and_the_copy_goes_on(result, here):
-    look, then = after_run(result)
+    look, figures, then = after_run(result)
     name = here / "a b" / "product_badpix_selfcal"
-    words, before = shlex.split(look)[1:], shlex.split(then)[1:]
-    assert words[:2] == ["badpix-selfcal", "plot"]
-    assert (here / words[2]).samefile(f"{name}_mask.fits")
+    before = shlex.split(then)[1:]
+    for line, command in ((look, "report"), (figures, "plot")):
+        words = shlex.split(line)[1:]
+        assert words[:2] == ["badpix-selfcal", command]
+        assert (here / words[2]).samefile(f"{name}_mask.fits")
     assert before[:2] == ["strun", "calwebb_spec2"]
     assert (here / before[2]).samefile(f"{name}.fits")
 
 
+def test_a_page_is_the_first_thing_to_look_at(result):
+    page = result.mask.with_name("x y_report.html")
+    look, figures, _ = after_run(replace(result, page=page))
+    assert shlex.split(look) == ["look", str(page)]
+    assert figures.startswith("figures   badpix-selfcal plot ")
+    assert len(after_run(replace(result, page=page, mask=None))) == 2
+
+
+def test_the_list_of_the_pages_of_a_batch(here):
+    done = bps.batch(here, output_dir=here / "out")
+    (group,) = done.groups
+    pages = {axis: here / f"{axis}.html" for axis in group.masks}
+    with_pages = replace(done, groups=(replace(group, pages=pages),))
+    assert after_pool(with_pages, finds=True)[0] == f"look      {here / '2.html'}"
+    listed = replace(with_pages, index=here / "all.html")
+    assert after_pool(listed, finds=True)[0] == f"look      {here / 'all.html'}"
+
+
 def test_without_a_mask(result):
-    assert "--save-mask" in after_run(replace(result, mask=None))[0]
+    look, _ = after_run(replace(result, mask=None))
+    assert "--report" in look
+    assert "--save-mask" in look
 
 
 def test_two_products(result):
-    assert after_run(replace(result, others=(result,)))[1].endswith("FILE, for each of the 2 files")
+    assert after_run(replace(result, others=(result,)))[-1].endswith(
+        "FILE, for each of the 2 files"
+    )
 
 
 def test_crowded_lines_are_named_unless_they_are_spared(result):
@@ -95,8 +119,8 @@ def test_crowded_lines_are_named_unless_they_are_spared(result):
     assert look.startswith("look      1 line crowded with flags: ")
     assert look.endswith("--spare-crowded")
     spared = replace(found, mask=mask & (np.arange(mask.shape[1]) != 7))
-    look, _ = after_run(replace(result, bad_pixels=spared, crowded_rows=(7,)))
-    assert "plot" in look
+    look, *_ = after_run(replace(result, bad_pixels=spared, crowded_rows=(7,)))
+    assert "report" in look
 
 
 def test_nothing_was_flagged(result):

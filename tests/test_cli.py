@@ -48,7 +48,7 @@ def test_run_reports_what_it_did(here, capsys):
         f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}",
         "  flagged   62 low + 62 high = 124 pixels (0.202 %)",
         *(f"  written   out/{name}" for name in written),
-        "look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it",
+        "look      --report shows the flags on a page; --save-mask keeps the mask to plot",
         "next      strun calwebb_spec2 out/product_badpix_selfcal.fits",
     ]
     assert sorted(path.name for path in (here / "out").iterdir()) == written

@@ -47,7 +47,7 @@ def test_batch_ends_with_a_table(here, capsys):
         ["MIRIFULONG 34", "5", "3", "0", "0", "0", "2", "62 low + 62 high"],
         ["NRS1", "5", "3", "0", "0", "0", "2", "62 low + 62 high"],
         ["written", "6 files in out: <exposure>_badpix_selfcal.fits"],
-        ["look", "--save-mask keeps the mask; 'badpix-selfcal plot' draws it"],
+        ["look", "--report shows the flags on a page; --save-mask keeps the mask to plot"],
         ["next", "strun calwebb_spec2 FILE, for each of the 6 files"],
     ]
     assert len(list((here / "out").iterdir())) == 6
@@ -142,7 +142,7 @@ def test_what_a_batch_did_not_do_is_reported(here, capsys):
         "left out  1 exposure without a pedestal",
         "ignored   1 file of other modes (EXP_TYPE)",
         "written   7 files in out: <exposure>_badpix_selfcal.fits",
-        "look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it",
+        "look      --report shows the flags on a page; --save-mask keeps the mask to plot",
         "next      strun calwebb_spec2 FILE, for each of the 7 files",
     ]
     assert main(["batch", ".", "--output-dir", "json", "--json"]) == 0

@@ -115,7 +115,7 @@ sci: COMPLETE
   cuts      residual below -0.0725314 or above 3.16084
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits
 $ badpix-selfcal run sci_rate.fits --background 'no*_rate.fits'
 badpix-selfcal: error: no*_rate.fits: no file matches this pattern
@@ -144,7 +144,7 @@ $ badpix-selfcal batch . --save-flagged-bkg --group-by band
 group                         exposures  complete  skipped  kept  failed  background  flagged pixels
 MIRIFUSHORT GENERIC 12 SHORT  4          4         0        0     0       0           61 low + 61 high
 written   4 files in the current directory: <exposure>_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 FILE, for each of the 4 files
 $ ls out | wc -l; ls *_badpix_selfcal.fits | wc -l
 2

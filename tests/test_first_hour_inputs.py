@@ -40,7 +40,7 @@ sci: COMPLETE
   cuts      residual below -0.0795078 or above 3.16382
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits
 $ badpix-selfcal run sci_rate.fits --output-dir copies --copy-skipped --quiet; echo $?; ls copies
 3
@@ -66,7 +66,7 @@ sci: COMPLETE
   cuts      residual below -0.119688 or above 3.96657
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits
 $ badpix-selfcal run sci_rate.fits --force-single --overwrite --quiet
 """
@@ -113,7 +113,7 @@ jw09999001001_02101_00001_mirifushort: COMPLETE
   cuts      residual below -0.0876592 or above 3.16226
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   jw09999001001_02101_00001_mirifushort_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 jw09999001001_02101_00001_mirifushort_badpix_selfcal.fits
 """
     assert play(transcript, demo) == transcript
@@ -169,7 +169,7 @@ $ badpix-selfcal batch . --output-dir out --resume --kernel-size 9 --overwrite
 group                   exposures  complete  skipped  kept  failed  background  flagged pixels
 MIRIFUSHORT GENERIC 12  4          2         0        0     0       2           61 low + 61 high
 written   2 files in out: <exposure>_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 FILE, for each of the 2 files
 $ python -c "import badpix_selfcal as bps; bps.batch('.', output_dir='out', resume=True)" 2>&1 | tail -1
 FileExistsError: out/jw09999001001_02101_00001_mirifushort_badpix_selfcal.fits: was made with kernel_size=9 (now 15); outputs that differ: 2. To continue, give the same parameters; otherwise pass overwrite=True too, or choose another output folder
@@ -196,7 +196,7 @@ sci: COMPLETE
   cuts      residual below -0.0795078 or above 3.16382
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits
 $ badpix-selfcal run a_rate.fits --background sky_rate.fits
 badpix-selfcal: warning: a_rate.fits: later steps of the pipeline have changed the samples (S_PHOTOM = COMPLETE); this step takes rates (_rate)
@@ -207,7 +207,7 @@ a: COMPLETE
   cuts      residual below -0.0795078 or above 3.16382
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   a_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 a_badpix_selfcal.fits
 $ badpix-selfcal run b_rate.fits --background sky_rate.fits
 badpix-selfcal: warning: b_rate.fits: EXP_TYPE is MIR_IMAGE; this step is made for MIR_MRS, NRS_IFU, NRS_MSASPEC, NRS_FIXEDSLIT
@@ -219,7 +219,7 @@ b: COMPLETE
   cuts      residual below -0.0800182 or above 3.19265
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   b_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 b_badpix_selfcal.fits
 """
     assert play(transcript, demo) == transcript
@@ -258,7 +258,7 @@ sci: COMPLETE
   cuts      residual below -0.0795078 or above 3.16382
   flagged   61 low + 61 high = 122 pixels (0.199 %)
   written   sci_badpix_selfcal.fits
-look      --save-mask keeps the mask; 'badpix-selfcal plot' draws it
+look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits
 """
     assert play(transcript, demo) == transcript

@@ -182,10 +182,10 @@ def test_a_copy_without_a_mask_says_what_to_do(tmp_path, capsys):
     shutil.copy(observed()[1].science, copy)
     with pytest.raises(bps.MaskError) as error:
         bps.report(copy, output_dir=tmp_path / "out")
-    assert str(error.value).startswith(f"{copy}: is no mask, and no mask beside it")
-    assert "save_mask=True or report=True" in str(error.value)
+    assert str(error.value).startswith(f"{copy}: no mask beside it")
+    assert "save_mask=True (keeps the mask) or report=True" in str(error.value)
     assert main(["report", str(copy), "--output-dir", str(tmp_path / "out")]) == 1
-    assert "--save-mask or --report" in capsys.readouterr().err
+    assert "--save-mask (keeps the mask) or --report" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -12,10 +12,11 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal.reports import layers
-from badpix_selfcal.reports.cuts import ACROSS, ALONG, strips_of
-from badpix_selfcal.reports.pixels import ranked
-from badpix_selfcal.reports.regions import slices_of
+from badpix_selfcal.reports.cuts import strips_of
 from badpix_selfcal.reports.scatter import scatter
+from badpix_selfcal.views.cuts import ACROSS, ALONG
+from badpix_selfcal.views.pixels import ranked
+from badpix_selfcal.views.regions import slices_of
 
 from .reported import mask_of, numbers_in, observed
 

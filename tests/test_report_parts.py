@@ -17,12 +17,13 @@ from hypothesis.extra.numpy import arrays
 import badpix_selfcal as bps
 from badpix_selfcal.dq import NAMES
 from badpix_selfcal.reports import layers
-from badpix_selfcal.reports.cuts import ACROSS, ALONG, places_of, strips_of
+from badpix_selfcal.reports.cuts import strips_of
 from badpix_selfcal.reports.judgement import LIMITS, MEANING, judge
-from badpix_selfcal.reports.pixels import IN_GALLERY, ranked, strength_of
-from badpix_selfcal.reports.regions import regions_of, slices_of
 from badpix_selfcal.reports.scatter import BLOCK, block_scatter
 from badpix_selfcal.runs.group_mask import MaskMember
+from badpix_selfcal.views.cuts import ACROSS, ALONG, places_of
+from badpix_selfcal.views.pixels import IN_GALLERY, ranked
+from badpix_selfcal.views.regions import regions_of, slices_of
 
 from .masks import group_mask, masks
 from .reported import mask_of
@@ -98,7 +99,7 @@ def test_every_mask_can_be_judged(mask):
 def test_ranks_hold_every_flag_once(mask):
     found = ranked(mask.bad_pixels)
     np.testing.assert_array_equal(np.sort(found.flagged), np.flatnonzero(mask.bad_pixels.mask))
-    strength = strength_of(mask.bad_pixels).ravel()
+    strength = np.nan_to_num(abs(mask.bad_pixels.compared.ravel()), posinf=np.inf)
     ordered = strength[found.flagged]
     assert np.all(ordered[1:] <= ordered[:-1])
     assert not mask.bad_pixels.mask.ravel()[found.near].any()

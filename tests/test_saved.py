@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal.errors import ExposureError
+from badpix_selfcal.errors import MaskError
 from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.messages import on_command_line
 from badpix_selfcal.runs.group_mask import MaskMember
@@ -35,7 +35,7 @@ def copy(tmp_path):
 
 
 def refused(path) -> str:
-    with pytest.raises(ExposureError) as error:
+    with pytest.raises(MaskError) as error:
         mask_of_result(path)
     assert str(error.value).startswith(f"{path}: ")
     return str(error.value).removeprefix(f"{path}: ")
@@ -79,7 +79,9 @@ def test_other_files_of_such_a_name_are_passed_over(tmp_path, copy):
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(tmp_path / "c_mask.fits")
     assert "--save-mask" not in refused(copy)
     with on_command_line():
-        assert re.search(r"no mask beside it .*; make it again with --save-mask,", refused(copy))
+        said = refused(copy)
+    assert re.search(r"no mask beside it .*; name its mask, or make it again with --save-", said)
+    assert "--save-mask (keeps the mask) or --report (writes the page)" in said
     mask = write_mask(tmp_path / "d_mask.fits", copy.name)
     assert mask_of_result(copy) == mask
 
@@ -98,6 +100,7 @@ def test_what_is_no_result(tmp_path):
 
 
 def test_urls():
-    mask = RemoteFile("s3://bucket/a_mask.fits")
-    assert mask_of_result(mask.url) == mask
+    for name in ("a_mask.fits", "a_mask.fits.gz"):
+        mask = RemoteFile(f"s3://bucket/{name}")
+        assert mask_of_result(mask.url) == mask
     assert refused("s3://bucket/a.fits") == "is not a mask (*_mask.fits); give the URL of its mask"

@@ -1,4 +1,4 @@
-"""What a person does next, in one or two lines at the end of a report."""
+"""What a person does next, in a few lines at the end of a report."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def after_run(result: SelfcalResult) -> list[str]:
         if each.bad_pixels is not None
     )
     masks = [each.mask for each in products if each.mask is not None]
+    pages = [each.page for each in products if each.page is not None]
     copies = [each.science for each in products if each.science is not None]
-    return [*_look(masks, crowded), *_next(copies)]
+    return [*_look(masks, pages, crowded), *_next(copies)]
 
 
 def after_pool(result: BatchResult, *, finds: bool) -> list[str]:
@@ -61,21 +62,28 @@ def after_pool(result: BatchResult, *, finds: bool) -> list[str]:
         for axis, found in group.masks.items()
     )
     masks = [path for group in result.groups for path in group.mask_files.values()]
+    pages = [path for group in result.groups for path in group.pages.values()]
+    pages = pages if result.index is None else [result.index]
     found = finds and any(group.masks for group in result.groups)
-    look = _look(masks, crowded) if found else []
+    look = _look(masks, pages, crowded) if found else []
     return [*look, *_next([path for path in copies if path is not None])]
 
 
-def _look(masks: Sequence[Location], crowded: int) -> list[str]:
-    """Return how to look at the flags."""
+def _look(masks: Sequence[Location], pages: Sequence[Location], crowded: int) -> list[str]:
+    """Return how to look at the flags: first the page, then figures."""
     if crowded:
         return [
             f"look      {counted(crowded, 'line')} crowded with flags: if light is flagged there, "
             f"repeat it with {option('spare_crowded')}"
         ]
-    if not masks:
-        return [f"look      {option('save_mask')} keeps the mask; '{PROGRAM} plot' draws it"]
-    return [f"look      {PROGRAM} plot {_files(masks)}"]
+    if not masks and not pages:
+        return [
+            f"look      {option('report')} shows the flags on a page; {option('save_mask')} keeps "
+            "the mask to plot"
+        ]
+    page = _files(pages) if pages else f"{PROGRAM} report {_files(masks)}"
+    figures = [f"figures   {PROGRAM} plot {_files(masks)}"] if masks else []
+    return [f"look      {page}", *figures]
 
 
 def _next(copies: Sequence[Location]) -> list[str]:

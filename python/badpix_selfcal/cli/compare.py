@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .options import Report, add_overwrite, add_report_options, command
+from .options import Report, add_overwrite, add_picture, add_report_options, command
 from .parser import Commands
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="the exposure before flagging: pixels flagged in it are left out",
     )
-    compare.add_argument(
-        "--picture", metavar="FILE", help='a map to write: .png, .pdf or .svg (extra "plot")'
-    )
+    add_picture(compare, "a map")
     add_overwrite(compare)
     add_report_options(compare)
 

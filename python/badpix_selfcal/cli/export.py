@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import Report, add_overwrite, add_report_options, command
+from .options import Report, add_overwrite, add_report_options, command, written
 from .parser import Commands
 
 __all__ = ["add"]
@@ -39,4 +39,4 @@ def _export(given: argparse.Namespace) -> Report:
     from ..masks.export import export
 
     files = [str(path) for path in export(given.mask, given.files, overwrite=given.overwrite)]
-    return Report({"files": files}, "\n".join(f"written   {path}" for path in files))
+    return Report({"files": files}, written(files))

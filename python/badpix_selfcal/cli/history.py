@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .options import Report, add_overwrite, add_report_options, checked, command, whole
+from .options import Report, add_overwrite, add_picture, add_report_options, checked, command, whole
 from .parser import Commands
 
 if TYPE_CHECKING:
@@ -40,11 +40,7 @@ def add(commands: Commands) -> None:
         help="a persistent pixel is flagged in at least N masks (default: all)",
     )
     history.add_argument("--table", metavar="FILE", help="a table of the pixels to write: .ecsv")
-    history.add_argument(
-        "--picture",
-        metavar="FILE",
-        help='counts and map to write: .png, .pdf or .svg (extra "plot")',
-    )
+    add_picture(history, "counts and map")
     history.add_argument(
         "--persistent-mask", metavar="FILE", help="a mask of the persistent pixels to write"
     )

@@ -6,7 +6,7 @@ A help page fits a terminal of 80 columns and 50 lines: one line for most option
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -25,8 +25,10 @@ __all__ = [
     "Report",
     "add_output_dir",
     "add_overwrite",
+    "add_picture",
     "add_pool_options",
     "add_report_options",
+    "add_results",
     "add_step_options",
     "add_worker_options",
     "add_writing_options",
@@ -35,6 +37,7 @@ __all__ = [
     "number",
     "step_options",
     "whole",
+    "written",
 ]
 
 
@@ -180,6 +183,23 @@ def add_output_dir(to: Parser) -> None:
     )
 
 
+def add_results(to: Parser) -> None:
+    """Add the results to be shown."""
+    to.add_argument(
+        "results",
+        metavar="RESULT",
+        nargs="+",
+        help="a mask that --save-mask has written, or a flagged copy beside it",
+    )
+
+
+def add_picture(to: Parser, what: str) -> None:
+    """Add the picture to write; `what` it shows."""
+    to.add_argument(
+        "--picture", metavar="FILE", help=f'{what} to write: .png, .pdf or .svg (extra "plot")'
+    )
+
+
 def add_worker_options(to: Parser, threads: str = "--threads") -> None:
     """Add what continues a batch, and who does the work; `threads` is what computes."""
     to.add_argument(
@@ -205,6 +225,11 @@ def add_overwrite(to: Parser) -> None:
     to.add_argument(
         "--overwrite", action="store_true", help="replace existing outputs (never inputs)"
     )
+
+
+def written(files: Iterable[object]) -> str:
+    """Return the lines of a report that name files which were written."""
+    return "\n".join(f"written   {path}" for path in files)
 
 
 def step_options(given: argparse.Namespace) -> dict[str, Any]:

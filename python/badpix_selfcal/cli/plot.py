@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 
 from ..figures.names import ALL, DPI, FORMATS, NAMES
-from .options import Report, add_overwrite, add_report_options, command, whole
+from .options import (
+    Report,
+    add_output_dir,
+    add_overwrite,
+    add_report_options,
+    add_results,
+    command,
+    whole,
+    written,
+)
 from .parser import Commands
 
 __all__ = ["add"]
@@ -38,9 +47,7 @@ exit status: 0 done, 1 failed, 2 wrong usage"""
 def add(commands: Commands) -> None:
     """Add the command."""
     plot = command(commands, "plot", "RESULT ...", _PLOT, _PLOT_EXAMPLES, _plot)
-    plot.add_argument(
-        "results", metavar="RESULT", nargs="+", help="a mask, or a flagged copy beside its mask"
-    )
+    add_results(plot)
     plot.add_argument(
         "--figure",
         metavar="NAME",
@@ -63,9 +70,7 @@ def add(commands: Commands) -> None:
         default=DPI,
         help="dots per inch (default: %(default)s)",
     )
-    plot.add_argument(
-        "--output-dir", metavar="DIR", help="output folder or URL (default: current directory)"
-    )
+    add_output_dir(plot)
     add_overwrite(plot)
     add_report_options(plot)
 
@@ -75,7 +80,7 @@ def _plot(given: argparse.Namespace) -> Report:
         from .. import plot
     except ImportError as error:
         raise RuntimeError(str(error)) from error
-    written = plot.save(
+    figures = plot.save(
         given.results,
         figure=given.figure,
         format=given.format,
@@ -83,5 +88,5 @@ def _plot(given: argparse.Namespace) -> Report:
         output_dir=given.output_dir,
         overwrite=given.overwrite,
     )
-    facts = {"figures": [str(path) for path in written]}
-    return Report(facts, "\n".join(f"written   {path}" for path in written))
+    facts = {"figures": [str(path) for path in figures]}
+    return Report(facts, written(figures))

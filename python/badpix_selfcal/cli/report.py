@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ..files.location import locate
-from .options import Report, add_overwrite, add_report_options, command
+from .options import Report, add_output_dir, add_overwrite, add_report_options, add_results, command
 from .parser import Commands
 
 if TYPE_CHECKING:
@@ -31,18 +30,8 @@ exit status: 0 done (whatever the verdict), 1 failed, 2 wrong usage"""
 def add(commands: Commands) -> None:
     """Add the command."""
     report = command(commands, "report", "RESULT ...", _REPORT, _REPORT_EXAMPLES, _report)
-    report.add_argument(
-        "results",
-        metavar="RESULT",
-        nargs="+",
-        type=locate,
-        help="a mask that --save-mask has written, or a flagged copy beside it",
-    )
-    report.add_argument(
-        "--output-dir",
-        metavar="DIR",
-        help="output folder or URL (default: current directory)",
-    )
+    add_results(report)
+    add_output_dir(report)
     add_overwrite(report)
     add_report_options(report)
 

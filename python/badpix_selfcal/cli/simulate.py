@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..detectors import DETECTORS
-from .options import Report, add_overwrite, add_report_options, command, whole
+from .options import Report, add_overwrite, add_report_options, command, whole, written
 from .parser import Commands
 
 __all__ = ["add"]
@@ -91,4 +91,4 @@ def _simulate(given: argparse.Namespace) -> Report:
         "background": [str(path) for path in made.background],
         "truth": str(made.truth),
     }
-    return Report(facts, "\n".join(f"written   {path}" for path in made.files))
+    return Report(facts, written(made.files))

@@ -97,7 +97,7 @@ def found_of(shown: Shown) -> BadPixels:
 
 def unit_of(shown: Shown) -> str:
     """Return the unit of SCI; empty if it is not known."""
-    return "" if isinstance(shown, BadPixels) else str(shown.about.get("BUNIT", "")).strip()
+    return "" if isinstance(shown, BadPixels) else shown.unit
 
 
 def labelled(quantity: str, unit: str) -> str:

@@ -10,6 +10,9 @@ import numpy as np
 
 from ..bad_pixels import BadPixels
 from ..summary import counted
+from ..views.cuts import Direction, Line, line_of
+from ..views.pixels import Pixel
+from ..views.regions import band_of
 from .canvas import (
     CURVE,
     FAINT,
@@ -23,7 +26,6 @@ from .canvas import (
     titled,
     unit_of,
 )
-from .pixels import Direction, Line, Pixel, band_of, line_of
 
 if TYPE_CHECKING:
     from ..runs.group_mask import GroupMask
@@ -95,10 +97,9 @@ def draw_line(ax: Axes, mask: GroupMask, line: Line) -> None:
         ax.fill_between(line.place, below, above, step="mid", color=NOISE, lw=0, label="noise")
     ax.plot(line.place, line.minimum, drawstyle="steps-mid", color=CURVE, lw=1, label="minimum")
     ax.plot(line.place, line.median, color=MEDIAN, linewidth=1.2, label="running median")
-    for level, colour in ((found.cut_low, LOW), (found.cut_high, HIGH)):
+    cuts = ((found.cut_low, line.lower, LOW), (found.cut_high, line.upper, HIGH))
+    for level, cut_at, colour in cuts:
         if math.isfinite(level):
-            reach = level if line.noise is None else level * line.noise
-            cut_at = line.median + reach
             ax.plot(line.place, cut_at, color=colour, linewidth=1.0, linestyle="--", label=(
                 f"cut: {level:.3g}{'' if line.noise is None else '× noise'}"
             ))  # fmt: skip

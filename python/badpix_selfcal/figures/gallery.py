@@ -9,6 +9,8 @@ from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 
 from ..arrays import percentiles
+from ..views.cuts import ALONG, line_of, part_of
+from ..views.pixels import IN_GALLERY, Pixel, borderline, strongest
 from .canvas import (
     FAINT,
     HIGH,
@@ -23,7 +25,6 @@ from .canvas import (
     unit_of,
 )
 from .cuts import draw_line
-from .pixels import Pixel, borderline, line_of, part_of, strongest
 
 if TYPE_CHECKING:
     from ..runs.group_mask import GroupMask
@@ -37,9 +38,6 @@ Which: TypeAlias = Literal["strongest", "borderline"]
 REACH: Final = 10
 """Pixels to either side in the images."""
 
-REACH_OF_CUT: Final = 20
-"""Pixels to either side in the cuts."""
-
 MOST_PER_ROW: Final = 8
 
 NOTES: Final = {
@@ -52,7 +50,7 @@ def gallery(
     mask: GroupMask,
     *,
     which: Which = "strongest",
-    count: int = 12,
+    count: int = IN_GALLERY,
     figure: Any = None,
 ) -> Any:
     """Draw the strongest or the borderline pixels: their surroundings, and a cut through each.
@@ -136,7 +134,7 @@ def _surroundings(panel: Axes, mask: GroupMask, pixel: Pixel) -> None:
 def _cut(panel: Axes, mask: GroupMask, pixel: Pixel) -> None:
     """Draw the cut through a pixel along the dispersion."""
     panel.set_axis_on()
-    line = line_of(mask, pixel, "along", REACH_OF_CUT)
+    line = line_of(mask, pixel, "along", ALONG)
     draw_line(panel, mask, line)
     panel.axvline(pixel[line.axis], color=FAINT, linewidth=0.8, zorder=0)
     panel.tick_params(labelsize="x-small", length=2)

@@ -76,7 +76,7 @@ def minimum(mask: GroupMask, *, ax: Axes | None = None, flags: bool = True) -> A
     _colour_bar(ax, image, labelled("minimum", unit), "both")
     if flags:
         _mark_ends(ax, found)
-    used = sum(not member.problem for member in mask.members)
+    used = len(mask.used)
     titled(ax, "Minimum image", mask, counted(used, "exposure") if used else "")
     _name_axes(ax, mask)
     return ax

@@ -49,11 +49,11 @@ def figure(mask: GroupMask) -> NotebookFigure:
 
 def described(mask: GroupMask) -> str:
     """Return in three lines what the mask is of, how it was found, and what is flagged."""
-    found, used = mask.bad_pixels, [each for each in mask.members if not each.problem]
+    found = mask.bad_pixels
     rows, columns = found.mask.shape
     lines = (
-        f"{mask.name}: {counted(len(used), 'exposure')} of {rows} x {columns} pixels, dispersion "
-        f"axis {NAMES_OF_AXES[mask.dispaxis]}",
+        f"{mask.name}: {counted(len(mask.used), 'exposure')} of {rows} x {columns} pixels, "
+        f"dispersion axis {NAMES_OF_AXES[mask.dispaxis]}",
         f"{mask.parameters.cut} cut, kernel {mask.parameters.kernel_size}: {cuts_of(found)}; "
         f"flagged {flags_of(found)}",
         f"badpix-selfcal {mask.version}, {mask.made} UTC",

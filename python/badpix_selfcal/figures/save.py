@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..checks import check_whole
-from ..errors import ExposureError
+from ..errors import MaskError
 from ..files.location import AnyLocation, Location, locations_of, output_directory
-from ..files.outputs import Outputs
+from ..files.save import Write
+from ..files.save import save as write_files
 from ..messages import argument_name
 from ..runs.mask_file import read_mask
-from ..runs.saved import mask_of_result
+from ..runs.saved import mask_of_result, stem_of
 from . import counts, cuts, images
 from .gallery import gallery
 from .names import ALL, DPI, FORMATS, NAMES, PAGE, Format
@@ -77,10 +80,8 @@ def save(
 
     Raises
     ------
-    ExposureError
-        If a copy has no mask, or two masks have the same name. It is a ValueError.
     MaskError
-        If a mask cannot be read. It is a ValueError.
+        If a mask cannot be read, a copy has none, or two have the same name; a ValueError.
     FileExistsError
         If an output exists without `overwrite`.
     TypeError, ValueError
@@ -96,23 +97,18 @@ def save(
     if not LEAST_DPI <= resolution <= MOST_DPI:
         name = argument_name("dpi")
         raise ValueError(f"{name} must be from {LEAST_DPI} to {MOST_DPI}, got {resolution}")
-    folder = output_directory(output_dir)
+    folder, read = output_directory(output_dir), lru_cache(maxsize=1)(read_mask)
     stems = _stems(results)
-    written = []
-    with Outputs(folder, stems.values(), overwrite=overwrite) as outputs:
-        for stem, path in stems.items():
-            mask = read_mask(path)
-            wanted = {
-                f"{stem}_{name}.{format}": FIGURES[name] for name in _figures_of(mask, names, path)
-            }
-            for final, draw in zip(outputs.claim_all([*wanted]), wanted.values(), strict=True):
-                drawn = draw(mask)
-                getattr(drawn, "figure", drawn).savefig(
-                    outputs.part(final), format=format, dpi=resolution
-                )
-                written.append(final)
-        outputs.publish()
-    return tuple(written)
+    files: dict[Location, Write] = {}
+    for stem, path in stems.items():
+        for name in _figures_of(read(path), names, path):
+
+            def write(part: Path, name: str = name, path: Location = path) -> None:
+                drawn = FIGURES[name](read(path))
+                getattr(drawn, "figure", drawn).savefig(part, format=format, dpi=resolution)
+
+            files[folder / f"{stem}_{name}.{format}"] = write
+    return write_files(files, stems.values(), overwrite=overwrite)
 
 
 def _checked_figures(figure: str | Iterable[str]) -> tuple[str, ...]:
@@ -130,9 +126,9 @@ def _stems(results: AnyLocation | Iterable[AnyLocation]) -> dict[str, Location]:
     stems: dict[str, Location] = {}
     for result in locations_of(results):
         path = mask_of_result(result)
-        stem = path.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
+        stem = stem_of(path)
         if stems.get(stem, path).resolve() != path.resolve():
-            raise ExposureError(
+            raise MaskError(
                 f"{path} and {stems[stem]} have figures of the same names; draw them separately"
             )
         stems[stem] = path

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ..errors import ExposureError
 from ..files.content import read_content
 from ..files.location import AnyLocation, locate
+from ..files.save import save
 from .comparison import Comparison
 from .flags import TABLES, flags_in
 from .frame import require_same_pixels
 from .pictures import compared, drawing
 from .planes import PlaneDifference, compare_planes
-from .save import save
 
 __all__ = ["compare"]
 

@@ -207,7 +207,7 @@ def flags_of_epoch(mask: GroupMask, path: Location) -> EpochFlags:
         residual=pixels["residual"],
         significance=pixels["significance"],
         how=replace(mask.parameters, dispaxis=mask.dispaxis).as_text(),
-        unit=str(mask.about.get("BUNIT", "")),
+        unit=mask.unit,
     )
 
 

@@ -8,6 +8,7 @@ from typing import SupportsIndex
 from ..checks import check_whole
 from ..errors import MaskError, warn
 from ..files.location import AnyLocation, Location, is_folder, locate, locations_of
+from ..files.save import Write, save
 from ..messages import argument_name
 from ..runs.mask_file import read_mask, write_part
 from ..runs.pool import expanded
@@ -15,7 +16,6 @@ from .epochs import EpochFlags, MaskHistory, flags_of_epoch, merged
 from .frame import require_same_pixels
 from .persistent import mask_of_persistent
 from .pictures import drawing, followed
-from .save import Write, save
 from .tables import history_table, table_writer
 
 __all__ = ["history"]

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from .._floats import FloatArray
 from .._kernels import __version__
 from ..bad_pixels import BadPixels
 from ..runs.group_mask import GroupMask
@@ -71,7 +70,7 @@ def _writable(mask: GroupMask) -> GroupMask:
 def _with_strongest(made: GroupMask, mask: GroupMask, flags: NDArray[np.bool_]) -> GroupMask:
     """Take the samples of the flagged pixels that stand out more in another mask."""
     ours, theirs = made.bad_pixels, mask.bad_pixels
-    strength, other = (np.abs(_compared(each)) for each in (ours, theirs))
+    strength, other = (np.abs(each.compared) for each in (ours, theirs))
     # A pixel that is not flagged counts less than one that is, whatever the cuts.
     weak = np.where(ours.mask, strength, -1.0)
     at = flags & theirs.mask & ~(weak >= other)
@@ -95,11 +94,6 @@ def _with_strongest(made: GroupMask, mask: GroupMask, flags: NDArray[np.bool_]) 
 
 
 def _flagging(found: BadPixels, flags: NDArray[np.bool_]) -> BadPixels:
-    values = _compared(found)[flags].astype(np.float64)
-    n_low = int(np.count_nonzero((values < found.cut_low) | np.isneginf(values)))
-    return replace(found, mask=flags, n_low=n_low, n_high=int(flags.sum()) - n_low)
-
-
-def _compared(found: BadPixels) -> FloatArray:
-    """Return what the pixels were cut by."""
-    return found.residual if found.significance is None else found.significance
+    flagging = replace(found, mask=flags)
+    n_low = int(np.count_nonzero(flagging.low))
+    return replace(flagging, n_low=n_low, n_high=int(flags.sum()) - n_low)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..files.location import Location
+from ..files.save import Write
 from ..messages import extra
 from .comparison import Comparison
 from .epochs import MaskHistory
-from .save import Write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..files.location import Location
+from ..files.save import Write
 from ..runs.group_mask import GroupMask
 from ..runs.mask_cards import columns_in
 from ..runs.mask_file import pixels_of
 from .epochs import MaskHistory
-from .save import Write
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -43,7 +43,7 @@ def table_writer(make: Callable[[_Shown], Table], shown: _Shown, to: Location) -
 
 def pixel_table(mask: GroupMask) -> Table:
     """Return the flagged pixels of a mask, and in its meta what they were found with."""
-    unit, found = str(mask.about.get("BUNIT", "")), mask.bad_pixels
+    unit, found = mask.unit, mask.bad_pixels
     columns = {name: _texts(column) for name, column in pixels_of(mask).items()}
     about = {
         "name": mask.name,
@@ -56,7 +56,7 @@ def pixel_table(mask: GroupMask) -> Table:
         "n_low": found.n_low,
         "n_high": found.n_high,
         "crowded": [*mask.crowded],
-        "exposures": [str(member.exposure) for member in mask.members if not member.problem],
+        "exposures": [str(member.exposure) for member in mask.used],
         "version": mask.version,
         "made": mask.made,
     }

@@ -11,12 +11,13 @@ import numpy as np
 from .._floats import FloatArray
 from ..dq import NAMES
 from ..runs.group_mask import GroupMask
-from .cuts import ACROSS, ALONG, Strips, places_of
+from ..views.cuts import ACROSS, ALONG, places_of
+from ..views.pixels import Ranked
+from ..views.regions import Slices
+from .cuts import Strips
 from .judgement import Judgement
 from .judgement import number as finite
 from .layers import Layer, bits_layer, float_layer, growth_layer, plain_layer
-from .pixels import Ranked, cut_values
-from .regions import Slices
 
 __all__ = [
     "DQ_COLOURS",
@@ -50,7 +51,7 @@ SAMPLE: Final = 97
 
 def unit_of(mask: GroupMask) -> str:
     """Return the unit of SCI."""
-    return str(mask.about.get("BUNIT", "")) or "unit of SCI"
+    return mask.unit or "unit of SCI"
 
 
 def settings_of(
@@ -58,9 +59,7 @@ def settings_of(
 ) -> dict[str, Any]:
     """Return what `page.js` needs besides the layers."""
     found, unit = mask.bad_pixels, unit_of(mask)
-    values = cut_values(found)
-    high = found.mask & (values > 0)
-    low = found.mask & ~high
+    low, high = found.low, found.high
     along, across = ("row", "column") if mask.dispaxis == 2 else ("column", "row")
     what = f"residual, {unit}" if found.significance is None else "significance"
     by_slice = judgement.numbers["slices"].values()
@@ -75,7 +74,7 @@ def settings_of(
         "cuts": [finite(found.cut_low), finite(found.cut_high)],
         "reach": {"along": ALONG, "across": ACROSS},
         "panels": _panels(mask, judgement),
-        "histogram": {"what": what, **_histogram(values, (found.cut_low, found.cut_high))},
+        "histogram": {"what": what, **_histogram(found.compared, (found.cut_low, found.cut_high))},
         "flags": {
             "row": {"low": low.sum(axis=1).tolist(), "high": high.sum(axis=1).tolist()},
             "column": {"low": low.sum(axis=0).tolist(), "high": high.sum(axis=0).tolist()},

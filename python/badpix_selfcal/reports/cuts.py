@@ -1,4 +1,4 @@
-"""Cuts through single pixels, along the dispersion and across it, in every exposure."""
+"""Cuts through single pixels in every exposure."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._floats import FloatArray, as_stored
-from ..detectors import IMAGE_AXIS, Dispaxis
 from ..errors import ExposureError
 from ..files import exposure as exposure_file
 from ..runs.group_mask import GroupMask, MaskMember
+from ..views.cuts import SAMPLES, places_of
 
-__all__ = ["ACROSS", "ALONG", "MOST_SAMPLES", "Strips", "places_of", "strips_of"]
-
-ALONG: Final = 20
-ACROSS: Final = 6
-"""Pixels on each side of a cut along the dispersion, and across it."""
-
-SAMPLES: Final = 2 * ALONG + 1 + 2 * ACROSS + 1
-"""Samples of both cuts together."""
+__all__ = ["MOST_SAMPLES", "Strips", "strips_of"]
 
 MOST_SAMPLES: Final = 6_000_000
 """Samples of all exposures that a page holds: 0.7 bytes each, more or less."""
@@ -49,24 +42,6 @@ class Strips:
     problems: dict[str, str]
 
 
-def places_of(
-    pixels: NDArray[np.intp], shape: tuple[int, ...], dispaxis: Dispaxis
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the flat indices of both cuts of each pixel, and which lie inside the image.
-
-    Without a dispersion axis, the first cut is along x.
-    """
-    rows, columns = np.divmod(pixels, shape[1])
-    along = np.arange(-ALONG, ALONG + 1)
-    across = np.arange(-ACROSS, ACROSS + 1)
-    one = np.concatenate([along, np.zeros_like(across)])
-    other = np.concatenate([np.zeros_like(along), across])
-    down, right = (one, other) if IMAGE_AXIS[dispaxis] == 0 else (other, one)
-    y, x = rows[:, np.newaxis] + down, columns[:, np.newaxis] + right
-    inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
-    return np.where(inside, y * shape[1] + x, 0), inside
-
-
 def strips_of(mask: GroupMask, pixels: NDArray[np.intp]) -> Strips:
     """Read the exposures of a mask again, and cut them at some pixels.
 
@@ -80,7 +55,7 @@ def strips_of(mask: GroupMask, pixels: NDArray[np.intp]) -> Strips:
         The pixels, the most important first; the last ones are left out if the page would become
         too large.
     """
-    used = [member for member in mask.members if not member.problem]
+    used = mask.used
     pixels = pixels[: MOST_SAMPLES // (SAMPLES * max(len(used), 1))]
     shape = mask.minimum.shape
     places, inside = places_of(pixels, shape, mask.dispaxis)

@@ -11,13 +11,20 @@ from numpy.typing import NDArray
 
 from .._floats import FloatArray
 from ..runs.group_mask import GroupMask
-from .cuts import ACROSS, ALONG, Strips, places_of
-from .pixels import cut_values
+from ..views.cuts import ACROSS, ALONG, SAMPLES, Direction, Line, line_of, part_of
+from ..views.pixels import Pixel
+from .cuts import Strips
 
 __all__ = ["MOST_LINES", "gallery"]
 
 MOST_LINES: Final = 20
 """Exposures drawn in each small picture."""
+
+HALVES: Final[tuple[tuple[Direction, int, int], ...]] = (
+    ("along", ALONG, 0),
+    ("across", ACROSS, 2 * ALONG + 1),
+)
+"""The cuts of a pixel: direction, pixels on each side, and the first of its samples in strips."""
 
 _HEIGHT: Final = 90
 _STEP: Final = 4
@@ -27,50 +34,39 @@ def gallery(mask: GroupMask, pixels: NDArray[np.intp], strips: Strips) -> str:
     """Return the pictures of some pixels, each a button that selects its pixel."""
     if not pixels.size:
         return '<p class="note">There is none.</p>'
-    places, inside = places_of(pixels, mask.minimum.shape, mask.dispaxis)
-    found = mask.bad_pixels
-
-    def cut(image: FloatArray) -> NDArray[np.float64]:
-        return np.where(inside, image.ravel()[places].astype(np.float64), np.nan)
-
-    minimum, residual = cut(mask.minimum), cut(found.residual)
-    median = minimum - residual
-    noise = 1.0 if found.noise is None else cut(found.noise)
-    with np.errstate(invalid="ignore"):
-        lower, upper = (median + limit * noise for limit in (found.cut_low, found.cut_high))
+    columns = mask.minimum.shape[1]
     where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
     pictures = []
-    for number, pixel in enumerate(int(each) for each in pixels):
-        place = where.get(pixel)
-        lines = [] if place is None else [each[place] for each in strips.values[:MOST_LINES]]
-        drawing = _drawing(minimum[number], median[number], lower[number], upper[number], [*lines])
-        pictures.append(_button(mask, pixel, drawing))
+    for flat in pixels.tolist():
+        pixel = divmod(flat, columns)
+        shown = strips.values[:MOST_LINES, where[flat]] if flat in where else np.empty((0, SAMPLES))
+        halves = []
+        for direction, reach, first in HALVES:
+            line = line_of(mask, pixel, direction, reach)
+            places = line.place - pixel[line.axis] + reach
+            halves.append((line, places, shown[:, first + places]))
+        pictures.append(_button(mask, pixel, _drawing(halves)))
     return f'<div class="gallery">{"".join(pictures)}</div>'
 
 
-def _button(mask: GroupMask, pixel: int, drawing: str) -> str:
-    row, column = divmod(pixel, mask.minimum.shape[1])
-    found = mask.bad_pixels
-    value = cut_values(found)[row, column]
-    end = "not flagged"
-    if found.mask[row, column]:
-        end = "high" if value > 0 else "low"
+def _button(mask: GroupMask, pixel: Pixel, drawing: str) -> str:
+    (row, column), found = pixel, mask.bad_pixels
+    alone = part_of(found, np.s_[row : row + 1, column : column + 1])
+    end = "low" if alone.low.any() else "high" if alone.high.any() else "not flagged"
     what = "residual" if found.significance is None else "significance"
-    label = escape(f"column {column}, row {row}: {what} {value:.4g}, {end}")
-    return f'<button data-pixel="{pixel}">{label}{drawing}</button>'
+    label = escape(f"column {column}, row {row}: {what} {found.compared[pixel]:.4g}, {end}")
+    return f'<button data-pixel="{row * mask.minimum.shape[1] + column}">{label}{drawing}</button>'
 
 
-def _drawing(
-    minimum: FloatArray,
-    median: FloatArray,
-    lower: FloatArray,
-    upper: FloatArray,
-    exposures: Sequence[FloatArray],
-) -> str:
-    """Return both cuts of one pixel side by side, on one scale."""
-    shown = np.concatenate([minimum, median, *exposures])
-    shown = shown[np.isfinite(shown)]
-    least, most = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
+def _drawing(halves: Sequence[tuple[Line, NDArray[np.intp], FloatArray]]) -> str:
+    """Return both cuts of one pixel side by side, on one scale.
+
+    Each has its line, the places of its samples, from 0, and the samples of the exposures.
+    """
+    parts = [[line.minimum, line.median, *shown] for line, _, shown in halves]
+    known = np.concatenate([each for part in parts for each in part])
+    known = known[np.isfinite(known)]
+    least, most = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     scale = (_HEIGHT - 8) / ((most - least) or 1.0)
 
     def points(values: FloatArray) -> list[str]:
@@ -78,19 +74,16 @@ def _drawing(
         return ["" if y != y else f"{y:.1f}" for y in level.tolist()]
 
     width = _STEP * (2 * ALONG + 2 * ACROSS) + 20
-    halves = (
-        (0, slice(0, 2 * ALONG + 1), ALONG),
-        (_STEP * 2 * ALONG + 20, slice(2 * ALONG + 1, None), ACROSS),
-    )
     paths = []
-    for begin, part, middle in halves:
-        x = [begin + _STEP * place for place in range(2 * middle + 1)]
+    begins = ((0, ALONG), (_STEP * 2 * ALONG + 20, ACROSS))
+    for (begin, middle), (line, places, shown) in zip(begins, halves, strict=True):
+        x = (begin + _STEP * places).tolist()
         centre = begin + _STEP * middle
-        paths.append(_band(x, points(lower[part]), points(upper[part])))
+        paths.append(_band(x, points(line.lower), points(line.upper)))
         paths.append(f'<path class="c" d="M{centre} 0V{_HEIGHT}"/>')
-        paths += [_path("e", x, points(each[part])) for each in exposures]
-        paths.append(_path("d", x, points(median[part])))
-        paths.append(_path("m", x, points(minimum[part])))
+        paths += [_path("e", x, points(each)) for each in shown]
+        paths.append(_path("d", x, points(line.median)))
+        paths.append(_path("m", x, points(line.minimum)))
     return (
         f'<svg viewBox="0 0 {width} {_HEIGHT}" role="img" aria-label="cuts along and across">'
         f"{''.join(paths)}</svg>"

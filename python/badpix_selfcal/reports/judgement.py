@@ -19,8 +19,7 @@ from ..bad_pixels import BadPixels
 from ..detectors import IMAGE_AXIS, Dispaxis
 from ..dq import DO_NOT_USE
 from ..runs.group_mask import GroupMask, MaskMember
-from .pixels import cut_values
-from .regions import regions_of, slices_of
+from ..views.regions import regions_of, slices_of
 from .scatter import beyond, block_scatter, deviation, scatter, spikes
 
 __all__ = ["LIMITS", "Judgement", "Limit", "Reason", "Verdict", "judge"]
@@ -198,8 +197,7 @@ def judge(mask: GroupMask) -> Judgement:
     """Judge the mask of a group."""
     found = mask.bad_pixels
     sensitive = ~np.isnan(found.residual)
-    high = found.mask & (cut_values(found) > 0)
-    low = found.mask & ~high
+    low, high = found.low, found.high
     count = int(np.count_nonzero(sensitive))
     flagged = int(np.count_nonzero(found.mask))
     unflagged = found.residual[sensitive & ~found.mask]
@@ -237,7 +235,7 @@ def judge(mask: GroupMask) -> Judgement:
     if mask.dq is not None:
         numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
         numbers["known"] = _percent(numbers["already_known"], flagged)
-    used = [member for member in mask.members if not member.problem]
+    used = mask.used
     numbers["exposures"] = len(used)
     numbers["unused"] = len(mask.members) - len(used)
     odd = odd_pedestals(used, before)

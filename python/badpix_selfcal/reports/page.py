@@ -17,13 +17,13 @@ from ..parameters import Parameters
 from ..runs.group_mask import GroupMask
 from ..runs.mask_file import history_of
 from ..summary import NAMES_OF_AXES, counted
+from ..views.pixels import IN_GALLERY, ranked
+from ..views.regions import slices_of
 from .bokeh_scripts import bokeh_scripts
 from .content import DQ_COLOURS, HIGH, LOW, MASK_COLOURS, PLAIN, layers_of, settings_of, unit_of
 from .cuts import Strips, strips_of
 from .gallery import MOST_LINES, gallery
 from .judgement import Judgement, judge
-from .pixels import IN_GALLERY, ranked
-from .regions import slices_of
 from .tables import exposure_table, fact_table, limit_table, part_table
 
 __all__ = ["Page", "document", "facts_of", "page_of"]
@@ -81,11 +81,11 @@ def page_of(mask: GroupMask) -> Page:
         *_histogram(mask),
         *_counts(slices.source),
         "<h2>Gallery</h2>",
-        f'<p class="note">The {IN_GALLERY} strongest flags, then pixels near the cut, flagged and '
-        "unflagged in turn. Each picture: the cut along the dispersion, then across it, on one "
-        f"scale; lines as above, at most {MOST_LINES} exposures. Good: the strongest are single "
-        "peaks in every exposure, and the borderline ones peaks too, though small. A click selects "
-        "the pixel.</p>",
+        f'<p class="note">The {IN_GALLERY} strongest flags, then the pixels nearest to the cuts: '
+        "flagged ones, then others. Each picture: the cut along the dispersion, then across it, on "
+        f"one scale; lines as above, at most {MOST_LINES} exposures. Good: the strongest are "
+        "single peaks in every exposure, and the borderline ones peaks too, though small. A click "
+        "selects the pixel.</p>",
         "<h3>Strongest</h3>",
         gallery(mask, pixels.strongest, strips),
         "<h3>Borderline</h3>",

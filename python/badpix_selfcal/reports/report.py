@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from ..errors import MaskError
-from ..files.location import AnyLocation, Location, locate, output_directory
-from ..files.outputs import Outputs
-from ..messages import argument
+from ..files.location import AnyLocation, Location, output_directory
+from ..files.save import Write, save
 from ..runs.group_mask import GroupMask
 from ..runs.mask_file import read_mask
 from ..runs.provenance import PAGE, file_part, further_name
+from ..runs.saved import mask_of_result, stem_of
 from ..summary import block, counted
 from .bokeh_scripts import bokeh_scripts
 from .index import INDEX, index_of
@@ -100,7 +99,7 @@ def report(
     Raises
     ------
     MaskError
-        If a file is no mask, and no mask beside it belongs to it; a ValueError.
+        If a mask cannot be read, or a copy has none beside it; a ValueError.
     FileExistsError
         If a page exists, without `overwrite`.
     ValueError
@@ -123,17 +122,23 @@ def report(
     masks = _masks_of(results)
     folder = output_directory(output_dir)
     inputs = [member.exposure for mask in masks.values() for member in mask.members]
-    groups = []
-    with Outputs(folder, inputs, overwrite=overwrite) as outputs:
-        index = outputs.claim(INDEX) if len(masks) > 1 else None
-        finals = outputs.claim_all([*masks])
-        for final, mask in zip(finals, masks.values(), strict=True):
-            judgement = write_page(outputs.part(final), mask)
-            groups.append(GroupReport(mask.name, final, judgement))
-        if index is not None:
-            facts = [(each.page.name, facts_of(each.name, each.judgement)) for each in groups]
-            outputs.part(index).write_text(index_of(facts), encoding="utf-8")
-        outputs.publish()
+    groups: list[GroupReport] = []
+    files: dict[Location, Write] = {}
+    for name, mask in masks.items():
+
+        def write(part: Path, mask: GroupMask = mask, page: Location = folder / name) -> None:
+            groups.append(GroupReport(mask.name, page, write_page(part, mask)))
+
+        files[folder / name] = write
+
+    def write_index(part: Path) -> None:
+        facts = [(each.page.name, facts_of(each.name, each.judgement)) for each in groups]
+        part.write_text(index_of(facts), encoding="utf-8")
+
+    index = folder / INDEX if len(masks) > 1 else None
+    if index is not None:
+        files[index] = write_index
+    save(files, inputs, overwrite=overwrite)
     return ReportResult(tuple(groups), index)
 
 
@@ -150,8 +155,9 @@ def _masks_of(results: Result | Iterable[Result]) -> dict[str, GroupMask]:
             mask, origin = each, object()
             name = further_name(file_part(each.name), PAGE)
         else:
-            mask, origin = _found(locate(each))  # type: ignore[arg-type]
-            name = _page_name(origin)
+            path = mask_of_result(each)  # type: ignore[arg-type]
+            mask, origin = read_mask(path), path.resolve()
+            name = f"{stem_of(path)}_{PAGE}"
         if name in masks and origins[name] != origin:
             raise ValueError(
                 f"two masks would have the page {name} ({mask.name} and {masks[name].name}); "
@@ -159,29 +165,3 @@ def _masks_of(results: Result | Iterable[Result]) -> dict[str, GroupMask]:
             )
         masks[name], origins[name] = mask, origin
     return masks
-
-
-def _page_name(mask: Location) -> str:
-    name = mask.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
-    return f"{name}_{PAGE}"
-
-
-def _found(path: Location) -> tuple[GroupMask, Location]:
-    """Return the mask in a file, or that of a flagged copy, and its file."""
-    try:
-        return read_mask(path), path
-    except MaskError as error:
-        if not isinstance(path, Path) or not path.is_file() or path.name.endswith("_mask.fits"):
-            raise
-        for beside in sorted(path.parent.glob("*_mask.fits")):
-            try:
-                mask = read_mask(beside)
-            except MaskError:
-                continue  # another program's
-            outputs = {each.output.name for each in mask.members if each.output is not None}
-            if path.name in outputs:
-                return mask, beside
-        raise MaskError(
-            f"{path}: is no mask, and no mask beside it (*_mask.fits) lists it as a flagged copy; "
-            f"flag its exposure with {argument(save_mask=True)} or {argument(report=True)}"
-        ) from error

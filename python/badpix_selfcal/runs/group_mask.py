@@ -97,9 +97,19 @@ class GroupMask:
     made: str
     identity: str = ""
 
+    @property
+    def used(self) -> list[MaskMember]:
+        """The exposures that it was found from."""
+        return [member for member in self.members if not member.problem]
+
+    @property
+    def unit(self) -> str:
+        """The unit of SCI; empty if it is not known."""
+        return str(self.about.get("BUNIT", "")).strip()
+
     def __repr__(self) -> str:
         rows, columns = self.bad_pixels.mask.shape
-        unused = sum(bool(member.problem) for member in self.members)
+        unused = len(self.members) - len(self.used)
         return block(
             f"GroupMask {self.name}: {rows} x {columns} pixels",
             {

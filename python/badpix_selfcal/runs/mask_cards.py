@@ -112,7 +112,7 @@ def reference_cards(mask: GroupMask, name: str) -> dict[str, Card]:
     detector = str(mask.about.get("DETECTOR", "")).strip().upper()
     known = DETECTORS.get(detector)
     fast, slow = READOUT.get(detector, (1, 2))
-    used = sum(not member.problem for member in mask.members)
+    used = len(mask.used)
     date = str(mask.about.get("DATE-OBS", "")).strip()
     described: dict[str, Card] = {
         "TELESCOP": "JWST",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from ..errors import ExposureError
+from ..errors import MaskError
 from ..files.location import AnyLocation, Location, locate
 from ..files.missing import no_such
 from ..messages import argument
 from .mask_file import unescaped
 
-__all__ = ["MASK_ENDING", "MEMBERS", "mask_of_result"]
+__all__ = ["MASK_ENDING", "MEMBERS", "mask_of_result", "stem_of"]
 
 MASK_ENDING: Final = "_mask.fits"
 """How the name of a mask file ends."""
@@ -35,30 +35,36 @@ def mask_of_result(result: AnyLocation) -> Location:
 
     Raises
     ------
-    ExposureError
+    MaskError
         If there is no mask file that lists the copy, or there are several.
     """
     path = locate(result)
     if not isinstance(path, Path):
-        if path.name.endswith(MASK_ENDING):
+        if path.name.removesuffix(".gz").endswith(MASK_ENDING):
             return path
-        raise ExposureError(f"{path}: is not a mask (*{MASK_ENDING}); give the URL of its mask")
+        raise MaskError(f"{path}: is not a mask (*{MASK_ENDING}); give the URL of its mask")
     if path.is_dir():
-        raise ExposureError(f"{path}: is a folder; name its masks (*{MASK_ENDING})")
+        raise MaskError(f"{path}: is a folder; name its masks (*{MASK_ENDING})")
     if not path.exists():
-        raise ExposureError(no_such(path))
+        raise MaskError(no_such(path))
     if path.name.endswith(MASK_ENDING) or _copies_in(path) is not None:
         return path
     found = [mask for mask in sorted(path.parent.glob(f"*{MASK_ENDING}")) if _lists(mask, path)]
     if len(found) > 1:
         names = ", ".join(each.name for each in found)
-        raise ExposureError(f"{path}: several masks list it: {names}; name one of them instead")
+        raise MaskError(f"{path}: several masks list it: {names}; name one of them instead")
     if not found:
-        raise ExposureError(
-            f"{path}: no mask beside it (*{MASK_ENDING}) lists it as a flagged copy; make it again "
-            f"with {argument(save_mask=True)}, or name its mask"
+        raise MaskError(
+            f"{path}: no mask beside it (*{MASK_ENDING}) lists it as a flagged copy; name its "
+            f"mask, or make it again with {argument(save_mask=True)} (keeps the mask) or "
+            f"{argument(report=True)} (writes the page)"
         )
     return found[0]
+
+
+def stem_of(mask: Location) -> str:
+    """Return what the names of files that show a mask begin with: its own, without its ending."""
+    return mask.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
 
 
 def _lists(mask: Path, copy: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Writing of what a person looks at: all files of a call appear together, and whole."""
+"""Writing of several files, of which each has a function: they appear together, and whole."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeAlias
 
-from ..files.location import Location, output_directory
-from ..files.outputs import Outputs, of_output
+from .location import Location, output_directory
+from .outputs import Outputs, of_output
 
 __all__ = ["Write", "save"]
 
@@ -19,8 +19,8 @@ Write: TypeAlias = Callable[[Path], None]
 
 def save(
     files: Mapping[Location, Write], inputs: Iterable[Location], *, overwrite: bool = False
-) -> None:
-    """Write files, in any folders.
+) -> tuple[Location, ...]:
+    """Write files, in any folders and in the order given.
 
     Parameters
     ----------
@@ -30,6 +30,11 @@ def save(
         Files that none of them may replace.
     overwrite : bool, optional
         Whether they may replace other files.
+
+    Returns
+    -------
+    tuple of Path or RemoteFile
+        The files.
 
     Raises
     ------
@@ -55,3 +60,4 @@ def save(
                     raise of_output(error, final) from error
         for outputs in written:
             outputs.publish()
+    return tuple(files)

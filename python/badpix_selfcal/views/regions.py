@@ -1,22 +1,30 @@
-"""The parts of a detector in which flags are counted, and its slices."""
+"""The parts of a detector in which flags are counted, its slices, and the spectra of bands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detectors import DETECTORS, IMAGE_AXIS
-from ..runs.group_mask import GroupMask
+from ..detectors import DETECTORS
 from ..simulation.slices import CHANNELS, geometry
+from .cuts import axis_of
 
-__all__ = ["BANDS", "Slices", "regions_of", "slices_of"]
+if TYPE_CHECKING:
+    from ..runs.group_mask import GroupMask
+
+__all__ = ["BANDS", "Band", "Slices", "band_of", "regions_of", "slices_of"]
 
 BANDS: Final = 16
 """Bands of equal width that stand for the slices where these are not known."""
+
+
+SHARE_OF_BAND: Final = 50
+"""A band is this part of the detector wide, about a slice: 21 columns of MIRI, 41 rows of NIRSpec.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +44,31 @@ class Slices:
     names: tuple[str, ...]
     number: NDArray[np.uint8]
     source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """The mean spectrum of a band of lines along the dispersion.
+
+    Attributes
+    ----------
+    start, stop : int
+        Its first line, and that after its last.
+    before, after : ndarray of float, shape (n,)
+        The mean of the minimum image over the band, with and without flagged pixels. NaN where no
+        pixel is left.
+    flagged : ndarray of int, shape (n,)
+        How many pixels of the band are flagged.
+    axis : int
+        The axis of the image along which the spectrum runs.
+    """
+
+    start: int
+    stop: int
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    flagged: NDArray[np.intp]
+    axis: int
 
 
 def regions_of(mask: GroupMask) -> dict[str, tuple[slice, slice]]:
@@ -76,11 +109,50 @@ def slices_of(mask: GroupMask) -> Slices:
         place[[*order]] = np.arange(1, len(order) + 1)
         names = tuple(f"channel {value // 100} slice {value % 100}" for value in order)
         return Slices(names, place[found], "the distortion of bands 12A and 34C, a few pixels wide")
-    axis = IMAGE_AXIS[mask.dispaxis]
-    across = 1 if axis == 0 else 0
+    across = axis_of(mask.dispaxis, "across")
     edges = np.linspace(0, shape[across], BANDS + 1).round().astype(int)
     number = np.searchsorted(edges, np.arange(shape[across]), side="right").astype(np.uint8)
     what = "columns" if across == 1 else "rows"
     names = tuple(f"{what} {begin} to {end - 1}" for begin, end in pairwise(edges))
     spread = number[np.newaxis, :] if across == 1 else number[:, np.newaxis]
     return Slices(names, np.broadcast_to(spread, shape), "bands of equal width")
+
+
+def band_of(mask: GroupMask, band: tuple[int, int] | None = None) -> Band:
+    """Return the spectrum of a band of lines along the dispersion; None: of the brightest one."""
+    axis = axis_of(mask.dispaxis, "along")
+    across = 1 - axis
+    flagged = mask.bad_pixels.mask
+    before = np.where(np.isfinite(mask.minimum), mask.minimum, np.nan).astype(np.float64)
+    after = np.where(flagged, np.nan, before)
+    start, stop = band or _brightest(_mean(after, axis))
+    if not 0 <= start < stop <= before.shape[across]:
+        raise ValueError(
+            f"band must be (start, stop) with 0 <= start < stop <= {before.shape[across]}, "
+            f"got {(start, stop)}"
+        )
+    at = (slice(None), slice(start, stop)) if axis == 0 else (slice(start, stop), slice(None))
+    return Band(
+        start=start,
+        stop=stop,
+        before=_mean(before[at], across),
+        after=_mean(after[at], across),
+        flagged=np.count_nonzero(flagged[at], axis=across),
+        axis=axis,
+    )
+
+
+def _brightest(profile: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the brightest band of lines, each of a mean brightness."""
+    width = max(1, round(profile.size / SHARE_OF_BAND))
+    sums = np.convolve(np.nan_to_num(profile), np.ones(width), "valid")
+    start = int(np.argmax(sums))
+    return start, start + width
+
+
+def _mean(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Return the mean of the samples that are not NaN; NaN where there are none."""
+    count = np.count_nonzero(~np.isnan(image), axis=axis)
+    total = np.nansum(image, axis=axis)
+    mean: NDArray[np.float64] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean
