@@ -15,6 +15,7 @@ from hypothesis import given
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
+from badpix_selfcal.reports.judgement import LIMITS
 from badpix_selfcal.reports.page import page_of
 
 from .masks import masks
@@ -248,6 +249,9 @@ def test_the_command_prints_the_verdict(tmp_path, capsys):
     worst = [word for word in ("REJECT", "LOOK") if word in facts["reasons"].values()]
     assert facts["verdict"] == worst[0]
     assert f": {worst[0]}. " in said
+    for name, limit in LIMITS.items():
+        told = limit.advice in " ".join(said.split())
+        assert told == (facts["reasons"][name] != "TRUST"), name
 
 
 def test_run_writes_the_page_with_the_copies(tmp_path, capsys):
