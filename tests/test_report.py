@@ -15,9 +15,11 @@ from hypothesis import given
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
+from badpix_selfcal.reports import cuts
 from badpix_selfcal.reports.index import verdict_on
 from badpix_selfcal.reports.judgement import LIMITS
 from badpix_selfcal.reports.page import page_of
+from badpix_selfcal.reports.pixels import ranked
 
 from .masks import masks
 from .reported import NUMBERS, Cells, mask_of, numbers_in, observed
@@ -270,6 +272,17 @@ def test_run_writes_the_page_with_the_copies(tmp_path, capsys):
     (page,) = (tmp_path / "2").glob("*_report.html")
     assert f"  page      {page}\n  verdict   {told(page)}\n" in said
     assert result.page is None
+
+
+def test_the_page_says_for_how_many_pixels_it_holds_the_exposures(monkeypatch):
+    mask = mask_of()
+    pixels = ranked(mask.bad_pixels)
+    number = len({*pixels.flagged.tolist(), *pixels.near.tolist()})
+    note = "The page holds the exposures for {} of {} flagged and borderline pixels"
+    assert note.format(number, number) in page_of(mask).html
+    one = cuts.SAMPLES * len(mask.members)  # samples of one pixel
+    monkeypatch.setattr(cuts, "MOST_SAMPLES", 3 * one)
+    assert note.format(3, number) in page_of(mask).html
 
 
 def told(page):
