@@ -53,6 +53,15 @@ def test_a_page_fits_a_terminal(capsys, monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_has_a_whole_sentence_in_one_line(capsys, monkeypatch, name):
+    lines = page("", capsys, monkeypatch).splitlines()
+    description = " ".join(COMMANDS[name].description.split())
+    (at,) = (at for at, line in enumerate(lines) if line.split()[:1] == [name])
+    said = lines[at].removeprefix(f"    {name}").strip() or lines[at + 1].strip()  # a long name
+    assert f"{description} ".startswith(f"{said}. ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_prints_the_same_page(capsys, monkeypatch, name):
     asked = page(name, capsys, monkeypatch)
     assert main(["help", name]) == 0

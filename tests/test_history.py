@@ -17,6 +17,7 @@ import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.errors import MaskError, SelfcalWarning
 from badpix_selfcal.masks.epochs import flags_of_epoch, merged
+from badpix_selfcal.masks.pictures import followed
 from badpix_selfcal.masks.tables import history_table
 from badpix_selfcal.simulate import simulate
 
@@ -185,6 +186,17 @@ def test_a_picture_without_dates_is_drawn(here):
     masks = [saved_mask(here / f"{name}.fits", {(0, 0)}, date=f"day {name}") for name in "ab"]
     bps.history(masks, picture=here / "map.png")
     assert (here / "map.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(("dates", "across"), [
+    (("2024-01-01", "2024-01-01", "2024-01-01"), [1, 2, 3]),
+    (("2024-01-01", "2024-01-01", "2024-01-03"), [19723, 19723, 19725]),  # days since 1970
+])  # fmt: skip
+def test_masks_of_one_date_do_not_lie_on_each_other(here, dates, across):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    masks = [saved_mask(here / f"{at}.fits", {(0, at)}, date=date) for at, date in enumerate(dates)]
+    counts = followed(bps.history(masks)).axes[0]
+    assert counts.lines[0].get_xdata(orig=False).tolist() == across
 
 
 # The mask of the persistent pixels

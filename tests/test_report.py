@@ -11,10 +11,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
+from badpix_selfcal.reports.pixels import ranked
 from hypothesis import given
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
+from badpix_selfcal.reports import cuts
+from badpix_selfcal.reports.index import verdict_on
+from badpix_selfcal.reports.judgement import LIMITS
 from badpix_selfcal.reports.page import page_of
 
 from .masks import masks
@@ -248,6 +252,9 @@ def test_the_command_prints_the_verdict(tmp_path, capsys):
     worst = [word for word in ("REJECT", "LOOK") if word in facts["reasons"].values()]
     assert facts["verdict"] == worst[0]
     assert f": {worst[0]}. " in said
+    for name, limit in LIMITS.items():
+        told = limit.advice in " ".join(said.split())
+        assert told == (facts["reasons"][name] != "TRUST"), name
 
 
 def test_run_writes_the_page_with_the_copies(tmp_path, capsys):
@@ -261,8 +268,48 @@ def test_run_writes_the_page_with_the_copies(tmp_path, capsys):
     )
     line = ["run", str(files.associations[0]), "--report", "--output-dir", str(tmp_path / "2")]
     assert main(line) == 0
-    assert "  page      " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    (page,) = (tmp_path / "2").glob("*_report.html")
+    assert f"  page      {page}\n  verdict   {told(page)}\n" in said
     assert result.page is None
+
+
+def test_the_page_says_for_how_many_pixels_it_holds_the_exposures(monkeypatch):
+    mask = mask_of()
+    pixels = ranked(mask.bad_pixels)
+    number = len({*pixels.flagged.tolist(), *pixels.near.tolist()})
+    note = "The page holds the exposures for {} of {} flagged and borderline pixels"
+    assert note.format(number, number) in page_of(mask).html
+    one = cuts.SAMPLES * len(mask.members)  # samples of one pixel
+    monkeypatch.setattr(cuts, "MOST_SAMPLES", 3 * one)
+    assert note.format(3, number) in page_of(mask).html
+
+
+def told(page):
+    """What a run says of the verdict in a page."""
+    facts = numbers_in(page.read_text())
+    worst = [name for name, word in facts["reasons"].items() if word == facts["verdict"]]
+    if facts["verdict"] == "TRUST":
+        return "TRUST: nothing speaks against the flags"
+    labels = "; ".join(LIMITS[name].label for name in worst)
+    return f"{facts['verdict']}: {labels} (the page says what to do)"
+
+
+def test_batch_prints_the_verdicts(tmp_path, capsys):
+    folder = observed()[0].science[0].parent
+    line = ["batch", str(folder), "--cut", "sigma", "--report", "--output-dir", str(tmp_path)]
+    assert main(line) == 0
+    (page,) = tmp_path.glob("*_report.html")
+    said = capsys.readouterr().out
+    name = numbers_in(page.read_text())["name"]
+    assert f"pages     {page}\nverdict   {name}: {told(page)}\n" in said
+
+
+def test_a_page_that_cannot_be_read_has_no_verdict(tmp_path):
+    assert verdict_on(tmp_path / "missing.html") is None
+    other = tmp_path / "other.html"
+    other.write_text("mine")
+    assert verdict_on(other) is None
 
 
 def test_batch_writes_pages_and_their_list_and_keeps_them(tmp_path):

@@ -17,6 +17,7 @@ from hypothesis.extra.numpy import arrays
 import badpix_selfcal as bps
 from badpix_selfcal.dq import NAMES
 from badpix_selfcal.reports import layers
+from badpix_selfcal.reports.content import histogram_of
 from badpix_selfcal.reports.cuts import strips_of
 from badpix_selfcal.reports.judgement import LIMITS, MEANING, judge
 from badpix_selfcal.reports.scatter import BLOCK, block_scatter
@@ -280,3 +281,15 @@ def test_report_is_a_function_however_its_modules_are_imported():
     import badpix_selfcal.reports.page  # noqa: F401
 
     assert callable(bps.report)
+
+
+@pytest.mark.parametrize("least", [0.0, 1.0, -3e7, 1e-45, 3e38])
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_a_histogram_of_hardly_different_values_counts_them_all(least, steps):
+    values = np.full(steps + 1, least, np.float32)
+    for at in range(steps):
+        values[at + 1 :] = np.nextafter(values[at + 1 :], np.float32(np.inf))
+    for cuts in ((-np.inf, np.inf), (np.nan, np.nan)):
+        found = histogram_of(values, cuts)
+        assert sum(found["counts"]) == np.isfinite(values).sum()
+        assert (np.diff(found["edges"]) > 0).all()

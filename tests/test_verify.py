@@ -76,6 +76,16 @@ def test_without_jwst_the_extra_is_named(monkeypatch):
         verify("jwst", examples=1)
 
 
+def test_without_hypothesis_the_command_names_the_extra(monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.startswith("badpix_selfcal.testing")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    assert main(["verify"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("badpix-selfcal: error: badpix_selfcal.testing needs hypothesis")
+    assert 'pip install ".[testing]"' in said
+
+
 def test_progress_counts_all_checks():
     seen = []
     found = verify(examples=1, progress=lambda done, total: seen.append((done, total)))

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _COMPARE = """\
-Compare two results of one exposure (flagged copies, of this package or of the
-pipeline), two masks (JWST MASK files), or one of each: which pixels are flagged
-in both, only in A, only in B, and which extensions differ. In an exposure,
-pixels with DO_NOT_USE and OTHER_BAD_PIXEL in DQ count as flagged; in a mask,
-those with DO_NOT_USE. NaN equals NaN; headers are not compared."""
+Compare two results of one exposure, or two masks. Says which pixels are flagged
+in both, only in A, only in B, and which extensions differ. A result is a
+flagged copy of this package or of the pipeline, a mask any JWST MASK file; one
+of each will do. In a result, pixels with DO_NOT_USE and OTHER_BAD_PIXEL in DQ
+count as flagged; in a mask, those with DO_NOT_USE. NaN equals NaN; headers are
+not compared."""
 
 _COMPARE_EXAMPLES = """\
 examples:

@@ -10,9 +10,9 @@ from .parser import Commands
 __all__ = ["add"]
 
 _EXPORT = """\
-Write the flagged pixels of a mask for other programs: as a table (.ecsv), which
-astropy reads, or as regions of DS9 (.reg). The table counts pixels from 0, DS9
-from 1."""
+Write the pixels of a mask for other programs. The ending of a file says how: as
+a table (.ecsv), which astropy reads, or as regions of DS9 (.reg). The table
+counts pixels from 0, DS9 from 1."""
 
 _EXPORT_EXAMPLES = """\
 examples:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _HISTORY = """\
-Follow the bad pixels of a detector through its masks: how many are new, gone or
-flagged again in each, which persist, and which come and go. The masks are put
-in the order of the dates of their exposures."""
+Follow the bad pixels of a detector through its masks. Says how many are new,
+gone or flagged again in each, which persist, and which come and go. The masks
+are put in the order of the dates of their exposures."""
 
 _HISTORY_EXAMPLES = """\
 examples:

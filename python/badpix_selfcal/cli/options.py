@@ -101,7 +101,7 @@ def command(
     """
     parser = commands.add_parser(
         name,
-        help=description.split(".")[0].replace("\n", " "),
+        help=_first_sentence(description),
         usage=f"%(prog)s [OPTION ...] {inputs}",
         description=description,
         epilog=examples,
@@ -110,6 +110,11 @@ def command(
         command=run, stopped=NOTHING, written=PUBLISHED, json=False, quiet=False, verbose=0
     )
     return parser
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence without its full stop; a dot within a word ends none."""
+    return f"{' '.join(text.split())} ".partition(". ")[0].rstrip()
 
 
 def add_report_options(to: Parser) -> None:

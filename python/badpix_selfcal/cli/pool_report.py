@@ -132,7 +132,12 @@ def _text(result: BatchResult, directory: str | None, ignored: str, *, finds: bo
         lines.append(f"masks     {files_of(masks)}")
     pages = [path for group in result.groups for path in group.pages.values()]
     if pages:
+        from ..reports.index import verdict_on
+
         lines.append(f"pages     {result.index or files_of(pages)}")
+        for group in result.groups:
+            verdicts = filter(None, map(verdict_on, group.pages.values()))
+            lines += [f"verdict   {group.name}: {verdict}" for verdict in verdicts]
     return "\n".join([*lines, *after_pool(result, finds=finds)])
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
 
 from .options import Report, add_output_dir, add_overwrite, add_report_options, add_results, command
 from .parser import Commands
@@ -13,12 +14,18 @@ if TYPE_CHECKING:
 
 __all__ = ["add"]
 
+INDENT: Final = " " * 12
+"""What stands before a line of advice."""
+
+WIDTH: Final = 76
+"""Characters of advice in a line."""
+
 _REPORT = """\
-Write a page that shows whether the flags of a mask can be trusted: a verdict
-with its reasons, images, cuts of single pixels, spectra before and after. One
-HTML file for each mask, <product>_badpix_selfcal_report.html, which needs no
-network; several are listed in badpix_selfcal_report.html. Needs the extra
-"report". docs/report.md describes the page."""
+Write a page that shows whether flags can be trusted. It has a verdict with its
+reasons, images, cuts of single pixels, spectra before and after. One HTML file
+for each mask, <product>_badpix_selfcal_report.html, which needs no network;
+several are listed in badpix_selfcal_report.html. Needs the extra "report".
+docs/report.md describes the page."""
 
 _REPORT_EXAMPLES = """\
 examples:
@@ -60,12 +67,12 @@ def _facts(made: GroupReport) -> dict[str, Any]:
 
 
 def _text(made: GroupReport) -> str:
-    """Return the verdict, what speaks against the mask, and where the page is."""
+    """Return the verdict, what speaks against the mask with what to do, and where the page is."""
     lines = [f"{made.name}: {made.verdict}. {made.judgement.meaning}"]
-    lines += [
-        f"  {each.verdict:<8}  {each.limit.label}: {each.value:.4g} {each.limit.unit}".rstrip()
-        for each in made.judgement.reasons
-        if each.verdict != "TRUST"
-    ]
+    for each in made.judgement.reasons:
+        if each.verdict != "TRUST":
+            what = f"{each.limit.label}: {each.value:.4g} {each.limit.unit}"
+            lines.append(f"  {each.verdict:<8}  {what.rstrip()}")
+            lines += [INDENT + line for line in textwrap.wrap(each.limit.advice, WIDTH)]
     lines.append(f"  written   {made.page}")
     return "\n".join(lines)

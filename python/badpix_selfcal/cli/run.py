@@ -144,5 +144,9 @@ def _text(result: SelfcalResult, given: argparse.Namespace) -> str:
     if result.mask is not None:
         lines.append(f"  mask      {result.mask}")
     if result.page is not None:
+        from ..reports.index import verdict_on
+
         lines.append(f"  page      {result.page}")
+        if verdict := verdict_on(result.page):
+            lines.append(f"  verdict   {verdict}")
     return "\n".join(lines)

@@ -59,8 +59,10 @@ def add(commands: Commands) -> None:
 
 
 def _verify(given: argparse.Namespace) -> Report:
-    from ..testing.verdict import verify
-
+    try:
+        from ..testing.verdict import verify
+    except ImportError as error:
+        raise RuntimeError(str(error)) from error
     with Bar(sys.stderr, what="checks") as bar:
         verdict = verify(
             given.against,

@@ -159,6 +159,9 @@ def followed(found: MaskHistory) -> Figure:
         above.plot(dates, known, color=colour, marker=marker, label=label)
     if dates.dtype.kind == "M":
         above.xaxis.set_major_formatter(ConciseDateFormatter(above.xaxis.get_major_locator()))
+    else:
+        above.xaxis.get_major_locator().set_params(integer=True)
+        above.set_xlabel("mask")
     above.yaxis.get_major_locator().set_params(integer=True)
     above.set_ylim(bottom=0)
     above.set_ylabel("pixels")
@@ -190,11 +193,13 @@ def followed(found: MaskHistory) -> Figure:
 
 
 def _dates(found: MaskHistory) -> NDArray[Any]:
-    """Return the dates of the masks; their numbers from 1 if a date is none."""
+    """Return the dates of the masks; numbers from 1 if a date is none, or all are the same."""
+    numbers = np.arange(1, len(found.epochs) + 1)
     try:
-        return np.array([epoch.date for epoch in found.epochs], "datetime64[ms]")
+        dates = np.array([epoch.date for epoch in found.epochs], "datetime64[ms]")
     except ValueError:
-        return np.arange(1, len(found.epochs) + 1)
+        return numbers
+    return numbers if (dates == dates[0]).all() else dates
 
 
 def _colours(number: int) -> Any:

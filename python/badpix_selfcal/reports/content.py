@@ -25,6 +25,7 @@ __all__ = [
     "LOW",
     "MASK_COLOURS",
     "PLAIN",
+    "histogram_of",
     "layers_of",
     "settings_of",
     "unit_of",
@@ -74,7 +75,10 @@ def settings_of(
         "cuts": [finite(found.cut_low), finite(found.cut_high)],
         "reach": {"along": ALONG, "across": ACROSS},
         "panels": _panels(mask, judgement),
-        "histogram": {"what": what, **_histogram(found.compared, (found.cut_low, found.cut_high))},
+        "histogram": {
+            "what": what,
+            **histogram_of(found.compared, (found.cut_low, found.cut_high)),
+        },
         "flags": {
             "row": {"low": low.sum(axis=1).tolist(), "high": high.sum(axis=1).tolist()},
             "column": {"low": low.sum(axis=0).tolist(), "high": high.sum(axis=0).tolist()},
@@ -114,21 +118,23 @@ def _panels(mask: GroupMask, judgement: Judgement) -> list[dict[str, Any]]:
     return [{"name": name, "title": title, "limits": limits} for name, title, limits in shown]
 
 
-def _histogram(values: FloatArray, cuts: tuple[float, float]) -> dict[str, Any]:
+def histogram_of(values: FloatArray, cuts: tuple[float, float]) -> dict[str, Any]:
     """Return edges and counts of a histogram that reaches three times beyond the cuts.
 
     What lies farther away is counted in the first and the last bin.
     """
-    finite_values = values[np.isfinite(values)]
+    finite_values = values[np.isfinite(values)].astype(np.float64)
     if not finite_values.size:
         return {"edges": [-1.0, 1.0], "counts": [0]}
     known = [abs(cut) for cut in cuts if math.isfinite(cut)]
     least, most = float(finite_values.min()), float(finite_values.max())
     reach = 3 * max(known, default=0.0) or max(-least, most)
     first, last = max(-reach, least), min(reach, most)
-    if first >= last:
-        first, last = first - 1, first + 1
     edges = np.linspace(first, last, BINS + 1)
+    if not (np.diff(edges) > 0).all():  # too narrow a range for the bins
+        around = max(1.0, abs(first), abs(last))
+        first, last = first - around, last + around
+        edges = np.linspace(first, last, BINS + 1)
     counts, _ = np.histogram(np.clip(finite_values, first, last), BINS, (first, last))
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 

@@ -13,10 +13,11 @@ from urllib.parse import quote
 from .._kernels import __version__
 from ..files.location import Location
 from ..files.outputs import Outputs
+from .judgement import LIMITS
 from .page import document
 from .tables import shown
 
-__all__ = ["INDEX", "facts_in", "index_of", "write_index"]
+__all__ = ["INDEX", "facts_in", "index_of", "verdict_on", "write_index"]
 
 INDEX: Final = "badpix_selfcal_report.html"
 """The name of the page that lists others."""
@@ -37,6 +38,24 @@ def facts_in(page: Path) -> dict[str, Any] | None:
         return None
     facts: dict[str, Any] = json.loads(found[1])
     return facts
+
+
+def verdict_on(page: Location) -> str | None:
+    """Return the verdict in a page that a run has written, with what decides it.
+
+    None if it cannot be read; a page under a URL is not downloaded.
+    """
+    try:
+        facts = facts_in(page) if isinstance(page, Path) else None
+    except OSError:
+        return None
+    if facts is None:
+        return None
+    verdict = str(facts["verdict"])
+    against = [LIMITS[name].label for name, word in facts["reasons"].items() if word == verdict]
+    if verdict == "TRUST":
+        return f"{verdict}: nothing speaks against the flags"
+    return f"{verdict}: {'; '.join(against)} (the page says what to do)"
 
 
 def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:

@@ -74,7 +74,8 @@ def page_of(mask: GroupMask) -> Page:
     judgement = judge(mask)
     pixels, slices = ranked(mask.bad_pixels), slices_of(mask)
     shown = np.concatenate([pixels.strongest, pixels.borderline, pixels.flagged, pixels.near])
-    strips = strips_of(mask, shown[np.sort(np.unique(shown, return_index=True)[1])])
+    shown = shown[np.sort(np.unique(shown, return_index=True)[1])]  # each pixel once
+    strips = strips_of(mask, shown)
     body = [
         *_head(mask, judgement),
         *_images(mask, _pixel(strips, len(shown))),
