@@ -48,40 +48,42 @@ class Disk:
 
 def attack(victim: Attacked, disk: Path, draw: random.Random) -> str:
     """Fill a disk during a run; return how the run ended."""
-    out, most = disk / "out", sum(map(len, victim.new.values()))
+    most = sum(map(len, victim.new.values()))
     with Disk(disk) as small:
         before = {}
         if draw.random() < 0.5:
-            victim.prepare(out)
+            victim.prepare()
             before = victim.old
         share = draw.choice((1.3 * draw.random(), 10 ** -draw.uniform(0, 3)))
         small.leave(4096 + int(share * most))
-        ended = Process(victim, out, *(["--overwrite"] if before else [])).end()
-        found = contents(out)
+        ended = Process(victim, *(["--overwrite"] if before else [])).end()
+        found = contents(victim.out)
         assert "Traceback" not in ended.said, ended.said
         assert not hidden(found), "files are left"
         if ended.status == 0:
             assert found == victim.new
         else:
             assert ended.status == 1
-            assert "No space left on device" in ended.said
+            assert "No space left on device" in ended.said, (victim.words, ended)
             for name, content in found.items():
                 assert content in (before.get(name), victim.new[name]), f"{name} is not whole"
             assert victim.is_batch or found == before, "a part of the outputs was written"
             assert victim.is_batch or ended.said.count("\n") == 1, ended.said
         small.leave(ROOM)
-        victim.again(out)
-        assert contents(out) == victim.new
+        victim.again()
+        assert contents(victim.out) == victim.new
     return "fit" if ended.status == 0 else "on a full disk"
 
 
 def main(folder: Path, number: int) -> None:
     """Attack, and print the counts."""
     observe(folder / "in")
-    kinds = (("run", "p0_asn.json"), ("batch", "."))
-    victims = [attacked(folder / "in", folder / "scratch", *words) for words in kinds]
+    kinds = (("run", "p0_asn.json"), ("batch", "."), ("batch", ".", "report"), ("apply", "."))
+    victims = [attacked(folder / "in", folder / "disk" / "out", *words) for words in kinds]
     inputs, draw = contents(folder / "in"), random.Random(5)
-    counts = Counter(attack(victims[each % 2], folder / "disk", draw) for each in range(number))
+    counts = Counter(
+        attack(victims[each % len(victims)], folder / "disk", draw) for each in range(number)
+    )
     assert contents(folder / "in") == inputs
     print(json.dumps(counts))
 

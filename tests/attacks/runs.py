@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import badpix_selfcal as bps
@@ -39,7 +40,11 @@ sys.exit(main())
 
 EXPOSURES = 5
 
-_DATE = re.compile(rb"DATE    = '[^']*'")
+# The time at which copies, masks and pages were made.
+_TIME = re.compile(rb"(?:DATE    |USEAFTER|BPXMADE )= '[^']*'|[0-9T:-]{19} UTC</td>")
+
+OPTIONS = {"run": ("save_flagged_bkg", "save_mask"), "batch": ("save_mask",), "apply": ()}
+"""The options of a command under attack, by its name."""
 
 
 def observe(folder: Path) -> None:
@@ -58,7 +63,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     """Return the files of a folder, hidden ones too, without the time at which they were made."""
     if not folder.exists():
         return {}
-    return {path.name: _DATE.sub(b"", path.read_bytes()) for path in folder.iterdir()}
+    return {path.name: _timeless(path.read_bytes()) for path in folder.iterdir()}
+
+
+def _timeless(content: bytes) -> bytes:
+    """Remove times, and the digest at the end of a page if it is that of the page."""
+    page, mark, end = content.rpartition(b"<!-- sha256 ")
+    if mark and end == sha256(page).hexdigest().encode() + b" -->\n":
+        content = page + mark
+    return _TIME.sub(b"", content)
 
 
 def hidden(found: dict[str, bytes]) -> set[str]:
@@ -68,39 +81,64 @@ def hidden(found: dict[str, bytes]) -> set[str]:
 
 @dataclass
 class Attacked:
-    """A run or a batch, and the outputs that it has with each of two parameters."""
+    """A command, and the outputs that it has with each of two parameters or masks.
+
+    A mask file names the outputs of its exposures. Hence it depends on the folder `out`.
+    """
 
     data: Path
-    words: list[str]
+    out: Path
+    command: str
+    given: str
+    options: tuple[str, ...]
     old: dict[str, bytes]
     new: dict[str, bytes]
 
     @property
     def is_batch(self) -> bool:
-        return self.words[0] == "batch"
+        """Whether each output appears on its own."""
+        return self.command != "run"
 
-    def prepare(self, out: Path) -> None:
+    @property
+    def words(self) -> list[str]:
+        """The command with its inputs and options."""
+        masks = [str(self._mask("new"))] if self.command == "apply" else []
+        options = ["--" + name.replace("_", "-") for name in self.options]
+        return [self.command, *masks, str(self.data / self.given), *options]
+
+    def prepare(self) -> None:
         """Write the old outputs."""
-        self._call(out, kernel_size=9)
+        self._call("old", kernel_size=9)
 
-    def again(self, out: Path) -> None:
+    def again(self) -> None:
         """Run once more, to the end."""
-        self._call(out)
+        self._call("new")
 
-    def _call(self, out: Path, **how: object) -> None:
+    def _call(self, mask: str, **how: object) -> None:
+        if self.command == "apply":
+            bps.apply(self._mask(mask), self.data / self.given, output_dir=self.out, overwrite=True)
+            return
         run: Callable[..., object] = bps.batch if self.is_batch else bps.selfcal
-        how |= {} if self.is_batch else {"save_flagged_bkg": True}
-        run(self.data / self.words[1], output_dir=out, overwrite=True, **how)
+        how |= dict.fromkeys(self.options, True)
+        run(self.data / self.given, output_dir=self.out, overwrite=True, **how)
+
+    def _mask(self, which: str) -> Path:
+        folder = self.data.parent / f"{which}_mask"
+        if not folder.exists():
+            size = {"kernel_size": 9} if which == "old" else {}
+            bps.batch(self.data, output_dir=folder, save_mask=True, **size)
+        (mask,) = folder.glob("*_mask.fits")
+        return mask
 
 
-def attacked(data: Path, scratch: Path, *words: str) -> Attacked:
-    """Return a run (of an association) or a batch to attack."""
-    made = Attacked(data, [*words], {}, {})
-    made.prepare(scratch)
-    made.old = contents(scratch)
-    made.again(scratch)
-    made.new = contents(scratch)
-    shutil.rmtree(scratch)
+def attacked(data: Path, out: Path, command: str, given: str, *options: str) -> Attacked:
+    """Return a run (of an association), a batch or an apply to attack."""
+    made = Attacked(data, out, command, given, OPTIONS[command] + options, {}, {})
+    made.prepare()
+    made.old = contents(out)
+    made.again()
+    made.new = contents(out)
+    shutil.rmtree(out)
     assert made.old.keys() == made.new.keys()
     assert all(made.old[name] != made.new[name] for name in made.old)
     return made
@@ -109,13 +147,11 @@ def attacked(data: Path, scratch: Path, *words: str) -> Attacked:
 class Process:
     """The command in a process of its own."""
 
-    def __init__(self, what: Attacked, out: Path, *options: str) -> None:
+    def __init__(self, what: Attacked, *options: str) -> None:
         begin, begun = os.pipe()
-        words = [what.words[0], what.data / what.words[1], "--output-dir", out, *options]
-        if not what.is_batch:
-            words.append("--save-flagged-bkg")
+        words = [*what.words, "--output-dir", str(what.out), *options]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", CODE, str(begun), *map(str, words)],
+            [sys.executable, "-c", CODE, str(begun), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -46,20 +46,20 @@ def test_a_full_disk(tmp_path):
 def test_every_write_that_fails(tmp_path):
     """A limit for files stands for a full disk: the first, the second, ... write fails."""
     observe(tmp_path / "in")
-    victim = attacked(tmp_path / "in", tmp_path / "scratch", "run", "p0_asn.json")
     out = tmp_path / "out"
-    victim.again(out)
+    victim = attacked(tmp_path / "in", out, "run", "p0_asn.json")
+    victim.again()
     most = max(path.stat().st_size for path in out.iterdir())
     shutil.rmtree(out)
     count, counts = cases(20, 400), Counter()
     for number in range(count):
         old = number % 2
         if old:
-            victim.prepare(out)
+            victim.prepare()
         limit = number * most // (count - 1)
         try:
             with largest_file(limit):
-                victim.again(out)
+                victim.again()
             counts["written"] += 1
             assert limit >= most
         except OSError:
@@ -76,13 +76,21 @@ def test_a_batch_with_every_write_that_fails(tmp_path):
     """Outputs that fit are written; the others are reported."""
     observe(tmp_path / "in")
     large = tmp_path / "in" / "e1_rate.fits"
-    victim = attacked(tmp_path / "in", tmp_path / "scratch", "batch", ".")
+    out = tmp_path / "out"
+    victim = attacked(tmp_path / "in", out, "batch", ".")
+    mask = {name: content for name, content in victim.new.items() if name.endswith("_mask.fits")}
     most, count = len(victim.new["e1_badpix_selfcal.fits"]), cases(5, 100)
+    counts = Counter()
     for number in range(count):
-        limit = number * most // count
+        limit = number * (most - 1) // (count - 1)
         with largest_file(limit):
-            result = bps.batch(victim.data, output_dir=tmp_path / "out")
+            result = bps.batch(victim.data, output_dir=out, save_mask=True)
         assert len(result.failed) == len(result.exposures)
         assert large in [each.exposure for each in result.failed]
-        assert not (tmp_path / "out").exists()
-    report("batches with writes that fail", {"failed": count})
+        found = contents(out)
+        assert found == (mask if found else {})
+        assert out.exists() == bool(found) == (not any(each.unwritten for each in result.groups))
+        counts["the mask is written" if found else "nothing is written"] += 1
+        shutil.rmtree(out, ignore_errors=True)
+    assert len(counts) == 2
+    report("batches with writes that fail", counts)

@@ -1,4 +1,4 @@
-"""Runs and batches that are killed, terminated or interrupted at any moment."""
+"""Commands that are killed, terminated or interrupted at any moment."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .runs import HANG, Process, attacked, contents, hidden, observe
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
 
 NUMBERS = [signal.SIGTERM, signal.SIGINT]
+VICTIMS = ["run", "batch", "run with a page", "batch with a page", "apply"]
 WORDS = {130: "interrupted", 143: "terminated"}
 RESUMES = "finished outputs are complete; --resume continues from there"
 
@@ -25,19 +26,26 @@ def victims(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kills")
     observe(folder / "in")
     return [
-        attacked(folder / "in", folder / "scratch", "run", "p0_asn.json"),
-        attacked(folder / "in", folder / "scratch", "batch", "."),
+        attacked(folder / "in", folder / "out", *words)
+        for words in (
+            ("run", "p0_asn.json"),
+            ("batch", "."),
+            ("run", "p0_asn.json", "report"),
+            ("batch", ".", "report"),
+            ("apply", "."),
+        )
     ]
 
 
 @pytest.fixture(scope="module")
-def durations(victims, tmp_path_factory):
+def durations(victims):
     """How long each victim runs, from the start of Python on."""
-    folder = tmp_path_factory.mktemp("durations")
-    return [
-        max(Process(victim, folder / str(at), "--overwrite").end().duration for _ in range(2))
-        for at, victim in enumerate(victims)
-    ]
+    found = []
+    for victim in victims:
+        ended = [Process(victim, "--overwrite").end() for _ in range(2)]
+        found.append(max(each.duration for each in ended))
+        shutil.rmtree(victim.out)
+    return found
 
 
 def signal_at_some_moment(process, out, number, duration, draw):
@@ -96,23 +104,23 @@ def check(victim, number, ended, before, found, left):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, *NUMBERS], ids=lambda each: each.name)
-@pytest.mark.parametrize("which", [0, 1], ids=["run", "batch"])
-def test_whatever_the_moment(victims, durations, tmp_path, which, number):
-    victim, out, draw = victims[which], tmp_path / "out", random.Random(f"{which}{number}")
-    inputs, counts = contents(victim.data), Counter()
-    for _ in range(cases(4, 90)):
+@pytest.mark.parametrize("which", range(len(VICTIMS)), ids=VICTIMS)
+def test_whatever_the_moment(victims, durations, which, number):
+    victim, draw = victims[which], random.Random(f"{which}{number}")
+    out, inputs, counts = victim.out, contents(victim.data), Counter()
+    for _ in range(cases(4, 90) if which < 2 else cases(1, 20)):
         before = draw.choice(["none", "old"])
         if before == "old":
-            victim.prepare(out)
-        process = Process(victim, out, *(["--overwrite"] if before == "old" else []))
+            victim.prepare()
+        process = Process(victim, *(["--overwrite"] if before == "old" else []))
         signal_at_some_moment(process, out, number, durations[which], draw)
         ended = process.end(HANG)
         found = contents(out)
         check(victim, number, ended, before, found, out.exists())
         counts["killed" if ended.status else "ended before"] += 1
         counts["left files"] += bool(hidden(found))
-        victim.again(out)
+        victim.again()
         assert contents(out) == victim.new, "the next run has not removed all that was left"
         shutil.rmtree(out)
     assert contents(victim.data) == inputs
-    report(f"{number.name} to {victim.words[0]}", counts)
+    report(f"{number.name} to {VICTIMS[which]}", counts)

@@ -11,6 +11,7 @@ import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -123,7 +124,9 @@ def write(
         for name, table in {"DQ_DEF": FLAGS, **content.tables}.items()
     ]
     hdus = fits.HDUList([primary, images[0], tables[0], *tables[1:], *images[1:]])
-    hdus.writeto(part, output_verify="exception")
+    whole = BytesIO()
+    hdus.writeto(whole, output_verify="exception")
+    part.write_bytes(whole.getbuffer())  # the error of a full disk is the system's, not astropy's
     header = primary.header.tostring(padding=True).encode("ascii")
     before, _, after = header.rpartition(UNKNOWN.encode())
     digest = digest_of(InputFile(part), len(header))
