@@ -145,3 +145,26 @@ def test_nothing_to_do_for_backgrounds_alone():
 def test_it_is_not_printed_with(option, capsys):
     assert main(["run", "x_asn.json", option]) == 0
     assert "strun" not in capsys.readouterr().out
+
+
+def test_a_rejected_mask_is_not_handed_on(result):
+    (*_, last) = after_run(result, ["TRUST: nothing", "REJECT: spikes left"])
+    assert last == (
+        "next      do what the page says, and run again: these flags are not fit for use"
+    )
+    assert after_run(result, ["LOOK: few"])[-1].startswith("next      strun ")
+
+
+def test_a_rejected_mask_of_a_batch_is_not_handed_on(here):
+    pool = bps.batch(sorted(here.glob("*_rate.fits")), output_dir="b")
+    (*_, last) = after_pool(pool, finds=True, verdicts=["REJECT: spikes left"])
+    assert last.startswith("next      do what the page says")
+    assert "strun" in after_pool(pool, finds=True)[-1]
+
+
+def test_exposures_without_a_pedestal_need_no_further_ones(result):
+    alone = {path: float("nan") for path in result.members}
+    (said,) = after_run(replace(result, bad_pixels=None, status="SKIPPED", pedestals=alone))
+    assert said == (
+        "next      nothing was flagged: no pedestal can be measured in the gap of the exposures"
+    )

@@ -25,11 +25,27 @@ MORE: Final = (
 )
 
 
-def after_run(result: SelfcalResult) -> list[str]:
-    """Return what to do after a run: lines, of which each begins with a word."""
+NO_PEDESTAL: Final = (
+    "next      nothing was flagged: no pedestal can be measured in the gap of the exposures"
+)
+
+AGAIN: Final = "next      do what the page says, and run again: these flags are not fit for use"
+
+
+def after_run(result: SelfcalResult, verdicts: Sequence[str] = ()) -> list[str]:
+    """Return what to do after a run: lines, of which each begins with a word.
+
+    Parameters
+    ----------
+    result : SelfcalResult
+        The result.
+    verdicts : sequence of str, optional
+        The verdicts on its masks, as the pages give them.
+    """
     products = [each for each in (result, *result.others) if each.bad_pixels is not None]
     if not products:
-        return [MORE]
+        levels = [level for each in (result, *result.others) for level in each.pedestals.values()]
+        return [NO_PEDESTAL if any(level != level for level in levels) else MORE]
     crowded = sum(
         _crowded(each.bad_pixels, each.dispaxis, each.crowded_rows)
         for each in products
@@ -38,10 +54,10 @@ def after_run(result: SelfcalResult) -> list[str]:
     masks = [each.mask for each in products if each.mask is not None]
     pages = [each.page for each in products if each.page is not None]
     copies = [each.science for each in products if each.science is not None]
-    return [*_look(masks, pages, crowded), *_next(copies)]
+    return [*_look(masks, pages, crowded), *_next(copies, verdicts)]
 
 
-def after_pool(result: BatchResult, *, finds: bool) -> list[str]:
+def after_pool(result: BatchResult, *, finds: bool, verdicts: Sequence[str] = ()) -> list[str]:
     """Return what to do after a batch.
 
     Parameters
@@ -50,6 +66,8 @@ def after_pool(result: BatchResult, *, finds: bool) -> list[str]:
         The result.
     finds : bool
         Whether masks were found, not only one applied that existed already.
+    verdicts : sequence of str, optional
+        The verdicts on its masks, as the pages give them.
     """
     if result.failed:
         return [f"next      correct what failed, then repeat it with {option('resume')}"]
@@ -66,7 +84,7 @@ def after_pool(result: BatchResult, *, finds: bool) -> list[str]:
     pages = pages if result.index is None else [result.index]
     found = finds and any(group.masks for group in result.groups)
     look = _look(masks, pages, crowded) if found else []
-    return [*look, *_next([path for path in copies if path is not None])]
+    return [*look, *_next([path for path in copies if path is not None], verdicts)]
 
 
 def _look(masks: Sequence[Location], pages: Sequence[Location], crowded: int) -> list[str]:
@@ -86,8 +104,10 @@ def _look(masks: Sequence[Location], pages: Sequence[Location], crowded: int) ->
     return [f"look      {page}", *figures]
 
 
-def _next(copies: Sequence[Location]) -> list[str]:
-    """Return how the pipeline goes on with the copies."""
+def _next(copies: Sequence[Location], verdicts: Sequence[str]) -> list[str]:
+    """Return how the pipeline goes on with the copies, unless a mask is rejected."""
+    if any(verdict.startswith("REJECT") for verdict in verdicts):
+        return [AGAIN]
     if not copies:
         return []
     if len(copies) == 1:

@@ -131,14 +131,27 @@ def _text(result: BatchResult, directory: str | None, ignored: str, *, finds: bo
     if masks:
         lines.append(f"masks     {files_of(masks)}")
     pages = [path for group in result.groups for path in group.pages.values()]
+    verdicts: list[tuple[str, str]] = []
     if pages:
-        from ..reports.index import verdict_on
-
         lines.append(f"pages     {result.index or files_of(pages)}")
-        for group in result.groups:
-            verdicts = filter(None, map(verdict_on, group.pages.values()))
-            lines += [f"verdict   {group.name}: {verdict}" for verdict in verdicts]
-    return "\n".join([*lines, *after_pool(result, finds=finds)])
+        verdicts = _verdicts(result)
+        lines += [f"verdict   {name}: {verdict}" for name, verdict in verdicts]
+    return "\n".join(
+        [*lines, *after_pool(result, finds=finds, verdicts=[verdict for _, verdict in verdicts])]
+    )
+
+
+def _verdicts(result: BatchResult) -> list[tuple[str, str]]:
+    """Return the groups and the verdicts on their pages; of several axes, which one it is."""
+    from ..reports.index import verdict_on
+
+    found = []
+    for group in result.groups:
+        for axis, page in group.pages.items():
+            which = f", dispersion axis {axis}" * (len(group.pages) > 1)
+            if verdict := verdict_on(page):
+                found.append((f"{group.name}{which}", verdict))
+    return found
 
 
 def _row(name: str, statuses: dict[str, int], flags: str) -> list[str]:

@@ -70,9 +70,11 @@ def _run(given: argparse.Namespace) -> Report:
             **step_options(given),
         )
     products = (result, *result.others)
+    verdicts = [_verdict(each) for each in products]
+    texts = [_text(each, given, word) for each, word in zip(products, verdicts, strict=True)]
     return Report(
         {"threads": threads, "products": [_facts(each) for each in products]},
-        "\n".join([*(_text(each, given) for each in products), *after_run(result)]),
+        "\n".join([*texts, *after_run(result, [*filter(None, verdicts)])]),
         skipped=any(each.status == "SKIPPED" for each in products),
     )
 
@@ -120,7 +122,7 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _text(result: SelfcalResult, given: argparse.Namespace) -> str:
+def _text(result: SelfcalResult, given: argparse.Namespace, verdict: str | None) -> str:
     skipped = result.status == "SKIPPED"
     lines = [f"{result.product}: {result.status}" + ", no pixel is flagged" * skipped]
     for path in result.members:
@@ -144,9 +146,16 @@ def _text(result: SelfcalResult, given: argparse.Namespace) -> str:
     if result.mask is not None:
         lines.append(f"  mask      {result.mask}")
     if result.page is not None:
-        from ..reports.index import verdict_on
-
         lines.append(f"  page      {result.page}")
-        if verdict := verdict_on(result.page):
-            lines.append(f"  verdict   {verdict}")
+    if verdict:
+        lines.append(f"  verdict   {verdict}")
     return "\n".join(lines)
+
+
+def _verdict(result: SelfcalResult) -> str | None:
+    """Return the verdict on the page of a product; None without a page."""
+    if result.page is None:
+        return None
+    from ..reports.index import verdict_on
+
+    return verdict_on(result.page)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException
 from numpy.typing import ArrayLike
 
-from .drawn import NAMES, Drawn, code_of
+from .drawn import Drawn, code_of, imports_of
 
 __all__ = [
     "EXAMPLES",
@@ -66,7 +66,7 @@ class CheckFailed(AssertionError):  # noqa: N818 - what has failed is a check
             f"  smallest example: {example}\n"
             f"  expected: {_indented(expected)}\n"
             f"  got:      {_indented(got)}\n"
-            f"  repeat:   {NAMES}; {example}"
+            f"  repeat:   {imports_of(example)}print({example})"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -11,12 +12,12 @@ from numpy.typing import DTypeLike, NDArray
 
 __all__ = [
     "LAYOUTS",
-    "NAMES",
     "Drawn",
     "Kind",
     "Layout",
     "Pattern",
     "code_of",
+    "imports_of",
     "laid_out",
     "texture",
 ]
@@ -36,11 +37,8 @@ Layout: TypeAlias = Literal[
 
 LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
 
-NAMES: Final = (
-    "import numpy; from numpy import array, full, inf, nan; "
-    "from badpix_selfcal.testing import Observation, laid_out, texture"
-)
-"""The imports that the code of a drawn array needs."""
+_FROM_NUMPY: Final = ("array", "full", "inf", "nan")
+_FROM_HERE: Final = ("Observation", "laid_out", "texture")
 
 SHORT: Final = 120
 """The most samples that are written out."""
@@ -48,7 +46,7 @@ SHORT: Final = 120
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """An array, and an expression of Python that makes it (with the imports `NAMES`)."""
+    """An array, and an expression of Python that makes it (with the imports of `imports_of`)."""
 
     array: NDArray[Any]
     code: str
@@ -75,6 +73,16 @@ class Drawn:
 
     def __repr__(self) -> str:
         return self.code
+
+
+def imports_of(code: str) -> str:
+    """Return the imports that an expression needs, as statements that end with a semicolon."""
+    words = {*re.findall(r"[A-Za-z_]+", code)}
+    lines = ["import numpy"] if "numpy" in words else []
+    for module, names in (("numpy", _FROM_NUMPY), ("badpix_selfcal.testing", _FROM_HERE)):
+        if needed := [name for name in names if name in words]:
+            lines.append(f"from {module} import {', '.join(needed)}")
+    return "".join(f"{line}; " for line in lines)
 
 
 def code_of(value: object) -> str:
