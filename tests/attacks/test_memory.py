@@ -126,7 +126,7 @@ def outcomes(work: str, limits: list[int]) -> list[str]:
         [sys.executable, "-c", UNDER_LIMITS, work, json.dumps(limits)],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=60 + 10 * len(limits),
         env=os.environ | {"BADPIX_SELFCAL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert run.returncode == 0, run.stderr
