@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
-from badpix_selfcal.reports.pixels import ranked
 from hypothesis import given
 
 import badpix_selfcal as bps
@@ -20,6 +19,7 @@ from badpix_selfcal.reports import cuts
 from badpix_selfcal.reports.index import verdict_on
 from badpix_selfcal.reports.judgement import LIMITS
 from badpix_selfcal.reports.page import page_of
+from badpix_selfcal.views.pixels import ranked
 
 from .masks import masks
 from .reported import NUMBERS, Cells, mask_of, numbers_in, observed
