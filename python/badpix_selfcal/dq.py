@@ -40,6 +40,7 @@ NAMES: Final = (
 
 
 def names_of(bits: int) -> str:
-    """Return the bits of a value by their names: ``DO_NOT_USE, JUMP_DET``."""
+    """Return the bits of a value by their names, or numbers: ``DO_NOT_USE, bit 33``."""
     numbers = (number for number in range(bits.bit_length()) if bits >> number & 1)
-    return ", ".join(NAMES[number] for number in numbers)
+    known = dict(enumerate(NAMES))
+    return ", ".join(known.get(number, f"bit {number}") for number in numbers)
