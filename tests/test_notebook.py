@@ -115,7 +115,16 @@ def test_a_png(numbers):
         )
 
 
-@given(st.text(st.characters(min_codepoint=32, exclude_characters="\x7f")))
+printable = st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs"])
+
+
+def test_a_name_that_is_no_unicode_is_shown():
+    shown_as = card("\udcff.fits", {"word": "a\udcffb"}, {})
+    assert cells(shown_as) == {"word": "a?b"}
+    assert shown_as.encode()  # what a notebook does
+
+
+@given(st.text(printable))
 def test_text_is_escaped(text):
     (strong,) = parsed(card(text, {"word": text}, {})).iter("strong")
     assert (strong.text or "") == text

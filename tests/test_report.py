@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from badpix_selfcal.reports.judgement import LIMITS
 from badpix_selfcal.reports.page import page_of
 from badpix_selfcal.views.pixels import ranked
 
+from .exposures import observation
 from .masks import masks
 from .reported import NUMBERS, Cells, mask_of, numbers_in, observed
 
@@ -331,3 +333,12 @@ def test_batch_writes_pages_and_their_list_and_keeps_them(tmp_path):
     assert again.index == made.index
     assert pages[0].stat().st_mtime_ns == times[pages[0]]
     assert b"gallery</h2>" not in pages[1].read_bytes()  # the changed page is made again
+
+
+def test_an_exposure_whose_name_is_no_unicode_has_a_page(tmp_path, monkeypatch):
+    observation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    odd = os.fsdecode(b"sci\xff_rate.fits")
+    (tmp_path / "sci0_rate.fits").rename(odd)
+    result = bps.selfcal(odd, background="bkg*_rate.fits", output_dir="out", report=True)
+    assert "sci?_rate.fits" in result.page.read_text(encoding="utf-8")

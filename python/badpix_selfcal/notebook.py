@@ -5,8 +5,8 @@ The text has the colours of the notebook, light or dark; the picture brings its 
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Final, Protocol
 
 import numpy as np
@@ -111,3 +111,8 @@ def _picture(title: str, found: Found) -> str:
         f'height="{scale * rows}" style="image-rendering:pixelated;border:1px solid #888" '
         f'src="{url}"/><figcaption>{escape(title)}: {swatches}{block}</figcaption></figure>'
     )
+
+
+def escape(text: str) -> str:
+    """Return text for HTML; a name that is no valid Unicode has ``?`` in place of its bytes."""
+    return html.escape(text.encode("utf-8", "replace").decode())

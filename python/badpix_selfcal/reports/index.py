@@ -77,7 +77,7 @@ def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:
         return None
     with Outputs(folder, overwrite=True) as outputs:
         final = outputs.claim(INDEX)
-        outputs.part(final).write_text(index_of(known), encoding="utf-8")
+        outputs.part(final).write_text(index_of(known), encoding="utf-8", errors="replace")
         outputs.publish()
     return final
 

@@ -37,7 +37,7 @@ def write_page(part: Path, mask: GroupMask) -> Judgement:
         If it cannot be written.
     """
     page = page_of(mask)
-    content = page.html.encode()
+    content = page.html.encode("utf-8", "replace")  # a name may be no Unicode
     with part.open("wb") as file:
         file.write(content)
         file.write(_END.format(sha256(content).hexdigest()).encode())

@@ -133,7 +133,7 @@ def report(
 
     def write_index(part: Path) -> None:
         facts = [(each.page.name, facts_of(each.name, each.judgement)) for each in groups]
-        part.write_text(index_of(facts), encoding="utf-8")
+        part.write_text(index_of(facts), encoding="utf-8", errors="replace")
 
     index = folder / INDEX if len(masks) > 1 else None
     if index is not None:
