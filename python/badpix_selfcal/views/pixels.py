@@ -90,7 +90,8 @@ def borderline(found: BadPixels, count: int = IN_GALLERY) -> list[Pixel]:
             chosen = (end if is_flagged else ~found.mask & (depth >= 0.0)) & np.isfinite(depth)
             own = share // len(ends) + (number < share % len(ends))
             distance = np.where(chosen, depth, np.inf)
-            picked += [pixel for pixel in _first(distance, own) if chosen[pixel]]
+            near = [pixel for pixel in _first(distance, own) if chosen[pixel]]
+            picked += [pixel for pixel in near if pixel not in picked]  # near both cuts
     return picked
 
 
