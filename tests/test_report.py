@@ -279,7 +279,8 @@ def test_run_writes_the_page_with_the_copies(tmp_path, capsys):
 def test_the_page_says_for_how_many_pixels_it_holds_the_exposures(monkeypatch):
     mask = mask_of()
     pixels = ranked(mask.bad_pixels)
-    number = len({*pixels.flagged.tolist(), *pixels.near.tolist()})
+    parts = (pixels.flagged, pixels.near, pixels.strongest, pixels.borderline)
+    number = len({pixel for part in parts for pixel in part.tolist()})
     note = "The page holds the exposures for {} of {} flagged and borderline pixels"
     assert note.format(number, number) in page_of(mask).html
     one = cuts.SAMPLES * len(mask.members)  # samples of one pixel
