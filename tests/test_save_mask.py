@@ -296,7 +296,7 @@ def test_the_report_of_a_batch_names_the_masks(tmp_path, monkeypatch, capsys):
     pool(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert main(["batch", ".", "--output-dir", "out", "--save-mask"]) == 0
-    assert capsys.readouterr().out.endswith("masks     2 files in out\n")
+    assert "\nmasks     2 files in out\n" in capsys.readouterr().out
     assert main(["batch", ".", "--output-dir", "o", "--save-mask", "--json"]) == 0
     groups = json.loads(capsys.readouterr().out)["groups"]
     assert {each["group"]: each["mask_files"] for each in groups} == {
