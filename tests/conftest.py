@@ -23,7 +23,7 @@ os.environ["STPIPE_DISABLE_CRDS_STEPPARS"] = "true"
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=20, **_COMMON)
-settings.register_profile("usual", max_examples=50, **_COMMON)
+settings.register_profile("usual", max_examples=25, **_COMMON)
 settings.register_profile("thorough", max_examples=1000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 

@@ -158,7 +158,9 @@ class Check:
     def __str__(self) -> str:
         return self.name
 
-    def __call__(self, *, examples: int = EXAMPLES, seed: int | None = None) -> None:
+    def __call__(
+        self, *, examples: int = EXAMPLES, seed: int | None = None, shrink: bool = True
+    ) -> None:
         """Try the property.
 
         Parameters
@@ -167,6 +169,8 @@ class Check:
             How many examples are drawn.
         seed : int or None, optional
             Of the drawing. None: the same examples each time.
+        shrink : bool, optional
+            Whether to look for the smallest example; else the first one is reported.
 
         Raises
         ------
@@ -192,7 +196,7 @@ class Check:
             report_multiple_bugs=False,
             print_blob=False,
             verbosity=Verbosity.quiet,
-            phases=[Phase.explicit, Phase.generate, Phase.shrink],
+            phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
             suppress_health_check=list(HealthCheck),
         )
         try:
