@@ -47,7 +47,7 @@ LATE = {
     "badpix_selfcal.runs.dask": 7,
     "badpix_selfcal.runs.selfcal": 99,
     "badpix_selfcal.simulate": 83,
-    "badpix_selfcal.testing.verdict": 411,
+    "badpix_selfcal.testing.verification": 411,
     "dask": 63,
     "distributed": 275,
     "fsspec": 36,
@@ -63,7 +63,7 @@ LATE = {
 
 Measured with ``python -c`` after ``import badpix_selfcal.cli`` on 2026-11-25, `runs.dask` after its
 importer `runs.batch`, astropy.io.fits and urllib.request for their packages; medians of 7 (of 3 for
-shtab). `testing.verdict`, and jwst and stcal after it, on 2026-11-27, medians of 3; so is
+shtab). `testing.verification`, and jwst and stcal after it, on 2026-11-27, medians of 3; so is
 `plot`, in processor time, as the machine was busy. The modules in `runs` and `simulate` import
 NumPy, which a help page does not need.
 """

@@ -336,6 +336,19 @@ def test_batch_writes_pages_and_their_list_and_keeps_them(tmp_path):
     assert b"gallery</h2>" not in pages[1].read_bytes()  # the changed page is made again
 
 
+def test_a_list_of_pages_that_cannot_be_written_is_a_warning(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for which in (("MIRIFULONG", (96, 640)), ("NRS1", (96, 128))):
+        for path in observed(*which, "sigma")[0].science:
+            shutil.copy(path, data / path.name)
+    (tmp_path / "out" / "badpix_selfcal_report.html").mkdir(parents=True)
+    with pytest.warns(bps.SelfcalWarning, match="badpix_selfcal_report.html"):
+        made = bps.batch(data, output_dir=tmp_path / "out", cut="sigma", report=True)
+    assert made.index is None
+    assert {each.status for each in made.exposures} == {"COMPLETE"}
+
+
 def test_an_exposure_whose_name_is_no_unicode_has_a_page(tmp_path, monkeypatch):
     observation(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal import _kernels
 from badpix_selfcal.cli import main
-from badpix_selfcal.cli.verify import DEFAULT
 from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.testing import (
     CheckFailed,
@@ -30,7 +29,7 @@ from badpix_selfcal.testing import (
     observations,
     parameters,
     texture,
-    verdict,
+    verification,
     verify,
 )
 
@@ -62,7 +61,7 @@ def test_this_installation_is_verified_against_jwst(capsys):
 
 
 def test_a_fault_ends_with_status_1(capsys, monkeypatch):
-    monkeypatch.setattr(verdict, "percentiles", lambda image, q: bps.percentiles(image, q) + 1)
+    monkeypatch.setattr(verification, "percentiles", lambda image, q: bps.percentiles(image, q) + 1)
     assert main(["verify", "--examples", "2"]) == 1
     out, err = capsys.readouterr()
     assert "FAILED" in out.splitlines()[0]
@@ -86,6 +85,12 @@ def test_without_hypothesis_the_command_names_the_extra(monkeypatch, capsys):
     assert 'pip install ".[testing]"' in said
 
 
+def test_without_jwst_the_command_names_the_extra(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jwst.badpix_selfcal.badpix_selfcal", None)
+    assert main(["verify", "--against", "jwst", "--examples", "1"]) == 1
+    assert re.match(r"badpix-selfcal: error: .*\[jwst\]", capsys.readouterr().err)
+
+
 def test_progress_counts_all_checks():
     seen = []
     found = verify(examples=1, progress=lambda done, total: seen.append((done, total)))
@@ -93,8 +98,23 @@ def test_progress_counts_all_checks():
     assert seen[-1] == (len(found.tried), len(found.tried))
 
 
-def test_the_default_is_the_same_on_the_command_line():
-    assert verdict.VERIFY_EXAMPLES == DEFAULT
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"against": "scipy"}, "against must be 'reference' or 'jwst', got 'scipy'"),
+        ({"examples": 0}, "examples must be at least 1, got 0"),
+        ({"examples": 1.5}, "examples must be a whole number, got 1.5"),
+    ],
+)
+def test_wrong_arguments_are_refused(how, said):
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(said)}$"):
+        verify(**how)
+
+
+@pytest.mark.parametrize("words", [["--examples", "0"], ["--against", "scipy"]])
+def test_wrong_options_are_wrong_usage(capsys, words):
+    assert main(["verify", *words]) == 2
+    assert words[0] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["sse9", "", "AVX2"])

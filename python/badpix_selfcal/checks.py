@@ -13,18 +13,24 @@ from typing import Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, Type
 from .detectors import Dispaxis
 
 __all__ = [
+    "AGAINST",
     "GROUP_BY",
     "MOST_WORKERS",
+    "THOROUGH",
+    "VERIFY_EXAMPLES",
+    "Against",
     "AskedDispaxis",
     "AskedEdge",
     "Cut",
     "Edge",
     "GroupBy",
+    "check_against",
     "check_asked_dispaxis",
     "check_asked_edge",
     "check_cut",
     "check_dispaxis",
     "check_edge",
+    "check_examples",
     "check_flagfrac",
     "check_group_by",
     "check_kernel_size",
@@ -56,6 +62,17 @@ GroupBy: TypeAlias = Literal["detector", "band"]
 """What the exposures of a group share: the detector, or the band (the grating) too."""
 
 GROUP_BY: Final[tuple[GroupBy, ...]] = ("detector", "band")
+
+Against: TypeAlias = Literal["reference", "jwst"]
+"""What an installation is compared with: plain NumPy, or the installed jwst."""
+
+AGAINST: Final[tuple[Against, ...]] = ("reference", "jwst")
+
+VERIFY_EXAMPLES: Final = 40
+"""Examples of each property that `badpix_selfcal.testing.verify` draws: about a minute for all."""
+
+THOROUGH: Final = 2000
+"""Examples of each property in a thorough run."""
 
 _Word = TypeVar("_Word", bound=str)
 
@@ -244,6 +261,33 @@ def check_group_by(value: str) -> GroupBy:
         If it is neither "detector" nor "band".
     """
     return _one_of(GROUP_BY, value, "group_by")
+
+
+def check_against(value: str) -> Against:
+    """Return what an installation is compared with.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "reference" nor "jwst".
+    """
+    return _one_of(AGAINST, value, "against")
+
+
+def check_examples(value: SupportsIndex) -> int:
+    """Return a number of examples.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is less than 1.
+    """
+    examples = check_whole(value, "examples")
+    if examples < 1:
+        raise ValueError(f"examples must be at least 1, got {examples}")
+    return examples
 
 
 def check_workers(value: SupportsIndex) -> int:

@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._floats import FloatArray
-from .png import Colour, data_uri, png, reduced
+from .looks import BLACK, HIGH, LOW, UNKNOWN
+from .png import Colour, data_uri, png, reduced, rgb
 
 __all__ = ["card", "picture_of", "table"]
 
 MOST_PIXELS: Final = 256
 """Rows and columns of a picture."""
 
-# The palette of Okabe and Ito, which colour-blind readers can distinguish.
 PALETTE: Final[dict[str, Colour]] = {
     "good": (255, 255, 255),
-    "no residual": (220, 220, 220),
-    "low": (0, 114, 178),
-    "high": (213, 94, 0),
-    "low and high": (0, 0, 0),
+    "no residual": rgb(UNKNOWN),
+    "low": rgb(LOW),
+    "high": rgb(HIGH),
+    "low and high": rgb(BLACK),
 }
 
 _CELL: Final = "text-align:left;padding:0 1em 0 0;border:0;background:none"

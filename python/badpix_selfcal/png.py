@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Colour", "data_uri", "png", "reduced"]
+__all__ = ["Colour", "data_uri", "png", "reduced", "rgb"]
 
 Colour: TypeAlias = tuple[int, int, int]
 """Red, green, blue: 0 to 255."""
@@ -63,3 +63,9 @@ def data_uri(picture: bytes) -> str:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def rgb(colour: str) -> Colour:
+    """Return red, green and blue of a colour as ``#D55E00``."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..figures.names import ALL, DPI, FORMATS, NAMES
+from ..figures.names import ALL, NAMES
+from ..looks import DPI, FORMATS
 from .options import (
     Report,
     add_output_dir,

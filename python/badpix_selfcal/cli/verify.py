@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from ..checks import AGAINST, THOROUGH, VERIFY_EXAMPLES, check_examples
 from ..summary import counted
-from .options import Report, add_report_options, command, whole
+from .options import Report, add_report_options, checked, command, whole
 from .parser import Commands
 from .progress import Bar
 
 if TYPE_CHECKING:
-    from ..testing.verdict import Verdict
+    from ..testing.verification import Verification
 
 __all__ = ["add"]
 
@@ -27,9 +28,6 @@ examples:
   badpix-selfcal verify --examples 5
 exit status: 0 all holds, 1 something does not, 2 wrong usage"""
 
-DEFAULT: Final = 40
-"""As in `badpix_selfcal.testing`, which is imported late."""
-
 
 def add(commands: Commands) -> None:
     """Add the command."""
@@ -37,20 +35,20 @@ def add(commands: Commands) -> None:
     verify.add_argument(
         "--against",
         metavar="WHAT",
-        choices=("reference", "jwst"),
-        default="reference",
+        choices=AGAINST,
+        default=AGAINST[0],
         help="reference (plain NumPy) or jwst (must be installed) (default: %(default)s)",
     )
     number = verify.add_mutually_exclusive_group()
     number.add_argument(
         "--examples",
         metavar="N",
-        type=whole,
-        default=DEFAULT,
+        type=checked(whole, check_examples),
+        default=VERIFY_EXAMPLES,
         help="examples of each property (default: %(default)s)",
     )
     number.add_argument(
-        "--thorough", action="store_true", help="draw 2000 examples of each property"
+        "--thorough", action="store_true", help=f"draw {THOROUGH} examples of each property"
     )
     verify.add_argument(
         "--seed", metavar="N", type=whole, help="of the examples (default: the same each time)"
@@ -60,28 +58,29 @@ def add(commands: Commands) -> None:
 
 def _verify(given: argparse.Namespace) -> Report:
     try:
-        from ..testing.verdict import verify
-    except ImportError as error:
+        from ..testing.verification import verify
+
+        with Bar(sys.stderr, what="checks") as bar:
+            found = verify(
+                given.against,
+                examples=given.examples,
+                thorough=given.thorough,
+                seed=given.seed,
+                progress=None if given.quiet else bar.show,
+            )
+    except ImportError as error:  # hypothesis or jwst is not installed
         raise RuntimeError(str(error)) from error
-    with Bar(sys.stderr, what="checks") as bar:
-        verdict = verify(
-            given.against,
-            examples=given.examples,
-            thorough=given.thorough,
-            seed=given.seed,
-            progress=None if given.quiet else bar.show,
-        )
-    return Report(_facts(verdict), _text(verdict), tuple(each.failure for each in verdict.failed))
+    return Report(_facts(found), _text(found), tuple(each.failure for each in found.failed))
 
 
-def _facts(verdict: Verdict) -> dict[str, Any]:
+def _facts(found: Verification) -> dict[str, Any]:
     return {
-        "holds": not verdict.failed,
-        "against": verdict.against,
-        "examples": verdict.examples,
-        "seed": verdict.seed,
-        "versions": verdict.versions,
-        "kernels": verdict.kernels,
+        "holds": not found.failed,
+        "against": found.against,
+        "examples": found.examples,
+        "seed": found.seed,
+        "versions": found.versions,
+        "kernels": found.kernels,
         "checks": [
             {
                 "check": each.check,
@@ -89,19 +88,19 @@ def _facts(verdict: Verdict) -> dict[str, Any]:
                 "seconds": round(each.seconds, 3),
                 "failure": each.failure,
             }
-            for each in verdict.tried
+            for each in found.tried
         ],
     }
 
 
-def _text(verdict: Verdict) -> str:
-    total, failed = counted(len(verdict.tried), "check"), len(verdict.failed)
+def _text(found: Verification) -> str:
+    total, failed = counted(len(found.tried), "check"), len(found.failed)
     holds = f"{failed} of {total} FAILED" if failed else f"all of {total} hold"
-    lines = [f"verified against {verdict.against}: {holds}"]
-    lines += [f"  FAILED    {each.check}, with {each.instructions}" for each in verdict.failed]
-    lines.append(f"  examples  {verdict.examples} of each property, seed {verdict.seed}")
-    lines += [f"  kernel    {name}: {kernel}" for name, kernel in verdict.kernels.items()]
-    lines += [f"  version   {name} {version}" for name, version in verdict.versions.items()]
-    seconds = sum(each.seconds for each in verdict.tried)
+    lines = [f"verified against {found.against}: {holds}"]
+    lines += [f"  FAILED    {each.check}, with {each.instructions}" for each in found.failed]
+    lines.append(f"  examples  {found.examples} of each property, seed {found.seed}")
+    lines += [f"  kernel    {name}: {kernel}" for name, kernel in found.kernels.items()]
+    lines += [f"  version   {name} {version}" for name, version in found.versions.items()]
+    seconds = sum(each.seconds for each in found.tried)
     lines.append(f"  took      {seconds:.0f} s")
     return "\n".join(lines)

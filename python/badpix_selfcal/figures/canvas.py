@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ..bad_pixels import BadPixels
+from ..looks import BLACK, GREEN, PINK
 
 if TYPE_CHECKING:
     from .._floats import FloatArray
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CROWDED",
     "CURVE",
-    "FAINT",
-    "HIGH",
     "KNOWN",
-    "LOW",
-    "UNKNOWN",
     "Axes",
     "NotebookFigure",
     "Shown",
@@ -40,15 +37,9 @@ __all__ = [
     "unit_of",
 ]
 
-# The palette of Okabe and Ito, which colour-blind readers can distinguish.
-LOW: Final = "#0072B2"
-HIGH: Final = "#D55E00"
-KNOWN: Final = "#009E73"
-CROWDED: Final = "#CC79A7"
-CURVE: Final = "#000000"
-FAINT: Final = "#8C8C8C"
-UNKNOWN: Final = "#DCDCDC"
-"""Pixels without a value."""
+KNOWN: Final = GREEN
+CROWDED: Final = PINK
+CURVE: Final = BLACK
 
 RESOLUTION: Final = 110
 """Dots per inch of a picture in a notebook."""

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from ..bad_pixels import BadPixels
 from ..detectors import IMAGE_AXIS
+from ..looks import FAINT, HIGH, LOW
 from .canvas import (
     CROWDED,
-    FAINT,
-    HIGH,
-    LOW,
     Axes,
     Shown,
     axes_or_new,

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ..bad_pixels import BadPixels
+from ..looks import FAINT, GREEN, HIGH, LOW
 from ..summary import counted
 from ..views.cuts import Direction, Line, line_of
 from ..views.pixels import Pixel
 from ..views.regions import band_of
 from .canvas import (
     CURVE,
-    FAINT,
-    HIGH,
-    LOW,
     Axes,
     axes_or_new,
     finite,
@@ -35,7 +33,7 @@ __all__ = ["cut", "draw_line", "spectrum"]
 SIZE: Final = (7.0, 4.0)
 """Inches."""
 
-MEDIAN: Final = "#009E73"
+MEDIAN: Final = GREEN
 NOISE: Final = "#9AD8C4"
 
 

@@ -9,13 +9,10 @@ from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 
 from ..arrays import percentiles
+from ..looks import FAINT, HIGH, LOW, UNKNOWN
 from ..views.cuts import ALONG, line_of, part_of
 from ..views.pixels import IN_GALLERY, Pixel, borderline, strongest
 from .canvas import (
-    FAINT,
-    HIGH,
-    LOW,
-    UNKNOWN,
     Axes,
     NotebookFigure,
     finite,

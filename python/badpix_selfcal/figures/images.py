@@ -13,13 +13,11 @@ from .._floats import FloatArray
 from ..arrays import percentiles
 from ..bad_pixels import BadPixels
 from ..dq import DO_NOT_USE, NON_SCIENCE, REFERENCE_PIXEL
+from ..looks import HIGH, LOW, UNKNOWN
 from ..summary import counted
 from .canvas import (
     CROWDED,
-    HIGH,
     KNOWN,
-    LOW,
-    UNKNOWN,
     Axes,
     Shown,
     axes_or_new,

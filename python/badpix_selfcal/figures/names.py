@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final
 
-__all__ = ["ALL", "DPI", "FORMATS", "NAMES", "PAGE", "Format"]
+__all__ = ["ALL", "NAMES", "PAGE"]
 
 PAGE: Final = "page"
 
@@ -25,10 +25,3 @@ NAMES: Final = (
     "strongest",
     "borderline",
 )
-
-Format: TypeAlias = Literal["png", "pdf", "svg"]
-
-FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-
-DPI: Final = 150
-"""Dots per inch, unless the user sets it."""

@@ -12,12 +12,13 @@ from ..errors import MaskError
 from ..files.location import AnyLocation, Location, locations_of, output_directory
 from ..files.save import Write
 from ..files.save import save as write_files
+from ..looks import DPI, FORMATS, Format
 from ..messages import argument_name
 from ..runs.mask_file import read_mask
 from ..runs.saved import mask_of_result, stem_of
 from . import counts, cuts, images
 from .gallery import gallery
-from .names import ALL, DPI, FORMATS, NAMES, PAGE, Format
+from .names import ALL, NAMES, PAGE
 from .page import figure as page
 
 if TYPE_CHECKING:

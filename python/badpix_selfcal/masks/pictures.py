@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..files.location import Location
 from ..files.save import Write
+from ..looks import BLACK, DPI, FAINT, FORMATS, HIGH, LOW, ORANGE
 from ..messages import extra
 from .comparison import Comparison
 from .epochs import MaskHistory
@@ -21,19 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["compared", "drawing", "followed"]
 
-FORMATS: Final = ("png", "pdf", "svg")
+LOOKS: Final = {"both": (FAINT, "s"), "only_a": (LOW, "^"), "only_b": (HIGH, "v")}
+"""The colour and the marker of each kind of pixel."""
 
-# Of the palette of Okabe and Ito, which colour-blind readers can distinguish; so are the markers.
-LOOKS: Final = {
-    "both": ("#8C8C8C", "s"),
-    "only_a": ("#0072B2", "^"),
-    "only_b": ("#D55E00", "v"),
-}
 LINES: Final = {
-    "flagged": ("flagged", "#000000", "o"),
-    "new": ("new", "#D55E00", "^"),
-    "returned": ("returned", "#E69F00", "s"),
-    "gone": ("gone", "#0072B2", "v"),
+    "flagged": ("flagged", BLACK, "o"),
+    "new": ("new", HIGH, "^"),
+    "returned": ("returned", ORANGE, "s"),
+    "gone": ("gone", LOW, "v"),
 }
 """The counts of an epoch: label, colour and marker."""
 
@@ -47,7 +43,6 @@ STYLE: Final = {
     "svg.fonttype": "none",  # text stays text
     "pdf.fonttype": 42,
 }
-DPI: Final = 150
 LARGEST: Final = 30.0
 """The area of the largest mark, square points."""
 WIDTH: Final = 8.0

@@ -33,7 +33,8 @@ def facts_in(page: Path) -> dict[str, Any] | None:
     OSError
         If it cannot be read.
     """
-    found = _NUMBERS.search(page.read_text(encoding="utf-8"))
+    with page.open(encoding="utf-8") as lines:
+        found = next(filter(None, map(_NUMBERS.match, lines)), None)
     if found is None:
         return None
     facts: dict[str, Any] = json.loads(found[1])
@@ -58,8 +59,19 @@ def verdict_on(page: Location) -> str | None:
     return f"{verdict}: {'; '.join(against)} (the page says what to do)"
 
 
-def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:
+def write_index(
+    folder: Location, pages: Iterable[Location], *, no_sync: bool = False
+) -> Location | None:
     """Write the page that lists some pages of a folder, in the place of an earlier one.
+
+    Parameters
+    ----------
+    folder : Path or RemoteFile
+        The folder.
+    pages : iterable of Path or RemoteFile
+        The pages.
+    no_sync : bool, optional
+        Whether not to wait until the disk has it.
 
     Returns
     -------
@@ -75,7 +87,7 @@ def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:
     known = [(name, facts) for name, facts in found.items() if facts is not None]
     if len(known) < 2:
         return None
-    with Outputs(folder, overwrite=True) as outputs:
+    with Outputs(folder, overwrite=True, no_sync=no_sync) as outputs:
         final = outputs.claim(INDEX)
         outputs.part(final).write_text(index_of(known), encoding="utf-8", errors="replace")
         outputs.publish()

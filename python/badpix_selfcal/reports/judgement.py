@@ -256,8 +256,11 @@ def number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def odd_pedestals(members: list[MaskMember], scatter: float) -> list[str]:
-    """Return the exposures whose pedestals stand out from those of the others."""
+def odd_pedestals(members: list[MaskMember], residual: float) -> list[str]:
+    """Return the exposures whose pedestals stand out from those of the others.
+
+    By more than the scatter of these, and that of the residual, explains.
+    """
     levels = {str(each.exposure): each.pedestal for each in members if each.pedestal is not None}
     odd = []
     for name, level in levels.items():
@@ -265,7 +268,7 @@ def odd_pedestals(members: list[MaskMember], scatter: float) -> list[str]:
         if others.size < 2:
             continue
         usual = float(np.median(others))
-        spread = max(1.4826 * float(np.median(abs(others - usual))), scatter)
+        spread = max(scatter(others), residual)
         if abs(level - usual) > OUTSTANDING * spread:
             odd.append(name)
     return odd

@@ -78,6 +78,7 @@ def page_of(mask: GroupMask) -> Page:
     strips = strips_of(mask, shown)
     body = [
         *_head(mask, judgement),
+        _data("numbers", facts_of(mask.name, judgement)),  # early: others read it from the file
         *_images(mask, _pixel(strips, len(shown))),
         *_histogram(mask),
         *_counts(slices.source),
@@ -94,7 +95,6 @@ def page_of(mask: GroupMask) -> Page:
         *_spectrum(mask, slices.names),
         *_tables(mask, judgement, strips),
         _data("settings", settings_of(mask, judgement, slices, strips)),
-        _data("numbers", facts_of(mask.name, judgement)),
         *(
             f'<script type="text/plain" id="layer-{each.name}" '
             f"data-about='{json.dumps(each.about)}'>{each.text}</script>"

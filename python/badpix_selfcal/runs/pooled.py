@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..checks import check_workers
+from ..errors import warn
 from ..files.location import Location, absolute
 from ..files.outputs import usual_remedy
 from ..messages import argument, argument_name
@@ -166,17 +167,24 @@ def carried_out(
         tuple(_result(*each) for each in zip(groups, outcomes, strict=True)),
         tuple(unreadable),
         found.ignored,
-        _index(how.folder, pages),
+        _index(how, pages),
     )
 
 
-def _index(folder: Location, pages: list[Location]) -> Location | None:
-    """List the pages of masks in a further page, if there are several."""
+def _index(how: Writing, pages: list[Location]) -> Location | None:
+    """List the pages of masks in a further page, if there are several.
+
+    Warns if it cannot be written: all that it lists is there.
+    """
     if not pages:
         return None
     from ..reports.index import write_index
 
-    return write_index(folder, pages)
+    try:
+        return write_index(how.folder, pages, no_sync=how.no_sync)
+    except OSError as error:
+        warn(f"the page that lists the others is not written: {error}")
+        return None
 
 
 def _result(group: Group, outcome: Outcome) -> GroupResult:

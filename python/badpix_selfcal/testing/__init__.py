@@ -20,8 +20,9 @@ except ImportError as error:
         f"badpix_selfcal.testing needs hypothesis ({error}): {extra('testing')}"
     ) from error
 
+from ..checks import THOROUGH
 from .bad_pixels import check_find_bad_pixels, find_bad_pixels_checks
-from .check import EXAMPLES, THOROUGH, Check, CheckFailed, assert_same
+from .check import EXAMPLES, Check, CheckFailed, assert_same
 from .drawn import laid_out, texture
 from .medians import check_median_filter, median_filter_checks
 from .observation import (
@@ -53,7 +54,7 @@ from .strategies import (
     shapes,
     windows,
 )
-from .verdict import Verdict, verify
+from .verification import Verification, verify
 
 __all__ = [
     "EXAMPLES",
@@ -61,7 +62,7 @@ __all__ = [
     "Check",
     "CheckFailed",
     "Observation",
-    "Verdict",
+    "Verification",
     "assert_same",
     "broken_associations",
     "broken_exposures",

@@ -104,7 +104,26 @@ def find_bad_pixels_checks(
 def check_find_bad_pixels(
     function: Finder, *, examples: int = EXAMPLES, seed: int | None = None, **how: Any
 ) -> None:
-    """Run `find_bad_pixels_checks`; the first that fails raises `CheckFailed`."""
+    """Check a function that finds bad pixels.
+
+    Parameters
+    ----------
+    function : callable
+        As in `find_bad_pixels_checks`.
+    examples : int, optional
+        Examples of each property, at least 1.
+    seed : int or None, optional
+        Of the examples; None: the same each time.
+    **how
+        As in `find_bad_pixels_checks`.
+
+    Raises
+    ------
+    CheckFailed
+        With the smallest example that was found.
+    TypeError, ValueError
+        If `examples` is not a whole number of at least 1.
+    """
     run(find_bad_pixels_checks(function, **how), examples, seed)
 
 

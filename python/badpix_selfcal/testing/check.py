@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException
 from numpy.typing import ArrayLike
 
+from ..checks import THOROUGH, check_examples
 from .drawn import Drawn, code_of, imports_of
 
 __all__ = [
     "EXAMPLES",
-    "THOROUGH",
     "Check",
     "CheckFailed",
     "Row",
@@ -34,9 +34,6 @@ __all__ = [
 
 EXAMPLES: Final = 100
 """Examples of a check, unless another number is asked for."""
-
-THOROUGH: Final = 2000
-"""Examples of a check in a thorough run."""
 
 LONGEST: Final = 2000
 """Characters of an array in a message."""
@@ -166,7 +163,7 @@ class Check:
         Parameters
         ----------
         examples : int, optional
-            How many examples are drawn.
+            How many examples are drawn, at least 1.
         seed : int or None, optional
             Of the drawing. None: the same examples each time.
         shrink : bool, optional
@@ -176,6 +173,8 @@ class Check:
         ------
         CheckFailed
             With the smallest example for which it does not hold.
+        TypeError, ValueError
+            If `examples` is not a whole number of at least 1.
         """
         name = getattr(self.function, "__name__", "function")
         name = name if name.isidentifier() else "function"
@@ -183,6 +182,7 @@ class Check:
         def attempt(example: Any) -> None:
             self.holds(Trial(self.function, name), example)
 
+        examples = check_examples(examples)
         share = max(self.share, 1.0) if examples >= THOROUGH else self.share
         number = max(1, round(share * examples))
         test = hypothesis.given(self.examples_of)(attempt)

@@ -129,7 +129,7 @@ def check_median_filter(
     function : callable
         As in `median_filter_checks`.
     examples : int, optional
-        Examples of each property.
+        Examples of each property, at least 1.
     seed : int or None, optional
         Of the examples; None: the same each time.
     **how
@@ -139,6 +139,8 @@ def check_median_filter(
     ------
     CheckFailed
         With the smallest example that was found.
+    TypeError, ValueError
+        If `examples` is not a whole number of at least 1.
     """
     run(median_filter_checks(function, **how), examples, seed)
 

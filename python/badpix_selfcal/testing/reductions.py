@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .. import reference
 from . import strategies
 from .check import EXAMPLES, Check, Row, Trial, run, suite
-from .drawn import Drawn, Layout
+from .drawn import Drawn, Layout, code_of
 
 __all__ = [
     "check_minimum_image",
@@ -177,21 +177,78 @@ def minimum_image_checks(
 def check_percentiles(
     function: Percentiles, *, examples: int = EXAMPLES, seed: int | None = None, **how: Any
 ) -> None:
-    """Run `percentiles_checks`; the first that fails raises `CheckFailed`."""
+    """Check percentiles that skip NaN.
+
+    Parameters
+    ----------
+    function : callable
+        As in `percentiles_checks`.
+    examples : int, optional
+        Examples of each property, at least 1.
+    seed : int or None, optional
+        Of the examples; None: the same each time.
+    **how
+        As in `percentiles_checks`.
+
+    Raises
+    ------
+    CheckFailed
+        With the smallest example that was found.
+    TypeError, ValueError
+        If `examples` is not a whole number of at least 1.
+    """
     run(percentiles_checks(function, **how), examples, seed)
 
 
 def check_pedestal(
     function: Pedestal, *, examples: int = EXAMPLES, seed: int | None = None, **how: Any
 ) -> None:
-    """Run `pedestal_checks`; the first that fails raises `CheckFailed`."""
+    """Check a pedestal.
+
+    Parameters
+    ----------
+    function : callable
+        As in `pedestal_checks`.
+    examples : int, optional
+        Examples of each property, at least 1.
+    seed : int or None, optional
+        Of the examples; None: the same each time.
+    **how
+        As in `pedestal_checks`.
+
+    Raises
+    ------
+    CheckFailed
+        With the smallest example that was found.
+    TypeError, ValueError
+        If `examples` is not a whole number of at least 1.
+    """
     run(pedestal_checks(function, **how), examples, seed)
 
 
 def check_minimum_image(
     function: Minimum, *, examples: int = EXAMPLES, seed: int | None = None, **how: Any
 ) -> None:
-    """Run `minimum_image_checks`; the first that fails raises `CheckFailed`."""
+    """Check a minimum image.
+
+    Parameters
+    ----------
+    function : callable
+        As in `minimum_image_checks`.
+    examples : int, optional
+        Examples of each property, at least 1.
+    seed : int or None, optional
+        Of the examples; None: the same each time.
+    **how
+        As in `minimum_image_checks`.
+
+    Raises
+    ------
+    CheckFailed
+        With the smallest example that was found.
+    TypeError, ValueError
+        If `examples` is not a whole number of at least 1.
+    """
     run(minimum_image_checks(function, **how), examples, seed)
 
 
@@ -236,7 +293,10 @@ def _any_layout(trial: Trial, case: tuple[Drawn, NDArray[Any], Layout]) -> None:
 def _is_of_the_gap(trial: Trial, case: tuple[Drawn, NDArray[np.bool_]]) -> None:
     image, gap = case
     expected = float(trial(image, gap))
-    beyond = image.by(lambda array: np.where(gap, array, array.dtype.type(7)), "array(...)")
+    beyond = image.by(
+        lambda array: np.where(gap, array, array.dtype.type(7)),
+        f"numpy.where({code_of(gap)}, {{0}}, {{0}}.dtype.type(7))",
+    )
     trial.expect(float(trial(beyond, gap)), expected, "samples beyond the gap are counted")
 
 

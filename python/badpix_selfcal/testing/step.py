@@ -56,7 +56,24 @@ def step_checks(program: Program) -> list[Check]:
 
 
 def check_step(program: Program, *, examples: int = EXAMPLES, seed: int | None = None) -> None:
-    """Run `step_checks`; the first that fails raises `CheckFailed`."""
+    """Check a program that flags the science exposure of an association.
+
+    Parameters
+    ----------
+    program : callable or sequence of str
+        As in `step_checks`.
+    examples : int, optional
+        Examples of each property, at least 1.
+    seed : int or None, optional
+        Of the examples; None: the same each time.
+
+    Raises
+    ------
+    CheckFailed
+        With the smallest example that was found.
+    TypeError, ValueError
+        If `examples` is not a whole number of at least 1.
+    """
     run(step_checks(program), examples, seed)
 
 

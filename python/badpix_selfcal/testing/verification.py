@@ -11,27 +11,22 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 
 from .. import _kernels
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
+from ..checks import THOROUGH, VERIFY_EXAMPLES, Against, check_against, check_examples
 from ..messages import extra
 from ..runs.selfcal import selfcal
 from .bad_pixels import find_bad_pixels_checks
-from .check import THOROUGH, Check, CheckFailed
+from .check import Check, CheckFailed
 from .medians import median_filter_checks
 from .reductions import minimum_image_checks, pedestal_checks, percentiles_checks
 from .step import step_checks
 
-__all__ = ["AGAINST", "VERIFY_EXAMPLES", "Against", "Tried", "Verdict", "verify"]
-
-Against: TypeAlias = Literal["reference", "jwst"]
-AGAINST: Final[tuple[Against, ...]] = ("reference", "jwst")
-
-VERIFY_EXAMPLES: Final = 40
-"""Examples of a check, unless another number is asked for: all suites take about a minute."""
+__all__ = ["Tried", "Verification", "verify"]
 
 PACKAGES: Final = ("badpix-selfcal", "numpy", "astropy", "hypothesis", "jwst", "stcal")
 
@@ -59,7 +54,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """What `verify` has found.
 
     Attributes
@@ -98,7 +93,7 @@ def verify(
     thorough: bool = False,
     seed: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Verdict:
+) -> Verification:
     """Run the suites on this package, with each instruction set of this machine.
 
     Parameters
@@ -117,16 +112,19 @@ def verify(
 
     Returns
     -------
-    Verdict
+    Verification
         What was tried and what failed.
 
     Raises
     ------
     ImportError
         If jwst is asked for and not installed.
+    TypeError, ValueError
+        If `against` or `examples` has a wrong type or value.
     """
+    against = check_against(against)
+    examples = THOROUGH if thorough else check_examples(examples)
     checks, once = _against_jwst() if against == "jwst" else _against_reference()
-    examples = THOROUGH if thorough else examples
     sets = _kernels.available_instructions()
     todo = [(name, each) for name in sets for each in checks] + [(sets[-1], each) for each in once]
     tried: list[Tried] = []
@@ -138,7 +136,7 @@ def verify(
             tried.append(_try(check, name, examples, seed))
         if progress is not None:
             progress(len(tried), len(todo))
-    return Verdict(tuple(tried), against, examples, seed, _versions(), _kernels_of(sets))
+    return Verification(tuple(tried), against, examples, seed, _versions(), _kernels_of(sets))
 
 
 def _against_reference() -> tuple[list[Check], list[Check]]:
