@@ -159,21 +159,16 @@ def pixels_of(mask: GroupMask) -> Table:
     """
     found = mask.bad_pixels
     y, x = found.indices
-    residual = found.residual[y, x]
-    compared, reason = residual, b"residual"
-    significance = np.full(y.size, np.nan, residual.dtype)
-    if found.significance is not None:
-        compared, reason = found.significance[y, x], b"significance"
-        significance = compared
-    values = compared.astype(np.float64)  # the cuts are in float64
-    is_low = (values < found.cut_low) | np.isneginf(values)
+    residual, values = found.residual[y, x], found.compared[y, x]
+    has_significance = found.significance is not None
+    reason = b"significance" if has_significance else b"residual"
     return {
         "x": x.astype(np.int32),
         "y": y.astype(np.int32),
         "value": mask.minimum[y, x],
         "residual": residual,
-        "significance": significance,
-        "end": np.where(is_low, b"low", b"high").astype("S4"),
+        "significance": values if has_significance else np.full_like(residual, np.nan),
+        "end": np.where(found.low[y, x], b"low", b"high").astype("S4"),
         "reason": np.where(np.isinf(values), b"infinite", reason).astype("S12"),
         "known": np.zeros(y.size, np.uint32) if mask.dq is None else mask.dq[y, x],
     }
