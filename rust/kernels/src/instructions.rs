@@ -66,15 +66,20 @@ impl Instructions {
         Self::ALL.into_iter().find(|each| *each as u8 == number)
     }
 
-    /// Forces a set for all kernels of the process that start from now on; None: the widest.
-    /// Returns false, and changes nothing, if this machine does not have it.
+    /// Forces this set for all kernels of the process that start from now on. Returns false, and
+    /// changes nothing, if this machine does not have it.
     #[must_use]
-    pub fn force(set: Option<Self>) -> bool {
-        let is_available = set.is_none_or(Self::is_available);
+    pub fn force(self) -> bool {
+        let is_available = self.is_available();
         if is_available {
-            FORCED.store(set.map_or(0, |set| set as u8), Ordering::Relaxed);
+            FORCED.store(self as u8, Ordering::Relaxed);
         }
         is_available
+    }
+
+    /// Lets kernels that start from now on use the widest set.
+    pub fn use_widest() {
+        FORCED.store(0, Ordering::Relaxed);
     }
 
     fn arch(self) -> Option<Arch> {

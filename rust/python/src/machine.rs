@@ -10,7 +10,8 @@ const VARIABLE: &str = "BADPIX_SELFCAL_INSTRUCTIONS";
 /// The instruction sets of this machine that the kernels are compiled for, narrowest first.
 #[pyfunction]
 pub fn available_instructions() -> Vec<&'static str> {
-    available().map(Instructions::name).collect()
+    let available = Instructions::ALL.into_iter().filter(|set| set.is_available());
+    available.map(Instructions::name).collect()
 }
 
 /// The instruction set that the kernels use.
@@ -30,47 +31,38 @@ pub fn instructions() -> PyResult<&'static str> {
 /// Raises `ValueError` for a name that is none of this machine.
 #[pyfunction]
 pub fn set_instructions(name: Option<&str>) -> PyResult<()> {
-    let set = match name {
-        Some(name) => Some(named(name, "name")?),
-        None => of_variable()?,
-    };
-    force(set)
+    match name {
+        Some(name) => force(name, "name"),
+        None => use_default(),
+    }
 }
 
 /// Uses the set that the variable names, unless one is set already.
 pub fn settle() -> PyResult<()> {
     match Instructions::forced() {
         Some(_) => Ok(()),
-        None => force(of_variable()?),
+        None => use_default(),
     }
 }
 
-fn available() -> impl Iterator<Item = Instructions> {
-    Instructions::ALL.into_iter().filter(|set| set.is_available())
-}
-
-fn of_variable() -> PyResult<Option<Instructions>> {
+fn use_default() -> PyResult<()> {
     match env::var_os(VARIABLE) {
-        Some(value) if !value.is_empty() => {
-            named(value.to_string_lossy().trim(), VARIABLE).map(Some)
+        Some(value) if !value.is_empty() => force(value.to_string_lossy().trim(), VARIABLE),
+        _ => {
+            Instructions::use_widest();
+            Ok(())
         }
-        _ => Ok(None),
     }
 }
 
-/// The set of a name, which `source` gives.
-fn named(name: &str, source: &str) -> PyResult<Instructions> {
-    available().find(|set| set.name() == name).ok_or_else(|| {
-        PyValueError::new_err(format!(
-            "{source} must be one of {}, which this machine has; got {name:?}",
-            available_instructions().join(", ")
-        ))
-    })
-}
-
-fn force(set: Option<Instructions>) -> PyResult<()> {
-    if Instructions::force(set) {
+/// Forces the set of a name, which `source` gives.
+fn force(name: &str, source: &str) -> PyResult<()> {
+    let set = Instructions::ALL.into_iter().find(|set| set.name() == name);
+    if set.is_some_and(Instructions::force) {
         return Ok(());
     }
-    Err(PyValueError::new_err("this machine lacks that instruction set"))
+    Err(PyValueError::new_err(format!(
+        "{source} must be one of {}, which this machine has; got {name:?}",
+        available_instructions().join(", ")
+    )))
 }
