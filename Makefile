@@ -30,9 +30,10 @@ picture: $(VENV)/.test demo
 options: $(VENV)/.installed
 	$(BIN)/badpix-selfcal help options > docs/options.md
 
+# Many tests wait for processes and servers: two at a time take half as long.
 test: $(VENV)/.test
 	cargo test --quiet
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 # 100 is thorough, 1 is what `make test` runs, more is more.
 ATTACK ?= 100

@@ -315,3 +315,21 @@ def test_an_interrupt_that_a_module_turns_into_another_error(tmp_path, monkeypat
     monkeypatch.setattr(run_module, "num_threads", turned)
     assert main(["run", "x_asn.json"]) == 143
     assert capsys.readouterr().err == "badpix-selfcal: terminated; no output was written\n"
+
+
+def test_an_interrupt_that_a_destructor_loses_at_the_end_has_no_traceback():
+    code = """
+import signal
+from badpix_selfcal.cli.terminal import orderly_termination
+
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+with orderly_termination(is_process=True):
+    last = Last()
+    del last
+    print("done", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "done\n", "")

@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def test_windows_that_may_be_refused(array, kern_size):
         (2**62, 1),
         (10**19, 1),
     ],
-    ids=repr,
+    ids=lambda window: "iterator" if isinstance(window, Iterator) else repr(window),
 )
 def test_unusual_windows(kern_size):
     array = np.random.default_rng(1).normal(size=(5, 6))

@@ -108,6 +108,7 @@ def check(victim, number, ended, before, found, left):
 def test_whatever_the_moment(victims, durations, which, number):
     victim, draw = victims[which], random.Random(f"{which}{number}")
     out, inputs, counts = victim.out, contents(victim.data), Counter()
+    shutil.rmtree(out, ignore_errors=True)  # of a test that failed
     for _ in range(cases(4, 90) if which < 2 else cases(1, 20)):
         before = draw.choice(["none", "old"])
         if before == "old":

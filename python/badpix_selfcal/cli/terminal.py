@@ -212,6 +212,6 @@ def orderly_termination(*, is_process: bool = False) -> Iterator[list[int]]:
         for each in ours:
             if not is_process:
                 signal.signal(each, usual[each])
-            elif not received:
+            elif signal.getsignal(each) is stop:  # also if a signal was lost and comes again
                 signal.signal(each, signal.SIG_DFL)
         sys.unraisablehook = hook
