@@ -18,7 +18,7 @@ import pytest
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal._interrupts import end_threads, shielded
+from badpix_selfcal._interrupts import deferred, end_threads, shielded
 from badpix_selfcal.cli import main
 from badpix_selfcal.cli import run as run_module
 from badpix_selfcal.cli.terminal import Terminated, orderly_termination
@@ -333,3 +333,58 @@ with orderly_termination(is_process=True):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "done\n", "")
+
+
+@pytest.mark.parametrize("moment", range(0, 90, 3))
+def test_an_interrupt_in_the_locks_of_the_standard_library_stops_no_thread(moment):
+    """The signal comes after so many lines of the modules that have the locks."""
+    code = """
+import concurrent.futures, signal, sys, threading, time
+from badpix_selfcal._interrupts import first_of, result_of, shielded, submitted, threads
+
+files = {concurrent.futures.thread.__file__, concurrent.futures._base.__file__, threading.__file__}
+left = int(sys.argv[1])
+
+def count(frame, event, _):
+    global left
+    if frame.f_code.co_filename not in files:
+        return None
+    left -= 1
+    if left == 0:
+        sys.settrace(None)
+        signal.raise_signal(signal.SIGINT)
+    return count
+
+try:
+    with threads(2) as executor:
+        sys.settrace(count)
+        calls = [submitted(executor, time.sleep, 0.01) for _ in range(6)]
+        first_of(calls)
+        result_of(calls[0])
+        shielded(lambda: time.sleep(0.01))
+        sys.settrace(None)
+        print("none")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    words = [sys.executable, "-c", code, str(4 * moment + 1)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=20)
+    assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)
+
+
+def test_interrupts_that_are_held_back_come_in_the_end():
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    try:
+        with pytest.raises(KeyboardInterrupt), deferred():  # noqa: PT012 - the end is reached
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            received.append("the end")
+        assert received == ["the end"]
+        with deferred():
+            signal.raise_signal(signal.SIGTERM)
+        assert received == ["the end", signal.SIGTERM]
+        signal.raise_signal(signal.SIGTERM)
+        assert received == ["the end", signal.SIGTERM, signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -7,6 +7,9 @@ import signal
 import pytest
 
 import badpix_selfcal as bps
+from badpix_selfcal.cli import main
+from badpix_selfcal.cli.options import LEFT
+from badpix_selfcal.files import published
 from badpix_selfcal.runs.products import MaskFile
 
 from .commands import signalled
@@ -45,6 +48,23 @@ def test_a_batch_interrupted_at_its_mask_leaves_nothing_and_is_continued(tmp_pat
     result = bps.batch(tmp_path, output_dir=out, save_mask=True, resume=True)
     assert len(result.written) == 3
     assert bps.read_mask(result.groups[0].mask_files[1]).name == "NRS1"
+
+
+def test_a_batch_interrupted_while_its_mask_is_published_says_what_is_left(
+    tmp_path, monkeypatch, capsys
+):
+    pool(tmp_path, detectors=("NRS1",))
+    add = published.add
+
+    def interrupted(number):
+        add(number)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(published, "add", interrupted)
+    words = ["batch", str(tmp_path), "--save-mask", "--output-dir", str(tmp_path / "out")]
+    assert main([*words, "--threads", "1"]) == 130
+    said = capsys.readouterr().err
+    assert said == f"badpix-selfcal: interrupted; {LEFT}\n"
 
 
 def test_a_batch_interrupted_after_its_mask_is_continued(tmp_path):

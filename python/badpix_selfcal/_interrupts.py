@@ -3,25 +3,36 @@
 Python raises an interrupt (Ctrl-C, or SIGTERM on the command line) in the main thread, wherever it
 is. So work that must end runs in other threads, and the main thread waits for them. Threads that
 wait for a server give up when the event is set that `ends_with` gave them.
+
+The standard library has locks that are taken by Python code. If it is interrupted there, the lock
+stays locked, and threads that need it wait for ever. So the main thread holds interrupts back
+(`deferred`) while it starts threads, submits work and looks at futures.
 """
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Final, Generic, TypeVar
+from types import FrameType
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 __all__ = [
     "awaited",
     "begun",
+    "deferred",
     "end_threads",
     "ending",
     "ends_with",
+    "first_of",
+    "has_ended",
     "paused",
+    "result_of",
     "shielded",
+    "submitted",
     "threads",
 ]
 
@@ -29,6 +40,7 @@ POLL: Final = 0.1
 """Time after which a thread looks for interrupts that another thread has received, s."""
 
 _Result = TypeVar("_Result")
+_Given = ParamSpec("_Given")
 
 
 class _Here(threading.local):
@@ -48,6 +60,76 @@ def ends_with(event: threading.Event | None) -> None:
 def ending() -> threading.Event | None:
     """Return the event with which the waiting of this thread ends, if there is one."""
     return _here.ending
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Hold interrupts of the main thread back; raise the first at the end.
+
+    Handlers that were not set from Python stay in place.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    usual = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    held = [(number, handler) for number, handler in usual if callable(handler)]
+
+    def hold(number: int, _: FrameType | None) -> None:
+        received.append(number)
+
+    try:
+        for number, _ in held:
+            signal.signal(number, hold)
+        yield
+    finally:
+        _restore([*held])
+        for number, handler in held:
+            if number in received:
+                handler(number, None)
+
+
+def _restore(handlers: list[tuple[signal.Signals, Any]]) -> None:
+    """Set handlers, also if one that is set already raises an interrupt."""
+    try:
+        while handlers:
+            signal.signal(*handlers[-1])
+            handlers.pop()
+    except BaseException:
+        _restore(handlers)
+        raise
+
+
+def submitted(
+    executor: Executor,
+    work: Callable[_Given, _Result],
+    *given: _Given.args,
+    **named: _Given.kwargs,
+) -> Future[_Result]:
+    """Submit a call."""
+    with deferred():
+        return executor.submit(work, *given, **named)
+
+
+def has_ended(call: Future[Any]) -> bool:
+    """Return whether a call has ended."""
+    with deferred():
+        return call.done()
+
+
+def first_of(calls: Collection[Future[_Result]]) -> set[Future[_Result]]:
+    """Wait until one of some calls has ended, or some; return those."""
+    ended: set[Future[_Result]] = set()
+    while calls and not ended:
+        with deferred():
+            ended = wait(calls, POLL, FIRST_COMPLETED).done
+    return ended
+
+
+def result_of(call: Future[_Result]) -> _Result:
+    """Wait for a call, and return its result."""
+    first_of([call])
+    return call.result()
 
 
 @contextmanager
@@ -75,8 +157,9 @@ def begun(work: Callable[[], _Result]) -> Future[_Result]:
         except BaseException as error:
             call.set_exception(error)
 
-    call.set_running_or_notify_cancel()
-    threading.Thread(target=run, name="badpix-selfcal-waits", daemon=True).start()
+    with deferred():
+        call.set_running_or_notify_cancel()
+        threading.Thread(target=run, name="badpix-selfcal-waits", daemon=True).start()
     return call
 
 
@@ -109,7 +192,7 @@ def awaited(call: Future[_Result], limit: float | None = None, *, grace: float =
 
 def _wait(call: Future[_Result], limit: float | None, grace: float) -> None:
     start, told = time.monotonic(), None
-    while not call.done():
+    while not has_ended(call):
         now = time.monotonic()
         if limit is not None and now - start > limit:
             raise TimeoutError(f"no answer within {limit:g} s")
@@ -117,7 +200,8 @@ def _wait(call: Future[_Result], limit: float | None, grace: float) -> None:
             told = now
         if told is not None and now - told >= grace:
             raise InterruptedError("interrupted")
-        wait([call], POLL)
+        with deferred():
+            wait([call], POLL)
 
 
 def paused(seconds: float) -> None:
@@ -150,9 +234,10 @@ def shielded(
     call, interrupt = _Call(work), None
     while True:
         try:
-            while not call.result.done():
-                call.start()
-                wait([call.result], POLL)
+            while not has_ended(call.result):
+                with deferred():
+                    call.start()
+                    wait([call.result], POLL)
             break
         except BaseException as error:
             interrupt = interrupt or error

@@ -11,7 +11,7 @@ from typing import Final
 
 from .._kernels import __version__
 from ..errors import reason_of
-from ..files.published import published
+from ..files.published import PUBLISHED, published
 from ..log import log
 from ..messages import PROGRAM, on_command_line
 from . import (
@@ -162,8 +162,10 @@ class _Call:
         notes = getattr(interrupt, "__notes__", [])
         if self._given is None:
             return NOTHING
-        done = published() > self._before
-        return "; ".join(notes) or str(self._given.written if done else self._given.stopped)
+        # Of a batch, each output is published on its own: the note is about that one.
+        problems = [note for note in notes if note != PUBLISHED]
+        done = published() > self._before or PUBLISHED in notes
+        return "; ".join(problems) or str(self._given.written if done else self._given.stopped)
 
 
 def _outcome(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+import os
 from typing import Any, Final
 
 import numpy as np
 
 from .._floats import FloatArray
+from .._interrupts import result_of, submitted, threads
 from ..dq import NAMES
 from ..runs.group_mask import GroupMask
 from ..views.cuts import ACROSS, ALONG, places_of
@@ -174,6 +175,6 @@ def layers_of(
         (plain_layer, "is_high", pixels.is_high.astype(np.uint8)),
         (plain_layer, "strip_pixels", strips.pixels.astype(np.uint32)),
     ]
-    with ThreadPoolExecutor() as threads:
-        made = [threads.submit(make, *arguments) for make, *arguments in tasks]
-        return [each.result() for each in made]
+    with threads(os.cpu_count() or 1) as executor:
+        made = [submitted(executor, make, *arguments) for make, *arguments in tasks]
+        return [result_of(each) for each in made]

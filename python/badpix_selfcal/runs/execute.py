@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, TypeAlias
 
+from .._interrupts import has_ended
 from ..errors import ExposureError, warn
 from ..files.exposure import Exposure
 from ..files.location import Location
@@ -210,7 +211,7 @@ class _Execution:
 
     def settle(self) -> None:
         """Record the results of the copies that have ended, in their order."""
-        while self._writing and self._writing[0][1].done():
+        while self._writing and has_ended(self._writing[0][1]):
             copy, future = self._writing.popleft()
             error = future.exception()
             if error is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
-from .._interrupts import end_threads, ends_with
+from .._interrupts import end_threads, ends_with, first_of, submitted
 from .._kernels import num_threads
 from ..checks import MOST_WORKERS
 from ..files.exposure import Exposure
@@ -91,7 +91,7 @@ class Threads:
         """Write a copy later. If many copies are pending, first wait until one has ended."""
         if len(self._pending) >= self._most:
             self._wait()
-        future = self._executor.submit(job.write, mask, self._reader)
+        future = submitted(self._executor, job.write, mask, self._reader)
         self._pending.add(future)
         return future
 
@@ -110,5 +110,6 @@ class Threads:
             self._tally.add(1)
 
     def _wait(self) -> None:
-        done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
+        done = first_of(self._pending)
+        self._pending -= done
         self._tally.add(len(done))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from .._interrupts import result_of
 from ..checks import AskedDispaxis, GroupBy, check_dispaxis
 from ..detectors import DISPAXIS_OF_EXP_TYPE, Dispaxis
 from ..errors import ExposureError, warn
@@ -179,7 +180,7 @@ def members_of(listed: Iterable[Listed], reader: Reader, executor: Executor) -> 
         if seconds > QUICK:
             break
     for _, future in in_order(executor, read, waiting, ahead=MOST_HELD):
-        yield future.result()
+        yield result_of(future)
 
 
 def dispaxis_of(member: Member, asked: AskedDispaxis) -> Dispaxis:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._floats import FloatArray, as_stored
+from .._interrupts import result_of
 from ..arrays import MeanError, RunningMinimum, pedestal
 from ..detectors import Region, within
 from ..errors import ExposureError
@@ -190,7 +191,7 @@ def combine(
 
     for path, measured in in_order(executor, read, paths, ahead):
         try:
-            minimum.fold(path, measured.result())
+            minimum.fold(path, result_of(measured))
         except ExposureError as error:
             failed[path] = error
         done()

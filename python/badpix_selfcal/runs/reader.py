@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from typing import Final, TypeVar
 
+from .._interrupts import submitted
 from ..errors import ExposureError
 from ..files import exposure as exposure_file
 from ..files.exposure import Exposure, Samples
@@ -110,7 +111,7 @@ def in_order(
     """
     waiting: deque[tuple[_Item, Future[_Result]]] = deque()
     for item in items:
-        waiting.append((item, executor.submit(work, item)))
+        waiting.append((item, submitted(executor, work, item)))
         if len(waiting) > ahead:
             yield waiting.popleft()
     while waiting:

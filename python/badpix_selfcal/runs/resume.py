@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
-from .._interrupts import threads
+from .._interrupts import result_of, submitted, threads
 from ..detectors import Dispaxis
 from ..files.location import Location
 from ..files.outputs import existing
@@ -106,8 +106,9 @@ def _made(plan: Plan, folder: Location, readers: int) -> dict[Copy, Made]:
     present = existing(folder, [copy.name for copy in plan.copies])
     copies = [copy for copy in plan.copies if copy.name in present]
     with threads(readers) as executor:
-        found = executor.map(lambda copy: made_of(copy.output), copies)
-        return {copy: made for copy, made in zip(copies, found, strict=True) if made is not None}
+        reading = {copy: submitted(executor, made_of, copy.output) for copy in copies}
+        found = {copy: result_of(call) for copy, call in reading.items()}
+    return {copy: made for copy, made in found.items() if made is not None}
 
 
 def _made_products(
