@@ -16,27 +16,21 @@ mod network;
 use error::Error;
 use network::{Network, Node, Shape};
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// The length of each window and the number of windows in a block: the fastest of several measured.
-const COMPILED: [(usize, usize); 15] = [
-    (3, 2),
-    (5, 4),
-    (7, 4),
-    (9, 4),
-    (11, 8),
-    (13, 8),
-    (15, 8),
-    (17, 8),
-    (19, 8),
-    (21, 8),
-    (23, 8),
-    (25, 8),
-    (27, 8),
-    (29, 8),
-    (31, 8),
-];
+/// The windows with code.
+const COMPILED: RangeInclusive<usize> = 2..=32;
+
+/// The number of windows in a block: the fastest of several measured.
+fn block_of(window: usize) -> usize {
+    match window {
+        ..=4 => 2,
+        5..=10 => 4,
+        _ => 8,
+    }
+}
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -44,7 +38,7 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed=src/{used}.rs");
     }
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    let networks = COMPILED.iter().map(|&(window, block)| code(window, block));
+    let networks = COMPILED.map(|window| code(window, block_of(window)));
     let networks = networks.collect::<Result<String, _>>().map_err(io::Error::other)?;
     fs::write(folder.join("compiled.rs"), networks + &dispatch())
 }
@@ -87,7 +81,7 @@ impl CompiledNetwork for Compiled{window} {{
 /// The code of the function that calls the compiled network of a window.
 fn dispatch() -> String {
     let mut arms = String::new();
-    for (window, _) in COMPILED {
+    for window in COMPILED {
         let _ = writeln!(arms, "        {window} => Some(with.call::<Compiled{window}>()),");
     }
     format!(

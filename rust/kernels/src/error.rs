@@ -17,6 +17,15 @@ pub enum Error {
     },
     /// The length of a window is even, so that it has no middle.
     EvenWindow(usize),
+    /// A window has no sample.
+    EmptyWindow,
+    /// A window is shifted so far that it does not contain the sample that it belongs to.
+    Origin {
+        /// The shift.
+        origin: isize,
+        /// Samples in the window.
+        window: usize,
+    },
     /// A window holds 2^31 samples or more: too many for the double heap.
     WindowTooLarge {
         /// Rows of the window.
@@ -38,6 +47,14 @@ impl fmt::Display for Error {
                 write!(f, "{len} samples cannot be an image of {rows} x {cols}")
             }
             Self::EvenWindow(length) => write!(f, "kernel_size must be odd, got {length}"),
+            Self::EmptyWindow => write!(f, "a window must hold at least one sample"),
+            Self::Origin { origin, window } => {
+                let (least, most) = (window / 2, window.saturating_sub(1) / 2);
+                write!(
+                    f,
+                    "the origin of a window of {window} must be from -{least} to {most}, got {origin}"
+                )
+            }
             Self::WindowTooLarge { rows, cols } => {
                 write!(f, "a window of {rows} x {cols} holds too many samples; use a smaller one")
             }

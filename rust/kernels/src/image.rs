@@ -80,11 +80,17 @@ impl<T: Sample> Image<'_, T> {
     /// # Errors
     /// [`Error::Memory`] if there is too little.
     pub fn transposed(&self) -> Result<Vec<T>, Error> {
+        let mut out = memory::zeros(self.samples.len())?;
+        self.transpose_to(&mut out);
+        Ok(out)
+    }
+
+    /// Writes the samples with rows and columns exchanged.
+    fn transpose_to(&self, out: &mut [T]) {
         // Few enough that the cache lines they touch in every row stay in cache.
         const COLUMNS_AT_ONCE: usize = 16;
-        let mut out = memory::zeros(self.samples.len())?;
         if out.is_empty() {
-            return Ok(out);
+            return;
         }
         out.par_chunks_mut(COLUMNS_AT_ONCE * self.rows).enumerate().for_each(|(chunk, columns)| {
             for (y, row) in self.samples.chunks_exact(self.cols).enumerate() {
@@ -94,7 +100,19 @@ impl<T: Sample> Image<'_, T> {
                 }
             }
         });
-        Ok(out)
+    }
+
+    /// Applies a filter to the image with rows and columns exchanged, and writes what comes of it.
+    pub(crate) fn transposed_by(
+        &self,
+        out: &mut [T],
+        filter: impl FnOnce(Image<'_, T>, &mut [T]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let columns = self.transposed()?;
+        let mut filtered = memory::zeros(out.len())?;
+        filter(Image::new(&columns, self.cols, self.rows)?, &mut filtered)?;
+        Image::new(&filtered, self.cols, self.rows)?.transpose_to(out);
+        Ok(())
     }
 }
 

@@ -33,5 +33,5 @@ pub(crate) const CHUNK: usize = 1 << 15;
 pub use error::Error;
 pub use image::{Image, Region};
 pub use instructions::Instructions;
-pub use median::{Axis, Edge, RunningMedian, Window};
+pub use median::{Axis, Edge, Median, RunningMedian, Window};
 pub use sample::{Sample, Stored, Swapped};

@@ -1,127 +1,90 @@
 //! Every running median equals its definition, written out.
 
-use badpix_selfcal_kernels::median::{Method, along, line, rectangle};
-use badpix_selfcal_kernels::{Axis, Edge, Error, Image, RunningMedian, Sample, Window};
+mod naive;
+
+use badpix_selfcal_kernels::median::{Method, Reach};
+use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Median, RunningMedian, Sample, Window};
+use naive::{edge, image, median_of, method, reach, running, same, sample};
 use proptest::prelude::*;
-
-fn naive_median(mut samples: Vec<f64>) -> f64 {
-    samples.retain(|sample| !sample.is_nan());
-    samples.sort_by(f64::total_cmp);
-    match samples.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => samples[n / 2],
-        n => samples[n / 2 - 1].midpoint(samples[n / 2]),
-    }
-}
-
-fn naive_rectangle(
-    image: &[f64],
-    shape: (usize, usize),
-    k: (usize, usize),
-    edge: Edge,
-) -> Vec<f64> {
-    let (rows, cols) = (shape.0.cast_signed(), shape.1.cast_signed());
-    let (half_y, half_x) = ((k.0 / 2).cast_signed(), (k.1 / 2).cast_signed());
-    let window = |y: isize, x: isize| {
-        let mut samples = Vec::new();
-        for v in y - half_y..=y + half_y {
-            for u in x - half_x..=x + half_x {
-                if (0..rows).contains(&v) && (0..cols).contains(&u) {
-                    samples.push(image[(v * cols + u).cast_unsigned()]);
-                } else if edge == Edge::Zero {
-                    samples.push(0.0);
-                }
-            }
-        }
-        naive_median(samples)
-    };
-    (0..rows * cols).map(|i| window(i / cols, i % cols)).collect()
-}
-
-fn same(ours: &[f64], naive: &[f64]) -> bool {
-    ours.len() == naive.len()
-        && ours.iter().zip(naive).all(|(a, b)| a == b || a.is_nan() && b.is_nan())
-}
-
-fn sample() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        4 => -10.0..10.0f64,
-        3 => (-3i8..4).prop_map(f64::from),
-        2 => Just(f64::NAN),
-        1 => prop_oneof![Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(f64::MAX)],
-    ]
-}
-
-/// Noise with NaNs in groups: a group has `group` samples on average, and `nan` of 8 groups are
-/// NaN.
-#[allow(clippy::cast_precision_loss)] // 16 bits
-fn noise(count: usize, seed: u64, nan: u64, group: u64) -> Vec<f64> {
-    let mut state = seed;
-    let mut random = || {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state >> 48
-    };
-    let mut valid = true;
-    let mut next = |_| {
-        if random() % group == 0 {
-            valid = random() % 8 >= nan;
-        }
-        if valid { random() as f64 / 64.0 - 512.0 } else { f64::NAN }
-    };
-    (0..count).map(&mut next).collect()
-}
-
-fn edge() -> impl Strategy<Value = Edge> {
-    prop_oneof![Just(Edge::Zero), Just(Edge::Shrink)]
-}
-
-fn method() -> impl Strategy<Value = Method> {
-    prop_oneof![Just(Method::Auto), Just(Method::Heap), Just(Method::Network)]
-}
-
-fn image() -> impl Strategy<Value = (Vec<f64>, usize, usize)> {
-    (1usize..9, 1usize..24).prop_flat_map(|(rows, cols)| {
-        (prop::collection::vec(sample(), rows * cols), Just(rows), Just(cols))
-    })
-}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn windows_of_one_line((samples, rows, cols) in image(), half in 0usize..30, edge in edge(), method in method()) {
+    fn windows_of_one_line(
+        (samples, rows, cols) in image(8, 23),
+        reach in reach(60),
+        edge in edge(),
+        method in method(),
+        least in 0usize..20,
+    ) {
         let image = Image::new(&samples, rows, cols).unwrap();
-        let window = Window::new(2 * half + 1).unwrap();
-        for (axis, k) in [(Axis::Y, (window.len(), 1)), (Axis::X, (1, window.len()))] {
-            let ours = along(image, axis, window, edge, method).unwrap();
-            prop_assert!(same(&ours, &naive_rectangle(&samples, (rows, cols), k, edge)));
+        let one = Reach::default();
+        for (height, width) in [(reach, one), (one, reach)] {
+            let median = Median::reaching(height, width).edge(edge).method(method);
+            let ours = median.min_count(least).medians(image).unwrap();
+            prop_assert!(same(&ours, &running(image, height, width, edge, least)));
         }
     }
 
     #[test]
     fn rectangular_windows(
-        (samples, rows, cols) in image(), half_y in 0usize..8, half_x in 0usize..8, edge in edge()
+        (samples, rows, cols) in image(8, 23),
+        (height, width) in (reach(16), reach(16)),
+        edge in edge(),
+        method in method(),
+        least in 0usize..20,
     ) {
         let image = Image::new(&samples, rows, cols).unwrap();
-        let k = (2 * half_y + 1, 2 * half_x + 1);
-        let (height, width) = (Window::new(k.0).unwrap(), Window::new(k.1).unwrap());
-        let ours = rectangle(image, height, width, edge, Method::Auto).unwrap();
-        prop_assert!(same(&ours, &naive_rectangle(&samples, (rows, cols), k, edge)));
+        let median = Median::reaching(height, width).edge(edge).method(method).min_count(least);
+        let ours = median.medians(image).unwrap();
+        prop_assert!(same(&ours, &running(image, height, width, edge, least)));
     }
 
     #[test]
-    fn single_precision(samples in prop::collection::vec(-1e30f32..1e30, 1..50), half in 0usize..9) {
-        let window = Window::new(2 * half + 1).unwrap();
+    fn a_window_is_centred_and_shifted(length in 1usize..40, at in 0usize..40) {
+        let at = (at % length).cast_signed();
+        let origin = (length / 2).cast_signed() - at;
+        let samples: Vec<_> = (0i8..100).map(f64::from).collect();
+        let image = Image::new(&samples, 1, 100).unwrap();
+        let median = Median::along(Axis::X).window(length).edge(Edge::Shrink);
+        let after = at.cast_unsigned();
+        let reach = Reach { before: length - 1 - after, after };
+        let moved = median.origin(origin - isize::from(length % 2 == 0)).medians(image).unwrap();
+        let expected = running(image, Reach::default(), reach, Edge::Shrink, 1);
+        prop_assert!(same(&moved, &expected), "{reach:?}");
+    }
+
+    #[test]
+    fn single_precision(
+        samples in prop::collection::vec(-1e30f32..1e30, 1..50), length in 1usize..19
+    ) {
+        let median = Median::along(Axis::X).window(length).edge(Edge::Shrink);
         let wide: Vec<f64> = samples.iter().copied().map(f64::from).collect();
-        let ours = line(&samples, window, Edge::Shrink).unwrap();
-        let exact = line(&wide, window, Edge::Shrink).unwrap();
+        let ours = median.medians(Image::new(&samples, 1, samples.len()).unwrap()).unwrap();
+        let exact = median.medians(Image::new(&wide, 1, samples.len()).unwrap()).unwrap();
         for (ours, exact) in ours.iter().zip(exact) {
             // In double precision the sum of two singles is exact enough to be rounded once.
             #[allow(clippy::cast_possible_truncation)]
             let rounded = exact as f32;
             prop_assert_eq!(*ours, rounded);
         }
+    }
+
+    #[test]
+    fn deviations_from_the_running_median(
+        (samples, rows, cols) in image(8, 23),
+        (height, width) in (reach(8), reach(8)),
+        edge in edge(),
+    ) {
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let median = Median::reaching(height, width).edge(edge);
+        let mut ours = vec![0.0; samples.len()];
+        median.run_deviation(image, &mut ours).unwrap();
+        let medians = running(image, height, width, edge, 1);
+        let deviations: Vec<_> = samples.iter().zip(medians).map(|(x, m)| (x - m).abs()).collect();
+        let image = Image::new(&deviations, rows, cols).unwrap();
+        prop_assert!(same(&ours, &running(image, height, width, edge, 1)));
     }
 
     #[test]
@@ -142,87 +105,11 @@ proptest! {
             }
             prop_assert_eq!(median.len(), window.len());
             prop_assert_eq!(median.is_empty(), window.is_empty());
-            let naive = naive_median(window.iter().copied().collect());
+            let naive = median_of(window.iter().copied().collect());
             prop_assert!(same(&[median.median()], &[naive]));
         }
         median.clear();
         prop_assert!(Sample::is_nan(median.median()));
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-
-    #[test]
-    fn the_network_equals_the_double_heap(
-        (rows, cols) in (1usize..200, 1usize..200),
-        half in prop_oneof![1usize..20, 1usize..70],
-        (nan, group) in (0u64..8, 1u64..60),
-        edge in edge(),
-        seed in any::<u64>(),
-    ) {
-        let samples = noise(rows * cols, seed, nan, group);
-        #[allow(clippy::cast_possible_truncation)]
-        let singles: Vec<f32> = samples.iter().map(|&sample| sample as f32).collect();
-        let window = Window::new(2 * half + 1).unwrap();
-        for axis in [Axis::X, Axis::Y] {
-            let image = Image::new(&samples, rows, cols).unwrap();
-            let [heap, network] = [Method::Heap, Method::Network]
-                .map(|method| along(image, axis, window, edge, method).unwrap());
-            prop_assert!(same(&network, &heap));
-            let image = Image::new(&singles, rows, cols).unwrap();
-            let [heap, network] = [Method::Heap, Method::Network].map(|method| {
-                let medians = along(image, axis, window, edge, method).unwrap();
-                medians.into_iter().map(f64::from).collect::<Vec<_>>()
-            });
-            prop_assert!(same(&network, &heap));
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-
-    #[test]
-    fn the_network_of_a_few_long_lines_equals_the_double_heap(
-        (lines, length) in (1usize..5, 1usize..5000),
-        half in prop_oneof![1usize..20, 1usize..300],
-        (nan, group) in (0u64..9, 1u64..60),
-        edge in edge(),
-        seed in any::<u64>(),
-    ) {
-        let samples = noise(lines * length, seed, nan, group);
-        let window = Window::new(2 * half + 1).unwrap();
-        for (axis, rows, cols) in [(Axis::X, lines, length), (Axis::Y, length, lines)] {
-            let image = Image::new(&samples, rows, cols).unwrap();
-            let [heap, network] = [Method::Heap, Method::Network]
-                .map(|method| along(image, axis, window, edge, method).unwrap());
-            prop_assert!(same(&network, &heap));
-        }
-    }
-
-    #[test]
-    fn the_network_of_a_rectangle_equals_the_double_heap(
-        (rows, cols) in (1usize..100, 1usize..150),
-        (half_y, half_x) in prop_oneof![(1usize..5, 1usize..5), (0usize..10, 0usize..10)],
-        (nan, group) in (0u64..9, 1u64..60),
-        edge in edge(),
-        seed in any::<u64>(),
-    ) {
-        let samples = noise(rows * cols, seed, nan, group);
-        #[allow(clippy::cast_possible_truncation)]
-        let singles: Vec<f32> = samples.iter().map(|&sample| sample as f32).collect();
-        let (height, width) = (Window::new(2 * half_y + 1).unwrap(), Window::new(2 * half_x + 1).unwrap());
-        let image = Image::new(&samples, rows, cols).unwrap();
-        let [heap, network] = [Method::Heap, Method::Network]
-            .map(|method| rectangle(image, height, width, edge, method).unwrap());
-        prop_assert!(same(&network, &heap));
-        let image = Image::new(&singles, rows, cols).unwrap();
-        let [heap, network] = [Method::Heap, Method::Network].map(|method| {
-            let medians = rectangle(image, height, width, edge, method).unwrap();
-            medians.into_iter().map(f64::from).collect::<Vec<_>>()
-        });
-        prop_assert!(same(&network, &heap));
     }
 }
 
@@ -231,19 +118,14 @@ proptest! {
 fn results_do_not_depend_on_the_number_of_threads() {
     let samples: Vec<f32> = (0u32..90_000).map(|i| (i * 7919 % 1013) as f32 / 7.0).collect();
     let image = Image::new(&samples, 900, 100).unwrap();
-    let window = Window::new(15).unwrap();
+    let windows = [
+        Median::along(Axis::Y).window(15),
+        Median::along(Axis::X).window(16).edge(Edge::Wrap),
+        Median::rectangle(15, 3).edge(Edge::Shrink).min_count(9),
+    ];
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| {
-            let columns = along(image, Axis::Y, window, Edge::Zero, Method::Auto).unwrap();
-            let rows = along(image, Axis::X, window, Edge::Zero, Method::Auto).unwrap();
-            (
-                columns,
-                rows,
-                rectangle(image, window, Window::new(3).unwrap(), Edge::Shrink, Method::Auto)
-                    .unwrap(),
-            )
-        })
+        pool.install(|| windows.map(|median| median.medians(image).unwrap()))
     };
     let single = run(1);
     assert_eq!(single, run(2));
@@ -252,26 +134,79 @@ fn results_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn a_window_far_longer_than_the_line_costs_no_more_than_the_line() {
-    let window = Window::new(usize::MAX).unwrap();
-    assert_eq!(line(&[1.0f32, 2.0, 4.0], window, Edge::Zero).unwrap(), [0.0; 3]);
-    assert_eq!(line(&[1.0f32, 2.0, 4.0], window, Edge::Shrink).unwrap(), [2.0; 3]);
+    let image = Image::new(&[1.0f32, 2.0, 4.0], 1, 3).unwrap();
+    let far = Reach { before: usize::MAX, after: usize::MAX };
+    assert_eq!(far.len(), usize::MAX);
+    let causal = Reach { before: usize::MAX, after: 0 };
+    let run = |reach, edge, least| {
+        let median = Median::reaching(Reach::default(), reach).edge(edge);
+        median.min_count(least).medians(image).unwrap()
+    };
+    assert_eq!(run(far, Edge::Zero, 1_000_000), [0.0; 3]);
+    assert_eq!(run(far, Edge::Constant(7.0), 1), [7.0; 3]);
+    assert_eq!(run(far, Edge::Shrink, 3), [2.0; 3]);
+    assert!(run(far, Edge::Shrink, 4).iter().all(|median| median.is_nan()));
+    assert_eq!(run(causal, Edge::Shrink, 1), [1.0, 1.5, 2.0]);
+    assert_eq!(Median::along(Axis::X).window(usize::MAX).medians(image).unwrap(), [0.0; 3]);
+}
+
+#[test]
+fn windows_that_are_too_large() {
+    let samples = [0.0f32; 6];
+    let image = Image::new(&samples, 2, 3).unwrap();
+    let median = Median::rectangle(1 << 16, 1 << 16).edge(Edge::Reflect);
+    let error = Error::WindowTooLarge { rows: 1 << 16, cols: 1 << 16 };
+    assert_eq!(median.medians(image), Err(error));
+    assert!(median.edge(Edge::Zero).medians(image).is_ok());
 }
 
 #[test]
 fn no_samples() {
-    let window = Window::new(3).unwrap();
     for (rows, cols) in [(0, 0), (0, 4), (4, 0)] {
         let image = Image::<f64>::new(&[], rows, cols).unwrap();
-        assert!(along(image, Axis::Y, window, Edge::Zero, Method::Auto).unwrap().is_empty());
-        assert!(along(image, Axis::X, window, Edge::Zero, Method::Auto).unwrap().is_empty());
-        assert!(rectangle(image, window, window, Edge::Zero, Method::Auto).unwrap().is_empty());
+        for edge in [Edge::Zero, Edge::Nearest, Edge::Reflect, Edge::Mirror, Edge::Wrap] {
+            for median in [Median::along(Axis::Y), Median::along(Axis::X), Median::rectangle(1, 1)]
+            {
+                let median = median.window(3).edge(edge).min_count(2);
+                assert!(median.medians(image).unwrap().is_empty());
+            }
+        }
     }
 }
 
 #[test]
-fn a_window_without_a_middle_is_refused() {
+fn windows_that_are_none() {
+    let image = Image::new(&[1.0f32], 1, 1).unwrap();
+    let lines = Median::along(Axis::X);
+    assert_eq!(lines.window(0).medians(image), Err(Error::EmptyWindow));
+    assert_eq!(Median::rectangle(3, 0).kernel(9, 9), Err(Error::EmptyWindow));
+    let origin = |window, origin| lines.window(window).origin(origin).medians(image);
+    assert!(origin(4, -2).is_ok() && origin(4, 1).is_ok() && origin(5, 2).is_ok());
+    assert_eq!(origin(4, 2), Err(Error::Origin { origin: 2, window: 4 }));
+    assert_eq!(origin(4, -3), Err(Error::Origin { origin: -3, window: 4 }));
+    assert!(origin(usize::MAX, isize::MIN).is_err());
+    let said = Error::Origin { origin: 2, window: 4 }.to_string();
+    assert_eq!(said, "the origin of a window of 4 must be from -2 to 1, got 2");
     assert_eq!(Window::new(14), Err(Error::EvenWindow(14)));
     assert_eq!(Window::new(0), Err(Error::EvenWindow(0)));
     assert_eq!(Error::EvenWindow(14).to_string(), "kernel_size must be odd, got 14");
     assert!(RunningMedian::<f32>::new(1 << 31).is_err());
+}
+
+#[test]
+fn medians_are_written_only_where_they_fit() {
+    let image = Image::new(&[1.0f32, 2.0], 1, 2).unwrap();
+    let mut out = [5.0; 3];
+    let error = Error::Shape { len: 3, rows: 1, cols: 2 };
+    assert_eq!(Median::along(Axis::X).run(image, &mut out), Err(error));
+    assert_eq!(out, [5.0; 3]);
+}
+
+#[test]
+fn the_kernel_can_be_chosen() {
+    let image = Image::new(&[3.0f64, 1.0, 2.0], 1, 3).unwrap();
+    for method in [Method::Auto, Method::Heap, Method::Network] {
+        let median = Median::along(Axis::X).window(2).edge(Edge::Nearest).method(method);
+        assert_eq!(median.medians(image).unwrap(), [3.0, 2.0, 1.5]);
+    }
 }

@@ -1,8 +1,8 @@
 //! Which kernel computes the medians of a window.
 
+use super::Method;
 use super::network::builder::Shape;
 use super::network::program::Program;
-use super::{Method, Window};
 use crate::instructions::arch;
 use pulp::Arch;
 use std::fmt;
@@ -32,24 +32,6 @@ impl fmt::Display for Kernel {
     }
 }
 
-/// The kernel that computes a window of `height` rows and `width` columns on an image of `rows`
-/// rows and `cols` columns, on this machine.
-///
-/// All kernels compute the same medians and differ in speed. If a network table is needed and not
-/// kept from an earlier call, it is built here and kept for later calls.
-#[must_use]
-pub fn kernel(height: Window, width: Window, rows: usize, cols: usize, method: Method) -> Kernel {
-    let window = Shape { rows: height.fitted_to(rows).len(), cols: width.fitted_to(cols).len() };
-    match Choice::of(window, Shape { rows, cols }, method) {
-        Choice::Copy => Kernel::Copy,
-        Choice::Heap => Kernel::DoubleHeap,
-        Choice::Network(program) => match program {
-            Program::Compiled { .. } => Kernel::CompiledNetwork,
-            Program::Table(_) => Kernel::NetworkTable,
-        },
-    }
-}
-
 /// A kernel, with what it needs to run.
 pub(super) enum Choice {
     /// Every median is the sample at its place.
@@ -73,6 +55,16 @@ impl Choice {
             Method::Network => window.rows > 1 || window.cols <= LONGEST_LINE,
         };
         is_wanted.then(|| Program::of(window)).flatten().map_or(Self::Heap, Self::Network)
+    }
+
+    /// The name of the kernel.
+    pub(super) fn kernel(&self) -> Kernel {
+        match self {
+            Self::Copy => Kernel::Copy,
+            Self::Heap => Kernel::DoubleHeap,
+            Self::Network(Program::Compiled { .. }) => Kernel::CompiledNetwork,
+            Self::Network(Program::Table(_)) => Kernel::NetworkTable,
+        }
     }
 }
 
@@ -107,13 +99,12 @@ fn vectors_are_wide() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kernel, kernel, vectors_are_wide};
-    use crate::Window;
+    use super::{Kernel, vectors_are_wide};
+    use crate::Median;
     use crate::median::Method;
 
     fn of(height: usize, width: usize, rows: usize, cols: usize, method: Method) -> Kernel {
-        let [height, width] = [height, width].map(|length| Window::new(length).unwrap());
-        kernel(height, width, rows, cols, method)
+        Median::rectangle(height, width).method(method).kernel(rows, cols).unwrap()
     }
 
     #[test]
@@ -124,7 +115,7 @@ mod tests {
             return;
         }
         assert_eq!(on_detector(15, 1), Kernel::CompiledNetwork);
-        assert_eq!(on_detector(1, 31), Kernel::CompiledNetwork);
+        assert_eq!(on_detector(1, 32), Kernel::CompiledNetwork);
         assert_eq!(on_detector(33, 1), Kernel::NetworkTable);
         assert_eq!(on_detector(7, 7), Kernel::NetworkTable);
         assert_eq!(on_detector(1, 1503), Kernel::DoubleHeap);

@@ -3,8 +3,9 @@
 use super::choice::Choice;
 use super::lines::{self, Lines};
 use super::network::builder::Shape;
+use super::reach::Extent;
 use super::seven::{self, Seven};
-use super::{Axis, Edge, Method, Window, blocks, filter_along, lines_by_heap, rectangle};
+use super::{Axis, Edge, Method, Window, blocks, by_heap};
 use crate::{Error, Image, Sample, memory};
 use rayon::prelude::*;
 
@@ -24,6 +25,32 @@ enum Medians<'a, T: Sample> {
     All(Vec<T>),
 }
 
+/// Writes the running median of an image that is not empty, and calls a function on some rows of
+/// samples and medians at a time: with the number of the first row, while they are in cache.
+pub(super) fn write<T: Sample>(
+    image: Image<'_, T>,
+    extent: Extent,
+    edge: Edge,
+    method: Method,
+    out: &mut [T],
+    then: impl Fn(usize, &[T], &mut [T]) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
+    let (extent, choice) = chosen(image, extent, edge, method);
+    let medians = by_rows(image, extent, edge, &choice, false);
+    if medians.is_none() {
+        all_at_once(image, extent, edge, &choice, out)?;
+    }
+    let rows = rows_of_a_task(image, medians.as_ref());
+    let length = rows * image.cols();
+    let tasks = out.par_chunks_mut(length).zip(image.samples().par_chunks(length)).enumerate();
+    tasks.try_for_each(|(number, (out, samples))| {
+        if let Some(medians) = &medians {
+            medians.rows(image, number * rows, out)?;
+        }
+        then(number * rows, samples, out)
+    })
+}
+
 impl<'a, T: Sample> Filter<'a, T> {
     /// The running median along an axis, or over a square window if there is none.
     ///
@@ -36,11 +63,14 @@ impl<'a, T: Sample> Filter<'a, T> {
         window: Window,
         edge: Edge,
     ) -> Result<Self, Error> {
-        if let Some(axis) = axis {
-            return Self::along(image, axis, window, edge, Method::Auto);
+        let extent = Extent::of(axis, window.into());
+        let (extent, choice) = chosen(image, extent, edge, Method::Auto);
+        if let Some(medians) = by_rows(image, extent, edge, &choice, false) {
+            return Ok(Self { image, medians });
         }
-        let medians = rectangle(image, window, window, edge, Method::Auto)?;
-        Ok(Self { image, medians: Medians::All(medians) })
+        let mut out = memory::zeros(image.samples().len())?;
+        all_at_once(image, extent, edge, &choice, &mut out)?;
+        Ok(Self { image, medians: Medians::All(out) })
     }
 
     /// As [`Filter::new`], for the running median of the magnitudes.
@@ -50,120 +80,117 @@ impl<'a, T: Sample> Filter<'a, T> {
         window: Window,
         edge: Edge,
     ) -> Result<Self, Error> {
-        if let Some(axis) = axis {
-            let choice = choice(image, axis, fitted(window, image, axis), Method::Auto);
-            if let Some(medians) = by_rows(image, axis, &choice, edge, true) {
-                return Ok(Self { image, medians });
-            }
+        let extent = Extent::of(axis, window.into());
+        let (extent, choice) = chosen(image, extent, edge, Method::Auto);
+        if let Some(medians) = by_rows(image, extent, edge, &choice, true) {
+            return Ok(Self { image, medians });
         }
         let magnitudes = image.samples().iter().map(|sample| sample.magnitude());
         let magnitudes = memory::collected(magnitudes)?;
         let magnitudes = Image::new(&magnitudes, image.rows(), image.cols())?;
-        let medians = Filter::new(magnitudes, axis, window, edge)?.all()?;
-        Ok(Self { image, medians: Medians::All(medians) })
-    }
-
-    /// The running median along an axis, by one of the kernels.
-    pub(super) fn along(
-        image: Image<'a, T>,
-        axis: Axis,
-        window: Window,
-        edge: Edge,
-        method: Method,
-    ) -> Result<Self, Error> {
-        let window = fitted(window, image, axis);
-        let choice = choice(image, axis, window, method);
-        if let Some(medians) = by_rows(image, axis, &choice, edge, false) {
-            return Ok(Self { image, medians });
-        }
-        let medians = match choice {
-            Choice::Network(program) => {
-                filter_along(image, axis, |rows| blocks::filter(rows, &program, edge))?
-            }
-            Choice::Heap => filter_along(image, axis, |rows| lines_by_heap(rows, window, edge))?,
-            Choice::Copy => memory::copied(image.samples())?,
-        };
-        Ok(Self { image, medians: Medians::All(medians) })
+        let mut out = memory::zeros(image.samples().len())?;
+        all_at_once(magnitudes, extent, edge, &choice, &mut out)?;
+        Ok(Self { image, medians: Medians::All(out) })
     }
 
     /// Rows for each task: whole tiles, and enough samples to be worth the memory of a tile.
     pub(crate) fn rows_of_a_task(&self) -> usize {
-        const SAMPLES: usize = 1 << 17;
-        let rows = (SAMPLES / self.image.cols().max(1)).max(1);
-        match &self.medians {
-            Medians::Lines(lines) => rows.next_multiple_of(lines.step()),
-            Medians::Seven(_) | Medians::All(_) => rows,
-        }
+        rows_of_a_task(self.image, Some(&self.medians))
     }
 
     /// Writes some rows of medians to `out`, from row `first` on.
     pub(crate) fn rows(&self, first: usize, out: &mut [T]) -> Result<(), Error> {
-        match &self.medians {
-            Medians::Lines(lines) => lines.rows(first, out),
-            Medians::Seven(seven) => seven.rows(first, out),
-            Medians::All(all) => {
-                out.copy_from_slice(&all[first * self.image.cols()..][..out.len()]);
+        self.medians.rows(self.image, first, out)
+    }
+}
+
+impl<T: Sample> Medians<'_, T> {
+    fn rows(&self, image: Image<'_, T>, first: usize, out: &mut [T]) -> Result<(), Error> {
+        match self {
+            Self::Lines(lines) => lines.rows(first, out),
+            Self::Seven(seven) => seven.rows(first, out),
+            Self::All(all) => {
+                out.copy_from_slice(&all[first * image.cols()..][..out.len()]);
                 Ok(())
             }
         }
     }
+}
 
-    /// All medians, row-major.
-    pub(super) fn all(self) -> Result<Vec<T>, Error> {
-        if let Medians::All(medians) = self.medians {
-            return Ok(medians);
-        }
-        let rows = self.rows_of_a_task();
-        let mut out = memory::zeros(self.image.samples().len())?;
-        let tasks = out.par_chunks_mut(rows * self.image.cols()).enumerate();
-        tasks.try_for_each(|(number, out)| self.rows(number * rows, out))?;
-        Ok(out)
+fn rows_of_a_task<T: Sample>(image: Image<'_, T>, medians: Option<&Medians<'_, T>>) -> usize {
+    const SAMPLES: usize = 1 << 17;
+    let rows = (SAMPLES / image.cols().max(1)).max(1);
+    match medians {
+        Some(Medians::Lines(lines)) => rows.next_multiple_of(lines.step()),
+        _ => rows,
     }
 }
 
-/// The window, no longer than the lines need.
-fn fitted<T: Copy>(window: Window, image: Image<'_, T>, axis: Axis) -> Window {
-    window.fitted_to(match axis {
-        Axis::X => image.cols(),
-        Axis::Y => image.rows(),
-    })
-}
-
-/// The kernel for a window along an axis, which is fitted to the image.
-fn choice<T: Copy>(image: Image<'_, T>, axis: Axis, window: Window, method: Method) -> Choice {
-    let shape = match axis {
-        Axis::X => Shape { rows: 1, cols: window.len() },
-        Axis::Y => Shape { rows: window.len(), cols: 1 },
-    };
-    Choice::of(shape, Shape::of(image), method)
+/// The window, no larger than the image needs, and its kernel.
+fn chosen<T: Copy>(
+    image: Image<'_, T>,
+    extent: Extent,
+    edge: Edge,
+    method: Method,
+) -> (Extent, Choice) {
+    let shape = Shape::of(image);
+    let extent = extent.fitted_to(shape, edge);
+    (extent, Choice::of(extent.shape(), shape, method))
 }
 
 /// The medians of a network that computes some rows at a time; None if another kernel is faster.
 fn by_rows<'a, T: Sample>(
     image: Image<'a, T>,
-    axis: Axis,
-    choice: &Choice,
+    extent: Extent,
     edge: Edge,
+    choice: &Choice,
     of_magnitudes: bool,
 ) -> Option<Medians<'a, T>> {
-    let Choice::Network(program) = choice else { return None };
-    if axis == Axis::X && program.window().cols == seven::SEVEN {
+    let (Choice::Network(program), Some(axis)) = (choice, extent.axis()) else { return None };
+    let (rows, cols) = extent.places(Shape::of(image), edge);
+    let (border, lines) = match axis {
+        Axis::X => (cols, image.rows()),
+        Axis::Y => (rows, image.cols()),
+    };
+    if axis == Axis::X && extent.width == seven::REACH {
         return Some(Medians::Seven(Seven { image, edge, of_magnitudes }));
     }
-    let lines = match axis {
-        Axis::X => image.rows(),
-        Axis::Y => image.cols(),
-    };
-    let lines = lines::are_many(program, lines)
-        .then(|| Lines::new(image, axis, program.clone(), edge, of_magnitudes));
-    lines.map(Medians::Lines)
+    lines::are_many(program, lines)
+        .then(|| Lines::new(image, axis, program.clone(), border, of_magnitudes))
+        .map(Medians::Lines)
+}
+
+/// Writes the medians of a kernel that computes all of them at once.
+fn all_at_once<T: Sample>(
+    image: Image<'_, T>,
+    extent: Extent,
+    edge: Edge,
+    choice: &Choice,
+    out: &mut [T],
+) -> Result<(), Error> {
+    match choice {
+        Choice::Network(program) if extent.axis() == Some(Axis::Y) => image
+            .transposed_by(out, |columns, out| {
+                blocks::filter(columns, extent.transposed(), edge, program, out)
+            }),
+        Choice::Network(program) => blocks::filter(image, extent, edge, program, out),
+        Choice::Heap => by_heap::filter(image, extent, edge, out),
+        Choice::Copy => {
+            out.copy_from_slice(image.samples());
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Filter;
     use crate::median::network::lanes::special_samples;
-    use crate::{Axis, Edge, Image, Sample, Window};
+    use crate::{Axis, Edge, Image, Median, Sample, Window};
+
+    fn median(axis: Option<Axis>, length: usize) -> Median {
+        axis.map_or(Median::rectangle(1, 1), Median::along).window(length)
+    }
 
     fn assert_same(ours: &[f32], all: &[f32]) {
         let same = |(a, b): (&f32, &f32)| a == b || a.is_nan() && b.is_nan();
@@ -178,7 +205,7 @@ mod tests {
         for axis in [Some(Axis::X), Some(Axis::Y), None] {
             for length in [1, 5, 7, 33, 501] {
                 let window = Window::new(length).unwrap();
-                let all = Filter::new(image, axis, window, Edge::Shrink).unwrap().all().unwrap();
+                let all = median(axis, length).edge(Edge::Shrink).medians(image).unwrap();
                 let filter = Filter::new(image, axis, window, Edge::Shrink).unwrap();
                 for (first, end) in [(0, 150), (0, 1), (7, 150), (9, 9), (131, 149)] {
                     let mut some = vec![0.0; (end - first) * cols];
@@ -200,8 +227,10 @@ mod tests {
                 for length in [1, 7, 31] {
                     let window = Window::new(length).unwrap();
                     let ours = Filter::of_magnitudes(image, axis, window, Edge::Zero).unwrap();
-                    let all = Filter::new(positive, axis, window, Edge::Zero).unwrap();
-                    assert_same(&ours.all().unwrap(), &all.all().unwrap());
+                    let all = median(axis, length).medians(positive).unwrap();
+                    let mut found = vec![0.0; rows * cols];
+                    ours.rows(0, &mut found).unwrap();
+                    assert_same(&found, &all);
                 }
             }
         }

@@ -118,24 +118,15 @@ impl<T: Sample> RunningMedian<T> {
         }
     }
 
-    /// The running median of a whole line. The window has `2 half + 1` samples, which must be the
-    /// capacity; `beyond` stands for the samples beyond both ends.
-    pub(super) fn filter(&mut self, line: &[T], half: usize, beyond: T, out: &mut [T]) {
-        let before = std::iter::repeat_n(beyond, half);
-        let arriving = before.chain(line.iter().copied()).chain(std::iter::repeat(beyond));
-        self.run(arriving, half, out.iter_mut());
-    }
-
-    /// The running median of a stream. The window has `2 half + 1` samples, which must be the
-    /// capacity; the first is complete when as many samples have arrived.
+    /// The running median of a stream. The window has as many samples as fit; the first is complete
+    /// when so many have arrived.
     pub(super) fn run<'o>(
         &mut self,
         mut arriving: impl Iterator<Item = T>,
-        half: usize,
         out: impl Iterator<Item = &'o mut T>,
     ) {
         self.clear();
-        for sample in arriving.by_ref().take(2 * half) {
+        for sample in arriving.by_ref().take(self.locations.len().saturating_sub(1)) {
             self.push(sample);
         }
         for (out, sample) in out.zip(arriving) {

@@ -1,63 +1,47 @@
 //! Running medians that skip NaN, over lines along either axis and over rectangles.
 //!
-//! A window is centred on each sample. NaNs in it are skipped. The median of a window with NaNs
+//! [`Median`] has the window and the border. NaNs in a window are skipped. The median of a window with NaNs
 //! only is NaN. The median of an even number of samples is the mean of the two middle ones, in the
 //! precision of the image.
 //!
-//! Two kernels compute the same medians. The double heap (`heap`, and `rectangle` over it) serves
-//! any window. Selection networks (`network`) are faster where they fit: `lines` runs them with one
+//! Two kernels compute the same medians. The double heap (`heap`, and `by_heap` over it) serves any
+//! window. Selection networks (`network`) are faster where they fit: `lines` runs them with one
 //! line in each lane of a vector, `blocks` with one block of windows in each lane, `seven` with one
 //! window of seven samples in each lane. `choice` picks the kernel. `filter` computes some rows of
-//! medians at a time where the kernel can.
+//! medians at a time where the kernel can. `reach` says where a window lies, `edge` which samples stand
+//! beyond the border, `counts` which windows have too few.
 
 mod blocks;
+mod by_heap;
 mod choice;
+mod counts;
+mod edge;
 mod filter;
 mod heap;
 mod lines;
 mod network;
 mod reach;
-mod rectangle;
+mod running;
 mod seven;
 
-pub use choice::{Kernel, kernel};
+pub use choice::Kernel;
+pub use edge::Edge;
 pub(crate) use filter::Filter;
 pub use heap::RunningMedian;
 pub(crate) use network::lanes::Lanes;
 pub use network::lanes::Vectorized;
 #[cfg(test)]
 pub(crate) use network::lanes::{special_samples, with_each};
-pub use reach::{Reach, reaching};
-pub use rectangle::rectangle;
+pub use reach::Reach;
+pub use running::Median;
 
-use crate::{Error, Image, Sample, memory};
+use crate::{Error, Image, Sample};
 use network::builder::Shape;
-use rayon::prelude::*;
 
 impl Shape {
     /// The shape of an image.
     fn of<T: Copy>(image: Image<'_, T>) -> Self {
         Self { rows: image.rows(), cols: image.cols() }
-    }
-}
-
-/// What a window contains beyond the image's border.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Edge {
-    /// Zeros that count as samples.
-    #[default]
-    Zero,
-    /// Nothing: the window ends at the border.
-    Shrink,
-}
-
-impl Edge {
-    /// The sample that stands for each place beyond the border.
-    fn beyond<T: Sample>(self) -> T {
-        match self {
-            Self::Zero => T::ZERO,
-            Self::Shrink => T::NAN,
-        }
     }
 }
 
@@ -84,7 +68,7 @@ impl Axis {
 /// A choice among the kernels, which all compute the same medians.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// The fastest for the window and the image; see [`kernel`].
+    /// The fastest for the window and the image; see [`Median::kernel`].
     #[default]
     Auto,
     /// The double heap.
@@ -119,14 +103,6 @@ impl Window {
     pub fn half(self) -> usize {
         self.0 / 2
     }
-
-    /// A window of at most `2 n + 1` samples with the same medians on lines of `n` samples.
-    ///
-    /// A window of that length holds the whole line and more zeros than samples. Further zeros
-    /// change no median. With [`Edge::Shrink`] nothing is added beyond the border.
-    fn fitted_to(self, n: usize) -> Self {
-        Self(self.0.min(n.saturating_mul(2).saturating_add(1)))
-    }
 }
 
 /// The median of the samples that are not NaN; NaN if there are none.
@@ -141,63 +117,4 @@ pub(crate) fn of_samples<T: Sample>(mut samples: Vec<T>) -> T {
         Some(below) if even => below.midpoint(above),
         _ => above,
     }
-}
-
-/// Running median of one line.
-///
-/// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
-/// too little.
-pub fn line<T: Sample>(samples: &[T], window: Window, edge: Edge) -> Result<Vec<T>, Error> {
-    let image = Image::new(samples, 1, samples.len())?;
-    along(image, Axis::X, window, edge, Method::Auto)
-}
-
-/// Running median of every line of an image along `axis`, row-major.
-///
-/// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
-/// too little.
-pub fn along<T: Sample>(
-    image: Image<'_, T>,
-    axis: Axis,
-    window: Window,
-    edge: Edge,
-    method: Method,
-) -> Result<Vec<T>, Error> {
-    Filter::along(image, axis, window, edge, method)?.all()
-}
-
-/// Applies a filter of rows to the lines along either axis.
-fn filter_along<T: Sample>(
-    image: Image<'_, T>,
-    axis: Axis,
-    filter: impl Fn(Image<'_, T>) -> Result<Vec<T>, Error>,
-) -> Result<Vec<T>, Error> {
-    if axis == Axis::X {
-        return filter(image);
-    }
-    let medians = filter(Image::new(&image.transposed()?, image.cols(), image.rows())?)?;
-    Image::new(&medians, image.cols(), image.rows())?.transposed()
-}
-
-/// The double heap of a task, for which there may have been too little memory.
-fn of_task<T>(heap: &mut Result<RunningMedian<T>, Error>) -> Result<&mut RunningMedian<T>, Error> {
-    heap.as_mut().map_err(|error| *error)
-}
-
-/// The running median of each row of an image that is not empty, by the double heap.
-fn lines_by_heap<T: Sample>(
-    image: Image<'_, T>,
-    window: Window,
-    edge: Edge,
-) -> Result<Vec<T>, Error> {
-    let mut out = memory::filled(T::NAN, image.samples().len())?;
-    let lines = out.par_chunks_mut(image.cols()).zip(image.samples().par_chunks(image.cols()));
-    let median = || RunningMedian::new(window.len());
-    lines.try_for_each_init(median, |median, (out, line)| {
-        of_task(median)?.filter(line, window.half(), edge.beyond(), out);
-        Ok(())
-    })?;
-    Ok(out)
 }

@@ -1,8 +1,8 @@
-//! Rectangular windows that extend farther to one side than to the other.
+//! Where a window lies: how far it extends before and after the sample that it belongs to.
 
-use super::rectangle::rectangle_by_heap;
-use super::{Edge, Window};
-use crate::{Error, Image, Sample};
+use super::edge::Border;
+use super::network::builder::Shape;
+use super::{Axis, Edge, Window};
 
 /// The number of samples in a window before and after the sample that it belongs to.
 ///
@@ -24,12 +24,16 @@ impl Reach {
         self.before.saturating_add(self.after).saturating_add(1)
     }
 
-    /// A reach with the same medians on lines of `n` samples, at most `4 n + 1` long.
+    /// A reach with the same medians on lines of `n` samples.
     ///
-    /// A window that extends more than `2 n` to one side holds more zeros than samples. Further
-    /// zeros change no median. With [`Edge::Shrink`] nothing is added beyond the border.
-    fn fitted_to(self, n: usize) -> Self {
-        let most = n.saturating_mul(2);
+    /// A window that extends `n` to either side holds more equal values from beyond the border than
+    /// samples, if any value counts there. Further ones change no median. If the sides differ, `2 n`
+    /// to one side are enough. Where samples stand for the places beyond, each place counts.
+    fn fitted_to(self, n: usize, edge: Edge) -> Self {
+        if edge.repeats() {
+            return self;
+        }
+        let most = if self.before == self.after { n } else { n.saturating_mul(2) };
         Self { before: self.before.min(most), after: self.after.min(most) }
     }
 }
@@ -40,17 +44,57 @@ impl From<Window> for Reach {
     }
 }
 
-/// Running median over a window of `height.len()` rows and `width.len()` columns, row-major, by
-/// the double heap.
-///
-/// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
-/// too little.
-pub fn reaching<T: Sample>(
-    image: Image<'_, T>,
-    height: Reach,
-    width: Reach,
-    edge: Edge,
-) -> Result<Vec<T>, Error> {
-    rectangle_by_heap(image, height.fitted_to(image.rows()), width.fitted_to(image.cols()), edge)
+/// The rows and columns that a window contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Extent {
+    /// Rows.
+    pub(super) height: Reach,
+    /// Columns.
+    pub(super) width: Reach,
+}
+
+impl Extent {
+    /// A window along an axis, or a square window if there is none.
+    pub(super) fn of(axis: Option<Axis>, reach: Reach) -> Self {
+        let one = Reach::default();
+        match axis {
+            Some(Axis::X) => Self { height: one, width: reach },
+            Some(Axis::Y) => Self { height: reach, width: one },
+            None => Self { height: reach, width: reach },
+        }
+    }
+
+    /// Rows and columns.
+    pub(super) fn shape(self) -> Shape {
+        Shape { rows: self.height.len(), cols: self.width.len() }
+    }
+
+    /// The axis of a window of one line.
+    pub(super) fn axis(self) -> Option<Axis> {
+        match self.shape() {
+            Shape { rows: 1, .. } => Some(Axis::X),
+            Shape { cols: 1, .. } => Some(Axis::Y),
+            _ => None,
+        }
+    }
+
+    /// The same medians on an image of this shape; see [`Reach::fitted_to`].
+    pub(super) fn fitted_to(self, image: Shape, edge: Edge) -> Self {
+        Self {
+            height: self.height.fitted_to(image.rows, edge),
+            width: self.width.fitted_to(image.cols, edge),
+        }
+    }
+
+    /// Rows and columns exchanged.
+    pub(super) fn transposed(self) -> Self {
+        Self { height: self.width, width: self.height }
+    }
+
+    /// The places of the windows in the rows and in the columns of an image.
+    pub(super) fn places(self, image: Shape, edge: Edge) -> (Border, Border) {
+        let rows = Border { before: self.height.before, n: image.rows, edge };
+        let cols = Border { before: self.width.before, n: image.cols, edge };
+        (rows, cols)
+    }
 }

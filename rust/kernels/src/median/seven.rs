@@ -6,16 +6,19 @@
 //! NaNs are replaced by +inf, which sorts behind the samples, and are counted. Of 7 - n valid
 //! samples, the middle ranks are (6 - n) / 2 and (7 - n) / 2, rounded down.
 
+use super::edge::Border;
 use super::network::lanes::Lanes;
-use super::{Edge, of_samples};
+use super::{Edge, Reach, of_samples};
 use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};
 
 /// Samples in the window.
-pub(super) const SEVEN: usize = 7;
+const SEVEN: usize = 7;
 /// Samples on either side of the middle.
 const HALF: usize = SEVEN / 2;
+/// The window.
+pub(super) const REACH: Reach = Reach { before: HALF, after: HALF };
 
 /// The running median of seven samples along the rows of an image.
 pub(super) struct Seven<'a, T> {
@@ -46,7 +49,7 @@ impl<T: Sample> WithSimd for SomeRows<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
         let Self { seven: &Seven { image, edge, of_magnitudes }, first, out } = self;
         let l = T::lanes(simd);
-        let mut row = Row::new(image.cols(), T::Lanes::<S>::WIDTH, edge.beyond())?;
+        let mut row = Row::new(image.cols(), T::Lanes::<S>::WIDTH, edge)?;
         for (y, out) in out.chunks_exact_mut(image.cols()).enumerate() {
             row.read(image.row(first + y), of_magnitudes);
             row.pair(l);
@@ -60,6 +63,8 @@ impl<T: Sample> WithSimd for SomeRows<'_, T> {
 struct Row<T> {
     /// The samples with those beyond the border, and so many zeros that all vectors are whole.
     samples: Vec<T>,
+    /// The places of the samples.
+    border: Border,
     /// The same with +inf for NaN.
     filled: Vec<T>,
     /// 1 for each NaN, else 0.
@@ -71,14 +76,15 @@ struct Row<T> {
 }
 
 impl<T: Sample> Row<T> {
-    fn new(cols: usize, width: usize, beyond: T) -> Result<Self, Error> {
+    fn new(cols: usize, width: usize, edge: Edge) -> Result<Self, Error> {
         let len = cols.next_multiple_of(width) + SEVEN + width;
         let zeros = || memory::zeros(len);
         let mut samples: Vec<T> = zeros()?;
-        samples[..HALF].fill(beyond);
-        samples[HALF + cols..][..HALF].fill(beyond);
+        samples[..HALF].fill(edge.beyond());
+        samples[HALF + cols..][..HALF].fill(edge.beyond());
         Ok(Self {
             samples,
+            border: Border { before: HALF, n: cols, edge },
             filled: zeros()?,
             nans: zeros()?,
             lesser: zeros()?,
@@ -95,6 +101,13 @@ impl<T: Sample> Row<T> {
             samples.iter_mut().zip(row).for_each(|(to, sample)| *to = sample.magnitude());
         } else {
             samples.copy_from_slice(row);
+        }
+        if self.border.edge.repeats() {
+            for place in (0..HALF).chain(HALF + row.len()..HALF + row.len() + HALF) {
+                if let Some(at) = self.border.sample(place) {
+                    self.samples[place] = self.samples[HALF + at];
+                }
+            }
         }
         let replaced = self.filled.iter_mut().zip(&mut self.nans);
         for ((filled, nan), &sample) in replaced.zip(&self.samples) {
@@ -201,8 +214,8 @@ fn least_four<L: Lanes>(l: L, a: [L::V; 4], b: [L::V; 3]) -> [L::V; 4] {
 mod tests {
     use super::{Seven, SomeRows};
     use crate::median::network::lanes::{special_samples, with_each};
-    use crate::median::{Method, along};
-    use crate::{Axis, Edge, Image, Sample, Window};
+    use crate::median::{Median, Method};
+    use crate::{Axis, Edge, Image, Sample};
     use pulp::{Simd, WithSimd};
 
     /// All medians of an image.
@@ -219,16 +232,20 @@ mod tests {
     }
 
     fn assert_equal_to_the_heap<T: Sample>(greatest: T) {
-        let window = Window::new(super::SEVEN).unwrap();
         for cols in 1..70 {
             let samples = special_samples(greatest, 5 * cols, cols as u64);
             let magnitudes: Vec<_> = samples.iter().map(|sample| sample.magnitude()).collect();
-            for (edge, of_magnitudes) in
-                [(Edge::Zero, false), (Edge::Shrink, false), (Edge::Shrink, true)]
-            {
+            for (edge, of_magnitudes) in [
+                (Edge::Zero, false),
+                (Edge::Shrink, false),
+                (Edge::Shrink, true),
+                (Edge::Reflect, false),
+                (Edge::Wrap, true),
+            ] {
                 let all = if of_magnitudes { &magnitudes } else { &samples };
                 let all = Image::new(all, 5, cols).unwrap();
-                let heap = along(all, Axis::X, window, edge, Method::Heap).unwrap();
+                let median = Median::along(Axis::X).window(super::SEVEN).edge(edge);
+                let heap = median.method(Method::Heap).medians(all).unwrap();
                 let image = Image::new(&samples, 5, cols).unwrap();
                 for ours in with_each(|| AllRows(Seven { image, edge, of_magnitudes })) {
                     let mut pairs = ours.iter().zip(&heap);

@@ -1,7 +1,7 @@
 //! Fine structure: light that fills more than half of a square of 3 x 3 pixels.
 
 use crate::instructions::arch;
-use crate::median::{self, Axis, Edge, Lanes, Method, Vectorized, Window};
+use crate::median::{Axis, Edge, Lanes, Median, Vectorized};
 use crate::{Error, Image, Sample, memory};
 use pulp::{Scalar, Simd, WithSimd};
 
@@ -21,8 +21,7 @@ impl<'a, T: Sample> Structure<'a, T> {
         if let Some(axis) = dispersion {
             return Ok(Self::Rows(residuals, axis));
         }
-        let three = Window::new(3)?;
-        let mut all = median::rectangle(residuals, three, three, Edge::Shrink, Method::Auto)?;
+        let mut all = Median::rectangle(3, 3).edge(Edge::Shrink).medians(residuals)?;
         for sample in &mut all {
             *sample = sample.magnitude();
         }
@@ -138,18 +137,19 @@ fn of_three<L: Lanes>(l: L, [a, b, c]: [&[L::T]; 3], out: &mut [L::T]) {
 #[cfg(test)]
 mod tests {
     use super::Rows;
-    use crate::median::{Axis, Edge, Method, Window, along, special_samples, with_each};
+    use crate::median::{Axis, Edge, Median, Method, special_samples, with_each};
     use crate::{Image, Sample};
 
     fn assert_equal_to_running_medians<T: Sample>(greatest: T) {
-        let (rows, three) = (7, Window::new(3).unwrap());
+        let rows = 7;
+        let three = |axis| Median::along(axis).window(3).edge(Edge::Shrink).method(Method::Heap);
         for cols in 1..40 {
             let samples = special_samples(greatest, rows * cols, cols as u64);
             let residuals = Image::new(&samples, rows, cols).unwrap();
             for axis in [Axis::X, Axis::Y] {
-                let once = along(residuals, axis, three, Edge::Shrink, Method::Heap).unwrap();
+                let once = three(axis).medians(residuals).unwrap();
                 let once = Image::new(&once, rows, cols).unwrap();
-                let twice = along(once, axis.other(), three, Edge::Shrink, Method::Heap).unwrap();
+                let twice = three(axis.other()).medians(once).unwrap();
                 for (from, to) in [(0, rows), (2, 5), (rows - 1, rows)] {
                     for ours in with_each(|| Rows { residuals, axis, from, to }) {
                         let ours = ours.unwrap();

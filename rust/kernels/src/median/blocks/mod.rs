@@ -11,6 +11,7 @@ use super::network::compiled::{CompiledNetwork, Receiver, Source, WithCompiled, 
 use super::network::lanes::{Lanes, Vectors};
 use super::network::program::Program;
 use super::network::table::{PLACE_VECTORS, Place, Places, Table};
+use super::reach::Extent;
 use super::{Edge, of_samples};
 use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
@@ -19,31 +20,31 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
-/// Running median of an image that is not empty, by the program of its window.
+/// Writes the running median of an image that is not empty, by the program of its window.
 pub(super) fn filter<T: Sample>(
     image: Image<'_, T>,
-    program: &Program,
+    extent: Extent,
     edge: Edge,
-) -> Result<Vec<T>, Error> {
+    program: &Program,
+    out: &mut [T],
+) -> Result<(), Error> {
     let window = program.window();
-    let mut out = memory::zeros(image.samples().len())?;
+    let places = extent.places(Shape::of(image), edge);
     let rows = rows_of_a_strip(image.rows(), program.block());
     let cols =
         if window.rows == 1 { cols_of_a_strip(image, program.block()) } else { image.cols() };
-    let strip = |first, medians| Strip { image, beyond: edge.beyond(), window, first, medians };
+    let strip = |first, medians| Strip { image, window, places, first, medians };
     let run = |strip, out: &mut [T]| arch().dispatch(RunStrip { strip, program, out });
     if cols < image.cols() {
-        out.par_chunks_mut(image.cols()).enumerate().try_for_each(|(y, out)| {
+        return out.par_chunks_mut(image.cols()).enumerate().try_for_each(|(y, out)| {
             out.par_chunks_mut(cols).enumerate().try_for_each(|(number, out)| {
                 run(strip((y, number * cols), Shape { rows: 1, cols: out.len() }), out)
             })
-        })?;
-    } else {
-        out.par_chunks_mut(rows * cols).enumerate().try_for_each(|(number, out)| {
-            run(strip((number * rows, 0), Shape { rows: out.len() / cols, cols }), out)
-        })?;
+        });
     }
-    Ok(out)
+    out.par_chunks_mut(rows * cols).enumerate().try_for_each(|(number, out)| {
+        run(strip((number * rows, 0), Shape { rows: out.len() / cols, cols }), out)
+    })
 }
 
 /// Rows of medians that one task computes: many, because each task also reads the further rows of
@@ -142,7 +143,7 @@ impl<L: Lanes> Blocks<'_, L> {
             at: self.at,
         };
         let mut medians =
-            BlockMedians::<L> { surplus, margin: table.margin, out: &mut self.medians };
+            BlockMedians::<L> { surplus, ranks: table.ranks(), out: &mut self.medians };
         table.run(self.l, places, &mut medians);
     }
 
@@ -156,7 +157,8 @@ impl<L: Lanes> Blocks<'_, L> {
             indices: &self.windows,
             at: self.at,
         };
-        let mut medians = BlockMedians::<L> { surplus, margin: 1, out: &mut self.medians };
+        let ranks = 2 + B::WINDOW % 2;
+        let mut medians = BlockMedians::<L> { surplus, ranks, out: &mut self.medians };
         for v in 0..PLACE_VECTORS {
             B::run(self.l, &samples, v, &mut medians);
         }
@@ -241,7 +243,8 @@ impl<L: Lanes> Source<L> for BlockValues<'_, L> {
 /// Computes the medians of a block from the outputs of its network.
 struct BlockMedians<'a, L: Lanes> {
     surplus: BlockValues<'a, L>,
-    margin: usize,
+    /// The number of middle ranks.
+    ranks: usize,
     out: &'a mut [Place<L>],
 }
 
@@ -250,12 +253,12 @@ impl<L: Lanes> Receiver<L> for BlockMedians<'_, L> {
     fn put(&mut self, which: usize, v: usize, middle: &impl Source<L>) {
         let l = self.surplus.l;
         let surplus = self.surplus.get(which, v);
-        // Rank h - s / 2, or the two ranks on either side of it. From the lowest rank upwards, each
-        // is selected unless the surplus s is too large for it.
+        // The two ranks on either side of (k - 1 - s) / 2, or twice this one. From the lowest rank
+        // upwards, each is selected unless the surplus s is too large for it.
         let (mut low, mut high) = (middle.get(0, v), middle.get(0, v));
-        let (mut most, two) = (l.splat(L::T::from(bound(self.margin))), l.splat(L::T::from(2)));
+        let (mut most, two) = (l.splat(L::T::from(bound(self.ranks))), l.splat(L::T::from(2)));
         let too_many = l.less(most, surplus);
-        for number in 1..=2 * self.margin {
+        for number in 1..self.ranks {
             let value = middle.get(number, v);
             high = l.select(l.less(surplus, most), value, high);
             most = l.sub(most, two);
@@ -268,10 +271,10 @@ impl<L: Lanes> Receiver<L> for BlockMedians<'_, L> {
     }
 }
 
-/// The largest surplus for which `margin` ranks on either side of the middle suffice.
+/// The largest surplus for which so many middle ranks suffice.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // far below 2^15
-fn bound(margin: usize) -> i16 {
-    2 * margin as i16
+fn bound(ranks: usize) -> i16 {
+    ranks as i16 - 1
 }
 
 /// Computes infinite medians again: the mean of two finite samples may have overflowed, or the

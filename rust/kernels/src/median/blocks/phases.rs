@@ -7,10 +7,11 @@
 //!
 //! NaNs are replaced by +inf and -inf, in numbers that are nearly equal in each window. The signs
 //! alternate along a path down and up the columns of each band of rows, so that a window contains
-//! whole stretches of the path. Let s be the surplus of +inf over -inf in a window and h its middle
-//! rank. The median of its valid samples has rank h - s / 2; if s is odd, it is the mean of two
-//! ranks. (In a window of one line, s is 0, 1 or -1.)
+//! whole stretches of the path. Let s be the surplus of +inf over -inf in a window of k samples. The
+//! median of its valid samples has rank (k - 1 - s) / 2, which stands for the mean of two samples if it
+//! is not whole. (In a window of one line, s is 0, 1 or -1.)
 
+use crate::median::edge::Border;
 use crate::median::network::builder::Shape;
 use crate::{Error, Image, Sample, memory};
 
@@ -23,10 +24,10 @@ const BAND: usize = 8;
 pub(super) struct Strip<'a, T> {
     /// The image.
     pub(super) image: Image<'a, T>,
-    /// The sample that stands for each place beyond the border.
-    pub(super) beyond: T,
     /// The window.
     pub(super) window: Shape,
+    /// The places of the windows in the rows and in the columns of the image.
+    pub(super) places: (Border, Border),
     /// First row and column of the medians.
     pub(super) first: (usize, usize),
     /// Rows and columns of the medians.
@@ -36,16 +37,19 @@ pub(super) struct Strip<'a, T> {
 impl<T: Sample> Strip<'_, T> {
     /// Copies samples of a row from (y, x) on, counted from the first sample of the first window.
     pub(super) fn copy_row(&self, y: usize, x: usize, out: &mut [T]) {
-        let (y, x) = (self.first.0 + y, self.first.1 + x);
-        let row = y.checked_sub(self.window.rows / 2).map(|y| self.image.row(y));
-        let inside = row.unwrap_or_default().get(x.saturating_sub(self.window.cols / 2)..);
-        let before = (self.window.cols / 2).saturating_sub(x).min(out.len());
-        let (before, out) = out.split_at_mut(before);
-        let inside = inside.unwrap_or_default();
-        let (out, after) = out.split_at_mut(inside.len().min(out.len()));
-        before.fill(self.beyond);
-        out.copy_from_slice(&inside[..out.len()]);
-        after.fill(self.beyond);
+        let ((rows, cols), beyond) = (self.places, self.places.1.edge.beyond());
+        let Some(y) = rows.sample(self.first.0 + y) else {
+            out.fill(beyond);
+            return;
+        };
+        let (row, x) = (self.image.row(y), self.first.1 + x);
+        let inside = row.get(x.saturating_sub(cols.before)..).unwrap_or_default();
+        let before = cols.before.saturating_sub(x).min(out.len());
+        let after = before + inside.len().min(out.len() - before);
+        out[before..after].copy_from_slice(&inside[..after - before]);
+        for place in (0..before).chain(after..out.len()) {
+            out[place] = cols.sample(x + place).map_or(beyond, |at| row[at]);
+        }
     }
 
     /// The samples of adjacent windows of a row: `width` samples of each row of window (y, x).
@@ -208,8 +212,9 @@ fn fill_nans<T: Sample>(band: &mut [T], signs: &mut [i8], width: usize) {
 #[cfg(test)]
 mod tests {
     use super::{Layout, Phases, Strip};
-    use crate::Image;
     use crate::median::network::builder::Shape;
+    use crate::median::reach::Extent;
+    use crate::{Edge, Image, Window};
 
     /// In this image each second column adds one to the sum along a row of windows.
     #[test]
@@ -222,7 +227,9 @@ mod tests {
         }
         let image = Image::new(&samples, rows, cols).unwrap();
         let (window, medians) = (Shape { rows: 3, cols: 3 }, Shape { rows: 1, cols });
-        let strip = Strip { image, beyond: 0.0, window, first: (0, 0), medians };
+        let extent = Extent::of(None, Window::new(3).unwrap().into());
+        let places = extent.places(Shape { rows, cols }, Edge::Zero);
+        let strip = Strip { image, window, places, first: (0, 0), medians };
         let layout = Layout::new(window, Shape { rows: 8, cols: 2 }, medians, 8);
         let phases = Phases::of(&strip, &layout).unwrap();
         for x in 0..cols {

@@ -4,9 +4,10 @@
 
 mod tile;
 
+use super::edge::Border;
 use super::network::lanes::Vectorized;
 use super::network::program::Program;
-use super::{Axis, Edge, RunningMedian};
+use super::{Axis, RunningMedian};
 use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};
@@ -31,6 +32,8 @@ pub(super) struct Lines<'a, T> {
     axis: Axis,
     /// The program of a line.
     program: Program,
+    /// The places of the windows on a line.
+    border: Border,
     /// The sample that stands for each place beyond the border.
     beyond: T,
     /// Whether the medians are those of the magnitudes.
@@ -43,10 +46,10 @@ impl<'a, T: Sample> Lines<'a, T> {
         image: Image<'a, T>,
         axis: Axis,
         program: Program,
-        edge: Edge,
+        border: Border,
         of_magnitudes: bool,
     ) -> Self {
-        Self { image, axis, program, beyond: edge.beyond(), of_magnitudes }
+        Self { image, axis, program, border, beyond: border.edge.beyond(), of_magnitudes }
     }
 
     /// Rows that fill a tile.
@@ -68,7 +71,7 @@ impl<'a, T: Sample> Lines<'a, T> {
 
     /// The medians of one line by the double heap, where those of the network may be wrong.
     ///
-    /// `pixels` are the rows and columns of its samples. Some may lie beyond the image.
+    /// `pixels` are the rows and columns of its samples. Some places beyond the image have none.
     fn line_by_heap<'o>(
         &self,
         pixels: impl Iterator<Item = (Option<usize>, Option<usize>)>,
@@ -79,8 +82,7 @@ impl<'a, T: Sample> Lines<'a, T> {
             Some(if self.of_magnitudes { sample.magnitude() } else { sample })
         };
         let samples = pixels.map(|pixel| sample(pixel).unwrap_or(self.beyond));
-        let window = self.program.window().cols;
-        RunningMedian::new(window)?.run(samples, window / 2, out);
+        RunningMedian::new(self.program.window().cols)?.run(samples, out);
         Ok(())
     }
 }
@@ -113,20 +115,19 @@ impl<T: Sample> WithSimd for DownColumns<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
         let Self(Strip { lines: strip, first }, out) = self;
-        let Lines { image, ref program, beyond, .. } = *strip;
-        let (rows, cols, half) = (image.rows(), image.cols(), program.window().cols / 2);
+        let Lines { image, ref program, border, beyond, .. } = *strip;
+        let (rows, cols) = (image.rows(), image.cols());
         let lines = Tiles::<T::Lanes<S>>::LINES;
         let count = cols.div_ceil(lines).min(TILES_ABREAST);
         let mut tiles = Tiles::new(T::lanes(simd), program, rows, count, strip.of_magnitudes)?;
         let height = tiles.height();
         for (chunk, out) in out.chunks_mut(height * cols).enumerate() {
             let top = first + chunk * height;
-            let position = |row| usize::checked_sub(top + row, half);
+            let position = |row| border.sample(top + row);
             for left in (0..cols).step_by(count * lines) {
                 let right = cols.min(left + count * lines);
                 for row in 0..tiles.inputs() {
-                    let y = position(row).filter(|&y| y < rows);
-                    let samples = y.map(|y| &image.row(y)[left..right]);
+                    let samples = position(row).map(|y| &image.row(y)[left..right]);
                     tiles.read_row(row, samples, beyond);
                 }
                 for (tile, x) in (left..right).step_by(lines).enumerate() {
@@ -157,26 +158,37 @@ impl<T: Sample> WithSimd for AlongRows<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
         let Self(Strip { lines: strip, first }, out) = self;
-        let Lines { image, ref program, beyond, .. } = *strip;
-        let (cols, half) = (image.cols(), program.window().cols / 2);
+        let Lines { image, ref program, border, beyond, .. } = *strip;
+        let cols = image.cols();
         let lines = Tiles::<T::Lanes<S>>::LINES;
         let mut tiles = Tiles::new(T::lanes(simd), program, cols, 1, strip.of_magnitudes)?;
         let mut transposed = memory::zeros(tiles.inputs() * lines)?;
+        let mut column = memory::zeros(lines)?;
         for (chunk, out) in out.chunks_mut(lines * cols).enumerate() {
             let first = first + chunk * lines;
+            let rows = first..first + out.len() / cols;
             for x in (0..cols).step_by(tiles.height()) {
                 let end = cols.min(x + tiles.height());
-                let position = |row| usize::checked_sub(x + row, half);
-                let start = x.saturating_sub(half);
-                let stop = cols.min(end + half);
-                let rows = (first..first + out.len() / cols).map(|y| &image.row(y)[start..stop]);
-                transpose(&memory::collected(rows)?, &mut transposed, lines);
+                let position = |row| border.sample(x + row);
+                let start = x.saturating_sub(border.before).min(cols);
+                let stop = (x + tiles.inputs()).saturating_sub(border.before).clamp(start, cols);
+                let inside = rows.clone().map(|y| &image.row(y)[start..stop]);
+                transpose(&memory::collected(inside)?, &mut transposed, lines);
                 for row in 0..tiles.inputs() {
-                    let at = position(row).filter(|&at| at < cols);
-                    let samples = at.map(|at| &transposed[(at - start) * lines..][..lines]);
+                    let samples = match position(row) {
+                        Some(at) if (start..stop).contains(&at) => {
+                            Some(&transposed[(at - start) * lines..][..lines])
+                        }
+                        Some(at) => {
+                            let samples = rows.clone().map(|y| image.row(y)[at]);
+                            column.iter_mut().zip(samples).for_each(|(to, sample)| *to = sample);
+                            Some(column.as_slice())
+                        }
+                        None => None,
+                    };
                     tiles.read_row(row, samples, beyond);
                 }
-                let correct = tiles.run(0, out.len() / cols);
+                let correct = tiles.run(0, rows.len());
                 let out = out.chunks_exact_mut(cols).map(|row| &mut row[x..end]);
                 let mut out = memory::collected(out)?;
                 if correct {

@@ -2,11 +2,11 @@
 //!
 //! The NaNs of each line are replaced by +inf, -inf, +inf, ... in turn. A window then holds equal
 //! numbers of +inf and -inf, or one more of that which replaced its first NaN. Let k be the length
-//! of the window and h = (k - 1) / 2. If the number of NaNs is even, the median of the valid
-//! samples is the sample of rank h. If it is odd, the median is the mean of two ranks: h and h - 1
-//! if there is one more +inf, h and h + 1 if there is one more -inf. If all samples are NaN, the
-//! two ranks are -inf and +inf, whose mean is NaN. (R's `runmed` replaces NaN in this way and
-//! approximates the median. The choice of ranks makes it exact.)
+//! of the window and h = (k - 1) / 2. The median of the valid samples has rank h if there are as many
+//! +inf as -inf, h - 1/2 if there is one more +inf, and h + 1/2 if there is one more -inf. A rank
+//! between two samples stands for their mean. If all samples are NaN, these two are -inf and +inf,
+//! whose mean is NaN. (R's `runmed` replaces NaN in this way and approximates the median. The choice
+//! of ranks makes it exact.)
 //!
 //! A tile has as many lines as `TILE_VECTORS` vectors have lanes.
 
@@ -161,6 +161,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
                 let samples = TileInputs(&filled[first..first + B::WINDOW + B::BLOCK - 1]);
                 let mut medians = TileMedians {
                     l,
+                    is_even: B::WINDOW % 2 == 0,
                     first: 0,
                     start: &negative[first..first + B::BLOCK],
                     end: &negative[first + B::WINDOW..first + B::WINDOW + B::BLOCK],
@@ -189,6 +190,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
                 }
                 let mut medians = TileMedians {
                     l,
+                    is_even: table.window.cols % 2 == 0,
                     first: v,
                     start: &negative[first..],
                     end: &negative[first + table.window.cols..],
@@ -203,10 +205,11 @@ impl<'a, L: Lanes> Tiles<'a, L> {
 }
 
 /// Medians in each line of a tile, for lines of `length` samples: so many that the tile reads few
-/// further samples (`window - 1`) in comparison.
+/// further samples (`window - 1`) in comparison. All tiles of a line have about the same number.
 pub(super) fn height(program: &Program, length: usize) -> usize {
     const HEIGHT: usize = 128;
-    HEIGHT.min(length).next_multiple_of(program.block().cols)
+    let tiles = length.div_ceil(HEIGHT).max(1);
+    length.div_ceil(tiles).max(1).next_multiple_of(program.block().cols)
 }
 
 /// Replaces the NaNs of a row. `before` tells whether -inf replaces the next NaN of each line;
@@ -254,6 +257,8 @@ impl<L: Lanes> Source<L> for TileInputs<'_, L> {
 /// Computes the medians of a block from the outputs of its network.
 struct TileMedians<'t, L: Lanes> {
     l: L,
+    /// Whether the window has an even number of samples, hence two middle ranks, not three.
+    is_even: bool,
     /// The vector of each row that is vector 0 of the network.
     first: usize,
     start: &'t [Flags<L>],
@@ -265,23 +270,36 @@ struct TileMedians<'t, L: Lanes> {
 impl<L: Lanes> Receiver<L> for TileMedians<'_, L> {
     #[inline(always)]
     fn put(&mut self, which: usize, v: usize, middle: &impl Source<L>) {
-        let middle = [middle.get(0, v), middle.get(1, v), middle.get(2, v)];
-        let v = self.first + v;
-        let parity = (self.start[which][v], self.end[which][v]);
-        let median = median(self.l, middle, parity);
+        let at = self.first + v;
+        let (start, end) = (self.start[which][at], self.end[which][at]);
+        let median = if self.is_even {
+            of_even(self.l, [middle.get(0, v), middle.get(1, v)], (start, end))
+        } else {
+            let middle = [middle.get(0, v), middle.get(1, v), middle.get(2, v)];
+            of_odd(self.l, middle, (start, end))
+        };
         self.extremes.include(self.l, median);
-        self.out[which][v] = median;
+        self.out[which][at] = median;
     }
 }
 
-/// The median of a window from its middle ranks, and from whether -inf would replace a NaN at its
-/// `start` and after its `end`.
+/// The median of a window of an odd number of samples from its middle ranks, and from whether -inf
+/// would replace a NaN at its `start` and after its `end`.
 #[inline(always)]
-fn median<L: Lanes>(l: L, [low, middle, high]: [L::V; 3], (start, end): (L::M, L::M)) -> L::V {
+fn of_odd<L: Lanes>(l: L, [low, middle, high]: [L::V; 3], (start, end): (L::M, L::M)) -> L::V {
     let other = l.select(start, high, low);
     // If there are as many +inf as -inf, the median is the middle: the mean of it and itself.
     let other = l.select(l.differ(start, end), other, middle);
     l.mean(middle, other)
+}
+
+/// The same for an even number of samples.
+#[inline(always)]
+fn of_even<L: Lanes>(l: L, [low, high]: [L::V; 2], (start, end): (L::M, L::M)) -> L::V {
+    // If there are as many +inf as -inf, the median is the mean of both; else it is one of them.
+    let one = l.select(start, high, low);
+    let (a, b) = (l.select(start, low, high), one);
+    l.mean(l.select(l.differ(start, end), one, a), b)
 }
 
 /// The least and the greatest median, lane by lane.

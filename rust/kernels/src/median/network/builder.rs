@@ -69,10 +69,11 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// The network of a block of windows, for the middle rank and `margin` ranks on either side.
+    /// The network of a block of windows, for the middle rank and `margin` ranks on either side. A
+    /// window of an even number of samples has no middle rank, only those on either side.
     ///
-    /// Both sides of the window are odd. `margin` is at most half of its samples. Both sides of the
-    /// block are powers of two and at most those of the window.
+    /// `margin` is at most half of the window's samples. Both sides of the block are powers of two
+    /// and at most those of the window.
     ///
     /// # Errors
     /// [`Error::Memory`] if there is too little. A line of 1501 samples needs 35 MB, a square of
@@ -191,7 +192,7 @@ impl Builder {
         let Sorted { mut values, dropped } = sorted;
         let middle = self.window.len() / 2;
         let least = (middle - self.margin).saturating_sub(missing).max(dropped);
-        let most = (middle + self.margin + 1 - dropped).min(values.len());
+        let most = (middle + self.margin + self.window.len() % 2 - dropped).min(values.len());
         values.truncate(most);
         values.drain(..least - dropped);
         Sorted { values, dropped: least }

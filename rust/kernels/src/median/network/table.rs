@@ -28,8 +28,8 @@ pub(crate) struct Table {
     pub(crate) window: Shape,
     /// The windows of a block.
     pub(crate) block: Shape,
-    /// How many ranks on either side of the middle one it selects.
-    pub(crate) margin: usize,
+    /// How many ranks on either side of the middle it selects.
+    margin: usize,
     steps: Vec<Step>,
     stages: Vec<Stage>,
 }
@@ -77,6 +77,11 @@ impl Table {
     /// The number of samples that a block contains.
     pub(crate) fn inputs(&self) -> usize {
         self.window.inputs_of(self.block).len()
+    }
+
+    /// The number of middle ranks that it selects.
+    pub(crate) fn ranks(&self) -> usize {
+        2 * self.margin + self.window.len() % 2
     }
 
     /// Runs the network on the inputs in the first places.
