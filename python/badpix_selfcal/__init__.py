@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .arrays import (
         BadPixels,
         find_bad_pixels,
+        mad_filter,
         median_filter,
         minimum_image,
         pedestal,
@@ -57,6 +58,7 @@ __all__ = [
     "export",
     "find_bad_pixels",
     "history",
+    "mad_filter",
     "median_filter",
     "minimum_image",
     "num_threads",
@@ -100,10 +102,12 @@ _MODULES = {
 
 _SUBMODULES = (
     "arrays",
+    "bottleneck",
     "crowded",
     "detectors",
     "dq",
     "jwst",
+    "ndimage",
     "plot",
     "reference",
     "simulate",

@@ -7,17 +7,13 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import check_kernel_size, check_whole
 from .detectors import Region, within
 
 __all__ = [
     "METHODS",
     "Method",
-    "check_axis",
-    "check_length",
     "check_method",
     "check_region",
-    "check_sides",
     "doubt_of",
 ]
 
@@ -39,55 +35,6 @@ def check_method(method: str) -> Method:
         if isinstance(method, str) and method == known:
             return known
     raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-
-
-def check_length(kernel_size: int | tuple[int, ...]) -> int:
-    """Return the length of a window along one axis.
-
-    Raises
-    ------
-    TypeError
-        If it is not a whole number.
-    ValueError
-        If it is even, below 1, or a tuple of several numbers.
-    """
-    if not isinstance(kernel_size, tuple):
-        return check_kernel_size(kernel_size)
-    if len(kernel_size) == 1:
-        return check_kernel_size(kernel_size[0])
-    raise ValueError(f"kernel_size must be one whole number along one axis, got {kernel_size!r}")
-
-
-def check_sides(kernel_size: int | tuple[int, ...]) -> tuple[int, int]:
-    """Return the height and the width of a 2-D window.
-
-    Raises
-    ------
-    TypeError
-        If a side is not a whole number.
-    ValueError
-        If a side is even or below 1, or there are not one or two numbers.
-    """
-    sides = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
-    if len(sides) != 2:
-        raise ValueError(f"kernel_size must be a whole number or two, got {kernel_size!r}")
-    return check_kernel_size(sides[0]), check_kernel_size(sides[1])
-
-
-def check_axis(axis: int | None, ndim: int) -> int:
-    """Return an axis of an image as 0 or 1; None is 0.
-
-    Raises
-    ------
-    TypeError
-        If it is neither a whole number nor None.
-    ValueError
-        If the image has no such axis.
-    """
-    number = 0 if axis is None else check_whole(axis, "axis")
-    if not -ndim <= number < ndim:
-        raise ValueError(f"axis must be 0{' or 1' * (ndim - 1)} or None, got {axis}")
-    return number % ndim
 
 
 LEAST_INSIDE: Final = 0.5

@@ -22,10 +22,8 @@ __all__ = [
     "find_significant_pixels",
     "fold_minimum",
     "instructions",
-    "median_along",
+    "median_filter",
     "median_kernel",
-    "median_reaching",
-    "median_rectangle",
     "num_threads",
     "pedestal_in_mask",
     "pedestal_in_region",
@@ -43,16 +41,18 @@ def set_instructions(name: str | None) -> None: ...
 def default_threads() -> int: ...
 def num_threads() -> int: ...
 def set_num_threads(threads: int | None) -> None: ...
-def median_along(
-    image: _Floats, axis: int, kernel_size: int, edge: str, method: str
-) -> _Floats: ...
+def median_filter(
+    images: _Floats,
+    out: _Floats,
+    rows: tuple[int, int],
+    cols: tuple[int, int],
+    edge: str,
+    fill: float,
+    min_count: int,
+    method: str,
+    deviation: bool = False,
+) -> None: ...
 def median_kernel(height: int, width: int, rows: int, cols: int, method: str = "auto") -> str: ...
-def median_rectangle(
-    image: _Floats, height: int, width: int, edge: str, method: str = "auto"
-) -> _Floats: ...
-def median_reaching(
-    image: _Floats, rows: tuple[int, int], cols: tuple[int, int], edge: str
-) -> _Floats: ...
 def pedestal_in_region(image: _Stored, gap: tuple[int, int, int, int]) -> float: ...
 def pedestal_in_mask(image: _Stored, gap: NDArray[np.bool_]) -> float: ...
 def fold_minimum(

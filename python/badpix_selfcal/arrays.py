@@ -15,20 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
-from ._arguments import (
-    Method,
-    check_axis,
-    check_length,
-    check_method,
-    check_region,
-    check_sides,
-    doubt_of,
-)
+from ._arguments import Method, check_region, doubt_of
 from ._floats import FloatArray, as_floats, as_stored, bits_of, refuse_dressed
 from .bad_pixels import BadPixels, find_bad_pixels
-from .checks import Edge, check_edge
 from .detectors import Region
 from .errors import warn
+from .medians import mad_filter, median_filter
 
 __all__ = [
     "BadPixels",
@@ -36,70 +28,12 @@ __all__ = [
     "Method",
     "RunningMinimum",
     "find_bad_pixels",
+    "mad_filter",
     "median_filter",
     "minimum_image",
     "pedestal",
     "percentiles",
 ]
-
-
-def median_filter(
-    image: ArrayLike,
-    kernel_size: int | tuple[int, int],
-    *,
-    axis: int | None = None,
-    edge: Edge = "zero",
-    method: Method = "auto",
-) -> FloatArray:
-    """Compute a running median that skips NaN.
-
-    Parameters
-    ----------
-    image : array_like of real numbers, shape (rows, cols) or (n,)
-        The image, or one line.
-    kernel_size : int or tuple of int
-        Samples in the window along `axis`; without an axis, the side of a square window or
-        (height, width). Odd, so that the window has a middle sample.
-    axis : int or None, optional
-        The axis of a 1-D window: 0 or 1 (negative values count from the last axis). None: a 2-D
-        window, or the only axis of a 1-D `image`.
-    edge : {"zero", "shrink"}, optional
-        Samples beyond the border: "zero" counts them as zeros, "shrink" ignores them.
-    method : {"auto", "heap", "network"}, optional
-        The kernel: the double heap or selection networks. Windows too large for a network use the
-        double heap. All methods have equal results.
-
-    Returns
-    -------
-    ndarray of float32 or float64, shape of `image`
-        The medians, in the unit of `image`: float32 for float16 and float32, else float64. The
-        median of an even number of samples is the mean of the two in the middle, in this
-        precision and without overflow. NaN where a window holds only NaN.
-
-    Raises
-    ------
-    TypeError
-        If `image` is masked or not real, or `kernel_size` or `axis` is not a whole number.
-    ValueError
-        If `image` is neither 1-D nor 2-D, or another argument has an invalid value.
-
-    Notes
-    -----
-    With ``edge="zero"`` this is ``stcal.outlier_detection.utils.medfilt``. The double heap needs
-    O(log k) operations per sample (Hardle and Steiger 1995, Applied Statistics 44, 258).
-    """
-    samples = as_floats(image, "image", ndim=(1, 2))
-    edge = check_edge(edge)
-    method = check_method(method)
-    if samples.ndim == 1:
-        check_axis(axis, ndim=1)
-        length = check_length(kernel_size)
-        return _kernels.median_along(samples.reshape(1, -1), 1, length, edge, method).ravel()
-    if axis is None:
-        height, width = check_sides(kernel_size)
-        return _kernels.median_rectangle(samples, height, width, edge, method)
-    length = check_length(kernel_size)
-    return _kernels.median_along(samples, check_axis(axis, ndim=2), length, edge, method)
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:

@@ -3,7 +3,8 @@
 `BadpixSelfcalStep` has the arguments, the results and the parameters of
 ``jwst.step.BadpixSelfcalStep``, those of CRDS too. Three more parameters (`cut`, `sigma_lower` and
 `sigma_upper`) offer the sigma cut; by default it is off. `install` puts the step into
-``Spec2Pipeline``, and replaces the functions of jwst by `medfilt` and `badpix_selfcal`. `installed`
+``Spec2Pipeline``, and replaces the functions of jwst by `medfilt`, `badpix_selfcal` and
+`moving_median_over_zeroth_axis`. `installed`
 is a context manager for the same.
 
 >>> from jwst.pipeline import Spec2Pipeline  # doctest: +SKIP
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from ._floats import FloatArray
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
 from .detectors import DETECTORS, within
+from .medians import median_filter
 from .messages import extra
 from .parameters import FLAGFRAC, KERNEL_SIZE, Parameters
 from .stcal import medfilt
@@ -41,7 +43,15 @@ try:
 except ImportError as error:
     raise ImportError(f"badpix_selfcal.jwst needs jwst ({error}): {extra('jwst')}") from error
 
-__all__ = ["BadpixSelfcalStep", "badpix_selfcal", "install", "installed", "medfilt", "uninstall"]
+__all__ = [
+    "BadpixSelfcalStep",
+    "badpix_selfcal",
+    "install",
+    "installed",
+    "medfilt",
+    "moving_median_over_zeroth_axis",
+    "uninstall",
+]
 
 # The pipeline records the messages of its own loggers in its products.
 log = logging.getLogger(pipeline.__name__)
@@ -178,6 +188,48 @@ def badpix_selfcal(
     return np.nonzero((residual > high) | (residual < low))
 
 
+def moving_median_over_zeroth_axis(x: NDArray[Any], w: int) -> NDArray[np.float64]:
+    """Compute the running median along the first axis, as ``jwst.outlier_detection.tso`` does.
+
+    Parameters
+    ----------
+    x : ndarray of real numbers
+        The samples, such as the integrations of a time series.
+    w : int
+        Samples in the window, at least 2.
+
+    Returns
+    -------
+    ndarray of float64, shape of `x`
+        The medians, NaN where a window holds a NaN. At both ends, where the window would reach
+        beyond the samples, the nearest median is repeated. As there, a window of 2 samples has the
+        last median everywhere, and one that is longer than the axis has none.
+
+    Raises
+    ------
+    ValueError
+        If `w` is below 2.
+
+    Notes
+    -----
+    The results are equal to the last bit, but that the mean of two samples does not overflow.
+    """
+    if w <= 1:
+        raise ValueError(f"w must be greater than 1, got {w}")
+    array = np.asarray(x)
+    if w % 2 == 0:  # jwst takes the mean of two samples in double precision
+        array = array.astype(np.float64)
+    out: NDArray[np.float64] = np.full(array.shape, np.nan)
+    if w <= len(array):
+        how: dict[str, Any] = {"edge": "shrink", "min_count": w}
+        out[...] = median_filter(array, w, axis=0, **how)
+        half = w // 2
+        out[:half] = out[half]
+        last = len(array) - w + half
+        out[last + 1 if w > 2 else 0 :] = out[last]
+    return out
+
+
 def install() -> None:
     """Put the step and the functions of this package into jwst, until `uninstall`.
 
@@ -260,12 +312,14 @@ def _replacements() -> list[tuple[MutableMapping[str, Any], str, Any]]:
     """Return namespaces of jwst, names in them, and the objects to put there."""
     arrays = vars(import_module("jwst.badpix_selfcal.badpix_selfcal"))
     ifu = vars(import_module("jwst.outlier_detection.ifu"))
+    tso = vars(import_module("jwst.outlier_detection.tso"))
     spec2 = import_module("jwst.pipeline.calwebb_spec2").Spec2Pipeline
     return [
         (spec2.step_defs, "badpix_selfcal", BadpixSelfcalStep),
         (arrays, "badpix_selfcal", badpix_selfcal),
         (arrays, "medfilt", medfilt),
         (ifu, "medfilt", medfilt),
+        (tso, "moving_median_over_zeroth_axis", moving_median_over_zeroth_axis),
     ]
 
 

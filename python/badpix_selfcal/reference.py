@@ -15,32 +15,80 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from ._floats import FloatArray
+from ._windows import Border, check_window
 from .bad_pixels import BadPixels, spread_of_minimum
-from .checks import AskedEdge, Cut, Edge, edge_of
+from .checks import AskedEdge, Cut, edge_of
 from .detectors import IMAGE_AXIS, Dispaxis, Region
+from .medians import NORMAL, Scale
 from .parameters import Parameters
 
-__all__ = ["find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles"]
+__all__ = [
+    "find_bad_pixels",
+    "mad_filter",
+    "median_filter",
+    "minimum_image",
+    "pedestal",
+    "percentiles",
+]
 
 
 def median_filter(
     image: ArrayLike,
-    kernel_size: int | tuple[int, int],
+    kernel_size: int | tuple[int, ...],
     *,
-    axis: int | None = None,
-    edge: Edge = "zero",
+    axis: int | tuple[int, ...] | None = None,
+    edge: Border = "zero",
+    fill: float | None = None,
+    min_count: int = 1,
+    origin: int | tuple[int, ...] = 0,
 ) -> FloatArray:
-    """Sort every window; see `badpix_selfcal.arrays.median_filter`."""
+    """Sort every window; see `badpix_selfcal.median_filter`."""
     samples = _as_floats(image)
-    sides = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * samples.ndim
-    if axis is not None:
-        sides = tuple(side if i == axis % samples.ndim else 1 for i, side in enumerate(sides))
+    window = check_window(samples.ndim, kernel_size, axis, origin)
     if not samples.size:
         return samples.copy()
-    beyond = 0.0 if edge == "zero" else np.nan
-    padded = np.pad(samples, [(side // 2, side // 2) for side in sides], constant_values=beyond)
-    windows = sliding_window_view(padded, sides).reshape(*samples.shape, -1)
-    return np.array([_median(line) for line in windows]).reshape(samples.shape)
+    padded = samples
+    for along, reach in zip(window.axes, window.reaches, strict=True):
+        padded = _extended(padded, along, reach, edge, fill)
+    lengths = [before + after + 1 for before, after in window.reaches]
+    windows = sliding_window_view(padded, lengths, window.axes).reshape(*samples.shape, -1)
+    medians = np.array([_median(line) for line in windows.reshape(-1, window.size)])
+    few = np.count_nonzero(~np.isnan(windows), axis=-1) < min_count
+    return np.where(few, samples.dtype.type(np.nan), medians.reshape(samples.shape))
+
+
+def mad_filter(
+    image: ArrayLike,
+    kernel_size: int | tuple[int, ...],
+    *,
+    scale: Scale = 1.0,
+    **how: Any,
+) -> FloatArray:
+    """Filter twice; see `badpix_selfcal.mad_filter`."""
+    samples = _as_floats(image)
+    with np.errstate(invalid="ignore", over="ignore"):
+        deviations = np.abs(samples - median_filter(samples, kernel_size, **how))
+        factor = samples.dtype.type(NORMAL if scale == "normal" else scale)
+        return median_filter(deviations, kernel_size, **how) * factor
+
+
+def _extended(
+    samples: FloatArray, axis: int, reach: tuple[int, int], edge: Border, fill: float | None
+) -> FloatArray:
+    """Append what lies beyond both ends of an axis."""
+    n, (before, after) = samples.shape[axis], reach
+    places = np.arange(-before, n + after)
+    if edge in ("zero", "constant", "shrink"):
+        beyond = {"zero": 0.0, "shrink": np.nan}.get(edge, fill)
+        pads = [reach if each == axis else (0, 0) for each in range(samples.ndim)]
+        return np.pad(samples, pads, constant_values=samples.dtype.type(beyond))
+    around: dict[str, NDArray[np.intp]] = {
+        "nearest": np.clip(places, 0, n - 1),
+        "wrap": places % n,
+        "reflect": np.minimum(places % (2 * n), -1 - places % (2 * n) + 2 * n),
+        "mirror": np.abs((places + n - 1) % max(2 * n - 2, 1) - (n - 1)),
+    }
+    return samples.take(around[edge], axis)
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:

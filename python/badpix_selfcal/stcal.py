@@ -20,8 +20,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from . import _kernels
 from ._floats import FloatArray
+from ._windows import Window, filtered
 
 __all__ = ["medfilt"]
 
@@ -107,33 +107,13 @@ def _is_fast(samples: FloatArray, lengths: tuple[int, ...]) -> bool:
 
 
 def _by_kernels(samples: FloatArray, lengths: tuple[int, ...]) -> FloatArray:
-    """Filter images along the (at most two) axes on which the window is longer than 1."""
-    if samples.ndim == 1:
-        return _filtered(samples.reshape(1, -1), (1, lengths[0])).ravel()
-    if samples.ndim == 2:
-        return _filtered(samples, (lengths[0], lengths[1]))
-    # Axes along which the window is longer than 1 come last, in their order.
-    order = sorted(range(samples.ndim), key=lambda axis: lengths[axis] > 1)
-    images = samples.transpose(order)
-    window = (lengths[order[-2]], lengths[order[-1]])
-    medians = np.array(
-        [_filtered(images[place], window) for place in np.ndindex(images.shape[:-2])]
-    )
-    medians = medians.reshape(*images.shape[:-2], *medians.shape[1:])
-    return np.ascontiguousarray(medians.transpose(np.argsort(order)))
-
-
-def _filtered(image: FloatArray, window: tuple[int, int]) -> FloatArray:
-    height, width = window
-    if height % 2 == 0 or width % 2 == 0:
-        # An even window has one more position, at the first sample beyond the end.
-        image = np.ascontiguousarray(np.pad(image, [(0, 1 - length % 2) for length in window]))
-        return _kernels.median_reaching(image, _reach(height), _reach(width), "zero")
-    return _kernels.median_rectangle(np.ascontiguousarray(image), height, width, "zero")
-
-
-def _reach(length: int) -> tuple[int, int]:
-    return length // 2, (length - 1) // 2
+    """Filter along the (at most two) axes on which the window is longer than 1."""
+    # An even window has one more position, at the first sample beyond the end.
+    if any(length % 2 == 0 for length in lengths):
+        samples = np.pad(samples, [(0, 1 - length % 2) for length in lengths])
+    axes = tuple(axis for axis, length in enumerate(lengths) if length > 1) or (0,)
+    reaches = tuple((lengths[axis] // 2, (lengths[axis] - 1) // 2) for axis in axes)
+    return filtered(np.ascontiguousarray(samples), Window(axes, reaches), "zero", math.nan)
 
 
 def _overflown(

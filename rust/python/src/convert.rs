@@ -1,6 +1,5 @@
 //! Conversion of NumPy arrays to the kernels' views, and of Python values to the kernels' types.
 
-use crate::threads;
 use badpix_selfcal_kernels::median::Method;
 use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Sample, Swapped};
 use numpy::ndarray::{Dimension, Ix2};
@@ -113,12 +112,17 @@ pub fn axis(axis: u8) -> PyResult<Axis> {
     }
 }
 
-/// The edge of that name.
-pub fn edge(edge: &str) -> PyResult<Edge> {
+/// The edge of that name; `fill` is the value of a constant one.
+pub fn edge(edge: &str, fill: f64) -> PyResult<Edge> {
     match edge {
         "zero" => Ok(Edge::Zero),
+        "constant" => Ok(Edge::Constant(fill)),
         "shrink" => Ok(Edge::Shrink),
-        _ => Err(PyValueError::new_err(format!("edge must be 'zero' or 'shrink', got {edge:?}"))),
+        "nearest" => Ok(Edge::Nearest),
+        "reflect" => Ok(Edge::Reflect),
+        "mirror" => Ok(Edge::Mirror),
+        "wrap" => Ok(Edge::Wrap),
+        _ => Err(PyValueError::new_err(format!("there is no edge {edge:?}"))),
     }
 }
 
@@ -141,15 +145,4 @@ pub fn kernel_error(error: Error) -> PyErr {
         Error::Memory { .. } => PyMemoryError::new_err(error.to_string()),
         _ => PyValueError::new_err(error.to_string()),
     }
-}
-
-/// Runs a filter in the pool and returns its image.
-pub fn filter<'py, T: Sample + Element>(
-    py: Python<'py>,
-    array: &PyReadonlyArray2<'py, T>,
-    kernel: impl FnOnce(Image<'_, T>) -> Result<Vec<T>, Error> + Send,
-) -> PyResult<Bound<'py, PyAny>> {
-    let image = image(array)?;
-    let medians = threads::install(py, || kernel(image))?.map_err(kernel_error)?;
-    image_out(py, medians, image.rows(), image.cols())
 }

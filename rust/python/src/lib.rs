@@ -9,6 +9,7 @@
 
 mod convert;
 mod machine;
+mod medians;
 mod threads;
 
 use pyo3::prelude::*;
@@ -17,15 +18,12 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _kernels {
     use crate::convert::{
-        AnyImage, AnySamples, AnyStored, StoredImages, axis, edge, filter, image, image_out,
-        kernel_error, method, samples, stored_images, swapped,
+        AnyImage, AnySamples, AnyStored, StoredImages, axis, edge, image, image_out, kernel_error,
+        samples, stored_images, swapped,
     };
-    use crate::{machine, threads};
-    use badpix_selfcal_kernels::median::Reach;
+    use crate::threads;
     use badpix_selfcal_kernels::{Image, Region, Sample, Stored, Window};
-    use badpix_selfcal_kernels::{
-        mean, median, minimum, outliers, pedestal, percentile, significance,
-    };
+    use badpix_selfcal_kernels::{mean, minimum, outliers, pedestal, percentile, significance};
     use numpy::{
         Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2,
         PyUntypedArrayMethods,
@@ -37,6 +35,7 @@ mod _kernels {
     #[pymodule_export]
     use crate::{
         machine::{available_instructions, instructions, set_instructions},
+        medians::{median_filter, median_kernel},
         threads::{default_threads, num_threads, set_num_threads},
     };
 
@@ -48,96 +47,6 @@ mod _kernels {
     /// The largest number of threads that can be set.
     #[pymodule_export]
     const MOST_THREADS: usize = threads::MOST_THREADS;
-
-    /// Running median of every line along an axis (0 or 1) of a 2-D image.
-    #[pyfunction]
-    fn median_along<'py>(
-        py: Python<'py>,
-        image: AnyImage<'py>,
-        axis: u8,
-        kernel_size: usize,
-        edge: &str,
-        method: &str,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let (axis, edge, method) = (self::axis(axis)?, self::edge(edge)?, self::method(method)?);
-        let window = Window::new(kernel_size).map_err(kernel_error)?;
-        match image {
-            AnyImage::F32(image) => {
-                filter(py, &image, |image| median::along(image, axis, window, edge, method))
-            }
-            AnyImage::F64(image) => {
-                filter(py, &image, |image| median::along(image, axis, window, edge, method))
-            }
-        }
-    }
-
-    /// Running median over a rectangular window of a 2-D image.
-    #[pyfunction]
-    #[pyo3(signature = (image, height, width, edge, method = "auto"))]
-    fn median_rectangle<'py>(
-        py: Python<'py>,
-        image: AnyImage<'py>,
-        height: usize,
-        width: usize,
-        edge: &str,
-        method: &str,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let (edge, method) = (self::edge(edge)?, self::method(method)?);
-        let height = Window::new(height).map_err(kernel_error)?;
-        let width = Window::new(width).map_err(kernel_error)?;
-        match image {
-            AnyImage::F32(image) => {
-                filter(py, &image, |image| median::rectangle(image, height, width, edge, method))
-            }
-            AnyImage::F64(image) => {
-                filter(py, &image, |image| median::rectangle(image, height, width, edge, method))
-            }
-        }
-    }
-
-    /// Running median over a window that extends `(before, after)` rows and columns.
-    #[pyfunction]
-    fn median_reaching<'py>(
-        py: Python<'py>,
-        image: AnyImage<'py>,
-        rows: (usize, usize),
-        cols: (usize, usize),
-        edge: &str,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let edge = self::edge(edge)?;
-        let [height, width] = [rows, cols].map(|(before, after)| Reach { before, after });
-        match image {
-            AnyImage::F32(image) => {
-                filter(py, &image, |image| median::reaching(image, height, width, edge))
-            }
-            AnyImage::F64(image) => {
-                filter(py, &image, |image| median::reaching(image, height, width, edge))
-            }
-        }
-    }
-
-    /// The kernel that computes a running median: "compiled network", "network table", "double
-    /// heap", or "copy" if the window has one sample or the image none.
-    ///
-    /// The window has `height` rows and `width` columns, the image has `rows` rows and `cols`
-    /// columns. A network table that is not built yet is built here and kept for the running
-    /// median.
-    #[pyfunction]
-    #[pyo3(signature = (height, width, rows, cols, method = "auto"))]
-    fn median_kernel(
-        py: Python<'_>,
-        height: usize,
-        width: usize,
-        rows: usize,
-        cols: usize,
-        method: &str,
-    ) -> PyResult<String> {
-        let method = self::method(method)?;
-        let height = Window::new(height).map_err(kernel_error)?;
-        let width = Window::new(width).map_err(kernel_error)?;
-        machine::settle()?;
-        Ok(py.detach(|| median::kernel(height, width, rows, cols, method)).to_string())
-    }
 
     /// NaN-median in the rectangle `(y0, y1, x0, x1)`, which is clipped to the image.
     ///
@@ -300,7 +209,7 @@ mod _kernels {
             dispersion: axis.map(self::axis).transpose()?,
             flagfrac_lower,
             flagfrac_upper,
-            edge: self::edge(edge)?,
+            edge: self::edge(edge, f64::NAN)?,
         };
         match &minimum {
             AnyImage::F32(minimum) => find(py, minimum, &criteria),
@@ -351,7 +260,7 @@ mod _kernels {
         let criteria = significance::Criteria {
             window: Window::new(kernel_size).map_err(kernel_error)?,
             dispersion: axis.map(self::axis).transpose()?,
-            edge: self::edge(edge)?,
+            edge: self::edge(edge, f64::NAN)?,
             lower: sigma_lower,
             upper: sigma_upper,
             spread,

@@ -161,7 +161,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
                 let samples = TileInputs(&filled[first..first + B::WINDOW + B::BLOCK - 1]);
                 let mut medians = TileMedians {
                     l,
-                    is_even: B::WINDOW % 2 == 0,
+                    is_even: B::WINDOW.is_multiple_of(2),
                     first: 0,
                     start: &negative[first..first + B::BLOCK],
                     end: &negative[first + B::WINDOW..first + B::WINDOW + B::BLOCK],
@@ -190,7 +190,7 @@ impl<'a, L: Lanes> Tiles<'a, L> {
                 }
                 let mut medians = TileMedians {
                     l,
-                    is_even: table.window.cols % 2 == 0,
+                    is_even: table.window.cols.is_multiple_of(2),
                     first: v,
                     start: &negative[first..],
                     end: &negative[first + table.window.cols..],

@@ -1,0 +1,270 @@
+"""Running medians under the names of other packages, against those packages."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from badpix_selfcal import bottleneck as our_bottleneck
+from badpix_selfcal import ndimage as our_ndimage
+from badpix_selfcal.testing import assert_same
+
+ndimage = pytest.importorskip("scipy.ndimage", reason="scipy is not installed")
+bottleneck = pytest.importorskip("bottleneck", reason="bottleneck is not installed")
+
+MODES = ["reflect", "constant", "nearest", "mirror", "wrap"]
+OTHER_NAMES = ["grid-mirror", "grid-constant", "grid-wrap"]
+FLOATS = ["<f4", ">f4", "<f8", ">f8"]
+WHOLES = ["i1", "u1", "<i2", ">u2", "<i4", "<u4", "<i8", ">u8", "?"]
+SAMPLES = st.sampled_from([np.nan, np.inf, -np.inf, 1.0, 1.0, -2.0, 1e-40, 1e30])
+SAMPLES |= st.floats(-1000, 1000, width=32)
+
+
+@st.composite
+def arrays(draw, dtypes, ndim=3):
+    """Draw an array of one sample or more."""
+    shape = draw(npst.array_shapes(max_dims=ndim, max_side=9))
+    dtype = np.dtype(draw(st.sampled_from(dtypes)))
+    if dtype.kind != "f":
+        return draw(npst.arrays(dtype, shape))
+    return draw(npst.arrays("f4", shape, elements=SAMPLES)).astype(dtype)
+
+
+def theirs(array, function, **how):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all NaN, sums of infinities
+        return ndimage.generic_filter(array, function, **how)
+
+
+@st.composite
+def filters(draw, dtypes):
+    """Draw an array and arguments of `scipy.ndimage.generic_filter`."""
+    array = draw(arrays(dtypes))
+    sizes = [1] * array.ndim
+    for axis in draw(st.permutations(range(array.ndim)))[:2]:
+        sizes[axis] = draw(st.integers(1, 7))
+    origins = [draw(st.integers(-(each // 2), (each - 1) // 2)) for each in sizes]
+    mode = draw(st.sampled_from(MODES + OTHER_NAMES))
+    how = {"size": tuple(sizes), "origin": tuple(origins), "mode": mode}
+    if "constant" in mode:
+        how["cval"] = draw(st.sampled_from([0.0, 0.1, -3.0, np.nan]))
+    return array, how
+
+
+class TestScipy:
+    @given(filters(FLOATS))
+    def test_it_equals_generic_filter(self, case):
+        array, how = case
+        ours = our_ndimage.nanmedian_filter(array, **how)
+        assert_same(ours, theirs(array, np.nanmedian, **how))
+        assert_same(our_ndimage.generic_filter(array, np.nanmedian, **how), ours)
+
+    @given(filters(WHOLES))
+    def test_whole_numbers(self, case):
+        array, how = case
+        if np.isnan(how.get("cval", 0)):
+            return  # NaN is no whole number: scipy's results differ from machine to machine
+        ours = our_ndimage.nanmedian_filter(array, **how)
+        expected = theirs(array, np.nanmedian, **how)
+        assert ours.dtype == expected.dtype
+        np.testing.assert_array_equal(ours, expected)
+
+    @given(filters(["<f4", "<f8"]))
+    def test_without_nan_an_odd_window_is_that_of_median_filter(self, case):
+        array, how = case
+        array = np.nan_to_num(array)
+        how["size"] = tuple(each - (each % 2 == 0) for each in how["size"])
+        how["origin"], how["cval"] = 0, np.float32(how.get("cval", 0.0))
+        if np.isnan(how["cval"]):
+            how["cval"] = 2.0
+        expected = ndimage.median_filter(array, **how)
+        assert_same(our_ndimage.nanmedian_filter(array, **how), expected)
+
+    @given(arrays(FLOATS, ndim=2), st.integers(1, 5), st.sampled_from(MODES))
+    def test_one_size_for_all_axes(self, array, size, mode):
+        ours = our_ndimage.nanmedian_filter(array, size, mode=mode)
+        assert_same(ours, theirs(array, np.nanmedian, size=size, mode=mode))
+
+    @given(arrays(FLOATS), st.data())
+    def test_some_axes(self, array, data):
+        axes = data.draw(st.permutations(range(-array.ndim, 0)))[: min(2, array.ndim)]
+        how = {"size": tuple(range(3, 3 + len(axes))), "axes": tuple(axes)}
+        how["origin"] = tuple(range(-1, len(axes) - 1))
+        ours = our_ndimage.nanmedian_filter(array, **how)
+        assert_same(ours, theirs(array, np.nanmedian, **how))
+
+    @pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "u1"])
+    def test_outputs(self, dtype):
+        array = np.random.default_rng(1).integers(0, 99, (6, 7)).astype("f8")
+        expected = theirs(array, np.nanmedian, size=4, output=dtype)
+        assert our_ndimage.nanmedian_filter(array, 4, output=dtype).dtype == expected.dtype
+        for output in (np.empty((6, 7), dtype), np.empty((7, 6), dtype).T):
+            ours = our_ndimage.nanmedian_filter(array, 4, output=output)
+            assert ours is output
+            np.testing.assert_array_equal(ours, expected)
+
+    def test_an_output_that_is_the_input(self):
+        array = np.random.default_rng(2).normal(size=(6, 7))
+        expected = theirs(array, np.nanmedian, size=3)
+        assert_same(our_ndimage.nanmedian_filter(array, 3, output=array), expected)
+
+    def test_full_footprints(self):
+        array = np.random.default_rng(3).normal(size=(6, 7))
+        full = np.ones((2, 3), bool)
+        expected = theirs(array, np.nanmedian, footprint=full)
+        assert_same(our_ndimage.nanmedian_filter(array, footprint=full), expected)
+        with pytest.warns(UserWarning, match="ignoring size because footprint is set"):
+            ours = our_ndimage.nanmedian_filter(array, 5, footprint=full)
+        assert_same(ours, expected)
+
+    def test_what_the_kernels_lack_is_left_to_scipy(self):
+        cube = np.random.default_rng(4).normal(size=(4, 5, 6))
+        cross = ndimage.generate_binary_structure(2, 1)
+        for how in ({"size": 3}, {"footprint": cross, "axes": (0, 2)}):
+            expected = theirs(cube, np.nanmedian, **how)
+            assert_same(our_ndimage.generic_filter(cube, np.nanmedian, **how), expected)
+            with pytest.raises(ValueError, match=r"scipy\.ndimage"):
+                our_ndimage.nanmedian_filter(cube, **how)
+        ours = our_ndimage.generic_filter(cube[0], np.ptp, 3, mode="nearest")
+        assert_same(ours, theirs(cube[0], np.ptp, size=3, mode="nearest"))
+        q = {"extra_arguments": (25,)}
+        expected = theirs(cube[0], np.nanpercentile, size=3, **q)
+        assert_same(our_ndimage.generic_filter(cube[0], np.nanpercentile, 3, **q), expected)
+
+    @pytest.mark.parametrize(
+        ("how", "words"),
+        [
+            ({}, "size or footprint must be given"),
+            ({"size": 0}, "size must be 1 or more along every axis, got 0"),
+            ({"size": (3, 3, 3)}, "size must have one number for each of 2 axes, got (3, 3, 3)"),
+            ({"size": 3, "mode": "zero"}, "mode must be one of reflect, grid-mirror, constant"),
+            ({"size": 3, "origin": 2}, "origin of a window of 3 must be from -1 to 1, got 2"),
+            ({"size": (1, 3), "origin": 1}, "origin must be 0 where the window has one sample"),
+            ({"size": 3, "axes": 2}, "axes must be from -2 to 1, got 2"),
+            ({"size": 3, "axes": (0, -2)}, "axes must be different axes, got (0, -2)"),
+            ({"size": 3, "output": np.empty(3)}, "output must have the input's shape (4, 5), got"),
+            ({"footprint": [True]}, "footprint must have 2 dimensions as axes, got 1"),
+        ],
+    )
+    def test_wrong_arguments(self, how, words):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            our_ndimage.nanmedian_filter(np.zeros((4, 5)), **how)
+        with pytest.raises((ValueError, RuntimeError, IndexError)):
+            ndimage.generic_filter(np.zeros((4, 5)), np.nanmedian, **how)
+
+    def test_scipy_is_imported_only_if_it_is_needed(self):
+        code = (
+            "import sys, numpy; from badpix_selfcal.ndimage import generic_filter; "
+            "generic_filter(numpy.ones((4, 5)), numpy.nanmedian, 3); "
+            "assert 'scipy' not in sys.modules"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def gappy(shape, seed):
+    """Noise of which a fifth is missing."""
+    random = np.random.default_rng(seed)
+    return np.where(random.random(shape) < 0.2, np.nan, random.normal(size=shape))
+
+
+class TestPrograms:
+    """The calls of three programs, as they make them, with one import changed."""
+
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    def test_breads(self, dtype):
+        """Spectra, and rows times their mask: jwst_IFUs.py, jwstmiri_cal.py, reduction_utils.py."""
+        spectrum = gappy(2048, 5).astype(dtype)
+        window_size = 50
+        for filter_of in (our_ndimage.generic_filter, theirs):
+            smooth = filter_of(spectrum, np.nanmedian, size=50)
+            row = spectrum - filter_of(spectrum * (spectrum > -1), np.nanmedian, size=window_size)
+            if filter_of is our_ndimage.generic_filter:
+                ours = smooth, row
+        assert_same(ours[0], smooth)
+        assert_same(ours[1], row)
+
+    def test_jwst_giant_planets(self):
+        """Spikes in images: exp_despike (3 x 3) and sigma_filter (5 x 5) of image_filters.py."""
+        img = gappy((60, 50), 6).astype("f4")
+        how = {"mode": "constant", "cval": np.nan}
+        ours = our_ndimage.generic_filter(img, np.nanmedian, 3, **how)
+        assert_same(ours, theirs(img, np.nanmedian, size=3, **how))
+        ours = our_ndimage.generic_filter(img, np.nanmedian, 5, mode="nearest")
+        assert_same(ours, theirs(img, np.nanmedian, size=5, mode="nearest"))
+        std = our_ndimage.generic_filter(img - ours, np.nanstd, 5, mode="nearest")
+        assert_same(std, theirs(img - ours, np.nanstd, size=5, mode="nearest"))
+
+    def test_river_obs(self):
+        """Heights of a river: SWOTRiverEstimator.py."""
+        hgt_2d = np.nan * np.ones((70, 40))
+        random = np.random.default_rng(7)
+        img_y, img_x = random.integers(0, 70, 600), random.integers(0, 40, 600)
+        hgt_2d[img_y, img_x] = random.normal(100.0, 0.3, 600)
+        ours = our_ndimage.generic_filter(hgt_2d, bottleneck.nanmedian, size=11)
+        assert_same(ours, theirs(hgt_2d, bottleneck.nanmedian, size=11))
+
+
+class TestBottleneck:
+    @given(arrays([*FLOATS, *WHOLES[:-1]]), st.data())
+    @example(np.array([np.inf, -np.inf, np.nan, 1.0]), None)
+    def test_it_equals_move_median(self, array, data):
+        axis, window, least = 0, 2, 1
+        if data is not None:
+            axis = data.draw(st.integers(-array.ndim, array.ndim - 1))
+            window = data.draw(st.integers(1, array.shape[axis]))
+            least = data.draw(st.none() | st.integers(1, window))
+        ours = our_bottleneck.move_median(array, window, least, axis)
+        with np.errstate(invalid="ignore"):
+            expected = bottleneck.move_median(array, window, least, axis)
+        assert_same(ours, expected.astype(expected.dtype.newbyteorder("=")))
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"window": 0},
+            {"window": 6},
+            {"window": 3, "min_count": 0},
+            {"window": 3, "min_count": 4},
+            {"window": 3, "axis": 2},
+        ],
+    )
+    def test_wrong_arguments(self, wrong):
+        name = list(wrong)[-1]
+        with pytest.raises(ValueError, match=rf"^{name} must be from -?\d+ to"):
+            our_bottleneck.move_median(np.zeros((4, 5)), **wrong)
+        with pytest.raises(ValueError):
+            bottleneck.move_median(np.zeros((4, 5)), **wrong)
+
+
+class TestJwst:
+    @given(arrays([*FLOATS, "<i4"]).map(lambda array: array[..., None]), st.integers(2, 12))
+    def test_it_equals_the_moving_median_of_time_series(self, array, window):
+        pytest.importorskip("jwst", reason="jwst is not installed")
+        from jwst.outlier_detection import tso
+
+        import badpix_selfcal.jwst as our_jwst
+
+        if window // 2 >= len(array):
+            with pytest.raises(IndexError):
+                tso.moving_median_over_zeroth_axis(array, window)
+            assert np.isnan(our_jwst.moving_median_over_zeroth_axis(array, window)).all()
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # sums of infinities
+            expected = tso.moving_median_over_zeroth_axis(array, window)
+        assert_same(our_jwst.moving_median_over_zeroth_axis(array, window), expected)
+
+    def test_a_window_of_one_sample_is_refused(self):
+        pytest.importorskip("jwst", reason="jwst is not installed")
+        import badpix_selfcal.jwst as our_jwst
+
+        with pytest.raises(ValueError, match="w must be greater than 1, got 1"):
+            our_jwst.moving_median_over_zeroth_axis(np.zeros((4, 5)), 1)

@@ -1,0 +1,185 @@
+"""Running medians of arrays of any shape: windows, ends, counts, outputs."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+import badpix_selfcal as bps
+from badpix_selfcal import reference
+from badpix_selfcal.medians import NORMAL
+from badpix_selfcal.testing import assert_same
+
+EDGES = ["zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap"]
+SAMPLES = st.sampled_from([np.nan, np.nan, np.inf, -np.inf, 0.0, 1.0, 1.0, -2.0, 1e30])
+SAMPLES |= st.floats(-100, 100, width=32)
+
+
+@st.composite
+def arrays(draw, ndim=4, side=9):
+    """Draw an array of one axis or more, in any layout."""
+    shape = draw(npst.array_shapes(max_dims=ndim, max_side=side))
+    dtype = draw(st.sampled_from(["f4", "f8", ">f4", ">f8", "f2"]))
+    array = draw(npst.arrays("f4", shape, elements=SAMPLES, fill=st.just(np.nan)))
+    with np.errstate(over="ignore"):
+        array = array.astype(dtype)
+    steps = [slice(None, None, draw(st.sampled_from([1, 1, -1, 2]))) for _ in shape]
+    return array.transpose(draw(st.permutations(range(len(shape)))))[tuple(steps)]
+
+
+@st.composite
+def cases(draw):
+    """Draw an array and the arguments of a running median."""
+    array = draw(arrays())
+    count = draw(st.integers(1, min(2, array.ndim)))
+    axes = draw(st.permutations(range(-array.ndim, 0)))[:count]
+    lengths = [draw(st.integers(1, 12)) for _ in axes]
+    origins = [draw(st.integers(-(each // 2), (each - 1) // 2)) for each in lengths]
+    edge = draw(st.sampled_from(EDGES))
+    how = {
+        "kernel_size": lengths[0] if count == 1 else tuple(lengths),
+        "axis": axes[0] if count == 1 else tuple(axes),
+        "origin": origins[0] if count == 1 else tuple(origins),
+        "edge": edge,
+        "min_count": draw(st.integers(1, int(np.prod(lengths)))),
+    }
+    if edge == "constant":
+        how["fill"] = draw(st.sampled_from([0.0, 0.1, -3.0, np.nan, np.inf]))
+    return array, how
+
+
+@given(cases(), st.sampled_from(["auto", "heap", "network"]))
+def test_every_window_of_every_array(case, method):
+    array, how = case
+    before = array.copy()
+    ours = bps.median_filter(array, method=method, **how)
+    assert_same(ours, reference.median_filter(array, **how))
+    assert ours.flags.c_contiguous
+    assert_same(array, before)
+
+
+@given(cases(), st.sampled_from([1.0, 2.5, "normal"]))
+def test_deviations(case, scale):
+    array, how = case
+    ours = bps.mad_filter(array, scale=scale, **how)
+    assert_same(ours, reference.mad_filter(array, scale=scale, **how))
+
+
+@given(cases(), st.booleans(), st.booleans())
+def test_medians_are_written_to_an_array(case, is_reversed, deviates):
+    array, how = case
+    function = bps.mad_filter if deviates else bps.median_filter
+    expected = function(array, **how)
+    out = np.full(expected.shape, 7, expected.dtype)
+    target = out[::-1] if is_reversed else out
+    assert function(array, out=target, **how) is target
+    assert_same(target, expected)
+
+
+def test_the_output_is_used_again_without_new_memory():
+    image = np.arange(600.0).reshape(20, 30)
+    out = np.empty_like(image)
+    place = out.ctypes.data
+    for k in (3, 4, (5, 2)):
+        bps.median_filter(image, k, out=out)
+        assert out.ctypes.data == place
+        assert_same(out, bps.median_filter(image, k))
+
+
+def test_without_an_axis_the_window_is_over_the_last_two():
+    cube = np.random.default_rng(1).normal(size=(4, 9, 8))
+    ours = bps.median_filter(cube, (3, 5), edge="nearest")
+    for image, medians in zip(cube, ours, strict=True):
+        assert_same(medians, bps.median_filter(image, (3, 5), edge="nearest"))
+    assert_same(bps.median_filter(cube[0, 0], 5), bps.median_filter(cube[:1, 0], (1, 5))[0])
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3), (2, 0, 4), (0, 0, 0)])
+@pytest.mark.parametrize("edge", EDGES)
+def test_arrays_without_samples(shape, edge):
+    fill = {"fill": 1.0} if edge == "constant" else {}
+    for axis in [None, *range(len(shape))]:
+        out = bps.median_filter(np.empty(shape), 3, axis=axis, edge=edge, **fill)
+        assert out.shape == shape
+
+
+def test_a_trailing_window():
+    line = np.array([1.0, 5.0, np.nan, 2.0])
+    ours = bps.median_filter(line, 3, origin=1, edge="shrink", min_count=2)
+    assert_same(ours, [np.nan, 3.0, 3.0, 3.5])
+
+
+def test_whole_numbers_become_double_precision():
+    image = np.array([[2**53, 2**53 + 1, 5]])
+    ours = bps.median_filter(image, 1)
+    assert ours.dtype == np.float64
+    assert_same(ours, [[2.0**53, 2.0**53, 5.0]])
+    assert bps.median_filter(image.astype(np.int16), 3, out=np.empty((1, 3))).dtype == np.float64
+
+
+def test_windows_longer_than_any_array():
+    line = np.array([1.0, 2.0, 4.0])
+    assert_same(bps.median_filter(line, 10**30, edge="shrink"), [2.0] * 3)
+    assert_same(bps.median_filter(line, 10**30, min_count=10**9), [0.0] * 3)
+    with pytest.raises(ValueError, match="holds too many samples"):
+        bps.median_filter(line, 10**30, edge="wrap")
+
+
+def test_the_scale_of_normal_noise():
+    noise = np.random.default_rng(2).normal(scale=3.0, size=200_000)
+    scatter = bps.mad_filter(noise, 1001, scale="normal")
+    assert np.median(scatter) == pytest.approx(3.0, rel=0.02)
+    assert pytest.approx(1 / 0.6744897501960817, rel=1e-15) == NORMAL
+
+
+IMAGE = np.zeros((4, 5))
+READ_ONLY = np.zeros((4, 5))
+READ_ONLY.flags.writeable = False
+WRONG = [
+    ({"kernel_size": 0}, ValueError, "kernel_size must be 1 or more, got 0"),
+    ({"kernel_size": (3, 3), "axis": 0}, ValueError, "kernel_size must be one whole number along"),
+    ({"axis": (0, 0)}, ValueError, "axis must be one axis or two different ones, got (0, 0)"),
+    ({"axis": ()}, ValueError, "axis must be one axis or two different ones, got ()"),
+    ({"axis": 2}, ValueError, "axis must be from -2 to 1 or None, got 2"),
+    ({"axis": 0.5}, TypeError, "axis must be a whole number"),
+    ({"origin": 2}, ValueError, "origin of a window of 3 must be from -1 to 1, got 2"),
+    ({"kernel_size": 4, "origin": -3}, ValueError, "must be from -2 to 1, got -3"),
+    ({"origin": (1,)}, ValueError, "origin must be one whole number or 2, got (1,)"),
+    ({"edge": "grid-wrap"}, ValueError, "edge must be one of zero, constant, shrink, nearest"),
+    ({"edge": "constant"}, ValueError, "edge='constant' needs fill, the value beyond the border"),
+    ({"fill": 1.0}, ValueError, "edge='zero' has no fill"),
+    ({"edge": "constant", "fill": "a"}, TypeError, "fill must be a number, got 'a'"),
+    ({"min_count": 0}, ValueError, "min_count must be from 1 to the 9 samples of the window"),
+    ({"min_count": 10}, ValueError, "min_count must be from 1 to the 9 samples of the window"),
+    ({"min_count": 1.5}, TypeError, "min_count must be a whole number"),
+    ({"out": [1.0]}, TypeError, "out must be a plain ndarray, got a list"),
+    ({"out": np.empty((4, 5), "f4")}, TypeError, "out must be float64 as the medians, got float32"),
+    ({"out": np.empty((5, 4))}, ValueError, "out must have the image's shape (4, 5), got (5, 4)"),
+    ({"out": READ_ONLY}, ValueError, "out is read-only"),
+    ({"out": IMAGE}, ValueError, "out shares memory with image"),
+    ({"out": IMAGE[::-1]}, ValueError, "out shares memory with image"),
+]
+
+
+@pytest.mark.parametrize(("how", "error", "words"), WRONG, ids=[each[2] for each in WRONG])
+@pytest.mark.parametrize("function", [bps.median_filter, bps.mad_filter])
+def test_wrong_arguments_are_named(function, how, error, words):
+    with pytest.raises(error, match=re.escape(words)):
+        function(IMAGE, **({"kernel_size": 3} | how))
+    assert not IMAGE.any()
+
+
+@pytest.mark.parametrize(("scale", "error"), [("mad", ValueError), (None, TypeError)])
+def test_wrong_scales(scale, error):
+    with pytest.raises(error, match="scale must be a number or 'normal'"):
+        bps.mad_filter(IMAGE, 3, scale=scale)
+
+
+def test_a_single_number_is_no_image():
+    with pytest.raises(ValueError, match="image must have at least one dimension"):
+        bps.median_filter(3.0, 3)
