@@ -54,6 +54,7 @@ LATE = {
     "jwst": 2206,
     "matplotlib": 813,
     "numpy": 59,
+    "scipy": 430,
     "shtab": 17,
     "stcal": 1566,
     "urllib": 14,

@@ -59,12 +59,13 @@ PUBLIC = {
     *("find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles", "BadPixels"),
     *("AssociationError", "ExposureError", "MaskError", "SelfcalWarning"),
     *("GroupMask", "apply", "read_mask", "write_mask", "compare", "Comparison"),
-    *("history", "MaskHistory", "export", "report", "ReportResult"),
+    *("history", "MaskHistory", "mad_filter", "export", "report", "ReportResult"),
     *("num_threads", "set_num_threads", "share_threads", "__version__"),
 }
 
 MODULES = {
-    *("arrays", "crowded", "detectors", "dq", "jwst", "plot", "reference", "simulate", "stcal"),
+    *("arrays", "bottleneck", "crowded", "dask_arrays", "detectors", "dq", "jwst", "ndimage"),
+    *("plot", "reference", "simulate", "stcal"),
     "testing",
 }
 
@@ -140,16 +141,18 @@ def test_kernels_refuse_what_they_cannot_read():
     from badpix_selfcal import _kernels
 
     image = np.zeros((4, 6), np.float32)
+    stack, out = image[None], np.empty((1, 4, 6), np.float32)
+    window = ((1, 1), (0, 0))
     with pytest.raises(ValueError, match="contiguous"):
-        _kernels.median_along(image.T, 0, 3, "zero", "auto")
+        _kernels.median_filter(stack.T, out.T, *window, "zero", 0.0, 1, "auto")
     with pytest.raises(TypeError):
-        _kernels.median_along(image.astype(">f4"), 0, 3, "zero", "auto")
-    with pytest.raises(ValueError, match="axis must be 0 or 1"):
-        _kernels.median_along(image, 2, 3, "zero", "auto")
-    with pytest.raises(ValueError, match="edge must be"):
-        _kernels.median_along(image, 0, 3, "wrap", "auto")
-    with pytest.raises(ValueError, match="must be odd, got 4"):
-        _kernels.median_rectangle(image, 4, 3, "zero")
+        _kernels.median_filter(stack.astype(">f4"), out, *window, "zero", 0.0, 1, "auto")
+    with pytest.raises(TypeError, match="out must be a 3-D array of the images' dtype"):
+        _kernels.median_filter(stack, out.astype(float), *window, "zero", 0.0, 1, "auto")
+    with pytest.raises(ValueError, match="out must be C-contiguous, with the images' shape"):
+        _kernels.median_filter(stack, out[:, :2].copy(), *window, "zero", 0.0, 1, "auto")
+    with pytest.raises(ValueError, match="there is no edge"):
+        _kernels.median_filter(stack, out, *window, "around", 0.0, 1, "auto")
     with pytest.raises(TypeError, match="from=float32, to=float64"):
         _kernels.fold_minimum(image, image.astype(float), 0.0)
     with pytest.raises(ValueError, match="cannot be an image"):

@@ -104,6 +104,7 @@ _SUBMODULES = (
     "arrays",
     "bottleneck",
     "crowded",
+    "dask_arrays",
     "detectors",
     "dq",
     "jwst",
