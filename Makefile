@@ -32,7 +32,7 @@ options: $(VENV)/.installed
 
 # Many tests wait for processes and servers: two at a time take half as long.
 test: $(VENV)/.test
-	cargo test --quiet
+	cargo test --quiet --all-features
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 # 100 is thorough, 1 is what `make test` runs, more is more.
@@ -82,7 +82,7 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest badpix_selfcal._kernels
 	cargo fmt --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks

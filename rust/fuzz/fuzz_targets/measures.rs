@@ -3,10 +3,9 @@
 #![no_main]
 
 use badpix_selfcal_fuzz::{Input, assert_same, doubles, naive_median, same, singles};
-use badpix_selfcal_kernels::median::{Method, along, rectangle};
 use badpix_selfcal_kernels::{
-    Axis, Edge, Image, Region, Sample, Stored, Swapped, Window, mean, minimum, outliers, pedestal,
-    percentile, significance,
+    Axis, Edge, Image, Median, Method, Region, Sample, Stored, Swapped, Window, mean, minimum,
+    outliers, pedestal, percentile, significance,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -149,10 +148,8 @@ fn cut_fraction<T: Sample>(input: &mut Input<'_>, samples: &[T], image: Image<'_
     let [flagfrac_lower, flagfrac_upper] = [(); 2].map(|()| input.below(501) as f64 / 1000.0);
     let criteria = outliers::Criteria { window, dispersion, flagfrac_lower, flagfrac_upper, edge };
     let found = outliers::find(image, &criteria).unwrap();
-    let medians = match dispersion {
-        Some(axis) => along(image, axis, window, edge, Method::Heap).unwrap(),
-        None => rectangle(image, window, window, edge, Method::Heap).unwrap(),
-    };
+    let median = dispersion.map_or(Median::rectangle(1, 1), Median::along).window(window.len());
+    let medians = median.edge(edge).method(Method::Heap).medians(image).unwrap();
     let residual: Vec<T> = samples.iter().zip(&medians).map(|(&a, &b)| a - b).collect();
     assert_same(&found.residual, &residual, "residual");
     let finite: Vec<T> = residual.iter().copied().filter(|value| value.is_finite()).collect();

@@ -2,8 +2,7 @@
 #![no_main]
 
 use badpix_selfcal_fuzz::{Input, assert_same, doubles, naive, naive_median, singles};
-use badpix_selfcal_kernels::median::{Method, Reach, along, reaching, rectangle};
-use badpix_selfcal_kernels::{Axis, Image, RunningMedian, Sample, Window};
+use badpix_selfcal_kernels::{Image, Median, Method, Reach, RunningMedian, Sample};
 use libfuzzer_sys::fuzz_target;
 use std::collections::VecDeque;
 
@@ -19,48 +18,26 @@ fn attempt<T: Sample>(input: &mut Input<'_>, draw: fn(&mut Input<'_>, usize) -> 
     let kind = input.byte() % 8;
     let shape = input.shape();
     let (edge, size) = (input.edge(), shape.0 * shape.1);
-    let (lines, sides) =
-        (input.odd(if kind == 0 { 200 } else { 40 }), (input.odd(9), input.odd(9)));
+    let (long, one) = (input.reach(if kind == 0 { 400 } else { 80 }), (0, 0));
+    let (height, width) = match kind {
+        0..2 => (one, long),
+        2..4 => (long, one),
+        _ => (input.reach(19), input.reach(19)),
+    };
+    let least = input.below(12);
     let samples = draw(input, size);
+    if kind == 7 {
+        return stream(input, &samples[..size.min(400)]);
+    }
     let image = Image::new(&samples, shape.0, shape.1).unwrap();
-    let methods = [Method::Heap, Method::Network, Method::Auto];
-    match kind {
-        0..3 => {
-            let axis = if input.byte() % 2 == 0 { Axis::X } else { Axis::Y };
-            let window = Window::new(lines).unwrap();
-            let [heap, network, auto] =
-                methods.map(|method| along(image, axis, window, edge, method).unwrap());
-            assert_same(&network, &heap, "network");
-            assert_same(&auto, &heap, "auto");
-            if size * lines < QUICK {
-                let reach = (lines / 2, lines / 2);
-                let (rows, cols) = if axis == Axis::X { ((0, 0), reach) } else { (reach, (0, 0)) };
-                assert_same(&heap, &naive(&samples, shape, rows, cols, edge), "lines");
-            }
-        }
-        3..6 => {
-            let [height, width] = [sides.0, sides.1].map(|side| Window::new(side).unwrap());
-            let [heap, network, auto] =
-                methods.map(|method| rectangle(image, height, width, edge, method).unwrap());
-            assert_same(&network, &heap, "network");
-            assert_same(&auto, &heap, "auto");
-            if size * sides.0 * sides.1 < QUICK {
-                let reaches = [sides.0, sides.1].map(|side| (side / 2, side / 2));
-                let expected = naive(&samples, shape, reaches[0], reaches[1], edge);
-                assert_same(&heap, &expected, "rectangle");
-            }
-        }
-        6 => {
-            let [up, down, left, right] = [(); 4].map(|()| input.below(7));
-            let rows = Reach { before: up, after: down };
-            let cols = Reach { before: left, after: right };
-            let found = reaching(image, rows, cols, edge).unwrap();
-            if size * rows.len() * cols.len() < QUICK {
-                let expected = naive(&samples, shape, (up, down), (left, right), edge);
-                assert_same(&found, &expected, "reaching");
-            }
-        }
-        _ => stream(input, &samples[..size.min(400)]),
+    let reach = |(before, after)| Reach { before, after };
+    let median = Median::reaching(reach(height), reach(width)).edge(edge).min_count(least);
+    let [heap, network, auto] = [Method::Heap, Method::Network, Method::Auto]
+        .map(|method| median.method(method).medians(image).unwrap());
+    assert_same(&network, &heap, "network");
+    assert_same(&auto, &heap, "auto");
+    if size * (height.0 + height.1 + 1) * (width.0 + width.1 + 1) < QUICK {
+        assert_same(&heap, &naive(&samples, shape, height, width, edge, least), "definition");
     }
 }
 

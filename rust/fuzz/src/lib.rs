@@ -36,7 +36,22 @@ impl<'a> Input<'a> {
 
     /// An edge.
     pub fn edge(&mut self) -> Edge {
-        if self.byte() % 2 == 0 { Edge::Zero } else { Edge::Shrink }
+        match self.byte() % 8 {
+            0 => Edge::Zero,
+            1 => Edge::Constant(2.0),
+            2 => Edge::Nearest,
+            3 => Edge::Reflect,
+            4 => Edge::Mirror,
+            5 => Edge::Wrap,
+            _ => Edge::Shrink,
+        }
+    }
+
+    /// Samples of a window of up to `most` before and after the one that it belongs to.
+    pub fn reach(&mut self, most: usize) -> (usize, usize) {
+        let length = 1 + self.below(most);
+        let before = self.below(length);
+        (before, length - 1 - before)
     }
 
     /// Rows and columns: mostly small, sometimes of few or of many lines.
@@ -121,27 +136,47 @@ pub fn naive_median<T: Sample>(mut samples: Vec<T>) -> T {
     }
 }
 
-/// The running median of windows that reach some rows and columns before and after each sample.
+/// The running median of windows that reach some rows and columns before and after each sample, of
+/// which `least` must be valid.
 pub fn naive<T: Sample>(
     image: &[T],
     (rows, cols): (usize, usize),
     (up, down): (usize, usize),
     (left, right): (usize, usize),
     edge: Edge,
+    least: usize,
 ) -> Vec<T> {
     let signed = usize::cast_signed;
     let window = |y: isize, x: isize| {
         let mut samples = Vec::new();
         for v in y - signed(up)..=y + signed(down) {
             for u in x - signed(left)..=x + signed(right) {
-                if (0..signed(rows)).contains(&v) && (0..signed(cols)).contains(&u) {
-                    samples.push(image[(v * signed(cols) + u).cast_unsigned()]);
-                } else if edge == Edge::Zero {
-                    samples.push(T::ZERO);
-                }
+                let place = (index(v, signed(rows), edge), index(u, signed(cols), edge));
+                samples.push(match (place, edge) {
+                    ((Some(v), Some(u)), _) => image[(v * signed(cols) + u).cast_unsigned()],
+                    (_, Edge::Zero) => T::ZERO,
+                    (_, Edge::Constant(value)) => T::nearest(value),
+                    _ => T::NAN,
+                });
             }
         }
-        naive_median(samples)
+        let valid = samples.iter().filter(|sample| !sample.is_nan()).count();
+        if valid < least { T::NAN } else { naive_median(samples) }
     };
     (0..signed(rows * cols)).map(|i| window(i / signed(cols), i % signed(cols))).collect()
+}
+
+/// The sample that stands for a place on a line, if there is one.
+fn index(at: isize, n: isize, edge: Edge) -> Option<isize> {
+    match edge {
+        _ if (0..n).contains(&at) => Some(at),
+        Edge::Nearest => Some(at.clamp(0, n - 1)),
+        Edge::Wrap => Some(at.rem_euclid(n)),
+        Edge::Reflect if at < 0 => index(-1 - at, n, edge),
+        Edge::Reflect => index(2 * n - 1 - at, n, edge),
+        Edge::Mirror if n == 1 => Some(0),
+        Edge::Mirror if at < 0 => index(-at, n, edge),
+        Edge::Mirror => index(2 * n - 2 - at, n, edge),
+        _ => None,
+    }
 }

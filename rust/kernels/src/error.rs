@@ -15,6 +15,8 @@ pub enum Error {
         /// Expected columns.
         cols: usize,
     },
+    /// An array is not in row-major order.
+    Layout,
     /// The length of a window is even, so that it has no middle.
     EvenWindow(usize),
     /// A window has no sample.
@@ -46,7 +48,10 @@ impl fmt::Display for Error {
             Self::Shape { len, rows, cols } => {
                 write!(f, "{len} samples cannot be an image of {rows} x {cols}")
             }
-            Self::EvenWindow(length) => write!(f, "kernel_size must be odd, got {length}"),
+            Self::Layout => write!(f, "the array is not in row-major order"),
+            Self::EvenWindow(length) => {
+                write!(f, "the length of the window must be odd, got {length}")
+            }
             Self::EmptyWindow => write!(f, "a window must hold at least one sample"),
             Self::Origin { origin, window } => {
                 let (least, most) = (window / 2, window.saturating_sub(1) / 2);

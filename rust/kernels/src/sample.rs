@@ -1,12 +1,23 @@
 //! The sample types of a detector image.
 
-use crate::median::Vectorized;
-use bytemuck::{Pod, TransparentWrapper};
+use bytemuck::TransparentWrapper;
 use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Sub};
 
-/// A floating-point sample, in which NaN means "no measurement".
+mod sealed {
+    use crate::median::Vectorized;
+    use bytemuck::Pod;
+
+    /// What the kernels need of a sample besides. It may change in any version.
+    pub trait Sealed: Pod + Vectorized {}
+
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// A floating-point sample, in which NaN means "no measurement": `f32` or `f64`. No other type can
+/// implement this trait.
 pub trait Sample:
     Copy
     + Debug
@@ -19,8 +30,7 @@ pub trait Sample:
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Div<Output = Self>
-    + Pod
-    + Vectorized
+    + sealed::Sealed
     + 'static
 {
     /// Zero.

@@ -189,7 +189,7 @@ fn windows_that_are_none() {
     assert_eq!(said, "the origin of a window of 4 must be from -2 to 1, got 2");
     assert_eq!(Window::new(14), Err(Error::EvenWindow(14)));
     assert_eq!(Window::new(0), Err(Error::EvenWindow(0)));
-    assert_eq!(Error::EvenWindow(14).to_string(), "kernel_size must be odd, got 14");
+    assert_eq!(Error::EvenWindow(14).to_string(), "the length of the window must be odd, got 14");
     assert!(RunningMedian::<f32>::new(1 << 31).is_err());
 }
 

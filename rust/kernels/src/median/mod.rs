@@ -28,8 +28,7 @@ pub use choice::Kernel;
 pub use edge::Edge;
 pub(crate) use filter::Filter;
 pub use heap::RunningMedian;
-pub(crate) use network::lanes::Lanes;
-pub use network::lanes::Vectorized;
+pub(crate) use network::lanes::{Lanes, Vectorized};
 #[cfg(test)]
 pub(crate) use network::lanes::{special_samples, with_each};
 pub use reach::Reach;
