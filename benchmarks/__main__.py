@@ -16,7 +16,7 @@ from .report import README, RESULTS, Results, refresh
 from .sizes import FULL, QUICK, Sizes
 from .tables import Table
 
-PARTS: Final = ("medians", "rectangles", "reductions", "step", "batch", "scaling")
+PARTS: Final = ("medians", "rectangles", "filters", "reductions", "step", "batch", "scaling")
 EXAMPLES: Final = """\
 python -m benchmarks                  run all parts, write benchmarks/results/ and the README
 python -m benchmarks medians step     run and print these parts

@@ -98,6 +98,10 @@ GOALS: Final = (
     _at_most("median, k = 15, axis 0, all threads, in copies, cold", COLD, ALL, "copy", 4),
     _faster("median, 15 x 15", "15 x 15, float32", "stcal", 120),
     _faster("median, 7 x 7, float64", "7 x 7, float64", "stcal", 60),
+    _faster("median_filter 7 x 7", "median_filter 7 x 7, without NaN", "median_filter", 10),
+    _faster("median_filter 15 x 15", "median_filter 15 x 15, without NaN", "median_filter", 10),
+    _faster("nanmedian, size 50", "generic_filter(nanmedian), size 50", "generic_filter", 300),
+    _faster("move_median, w = 25", "move_median, w = 25", "the original", 15),
     _faster("both percentile cuts", "percentiles 0.1 and 99.9", "numpy.nanpercentile", 6),
     _faster("array step, dispersion along y", "dispersion along y", "jwst", 130),
     *(

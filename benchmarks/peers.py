@@ -15,7 +15,7 @@ import numpy as np
 from .images import Image
 from .timing import Way
 
-NEEDED: Final = ("bottleneck", "jwst", "matplotlib", "pandas", "polars", "scipy", "stcal")
+NEEDED: Final = ("bottleneck", "cv2", "jwst", "matplotlib", "pandas", "polars", "scipy", "stcal")
 
 _missing = [name for name in NEEDED if find_spec(name) is None]
 if _missing:
@@ -25,12 +25,23 @@ if _missing:
     )
 
 import bottleneck  # noqa: E402
+import cv2  # noqa: E402
 import pandas as pd  # noqa: E402
 import polars as pl  # noqa: E402
+from jwst.outlier_detection.tso import moving_median_over_zeroth_axis  # noqa: E402
 from scipy import ndimage  # noqa: E402
 from stcal.outlier_detection.utils import medfilt  # noqa: E402
 
-__all__ = ["along", "bottleneck_line", "scipy_square", "stcal_square"]
+__all__ = [
+    "along",
+    "bottleneck_cube",
+    "bottleneck_line",
+    "generic_nanmedian",
+    "jwst_moving_median",
+    "opencv",
+    "scipy_square",
+    "stcal_square",
+]
 
 LONG: Final = 100
 """From this window on stcal needs gigabytes for a whole image: it filters an eighth of it."""
@@ -69,6 +80,27 @@ def along(samples: Image, filled: Image, k: int, axis: int) -> dict[str, Way]:
 def bottleneck_line(line: Image, k: int) -> Way:
     """Return bottleneck's running median of a single line."""
     return Way(lambda: bottleneck.move_median(line, k, min_count=1))
+
+
+def bottleneck_cube(cube: Image, k: int) -> Way:
+    """Return bottleneck's running median along the first axis."""
+    return Way(lambda: bottleneck.move_median(cube, k, axis=0), hurried=True)
+
+
+def jwst_moving_median(cube: Image, k: int) -> Way:
+    """Return the moving median of jwst's time series, for a cube without NaN."""
+    return Way(lambda: moving_median_over_zeroth_axis(cube, k), hurried=True)
+
+
+def generic_nanmedian(lines: Image, k: int, size: int) -> Way:
+    """Return scipy's generic filter with NumPy's NaN-median along some lines of an image."""
+    run = functools.partial(ndimage.generic_filter, lines, np.nanmedian, size=(1, k))
+    return Way(run, hurried=True, share=lines.size / size)
+
+
+def opencv(filled: Image, side: int) -> Way:
+    """Return OpenCV's median over a square window, on one thread, for an image without NaN."""
+    return Way(lambda: cv2.medianBlur(filled, side), prepare=lambda: cv2.setNumThreads(1))
 
 
 def scipy_square(filled: Image, side: int) -> Way:

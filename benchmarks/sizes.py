@@ -28,6 +28,12 @@ class Sizes:
         Sides of the square windows.
     crop : tuple of int
         Rows and columns of the crop for a peer that is slow on the whole image.
+    square : int
+        Side of the square image for running medians of other packages.
+    lines : int
+        Lines of it that a slow peer filters.
+    cube : tuple of int
+        Shape of the cube of a time series.
     line : tuple of int
         Samples in the single long line and in its window.
     exposures : tuple of int or None
@@ -52,6 +58,9 @@ class Sizes:
     windows: tuple[int, ...] = (3, 7, 15, 31, 101, 501)
     sides: tuple[int, ...] = (7, 15)
     crop: tuple[int, int] = (256, 258)
+    square: int = 2048
+    lines: int = 16
+    cube: tuple[int, int, int] = (200, 256, 256)
     line: tuple[int, int] = (1_000_000, 1001)
     exposures: tuple[int, int] | None = None
     members: tuple[int, ...] = (2, 11)
@@ -76,6 +85,9 @@ QUICK: Final = replace(
     shape=(64, 72),
     windows=(3, 15, 31),
     crop=(32, 36),
+    square=64,
+    lines=2,
+    cube=(40, 8, 9),
     line=(2_000, 101),
     exposures=(96, 640),
     companions=1,

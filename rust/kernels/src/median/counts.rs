@@ -4,7 +4,9 @@ use super::Edge;
 use super::edge::Border;
 use super::network::builder::Shape;
 use super::reach::Extent;
+use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
+use pulp::{Simd, WithSimd};
 
 /// Replaces medians by NaN where the window has fewer than `least` samples that are not NaN.
 ///
@@ -18,66 +20,104 @@ pub(super) fn blank<T: Sample>(
     first: usize,
     medians: &mut [T],
 ) -> Result<(), Error> {
-    let beyond = usize::from(!edge.beyond::<T>().is_nan());
+    let beyond = u32::from(!edge.beyond::<T>().is_nan());
     let fitted = extent.fitted_to(Shape::of(image), edge);
-    let left_out = (extent.shape().len() - fitted.shape().len()) * beyond;
-    let least = least.saturating_sub(left_out);
+    // Values beyond the border that the fitted window leaves out are valid, or none is counted.
+    let left_out = (extent.shape().len() - fitted.shape().len()).saturating_mul(beyond as usize);
     let (rows, cols) = fitted.places(Shape::of(image), edge);
     let Shape { rows: height, cols: width } = fitted.shape();
-    let mut columns = Columns { image, rows, beyond, counts: memory::zeros(image.cols())? };
-    (first..first + height - 1).for_each(|place| columns.add(place));
-    for (y, medians) in (first..).zip(medians.chunks_exact_mut(image.cols())) {
-        columns.add(y + height - 1);
-        blank_row(&columns.counts, cols, width, beyond * height, least, medians);
-        columns.remove(y);
-    }
+    let counts = Counts {
+        image,
+        rows,
+        cols,
+        height,
+        width,
+        beyond,
+        least: least.saturating_sub(left_out),
+        columns: memory::zeros(image.cols() + width - 1)?,
+    };
+    arch().dispatch(Blank { counts, first, medians });
     Ok(())
 }
 
-/// The number of valid samples in each column of the windows of a row.
-struct Columns<'a, T> {
+/// Valid samples in the windows of a row.
+struct Counts<'a, T> {
     image: Image<'a, T>,
     rows: Border,
+    cols: Border,
+    height: usize,
+    width: usize,
     /// Valid samples at each place that no sample of the image stands for.
-    beyond: usize,
-    counts: Vec<usize>,
+    beyond: u32,
+    least: usize,
+    /// For each column of the windows, its valid samples. Those of columns beyond the border are
+    /// written when they are needed.
+    columns: Vec<u32>,
 }
 
-impl<T: Sample> Columns<'_, T> {
+/// Replaces medians of some rows, from row `first` on.
+struct Blank<'a, 'o, T> {
+    counts: Counts<'a, T>,
+    first: usize,
+    medians: &'o mut [T],
+}
+
+impl<T: Sample> WithSimd for Blank<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { mut counts, first, medians } = self;
+        let last = counts.height - 1;
+        (first..first + last).for_each(|place| counts.add(place));
+        for (y, medians) in (first..).zip(medians.chunks_exact_mut(counts.cols.n)) {
+            counts.add(y + last);
+            counts.blank_row(medians);
+            counts.remove(y);
+        }
+    }
+}
+
+impl<T: Sample> Counts<'_, T> {
+    #[inline(always)]
     fn add(&mut self, place: usize) {
         self.each(place, |count, valid| *count += valid);
     }
 
+    #[inline(always)]
     fn remove(&mut self, place: usize) {
         self.each(place, |count, valid| *count -= valid);
     }
 
-    fn each(&mut self, place: usize, change: impl Fn(&mut usize, usize)) {
+    #[inline(always)]
+    fn each(&mut self, place: usize, change: impl Fn(&mut u32, u32)) {
+        let columns = &mut self.columns[self.cols.before..][..self.cols.n];
         if let Some(y) = self.rows.sample(place) {
-            let samples = self.counts.iter_mut().zip(self.image.row(y));
-            samples.for_each(|(count, sample)| change(count, usize::from(!sample.is_nan())));
+            let samples = columns.iter_mut().zip(self.image.row(y));
+            samples.for_each(|(count, sample)| change(count, u32::from(!sample.is_nan())));
         } else {
-            self.counts.iter_mut().for_each(|count| change(count, self.beyond));
+            columns.iter_mut().for_each(|count| change(count, self.beyond));
         }
     }
-}
 
-/// Replaces the medians of a row; `beyond` is the count of a column beyond the border.
-fn blank_row<T: Sample>(
-    columns: &[usize],
-    cols: Border,
-    width: usize,
-    beyond: usize,
-    least: usize,
-    medians: &mut [T],
-) {
-    let count = |place: usize| cols.sample(place).map_or(beyond, |x| columns[x]);
-    let mut total: usize = (0..width - 1).map(count).sum();
-    for (x, median) in medians.iter_mut().enumerate() {
-        total += count(x + width - 1);
-        if total < least {
-            *median = T::NAN;
+    /// Replaces the medians of a row.
+    #[inline(always)]
+    fn blank_row(&mut self, medians: &mut [T]) {
+        let Border { before, n, .. } = self.cols;
+        #[allow(clippy::cast_possible_truncation)] // a window has less than 2^31 samples
+        let beyond = self.beyond * self.height as u32;
+        for place in (0..before).chain(before + n..self.columns.len()) {
+            let column = self.cols.sample(place).map_or(beyond, |x| self.columns[before + x]);
+            self.columns[place] = column;
         }
-        total -= count(x);
+        let mut total: usize = self.columns[..self.width - 1].iter().map(|&n| n as usize).sum();
+        let ends = self.columns[self.width - 1..].iter().zip(&self.columns);
+        for (median, (&arriving, &leaving)) in medians.iter_mut().zip(ends) {
+            total += arriving as usize;
+            if total < self.least {
+                *median = T::NAN;
+            }
+            total -= leaving as usize;
+        }
     }
 }
