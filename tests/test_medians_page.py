@@ -65,11 +65,8 @@ def test_xarray():
 
 
 def test_the_tables_name_all_arguments_and_borders():
-    arguments = list(inspect.signature(bps.median_filter).parameters)
-    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == [
-        *("kernel_size", "axis", "edge", "fill", "min_count", "origin", "out", "method")
-    ]
-    assert set(arguments) == {"image", *re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)}
+    arguments = set(inspect.signature(bps.median_filter).parameters)
+    assert arguments == {"image", *re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)}
     assert re.findall(r"^\| `\"(\w+)\"`", PAGE, re.MULTILINE) == [*BORDERS]
 
 
