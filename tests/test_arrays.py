@@ -1,4 +1,7 @@
-"""The array functions against `badpix_selfcal.reference`, and their errors for wrong arguments."""
+"""The array functions on particular images, and their errors for wrong arguments.
+
+test_suites.py compares them with `badpix_selfcal.reference` by the public property tests.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +22,6 @@ from badpix_selfcal.arrays import RunningMinimum
 from badpix_selfcal.testing import assert_same, dispaxes, flagfracs, images, kernel_sizes
 
 edges = st.sampled_from(["zero", "shrink"])
-methods = st.sampled_from(["auto", "heap", "network"])
-
-
-@given(images(infinities=True), kernel_sizes(), st.sampled_from([0, 1, -1, -2]), edges, methods)
-def test_windows_of_one_line(image, k, axis, edge, method):
-    ours = bps.median_filter(image, k, axis=axis, edge=edge, method=method)
-    assert_same(ours, reference.median_filter(image, k, axis=axis, edge=edge))
-
-
-@given(images(max_rows=1, infinities=True), kernel_sizes(), edges)
-def test_one_dimensional_arrays(image, k, edge):
-    line = image[0]
-    expected = reference.median_filter(line, k, edge=edge)
-    assert_same(bps.median_filter(line, k, edge=edge), expected)
-    assert_same(bps.median_filter(line, k, axis=0, edge=edge, method="heap"), expected)
-    assert_same(bps.median_filter(line, k, edge=edge, method="network"), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -189,24 +176,6 @@ def test_other_dtypes_are_converted(dtype, computed):
         bps.median_filter(image.astype(computed), 3, axis=1),
     )
     assert bps.minimum_image([image]).dtype == computed
-
-
-def test_inputs_are_not_modified():
-    image = np.random.default_rng(5).normal(size=(30, 40))
-    image[2] = np.nan
-    kept = image.copy()
-    gap = np.zeros(image.shape, bool)
-    gap[3:9] = True
-    for native in (image, kept.astype(">f4")):
-        before = native.copy()
-        bps.median_filter(native, 7, axis=0)
-        bps.median_filter(native, 7)
-        bps.pedestal(native, gap)
-        bps.minimum_image([native, native], [1.0, 2.0])
-        bps.percentiles(native, [1.0])
-        bps.find_bad_pixels(native, dispaxis=None)
-        assert_same(native, before)
-    assert gap.sum() == 6 * 40
 
 
 def test_a_minimum_of_one_exposure_is_a_new_array():
