@@ -96,7 +96,9 @@ impl<T: Sample> Counts<'_, T> {
             let samples = columns.iter_mut().zip(self.image.row(y));
             samples.for_each(|(count, sample)| change(count, u32::from(!sample.is_nan())));
         } else {
-            columns.iter_mut().for_each(|count| change(count, self.beyond));
+            for count in columns {
+                change(count, self.beyond);
+            }
         }
     }
 

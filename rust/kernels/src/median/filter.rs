@@ -3,6 +3,7 @@
 use super::choice::Choice;
 use super::lines::{self, Lines};
 use super::network::builder::Shape;
+use super::nine::{self, Nine};
 use super::reach::Extent;
 use super::seven::{self, Seven};
 use super::{Axis, Edge, Method, Window, blocks, by_heap};
@@ -21,6 +22,8 @@ enum Medians<'a, T: Sample> {
     Lines(Lines<'a, T>),
     /// The same, by the kernel of seven samples.
     Seven(Seven<'a, T>),
+    /// The same, by the kernel of 3 x 3 samples.
+    Nine(Nine<'a, T>),
     /// They are computed, because their kernel computes all of them at once.
     All(Vec<T>),
 }
@@ -109,6 +112,7 @@ impl<T: Sample> Medians<'_, T> {
         match self {
             Self::Lines(lines) => lines.rows(first, out),
             Self::Seven(seven) => seven.rows(first, out),
+            Self::Nine(nine) => nine.rows(first, out),
             Self::All(all) => {
                 out.copy_from_slice(&all[first * image.cols()..][..out.len()]);
                 Ok(())
@@ -146,8 +150,12 @@ fn by_rows<'a, T: Sample>(
     choice: &Choice,
     of_magnitudes: bool,
 ) -> Option<Medians<'a, T>> {
-    let (Choice::Network(program), Some(axis)) = (choice, extent.axis()) else { return None };
+    let Choice::Network(program) = choice else { return None };
     let (rows, cols) = extent.places(Shape::of(image), edge);
+    if extent == nine::EXTENT {
+        return Some(Medians::Nine(Nine { image, places: (rows, cols), of_magnitudes }));
+    }
+    let axis = extent.axis()?;
     let (border, lines) = match axis {
         Axis::X => (cols, image.rows()),
         Axis::Y => (rows, image.cols()),

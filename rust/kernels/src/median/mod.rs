@@ -5,11 +5,11 @@
 //! precision of the image.
 //!
 //! Two kernels compute the same medians. The double heap (`heap`, and `by_heap` over it) serves any
-//! window. Selection networks (`network`) are faster where they fit: `lines` runs them with one
-//! line in each lane of a vector, `blocks` with one block of windows in each lane, `seven` with one
-//! window of seven samples in each lane. `choice` picks the kernel. `filter` computes some rows of
-//! medians at a time where the kernel can. `reach` says where a window lies, `edge` which samples stand
-//! beyond the border, `counts` which windows have too few.
+//! window. Selection networks (`network`) are faster where they fit: `lines` runs them with one line
+//! in each lane of a vector, `blocks` with one block of windows in each lane. `seven` and `nine` have
+//! one window of seven samples, or of 3 x 3, in each lane. `choice` picks the kernel. `filter`
+//! computes some rows of medians at a time where the kernel can. `reach` says where a window lies,
+//! `edge` which samples stand beyond the border, `counts` which windows have too few.
 
 mod blocks;
 mod by_heap;
@@ -20,6 +20,7 @@ mod filter;
 mod heap;
 mod lines;
 mod network;
+mod nine;
 mod reach;
 mod running;
 mod seven;
