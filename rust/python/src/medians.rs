@@ -69,6 +69,7 @@ fn filter<'py, T: Sample + Element>(
         if deviation { median.run_deviation(image, out) } else { median.run(image, out) }
     };
     let work = || -> Result<(), Error> {
+        median.kernel(rows, cols)?; // builds the table that all images use
         let images = samples.par_chunks(rows * cols).zip(out.par_chunks_mut(rows * cols));
         images.try_for_each(filter_one)
     };

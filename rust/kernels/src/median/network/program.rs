@@ -3,7 +3,8 @@
 use super::builder::Shape;
 use super::compiled::{CompiledNetwork, WithCompiled, with_compiled};
 use super::table::Table;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
 
 /// The selection network of a window, ready to run.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ impl Program {
     /// The program of a window of more than one sample; None if its network is too large, or if
     /// there is too little memory to build it.
     ///
-    /// The tables used last are kept. No thread waits for their lock: in a process that is forked
+    /// The tables used last are kept. No thread waits long for their lock: in a process that is forked
     /// while another thread holds the lock, it stays locked. Such a process builds its tables for
     /// each call.
     pub(crate) fn of(window: Shape) -> Option<Self> {
@@ -46,13 +47,13 @@ impl Program {
         if let Some(program) = Self::compiled(window) {
             return Some(program);
         }
-        if let Ok(mut kept) = tables.try_lock()
+        if let Some(mut kept) = locked(tables)
             && let Some(table) = kept.find(window)
         {
             return Some(Self::Table(table));
         }
         let table = Arc::new(Table::new(window, best_block(window), margin(window))?);
-        if let Ok(mut kept) = tables.try_lock() {
+        if let Some(mut kept) = locked(tables) {
             kept.keep(&table);
         }
         Some(Self::Table(table))
@@ -90,6 +91,18 @@ impl Program {
             Self::Table(table) => table.block,
         }
     }
+}
+
+/// The kept tables, unless another thread holds them for longer than it takes to find one.
+fn locked(tables: &Mutex<KeptTables>) -> Option<MutexGuard<'_, KeptTables>> {
+    const TRIES: usize = 100;
+    (0..TRIES).find_map(|_| {
+        let kept = tables.try_lock().ok();
+        if kept.is_none() {
+            thread::yield_now();
+        }
+        kept
+    })
 }
 
 /// The tables that were used last, the latest first.
@@ -145,6 +158,7 @@ mod tests {
     use crate::median::network::builder::Shape;
     use crate::median::network::table::Table;
     use std::sync::{Arc, Mutex};
+    use std::thread;
 
     /// A stand-in for a table, which would take long to build.
     fn table(window: Shape) -> Arc<Table> {
@@ -170,6 +184,28 @@ mod tests {
         let window = Shape { rows: 3, cols: 3 };
         (0..2).for_each(|_| kept.keep(&table(window)));
         assert_eq!(kept.0.len(), 1);
+    }
+
+    #[test]
+    fn many_threads_use_one_table() {
+        let kept = Mutex::new(KeptTables(Vec::new()));
+        let window = Shape { rows: 3, cols: 5 };
+        let table = || match Program::with_tables(window, &kept) {
+            Some(Program::Table(table)) => Arc::as_ptr(&table) as usize,
+            _ => 0,
+        };
+        let first = table();
+        thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(|| (0..2000).all(|_| table() == first)));
+            assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+        });
+    }
+
+    #[test]
+    fn tables_that_stay_locked_are_built() {
+        let kept = Mutex::new(KeptTables(Vec::new()));
+        let _held = kept.lock().unwrap();
+        assert!(Program::with_tables(Shape { rows: 3, cols: 3 }, &kept).is_some());
     }
 
     #[test]
