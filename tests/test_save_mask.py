@@ -246,6 +246,8 @@ def test_exposures_that_are_left_out_or_fail_are_in_the_mask_file(tmp_path):
     assert problems["gap_rate.fits"] == "no pedestal can be measured in the gap"
     assert "SCI has shape (90, 640)" in problems["odd_rate.fits"]
     assert len(problems) == 2
+    unused = [each.exposure.name for each in mask.members if np.isnan(each.pedestal)]
+    assert sorted(unused) == sorted(problems)
 
 
 def test_a_dq_without_an_offset_is_known(tmp_path):
