@@ -14,6 +14,7 @@ import badpix_selfcal as bps
 from badpix_selfcal import dq
 from badpix_selfcal.cli import main
 from badpix_selfcal.files.location import RemoteFile
+from badpix_selfcal.runs import member
 
 from .exposures import assert_equal_planes, header, observation, planes, sky, write
 from .masks import group_mask
@@ -255,6 +256,19 @@ class TestResume:
         outputs[0].unlink()
         outputs[1].write_bytes(outputs[1].read_bytes()[:-3000])
         assert sorted(self.run(mask, folder)) == ["COMPLETE", "COMPLETE", "KEPT"]
+
+    def test_a_copy_of_an_exposure_whose_version_is_not_known_is_written_again(
+        self, made, monkeypatch
+    ):
+        mask, folder = made
+        identity = member._identity
+
+        def unknown(listed):
+            return "" if listed.path.name == "sci1_nrs1_rate.fits" else identity(listed)
+
+        monkeypatch.setattr(member, "_identity", unknown)
+        assert self.run(mask, folder) == ["COMPLETE"] * 3
+        assert self.run(mask, folder) == ["KEPT", "COMPLETE", "KEPT"]
 
     def test_with_another_mask_nothing_is_replaced_unless_asked_for(self, made, hashes):
         mask, folder = made

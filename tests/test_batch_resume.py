@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
+from badpix_selfcal.runs import member
 from badpix_selfcal.runs.plan import made_of
 from badpix_selfcal.runs.reader import Reader
 
@@ -143,6 +144,24 @@ class TestResume:
         path.unlink()
         take(path, 77, detector="NRS1")
         assert self.run(done) == ["COMPLETE"] * 3
+
+    def test_with_an_exposure_whose_version_is_not_known_all_are_written_again(
+        self, tmp_path, monkeypatch
+    ):
+        pool(tmp_path, detectors=("NRS1",))
+        identity = member._identity
+
+        def unknown(listed):
+            return "" if listed.path.name == "sci1_nrs1_rate.fits" else identity(listed)
+
+        monkeypatch.setattr(member, "_identity", unknown)
+        assert self.run(tmp_path, save_mask=True) == ["COMPLETE"] * 3
+        times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+        for path in times:
+            assert "members=" not in " ".join(header(path)["HISTORY"])
+        assert self.run(tmp_path, save_mask=True) == ["COMPLETE"] * 3
+        assert len(times) == 4
+        assert all(path.stat().st_mtime_ns > before for path, before in times.items())
 
     def test_backgrounds_asked_for_later_are_added(self, done):
         assert sorted(self.run(done, save_flagged_bkg=True)) == ["COMPLETE"] * 2 + ["KEPT"] * 3
