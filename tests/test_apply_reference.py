@@ -63,6 +63,17 @@ class TestReferenceFiles:
         assert group.masks == {}
         assert group.flagged == {None: int(flags.sum())}
 
+    @pytest.mark.parametrize("value", ["ANY", "N/A", "GENERIC", "any "])
+    def test_values_that_fit_every_exposure(self, folder, value):
+        given = take(folder / "s_rate.fits", 1, detector="NRS1", shape=(20, 30), SUBARRAY="SUB1")
+        image = np.zeros((20, 30), np.uint32)
+        cards = dict.fromkeys(("DETECTOR", "EXP_TYPE", "SUBARRAY"), value)
+        path = self.reference(folder, image, **cards)
+        assert bps.apply(path, given, output_dir=folder / "out").written
+        path = self.reference(folder, image, **{**cards, "SUBARRAY": ""})
+        (failed,) = bps.apply(path, given, output_dir=folder / "out").failed
+        assert "has the subarray SUB1, the mask" in failed.error
+
     def test_the_command_counts_its_pixels(self, folder, monkeypatch, capsys):
         image = np.zeros((20, 30), np.uint32)
         image[3, 4:9] = 1

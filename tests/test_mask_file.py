@@ -76,7 +76,7 @@ def test_the_table_of_pixels(tmp_path, cut, shape):
     ],
 )
 def test_cards_that_the_exposures_lack_are_those_of_a_full_frame(detector, instrument, axes):
-    mask = group_mask(about={"DETECTOR": detector} if detector else {})
+    mask = group_mask(about={"BUNIT": "DN/s", **({"DETECTOR": detector} if detector else {})})
     cards = reference_cards(mask, "näme.fits")
     assert cards.pop("DESCRIP") == "Bad pixels by self-calibration of 2 exposures"
     assert cards == {
@@ -117,6 +117,21 @@ GroupMask MIRIFULONG 34: 40 x 50 pixels
 def test_every_parameter_has_a_card():
     assert [*KEYWORDS] == [*Parameters.by_name()]
     assert len({*KEYWORDS.values()}) == len(KEYWORDS)
+
+
+def test_the_names_of_the_cards_are_those_of_earlier_versions():
+    assert [*KEYWORDS.values()] == [
+        *("BPXCUT", "BPXKERN", "BPXFLOW", "BPXFHIGH", "BPXSLOW", "BPXSHIGH", "BPXDISP", "BPXEDGE"),
+        *("BPXALONE", "BPXSPARE", "BPXBKG", "BPXSAVE", "BPXREPT", "BPXCOPY", "BPXFORCE"),
+    ]
+
+
+@pytest.mark.parametrize("name", [" ", "   ", " a  b ", "&", "\x7f", '"\\', "é "])
+def test_names_that_fits_does_not_keep_are_read_as_they_were_written(tmp_path, name):
+    mask = group_mask(name=name, about={})
+    bps.write_mask(mask, tmp_path / "x.fits")
+    assert_same_masks(bps.read_mask(tmp_path / "x.fits"), mask)
+    assert "BUNIT" not in fits.getheader(tmp_path / "x.fits", "MINIMUM")
 
 
 def test_a_gzipped_mask_is_read(tmp_path):

@@ -70,6 +70,26 @@ def test_the_mask_of_a_run(tmp_path, cut, detector, exp_type, dispaxis):
     )
 
 
+def test_the_cards_of_the_first_exposure_are_in_the_mask_file(tmp_path):
+    pool(tmp_path, detectors=("NRS1",))
+    cards = {
+        **{"TELESCOP": "JWST", "INSTRUME": "NIRSPEC", "DETECTOR": "NRS1", "EXP_TYPE": "NRS_IFU"},
+        **{"CHANNEL": "N/A", "BAND": "N/A", "FILTER": "F170LP", "GRATING": "G235H"},
+        **{"SUBARRAY": "FULL", "SUBSTRT1": 1, "SUBSTRT2": 1, "SUBSIZE1": 640, "SUBSIZE2": 96},
+        **{"FASTAXIS": 2, "SLOWAXIS": 1, "READPATT": "NRSIRS2"},
+        **{"DATE-OBS": "2023-05-06", "TIME-OBS": "01:02:03"},
+    }
+    for path in tmp_path.glob("*_rate.fits"):
+        with fits.open(path, mode="update") as hdus:
+            hdus[0].header.update({**cards, "TARGNAME": "NGC 7027"})
+            hdus["SCI"].header["BUNIT"] = "DN/s"
+    result = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
+    path = result.groups[0].mask_files[1]
+    assert bps.read_mask(path).about == {**cards, "BUNIT": "DN/s"}
+    assert {name: header(path)[name] for name in cards} == cards
+    assert not {"TARGNAME", "BUNIT"} & {*header(path)}
+
+
 def test_a_run_does_not_write_the_mask_unless_asked(tmp_path):
     result = bps.selfcal(observation(tmp_path), output_dir=tmp_path / "out")
     assert result.mask is None
