@@ -146,6 +146,8 @@ def test_exposures_of_another_mode_are_flagged_with_a_warning(made):
     other = take(folder / "other_rate.fits", 9, detector="NRS1", EXP_TYPE="NRS_MSASPEC")
     with pytest.warns(bps.SelfcalWarning, match="EXP_TYPE is NRS_MSASPEC, that of the mask"):
         assert bps.apply(mask, other, output_dir=folder / "out").written
+    unknown = take(folder / "unknown_rate.fits", 9, detector="NRS1", EXP_TYPE="")
+    assert bps.apply(mask, unknown, output_dir=folder / "out").written  # without a warning
 
 
 def test_a_folder_without_exposures_of_the_detector_is_refused(made):
