@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import sys
 import warnings
 
 import numpy as np
@@ -202,6 +204,22 @@ def test_the_mean_does_not_depend_on_the_order(scales, random):
     np.testing.assert_array_equal(parts[0].image(), whole.image())
     expected = np.nanmean(np.asarray(errors, np.float64), axis=0)
     np.testing.assert_allclose(whole.image(), expected, rtol=1e-12)
+
+
+def test_the_size_in_memory_is_that_of_all_images():
+    """Dask moves results by their size; what is sent holds no exposure."""
+    minimum = MinimumImage(None)
+    empty = sys.getsizeof(minimum)
+    for path in ("one", "other"):
+        minimum.fold(path, minimum.measure(np.ones((40, 50), np.float32), np.ones((40, 50))))
+    sums = MeanError((40, 50))
+    assert sys.getsizeof(sums) - sys.getsizeof(MeanError((0, 0))) == 40 * 50 * (8 + 4)
+    assert sys.getsizeof(minimum) - empty >= 40 * 50 * (4 + 8 + 4)
+    sums.add(np.ones((40, 50)))
+    sent = len(pickle.dumps(sums))
+    sums.add(np.ones((40, 50)))
+    assert len(pickle.dumps(sums)) == sent
+    assert sent < 40 * 50 * (8 + 4 + 4)
 
 
 def test_errors_of_left_out_exposures_do_not_count():
