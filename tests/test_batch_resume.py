@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
+from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.runs import member
 from badpix_selfcal.runs.plan import made_of
+from badpix_selfcal.runs.provenance import differences, history
 from badpix_selfcal.runs.reader import Reader
 
 from .exposures import header, planes
@@ -173,6 +175,16 @@ class TestResume:
                 assert self.run(tmp_path, copy_skipped=True) == ["SKIPPED"]
         take(tmp_path / "2_rate.fits", 2)
         assert self.run(tmp_path, kernel_size=5) == ["COMPLETE"] * 2  # replaces the unflagged copy
+
+
+def test_only_entries_of_this_package_are_compared():
+    parameters = Parameters(kernel_size=5)
+    entry, now = (history(each, "COMPLETE", 1) for each in (parameters, Parameters()))
+    assert differences(f"made by hand, kernel_size=7 {entry}", now) == "kernel_size=5 (now 15)"
+    assert differences(f"{now} {entry}", now) == "kernel_size=5 (now 15)"
+    assert differences(f"{entry} {now}", now) == ""
+    assert differences("made by hand, kernel_size=7", now) == ""
+    assert differences("", now) == ""
 
 
 class TestUnread:

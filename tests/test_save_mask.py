@@ -14,6 +14,7 @@ import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.detectors import gap_of
 from badpix_selfcal.runs.products import MaskFile
+from badpix_selfcal.runs.provenance import file_part, further_name
 
 from .exposures import header, observation, planes, sky, write
 from .pools import pool, take
@@ -304,6 +305,20 @@ def test_a_mask_that_cannot_be_written_is_reported(tmp_path, monkeypatch, capsys
     said = capsys.readouterr().err
     assert "error: out/nrs1_badpix_selfcal_mask.fits: cannot be written: No space left" in said
     assert names(tmp_path / "out") == [f"sci{n}_nrs1_badpix_selfcal.fits" for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("group", "part"),
+    [
+        ("MIRIFULONG 34", "mirifulong_34"),
+        ("NRS1 (5,1) F170LP/G235H", "nrs1_5_1_f170lp_g235h"),
+        ("A.b+C-1", "a.b+c-1"),
+        ("\u00e9 ", "group"),
+    ],
+)
+def test_the_names_of_groups_in_file_names(group, part):
+    assert file_part(group) == part
+    assert further_name(part, "mask.fits") == f"{part}_badpix_selfcal_mask.fits"
 
 
 def test_two_groups_must_not_have_the_same_mask_file(tmp_path):
