@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
+from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.runs import member
 from badpix_selfcal.runs.plan import made_of
 from badpix_selfcal.runs.provenance import differences, history
 from badpix_selfcal.runs.reader import Reader
 
+from . import servers
 from .exposures import header, planes
 from .pools import pool, take
 
@@ -136,6 +138,12 @@ class TestResume:
         following = math.nextafter(given, 1)
         with pytest.raises(FileExistsError, match=rf"={given} \(now {following}\)"):
             self.run(done, flagfrac_lower=following)
+
+    def test_of_a_copy_on_a_server_only_headers_are_read(self, done):
+        name = "sci0_nrs1_badpix_selfcal.fits"
+        with servers.http(done / "out") as web:
+            assert made_of(RemoteFile(f"{web.url}/{name}")).status == "COMPLETE"
+            assert 0 < web.sent[name] < (done / "out" / name).stat().st_size / 4
 
     def test_a_new_exposure_changes_the_mask_of_all(self, done):
         take(done / "sci9_nrs1_rate.fits", 9, detector="NRS1")
