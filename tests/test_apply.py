@@ -150,6 +150,13 @@ def test_exposures_of_another_mode_are_flagged_with_a_warning(made):
     assert bps.apply(mask, unknown, output_dir=folder / "out").written  # without a warning
 
 
+def test_exposures_of_later_steps_are_flagged_with_a_warning(made):
+    mask, folder = made
+    later = take(folder / "later_cal.fits", 9, detector="NRS1")
+    with pytest.warns(bps.SelfcalWarning, match=r"later_cal\.fits: later steps of the pipeline"):
+        assert bps.apply(mask, later, output_dir=folder / "out").written
+
+
 def test_a_folder_without_exposures_of_the_detector_is_refused(made):
     mask, folder = made
     (folder / "in").mkdir()
