@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -9,6 +11,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal import dq
 from badpix_selfcal.cli import main
+from badpix_selfcal.runs.given_mask import bits_of
 
 from .exposures import planes
 from .pools import take
@@ -102,6 +105,26 @@ class TestReferenceFiles:
         assert str(caught.value).startswith(f"{path}: ")
         assert problem in str(caught.value)
         assert not (folder / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("names", "values"),
+        [
+            (["DEAD"], [1]),
+            (["DO_NOT_USE"], [1.0]),
+            (["DO_NOT_USE"], [[1, 2]]),
+            ([["DO_NOT_USE", "DEAD"]], [1]),
+        ],
+    )
+    def test_a_table_of_bits_that_does_not_say_it(self, names, values):
+        table = {"NAME": np.array(names), "VALUE": np.array(values)}
+        with pytest.raises(bps.MaskError, match="DQ_DEF does not say which pixels DO_NOT_USE"):
+            bits_of(table, Path("ref.fits"))
+
+    def test_the_bits_of_all_lines_of_a_table_count(self):
+        names, values = [" do_not_use", "DEAD", "DO_NOT_USE "], [1, 2, 1 << 31]
+        table = {"NAME": np.array(names), "VALUE": np.array(values, np.uint32)}
+        assert bits_of(table, Path("ref.fits")) == 1 | 1 << 31
+        assert bits_of({"NAME": table["NAME"]}, Path("ref.fits")) == 1
 
     def test_an_exposure_is_no_mask(self, folder):
         with pytest.raises(bps.MaskError, match=r"is no mask \(it has no REFTYPE\)"):
