@@ -220,6 +220,9 @@ def test_exposures_of_other_instruments_in_a_folder_are_ignored(tmp_path):
     assert result.ignored == (image,)
     assert len(result.exposures) == 4
     assert unknown in [each.exposure for each in result.exposures]
+    with pytest.warns(SelfcalWarning, match="EXP_TYPE is MIR_IMAGE"):  # named, not found
+        result = bps.batch(tmp_path / "im*.fits", output_dir=tmp_path / "one", force_single=True)
+    assert (result.ignored, result.written) == ((), (tmp_path / "one/image_badpix_selfcal.fits",))
 
 
 def test_exposures_of_other_types_share_no_mask(tmp_path):

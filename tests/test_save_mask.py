@@ -13,6 +13,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.detectors import gap_of
+from badpix_selfcal.runs import execute
 from badpix_selfcal.runs.products import MaskFile
 from badpix_selfcal.runs.provenance import file_part, further_name
 
@@ -254,6 +255,26 @@ def test_several_dispersion_axes_have_a_mask_each(tmp_path):
         mask = bps.read_mask(path)
         assert mask.dispaxis == axis
         np.testing.assert_array_equal(mask.bad_pixels.mask, group.masks[axis].mask)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_of_several_masks_one_cannot_be_made(tmp_path, monkeypatch, failing):
+    for number, axis in enumerate([1, 1, 2]):
+        path = take(tmp_path / f"e{number}_nrs1_rate.fits", number, detector="NRS1")
+        fits.setval(path, "DISPAXIS", value=axis, extname="SCI")
+    usual = execute.group_mask_of
+
+    def made(outcome, minimum, axis, *others):
+        if axis == failing:
+            raise bps.ExposureError("e_rate.fits: was changed")
+        return usual(outcome, minimum, axis, *others)
+
+    monkeypatch.setattr(execute, "group_mask_of", made)
+    (group,) = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True).groups
+    assert [*group.mask_files] == [3 - failing]
+    lost = tmp_path / "out" / f"nrs1_badpix_selfcal_axis{failing}_mask.fits"
+    assert group.unwritten == {lost: "e_rate.fits: was changed"}
+    assert group.statuses["COMPLETE"] == 3
 
 
 def test_exposures_that_are_left_out_or_fail_are_in_the_mask_file(tmp_path):
