@@ -14,6 +14,7 @@ import badpix_selfcal as bps
 from badpix_selfcal import dq
 from badpix_selfcal.cli import main
 from badpix_selfcal.files.location import RemoteFile
+from badpix_selfcal.runs import member
 
 from .exposures import assert_equal_planes, header, observation, planes, sky, write
 from .masks import group_mask
@@ -145,6 +146,15 @@ def test_exposures_of_another_mode_are_flagged_with_a_warning(made):
     other = take(folder / "other_rate.fits", 9, detector="NRS1", EXP_TYPE="NRS_MSASPEC")
     with pytest.warns(bps.SelfcalWarning, match="EXP_TYPE is NRS_MSASPEC, that of the mask"):
         assert bps.apply(mask, other, output_dir=folder / "out").written
+    unknown = take(folder / "unknown_rate.fits", 9, detector="NRS1", EXP_TYPE="")
+    assert bps.apply(mask, unknown, output_dir=folder / "out").written  # without a warning
+
+
+def test_exposures_of_later_steps_are_flagged_with_a_warning(made):
+    mask, folder = made
+    later = take(folder / "later_cal.fits", 9, detector="NRS1")
+    with pytest.warns(bps.SelfcalWarning, match=r"later_cal\.fits: later steps of the pipeline"):
+        assert bps.apply(mask, later, output_dir=folder / "out").written
 
 
 def test_a_folder_without_exposures_of_the_detector_is_refused(made):
@@ -255,6 +265,19 @@ class TestResume:
         outputs[0].unlink()
         outputs[1].write_bytes(outputs[1].read_bytes()[:-3000])
         assert sorted(self.run(mask, folder)) == ["COMPLETE", "COMPLETE", "KEPT"]
+
+    def test_a_copy_of_an_exposure_whose_version_is_not_known_is_written_again(
+        self, made, monkeypatch
+    ):
+        mask, folder = made
+        identity = member._identity
+
+        def unknown(listed):
+            return "" if listed.path.name == "sci1_nrs1_rate.fits" else identity(listed)
+
+        monkeypatch.setattr(member, "_identity", unknown)
+        assert self.run(mask, folder) == ["COMPLETE"] * 3
+        assert self.run(mask, folder) == ["KEPT", "COMPLETE", "KEPT"]
 
     def test_with_another_mask_nothing_is_replaced_unless_asked_for(self, made, hashes):
         mask, folder = made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -9,6 +11,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal import dq
 from badpix_selfcal.cli import main
+from badpix_selfcal.runs.given_mask import bits_of
 
 from .exposures import planes
 from .pools import take
@@ -63,6 +66,17 @@ class TestReferenceFiles:
         assert group.masks == {}
         assert group.flagged == {None: int(flags.sum())}
 
+    @pytest.mark.parametrize("value", ["ANY", "N/A", "GENERIC", "any "])
+    def test_values_that_fit_every_exposure(self, folder, value):
+        given = take(folder / "s_rate.fits", 1, detector="NRS1", shape=(20, 30), SUBARRAY="SUB1")
+        image = np.zeros((20, 30), np.uint32)
+        cards = dict.fromkeys(("DETECTOR", "EXP_TYPE", "SUBARRAY"), value)
+        path = self.reference(folder, image, **cards)
+        assert bps.apply(path, given, output_dir=folder / "out").written
+        path = self.reference(folder, image, **{**cards, "SUBARRAY": ""})
+        (failed,) = bps.apply(path, given, output_dir=folder / "out").failed
+        assert "has the subarray SUB1, the mask" in failed.error
+
     def test_the_command_counts_its_pixels(self, folder, monkeypatch, capsys):
         image = np.zeros((20, 30), np.uint32)
         image[3, 4:9] = 1
@@ -91,6 +105,26 @@ class TestReferenceFiles:
         assert str(caught.value).startswith(f"{path}: ")
         assert problem in str(caught.value)
         assert not (folder / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("names", "values"),
+        [
+            (["DEAD"], [1]),
+            (["DO_NOT_USE"], [1.0]),
+            (["DO_NOT_USE"], [[1, 2]]),
+            ([["DO_NOT_USE", "DEAD"]], [1]),
+        ],
+    )
+    def test_a_table_of_bits_that_does_not_say_it(self, names, values):
+        table = {"NAME": np.array(names), "VALUE": np.array(values)}
+        with pytest.raises(bps.MaskError, match="DQ_DEF does not say which pixels DO_NOT_USE"):
+            bits_of(table, Path("ref.fits"))
+
+    def test_the_bits_of_all_lines_of_a_table_count(self):
+        names, values = [" do_not_use", "DEAD", "DO_NOT_USE "], [1, 2, 1 << 31]
+        table = {"NAME": np.array(names), "VALUE": np.array(values, np.uint32)}
+        assert bits_of(table, Path("ref.fits")) == 1 | 1 << 31
+        assert bits_of({"NAME": table["NAME"]}, Path("ref.fits")) == 1
 
     def test_an_exposure_is_no_mask(self, folder):
         with pytest.raises(bps.MaskError, match=r"is no mask \(it has no REFTYPE\)"):

@@ -171,6 +171,18 @@ def test_files_named_twice_are_used_once(tmp_path, monkeypatch):
     assert len(group.members) == 3
 
 
+def test_folders_patterns_and_files_are_given_together(tmp_path):
+    places = [tmp_path / name for name in ("one", "two", "three", "four")]
+    for number, place in enumerate(places):
+        place.mkdir()
+        for name in ("a", "b"):
+            take(place / f"{name}{number}_rate.fits", number, detector="NRS1", shape=(20, 30))
+    given = [places[0], places[1] / "*_rate.fits", places[2] / "b2_rate.fits", places[3]]
+    result = bps.batch(given, output_dir=tmp_path / "out")
+    used = [each.exposure.name.partition("_")[0] for each in result.exposures]
+    assert used == ["a0", "b0", "a1", "b1", "b2", "a3", "b3"]
+
+
 def test_gzipped_exposures_and_unusual_names(tmp_path):
     import gzip
 
@@ -208,6 +220,9 @@ def test_exposures_of_other_instruments_in_a_folder_are_ignored(tmp_path):
     assert result.ignored == (image,)
     assert len(result.exposures) == 4
     assert unknown in [each.exposure for each in result.exposures]
+    with pytest.warns(SelfcalWarning, match="EXP_TYPE is MIR_IMAGE"):  # named, not found
+        result = bps.batch(tmp_path / "im*.fits", output_dir=tmp_path / "one", force_single=True)
+    assert (result.ignored, result.written) == ((), (tmp_path / "one/image_badpix_selfcal.fits",))
 
 
 def test_exposures_of_other_types_share_no_mask(tmp_path):

@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
+from badpix_selfcal.files.location import RemoteFile
+from badpix_selfcal.parameters import Parameters
+from badpix_selfcal.runs import member
 from badpix_selfcal.runs.plan import made_of
+from badpix_selfcal.runs.provenance import differences, history
 from badpix_selfcal.runs.reader import Reader
 
+from . import servers
 from .exposures import header, planes
 from .pools import pool, take
 
@@ -134,6 +139,12 @@ class TestResume:
         with pytest.raises(FileExistsError, match=rf"={given} \(now {following}\)"):
             self.run(done, flagfrac_lower=following)
 
+    def test_of_a_copy_on_a_server_only_headers_are_read(self, done):
+        name = "sci0_nrs1_badpix_selfcal.fits"
+        with servers.http(done / "out") as web:
+            assert made_of(RemoteFile(f"{web.url}/{name}")).status == "COMPLETE"
+            assert 0 < web.sent[name] < (done / "out" / name).stat().st_size / 4
+
     def test_a_new_exposure_changes_the_mask_of_all(self, done):
         take(done / "sci9_nrs1_rate.fits", 9, detector="NRS1")
         assert self.run(done) == ["COMPLETE"] * 4
@@ -143,6 +154,24 @@ class TestResume:
         path.unlink()
         take(path, 77, detector="NRS1")
         assert self.run(done) == ["COMPLETE"] * 3
+
+    def test_with_an_exposure_whose_version_is_not_known_all_are_written_again(
+        self, tmp_path, monkeypatch
+    ):
+        pool(tmp_path, detectors=("NRS1",))
+        identity = member._identity
+
+        def unknown(listed):
+            return "" if listed.path.name == "sci1_nrs1_rate.fits" else identity(listed)
+
+        monkeypatch.setattr(member, "_identity", unknown)
+        assert self.run(tmp_path, save_mask=True) == ["COMPLETE"] * 3
+        times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+        for path in times:
+            assert "members=" not in " ".join(header(path)["HISTORY"])
+        assert self.run(tmp_path, save_mask=True) == ["COMPLETE"] * 3
+        assert len(times) == 4
+        assert all(path.stat().st_mtime_ns > before for path, before in times.items())
 
     def test_backgrounds_asked_for_later_are_added(self, done):
         assert sorted(self.run(done, save_flagged_bkg=True)) == ["COMPLETE"] * 2 + ["KEPT"] * 3
@@ -154,6 +183,16 @@ class TestResume:
                 assert self.run(tmp_path, copy_skipped=True) == ["SKIPPED"]
         take(tmp_path / "2_rate.fits", 2)
         assert self.run(tmp_path, kernel_size=5) == ["COMPLETE"] * 2  # replaces the unflagged copy
+
+
+def test_only_entries_of_this_package_are_compared():
+    parameters = Parameters(kernel_size=5)
+    entry, now = (history(each, "COMPLETE", 1) for each in (parameters, Parameters()))
+    assert differences(f"made by hand, kernel_size=7 {entry}", now) == "kernel_size=5 (now 15)"
+    assert differences(f"{now} {entry}", now) == "kernel_size=5 (now 15)"
+    assert differences(f"{entry} {now}", now) == ""
+    assert differences("made by hand, kernel_size=7", now) == ""
+    assert differences("", now) == ""
 
 
 class TestUnread:

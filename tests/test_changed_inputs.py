@@ -18,7 +18,8 @@ from badpix_selfcal.files.exposure import read
 from badpix_selfcal.runs import reader as reader_file
 from badpix_selfcal.runs.buffers import HUGE, Buffers
 from badpix_selfcal.runs.dask import _combine
-from badpix_selfcal.runs.plan import Job
+from badpix_selfcal.runs.member import Listed, members_of
+from badpix_selfcal.runs.plan import Copy, Job
 from badpix_selfcal.runs.reader import Reader
 
 from .exposures import observation, sky, write
@@ -152,6 +153,21 @@ def test_a_worker_refuses_another_version_than_was_planned(tmp_path):
     assert minimum.used == [other]
     assert [*failed] == [one]
     assert CHANGED in str(failed[one])
+
+
+@pytest.mark.parametrize("change", [overwrite, swap])
+def test_a_worker_copies_no_other_version_than_was_planned(tmp_path, change):
+    """It has read no headers before."""
+    path = write(tmp_path / "in.fits", sky(1))
+    with ThreadPoolExecutor(1) as executor:
+        (planned,) = members_of([Listed(path)], Reader(), executor)
+    copy = Copy(planned, tmp_path / "out", "copy.fits", 2, is_background=False)
+    job = Job(copy, "COMPLETE", {}, "", overwrite=False)
+    change(path)
+    refuse(job.write, MASK, Reader())
+    refuse(planned.refuse_change, read(path))
+    refuse(planned.require_unchanged)
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_file_stays_open(tmp_path):

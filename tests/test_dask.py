@@ -16,9 +16,10 @@ import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.files import exposure
 from badpix_selfcal.runs import dask as cluster_file
+from badpix_selfcal.runs.packed import packed, unpacked
 
 from . import servers
-from .exposures import header, observation, planes, sky
+from .exposures import assert_equal_planes, header, observation, planes, sky
 from .pools import pool, take
 
 distributed = pytest.importorskip("distributed", reason="needs the extra dask")
@@ -207,6 +208,24 @@ def test_pedestals_backgrounds_and_what_is_left_out(tmp_path, client):
     assert_same_files(tmp_path / "there", tmp_path / "local")
     (failed,) = result.failed
     assert failed.exposure == folder / "broken_rate.fits"
+
+
+def test_unflagged_copies_of_what_is_skipped(tmp_path, client):
+    make(tmp_path / "in", 2)  # one of each detector
+    how = {"copy_skipped": True, "scheduler": client}
+    with pytest.warns(bps.SelfcalWarning, match="step skipped"):
+        result = bps.batch(tmp_path / "in", output_dir=tmp_path / "out", **how)
+    assert [each.status for each in result.exposures] == ["SKIPPED"] * 2
+    for each in result.exposures:
+        assert_equal_planes(each.output, each.exposure)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (7, 64), (0, 4)])
+def test_masks_of_any_shape_are_sent(shape):
+    mask = np.random.default_rng(1).random(shape) < 0.3
+    again = unpacked(packed(mask), shape)
+    assert again.dtype == np.bool_
+    np.testing.assert_array_equal(again, mask)
 
 
 def test_paths_become_absolute(tmp_path, client, monkeypatch):

@@ -6,12 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import badpix_selfcal as bps
+from badpix_selfcal._interrupts import ends_with
+from badpix_selfcal.runs.dask import _write
+from badpix_selfcal.runs.member import Listed, members_of
+from badpix_selfcal.runs.plan import Copy, Job
+from badpix_selfcal.runs.reader import Reader
 
+from .pools import take
 from .test_dask import make
 
 pytest.importorskip("distributed", reason="needs the extra dask")
@@ -24,6 +32,31 @@ if __name__ == "__main__":
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as it:
         bps.batch(sys.argv[1], output_dir=sys.argv[2], scheduler=it.scheduler_address)
 """
+
+
+def test_a_task_that_starts_after_its_run_has_ended_writes_nothing(tmp_path):
+    path = take(tmp_path / "a_rate.fits", 1, detector="NRS1", shape=(20, 30))
+    with ThreadPoolExecutor(1) as executor:
+        (planned,) = members_of([Listed(path)], Reader(), executor)
+    job = Job(
+        Copy(planned, tmp_path, "b.fits", 1, is_background=False),
+        "SKIPPED",
+        {},
+        "",
+        overwrite=False,
+    )
+    ended = threading.Event()
+    ends_with(ended)
+    try:
+        ended.set()
+        (error,) = _write([(job, "1")], None)
+        assert "the run has ended" in str(error)
+        assert [*tmp_path.iterdir()] == [path]
+        ended.clear()
+        (part,) = _write([(job, "1")], None)
+    finally:
+        ends_with(None)
+    assert {*tmp_path.iterdir()} == {path, part}
 
 
 def killed_with_its_cluster(folder, out):

@@ -17,7 +17,7 @@ import badpix_selfcal as bps
 from badpix_selfcal import dq
 from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.runs.mask_cards import KEYWORDS
+from badpix_selfcal.runs.mask_cards import KEYWORDS, reference_cards
 from badpix_selfcal.runs.mask_file import pixels_of
 
 from .exposures import largest_file
@@ -66,6 +66,30 @@ def test_the_table_of_pixels(tmp_path, cut, shape):
     assert (primary["REFTYPE"], primary["PEDIGREE"]) == ("MASK", "INFLIGHT 2023-05-06 2023-05-06")
 
 
+@pytest.mark.parametrize(
+    ("detector", "instrument", "axes"),
+    [
+        ("MIRIFULONG", "MIRI", (1, 2)),
+        ("NRS1", "NIRSPEC", (2, 1)),
+        ("nrs2 ", "NIRSPEC", (-2, -1)),
+        ("", "ANY", (1, 2)),
+    ],
+)
+def test_cards_that_the_exposures_lack_are_those_of_a_full_frame(detector, instrument, axes):
+    mask = group_mask(about={"BUNIT": "DN/s", **({"DETECTOR": detector} if detector else {})})
+    cards = reference_cards(mask, "näme.fits")
+    assert cards.pop("DESCRIP") == "Bad pixels by self-calibration of 2 exposures"
+    assert cards == {
+        **{"TELESCOP": "JWST", "INSTRUME": instrument, "DETECTOR": detector or "ANY"},
+        **{"EXP_TYPE": "ANY", "SUBARRAY": "FULL"},
+        **{"SUBSTRT1": 1, "SUBSTRT2": 1, "SUBSIZE1": 50, "SUBSIZE2": 40},
+        **{"FASTAXIS": axes[0], "SLOWAXIS": axes[1]},
+        **{"DATE": mask.made, "FILENAME": "n?me.fits", "DATAMODL": "MaskModel"},
+        **{"REFTYPE": "MASK", "PEDIGREE": "INFLIGHT", "USEAFTER": mask.made},
+        "AUTHOR": f"badpix_selfcal {bps.__version__}",
+    }
+
+
 def test_the_reasons_of_infinite_residuals():
     image = np.ones((20, 20), np.float32)
     image[3, 4], image[5, 6], image[8, 8] = np.inf, -np.inf, 9
@@ -93,6 +117,21 @@ GroupMask MIRIFULONG 34: 40 x 50 pixels
 def test_every_parameter_has_a_card():
     assert [*KEYWORDS] == [*Parameters.by_name()]
     assert len({*KEYWORDS.values()}) == len(KEYWORDS)
+
+
+def test_the_names_of_the_cards_are_those_of_earlier_versions():
+    assert [*KEYWORDS.values()] == [
+        *("BPXCUT", "BPXKERN", "BPXFLOW", "BPXFHIGH", "BPXSLOW", "BPXSHIGH", "BPXDISP", "BPXEDGE"),
+        *("BPXALONE", "BPXSPARE", "BPXBKG", "BPXSAVE", "BPXREPT", "BPXCOPY", "BPXFORCE"),
+    ]
+
+
+@pytest.mark.parametrize("name", [" ", "   ", " a  b ", "&", "\x7f", '"\\', "é "])
+def test_names_that_fits_does_not_keep_are_read_as_they_were_written(tmp_path, name):
+    mask = group_mask(name=name, about={})
+    bps.write_mask(mask, tmp_path / "x.fits")
+    assert_same_masks(bps.read_mask(tmp_path / "x.fits"), mask)
+    assert "BUNIT" not in fits.getheader(tmp_path / "x.fits", "MINIMUM")
 
 
 def test_a_gzipped_mask_is_read(tmp_path):

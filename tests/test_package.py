@@ -130,6 +130,13 @@ def test_gaps_are_those_of_jwst(name):
     assert detectors.gap_of(name.lower()) == getattr(step, f"PEDESTAL_INDX_{name}")
 
 
+def test_the_shapes_of_full_frames():
+    assert {name: each.shape for name, each in detectors.DETECTORS.items()} == {
+        **dict.fromkeys(("MIRIFULONG", "MIRIFUSHORT"), (1024, 1032)),
+        **dict.fromkeys(("NRS1", "NRS2"), (2048, 2048)),
+    }
+
+
 def test_detectors_without_a_gap():
     assert detectors.gap_of("NRS1") is None
     assert detectors.gap_of("NRCA1") is None

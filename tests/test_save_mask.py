@@ -13,7 +13,9 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.detectors import gap_of
+from badpix_selfcal.runs import execute
 from badpix_selfcal.runs.products import MaskFile
+from badpix_selfcal.runs.provenance import file_part, further_name
 
 from .exposures import header, observation, planes, sky, write
 from .pools import pool, take
@@ -68,6 +70,26 @@ def test_the_mask_of_a_run(tmp_path, cut, detector, exp_type, dispaxis):
         history.partition(" data=")[0]
         == " ".join(header(result.mask)["HISTORY"]).partition(" data=")[0]
     )
+
+
+def test_the_cards_of_the_first_exposure_are_in_the_mask_file(tmp_path):
+    pool(tmp_path, detectors=("NRS1",))
+    cards = {
+        **{"TELESCOP": "JWST", "INSTRUME": "NIRSPEC", "DETECTOR": "NRS1", "EXP_TYPE": "NRS_IFU"},
+        **{"CHANNEL": "N/A", "BAND": "N/A", "FILTER": "F170LP", "GRATING": "G235H"},
+        **{"SUBARRAY": "FULL", "SUBSTRT1": 1, "SUBSTRT2": 1, "SUBSIZE1": 640, "SUBSIZE2": 96},
+        **{"FASTAXIS": 2, "SLOWAXIS": 1, "READPATT": "NRSIRS2"},
+        **{"DATE-OBS": "2023-05-06", "TIME-OBS": "01:02:03"},
+    }
+    for path in tmp_path.glob("*_rate.fits"):
+        with fits.open(path, mode="update") as hdus:
+            hdus[0].header.update({**cards, "TARGNAME": "NGC 7027"})
+            hdus["SCI"].header["BUNIT"] = "DN/s"
+    result = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
+    path = result.groups[0].mask_files[1]
+    assert bps.read_mask(path).about == {**cards, "BUNIT": "DN/s"}
+    assert {name: header(path)[name] for name in cards} == cards
+    assert not {"TARGNAME", "BUNIT"} & {*header(path)}
 
 
 def test_a_run_does_not_write_the_mask_unless_asked(tmp_path):
@@ -235,6 +257,26 @@ def test_several_dispersion_axes_have_a_mask_each(tmp_path):
         np.testing.assert_array_equal(mask.bad_pixels.mask, group.masks[axis].mask)
 
 
+@pytest.mark.parametrize("failing", [1, 2])
+def test_of_several_masks_one_cannot_be_made(tmp_path, monkeypatch, failing):
+    for number, axis in enumerate([1, 1, 2]):
+        path = take(tmp_path / f"e{number}_nrs1_rate.fits", number, detector="NRS1")
+        fits.setval(path, "DISPAXIS", value=axis, extname="SCI")
+    usual = execute.group_mask_of
+
+    def made(outcome, minimum, axis, *others):
+        if axis == failing:
+            raise bps.ExposureError("e_rate.fits: was changed")
+        return usual(outcome, minimum, axis, *others)
+
+    monkeypatch.setattr(execute, "group_mask_of", made)
+    (group,) = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True).groups
+    assert [*group.mask_files] == [3 - failing]
+    lost = tmp_path / "out" / f"nrs1_badpix_selfcal_axis{failing}_mask.fits"
+    assert group.unwritten == {lost: "e_rate.fits: was changed"}
+    assert group.statuses["COMPLETE"] == 3
+
+
 def test_exposures_that_are_left_out_or_fail_are_in_the_mask_file(tmp_path):
     pool(tmp_path, detectors=("MIRIFULONG",))
     take(tmp_path / "gap_rate.fits", 9, empty_gap=True)
@@ -246,6 +288,8 @@ def test_exposures_that_are_left_out_or_fail_are_in_the_mask_file(tmp_path):
     assert problems["gap_rate.fits"] == "no pedestal can be measured in the gap"
     assert "SCI has shape (90, 640)" in problems["odd_rate.fits"]
     assert len(problems) == 2
+    unused = [each.exposure.name for each in mask.members if np.isnan(each.pedestal)]
+    assert sorted(unused) == sorted(problems)
 
 
 def test_a_dq_without_an_offset_is_known(tmp_path):
@@ -282,6 +326,20 @@ def test_a_mask_that_cannot_be_written_is_reported(tmp_path, monkeypatch, capsys
     said = capsys.readouterr().err
     assert "error: out/nrs1_badpix_selfcal_mask.fits: cannot be written: No space left" in said
     assert names(tmp_path / "out") == [f"sci{n}_nrs1_badpix_selfcal.fits" for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("group", "part"),
+    [
+        ("MIRIFULONG 34", "mirifulong_34"),
+        ("NRS1 (5,1) F170LP/G235H", "nrs1_5_1_f170lp_g235h"),
+        ("A.b+C-1", "a.b+c-1"),
+        ("\u00e9 ", "group"),
+    ],
+)
+def test_the_names_of_groups_in_file_names(group, part):
+    assert file_part(group) == part
+    assert further_name(part, "mask.fits") == f"{part}_badpix_selfcal_mask.fits"
 
 
 def test_two_groups_must_not_have_the_same_mask_file(tmp_path):

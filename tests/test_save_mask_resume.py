@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.files.location import RemoteFile
@@ -68,6 +69,22 @@ class TestResume:
         (done / "out" / "sci1_nrs1_badpix_selfcal.fits").unlink()
         assert self.run(done) == ["KEPT", "COMPLETE", "KEPT"]
         assert mask.stat().st_mtime_ns == time
+
+    @pytest.mark.parametrize("missing", [(1,), (2,), (1, 2)])
+    def test_of_several_masks_of_a_group_the_missing_ones_are_made_again(self, tmp_path, missing):
+        for number, axis in enumerate([1, 1, 2]):
+            path = take(tmp_path / f"e{number}_nrs1_rate.fits", number, detector="NRS1")
+            fits.setval(path, "DISPAXIS", value=axis, extname="SCI")
+        assert self.run(tmp_path) == ["COMPLETE"] * 3
+        masks = {
+            axis: tmp_path / "out" / f"nrs1_badpix_selfcal_axis{axis}_mask.fits" for axis in (1, 2)
+        }
+        before = {axis: bps.read_mask(path) for axis, path in masks.items()}
+        for axis in missing:
+            masks[axis].unlink()
+        assert self.run(tmp_path) == ["KEPT"] * 3
+        for axis in missing:
+            self.assert_made_again(masks[axis], before[axis])
 
     def test_a_first_mask_is_made_of_what_is_kept(self, done, mask):
         before = bps.read_mask(mask)

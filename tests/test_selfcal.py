@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -99,6 +100,15 @@ def test_an_exposure_with_companions_needs_no_association(tmp_path):
         "sci0_badpix_selfcal_bkg_1.fits",
     ]
     assert "ASNTABLE" not in header(by_files.science)
+
+
+@pytest.mark.parametrize("ending", [".fits", ".fit", ".FITS", ".fits.gz", ".fit.gz"])
+def test_names_of_exposures(tmp_path, ending):
+    content = write(tmp_path / "a.fits", sky(1, (40, 60)), detector="NRS1").read_bytes()
+    path = tmp_path / f"a_rate{ending}"
+    path.write_bytes(gzip.compress(content, 1) if ending.endswith(".gz") else content)
+    result = bps.selfcal(path, output_dir=tmp_path / "out", force_single=True)
+    assert result.science == tmp_path / "out" / "a_badpix_selfcal.fits"
 
 
 @pytest.mark.parametrize("name", ["ü_rate.fits", "X_RATE.FITS"])

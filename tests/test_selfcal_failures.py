@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 
 import pytest
 from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError
+from badpix_selfcal.runs.plan import Job
 
 from .exposures import enlarge, header, largest_file, observation, sky, write
 
@@ -39,6 +41,25 @@ class TestNothingIsWrittenWhen:
             del hdus["DQ"]
         with pytest.raises(ExposureError, match=r"bkg1_rate\.fits: has no DQ extension"):
             self.run(tmp_path, save_flagged_bkg=True)
+
+    def test_one_copy_fails_while_others_are_written(self, tmp_path, monkeypatch):
+        """Nothing is written after the files of the run have been removed."""
+        observation(tmp_path)
+        usual, held = Job.write, threading.Event()
+
+        def late(job, mask, reader):
+            if not job.copy.is_background:
+                raise OSError(28, "No space left on device")
+            held.wait(0.3)
+            usual(job, mask, reader)
+
+        monkeypatch.setattr(Job, "write", late)
+        (tmp_path / "given").mkdir()
+        with pytest.raises(OSError, match="No space left"):
+            bps.selfcal(
+                tmp_path / "x_asn.json", output_dir=tmp_path / "given", save_flagged_bkg=True
+            )
+        assert not [*(tmp_path / "given").iterdir()]
 
     def test_the_detector_is_not_known(self, tmp_path):
         observation(tmp_path, detector=None)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
+import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,9 +21,12 @@ from badpix_selfcal.cli import main
 from badpix_selfcal.detectors import gap_of
 from badpix_selfcal.files.remote import HEAD
 from badpix_selfcal.runs.minimum import MinimumImage
+from badpix_selfcal.runs.plan import Plan
+from badpix_selfcal.runs.review import reviewed
 
 from . import servers
 from .exposures import MRS, associate, header, planes, sky, write
+from .masks import group_mask
 from .pools import pool, take
 
 SIGMA = {"cut": "sigma", "sigma_upper": 4.0, "sigma_lower": 5.0}
@@ -202,6 +208,42 @@ def test_the_mean_does_not_depend_on_the_order(scales, random):
     np.testing.assert_array_equal(parts[0].image(), whole.image())
     expected = np.nanmean(np.asarray(errors, np.float64), axis=0)
     np.testing.assert_allclose(whole.image(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scale", "says"),
+    [
+        (None, "no exposure has a valid ERR"),
+        (0.49, "SCI is 0.49 times the mean ERR"),
+        (0.5, None),
+        (2.0, None),
+        (2.01, "SCI is 2.01 times the mean ERR"),
+    ],
+)
+def test_errors_whose_scale_is_far_from_that_of_the_noise_cause_a_warning(scale, says):
+    mask = group_mask(cut="sigma")
+    found = replace(mask.bad_pixels, error_scale=scale)
+    plan = Plan("group", "NRS1", (), frozenset(), (), mask.parameters, "group")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        reviewed({1: found}, plan)
+    assert [says in str(each.message) for each in warned] == ([] if says is None else [True])
+
+
+def test_the_size_in_memory_is_that_of_all_images():
+    """Dask moves results by their size; what is sent holds no exposure."""
+    minimum = MinimumImage(None)
+    empty = sys.getsizeof(minimum)
+    for path in ("one", "other"):
+        minimum.fold(path, minimum.measure(np.ones((40, 50), np.float32), np.ones((40, 50))))
+    sums = MeanError((40, 50))
+    assert sys.getsizeof(sums) - sys.getsizeof(MeanError((0, 0))) == 40 * 50 * (8 + 4)
+    assert sys.getsizeof(minimum) - empty >= 40 * 50 * (4 + 8 + 4)
+    sums.add(np.ones((40, 50)))
+    sent = len(pickle.dumps(sums))
+    sums.add(np.ones((40, 50)))
+    assert len(pickle.dumps(sums)) == sent
+    assert sent < 40 * 50 * (8 + 4 + 4)
 
 
 def test_errors_of_left_out_exposures_do_not_count():

@@ -189,12 +189,13 @@ class TestOdd:
             "for MIR_MRS, NRS_IFU, NRS_MSASPEC, NRS_FIXEDSLIT\n"
         )
 
-    def test_a_batch_of_several_names_three(self, tmp_path):
-        paths = [take(tmp_path / f"{n}_cal.fits", n, detector="NRS1") for n in range(1, 6)]
+    @pytest.mark.parametrize(("count", "more"), [(5, " and 2 more"), (4, " and 1 more"), (3, "")])
+    def test_a_batch_of_several_names_three(self, tmp_path, count, more):
+        paths = [take(tmp_path / f"{n}_cal.fits", n, detector="NRS1") for n in range(count)]
         with pytest.warns(SelfcalWarning) as warned:
             bps.batch(paths, output_dir=tmp_path / "out")
         (message,) = (str(each.message) for each in warned)
-        assert message.startswith(f"{paths[0]}, {paths[1]}, {paths[2]} and 2 more: later steps")
+        assert message.startswith(f"{paths[0]}, {paths[1]}, {paths[2]}{more}: later steps")
 
 
 class TestDetectors:
@@ -223,6 +224,12 @@ class TestDetectors:
         assert "b_rate.fits: was taken with MIRIFUSHORT" in capsys.readouterr().err
         assert main([*run, "--force"]) == 0
         assert header("a_badpix_selfcal.fits")["S_BPXSLF"] == "COMPLETE"
+
+    def test_one_without_detector_and_mode_causes_no_warning(self, tmp_path):
+        science = write(tmp_path / "a_rate.fits", sky(1))
+        other = write(tmp_path / "b_rate.fits", sky(2), detector=None, exp_type="")
+        result = bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out")
+        assert result.members == (science, other)
 
     def test_two_of_nirspec_cause_a_warning(self, tmp_path):
         how = {"exp_type": "NRS_IFU", "dispaxis": 1}

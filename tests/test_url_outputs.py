@@ -235,6 +235,12 @@ def test_a_cluster_writes_to_a_bucket(tmp_path, bucket, monkeypatch):
         assert_equal_files(tmp_path / "got" / f"out_{name}", tmp_path / "expected" / name)
 
 
+def test_servers_are_asked_by_more_threads(tmp_path):
+    threads = bps.num_threads() + 1
+    assert workers_for([]) == workers_for([tmp_path]) == threads
+    assert workers_for([tmp_path, RemoteFile("https://host/x_rate.fits")]) == max(threads, 16)
+
+
 def test_downloads_of_one_product_are_dropped_before_the_last_begins(tmp_path, scratch):
     """An association of many products on the web needs disk space for a few at a time.
 

@@ -127,7 +127,7 @@ def differences(entries: str, history: str) -> str:
 
 def _words(entries: str) -> dict[str, str]:
     """Return the words ``name=value`` in the last of some HISTORY entries of this package."""
-    *_, last = ["", *_ENTRY.split(entries)]
+    *_, last = ["", *_ENTRY.split(entries)[1:]]  # without what stands before the first entry
     return dict(word.split("=", 1) for word in last.split() if "=" in word)
 
 

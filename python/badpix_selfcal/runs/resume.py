@@ -30,7 +30,8 @@ def resumed(
 ) -> list[Plan]:
     """Return plans that keep what an earlier run has written.
 
-    Outputs are kept that are whole and would be the same if written now.
+    Outputs are kept that are whole and would be the same if written now. None is kept if it is not
+    known which versions of its exposures there are.
 
     Parameters
     ----------
@@ -54,20 +55,27 @@ def resumed(
     found: list[Plan] = []
     for plan in plans:
         unread, kept, done = _Unread(plan), set[Copy](), set[str]()
+        identity = plan.identity()
 
-        def is_kept(made: Made, entry: str, output: Location, unread: _Unread = unread) -> bool:
+        def is_kept(
+            made: Made, entry: str, output: Location, *, known: bool, unread: _Unread = unread
+        ) -> bool:
             history, lost = lost_members(made.history)
-            if made._replace(history=history).is_by(entry) and all(map(unread.is_still, lost)):
+            is_same = made._replace(history=history).is_by(entry)
+            if known and is_same and all(map(unread.is_still, lost)):
                 return True
             if made.status == "COMPLETE" and (other := differences(made.history, entry)):
                 differing[output] = other
             return False
 
         for copy, made in _made(plan, folder, readers).items():
-            if is_kept(made, plan.history(copy, "COMPLETE", plan.identity()), copy.output):
+            entry = plan.history(copy, "COMPLETE", identity)
+            known = bool(copy.member.identity and (identity or plan.given))
+            if is_kept(made, entry, copy.output, known=known):
                 kept.add(copy)
         for axis, name, made in _made_products(plan, folder, products):
-            if is_kept(made, plan.history_of_mask(axis, plan.identity()), folder / name):
+            entry = plan.history_of_mask(axis, identity)
+            if is_kept(made, entry, folder / name, known=bool(identity)):
                 done.add(name)
         found.append(replace(plan, kept=frozenset(kept), done=frozenset(done)))
     if differing and not overwrite:
