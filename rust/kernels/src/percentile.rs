@@ -278,9 +278,11 @@ mod tests {
             (state >> 8) as f32
         };
         let noise: Vec<f32> = (0..100_000).map(|_| random()).collect();
-        let kinds: [Vec<f32>; 6] = [
+        let kinds: [Vec<f32>; 7] = [
             noise.iter().map(|&x| if x < 1e6 { f32::NAN } else { x }).collect(),
             noise.iter().map(|&x| (x / 1e6).round()).collect(),
+            // Several values in each bracket, each of many samples.
+            noise.iter().map(|&x| (x / 1e5).round()).collect(),
             vec![3.0; 100_000],
             vec![f32::NAN; 100_000],
             // None of the infinities is drawn.
