@@ -267,14 +267,15 @@ mod tests {
         let (rows, cols) = (40, 50);
         let samples = noise(rows * cols);
         let image = Image::new(&samples, rows, cols).unwrap();
-        let with_error = |error| {
+        let with = |error, spread| {
             let errors = vec![error; rows * cols];
             let errors = Image::new(&errors, rows, cols).unwrap();
-            find(image, Some(errors), &criteria(Some(Axis::X))).unwrap()
+            let criteria = Criteria { spread, ..criteria(Some(Axis::X)) };
+            find(image, Some(errors), &criteria).unwrap()
         };
-        let (found, doubled) = (with_error(1.0), with_error(2.0));
-        assert!(found.error_scale.is_some());
-        assert_eq!(found.error_scale, doubled.error_scale.map(|scale| 2.0 * scale));
+        let (found, doubled) = (with(1.0, 1.0), with(2.0, 1.0));
+        let scales = [&found, &doubled, &with(1.0, 0.5)].map(|each| each.error_scale.unwrap());
+        assert_eq!(scales, [scales[0], scales[0] / 2.0, scales[0] * 2.0]);
         assert_eq!((found.noise, found.significance), (doubled.noise, doubled.significance));
     }
 
