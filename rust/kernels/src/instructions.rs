@@ -106,6 +106,12 @@ pub(crate) fn arch() -> Arch {
 mod tests {
     use super::Instructions;
 
+    #[test]
+    fn no_machine_has_the_sets_of_two_kinds() {
+        assert!(Instructions::Scalar.is_available());
+        assert!(!Instructions::Neon.is_available() || !Instructions::Avx2.is_available());
+    }
+
     /// Narrower sets are not forced here: the tests that run at the same time use what is forced.
     #[test]
     fn the_widest_set_is_in_use() {
