@@ -263,6 +263,25 @@ mod tests {
     }
 
     #[test]
+    fn a_very_bright_pixel_is_flagged_with_its_halo() {
+        let (rows, cols) = (40, 50);
+        let at = 13 * cols + 20;
+        let halo = [at - cols, at - 1, at, at + 1, at + cols];
+        let mut samples = noise(rows * cols);
+        for i in halo {
+            samples[i] = if i == at { 1e8 } else { 1e6 };
+        }
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let errors = vec![1e4; rows * cols];
+        let error = Image::new(&errors, rows, cols).ok();
+        for dispersion in [Some(Axis::X), Some(Axis::Y)] {
+            let found = find(image, error, &criteria(dispersion)).unwrap();
+            let flagged: Vec<_> = (0..rows * cols).filter(|&i| found.mask[i]).collect();
+            assert_eq!(flagged, halo);
+        }
+    }
+
+    #[test]
     fn the_scale_of_the_errors_makes_no_difference() {
         let (rows, cols) = (40, 50);
         let samples = noise(rows * cols);
