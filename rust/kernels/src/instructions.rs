@@ -101,3 +101,29 @@ impl Instructions {
 pub(crate) fn arch() -> Arch {
     Instructions::forced().and_then(Instructions::arch).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Instructions;
+
+    #[test]
+    fn no_machine_has_the_sets_of_two_kinds() {
+        assert!(Instructions::Scalar.is_available());
+        assert!(!Instructions::Neon.is_available() || !Instructions::Avx2.is_available());
+    }
+
+    /// Narrower sets are not forced here: the tests that run at the same time use what is forced.
+    #[test]
+    fn the_widest_set_is_in_use() {
+        let (available, others): (Vec<_>, Vec<_>) =
+            Instructions::ALL.into_iter().partition(|set| set.is_available());
+        let widest = available.last().copied();
+        assert_eq!((Some(Instructions::in_use()), Instructions::forced()), (widest, None));
+        assert!(!others.into_iter().any(Instructions::force));
+        assert_eq!(Instructions::forced(), None);
+        assert!(widest.is_some_and(Instructions::force));
+        assert_eq!((Some(Instructions::in_use()), Instructions::forced()), (widest, widest));
+        Instructions::use_widest();
+        assert_eq!(Instructions::forced(), None);
+    }
+}

@@ -172,6 +172,7 @@ impl<T: Sample> WithSimd for Flag<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::{Criteria, find};
+    use crate::median::{Method, along, special_samples};
     use crate::{Axis, Edge, Image, Window};
 
     fn criteria() -> Criteria {
@@ -205,6 +206,28 @@ mod tests {
         let found = find(Image::new(&samples, 1, 40).unwrap(), &criteria()).unwrap();
         assert_eq!(found.n_high, 10);
         assert_eq!((found.cut_low, found.cut_high), (0.0, 0.0));
+    }
+
+    #[test]
+    fn the_rows_of_a_task_change_no_pixel() {
+        let (rows, cols) = (4, 40_000);
+        let samples = special_samples(f32::MAX, rows * cols, 1);
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let found = find(image, &criteria()).unwrap();
+        let Criteria { window, edge, .. } = criteria();
+        let medians = along(image, Axis::X, window, edge, Method::Heap).unwrap();
+        let (mut n_low, mut n_high) = (0, 0);
+        for (i, (&residual, flag)) in found.residual.iter().zip(found.mask).enumerate() {
+            let expected = samples[i] - medians[i];
+            assert!(residual == expected || residual.is_nan() && expected.is_nan(), "{i}");
+            let is_low = f64::from(residual) < found.cut_low;
+            let is_high = f64::from(residual) > found.cut_high;
+            assert_eq!((i, flag), (i, is_low || is_high));
+            n_low += usize::from(is_low);
+            n_high += usize::from(is_high);
+        }
+        assert_eq!((found.n_low, found.n_high), (n_low, n_high));
+        assert!(n_low > 0 && n_high > 0);
     }
 
     #[test]

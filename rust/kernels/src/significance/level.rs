@@ -108,3 +108,40 @@ fn in_order<T: Sample>(a: &(T, T), b: &(T, T)) -> Ordering {
         a.1.order(&b.1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::NoiseByLevel;
+    use crate::Image;
+    use crate::significance::{NORMAL, WITHOUT_ERROR};
+
+    /// The level of pixel i is i, and its contrast a tenth of that.
+    fn tenths() -> NoiseByLevel<f64> {
+        let signs = [1.0, -1.0].into_iter().cycle();
+        let contrasts: Vec<_> =
+            (0u32..1000).zip(signs).map(|(i, sign)| sign * f64::from(i) / 10.0).collect();
+        let samples: Vec<_> = (0u32..1000).zip(&contrasts).map(|(i, c)| f64::from(i) + c).collect();
+        let [samples, contrasts] =
+            [&samples, &contrasts].map(|all| Image::new(all, 20, 50).unwrap());
+        NoiseByLevel::new(samples, contrasts).unwrap()
+    }
+
+    #[test]
+    fn the_noise_grows_with_the_level() {
+        let levels = [-1e9, 0.0, 25.0, 26.0, 300.5, 899.0, 1e9];
+        // The median of each bin is half a level below the level of its middle.
+        let expected = [2.45, 2.45, 2.45, 2.55, 30.0, 89.85, 99.9];
+        let contrast = [5.0; 7];
+        let samples = levels.map(|level| level + 5.0);
+        let mut noise = [0.0; 7];
+        let mut memory = [vec![0.0; 7], vec![0.0; 7]];
+        tenths().add(&mut noise, &samples, &contrast, &mut memory);
+        for (noise, expected) in noise.iter().zip(expected) {
+            let expected = WITHOUT_ERROR * NORMAL * expected;
+            assert!((noise / expected - 1.0).abs() < 1e-9, "{noise} {expected}");
+        }
+        let mut noise = [1e3; 7];
+        tenths().add(&mut noise, &samples, &contrast, &mut memory);
+        assert_eq!(noise, [WITHOUT_ERROR * 1e3; 7]);
+    }
+}

@@ -221,3 +221,96 @@ impl<T: Sample> WithSimd for Scale<'_, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Criteria, find};
+    use crate::{Axis, Edge, Image, Window};
+
+    fn criteria(dispersion: Option<Axis>) -> Criteria {
+        let window = Window::new(15).unwrap();
+        Criteria { window, dispersion, edge: Edge::Shrink, lower: 9.0, upper: 9.0, spread: 1.0 }
+    }
+
+    /// Random integers from 0 to 32767.
+    fn noise(count: usize) -> Vec<f32> {
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f32::from(i16::try_from(state >> 17).unwrap())
+        };
+        (0..count).map(|_| random()).collect()
+    }
+
+    #[test]
+    fn a_bright_and_a_dark_pixel_are_flagged() {
+        let (rows, cols) = (40, 50);
+        let (bright, dark) = (13 * cols + 20, 31 * cols + 8);
+        let mut samples = noise(rows * cols);
+        samples[bright] = 1e6;
+        samples[dark] = -1e6;
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let errors = vec![1e4; rows * cols];
+        for error in [None, Some(Image::new(&errors, rows, cols).unwrap())] {
+            for dispersion in [Some(Axis::X), Some(Axis::Y), None] {
+                let found = find(image, error, &criteria(dispersion)).unwrap();
+                let flagged: Vec<_> = (0..rows * cols).filter(|&i| found.mask[i]).collect();
+                assert_eq!(flagged, [bright, dark]);
+                assert_eq!((found.n_low, found.n_high), (1, 1));
+                assert!(found.significance[bright] > 9.0 && found.significance[dark] < -9.0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_very_bright_pixel_is_flagged_with_its_halo() {
+        let (rows, cols) = (40, 50);
+        let at = 13 * cols + 20;
+        let halo = [at - cols, at - 1, at, at + 1, at + cols];
+        let mut samples = noise(rows * cols);
+        for i in halo {
+            samples[i] = if i == at { 1e8 } else { 1e6 };
+        }
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let errors = vec![1e4; rows * cols];
+        let error = Image::new(&errors, rows, cols).ok();
+        for dispersion in [Some(Axis::X), Some(Axis::Y)] {
+            let found = find(image, error, &criteria(dispersion)).unwrap();
+            let flagged: Vec<_> = (0..rows * cols).filter(|&i| found.mask[i]).collect();
+            assert_eq!(flagged, halo);
+        }
+    }
+
+    #[test]
+    fn the_scale_of_the_errors_makes_no_difference() {
+        let (rows, cols) = (40, 50);
+        let samples = noise(rows * cols);
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let with = |error, spread| {
+            let errors = vec![error; rows * cols];
+            let errors = Image::new(&errors, rows, cols).unwrap();
+            let criteria = Criteria { spread, ..criteria(Some(Axis::X)) };
+            find(image, Some(errors), &criteria).unwrap()
+        };
+        let (found, doubled) = (with(1.0, 1.0), with(2.0, 1.0));
+        let scales = [&found, &doubled, &with(1.0, 0.5)].map(|each| each.error_scale.unwrap());
+        assert_eq!(scales, [scales[0], scales[0] / 2.0, scales[0] * 2.0]);
+        assert_eq!((found.noise, found.significance), (doubled.noise, doubled.significance));
+    }
+
+    /// In the turned image, other rows are in one task.
+    #[test]
+    fn a_turned_image_has_the_same_significance() {
+        let (rows, cols) = (140, 1100);
+        let samples = noise(rows * cols);
+        let turned: Vec<_> = samples.iter().rev().copied().collect();
+        let [image, turned] = [&samples, &turned].map(|all| Image::new(all, rows, cols).unwrap());
+        for dispersion in [Some(Axis::X), Some(Axis::Y)] {
+            let [found, mut turned] =
+                [image, turned].map(|image| find(image, None, &criteria(dispersion)).unwrap());
+            turned.noise.reverse();
+            turned.significance.reverse();
+            assert!(found.noise == turned.noise && found.significance == turned.significance);
+        }
+    }
+}

@@ -95,7 +95,8 @@ pub(super) fn may_be_halo<T: Sample>(
 
 #[cfg(test)]
 mod tests {
-    use super::Columns;
+    use super::{Columns, may_be_halo};
+    use crate::Image;
     use crate::instructions::arch;
     use crate::median::Vectorized;
     use proptest::prelude::*;
@@ -113,6 +114,21 @@ mod tests {
             columns.sort(f32::lanes(simd), self.0);
             (0..cols).map(|x| columns.third(f32::lanes(Scalar::new()), x)).collect()
         }
+    }
+
+    #[test]
+    fn a_halo_is_beside_a_far_brighter_pixel() {
+        let halos = |bright: usize, residual: f32| {
+            let mut residuals = [9.0; 12];
+            (residuals[1], residuals[bright]) = (f32::NAN, residual);
+            let image = Image::new(&residuals, 3, 4).unwrap();
+            let places = (0..12).filter(|&i| may_be_halo(image, (i / 4, i % 4), 2.0));
+            places.collect::<Vec<_>>()
+        };
+        assert_eq!(halos(5, 20.0), [0, 1, 2, 4, 6, 8, 9, 10]);
+        assert_eq!(halos(11, 20.0), [6, 7, 10]);
+        assert_eq!(halos(0, 20.0), [1, 4, 5]);
+        assert_eq!(halos(5, 19.9), []);
     }
 
     proptest! {

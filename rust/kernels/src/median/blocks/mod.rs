@@ -316,3 +316,29 @@ fn row_by_heap<T: Sample>(strip: &Strip<'_, T>, y: usize, out: &mut [T]) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Image;
+    use crate::median::{Edge, Method, Window, rectangle};
+
+    /// The sum of any two samples overflows, so that whole rows of medians are computed again.
+    #[test]
+    fn rows_whose_medians_overflow() {
+        let sample = |i: u32| {
+            // A window of 33 columns has a NaN in each of its rows.
+            let is_nan = (i % 400).is_multiple_of(33);
+            let part = 0.6 + f64::from(i * 7919 % 1013) / 3000.0;
+            if is_nan { f64::NAN } else { part * f64::MAX }
+        };
+        let samples: Vec<_> = (0..1200).map(sample).collect();
+        let image = Image::new(&samples, 3, 400).unwrap();
+        let width = Window::new(33).unwrap();
+        for height in [1, 3] {
+            let height = Window::new(height).unwrap();
+            let [heap, network] = [Method::Heap, Method::Network]
+                .map(|method| rectangle(image, height, width, Edge::Shrink, method).unwrap());
+            assert_eq!(network, heap);
+        }
+    }
+}
