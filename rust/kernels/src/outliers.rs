@@ -172,7 +172,7 @@ impl<T: Sample> WithSimd for Flag<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::{Criteria, find};
-    use crate::median::{Method, along, special_samples};
+    use crate::median::{Median, Method, special_samples};
     use crate::{Axis, Edge, Image, Window};
 
     fn criteria() -> Criteria {
@@ -215,7 +215,8 @@ mod tests {
         let image = Image::new(&samples, rows, cols).unwrap();
         let found = find(image, &criteria()).unwrap();
         let Criteria { window, edge, .. } = criteria();
-        let medians = along(image, Axis::X, window, edge, Method::Heap).unwrap();
+        let median = Median::along(Axis::X).window(window.len()).edge(edge);
+        let medians = median.method(Method::Heap).medians(image).unwrap();
         let (mut n_low, mut n_high) = (0, 0);
         for (i, (&residual, flag)) in found.residual.iter().zip(found.mask).enumerate() {
             let expected = samples[i] - medians[i];

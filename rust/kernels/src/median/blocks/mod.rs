@@ -187,14 +187,13 @@ impl<L: Lanes> Blocks<'_, L> {
                 let (y, x) = (top + window / cols, left + window % cols);
                 let out = &mut out[y * wanted.cols..][..wanted.cols];
                 let targets = out.iter_mut().skip(x).step_by(cols);
-                let mut infinite = false;
-                for (out, &median) in targets.zip(medians) {
-                    *out = median;
-                    infinite |= !median.is_finite() & !median.is_nan();
-                }
+                targets.zip(medians).for_each(|(out, &median)| *out = median);
+                // A loop of its own, on vectors.
+                let is_infinite = |median: L::T| median.magnitude() == L::T::INFINITY;
+                let infinite = medians.iter().fold(false, |any, &each| any | is_infinite(each));
                 if infinite {
                     let all = medians.iter().enumerate();
-                    let infinite = all.filter(|(_, median)| !median.is_finite() & !median.is_nan());
+                    let infinite = all.filter(|&(_, &median)| is_infinite(median));
                     let pixels = infinite.map(|(number, _)| (y, x + number * cols));
                     memory::extend(doubtful, pixels.filter(|&(_, x)| x < wanted.cols))?;
                 }
@@ -320,7 +319,7 @@ fn row_by_heap<T: Sample>(strip: &Strip<'_, T>, y: usize, out: &mut [T]) -> Resu
 #[cfg(test)]
 mod tests {
     use crate::Image;
-    use crate::median::{Edge, Method, Window, rectangle};
+    use crate::median::{Edge, Median, Method};
 
     /// The sum of any two samples overflows, so that whole rows of medians are computed again.
     #[test]
@@ -333,11 +332,10 @@ mod tests {
         };
         let samples: Vec<_> = (0..1200).map(sample).collect();
         let image = Image::new(&samples, 3, 400).unwrap();
-        let width = Window::new(33).unwrap();
         for height in [1, 3] {
-            let height = Window::new(height).unwrap();
+            let median = Median::rectangle(height, 33).edge(Edge::Shrink);
             let [heap, network] = [Method::Heap, Method::Network]
-                .map(|method| rectangle(image, height, width, Edge::Shrink, method).unwrap());
+                .map(|method| median.method(method).medians(image).unwrap());
             assert_eq!(network, heap);
         }
     }

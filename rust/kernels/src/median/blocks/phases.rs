@@ -131,6 +131,7 @@ pub(super) struct Phases<T> {
 
 impl<T: Sample> Phases<T> {
     /// Arranges the samples of a strip.
+    #[inline(always)]
     pub(super) fn of(strip: &Strip<'_, T>, layout: &Layout) -> Result<Self, Error> {
         let size = layout.block.len() * layout.len;
         let mut phases = Self { samples: memory::zeros(size)?, surplus: memory::zeros(size)? };
@@ -157,6 +158,7 @@ impl<T: Sample> Phases<T> {
     ///
     /// The sums along a row may wrap around. Their differences are still right: they are the sums
     /// over a window, which has fewer samples than a table has places.
+    #[inline(always)]
     fn count_surplus(&mut self, window: Shape, layout: &Layout, signs: &[i8]) -> Result<(), Error> {
         let width = layout.width();
         let mut columns = memory::zeros::<i16>(width)?;
@@ -182,31 +184,43 @@ impl<T: Sample> Phases<T> {
     }
 }
 
+/// Columns in which NaNs are looked for at once: an even number, so that the path goes down the first
+/// column of each group.
+const COLUMNS: usize = 16;
+
 /// Replaces NaNs by infinities that alternate down and up the columns, and writes their signs.
+#[inline(always)]
 fn fill_nans<T: Sample>(band: &mut [T], signs: &mut [i8], width: usize) {
-    // An even number, so that the path goes down the first column of each group.
-    const COLUMNS: usize = 16;
     let height = band.len() / width;
     let mut sign = 1;
     for x in (0..width).step_by(COLUMNS) {
-        let columns = x..width.min(x + COLUMNS);
-        let any_nan =
-            |row: &[T]| row[columns.clone()].iter().fold(false, |any, x| any | x.is_nan());
-        if !band.chunks_exact(width).fold(false, |any, row| any | any_nan(row)) {
-            continue;
+        let mut rows = [0u8; COLUMNS];
+        for (number, row) in band.chunks_exact(width).enumerate() {
+            let mut nans = nans_of(&row[x..width.min(x + COLUMNS)]);
+            while nans != 0 {
+                rows[nans.trailing_zeros() as usize] |= 1 << number;
+                nans &= nans - 1;
+            }
         }
-        for x in columns {
+        for (column, &rows) in rows.iter().enumerate().filter(|&(_, &rows)| rows != 0) {
             for step in 0..height {
-                let row = if x % 2 == 0 { step } else { height - 1 - step };
-                let sample = &mut band[row * width + x];
-                if sample.is_nan() {
-                    *sample = if sign > 0 { T::INFINITY } else { T::ZERO - T::INFINITY };
-                    signs[row * width + x] = sign;
+                let row = if column % 2 == 0 { step } else { height - 1 - step };
+                if rows >> row & 1 == 1 {
+                    let at = row * width + x + column;
+                    band[at] = if sign > 0 { T::INFINITY } else { T::ZERO - T::INFINITY };
+                    signs[at] = sign;
                     sign = -sign;
                 }
             }
         }
     }
+}
+
+/// A bit for each of up to 16 samples: whether it is NaN.
+#[inline(always)]
+fn nans_of<T: Sample>(samples: &[T]) -> u16 {
+    let bits = samples.iter().enumerate();
+    bits.fold(0, |nans, (number, sample)| nans | u16::from(sample.is_nan()) << number)
 }
 
 #[cfg(test)]

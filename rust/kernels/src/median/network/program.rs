@@ -138,7 +138,7 @@ fn best_block(window: Shape) -> Shape {
     if window.rows == 1 {
         return Shape::line(power_of_two((window.cols * 4 / 5).max(2)));
     }
-    let side = |length: usize| power_of_two(length.div_ceil(2).min(LONGEST_BLOCK_SIDE));
+    let side = |length: usize| power_of_two((length * 4 / 5).min(LONGEST_BLOCK_SIDE));
     Shape { rows: side(window.rows), cols: side(window.cols) }
 }
 
