@@ -112,7 +112,10 @@ def _outputs(sizes: Sizes) -> list[Row]:
         run = partial(bps.median_filter, samples, k, axis=0)
         ways = {"out": _all(partial(run, out=out)), "new": _all(run)}
         rows.append(in_turns(f"output, k = {k}, axis 0", ways, sizes))
-    return rows
+    cube = _cube(sizes.cube, missing=0.02)
+    run, out = partial(bps.median_filter, cube, 25, axis=0), np.empty_like(cube)
+    ways = {"out": _all(partial(run, out=out)), "new": _all(run)}
+    return [*rows, in_turns("output, cube, w = 25", ways, sizes)]
 
 
 def _all(run: Callable[[], object]) -> Way:

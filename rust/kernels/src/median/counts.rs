@@ -33,7 +33,8 @@ pub(super) fn blank<T: Sample>(
         height,
         width,
         beyond,
-        least: least.saturating_sub(left_out),
+        // A window has less than 2^31 samples.
+        least: u32::try_from(least.saturating_sub(left_out)).unwrap_or(u32::MAX),
         columns: memory::zeros(image.cols() + width - 1)?,
     };
     arch().dispatch(Blank { counts, first, medians });
@@ -49,7 +50,7 @@ struct Counts<'a, T> {
     width: usize,
     /// Valid samples at each place that no sample of the image stands for.
     beyond: u32,
-    least: usize,
+    least: u32,
     /// For each column of the windows, its valid samples. Those of columns beyond the border are
     /// written when they are needed.
     columns: Vec<u32>,
@@ -112,14 +113,18 @@ impl<T: Sample> Counts<'_, T> {
             let column = self.cols.sample(place).map_or(beyond, |x| self.columns[before + x]);
             self.columns[place] = column;
         }
-        let mut total: usize = self.columns[..self.width - 1].iter().map(|&n| n as usize).sum();
+        if self.width == 1 {
+            for (median, &count) in medians.iter_mut().zip(&self.columns) {
+                *median = if count < self.least { T::NAN } else { *median };
+            }
+            return;
+        }
+        let mut total: u32 = self.columns[..self.width - 1].iter().sum();
         let ends = self.columns[self.width - 1..].iter().zip(&self.columns);
         for (median, (&arriving, &leaving)) in medians.iter_mut().zip(ends) {
-            total += arriving as usize;
-            if total < self.least {
-                *median = T::NAN;
-            }
-            total -= leaving as usize;
+            total += arriving;
+            *median = if total < self.least { T::NAN } else { *median };
+            total -= leaving;
         }
     }
 }
