@@ -130,15 +130,15 @@ impl KeptTables {
 
 /// The block that needs about the fewest operations for each window, with a table that stays small.
 ///
-/// For lines that is about four fifths of the window. For rectangles, larger blocks save little
-/// and take long to build.
+/// That is about four fifths of each side. For rectangles, blocks of longer sides than eight save
+/// little and take long to build.
 fn best_block(window: Shape) -> Shape {
     const LONGEST_BLOCK_SIDE: usize = 8;
     let power_of_two = |most: usize| 1 << most.max(1).ilog2();
     if window.rows == 1 {
-        return Shape::line(power_of_two((window.cols * 4 / 5).max(2)));
+        return Shape::line(power_of_two((window.cols.saturating_mul(4) / 5).max(2)));
     }
-    let side = |length: usize| power_of_two((length * 4 / 5).min(LONGEST_BLOCK_SIDE));
+    let side = |length: usize| power_of_two((length.saturating_mul(4) / 5).min(LONGEST_BLOCK_SIDE));
     Shape { rows: side(window.rows), cols: side(window.cols) }
 }
 
