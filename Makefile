@@ -33,7 +33,7 @@ options: $(VENV)/.installed
 # Many tests wait for processes and servers: two at a time take half as long.
 test: $(VENV)/.test
 	cargo test --quiet --all-features
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 # 100 is thorough, 1 is what `make test` runs, more is more.
 ATTACK ?= 100

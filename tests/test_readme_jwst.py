@@ -114,4 +114,4 @@ def test_the_command(tmp_path):
 
 def test_the_running_median(capsys):
     exec(compile(MEDIAN, "README.md", "exec"), {})
-    assert capsys.readouterr().out == "[1.  5.  6.  1.5]\n"
+    assert capsys.readouterr().out == "[1. 5. 6. 3.]\n"
