@@ -52,9 +52,11 @@ def median_filter(
         padded = _extended(padded, along, reach, edge, fill)
     lengths = [before + after + 1 for before, after in window.reaches]
     windows = sliding_window_view(padded, lengths, window.axes).reshape(*samples.shape, -1)
-    medians = np.array([_median(line) for line in windows.reshape(-1, window.size)])
-    few = np.count_nonzero(~np.isnan(windows), axis=-1) < min_count
-    return np.where(few, samples.dtype.type(np.nan), medians.reshape(samples.shape))
+    medians = np.array([_median(line) for line in windows]).reshape(samples.shape)
+    if min_count > 1:
+        few = np.count_nonzero(~np.isnan(windows), axis=-1) < min_count
+        medians[few] = np.nan
+    return medians
 
 
 def mad_filter(
