@@ -64,7 +64,7 @@ def ending() -> threading.Event | None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Hold interrupts of the main thread back; raise the first at the end.
+    """Hold interrupts of the main thread back; call their handlers at the end, until one raises.
 
     Handlers that were not set from Python stay in place.
     """

@@ -7,6 +7,7 @@ rows or the columns of the images, a rectangle over both.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -17,7 +18,17 @@ from ._arguments import Method
 from ._floats import FloatArray
 from .checks import check_whole
 
-__all__ = ["BORDERS", "Border", "Window", "check_border", "check_fill", "check_window", "filtered"]
+__all__ = [
+    "BORDERS",
+    "Border",
+    "Whole",
+    "Window",
+    "check_axes",
+    "check_border",
+    "check_fill",
+    "check_window",
+    "filtered",
+]
 
 Border: TypeAlias = Literal["zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap"]
 """What a window contains beyond the ends of an axis; the last four as in `scipy.ndimage`."""
@@ -35,7 +46,8 @@ BORDERS: Final[tuple[Border, ...]] = (
 FARTHEST: Final = 1 << 61
 """Samples to one side of a window: more than any array has."""
 
-_Whole: TypeAlias = int | tuple[int, ...]
+Whole: TypeAlias = int | tuple[int, ...]
+"""A number for all axes of a window, or one for each."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,7 @@ def check_fill(fill: float | None, edge: Border) -> float:
         raise TypeError(f"fill must be a number, got {fill!r}") from None
 
 
-def check_window(ndim: int, kernel_size: _Whole, axis: _Whole | None, origin: _Whole) -> Window:
+def check_window(ndim: int, kernel_size: Whole, axis: Whole | None, origin: Whole) -> Window:
     """Return the window of an array.
 
     Parameters
@@ -123,21 +135,44 @@ def check_window(ndim: int, kernel_size: _Whole, axis: _Whole | None, origin: _W
     return Window(tuple(each for each, _ in ordered), tuple(reach for _, reach in ordered))
 
 
-def _axes(ndim: int, axis: _Whole | None) -> tuple[int, ...]:
+def check_axes(ndim: int, axes: Sequence[int], name: str, or_none: str = "") -> tuple[int, ...]:
+    """Return axes of an array, counted from its first one.
+
+    Parameters
+    ----------
+    ndim : int
+        The number of axes of the array.
+    axes : sequence of int
+        The axes; negative ones count from the last.
+    name : str
+        Of the argument, for errors.
+    or_none : str, optional
+        What else it may be, for errors.
+
+    Raises
+    ------
+    TypeError
+        If one is not a whole number.
+    ValueError
+        If the array has no such axis.
+    """
+    found = tuple(check_whole(axis, name) for axis in axes)
+    for axis in found:
+        if not -ndim <= axis < ndim:
+            raise ValueError(f"{name} must be from {-ndim} to {ndim - 1}{or_none}, got {axis}")
+    return tuple(axis % ndim for axis in found)
+
+
+def _axes(ndim: int, axis: Whole | None) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(max(0, ndim - 2), ndim))
-    given = axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(check_whole(each, "axis") for each in given)
-    last = ndim - 1
-    if not all(-ndim <= each <= last for each in axes):
-        raise ValueError(f"axis must be from {-ndim} to {last} or None, got {axis}")
-    found = tuple(each % ndim for each in axes)
+    found = check_axes(ndim, axis if isinstance(axis, tuple) else (axis,), "axis", " or None")
     if not 1 <= len(set(found)) == len(found) <= 2:
         raise ValueError(f"axis must be one axis or two different ones, got {axis}")
     return found
 
 
-def _for_each(axes: tuple[int, ...], given: _Whole, name: str) -> tuple[int, ...]:
+def _for_each(axes: tuple[int, ...], given: Whole, name: str) -> tuple[int, ...]:
     values = given if isinstance(given, tuple) else (given,) * len(axes)
     if len(values) != len(axes):
         raise ValueError(f"{name} must be one whole number or {len(axes)}, got {given!r}")

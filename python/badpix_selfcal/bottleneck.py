@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ._floats import FloatArray, as_floats
-from ._windows import check_window, filtered
+from ._windows import check_axes, check_window, filtered
 from .checks import check_whole
 
 __all__ = ["move_median"]
@@ -62,9 +61,7 @@ def move_median(
     samples = as_floats(a, "a", ndim=None)
     if samples.ndim == 0:
         raise ValueError("a must have at least one dimension, got a single number")
-    along = check_whole(axis, "axis")
-    if not -samples.ndim <= along < samples.ndim:
-        raise ValueError(f"axis must be from {-samples.ndim} to {samples.ndim - 1}, got {axis}")
+    (along,) = check_axes(samples.ndim, (axis,), "axis")
     length, most = check_whole(window, "window"), samples.shape[along]
     if not 1 <= length <= most:
         raise ValueError(f"window must be from 1 to the {most} samples of the axis, got {window}")
@@ -72,4 +69,4 @@ def move_median(
     if not 1 <= least <= length:
         raise ValueError(f"min_count must be from 1 to window ({length}), got {min_count}")
     trailing = check_window(samples.ndim, length, along, (length - 1) // 2)
-    return filtered(np.asarray(samples), trailing, "shrink", math.nan, least)
+    return filtered(samples, trailing, "shrink", math.nan, least)

@@ -69,7 +69,7 @@ Against: TypeAlias = Literal["reference", "jwst"]
 AGAINST: Final[tuple[Against, ...]] = ("reference", "jwst")
 
 VERIFY_EXAMPLES: Final = 40
-"""Examples of each property that `badpix_selfcal.testing.verify` draws: about a minute for all."""
+"""Examples of each property that `badpix_selfcal.testing.verify` draws, in one or two minutes."""
 
 THOROUGH: Final = 2000
 """Examples of each property in a thorough run."""

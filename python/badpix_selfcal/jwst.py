@@ -221,8 +221,7 @@ def moving_median_over_zeroth_axis(x: NDArray[Any], w: int) -> NDArray[np.float6
         array = array.astype(np.float64)
     out: NDArray[np.float64] = np.full(array.shape, np.nan)
     if w <= len(array):
-        how: dict[str, Any] = {"edge": "shrink", "min_count": w}
-        out[...] = median_filter(array, w, axis=0, **how)
+        out[...] = median_filter(array, w, axis=0, edge="shrink", min_count=w)
         half = w // 2
         out[:half] = out[half]
         last = len(array) - w + half

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Method, check_method
 from ._floats import FloatArray, as_floats
-from ._windows import Border, Window, check_border, check_fill, check_window, filtered
+from ._windows import Border, Whole, Window, check_border, check_fill, check_window, filtered
 from .checks import check_whole
 
 __all__ = ["NORMAL", "Border", "Scale", "mad_filter", "median_filter"]
@@ -92,10 +92,8 @@ def median_filter(
     ``bottleneck.move_median``. The double heap needs O(log k) operations per sample (Hardle and
     Steiger 1995, Applied Statistics 44, 258).
     """
-    samples, window = _prepared(image, kernel_size, axis, origin)
-    edge = check_border(edge)
-    how = edge, check_fill(fill, edge), _least(min_count, window), check_method(method)
-    return filtered(samples, window, *how, _checked(out, samples, image))
+    where = kernel_size, axis, origin
+    return _filtered(image, where, edge, fill, min_count, out, method, deviation=False)
 
 
 def mad_filter(
@@ -149,27 +147,33 @@ def mad_filter(
     >>> np.flatnonzero(np.abs(line - median) > 5 * sigma)
     array([3])
     """
-    samples, window = _prepared(image, kernel_size, axis, origin)
-    edge = check_border(edge)
-    how = edge, check_fill(fill, edge), _least(min_count, window), check_method(method)
-    factor = samples.dtype.type(_factor(scale))
-    found = filtered(samples, window, *how, _checked(out, samples, image), deviation=True)
+    factor, where = _factor(scale), (kernel_size, axis, origin)
+    found = _filtered(image, where, edge, fill, min_count, out, method, deviation=True)
     if factor != 1.0:
         with np.errstate(over="ignore"):
-            found *= factor
+            found *= found.dtype.type(factor)
     return found
 
 
-def _prepared(
+def _filtered(
     image: ArrayLike,
-    kernel_size: int | tuple[int, ...],
-    axis: int | tuple[int, ...] | None,
-    origin: int | tuple[int, ...],
-) -> tuple[FloatArray, Window]:
+    where: tuple[Whole, Whole | None, Whole],
+    edge: Border,
+    fill: float | None,
+    min_count: int,
+    out: FloatArray | None,
+    method: Method,
+    *,
+    deviation: bool,
+) -> FloatArray:
+    """Check all arguments, and filter; `where` is the size, the axis and the origin."""
     samples = as_floats(image, "image", ndim=None)
     if samples.ndim == 0:
         raise ValueError("image must have at least one dimension, got a single number")
-    return samples, check_window(samples.ndim, kernel_size, axis, origin)
+    window = check_window(samples.ndim, *where)
+    edge = check_border(edge)
+    how = edge, check_fill(fill, edge), _least(min_count, window), check_method(method)
+    return filtered(samples, window, *how, _checked(out, samples, image), deviation=deviation)
 
 
 def _least(min_count: int, window: Window) -> int:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ._floats import as_floats
-from ._windows import Border, Window, check_window, filtered
+from ._windows import Border, Window, check_axes, check_window, filtered
 from .checks import check_whole
 
 __all__ = ["generic_filter", "nanmedian_filter"]
@@ -217,11 +217,7 @@ def _window(
 def _axes(ndim: int, axes: _Whole | None) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(ndim))
-    given: tuple[Any, ...] = _several(axes) or (axes,)
-    found = tuple(check_whole(axis, "axes") for axis in given)
-    if not all(-ndim <= axis < ndim for axis in found):
-        raise ValueError(f"axes must be from {-ndim} to {ndim - 1}, got {axes}")
-    found = tuple(axis % ndim for axis in found)
+    found = check_axes(ndim, _several(axes) or (axes,), "axes")
     if not 0 < len(set(found)) == len(found):
         raise ValueError(f"axes must be different axes, got {axes}")
     return found
