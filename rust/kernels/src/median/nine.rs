@@ -9,7 +9,7 @@
 //! samples, the middle ranks are (8 - n) / 2 and (9 - n) / 2, rounded down.
 
 use super::edge::Border;
-use super::network::lanes::Lanes;
+use super::network::lanes::{Lanes, set_nans_apart};
 use super::reach::Extent;
 use super::{Edge, Reach, of_samples};
 use crate::instructions::arch;
@@ -136,11 +136,7 @@ impl<T: Sample> Columns<T> {
         self.rows.rotate_left(1);
         nine.read(place, &mut self.samples);
         let (filled, nans) = &mut self.rows[SIDE - 1];
-        for ((filled, nan), &sample) in filled.iter_mut().zip(nans).zip(&self.samples) {
-            let is_nan = sample.is_nan();
-            *filled = if is_nan { T::INFINITY } else { sample };
-            *nan = if is_nan { T::from(1) } else { T::ZERO };
-        }
+        set_nans_apart(&self.samples, filled, nans);
     }
 
     /// Sorts the columns, and counts their NaNs.
@@ -225,9 +221,8 @@ fn select<L: Lanes>(l: L, least: [L::V; 5], nans: L::V) -> L::V {
 mod tests {
     use super::{EXTENT, Nine, SomeRows};
     use crate::median::network::builder::Shape;
-    use crate::median::network::lanes::{special_samples, with_each};
-    use crate::median::{Median, Method};
-    use crate::{Edge, Image, Sample};
+    use crate::median::network::lanes::{assert_equal_to_the_heap, with_each};
+    use crate::{Median, Sample};
     use pulp::{Simd, WithSimd};
 
     /// All medians of an image.
@@ -243,34 +238,17 @@ mod tests {
         }
     }
 
-    fn assert_equal_to_the_heap<T: Sample>(greatest: T) {
-        for cols in 1..70 {
-            let samples = special_samples(greatest, 7 * cols, cols as u64);
-            let magnitudes: Vec<_> = samples.iter().map(|sample| sample.magnitude()).collect();
-            for (edge, of_magnitudes) in [
-                (Edge::Zero, false),
-                (Edge::Shrink, true),
-                (Edge::Constant(-2.0), false),
-                (Edge::Reflect, true),
-                (Edge::Mirror, false),
-            ] {
-                let all = if of_magnitudes { &magnitudes } else { &samples };
-                let median = Median::rectangle(3, 3).edge(edge).method(Method::Heap);
-                let heap = median.medians(Image::new(all, 7, cols).unwrap()).unwrap();
-                let image = Image::new(&samples, 7, cols).unwrap();
-                let places = EXTENT.places(Shape::of(image), edge);
-                for ours in with_each(|| AllRows(Nine { image, places, of_magnitudes })) {
-                    let mut pairs = ours.iter().zip(&heap);
-                    let same = |(&a, &b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
-                    assert!(pairs.all(same), "{cols} {edge:?} {of_magnitudes}");
-                }
-            }
-        }
+    fn check<T: Sample>(greatest: T) {
+        let median = Median::rectangle(super::SIDE, super::SIDE);
+        assert_equal_to_the_heap(median, greatest, |image, edge, of_magnitudes| {
+            let places = EXTENT.places(Shape::of(image), edge);
+            with_each(|| AllRows(Nine { image, places, of_magnitudes }))
+        });
     }
 
     #[test]
     fn every_instruction_set_gives_the_medians_of_the_heap() {
-        assert_equal_to_the_heap(f32::MAX);
-        assert_equal_to_the_heap(f64::MAX);
+        check(f32::MAX);
+        check(f64::MAX);
     }
 }

@@ -7,7 +7,7 @@
 //! samples, the middle ranks are (6 - n) / 2 and (7 - n) / 2, rounded down.
 
 use super::edge::Border;
-use super::network::lanes::Lanes;
+use super::network::lanes::{Lanes, set_nans_apart};
 use super::{Edge, Reach, of_samples};
 use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
@@ -109,12 +109,7 @@ impl<T: Sample> Row<T> {
                 }
             }
         }
-        let replaced = self.filled.iter_mut().zip(&mut self.nans);
-        for ((filled, nan), &sample) in replaced.zip(&self.samples) {
-            let is_nan = sample.is_nan();
-            *filled = if is_nan { T::INFINITY } else { sample };
-            *nan = if is_nan { T::from(1) } else { T::ZERO };
-        }
+        set_nans_apart(&self.samples, &mut self.filled, &mut self.nans);
     }
 
     /// Sorts the pairs and counts their NaNs.
@@ -213,9 +208,8 @@ fn least_four<L: Lanes>(l: L, a: [L::V; 4], b: [L::V; 3]) -> [L::V; 4] {
 #[cfg(test)]
 mod tests {
     use super::{Seven, SomeRows};
-    use crate::median::network::lanes::{special_samples, with_each};
-    use crate::median::{Median, Method};
-    use crate::{Axis, Edge, Image, Sample};
+    use crate::median::network::lanes::{assert_equal_to_the_heap, with_each};
+    use crate::{Axis, Median, Sample};
     use pulp::{Simd, WithSimd};
 
     /// All medians of an image.
@@ -231,34 +225,16 @@ mod tests {
         }
     }
 
-    fn assert_equal_to_the_heap<T: Sample>(greatest: T) {
-        for cols in 1..70 {
-            let samples = special_samples(greatest, 5 * cols, cols as u64);
-            let magnitudes: Vec<_> = samples.iter().map(|sample| sample.magnitude()).collect();
-            for (edge, of_magnitudes) in [
-                (Edge::Zero, false),
-                (Edge::Shrink, false),
-                (Edge::Shrink, true),
-                (Edge::Reflect, false),
-                (Edge::Wrap, true),
-            ] {
-                let all = if of_magnitudes { &magnitudes } else { &samples };
-                let all = Image::new(all, 5, cols).unwrap();
-                let median = Median::along(Axis::X).window(super::SEVEN).edge(edge);
-                let heap = median.method(Method::Heap).medians(all).unwrap();
-                let image = Image::new(&samples, 5, cols).unwrap();
-                for ours in with_each(|| AllRows(Seven { image, edge, of_magnitudes })) {
-                    let mut pairs = ours.iter().zip(&heap);
-                    let same = |(&a, &b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
-                    assert!(pairs.all(same), "{cols} {edge:?} {of_magnitudes}");
-                }
-            }
-        }
+    fn check<T: Sample>(greatest: T) {
+        let median = Median::along(Axis::X).window(super::SEVEN);
+        assert_equal_to_the_heap(median, greatest, |image, edge, of_magnitudes| {
+            with_each(|| AllRows(Seven { image, edge, of_magnitudes }))
+        });
     }
 
     #[test]
     fn every_instruction_set_gives_the_medians_of_the_heap() {
-        assert_equal_to_the_heap(f32::MAX);
-        assert_equal_to_the_heap(f64::MAX);
+        check(f32::MAX);
+        check(f64::MAX);
     }
 }

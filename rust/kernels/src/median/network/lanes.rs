@@ -275,6 +275,20 @@ impl<S: Simd> Lanes for Doubles<S> {
     }
 }
 
+/// Replaces NaNs by +inf, which sorts behind the samples, and marks them: 1 for a NaN, else 0.
+#[inline(always)]
+pub(in crate::median) fn set_nans_apart<T: Sample>(
+    samples: &[T],
+    filled: &mut [T],
+    nans: &mut [T],
+) {
+    for ((filled, nan), &sample) in filled.iter_mut().zip(nans).zip(samples) {
+        let is_nan = sample.is_nan();
+        *filled = if is_nan { T::INFINITY } else { sample };
+        *nan = if is_nan { T::from(1) } else { T::ZERO };
+    }
+}
+
 /// The results of an operation with each instruction set of this machine, and without any.
 #[cfg(test)]
 pub(crate) fn with_each<O: pulp::WithSimd>(operation: impl Fn() -> O) -> Vec<O::Output> {
@@ -311,4 +325,44 @@ pub(crate) fn special_samples<T: Sample>(greatest: T, count: usize, seed: u64) -
         }
     };
     (0..count).map(&mut next).collect()
+}
+
+/// Checks the medians of a kernel of adjacent windows: those of special images, for many edges, with
+/// each instruction set, against those of the double heap.
+///
+/// `medians` are those of the samples or of their magnitudes.
+#[cfg(test)]
+pub(crate) fn assert_equal_to_the_heap<T: Sample>(
+    median: crate::Median,
+    greatest: T,
+    medians: impl Fn(crate::Image<'_, T>, crate::Edge, bool) -> Vec<Vec<T>>,
+) {
+    use crate::{Edge, Image, Method};
+    const ROWS: usize = 7;
+    let edges = [
+        (Edge::Zero, false),
+        (Edge::Shrink, false),
+        (Edge::Shrink, true),
+        (Edge::Constant(-2.0), false),
+        (Edge::Reflect, false),
+        (Edge::Reflect, true),
+        (Edge::Mirror, false),
+        (Edge::Wrap, true),
+    ];
+    for cols in 1..70 {
+        let samples = special_samples(greatest, ROWS * cols, cols as u64);
+        let magnitudes: Vec<_> = samples.iter().map(|sample| sample.magnitude()).collect();
+        for (edge, of_magnitudes) in edges {
+            let all = if of_magnitudes { &magnitudes } else { &samples };
+            let by_heap = median.edge(edge).method(Method::Heap);
+            let heap = by_heap.medians(Image::new(all, ROWS, cols).unwrap()).unwrap();
+            let image = Image::new(&samples, ROWS, cols).unwrap();
+            for ours in medians(image, edge, of_magnitudes) {
+                assert_eq!(ours.len(), heap.len());
+                let mut pairs = ours.iter().zip(&heap);
+                let same = |(&a, &b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
+                assert!(pairs.all(same), "{cols} {edge:?} {of_magnitudes}");
+            }
+        }
+    }
 }
