@@ -12,9 +12,12 @@ mod memory;
 #[allow(dead_code)]
 #[path = "src/median/network/builder.rs"]
 mod network;
+#[path = "build/stages.rs"]
+mod stages;
 
 use error::Error;
 use network::{Network, Node, Shape};
+use stages::Stages;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -22,6 +25,19 @@ use std::{env, fs, io};
 
 /// The windows with code.
 const COMPILED: RangeInclusive<usize> = 2..=32;
+
+/// The squares with code for adjacent windows.
+const SQUARES: RangeInclusive<usize> = 2..=8;
+
+/// The squares with code, each with the rows of a block and the ranks that are selected on either
+/// side of the middle.
+fn adjacent() -> impl Iterator<Item = (Shape, usize, usize)> {
+    SQUARES.map(|side| {
+        // An even window has no middle rank, so that it needs one more on either side.
+        let margin = side.isqrt() + usize::from(side.is_multiple_of(2));
+        (Shape { rows: side, cols: side }, 2, margin)
+    })
+}
 
 /// The number of windows in a block: the fastest of several measured.
 fn block_of(window: usize) -> usize {
@@ -34,13 +50,69 @@ fn block_of(window: usize) -> usize {
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build/stages.rs");
     for used in ["error", "memory", "median/network/builder"] {
         println!("cargo::rerun-if-changed=src/{used}.rs");
     }
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
     let networks = COMPILED.map(|window| code(window, block_of(window)));
     let networks = networks.collect::<Result<String, _>>().map_err(io::Error::other)?;
-    fs::write(folder.join("compiled.rs"), networks + &dispatch())
+    fs::write(folder.join("compiled.rs"), networks + &dispatch())?;
+    let networks = adjacent().map(|(window, rows, margin)| {
+        let network = Network::new(window, Shape { rows, cols: 1 }, margin)?;
+        Ok(adjacent_code(window, rows, &network))
+    });
+    let networks = networks.collect::<Result<String, Error>>().map_err(io::Error::other)?;
+    fs::write(folder.join("adjacent.rs"), networks + &adjacent_dispatch())
+}
+
+/// The code of the network of adjacent windows, in blocks of some rows.
+fn adjacent_code(window: Shape, block: usize, network: &Network) -> String {
+    let Shape { rows, cols } = window;
+    let stages = Stages::new(network, cols);
+    let (kept, steps) = (stages.kept(), stages.code());
+    let ranks = network.middles.first().map_or(0, Vec::len);
+    let name = if kept == 0 { "_" } else { "kept" };
+    format!(
+        "/// Windows of {rows} x {cols} samples.
+pub(crate) struct Adjacent{rows}x{cols};
+
+impl AdjacentNetwork for Adjacent{rows}x{cols} {{
+    const BLOCK: usize = {block};
+    const RANKS: usize = {ranks};
+    const KEPT: usize = {kept};
+
+    #[inline(always)]
+    fn run<L: Lanes>(
+        l: L,
+        x: &impl Source<L>,
+        {name}: &mut impl Kept<L>,
+        cols: usize,
+        to: &mut impl Receiver<L>,
+    ) {{
+{steps}    }}
+}}
+
+"
+    )
+}
+
+/// The code of the function that calls the network of adjacent windows.
+fn adjacent_dispatch() -> String {
+    let mut arms = String::new();
+    for (Shape { rows, cols }, ..) in adjacent() {
+        let network = format!("Adjacent{rows}x{cols}");
+        let _ = writeln!(arms, "        ({rows}, {cols}) => Some(with.call::<{network}>()),");
+    }
+    format!(
+        "/// Calls `with` with the network of adjacent windows; None if there is no such network.
+pub(crate) fn with_adjacent<W: WithAdjacent>(window: Shape, with: W) -> Option<W::Output> {{
+    match (window.rows, window.cols) {{
+{arms}        _ => None,
+    }}
+}}
+"
+    )
 }
 
 /// The code of the network of `block` windows.

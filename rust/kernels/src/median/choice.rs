@@ -1,8 +1,8 @@
 //! Which kernel computes the medians of a window.
 
-use super::Method;
 use super::network::builder::Shape;
 use super::network::program::Program;
+use super::{Method, adjacent};
 use crate::instructions::arch;
 use pulp::Arch;
 use std::fmt;
@@ -38,6 +38,8 @@ pub(super) enum Choice {
     Copy,
     /// The double heap.
     Heap,
+    /// The selection network of a small square.
+    Adjacent,
     /// A selection network. Windows along a column use the network of windows along a row.
     Network(Program),
 }
@@ -54,7 +56,13 @@ impl Choice {
             Method::Heap => false,
             Method::Network => window.rows > 1 || window.cols <= LONGEST_LINE,
         };
-        is_wanted.then(|| Program::of(window)).flatten().map_or(Self::Heap, Self::Network)
+        if !is_wanted {
+            return Self::Heap;
+        }
+        if adjacent::has_code(window) {
+            return Self::Adjacent;
+        }
+        Program::of(window).map_or(Self::Heap, Self::Network)
     }
 
     /// The name of the kernel.
@@ -62,7 +70,7 @@ impl Choice {
         match self {
             Self::Copy => Kernel::Copy,
             Self::Heap => Kernel::DoubleHeap,
-            Self::Network(Program::Compiled { .. }) => Kernel::CompiledNetwork,
+            Self::Adjacent | Self::Network(Program::Compiled { .. }) => Kernel::CompiledNetwork,
             Self::Network(Program::Table(_)) => Kernel::NetworkTable,
         }
     }
@@ -74,19 +82,22 @@ const LONGEST_LINE: usize = 1501;
 
 /// Whether the network is the faster kernel on an image of so many samples.
 ///
-/// A compiled network nearly always is. A table must be built first, which takes longer than
-/// filtering a small image with the double heap. For large rectangles the double heap is faster: it
+/// A compiled network nearly always is; that of a square needs some memory first. A table must be
+/// built first, which takes longer than filtering a small image with the double heap. For large rectangles the double heap is faster: it
 /// moves along the longer side. `make bench` measures both.
 fn pays(window: Shape, samples: usize) -> bool {
     const LEAST_COMPILED: usize = 128;
+    const LEAST_PER_PLACE: usize = 25;
     const LEAST_PER_LINE: usize = 400;
     const LEAST_PER_SIDE: usize = 1500;
     const LONGEST_RECTANGLE_SIDE: usize = 61;
     let side = window.rows.max(window.cols);
-    if window.rows > 1 {
-        side <= LONGEST_RECTANGLE_SIDE && samples >= LEAST_PER_SIDE * side
-    } else if Program::has_code(side) {
+    if adjacent::has_code(window) {
+        samples >= LEAST_PER_PLACE * window.len()
+    } else if window.rows == 1 && Program::has_code(side) {
         samples >= LEAST_COMPILED
+    } else if window.rows > 1 {
+        side <= LONGEST_RECTANGLE_SIDE && samples >= LEAST_PER_SIDE * side
     } else {
         side <= LONGEST_LINE && samples >= LEAST_PER_LINE * side
     }
@@ -117,10 +128,15 @@ mod tests {
         assert_eq!(on_detector(15, 1), Kernel::CompiledNetwork);
         assert_eq!(on_detector(1, 32), Kernel::CompiledNetwork);
         assert_eq!(on_detector(33, 1), Kernel::NetworkTable);
-        assert_eq!(on_detector(7, 7), Kernel::NetworkTable);
+        assert_eq!(on_detector(2, 2), Kernel::CompiledNetwork);
+        assert_eq!(on_detector(8, 8), Kernel::CompiledNetwork);
+        assert_eq!(on_detector(7, 8), Kernel::NetworkTable);
+        assert_eq!(on_detector(9, 9), Kernel::NetworkTable);
         assert_eq!(on_detector(1, 1503), Kernel::DoubleHeap);
         assert_eq!(on_detector(63, 63), Kernel::DoubleHeap);
-        assert_eq!(of(7, 7, 100, 100, Method::Auto), Kernel::DoubleHeap);
+        assert_eq!(of(9, 9, 100, 100, Method::Auto), Kernel::DoubleHeap);
+        assert_eq!(of(3, 3, 10, 10, Method::Auto), Kernel::DoubleHeap);
+        assert_eq!(of(3, 3, 20, 20, Method::Auto), Kernel::CompiledNetwork);
         assert_eq!(of(1, 33, 100, 100, Method::Auto), Kernel::DoubleHeap);
         assert_eq!(of(3, 1, 10, 10, Method::Auto), Kernel::DoubleHeap);
     }
@@ -129,7 +145,8 @@ mod tests {
     fn a_method_is_used_where_possible() {
         assert_eq!(of(1, 15, 10, 10, Method::Heap), Kernel::DoubleHeap);
         assert_eq!(of(1, 15, 10, 10, Method::Network), Kernel::CompiledNetwork);
-        assert_eq!(of(5, 5, 10, 10, Method::Network), Kernel::NetworkTable);
+        assert_eq!(of(5, 5, 10, 10, Method::Network), Kernel::CompiledNetwork);
+        assert_eq!(of(5, 9, 10, 10, Method::Network), Kernel::NetworkTable);
         assert_eq!(of(1, 1503, 1, 10_000, Method::Network), Kernel::DoubleHeap);
         assert_eq!(of(1001, 1001, 5000, 5000, Method::Network), Kernel::DoubleHeap);
     }

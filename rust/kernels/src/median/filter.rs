@@ -1,9 +1,9 @@
 //! A running median that is computed some rows at a time, while they are still needed in cache.
 
+use super::adjacent::Adjacent;
 use super::choice::Choice;
 use super::lines::{self, Lines};
 use super::network::builder::Shape;
-use super::nine::{self, Nine};
 use super::reach::Extent;
 use super::seven::{self, Seven};
 use super::{Axis, Edge, Method, Window, blocks, by_heap};
@@ -20,10 +20,10 @@ pub(crate) struct Filter<'a, T: Sample> {
 enum Medians<'a, T: Sample> {
     /// They are computed when they are asked for.
     Lines(Lines<'a, T>),
+    /// The same, by a network of adjacent windows.
+    Adjacent(Adjacent<'a, T>),
     /// The same, by the kernel of seven samples.
     Seven(Seven<'a, T>),
-    /// The same, by the kernel of 3 x 3 samples.
-    Nine(Nine<'a, T>),
     /// They are computed, because their kernel computes all of them at once.
     All(Vec<T>),
 }
@@ -111,8 +111,8 @@ impl<T: Sample> Medians<'_, T> {
     fn rows(&self, image: Image<'_, T>, first: usize, out: &mut [T]) -> Result<(), Error> {
         match self {
             Self::Lines(lines) => lines.rows(first, out),
+            Self::Adjacent(adjacent) => adjacent.rows(first, out),
             Self::Seven(seven) => seven.rows(first, out),
-            Self::Nine(nine) => nine.rows(first, out),
             Self::All(all) => {
                 out.copy_from_slice(&all[first * image.cols()..][..out.len()]);
                 Ok(())
@@ -126,6 +126,7 @@ fn rows_of_a_task<T: Sample>(image: Image<'_, T>, medians: Option<&Medians<'_, T
     let rows = (SAMPLES / image.cols().max(1)).max(1);
     match medians {
         Some(Medians::Lines(lines)) => rows.next_multiple_of(lines.step()),
+        Some(Medians::Adjacent(adjacent)) => rows.next_multiple_of(adjacent.step()),
         _ => rows,
     }
 }
@@ -150,11 +151,15 @@ fn by_rows<'a, T: Sample>(
     choice: &Choice,
     of_magnitudes: bool,
 ) -> Option<Medians<'a, T>> {
-    let Choice::Network(program) = choice else { return None };
     let (rows, cols) = extent.places(Shape::of(image), edge);
-    if extent == nine::EXTENT {
-        return Some(Medians::Nine(Nine { image, places: (rows, cols), of_magnitudes }));
-    }
+    let program = match choice {
+        Choice::Network(program) => program,
+        Choice::Adjacent => {
+            let (window, places) = (extent.shape(), (rows, cols));
+            return Some(Medians::Adjacent(Adjacent { image, window, places, of_magnitudes }));
+        }
+        Choice::Copy | Choice::Heap => return None,
+    };
     let axis = extent.axis()?;
     let (border, lines) = match axis {
         Axis::X => (cols, image.rows()),
@@ -183,6 +188,7 @@ fn all_at_once<T: Sample>(
             }),
         Choice::Network(program) => blocks::filter(image, extent, edge, program, out),
         Choice::Heap => by_heap::filter(image, extent, edge, out),
+        Choice::Adjacent => unreachable!("it computes some rows at a time"),
         Choice::Copy => {
             out.copy_from_slice(image.samples());
             Ok(())
@@ -211,7 +217,7 @@ mod tests {
         let samples = special_samples(f32::MAX, rows * cols, 1);
         let image = Image::new(&samples, rows, cols).unwrap();
         for axis in [Some(Axis::X), Some(Axis::Y), None] {
-            for length in [1, 5, 7, 33, 501] {
+            for length in [1, 3, 5, 7, 33, 501] {
                 let window = Window::new(length).unwrap();
                 let all = median(axis, length).edge(Edge::Shrink).medians(image).unwrap();
                 let filter = Filter::new(image, axis, window, Edge::Shrink).unwrap();
@@ -232,7 +238,7 @@ mod tests {
             let image = Image::new(&samples, rows, cols).unwrap();
             let positive = Image::new(&magnitudes, rows, cols).unwrap();
             for axis in [Some(Axis::X), Some(Axis::Y), None] {
-                for length in [1, 7, 31] {
+                for length in [1, 5, 7, 31] {
                     let window = Window::new(length).unwrap();
                     let ours = Filter::of_magnitudes(image, axis, window, Edge::Zero).unwrap();
                     let all = median(axis, length).medians(positive).unwrap();

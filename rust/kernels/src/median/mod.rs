@@ -6,11 +6,14 @@
 //!
 //! Two kernels compute the same medians. The double heap (`heap`, and `by_heap` over it) serves any
 //! window. Selection networks (`network`) are faster where they fit: `lines` runs them with one line
-//! in each lane of a vector, `blocks` with one block of windows in each lane. `seven` and `nine` have
-//! one window of seven samples, or of 3 x 3, in each lane. `choice` picks the kernel. `filter`
-//! computes some rows of medians at a time where the kernel can. `reach` says where a window lies,
-//! `edge` which samples stand beyond the border, `counts` which windows have too few.
+//! in each lane of a vector, `blocks` with one block of windows in each lane. `adjacent` runs
+//! those of small squares with one window in each lane, as does `seven` for seven samples along rows.
+//! `choice` picks the kernel. `filter` computes some rows of medians at a time where the kernel can.
+//! `reach` says where a window lies, `edge` which samples stand beyond the border, `counts` which
+//! windows have too few. `strip` reads samples, `surplus` has the rule for NaNs.
+//! `infinite` finds medians that must be computed again.
 
+mod adjacent;
 mod blocks;
 mod by_heap;
 mod choice;
@@ -18,12 +21,14 @@ mod counts;
 mod edge;
 mod filter;
 mod heap;
+mod infinite;
 mod lines;
 mod network;
-mod nine;
 mod reach;
 mod running;
 mod seven;
+mod strip;
+mod surplus;
 
 pub use choice::Kernel;
 pub use edge::Edge;

@@ -5,17 +5,19 @@
 
 mod phases;
 
-use super::heap::RunningMedian;
+use super::Edge;
+use super::infinite::note_infinite;
 use super::network::builder::Shape;
 use super::network::compiled::{CompiledNetwork, Receiver, Source, WithCompiled, with_compiled};
 use super::network::lanes::{Lanes, Vectors};
 use super::network::program::Program;
 use super::network::table::{PLACE_VECTORS, Place, Places, Table};
 use super::reach::Extent;
-use super::{Edge, of_samples};
+use super::strip::Strip;
+use super::surplus::select;
 use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
-use phases::{Layout, Phases, Strip};
+use phases::{Layout, Phases};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::marker::PhantomData;
@@ -33,7 +35,8 @@ pub(super) fn filter<T: Sample>(
     let rows = rows_of_a_strip(image.rows(), program.block());
     let cols =
         if window.rows == 1 { cols_of_a_strip(image, program.block()) } else { image.cols() };
-    let strip = |first, medians| Strip { image, window, places, first, medians };
+    let strip =
+        |first, medians| Strip { image, window, places, of_magnitudes: false, first, medians };
     let run = |strip, out: &mut [T]| arch().dispatch(RunStrip { strip, program, out });
     if cols < image.cols() {
         return out.par_chunks_mut(image.cols()).enumerate().try_for_each(|(y, out)| {
@@ -109,7 +112,7 @@ impl<T: Sample> WithSimd for RunStrip<'_, '_, T> {
             blocks.write(&layout, strip.medians, out, &mut doubtful)?;
             blocks.at += lanes;
         }
-        compute_again(&strip, &mut doubtful, out)
+        strip.compute_again(&mut doubtful, out)
     }
 }
 
@@ -188,15 +191,8 @@ impl<L: Lanes> Blocks<'_, L> {
                 let out = &mut out[y * wanted.cols..][..wanted.cols];
                 let targets = out.iter_mut().skip(x).step_by(cols);
                 targets.zip(medians).for_each(|(out, &median)| *out = median);
-                // A loop of its own, on vectors.
-                let is_infinite = |median: L::T| median.magnitude() == L::T::INFINITY;
-                let infinite = medians.iter().fold(false, |any, &each| any | is_infinite(each));
-                if infinite {
-                    let all = medians.iter().enumerate();
-                    let infinite = all.filter(|&(_, &median)| is_infinite(median));
-                    let pixels = infinite.map(|(number, _)| (y, x + number * cols));
-                    memory::extend(doubtful, pixels.filter(|&(_, x)| x < wanted.cols))?;
-                }
+                let inside = wanted.cols.saturating_sub(x).div_ceil(cols).min(blocks);
+                note_infinite(&medians[..inside], (y, x), cols, doubtful)?;
             }
             lane = end;
         }
@@ -252,68 +248,8 @@ impl<L: Lanes> Receiver<L> for BlockMedians<'_, L> {
     fn put(&mut self, which: usize, v: usize, middle: &impl Source<L>) {
         let l = self.surplus.l;
         let surplus = self.surplus.get(which, v);
-        // The two ranks on either side of (k - 1 - s) / 2, or twice this one. From the lowest rank
-        // upwards, each is selected unless the surplus s is too large for it.
-        let (mut low, mut high) = (middle.get(0, v), middle.get(0, v));
-        let (mut most, two) = (l.splat(L::T::from(bound(self.ranks))), l.splat(L::T::from(2)));
-        let too_many = l.less(most, surplus);
-        for number in 1..self.ranks {
-            let value = middle.get(number, v);
-            high = l.select(l.less(surplus, most), value, high);
-            most = l.sub(most, two);
-            low = l.select(l.less(most, surplus), low, value);
-        }
-        let too_few = l.less(surplus, most);
-        let infinity = l.splat(L::T::INFINITY);
-        let median = l.select(too_many, infinity, l.mean(low, high));
-        self.out[which][v] = l.select(too_few, infinity, median);
+        self.out[which][v] = select(l, surplus, self.ranks, middle, v);
     }
-}
-
-/// The largest surplus for which so many middle ranks suffice.
-#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // far below 2^15
-fn bound(ranks: usize) -> i16 {
-    ranks as i16 - 1
-}
-
-/// Computes infinite medians again: the mean of two finite samples may have overflowed, or the
-/// surplus was too large for the margin.
-fn compute_again<T: Sample>(
-    strip: &Strip<'_, T>,
-    pixels: &mut [(usize, usize)],
-    out: &mut [T],
-) -> Result<(), Error> {
-    // With so many windows in a row, the double heap is faster than selecting from each window.
-    const HEAP_PAYS_FROM: usize = 16;
-    let cols = strip.medians.cols;
-    pixels.sort_unstable();
-    for pixels in pixels.chunk_by(|a, b| a.0 == b.0) {
-        let y = pixels[0].0;
-        let out = &mut out[y * cols..][..cols];
-        if pixels.len() * strip.window.cols > HEAP_PAYS_FROM * cols {
-            row_by_heap(strip, y, out)?;
-        } else {
-            for &(y, x) in pixels {
-                out[x] = of_samples(strip.samples(y, x, strip.window.cols)?);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn row_by_heap<T: Sample>(strip: &Strip<'_, T>, y: usize, out: &mut [T]) -> Result<(), Error> {
-    let mut heap = RunningMedian::new(strip.window.len())?;
-    let width = out.len() + strip.window.cols - 1;
-    let samples = strip.samples(y, 0, width)?;
-    for x in 0..width {
-        for &sample in samples[x..].iter().step_by(width) {
-            heap.push(sample);
-        }
-        if let Some(x) = (x + 1).checked_sub(strip.window.cols) {
-            out[x] = heap.median();
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //!
 //! A tile has as many lines as `TILE_VECTORS` vectors have lanes.
 
+use crate::median::infinite::Extremes;
 use crate::median::network::compiled::{
     CompiledNetwork, Receiver, Source, WithCompiled, with_compiled,
 };
@@ -300,33 +301,6 @@ fn of_even<L: Lanes>(l: L, [low, high]: [L::V; 2], (start, end): (L::M, L::M)) -
     let one = l.select(start, high, low);
     let (a, b) = (l.select(start, low, high), one);
     l.mean(l.select(l.differ(start, end), one, a), b)
-}
-
-/// The least and the greatest median, lane by lane.
-struct Extremes<L: Lanes> {
-    least: L::V,
-    greatest: L::V,
-}
-
-impl<L: Lanes> Extremes<L> {
-    #[inline(always)]
-    fn new(l: L) -> Self {
-        let zero = l.splat(L::T::ZERO);
-        Self { least: zero, greatest: zero }
-    }
-
-    #[inline(always)]
-    fn include(&mut self, l: L, median: L::V) {
-        // If the median is NaN, most instruction sets return the second operand. Where one returns
-        // NaN, the medians count as wrong and are computed again, which costs time only.
-        self.least = l.min(median, self.least);
-        self.greatest = l.max(median, self.greatest);
-    }
-
-    fn are_finite(&self) -> bool {
-        let extremes = [self.least, self.greatest];
-        bytemuck::cast_slice::<L::V, L::T>(&extremes).iter().all(|extreme| extreme.is_finite())
-    }
 }
 
 /// Runs a compiled network on a tile, in a function of its own.

@@ -6,8 +6,8 @@
 //!
 //! - The windows share samples. The samples common to all windows are sorted once. Then the windows
 //!   are divided into two halves, and the samples common to each half are merged in. This repeats
-//!   for rows and columns in turn, down to single windows. Rectangles are sorted by halves, and
-//!   later steps use these halves again.
+//!   for rows and columns in turn, down to single windows. Rectangles are sorted by parts, and
+//!   later steps use these parts again.
 //! - Only the middle of a sorted list can still become one of the wanted ranks. The rest is
 //!   dropped.
 //! - Each operation is made once. Operations that no output needs are left out.
@@ -73,7 +73,8 @@ impl Network {
     /// window of an even number of samples has no middle rank, only those on either side.
     ///
     /// `margin` is at most half of the window's samples. Both sides of the block are powers of two
-    /// and at most those of the window.
+    /// and at most those of the window. If a block has one column, the sorted columns are such that
+    /// adjacent blocks can share them.
     ///
     /// # Errors
     /// [`Error::Memory`] if there is too little. A line of 1501 samples needs 35 MB, a square of
@@ -83,6 +84,7 @@ impl Network {
             window,
             margin,
             width: window.inputs_of(block).cols,
+            by_columns: block.cols == 1,
             nodes: Vec::new(),
             known: Known::default(),
             sorted: HashMap::new(),
@@ -126,12 +128,24 @@ impl Rectangle {
     /// The two halves, divided across the longer side.
     fn halves(self) -> [Self; 2] {
         if self.cols() >= self.rows() {
-            let middle = self.x0 + self.cols() / 2;
-            [Self { x1: middle, ..self }, Self { x0: middle, ..self }]
+            self.divided_at_column(self.cols() / 2)
         } else {
             let middle = self.y0 + self.rows() / 2;
             [Self { y1: middle, ..self }, Self { y0: middle, ..self }]
         }
+    }
+
+    /// Parts that adjacent windows share: first columns, in powers of two, and each column by halves.
+    fn columns(self) -> [Self; 2] {
+        match self.cols() {
+            ..2 => self.halves(),
+            cols => self.divided_at_column(1 << (cols - 1).ilog2()),
+        }
+    }
+
+    fn divided_at_column(self, col: usize) -> [Self; 2] {
+        let middle = self.x0 + col;
+        [Self { x1: middle, ..self }, Self { x0: middle, ..self }]
     }
 }
 
@@ -139,6 +153,8 @@ struct Builder {
     window: Shape,
     margin: usize,
     width: usize,
+    /// Whether rectangles are sorted by columns.
+    by_columns: bool,
     nodes: Vec<Node>,
     known: Known,
     sorted: HashMap<Rectangle, Vec<usize>>,
@@ -209,7 +225,8 @@ impl Builder {
                 if let Some(sorted) = self.sorted.get(&rectangle) {
                     return memory::copied(sorted);
                 }
-                let [low, high] = rectangle.halves();
+                let by_columns = self.by_columns;
+                let [low, high] = if by_columns { rectangle.columns() } else { rectangle.halves() };
                 let (low, high) = (self.sort(low)?, self.sort(high)?);
                 let sorted = self.merge(&low, &high)?;
                 memory::make_room(&mut self.sorted, 1)?;
