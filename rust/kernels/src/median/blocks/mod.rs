@@ -11,7 +11,7 @@ use super::network::builder::Shape;
 use super::network::compiled::{CompiledNetwork, Receiver, Source, WithCompiled, with_compiled};
 use super::network::lanes::{Lanes, Vectors};
 use super::network::program::Program;
-use super::network::table::{PLACE_VECTORS, Place, Places, Table};
+use super::network::table::{PLACE_VECTORS, Place, Table};
 use super::reach::Extent;
 use super::strip::Strip;
 use super::surplus::select;
@@ -96,16 +96,16 @@ impl<T: Sample> WithSimd for RunStrip<'_, '_, T> {
             medians: memory::filled(zero, layout.block.len())?,
         };
         let mut places = match program {
-            Program::Table(_) => Some(Table::places(l)?),
-            Program::Compiled { .. } => None,
+            Program::Table(table) => table.memory(l)?,
+            Program::Compiled { .. } => Vec::new(),
         };
         let mut doubtful = Vec::new();
         while blocks.at < layout.blocks.rows * layout.pitch {
-            match (program, &mut places) {
-                (Program::Table(table), Some(places)) => blocks.run_table(table, places),
-                _ => {
-                    let Some(()) = with_compiled(strip.window.cols, RunBlocks(&mut blocks)) else {
-                        unreachable!("a program is a table with places, or has compiled code")
+            match program {
+                Program::Table(table) => blocks.run_table(table, &mut places),
+                Program::Compiled { window, .. } => {
+                    let Some(()) = with_compiled(window.cols, RunBlocks(&mut blocks)) else {
+                        unreachable!("a compiled program has code for its window")
                     };
                 }
             }
@@ -131,7 +131,7 @@ struct Blocks<'a, L: Lanes> {
 
 impl<L: Lanes> Blocks<'_, L> {
     #[inline(always)]
-    fn run_table(&mut self, table: &Table, places: &mut Places<L>) {
+    fn run_table(&mut self, table: &Table, places: &mut [Place<L>]) {
         let samples =
             BlockValues { l: self.l, of: &self.phases.samples, indices: &self.inputs, at: self.at };
         for (input, place) in places.iter_mut().take(self.inputs.len()).enumerate() {

@@ -16,7 +16,7 @@ use crate::median::network::compiled::{
 };
 use crate::median::network::lanes::{Lanes, Vectors};
 use crate::median::network::program::Program;
-use crate::median::network::table::{PLACE_VECTORS, Places, Table};
+use crate::median::network::table::{PLACE_VECTORS, Place, Table};
 use crate::{Error, Sample, memory};
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
@@ -48,7 +48,7 @@ pub(super) struct Tiles<'a, L: Lanes> {
     /// The medians of one tile.
     medians: Vec<Row<L>>,
     /// The memory in which a table runs.
-    places: Option<Box<Places<L>>>,
+    places: Vec<Place<L>>,
 }
 
 impl<'a, L: Lanes> Tiles<'a, L> {
@@ -68,8 +68,8 @@ impl<'a, L: Lanes> Tiles<'a, L> {
         let zero = l.splat(L::T::ZERO);
         let row = Vectors([zero; TILE_VECTORS]);
         let places = match program {
-            Program::Table(_) => Some(Table::places(l)?),
-            Program::Compiled { .. } => None,
+            Program::Table(table) => table.memory(l)?,
+            Program::Compiled { .. } => Vec::new(),
         };
         Ok(Self {
             l,
@@ -123,8 +123,8 @@ impl<'a, L: Lanes> Tiles<'a, L> {
                 continue;
             };
             let Some(samples) = rest.next() else { return };
-            if let Some(&x) = L::vectors(samples).0.first_chunk() {
-                fill_row(l, of_magnitudes, &Vectors(x), filled, next);
+            if let Some(x) = L::vectors(samples).0.first_chunk() {
+                fill_row(l, of_magnitudes, x, filled, next);
             } else {
                 fill_row(l, of_magnitudes, &padded(l, samples), filled, next);
             }
@@ -179,15 +179,15 @@ impl<'a, L: Lanes> Tiles<'a, L> {
     fn run_table(&mut self, table: &Table, tile: usize, used: usize) -> bool {
         let l = self.l;
         let mut extremes = Extremes::new(l);
-        let Some(places) = &mut self.places else {
-            unreachable!("the tiles of a table have places")
-        };
+        let places = self.places.as_mut_slice();
         let filled = &self.filled[tile * self.inputs..];
         let negative = &self.negative[tile * (self.inputs + 1)..];
         for v in (0..used.min(TILE_VECTORS)).step_by(PLACE_VECTORS) {
             for first in (0..self.height).step_by(table.block.cols) {
                 for (place, row) in places.iter_mut().zip(&filled[first..first + table.inputs()]) {
-                    place.copy_from_slice(&row[v..v + PLACE_VECTORS]);
+                    for number in 0..PLACE_VECTORS {
+                        place[number] = row[v + number];
+                    }
                 }
                 let mut medians = TileMedians {
                     l,
@@ -219,7 +219,7 @@ pub(super) fn height(program: &Program, length: usize) -> usize {
 fn fill_row<L: Lanes>(
     l: L,
     of_magnitudes: bool,
-    x: &Row<L>,
+    x: &[L::V; TILE_VECTORS],
     filled: &mut Row<L>,
     [before, after]: &mut [Flags<L>; 2],
 ) {

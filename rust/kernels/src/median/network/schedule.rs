@@ -5,6 +5,7 @@
 //! wait. In this order they rarely wait.
 
 use super::builder::{Network, Node};
+use super::table::{Kind, kind, twins};
 use crate::{Error, memory};
 use std::collections::VecDeque;
 
@@ -24,6 +25,7 @@ pub(super) fn scheduled(network: &Network) -> Result<Network, Error> {
     let mut readable = memory::filled(usize::MAX, network.nodes.len())?;
     let mut rest = 0..network.nodes.len();
     let mut ahead = VecDeque::from(memory::with_capacity(AHEAD)?);
+    let (twins, mut current) = (twins(network)?, Kind::Pair);
     for now in 0.. {
         while ahead.len() < AHEAD
             && let Some(number) = rest.next()
@@ -35,16 +37,22 @@ pub(super) fn scheduled(network: &Network) -> Result<Network, Error> {
             Node::Input(_) => now,
             Node::Min(a, b) | Node::Max(a, b) => readable[a].max(readable[b]).max(now),
         };
-        let mut next = (usize::MAX, 0);
+        let mut next = (usize::MAX, true, 0);
         for (at, &number) in ahead.iter().enumerate() {
-            next = next.min((wait(number), at));
-            if next.0 == now {
+            let is_input = matches!(network.nodes[number], Node::Input(_));
+            let other = !is_input && kind(network.nodes[number], twins[number]) != current;
+            next = next.min((wait(number), other, at));
+            if next == (now, false, at) {
                 break;
             }
         }
+        let next = (next.0, next.2);
         let Some(number) = ahead.remove(next.1) else { break };
         let written = if let Node::Input(_) = network.nodes[number] { now } else { now + APART };
         readable[number] = written;
+        if !matches!(network.nodes[number], Node::Input(_)) {
+            current = kind(network.nodes[number], twins[number]);
+        }
         order.push(number);
     }
     renumbered(network, &order)

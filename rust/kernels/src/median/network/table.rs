@@ -13,11 +13,8 @@ pub(crate) const PLACE_VECTORS: usize = 4;
 /// A place: one value of the network in each lane.
 pub(crate) type Place<L> = Vectors<<L as Lanes>::V, PLACE_VECTORS>;
 
-/// The number of places of a table: a power of two, so that no step needs a bounds check.
-const PLACES: usize = 1 << 13;
-
-/// The memory in which a table runs.
-pub(crate) type Places<L> = [Place<L>; PLACES];
+/// The most places of a table: with 512-bit vectors, they are 2 MB.
+const MOST_PLACES: usize = 1 << 13;
 
 /// A network whose values have places in memory: first the inputs, then the other values.
 ///
@@ -30,19 +27,48 @@ pub(crate) struct Table {
     pub(crate) block: Shape,
     /// How many ranks on either side of the middle it selects.
     margin: usize,
-    steps: Vec<Step>,
+    /// The number of places.
+    places: usize,
+    steps: Steps,
     stages: Vec<Stage>,
 }
 
-/// The places of two operands, of the lesser and of the greater of them.
-type Step = [u16; 4];
+/// The steps of a table, run by run.
+#[derive(Debug, Default)]
+struct Steps {
+    /// The places of two operands, of the lesser and of the greater of them.
+    pairs: Vec<[u16; 4]>,
+    /// The places of two operands and of one result: in each run first the lesser ones, then the
+    /// greater ones. A step that stores one result only is faster.
+    singles: Vec<[u16; 3]>,
+    runs: Vec<Run>,
+}
 
-/// Some steps, and the window whose middle is known after them.
+/// The number of steps of each kind that follow each other.
+#[derive(Debug, Default, Clone, Copy)]
+struct Run {
+    pairs: u32,
+    lesser: u32,
+    greater: u32,
+}
+
+/// Some runs, and the window whose middle is known after them.
 #[derive(Debug)]
 struct Stage {
-    steps: usize,
+    runs: usize,
     which: usize,
     middle: Vec<u16>,
+}
+
+/// The results of a step that are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Both.
+    Pair,
+    /// The lesser.
+    Lesser,
+    /// The greater.
+    Greater,
 }
 
 impl Table {
@@ -50,28 +76,24 @@ impl Table {
     /// little memory to build it.
     pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Option<Self> {
         let inputs = window.inputs_of(block).len();
-        if inputs >= PLACES {
+        if inputs >= MOST_PLACES {
             return None;
         }
         let network = Network::new(window, block, margin).ok()?;
-        let (steps, stages) = Allocation::of(&scheduled(&network).ok()?, inputs)?;
-        Some(Self { window, block, margin, steps, stages })
+        let (places, steps, stages) = Allocation::of(&scheduled(&network).ok()?, inputs)?;
+        Some(Self { window, block, margin, places, steps, stages })
     }
 
     /// A table that computes nothing.
     #[cfg(test)]
     pub(super) fn without_steps(window: Shape) -> Self {
         let block = Shape::line(1);
-        Self { window, block, margin: 0, steps: Vec::new(), stages: Vec::new() }
+        Self { window, block, margin: 0, places: 0, steps: Steps::default(), stages: Vec::new() }
     }
 
-    /// Memory in which tables run.
-    pub(crate) fn places<L: Lanes>(l: L) -> Result<Box<Places<L>>, Error> {
-        let place = Vectors([l.splat(L::T::ZERO); PLACE_VECTORS]);
-        let Ok(places) = memory::filled(place, PLACES)?.into_boxed_slice().try_into() else {
-            unreachable!("there are as many places as were asked for")
-        };
-        Ok(places)
+    /// The memory in which it runs.
+    pub(crate) fn memory<L: Lanes>(&self, l: L) -> Result<Vec<Place<L>>, Error> {
+        memory::filled(Vectors([l.splat(L::T::ZERO); PLACE_VECTORS]), self.places)
     }
 
     /// The number of samples that a block contains.
@@ -86,19 +108,34 @@ impl Table {
 
     /// Runs the network on the inputs in the first places.
     #[inline(always)]
-    pub(crate) fn run<L: Lanes>(&self, l: L, places: &mut Places<L>, to: &mut impl Receiver<L>) {
-        let mut rest = self.steps.as_slice();
+    pub(crate) fn run<L: Lanes>(&self, l: L, places: &mut [Place<L>], to: &mut impl Receiver<L>) {
+        let (mut pairs, mut singles) = (self.steps.pairs.iter(), self.steps.singles.iter());
+        let mut runs = self.steps.runs.iter();
         for stage in &self.stages {
-            let steps;
-            (steps, rest) = rest.split_at(stage.steps);
-            for &step in steps {
-                let [a, b, low, high] = step.map(|place| usize::from(place) % PLACES);
-                let (a, b) = (places[a], places[b]);
-                for v in 0..PLACE_VECTORS {
-                    places[low][v] = l.min(a[v], b[v]);
+            for run in runs.by_ref().take(stage.runs) {
+                for &step in pairs.by_ref().take(run.pairs as usize) {
+                    let [a, b, low, high] = step.map(usize::from);
+                    let (a, b) = (places[a], places[b]);
+                    for v in 0..PLACE_VECTORS {
+                        places[low][v] = l.min(a[v], b[v]);
+                    }
+                    for v in 0..PLACE_VECTORS {
+                        places[high][v] = l.max(a[v], b[v]);
+                    }
                 }
-                for v in 0..PLACE_VECTORS {
-                    places[high][v] = l.max(a[v], b[v]);
+                for &step in singles.by_ref().take(run.lesser as usize) {
+                    let [a, b, low] = step.map(usize::from);
+                    let (a, b) = (places[a], places[b]);
+                    for v in 0..PLACE_VECTORS {
+                        places[low][v] = l.min(a[v], b[v]);
+                    }
+                }
+                for &step in singles.by_ref().take(run.greater as usize) {
+                    let [a, b, high] = step.map(usize::from);
+                    let (a, b) = (places[a], places[b]);
+                    for v in 0..PLACE_VECTORS {
+                        places[high][v] = l.max(a[v], b[v]);
+                    }
                 }
             }
             let middle = Middle::<L> { places, of: &stage.middle };
@@ -111,14 +148,14 @@ impl Table {
 
 /// The middle of a window.
 struct Middle<'t, L: Lanes> {
-    places: &'t Places<L>,
+    places: &'t [Place<L>],
     of: &'t [u16],
 }
 
 impl<L: Lanes> Source<L> for Middle<'_, L> {
     #[inline(always)]
     fn get(&self, number: usize, v: usize) -> L::V {
-        self.places[usize::from(self.of[number]) % PLACES][v]
+        self.places[usize::from(self.of[number])][v]
     }
 }
 
@@ -128,12 +165,12 @@ struct Allocation<'a> {
     /// For each value its place, as soon as it has one.
     place: Vec<u16>,
     free: Vec<u16>,
-    /// The number of places used so far. One place after the inputs takes unneeded results.
+    /// The number of places used so far.
     used: usize,
 }
 
 impl Allocation<'_> {
-    fn of(network: &Network, inputs: usize) -> Option<(Vec<Step>, Vec<Stage>)> {
+    fn of(network: &Network, inputs: usize) -> Option<(usize, Steps, Vec<Stage>)> {
         let mut place = memory::zeros(network.nodes.len()).ok()?;
         let mut is_needed = memory::zeros(inputs).ok()?;
         for (place, node) in place.iter_mut().zip(&network.nodes) {
@@ -145,55 +182,99 @@ impl Allocation<'_> {
         // The places of inputs that no window needs are free.
         let unused = (0..inputs).filter(|&input| !is_needed[input]);
         let free = memory::collected(unused.filter_map(|input| u16::try_from(input).ok())).ok()?;
-        let mut allocation = Allocation { network, place, free, used: inputs + 1 };
-        allocation.steps(u16::try_from(inputs).ok()?)
+        let mut allocation = Allocation { network, place, free, used: inputs };
+        allocation.steps()
     }
 
-    fn steps(&mut self, spare: u16) -> Option<(Vec<Step>, Vec<Stage>)> {
+    fn steps(&mut self) -> Option<(usize, Steps, Vec<Stage>)> {
         let twins = twins(self.network).ok()?;
         let ready = ready(self.network).ok()?;
         let ends = Ends::of(self.network, &ready, &twins).ok()?;
-        let (mut steps, mut stages, mut before) = (Vec::new(), Vec::new(), 0);
+        let (mut steps, mut stages, mut begun) = (Steps::default(), Vec::new(), 0);
         for (number, &node) in self.network.nodes.iter().enumerate() {
             let made = twins[number].is_some_and(|twin| twin < number);
             if let (Node::Min(a, b) | Node::Max(a, b), false) = (node, made) {
                 let [a, b] = [self.place[a], self.place[b]];
                 // A step reads both values before it writes, so it may write over them.
                 self.release(&ends.in_steps[number]).ok()?;
-                let to = self.allocate(Some(number), spare)?;
-                let other = self.allocate(twins[number], spare)?;
-                let lesser = matches!(node, Node::Min(..));
-                let [low, high] = if lesser { [to, other] } else { [other, to] };
-                memory::push(&mut steps, [a, b, low, high]).ok()?;
+                let to = self.allocate(number)?;
+                let other = twins[number].map(|twin| self.allocate(twin));
+                let is_lesser = matches!(node, Node::Min(..));
+                let kind = kind(node, twins[number]);
+                match other {
+                    Some(other) if is_lesser => steps.pair([a, b, to, other?], begun),
+                    Some(other) => steps.pair([a, b, other?, to], begun),
+                    None => steps.single(kind, [a, b, to], begun),
+                }
+                .ok()?;
             }
             for &which in &ready[number] {
                 let middle = &self.network.middles[which];
                 let middle = middle.iter().map(|&value| self.place[value]);
                 let middle = memory::collected(middle).ok()?;
-                let stage = Stage { steps: steps.len() - before, which, middle };
+                let stage = Stage { runs: steps.runs.len() - begun, which, middle };
                 memory::push(&mut stages, stage).ok()?;
-                before = steps.len();
+                begun = steps.runs.len();
             }
             self.release(&ends.after[number]).ok()?;
         }
-        Some((steps, stages))
+        Some((self.used, steps, stages))
     }
 
     fn release(&mut self, values: &[usize]) -> Result<(), Error> {
         memory::extend(&mut self.free, values.iter().map(|&value| self.place[value]))
     }
 
-    /// A place for a value, `spare` for no value; None if no place is left.
-    fn allocate(&mut self, value: Option<usize>, spare: u16) -> Option<u16> {
-        let Some(value) = value else { return Some(spare) };
+    /// A place for a value; None if no place is left.
+    fn allocate(&mut self, value: usize) -> Option<u16> {
         let place = if let Some(place) = self.free.pop() {
             place
         } else {
             self.used += 1;
-            u16::try_from(self.used - 1).ok().filter(|&place| usize::from(place) < PLACES)?
+            u16::try_from(self.used - 1).ok().filter(|&place| usize::from(place) < MOST_PLACES)?
         };
         self.place[value] = place;
         Some(place)
+    }
+}
+
+impl Steps {
+    /// Adds a step with both results. A stage has begun with run `begun`.
+    fn pair(&mut self, places: [u16; 4], begun: usize) -> Result<(), Error> {
+        self.run_for(Kind::Pair, begun)?.pairs += 1;
+        memory::push(&mut self.pairs, places)
+    }
+
+    /// Adds a step with one result.
+    fn single(&mut self, kind: Kind, places: [u16; 3], begun: usize) -> Result<(), Error> {
+        let run = self.run_for(kind, begun)?;
+        if kind == Kind::Lesser {
+            run.lesser += 1;
+        } else {
+            run.greater += 1;
+        }
+        memory::push(&mut self.singles, places)
+    }
+
+    /// The run to which a step belongs: the last one, unless it has steps of a later kind.
+    fn run_for(&mut self, kind: Kind, begun: usize) -> Result<&mut Run, Error> {
+        let follows = |run: &Run| {
+            kind == Kind::Greater || run.greater == 0 && (kind == Kind::Lesser || run.lesser == 0)
+        };
+        if self.runs.len() == begun || !self.runs.last().is_some_and(follows) {
+            memory::push(&mut self.runs, Run::default())?;
+        }
+        let last = self.runs.len() - 1;
+        Ok(&mut self.runs[last])
+    }
+}
+
+/// The kind of a step that makes a value, and its twin if that is needed.
+pub(super) fn kind(node: Node, twin: Option<usize>) -> Kind {
+    match node {
+        _ if twin.is_some() => Kind::Pair,
+        Node::Min(..) => Kind::Lesser,
+        Node::Max(..) | Node::Input(_) => Kind::Greater,
     }
 }
 
@@ -233,7 +314,7 @@ impl Ends {
 }
 
 /// For each value the other result of the same step, if it is needed too.
-fn twins(network: &Network) -> Result<Vec<Option<usize>>, Error> {
+pub(super) fn twins(network: &Network) -> Result<Vec<Option<usize>>, Error> {
     let mut numbers = Known::default();
     memory::make_room(&mut numbers, network.nodes.len())?;
     numbers.extend(network.nodes.iter().enumerate().map(|(number, &node)| (node, number)));
