@@ -227,7 +227,7 @@ mod tests {
 
     fn check<T: Sample>(greatest: T) {
         let median = Median::along(Axis::X).window(super::SEVEN);
-        assert_equal_to_the_heap(median, greatest, |image, edge, of_magnitudes| {
+        assert_equal_to_the_heap(median, greatest, 1..70, |image, edge, of_magnitudes| {
             with_each(|| AllRows(Seven { image, edge, of_magnitudes }))
         });
     }

@@ -251,7 +251,9 @@ mod tests {
     }
 
     fn check<T: Sample>(side: usize, greatest: T) {
-        assert_equal_to_the_heap(Median::rectangle(side, side), greatest, |image, edge, of| {
+        let median = Median::rectangle(side, side);
+        let widths = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 40, 64, 69];
+        assert_equal_to_the_heap(median, greatest, widths, |image, edge, of| {
             let places = square(side).places(Shape::of(image), edge);
             let window = Shape { rows: side, cols: side };
             with_each(|| AllRows(Adjacent { image, window, places, of_magnitudes: of }))

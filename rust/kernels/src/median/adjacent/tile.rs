@@ -39,34 +39,35 @@ impl<L: Lanes> Tile<L> {
     /// Reads the samples of a strip, and replaces NaNs.
     #[inline(always)]
     pub(super) fn read(&mut self, strip: &Strip<'_, L::T>) {
-        for (x, sign) in self.signs.row_mut(0).iter_mut().enumerate() {
+        let cols = strip.medians.cols;
+        let width = cols + self.window.cols - 1;
+        let all = width.next_multiple_of(L::WIDTH);
+        for (x, sign) in self.signs.row_mut(0)[..all].iter_mut().enumerate() {
             *sign = if x % 2 == 0 { L::T::HALF } else { L::T::ZERO - L::T::HALF };
         }
-        self.sum_signs(0);
+        self.sum_signs(0, cols);
         self.sums_of[0] = 0;
-        let width = strip.medians.cols + self.window.cols - 1;
         for row in 0..strip.medians.rows + self.window.rows - 1 {
-            let samples = self.samples.row_mut(row);
+            let samples = &mut self.samples.row_mut(row)[..all];
             strip.copy_row(row, 0, &mut samples[..width]);
             self.sums_of[row + 1] = self.sums_of[row];
             if may_have_nans(self.l, samples) {
                 replace_nans(self.l, samples, self.signs.row_mut(0));
                 self.sums_of[row + 1] += 1;
-                self.sum_signs(self.sums_of[row + 1]);
+                self.sum_signs(self.sums_of[row + 1], cols);
             }
         }
     }
 
     /// Writes the sums of the signs over the columns of each window to row `to`.
     #[inline(always)]
-    fn sum_signs(&mut self, to: usize) {
-        let (l, cols) = (self.l, self.window.cols);
-        let (signs, sums) = (self.signs.from(0), self.sums.row_mut(to));
-        let all = sums.len() - cols;
-        for (number, sum) in L::vectors_mut(&mut sums[..all]).0.iter_mut().enumerate() {
+    fn sum_signs(&mut self, to: usize, windows: usize) {
+        let (l, signs) = (self.l, self.signs.from(0));
+        let sums = &mut self.sums.row_mut(to)[..windows.next_multiple_of(L::WIDTH)];
+        for (number, sum) in L::vectors_mut(sums).0.iter_mut().enumerate() {
             let at = number * L::WIDTH;
             *sum = signs.get(0, at);
-            for col in 1..cols {
+            for col in 1..self.window.cols {
                 *sum = l.add(*sum, signs.get(0, at + col));
             }
         }

@@ -330,11 +330,12 @@ pub(crate) fn special_samples<T: Sample>(greatest: T, count: usize, seed: u64) -
 /// Checks the medians of a kernel of adjacent windows: those of special images, for many edges, with
 /// each instruction set, against those of the double heap.
 ///
-/// `medians` are those of the samples or of their magnitudes.
+/// `medians` are those of the samples or of their magnitudes. `widths` are those of the images.
 #[cfg(test)]
 pub(crate) fn assert_equal_to_the_heap<T: Sample>(
     median: crate::Median,
     greatest: T,
+    widths: impl IntoIterator<Item = usize>,
     medians: impl Fn(crate::Image<'_, T>, crate::Edge, bool) -> Vec<Vec<T>>,
 ) {
     use crate::{Edge, Image, Method};
@@ -349,7 +350,7 @@ pub(crate) fn assert_equal_to_the_heap<T: Sample>(
         (Edge::Mirror, false),
         (Edge::Wrap, true),
     ];
-    for cols in 1..70 {
+    for cols in widths {
         let samples = special_samples(greatest, ROWS * cols, cols as u64);
         let magnitudes: Vec<_> = samples.iter().map(|sample| sample.magnitude()).collect();
         for (edge, of_magnitudes) in edges {
