@@ -241,13 +241,18 @@ impl Stored for f64 {
 /// ```
 #[derive(Debug, Clone, Copy, TransparentWrapper)]
 #[repr(transparent)]
-pub struct Swapped<T: Sample>(T::Bits);
+pub struct Swapped<T: Sample>(Bits<T>);
+
+/// The bits. The type is private, so that only this crate can view them as samples by `bytemuck`.
+#[derive(Debug, Clone, Copy, TransparentWrapper)]
+#[repr(transparent)]
+struct Bits<T: Sample>(T::Bits);
 
 impl<T: Sample> Swapped<T> {
     /// Views bits as samples, without a copy.
     #[must_use]
     pub fn view(bits: &[T::Bits]) -> &[Self] {
-        Self::wrap_slice(bits)
+        Self::wrap_slice(Bits::wrap_slice(bits))
     }
 }
 
@@ -256,7 +261,7 @@ impl<T: Sample> Stored for Swapped<T> {
 
     #[inline]
     fn load(self) -> T {
-        T::from_swapped(self.0)
+        T::from_swapped(self.0.0)
     }
 }
 
