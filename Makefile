@@ -83,6 +83,7 @@ lint: $(VENV)/.lint
 	$(BIN)/python -m mypy.stubtest badpix_selfcal._kernels
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --all-features -p badpix-selfcal-kernels
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks

@@ -62,6 +62,8 @@ def test_whole_numbers():
 def test_wrong_arguments_are_refused_at_once():
     with pytest.raises(TypeError, match="image must be a Dask array, got a ndarray"):
         median_filter(np.zeros((4, 5)), 3)
+    with pytest.raises(ValueError, match=r"call image\.compute_chunk_sizes\(\) first"):
+        median_filter(da.arange(9, chunks=3)[da.arange(9, chunks=3) > 4], 3)
     lazy = da.zeros((4, 5))
     with pytest.raises(ValueError, match="kernel_size must be 1 or more, got 0"):
         median_filter(lazy, 0)

@@ -111,6 +111,23 @@ class TestScipy:
             assert ours is output
             np.testing.assert_array_equal(ours, expected)
 
+    @given(arrays(["<f4", ">f4"], ndim=2), st.sampled_from(["f4", "f8", "i8"]))
+    def test_an_output_of_another_type_is_rounded_once(self, array, dtype):
+        array = np.clip(array, -1e9, 1e9)
+        if dtype == "i8":
+            array = np.nan_to_num(array)
+        expected = theirs(array.astype("f8"), np.nanmedian, size=2, output=dtype)
+        assert_same(our_ndimage.nanmedian_filter(array, 2, output=dtype), expected)
+
+    @pytest.mark.parametrize("dtype", [complex, object, "U5", "M8[s]"])
+    def test_an_output_of_no_real_numbers_is_refused(self, dtype):
+        with pytest.raises(TypeError, match="output must hold real numbers, got dtype"):
+            our_ndimage.nanmedian_filter(np.zeros((4, 5)), 3, output=dtype)
+
+    def test_a_wrong_value_beyond_the_border_is_named(self):
+        with pytest.raises(TypeError, match="cval must be a number, got 'a'"):
+            our_ndimage.nanmedian_filter(np.zeros(4), 3, mode="constant", cval="a")
+
     def test_an_output_that_is_the_input(self):
         array = np.random.default_rng(2).normal(size=(6, 7))
         expected = theirs(array, np.nanmedian, size=3)

@@ -194,3 +194,12 @@ def test_wrong_scales(scale, error):
 def test_a_single_number_is_no_image():
     with pytest.raises(ValueError, match="image must have at least one dimension"):
         bps.median_filter(3.0, 3)
+
+
+def test_an_output_beside_the_image_in_one_array():
+    both = np.random.default_rng(3).normal(size=(6, 8))
+    expected = bps.median_filter(both[:, :4], 3)
+    bps.median_filter(both[:, :4], 3, out=both[:, 4:])
+    np.testing.assert_array_equal(both[:, 4:], expected)
+    with pytest.raises(ValueError, match="out shares memory with image"):
+        bps.median_filter(both[:, :4], 3, out=both[:, 3:7])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,8 @@ def median_filter(
 ) -> Array:
     """Compute a running median that skips NaN, chunk by chunk.
 
-    Each chunk is filtered with as many samples of its neighbours as its windows contain. The result
-    equals that of `badpix_selfcal.median_filter` on the whole array.
+    Each chunk borrows the samples of its neighbours that its windows reach. The result equals that
+    of `badpix_selfcal.median_filter` on the whole array.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def median_filter(
     TypeError
         If `image` is no Dask array, or as `badpix_selfcal.median_filter`.
     ValueError
-        As `badpix_selfcal.median_filter`.
+        If the length of a chunk is not known, or as `badpix_selfcal.median_filter`.
 
     Examples
     --------
@@ -70,6 +71,10 @@ def median_filter(
         raise ImportError(f"Dask arrays need Dask ({error}): {extra('dask')}") from error
     if not isinstance(image, da.Array):
         raise TypeError(f"image must be a Dask array, got a {type(image).__name__}")
+    if any(math.isnan(length) for length in image.shape):
+        raise ValueError(
+            "image has chunks of unknown length; call image.compute_chunk_sizes() first"
+        )
     how: dict[str, Any] = {"axis": axis, "edge": edge, "fill": fill, "min_count": min_count}
     how |= {"kernel_size": kernel_size, "origin": origin, "method": method}
     meta = filter_array(np.empty((0,) * image.ndim, image.dtype), **how)  # refuses wrong arguments

@@ -208,6 +208,18 @@ def _checked(out: Any, samples: FloatArray, image: ArrayLike) -> NDArray[Any] | 
         raise ValueError(f"out must have the image's shape {samples.shape}, got {out.shape}")
     if not out.flags.writeable:
         raise ValueError("out is read-only; pass an array that can be written")
-    if any(np.may_share_memory(out, each) for each in (samples, image)):
+    if any(_overlap(out, each) for each in (samples, image)):
         raise ValueError("out shares memory with image; pass an array of its own")
     return out
+
+
+_MOST_WORK: Final[Any] = 10_000
+"""Steps in which memory that two arrays share must be found."""
+
+
+def _overlap(out: NDArray[Any], image: ArrayLike) -> bool:
+    """Return whether they share memory; also if that takes long to find out."""
+    try:
+        return np.shares_memory(out, image, max_work=_MOST_WORK)
+    except np.exceptions.TooHardError:
+        return True

@@ -7,11 +7,12 @@ arguments of scipy's and calls it for other functions, so that programs change o
 >>> nanmedian_filter([1.0, float("nan"), 2.0, 9.0], 3)
 array([1. , 1.5, 5.5, 9. ])
 
-scipy is needed for other functions only.
+scipy is needed for other functions, windows over three axes and footprints with holes only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import warnings
@@ -86,12 +87,15 @@ def generic_filter(
     if _is_nanmedian(function) and not extra_arguments and not extra_keywords:
         named: dict[str, Any] = {"footprint": footprint, "output": output, "mode": mode}
         named |= {"cval": cval, "origin": origin, "axes": axes}
-        try:
+        with contextlib.suppress(_OtherWindowError):
             return nanmedian_filter(input, size, **named)
-        except _OtherWindowError:
-            pass
-    from scipy import ndimage
-
+    try:
+        from scipy import ndimage
+    except ImportError as error:
+        raise ImportError(
+            "scipy computes other functions, windows over three axes and footprints with holes "
+            f"({error}): pip install scipy"
+        ) from error
     given = (size, footprint, output, mode, cval, origin, extra_arguments, extra_keywords)
     filtered: NDArray[Any] = ndimage.generic_filter(input, function, *given, axes=axes)
     return filtered
@@ -149,7 +153,7 @@ def nanmedian_filter(
     Raises
     ------
     TypeError
-        If `input` is not real, or a number is not whole.
+        If `input` or `output` is not real, or a number is not whole.
     ValueError
         If there is no such window, it is longer than 1 along three axes, `footprint` is not full,
         there is no such mode, or `output` has another shape.
@@ -157,8 +161,9 @@ def nanmedian_filter(
     Notes
     -----
     It differs from scipy so: there is no warning where a window holds only NaN; the mean of two
-    samples does not overflow; float16 is accepted; other types of errors are raised. As in scipy,
-    all types are computed in double precision or as if they were.
+    samples does not overflow; float16 is accepted; `output` may be `input`; other types of errors
+    are raised. As in scipy, all types are computed in double precision or as if they were; masks
+    and units of the input are ignored.
     """
     array = np.asarray(input)
     if array.dtype.kind == "b":
@@ -167,12 +172,10 @@ def nanmedian_filter(
     edge = _EDGES.get(mode) if isinstance(mode, str) else None
     if edge is None:
         raise ValueError(f"mode must be one of {', '.join(_EDGES)}, got {mode!r}")
-    single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    if single and edge == "constant" and not _is_single(cval):
+    result, fill = _output(output, np.asarray(input)), _fill(cval, edge)
+    if _is_short(array.dtype) and not (_is_short(result.dtype) and _is_single(fill)):
         array = array.astype(np.float64)
-    samples = as_floats(array, "input", ndim=None)
-    result = _output(output, np.asarray(input))
-    medians = filtered(samples, window, edge, float(cval) if edge == "constant" else math.nan)
+    medians = filtered(as_floats(array, "input", ndim=None), window, edge, fill)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN is no integer, and all is no float16
         if result.dtype.kind == "b":
             result.view(np.uint8)[...] = medians.astype(np.uint8)
@@ -251,6 +254,17 @@ def _several(given: _Whole) -> tuple[Any, ...] | None:
     return tuple(given) if isinstance(given, (Sequence, np.ndarray)) else None
 
 
+def _fill(cval: float, edge: Border) -> float:
+    try:
+        return float(cval) if edge == "constant" else math.nan
+    except (TypeError, ValueError):
+        raise TypeError(f"cval must be a number, got {cval!r}") from None
+
+
+def _is_short(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind == "f" and dtype.itemsize <= 4
+
+
 def _is_single(value: float) -> bool:
     """Return whether a number is one of single precision."""
     with np.errstate(over="ignore"):
@@ -260,7 +274,9 @@ def _is_single(value: float) -> bool:
 def _output(output: NDArray[Any] | DTypeLike | None, array: NDArray[Any]) -> NDArray[Any]:
     if not isinstance(output, np.ndarray):
         dtype = array.dtype.newbyteorder("=") if output is None else np.dtype(output)
-        return np.empty(array.shape, dtype)
+        output = np.empty(array.shape, dtype)
+    if output.dtype.kind not in "biuf":
+        raise TypeError(f"output must hold real numbers, got dtype {output.dtype}")
     if output.shape != array.shape:
         raise ValueError(f"output must have the input's shape {array.shape}, got {output.shape}")
     return output

@@ -15,7 +15,7 @@ pub enum Error {
         /// Expected columns.
         cols: usize,
     },
-    /// An array is not in row-major order.
+    /// An array is not contiguous in row-major order.
     Layout,
     /// The length of a window is even, so that it has no middle.
     EvenWindow(usize),
@@ -25,8 +25,26 @@ pub enum Error {
     Origin {
         /// The shift.
         origin: isize,
-        /// Samples in the window.
-        window: usize,
+        /// Samples in the window before the one that it belongs to, if it is not shifted.
+        before: usize,
+        /// Samples after it.
+        after: usize,
+    },
+    /// `out` does not hold `rows * cols` samples, as the image does.
+    Output {
+        /// Samples in `out`.
+        len: usize,
+        /// Rows of the image.
+        rows: usize,
+        /// Columns of the image.
+        cols: usize,
+    },
+    /// The array `out` has another shape than the image.
+    OutputShape {
+        /// Rows and columns of `out`.
+        out: (usize, usize),
+        /// Rows and columns of the image.
+        image: (usize, usize),
     },
     /// A window holds 2^31 samples or more: too many for the double heap.
     WindowTooLarge {
@@ -48,17 +66,22 @@ impl fmt::Display for Error {
             Self::Shape { len, rows, cols } => {
                 write!(f, "{len} samples cannot be an image of {rows} x {cols}")
             }
-            Self::Layout => write!(f, "the array is not in row-major order"),
+            Self::Layout => write!(f, "the array is not contiguous in row-major order"),
             Self::EvenWindow(length) => {
                 write!(f, "the length of the window must be odd, got {length}")
             }
             Self::EmptyWindow => write!(f, "a window must hold at least one sample"),
-            Self::Origin { origin, window } => {
-                let (least, most) = (window / 2, window.saturating_sub(1) / 2);
+            Self::Origin { origin, before, after } => {
                 write!(
                     f,
-                    "the origin of a window of {window} must be from -{least} to {most}, got {origin}"
+                    "the origin of this window must be from -{before} to {after}, got {origin}"
                 )
+            }
+            Self::Output { len, rows, cols } => {
+                write!(f, "out has {len} samples, the image {rows} x {cols}")
+            }
+            Self::OutputShape { out, image } => {
+                write!(f, "out is {} x {}, the image {} x {}", out.0, out.1, image.0, image.1)
             }
             Self::WindowTooLarge { rows, cols } => {
                 write!(f, "a window of {rows} x {cols} holds too many samples; use a smaller one")

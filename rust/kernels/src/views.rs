@@ -6,10 +6,10 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 impl<'a, T: Copy> TryFrom<ArrayView2<'a, T>> for Image<'a, T> {
     type Error = Error;
 
-    /// Views an array in row-major order, without a copy.
+    /// Views an array that is contiguous in row-major order, without a copy.
     ///
     /// # Errors
-    /// [`Error::Layout`] if it is in another order.
+    /// [`Error::Layout`] if it is not; [`Median::array`] takes arrays in any order.
     fn try_from(array: ArrayView2<'a, T>) -> Result<Self, Error> {
         let (rows, cols) = array.dim();
         Self::new(array.to_slice().ok_or(Error::Layout)?, rows, cols)
@@ -17,19 +17,18 @@ impl<'a, T: Copy> TryFrom<ArrayView2<'a, T>> for Image<'a, T> {
 }
 
 impl Median {
-    /// Writes the medians of an array to `out`. Both are in row-major order. (Feature `ndarray`.)
+    /// Writes the medians of an array to `out`. Both are contiguous in row-major order. (Feature `ndarray`.)
     ///
     /// # Errors
-    /// [`Error::Layout`] if one is not. Else as [`Median::run`].
+    /// [`Error::Layout`] if one is not. [`Error::OutputShape`] if their shapes differ. Else as [`Median::run`].
     pub fn run_array<T: Sample>(
         &self,
         array: &ArrayView2<'_, T>,
         mut out: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
         let image = Image::try_from(*array)?;
-        if out.dim() != (image.rows(), image.cols()) {
-            let (rows, cols) = (image.rows(), image.cols());
-            return Err(Error::Shape { len: out.len(), rows, cols });
+        if out.dim() != array.dim() {
+            return Err(Error::OutputShape { out: out.dim(), image: array.dim() });
         }
         self.run(image, out.as_slice_mut().ok_or(Error::Layout)?)
     }
@@ -77,9 +76,12 @@ mod tests {
     fn views_in_another_order_or_shape_are_refused() {
         let image = array![[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]];
         assert_eq!(Image::try_from(image.t()).err(), Some(Error::Layout));
+        let crop = image.slice(ndarray::s![.., ..2]);
+        assert_eq!(Image::try_from(crop).err(), Some(Error::Layout));
         let median = Median::along(Axis::X);
         let mut out = Array2::zeros((3, 2));
-        let error = Error::Shape { len: 6, rows: 2, cols: 3 };
+        let error = Error::OutputShape { out: (3, 2), image: (2, 3) };
+        assert_eq!(error.to_string(), "out is 3 x 2, the image 2 x 3");
         assert_eq!(median.run_array(&image.view(), out.view_mut()), Err(error));
         let transposed = out.view_mut().reversed_axes();
         assert_eq!(median.run_array(&image.view(), transposed), Err(Error::Layout));

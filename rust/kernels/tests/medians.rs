@@ -175,6 +175,19 @@ fn no_samples() {
 }
 
 #[test]
+fn the_window_does_not_depend_on_the_order_of_its_parts() {
+    let samples = [5.0f32, 1.0, 4.0, 2.0, 3.0, 9.0, 7.0];
+    let image = Image::new(&samples, 1, 7).unwrap();
+    let lines = Median::along(Axis::X).edge(Edge::Shrink);
+    let trailing = lines.window(5).origin(2);
+    let (shifted, again) = (lines.origin(2).window(5), trailing.origin(9).window(3).window(5));
+    assert_eq!(shifted, trailing);
+    assert_eq!(again.origin(2), trailing);
+    assert_ne!(trailing.medians(image), lines.window(5).medians(image));
+    assert!(lines.window(0).window(3).medians(image).is_ok());
+}
+
+#[test]
 fn windows_that_are_none() {
     let image = Image::new(&[1.0f32], 1, 1).unwrap();
     let lines = Median::along(Axis::X);
@@ -182,11 +195,11 @@ fn windows_that_are_none() {
     assert_eq!(Median::rectangle(3, 0).kernel(9, 9), Err(Error::EmptyWindow));
     let origin = |window, origin| lines.window(window).origin(origin).medians(image);
     assert!(origin(4, -2).is_ok() && origin(4, 1).is_ok() && origin(5, 2).is_ok());
-    assert_eq!(origin(4, 2), Err(Error::Origin { origin: 2, window: 4 }));
-    assert_eq!(origin(4, -3), Err(Error::Origin { origin: -3, window: 4 }));
+    let wrong = |origin| Err(Error::Origin { origin, before: 2, after: 1 });
+    assert_eq!((origin(4, 2), origin(4, -3)), (wrong(2), wrong(-3)));
     assert!(origin(usize::MAX, isize::MIN).is_err());
-    let said = Error::Origin { origin: 2, window: 4 }.to_string();
-    assert_eq!(said, "the origin of a window of 4 must be from -2 to 1, got 2");
+    let said = origin(4, 2).unwrap_err().to_string();
+    assert_eq!(said, "the origin of this window must be from -2 to 1, got 2");
     assert_eq!(Window::new(14), Err(Error::EvenWindow(14)));
     assert_eq!(Window::new(0), Err(Error::EvenWindow(0)));
     assert_eq!(Error::EvenWindow(14).to_string(), "the length of the window must be odd, got 14");
@@ -197,7 +210,8 @@ fn windows_that_are_none() {
 fn medians_are_written_only_where_they_fit() {
     let image = Image::new(&[1.0f32, 2.0], 1, 2).unwrap();
     let mut out = [5.0; 3];
-    let error = Error::Shape { len: 3, rows: 1, cols: 2 };
+    let error = Error::Output { len: 3, rows: 1, cols: 2 };
+    assert_eq!(error.to_string(), "out has 3 samples, the image 1 x 2");
     assert_eq!(Median::along(Axis::X).run(image, &mut out), Err(error));
     assert_eq!(out, [5.0; 3]);
 }

@@ -26,63 +26,57 @@ use crate::{Error, Image, Sample, memory};
 pub struct Median {
     /// The axis of the window; None for a rectangle.
     axis: Option<Axis>,
-    extent: Extent,
+    size: Size,
+    origin: isize,
     edge: Edge,
     min_count: usize,
     method: Method,
-    /// Why the window is none.
-    problem: Option<Error>,
+}
+
+/// Rows and columns of a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Size {
+    /// Centred.
+    Lengths(usize, usize),
+    Reaches(Reach, Reach),
 }
 
 impl Median {
     /// A window of one sample along the lines of an axis. See [`Median::window`].
     pub fn along(axis: Axis) -> Self {
-        Self::over(Some(axis), Extent::default())
+        Self::over(Some(axis), Size::Lengths(1, 1))
     }
 
     /// A window of some rows and columns.
     pub fn rectangle(rows: usize, cols: usize) -> Self {
-        let mut median = Self::over(None, Extent::default());
-        median.extent.height = median.reach_of(rows);
-        median.extent.width = median.reach_of(cols);
-        median
+        Self::over(None, Size::Lengths(rows, cols))
     }
 
     /// A window that extends as far as it says before and after each pixel, down and along the rows.
     pub fn reaching(height: Reach, width: Reach) -> Self {
-        Self::over(None, Extent { height, width })
+        Self::over(None, Size::Reaches(height, width))
     }
 
-    fn over(axis: Option<Axis>, extent: Extent) -> Self {
+    fn over(axis: Option<Axis>, size: Size) -> Self {
         let (edge, method) = (Edge::default(), Method::default());
-        Self { axis, extent, edge, min_count: 1, method, problem: None }
+        Self { axis, size, origin: 0, edge, min_count: 1, method }
     }
 
     /// The number of samples in the window along its axis, or along both sides of a square. They are
     /// centred: of an even number, one more lies before the pixel.
     pub fn window(mut self, length: usize) -> Self {
-        self.extent = Extent::of(self.axis, self.reach_of(length));
+        self.size = match self.axis {
+            Some(Axis::X) => Size::Lengths(1, length),
+            Some(Axis::Y) => Size::Lengths(length, 1),
+            None => Size::Lengths(length, length),
+        };
         self
     }
 
     /// Shifts the window, towards the start of the lines if positive. A window of `k` samples can be
     /// shifted from `-(k / 2)`, where it begins at the pixel, to `(k - 1) / 2`, where it ends there.
     pub fn origin(mut self, origin: isize) -> Self {
-        let mut shifted = |reach: Reach| {
-            let before = reach.before.checked_add_signed(origin);
-            let after = reach.after.checked_add_signed(origin.saturating_neg());
-            if let (Some(before), Some(after)) = (before, after) {
-                return Reach { before, after };
-            }
-            self.problem = self.problem.or(Some(Error::Origin { origin, window: reach.len() }));
-            reach
-        };
-        let Extent { height, width } = self.extent;
-        self.extent = match self.axis {
-            Some(Axis::X) => Extent { height, width: shifted(width) },
-            Some(Axis::Y) => Extent { height: shifted(height), width },
-            None => Extent { height: shifted(height), width: shifted(width) },
-        };
+        self.origin = origin;
         self
     }
 
@@ -105,18 +99,10 @@ impl Median {
         self
     }
 
-    fn reach_of(&mut self, length: usize) -> Reach {
-        if length == 0 {
-            self.problem = Some(Error::EmptyWindow);
-            return Reach::default();
-        }
-        Reach { before: length / 2, after: (length - 1) / 2 }
-    }
-
     /// Writes the medians of an image to `out`, row-major.
     ///
     /// # Errors
-    /// [`Error::EmptyWindow`] and [`Error::Origin`] if there is no such window. [`Error::Shape`]
+    /// [`Error::EmptyWindow`] and [`Error::Origin`] if there is no such window. [`Error::Output`]
     /// unless `out` has as many samples as the image. [`Error::WindowTooLarge`] if the window holds
     /// 2^31 samples or more. [`Error::Memory`] if there is too little.
     pub fn run<T: Sample>(&self, image: Image<'_, T>, out: &mut [T]) -> Result<(), Error> {
@@ -162,9 +148,8 @@ impl Median {
     /// # Errors
     /// [`Error::EmptyWindow`] and [`Error::Origin`] if there is no such window.
     pub fn kernel(&self, rows: usize, cols: usize) -> Result<Kernel, Error> {
-        self.problem.map_or(Ok(()), Err)?;
         let image = Shape { rows, cols };
-        let window = self.extent.fitted_to(image, self.edge).shape();
+        let window = self.extent()?.fitted_to(image, self.edge).shape();
         Ok(Choice::of(window, image, self.method).kernel())
     }
 
@@ -175,19 +160,48 @@ impl Median {
         out: &mut [T],
         then: impl Fn(&[T], &mut [T]) + Sync,
     ) -> Result<(), Error> {
-        self.problem.map_or(Ok(()), Err)?;
+        let extent = self.extent()?;
         if out.len() != image.samples().len() {
-            return Err(Error::Shape { len: out.len(), rows: image.rows(), cols: image.cols() });
+            return Err(Error::Output { len: out.len(), rows: image.rows(), cols: image.cols() });
         }
         if out.is_empty() {
             return Ok(());
         }
-        filter::write(image, self.extent, self.edge, self.method, out, |first, samples, medians| {
+        filter::write(image, extent, self.edge, self.method, out, |first, samples, medians| {
             if self.min_count > 1 {
-                counts::blank(image, self.extent, self.edge, self.min_count, first, medians)?;
+                counts::blank(image, extent, self.edge, self.min_count, first, medians)?;
             }
             then(samples, medians);
             Ok(())
         })
+    }
+
+    /// The rows and columns of the window.
+    fn extent(&self) -> Result<Extent, Error> {
+        let (height, width) = match self.size {
+            Size::Lengths(0, _) | Size::Lengths(_, 0) => return Err(Error::EmptyWindow),
+            Size::Lengths(rows, cols) => (centred(rows), centred(cols)),
+            Size::Reaches(height, width) => (height, width),
+        };
+        let (height_origin, width_origin) = match self.axis {
+            Some(Axis::X) => (0, self.origin),
+            Some(Axis::Y) => (self.origin, 0),
+            None => (self.origin, self.origin),
+        };
+        Ok(Extent { height: shifted(height, height_origin)?, width: shifted(width, width_origin)? })
+    }
+}
+
+/// The window of `length` samples. Of an even number, one more lies before the pixel.
+fn centred(length: usize) -> Reach {
+    Reach { before: length / 2, after: (length - 1) / 2 }
+}
+
+fn shifted(reach: Reach, origin: isize) -> Result<Reach, Error> {
+    let before = reach.before.checked_add_signed(origin);
+    let after = reach.after.checked_add_signed(origin.saturating_neg());
+    match (before, after) {
+        (Some(before), Some(after)) => Ok(Reach { before, after }),
+        _ => Err(Error::Origin { origin, before: reach.before, after: reach.after }),
     }
 }

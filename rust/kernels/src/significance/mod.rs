@@ -10,10 +10,10 @@
 //! 3. Error: the ERR of one exposure times a factor that makes its scale that of the contrasts,
 //!    `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. The base of the noise is the greater of
 //!    scatter and error. Without errors, it follows from the scatter and from the contrasts at like
-//!    brightness ([`level`]).
-//! 4. [Fine structure](fine) F: light that fills more than half of a square of 3 x 3 pixels, less
+//!    brightness (`level`).
+//! 4. Fine structure (`fine`) F: light that fills more than half of a square of 3 x 3 pixels, less
 //!    its running median over 31.
-//! 5. [Neighbours](neighbours): the third brightest contrast L of the square, where it stands out
+//! 5. Neighbours (`neighbours`): the third brightest contrast L of the square, where it stands out
 //!    from the base and no neighbour is so bright that the pixel may be its halo; and the slope G of
 //!    the smooth light `med(m, window, D)` along D. On the flank of a line, a missing sample shifts
 //!    the running median by a step of the flank.
