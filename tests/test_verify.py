@@ -144,7 +144,7 @@ def test_the_failure_in_the_guide_is_real():
 
 
 def test_the_guide_counts_the_mutants():
-    from . import mutants_of_runs  # noqa: F401
+    from . import mutants_of_edges, mutants_of_runs  # noqa: F401
     from .mutants import MUTANTS
 
     assert f"have {len(MUTANTS)} implementations" in GUIDE
