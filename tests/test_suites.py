@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
+from badpix_selfcal._windows import BORDERS
 from badpix_selfcal.testing import (
     Check,
     CheckFailed,
@@ -31,7 +32,7 @@ from badpix_selfcal.testing import (
 )
 from badpix_selfcal.testing.drawn import imports_of
 
-from . import mutants_of_runs  # noqa: F401 - adds its mutants
+from . import mutants_of_edges, mutants_of_runs  # noqa: F401 - they add their mutants
 from .mutants import MUTANTS
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -44,10 +45,12 @@ def run_step(association, folder):
     bps.selfcal(association, output_dir=folder)
 
 
+MEDIANS = [bps.median_filter, *(partial(bps.median_filter, method=m) for m in ("heap", "network"))]
+EVERYTHING = {"edges": BORDERS, "even": True, "min_counts": True}
+
 OURS = [
-    *median_filter_checks(bps.median_filter),
-    *median_filter_checks(partial(bps.median_filter, method="heap")),
-    *median_filter_checks(partial(bps.median_filter, method="network")),
+    *(check for median in MEDIANS for check in median_filter_checks(median)),
+    *(check for median in MEDIANS for check in median_filter_checks(median, **EVERYTHING)),
     *percentiles_checks(bps.percentiles),
     *pedestal_checks(bps.pedestal),
     *minimum_image_checks(bps.minimum_image),
@@ -87,6 +90,66 @@ def test_there_are_mutants_of_every_suite():
         "step",
     }
     assert len({each.name for each in MUTANTS}) == len(MUTANTS) >= 30
+
+
+# What is drawn
+
+
+def calls_of(**how):
+    """Return the windows and the keywords that a check calls a running median with."""
+    calls = []
+
+    def recorded(image, window, **given):
+        calls.append((window, given))
+        return bps.median_filter(image, window, **given)
+
+    check, *_ = median_filter_checks(recorded, oracle=bps.median_filter, **how)
+    check(examples=200)
+    return calls
+
+
+def test_only_odd_windows_and_two_edges_are_drawn_unless_asked():
+    calls = calls_of()
+    assert {side % 2 for window, _ in calls for side in window} == {1}
+    assert {(*given.items(),) for _, given in calls} == {(("edge", "zero"),), (("edge", "shrink"),)}
+
+
+def test_edges_even_windows_and_counts_are_drawn_if_asked():
+    calls = calls_of(**EVERYTHING)
+    assert {given["edge"] for _, given in calls} == {*BORDERS}
+    assert all(("fill" in given) == (given["edge"] == "constant") for _, given in calls)
+    assert {side % 2 for window, _ in calls for side in window} == {0, 1}
+    counts = {(given["min_count"], window[0] * window[1]) for window, given in calls}
+    assert all(1 <= count <= size for count, size in counts)
+    assert any(1 < count < size for count, size in counts)
+
+
+@pytest.mark.parametrize("finite", [True, False])
+def test_fills_are_drawn_of_every_kind(finite):
+    calls = calls_of(edges=["constant"], finite=finite)
+    fills = np.array([given["fill"] for _, given in calls])
+    for kind in (fills == 0, fills < 0, fills > 1e10, np.isnan(fills)):
+        assert kind.any()
+    assert np.isinf(fills).any() == (not finite)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "found_by"),
+    [
+        (mutants_of_edges.nearest_for_reflect, "padding"),
+        (mutants_of_edges.fill_ignored, "padding"),
+        (mutants_of_edges.fill_without_sign, "negation"),
+        (mutants_of_edges.fill_is_clipped, "scale by powers of two"),
+        (mutants_of_edges.even_window_shifted, "tiles"),
+        (mutants_of_edges.wide_even_window_shifted, "transposition"),
+        (mutants_of_edges.wrapped_one_row_off, "independence of distant samples"),
+    ],
+)
+def test_properties_find_what_no_oracle_knows(mutant, found_by):
+    checks = median_filter_checks(mutant, oracle=mutant, **EVERYTHING)
+    (check,) = (each for each in checks if each.name == f"median_filter: {found_by}")
+    with pytest.raises(CheckFailed):
+        check(examples=500, shrink=False)
 
 
 # Outsiders

@@ -49,6 +49,9 @@ def test_this_installation_is_verified_with_each_instruction_set(capsys):
     assert facts["versions"]["badpix-selfcal"] == bps.__version__
     assert len(facts["checks"]) > 40 * len(facts["kernels"])
     assert all(each["failure"] == "" for each in facts["checks"])
+    names = {each["check"] for each in facts["checks"]}
+    for label in ("all edges", "heap, all edges", "network, all edges"):
+        assert f"median_filter: equals the oracle ({label})" in names
     assert _kernels.instructions() == before
 
 
@@ -67,6 +70,28 @@ def test_a_fault_ends_with_status_1(capsys, monkeypatch):
     assert "FAILED" in out.splitlines()[0]
     assert "  FAILED    percentiles: equals the oracle, with " in out
     assert "smallest example" in err
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda _, edge: {"edge": {"mirror": "nearest"}.get(edge, edge)},
+        lambda window, _: {"origin": tuple(side % 2 - 1 for side in window)},
+        lambda *_: {"min_count": 1},
+    ],
+    ids=["edge", "even window", "min_count"],
+)
+def test_faults_of_all_edges_even_windows_and_counts_are_found(monkeypatch, fault):
+    def faulty(image, window, **how):
+        return bps.median_filter(image, window, **{**how, **fault(window, how["edge"])})
+
+    monkeypatch.setattr(verification, "median_filter", faulty)
+    checks = [check for part in verification._against_reference() for check in part]
+    usual, *_ = checks
+    usual()
+    (found,) = (each for each in checks if str(each).endswith("the oracle (all edges)"))
+    with pytest.raises(CheckFailed, match="the medians are others"):
+        found(examples=500, shrink=False)
 
 
 def test_without_jwst_the_extra_is_named(monkeypatch):
@@ -144,7 +169,7 @@ def test_the_failure_in_the_guide_is_real():
 
 
 def test_the_guide_counts_the_mutants():
-    from . import mutants_of_runs  # noqa: F401
+    from . import mutants_of_edges, mutants_of_runs  # noqa: F401
     from .mutants import MUTANTS
 
     assert f"have {len(MUTANTS)} implementations" in GUIDE

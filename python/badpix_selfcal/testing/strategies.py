@@ -148,16 +148,23 @@ def layouts() -> st.SearchStrategy[Layout]:
     return st.sampled_from(LAYOUTS)
 
 
-def kernel_sizes(largest: int = 61) -> st.SearchStrategy[int]:
-    """Draw odd window lengths from 1 to `largest`, which may exceed the size of the image."""
+def kernel_sizes(largest: int = 61, *, even: bool = False) -> st.SearchStrategy[int]:
+    """Draw window lengths from 1 to `largest`, which may exceed the image; odd unless `even`."""
+    if even:
+        return st.integers(1, largest)
     return st.integers(0, largest // 2).map(lambda half: 2 * half + 1)
 
 
-def windows(longest: int = 61, side: int = 9) -> st.SearchStrategy[tuple[int, int]]:
-    """Draw windows (height, width): lines up to `longest`, rectangles up to `side` a side."""
-    line = kernel_sizes(longest)
+def windows(
+    longest: int = 61, side: int = 9, *, even: bool = False
+) -> st.SearchStrategy[tuple[int, int]]:
+    """Draw windows (height, width): lines up to `longest`, rectangles up to `side` a side.
+
+    Their lengths are odd; with `even`, any.
+    """
+    line, short = kernel_sizes(longest, even=even), kernel_sizes(side, even=even)
     lines = st.tuples(line, st.just(1)) | st.tuples(st.just(1), line)
-    return lines | st.tuples(kernel_sizes(side), kernel_sizes(side))
+    return lines | st.tuples(short, short)
 
 
 def flagfracs() -> st.SearchStrategy[float]:

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from .. import _kernels
+from .._windows import BORDERS
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
 from ..checks import THOROUGH, VERIFY_EXAMPLES, Against, check_against, check_examples
 from ..messages import extra
@@ -149,14 +150,23 @@ def _against_reference() -> tuple[list[Check], list[Check]]:
         *find_bad_pixels_checks(find_bad_pixels),
         *find_bad_pixels_checks(partial(find_bad_pixels, cut="sigma"), cut="sigma"),
     ]
+    everything: dict[str, Any] = {"edges": BORDERS, "even": True, "min_counts": True}
+    checks += _with_oracle("all edges", median_filter, **everything)
+    once = step_checks(_step)
     for method in ("heap", "network"):
         filtered = partial(median_filter, method=method)
-        checks += [
-            Check(f"{each.name} ({method})", filtered, each.examples_of, each.holds, each.share)
-            for each in median_filter_checks(filtered)
-            if "oracle" in each.name
-        ]
-    return checks, step_checks(_step)
+        checks += _with_oracle(method, filtered)
+        once += _with_oracle(f"{method}, all edges", filtered, **everything)
+    return checks, once
+
+
+def _with_oracle(label: str, function: Callable[..., Any], **how: Any) -> list[Check]:
+    """Return the checks of a running median against the oracle, with a label in their names."""
+    return [
+        replace(each, name=f"{each.name} ({label})")
+        for each in median_filter_checks(function, **how)
+        if "oracle" in each.name
+    ]
 
 
 def _against_jwst() -> tuple[list[Check], list[Check]]:
