@@ -1,4 +1,4 @@
-"""`move_median` of `bottleneck`, with equal results in far less time.
+"""`move_median` of `bottleneck`, with equal results, far faster on many or long lines.
 
 >>> from badpix_selfcal.bottleneck import move_median
 >>> move_median([1.0, 2.0, 9.0, 3.0], window=2)
