@@ -23,19 +23,23 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// The windows with code.
+/// The lines with code.
 const COMPILED: RangeInclusive<usize> = 2..=32;
 
 /// The squares with code for adjacent windows.
 const SQUARES: RangeInclusive<usize> = 2..=8;
 
+/// Rows of a block of squares: the fastest of several measured.
+const ROWS_OF_A_BLOCK: usize = 2;
+
 /// The squares with code, each with the rows of a block and the ranks that are selected on either
 /// side of the middle.
 fn adjacent() -> impl Iterator<Item = (Shape, usize, usize)> {
     SQUARES.map(|side| {
-        // An even window has no middle rank, so that it needs one more on either side.
+        // As tables (`program.rs`). An even window has no middle rank, so that it needs one more on
+        // either side.
         let margin = side.isqrt() + usize::from(side.is_multiple_of(2));
-        (Shape { rows: side, cols: side }, 2, margin)
+        (Shape { rows: side, cols: side }, ROWS_OF_A_BLOCK, margin)
     })
 }
 
@@ -59,7 +63,7 @@ fn main() -> io::Result<()> {
     let networks = networks.collect::<Result<String, _>>().map_err(io::Error::other)?;
     fs::write(folder.join("compiled.rs"), networks + &dispatch())?;
     let networks = adjacent().map(|(window, rows, margin)| {
-        let network = Network::new(window, Shape { rows, cols: 1 }, margin)?;
+        let network = Network::adjacent(window, rows, margin)?;
         Ok(adjacent_code(window, rows, &network))
     });
     let networks = networks.collect::<Result<String, Error>>().map_err(io::Error::other)?;

@@ -71,6 +71,7 @@ impl Stages {
         let kept = vec![None; steps.len()];
         let mut stages = Self { stage: vec![0; steps.len()], steps, cols, kept, middles };
         stages.arrange();
+        stages.keep();
         stages
     }
 
@@ -79,7 +80,7 @@ impl Stages {
         self.kept.iter().flatten().count()
     }
 
-    /// Gives each step its stage, and a place to those that are kept.
+    /// Gives each step its stage.
     fn arrange(&mut self) {
         for number in 0..self.steps.len() {
             let after = |value: &Value| {
@@ -100,6 +101,10 @@ impl Stages {
                 self.stage[number] = last;
             }
         }
+    }
+
+    /// Gives a place to each step that a later stage loads.
+    fn keep(&mut self) {
         let mut places = 0;
         for number in 0..self.steps.len() {
             for value in self.steps[number].operands() {
@@ -125,7 +130,7 @@ impl Stages {
         self.stage.iter().copied().max().unwrap_or(0)
     }
 
-    /// The column at which a stage makes a step: the first, but in the last stage the one that needs
+    /// The column at which a stage makes a step: column 0, but in the last stage the only one that needs
     /// it.
     fn col(&self, number: usize) -> usize {
         let is_last = self.stage[number] == self.last();

@@ -83,8 +83,8 @@ const LONGEST_LINE: usize = 1501;
 /// Whether the network is the faster kernel on an image of so many samples.
 ///
 /// A compiled network nearly always is; that of a square needs some memory first. A table must be
-/// built first, which takes longer than filtering a small image with the double heap. For large rectangles the double heap is faster: it
-/// moves along the longer side. `make bench` measures both.
+/// built first, which takes longer than filtering a small image with the double heap. For large
+/// rectangles the double heap is faster: it moves along the longer side. `make bench` measures both.
 fn pays(window: Shape, samples: usize) -> bool {
     const LEAST_COMPILED: usize = 128;
     const LEAST_PER_PLACE: usize = 25;

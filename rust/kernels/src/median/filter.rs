@@ -1,6 +1,6 @@
 //! A running median that is computed some rows at a time, while they are still needed in cache.
 
-use super::adjacent::Adjacent;
+use super::adjacent::{self, Adjacent};
 use super::choice::Choice;
 use super::lines::{self, Lines};
 use super::network::builder::Shape;
@@ -126,7 +126,7 @@ fn rows_of_a_task<T: Sample>(image: Image<'_, T>, medians: Option<&Medians<'_, T
     let rows = (SAMPLES / image.cols().max(1)).max(1);
     match medians {
         Some(Medians::Lines(lines)) => rows.next_multiple_of(lines.step()),
-        Some(Medians::Adjacent(adjacent)) => rows.next_multiple_of(adjacent.step()),
+        Some(Medians::Adjacent(_)) => rows.next_multiple_of(adjacent::ROWS),
         _ => rows,
     }
 }
@@ -151,12 +151,16 @@ fn by_rows<'a, T: Sample>(
     choice: &Choice,
     of_magnitudes: bool,
 ) -> Option<Medians<'a, T>> {
-    let (rows, cols) = extent.places(Shape::of(image), edge);
+    let places @ (rows, cols) = extent.places(Shape::of(image), edge);
     let program = match choice {
         Choice::Network(program) => program,
         Choice::Adjacent => {
-            let (window, places) = (extent.shape(), (rows, cols));
-            return Some(Medians::Adjacent(Adjacent { image, window, places, of_magnitudes }));
+            return Some(Medians::Adjacent(Adjacent {
+                image,
+                window: extent.shape(),
+                places,
+                of_magnitudes,
+            }));
         }
         Choice::Copy | Choice::Heap => return None,
     };

@@ -23,25 +23,21 @@ pub(super) fn band(window: Shape) -> usize {
     if window.rows == 1 { 1 } else { BAND }
 }
 
-/// Replaces NaNs by infinities that alternate down and up the columns, and writes their signs. Returns
-/// whether there are any.
-///
-/// The rows of the band are `pitch` samples apart.
+/// Replaces NaNs by infinities that alternate down and up the columns, and writes their signs.
 #[inline(always)]
-pub(super) fn fill_nans<T: Sample>(band: &mut [T], signs: &mut [i8], pitch: usize) -> bool {
-    let (mut sign, mut any) = (1, false);
-    for x in (0..pitch).step_by(COLUMNS) {
+pub(super) fn fill_nans<T: Sample>(band: &mut [T], signs: &mut [i8], width: usize) {
+    let mut sign = 1;
+    for x in (0..width).step_by(COLUMNS) {
         // For each column a bit for each of its rows.
         let (mut rows, mut columns) = ([0u8; COLUMNS], 0);
-        for (row, samples) in band.chunks(pitch).enumerate() {
-            let mut nans = nans_of(&samples[x..pitch.min(x + COLUMNS)]);
+        for (row, samples) in band.chunks(width).enumerate() {
+            let mut nans = nans_of(&samples[x..width.min(x + COLUMNS)]);
             columns |= nans;
             while nans != 0 {
                 rows[nans.trailing_zeros() as usize] |= 1 << row;
                 nans &= nans - 1;
             }
         }
-        any |= columns != 0;
         while columns != 0 {
             let column = columns.trailing_zeros() as usize;
             columns &= columns - 1;
@@ -50,14 +46,13 @@ pub(super) fn fill_nans<T: Sample>(band: &mut [T], signs: &mut [i8], pitch: usiz
                 let down = column.is_multiple_of(2);
                 let row = if down { rest.trailing_zeros() } else { rest.ilog2() };
                 rest ^= 1 << row;
-                let at = row as usize * pitch + x + column;
+                let at = row as usize * width + x + column;
                 band[at] = if sign > 0 { T::INFINITY } else { T::ZERO - T::INFINITY };
                 signs[at] = sign;
                 sign = -sign;
             }
         }
     }
-    any
 }
 
 /// A bit for each of up to 16 samples: whether it is NaN.
@@ -99,22 +94,22 @@ impl Surplus {
     }
 
     /// Writes the surplus of each window of the row.
-    ///
-    /// The sums along a long row may wrap around. Their differences are still right: they are the sums
-    /// over a window, which has fewer samples than a table has places.
     #[inline(always)]
     pub(super) fn write<T: Sample>(&mut self, out: &mut [T]) {
+        /// Windows of up to so many columns: their columns are added one by one, on vectors.
         const MOST_ADDED: usize = 16;
         let Self { cols, columns, sums } = self;
         if *cols <= MOST_ADDED {
             sums[..columns.len()].copy_from_slice(columns);
             for further in 1..*cols {
-                let columns = &columns[further.min(columns.len())..];
+                let columns = &columns[further..];
                 sums.iter_mut().zip(columns).for_each(|(sum, &column)| *sum += column);
             }
             out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::from(sum));
             return;
         }
+        // The sums along a long row may wrap around. Their differences are still right: they are the
+        // sums over a window, which has fewer samples than a table has places.
         let mut sum = 0i16;
         sums[0] = 0;
         for (after, &column) in sums[1..].iter_mut().zip(&*columns) {
@@ -159,4 +154,26 @@ pub(super) fn select<L: Lanes>(
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // far below 2^15
 fn bound(ranks: usize) -> i16 {
     ranks as i16 - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Surplus;
+
+    /// Each second column adds one to the sum along the row, which wraps around.
+    #[test]
+    fn the_surplus_of_a_very_wide_image() {
+        let signs: Vec<_> = (0..70_001).map(|x| i8::from(x % 2 == 1)).collect();
+        for cols in [3, 16, 17, 33] {
+            let mut of_row = Surplus::new(cols, signs.len()).unwrap();
+            of_row.add(&signs);
+            let mut out = vec![0f64; signs.len() + 1 - cols];
+            of_row.write(&mut out);
+            for (x, &surplus) in out.iter().enumerate() {
+                let odd = (x..x + cols).filter(|x| x % 2 == 1).count();
+                let expected = u32::try_from(odd).unwrap();
+                assert_eq!(surplus, f64::from(expected), "{cols} {x}");
+            }
+        }
+    }
 }

@@ -5,8 +5,9 @@
 //! adjacent windows share are computed once and kept (`build/stages.rs`).
 //!
 //! NaNs are replaced by infinities as `surplus` describes, but the signs alternate down each column,
-//! by itself, which needs no branch. The surplus of a column is then 0, 1 or -1: half the sign of its
-//! next NaN before the window, minus the same after the window. These are summed over the columns.
+//! by itself, which needs no branch. The surplus of a column in a window is then 0, 1 or -1. It is half
+//! the sign that the next NaN gets at the first row of the window, minus half the sign that it gets
+//! below the last. `tile` keeps these halves, summed over the columns of each window.
 
 mod rows;
 mod tile;
@@ -27,12 +28,12 @@ use tile::Tile;
 
 /// Rows of medians whose samples are read at a time: few enough to stay in cache, many in comparison
 /// with the further rows of their windows. A multiple of all blocks.
-const ROWS: usize = 16;
+pub(super) const ROWS: usize = 16;
 
 /// The most columns of medians that are computed at a time: few, so that the kept values stay in
 /// cache, but many, since a value can be read across two vectors only some time after these were
 /// written.
-const COLS: usize = 1024 + 64;
+const COLS: usize = 1024 + 48;
 
 /// The running median over small squares.
 pub(super) struct Adjacent<'a, T> {
@@ -55,12 +56,6 @@ pub(super) fn has_code(window: Shape) -> bool {
 }
 
 impl<T: Sample> Adjacent<'_, T> {
-    /// Rows that fill a tile.
-    #[allow(clippy::unused_self)] // as other kernels
-    pub(super) fn step(&self) -> usize {
-        ROWS
-    }
-
     /// Writes some rows of medians, from row `first` on.
     pub(super) fn rows(&self, first: usize, out: &mut [T]) -> Result<(), Error> {
         let &Self { image, window, places, of_magnitudes } = self;
@@ -127,7 +122,7 @@ fn run_rows<L: Lanes, N: AdjacentNetwork>(
     for top in (0..rows).step_by(most.rows) {
         for left in (0..cols).step_by(most.cols) {
             let shape = Shape { rows: most.rows.min(rows - top), cols: most.cols.min(cols - left) };
-            let first = (strip.first.0 + top, left);
+            let first = (strip.first.0 + top, strip.first.1 + left);
             tile.read(&Strip { first, medians: shape, ..*strip });
             let out = &mut out[top * cols + left..];
             let mut medians = Part { out, pitch: cols, shape, first: (top, left) };
@@ -205,8 +200,10 @@ impl<L: Lanes> Receiver<L> for Block<'_, L> {
         }
         let median = if tile.may_have_nans(self.top + row) {
             select(l, tile.surplus(self.top + row, at), self.ranks, middle, at)
+        } else if self.ranks.is_multiple_of(2) {
+            l.mean(middle.get(self.ranks / 2 - 1, at), middle.get(self.ranks / 2, at))
         } else {
-            l.mean(middle.get((self.ranks - 1) / 2, at), middle.get(self.ranks / 2, at))
+            middle.get(self.ranks / 2, at)
         };
         self.extremes.include(l, median);
         let out = &mut self.out[row * self.pitch + at..];
@@ -271,18 +268,24 @@ mod tests {
         }
     }
 
+    fn check_tiles<T: Sample>(side: usize, cols: usize, greatest: T) {
+        let rows = 2 * ROWS + 3;
+        let samples = special_samples(greatest, rows * cols, 1);
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let median = Median::rectangle(side, side).edge(Edge::Wrap);
+        let [heap, network] = [Method::Heap, Method::Network]
+            .map(|method| median.method(method).medians(image).unwrap());
+        let same = |(a, b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
+        assert!(network.iter().zip(&heap).all(same), "{side} {cols}");
+    }
+
     #[test]
     fn images_of_several_tiles() {
-        let (rows, cols) = (2 * ROWS + 3, 2 * COLS + 5);
-        let samples = special_samples(f32::MAX, rows * cols, 1);
-        let image = Image::new(&samples, rows, cols).unwrap();
-        for side in [4, 7] {
-            let median = Median::rectangle(side, side).edge(Edge::Wrap);
-            let [heap, network] =
-                [Method::Heap, Method::Network].map(|method| median.method(method));
-            let [heap, network] = [heap, network].map(|median| median.medians(image).unwrap());
-            let same = |(a, b): (&f32, &f32)| a == b || a.is_nan() && b.is_nan();
-            assert!(network.iter().zip(&heap).all(same), "{side}");
+        for side in [4, 7, 8] {
+            for cols in [COLS - 9, COLS, COLS + 1, 2 * COLS] {
+                check_tiles(side, cols, f32::MAX);
+                check_tiles(side, cols, f64::MAX);
+            }
         }
     }
 }

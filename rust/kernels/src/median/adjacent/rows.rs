@@ -8,9 +8,9 @@ use crate::{Error, memory};
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Further values in a row, so that all vectors are whole: those of the last columns of a window, and
-/// those that adjacent windows keep for it.
-const FURTHER: usize = 16;
+/// Values in a row behind those of `COLS` windows. A stage begins at most one vector behind them,
+/// since adjacent windows keep values for the last ones, and reads it up to a window further.
+const FURTHER: usize = 32;
 
 /// Rows of values. Each starts with a cache line.
 pub(super) struct Rows<L: Lanes> {
@@ -26,7 +26,7 @@ impl<L: Lanes> Rows<L> {
 
     /// The distance of rows, which the compiler knows: an odd number of cache lines, so that the lines
     /// of one column have different places in the nearest cache.
-    const PITCH: usize = (((COLS + FURTHER) / Self::LINE) | 1) * Self::LINE;
+    const PITCH: usize = ((COLS + FURTHER).div_ceil(Self::LINE) | 1) * Self::LINE;
 
     /// Zeros.
     #[inline(always)]
@@ -64,6 +64,7 @@ pub(super) struct View<'r, L: Lanes> {
 impl<L: Lanes> Source<L> for View<'_, L> {
     #[inline(always)]
     fn get(&self, row: usize, at: usize) -> L::V {
+        debug_assert!(at + L::WIDTH <= Rows::<L>::PITCH, "a vector lies in two rows");
         self.l.load(&self.values[row * Rows::<L>::PITCH + at..])
     }
 }
@@ -77,6 +78,7 @@ pub(super) struct ViewMut<'r, L: Lanes> {
 impl<L: Lanes> Source<L> for ViewMut<'_, L> {
     #[inline(always)]
     fn get(&self, row: usize, at: usize) -> L::V {
+        debug_assert!(at + L::WIDTH <= Rows::<L>::PITCH, "a vector lies in two rows");
         self.l.load(&self.values[row * Rows::<L>::PITCH + at..])
     }
 }
@@ -84,6 +86,7 @@ impl<L: Lanes> Source<L> for ViewMut<'_, L> {
 impl<L: Lanes> Kept<L> for ViewMut<'_, L> {
     #[inline(always)]
     fn put(&mut self, row: usize, at: usize, value: L::V) {
+        debug_assert!(at + L::WIDTH <= Rows::<L>::PITCH, "a vector lies in two rows");
         store::<L>(&mut self.values[row * Rows::<L>::PITCH + at..], value);
     }
 }

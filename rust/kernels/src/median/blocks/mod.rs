@@ -255,7 +255,7 @@ impl<L: Lanes> Receiver<L> for BlockMedians<'_, L> {
 #[cfg(test)]
 mod tests {
     use crate::Image;
-    use crate::median::{Edge, Median, Method};
+    use crate::median::{Axis, Edge, Median, Method, special_samples};
 
     /// The sum of any two samples overflows, so that whole rows of medians are computed again.
     #[test]
@@ -273,6 +273,24 @@ mod tests {
             let [heap, network] = [Method::Heap, Method::Network]
                 .map(|method| median.method(method).medians(image).unwrap());
             assert_eq!(network, heap);
+        }
+    }
+
+    /// Windows whose network is a table, of rectangles and of lines.
+    #[test]
+    fn tables_have_the_medians_of_the_heap() {
+        let (rows, cols) = (40, 75);
+        let samples = special_samples(f32::MAX, rows * cols, 1);
+        let image = Image::new(&samples, rows, cols).unwrap();
+        let line = |axis| Median::along(axis).window(33);
+        let rectangles = [(9, 9), (3, 5), (5, 2), (10, 8)];
+        let rectangles = rectangles.map(|(rows, cols)| Median::rectangle(rows, cols));
+        for median in rectangles.into_iter().chain([line(Axis::X), line(Axis::Y)]) {
+            let median = median.edge(Edge::Mirror);
+            let [heap, network] = [Method::Heap, Method::Network]
+                .map(|method| median.method(method).medians(image).unwrap());
+            let same = |(a, b): (&f32, &f32)| a == b || a.is_nan() && b.is_nan();
+            assert!(network.iter().zip(&heap).all(same), "{median:?}");
         }
     }
 }

@@ -119,34 +119,3 @@ impl<T: Sample> Phases<T> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{Layout, Phases};
-    use crate::median::network::builder::Shape;
-    use crate::median::reach::Extent;
-    use crate::median::strip::Strip;
-    use crate::{Edge, Image, Window};
-
-    /// In this image each second column adds one to the sum along a row of windows.
-    #[test]
-    fn the_surplus_of_a_very_wide_image() {
-        let (rows, cols) = (8, 70_001);
-        let mut samples = vec![0f32; rows * cols];
-        for x in (0..cols).filter(|x| x % 2 == 1) {
-            samples[x] = f32::NAN; // replaced by +inf
-            samples[6 * cols + x] = f32::NAN; // by -inf
-        }
-        let image = Image::new(&samples, rows, cols).unwrap();
-        let (window, medians) = (Shape { rows: 3, cols: 3 }, Shape { rows: 1, cols });
-        let extent = Extent::of(None, Window::new(3).unwrap().into());
-        let places = extent.places(Shape { rows, cols }, Edge::Zero);
-        let strip = Strip { image, window, places, of_magnitudes: false, first: (0, 0), medians };
-        let layout = Layout::new(window, Shape { rows: 8, cols: 2 }, medians, 8);
-        let phases = Phases::of(&strip, &layout).unwrap();
-        for x in 0..cols {
-            let expected = if x == 0 || x == cols - 1 || x % 2 == 1 { 1.0 } else { 2.0 };
-            assert_eq!((x, phases.surplus[layout.index(0, x)]), (x, expected));
-        }
-    }
-}

@@ -73,18 +73,30 @@ impl Network {
     /// window of an even number of samples has no middle rank, only those on either side.
     ///
     /// `margin` is at most half of the window's samples. Both sides of the block are powers of two
-    /// and at most those of the window. If a block has one column, the sorted columns are such that
-    /// adjacent blocks can share them.
+    /// and at most those of the window.
     ///
     /// # Errors
     /// [`Error::Memory`] if there is too little. A line of 1501 samples needs 35 MB, a square of
     /// 61 x 61 samples 90 MB.
     pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Result<Self, Error> {
+        Self::build(window, block, margin, false)
+    }
+
+    /// The network of a block of one column, sorted by columns, so that adjacent blocks can share them.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    #[allow(dead_code)] // only the build script needs it
+    pub(crate) fn adjacent(window: Shape, rows: usize, margin: usize) -> Result<Self, Error> {
+        Self::build(window, Shape { rows, cols: 1 }, margin, true)
+    }
+
+    fn build(window: Shape, block: Shape, margin: usize, by_columns: bool) -> Result<Self, Error> {
         let mut builder = Builder {
             window,
             margin,
             width: window.inputs_of(block).cols,
-            by_columns: block.cols == 1,
+            by_columns,
             nodes: Vec::new(),
             known: Known::default(),
             sorted: HashMap::new(),

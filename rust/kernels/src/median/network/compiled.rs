@@ -13,8 +13,8 @@ pub(crate) trait CompiledNetwork {
     fn run<L: Lanes>(l: L, x: &impl Source<L>, v: usize, to: &mut impl Receiver<L>);
 }
 
-/// The compiled network of adjacent windows, one in each lane. It works in stages, which `build.rs`
-/// describes.
+/// The compiled network of adjacent windows, one in each lane. It works in stages, which
+/// `build/stages.rs` describes.
 pub(crate) trait AdjacentNetwork {
     /// Windows in a block, one below the other.
     const BLOCK: usize;

@@ -16,7 +16,7 @@ pub(crate) enum Program {
         /// The windows of a block.
         block: Shape,
     },
-    /// Any other window has a table.
+    /// Any other window has a table, but small squares, which `adjacent` computes.
     Table(Arc<Table>),
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A value that has just been written to memory can be read only several cycles later. In the order
 //! in which a network is built, most steps directly follow one that they depend on and have to
-//! wait. In this order they rarely wait.
+//! wait. In this order they rarely wait. Steps that store the same results follow each other where that
+//! costs no wait.
 
 use super::builder::{Network, Node};
 use super::table::{Kind, kind, twins};
@@ -26,33 +27,31 @@ pub(super) fn scheduled(network: &Network) -> Result<Network, Error> {
     let mut rest = 0..network.nodes.len();
     let mut ahead = VecDeque::from(memory::with_capacity(AHEAD)?);
     let (twins, mut current) = (twins(network)?, Kind::Pair);
+    let kind_of = |number: usize| kind(network.nodes[number], twins[number]);
     for now in 0.. {
         while ahead.len() < AHEAD
             && let Some(number) = rest.next()
         {
             ahead.push_back(number);
         }
-        // The first step that need not wait, or else the one with the shortest wait.
+        // The step with the shortest wait; of several, the first one of the same kind as the step
+        // before, since steps of one kind run in one loop.
         let wait = |number: usize| match network.nodes[number] {
             Node::Input(_) => now,
             Node::Min(a, b) | Node::Max(a, b) => readable[a].max(readable[b]).max(now),
         };
         let mut next = (usize::MAX, true, 0);
         for (at, &number) in ahead.iter().enumerate() {
-            let is_input = matches!(network.nodes[number], Node::Input(_));
-            let other = !is_input && kind(network.nodes[number], twins[number]) != current;
-            next = next.min((wait(number), other, at));
+            let is_other = kind_of(number).is_some_and(|kind| kind != current);
+            next = next.min((wait(number), is_other, at));
             if next == (now, false, at) {
                 break;
             }
         }
-        let next = (next.0, next.2);
-        let Some(number) = ahead.remove(next.1) else { break };
-        let written = if let Node::Input(_) = network.nodes[number] { now } else { now + APART };
-        readable[number] = written;
-        if !matches!(network.nodes[number], Node::Input(_)) {
-            current = kind(network.nodes[number], twins[number]);
-        }
+        let Some(number) = ahead.remove(next.2) else { break };
+        let kind = kind_of(number);
+        readable[number] = if kind.is_some() { now + APART } else { now };
+        current = kind.unwrap_or(current);
         order.push(number);
     }
     renumbered(network, &order)

@@ -61,7 +61,7 @@ struct Stage {
 }
 
 /// The results of a step that are needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Both.
     Pair,
@@ -198,15 +198,15 @@ impl Allocation<'_> {
                 // A step reads both values before it writes, so it may write over them.
                 self.release(&ends.in_steps[number]).ok()?;
                 let to = self.allocate(number)?;
-                let other = twins[number].map(|twin| self.allocate(twin));
                 let is_lesser = matches!(node, Node::Min(..));
-                let kind = kind(node, twins[number]);
-                match other {
-                    Some(other) if is_lesser => steps.pair([a, b, to, other?], begun),
-                    Some(other) => steps.pair([a, b, other?, to], begun),
-                    None => steps.single(kind, [a, b, to], begun),
+                if let Some(twin) = twins[number] {
+                    let other = self.allocate(twin)?;
+                    let [low, high] = if is_lesser { [to, other] } else { [other, to] };
+                    steps.pair([a, b, low, high], begun).ok()?;
+                } else {
+                    let kind = if is_lesser { Kind::Lesser } else { Kind::Greater };
+                    steps.single(kind, [a, b, to], begun).ok()?;
                 }
-                .ok()?;
             }
             for &which in &ready[number] {
                 let middle = &self.network.middles[which];
@@ -239,7 +239,7 @@ impl Allocation<'_> {
 }
 
 impl Steps {
-    /// Adds a step with both results. A stage has begun with run `begun`.
+    /// Adds a step with both results. `begun` is the first run of the stage.
     fn pair(&mut self, places: [u16; 4], begun: usize) -> Result<(), Error> {
         self.run_for(Kind::Pair, begun)?.pairs += 1;
         memory::push(&mut self.pairs, places)
@@ -269,12 +269,13 @@ impl Steps {
     }
 }
 
-/// The kind of a step that makes a value, and its twin if that is needed.
-pub(super) fn kind(node: Node, twin: Option<usize>) -> Kind {
+/// The kind of the step that makes a value, and its twin if that is needed; None for an input.
+pub(super) fn kind(node: Node, twin: Option<usize>) -> Option<Kind> {
     match node {
-        _ if twin.is_some() => Kind::Pair,
-        Node::Min(..) => Kind::Lesser,
-        Node::Max(..) | Node::Input(_) => Kind::Greater,
+        Node::Input(_) => None,
+        _ if twin.is_some() => Some(Kind::Pair),
+        Node::Min(..) => Some(Kind::Lesser),
+        Node::Max(..) => Some(Kind::Greater),
     }
 }
 
