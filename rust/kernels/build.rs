@@ -29,7 +29,7 @@ const COMPILED: RangeInclusive<usize> = 2..=32;
 /// The squares with code for adjacent windows.
 const SQUARES: RangeInclusive<usize> = 2..=8;
 
-/// Rows of a block of squares: the fastest of several measured.
+/// Rows of a block of squares. Four rows are 6 to 13 % faster for 7 x 7 and 8 x 8, with twice the code.
 const ROWS_OF_A_BLOCK: usize = 2;
 
 /// The squares with code, each with the rows of a block and the ranks that are selected on either
