@@ -7,7 +7,8 @@
 //! Two kernels compute the same medians. The double heap (`heap`, and `by_heap` over it) serves any
 //! window. Selection networks (`network`) are faster where they fit: `lines` runs them with one line
 //! in each lane of a vector, `blocks` with one block of windows in each lane. `adjacent` runs
-//! those of small squares with one window in each lane. `seven` selects from seven samples along rows.
+//! those of small squares with one window in each lane. `short` selects from seven or eight samples along
+//! rows.
 //! `choice` picks the kernel. `filter` computes some rows of medians at a time where the kernel can.
 //! `reach` says where a window lies, `edge` which samples stand beyond the border, `counts` which
 //! windows have too few. `strip` reads samples, `surplus` has the rule for NaNs.
@@ -26,7 +27,7 @@ mod lines;
 mod network;
 mod reach;
 mod running;
-mod seven;
+mod short;
 mod strip;
 mod surplus;
 

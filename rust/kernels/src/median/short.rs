@@ -1,43 +1,47 @@
-//! Running medians of seven samples along rows, with adjacent windows in the lanes.
+//! Running medians of seven or eight samples along rows, with adjacent windows in the lanes.
 //!
 //! For other windows along rows, `lines` transposes the samples, so that each lane has a line. For
-//! seven samples that takes longer than to select from each window by itself.
+//! these that takes longer than to select from each window by itself.
 //!
-//! NaNs are replaced by +inf, which sorts behind the samples, and are counted. Of 7 - n valid
-//! samples, the middle ranks are (6 - n) / 2 and (7 - n) / 2, rounded down.
+//! NaNs are replaced by +inf, which sorts behind the samples, and are counted. Of k - n valid
+//! samples, the middle ranks are (k - 1 - n) / 2 and (k - n) / 2, rounded down.
 
 use super::edge::Border;
 use super::network::lanes::{Lanes, set_nans_apart};
-use super::{Edge, Reach, of_samples};
+use super::of_samples;
 use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};
 
-/// Samples in the window.
-const SEVEN: usize = 7;
-/// Samples on either side of the middle.
-const HALF: usize = SEVEN / 2;
-/// The window.
-pub(super) const REACH: Reach = Reach { before: HALF, after: HALF };
+/// Samples in the longer window. The other one has one fewer.
+const EIGHT: usize = 8;
 
-/// The running median of seven samples along the rows of an image.
-pub(super) struct Seven<'a, T> {
+/// Whether windows of `length` samples are computed here.
+pub(super) fn has_code(length: usize) -> bool {
+    length == EIGHT || length == EIGHT - 1
+}
+
+/// The running median of seven or eight samples along the rows of an image.
+pub(super) struct Short<'a, T> {
     pub(super) image: Image<'a, T>,
-    pub(super) edge: Edge,
+    /// The places of the windows in a row.
+    pub(super) border: Border,
+    /// Samples in the window.
+    pub(super) length: usize,
     /// Whether the medians are those of the magnitudes.
     pub(super) of_magnitudes: bool,
 }
 
-impl<T: Sample> Seven<'_, T> {
+impl<T: Sample> Short<'_, T> {
     /// Writes some rows of medians, from row `first` on.
     pub(super) fn rows(&self, first: usize, out: &mut [T]) -> Result<(), Error> {
-        arch().dispatch(SomeRows { seven: self, first, out })
+        arch().dispatch(SomeRows { short: self, first, out })
     }
 }
 
 /// Some rows of medians, from row `first` on.
 struct SomeRows<'a, T> {
-    seven: &'a Seven<'a, T>,
+    short: &'a Short<'a, T>,
     first: usize,
     out: &'a mut [T],
 }
@@ -47,13 +51,17 @@ impl<T: Sample> WithSimd for SomeRows<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
-        let Self { seven: &Seven { image, edge, of_magnitudes }, first, out } = self;
+        let Self { short: &Short { image, border, length, of_magnitudes }, first, out } = self;
         let l = T::lanes(simd);
-        let mut row = Row::new(image.cols(), T::Lanes::<S>::WIDTH, edge)?;
+        let mut row = Row::new(border, length, T::Lanes::<S>::WIDTH)?;
         for (y, out) in out.chunks_exact_mut(image.cols()).enumerate() {
             row.read(image.row(first + y), of_magnitudes);
             row.pair(l);
-            row.write(l, out)?;
+            if length == EIGHT {
+                row.write::<_, true>(l, out)?;
+            } else {
+                row.write::<_, false>(l, out)?;
+            }
         }
         Ok(())
     }
@@ -65,6 +73,8 @@ struct Row<T> {
     samples: Vec<T>,
     /// The places of the samples.
     border: Border,
+    /// Samples in the window.
+    length: usize,
     /// The same with +inf for NaN.
     filled: Vec<T>,
     /// 1 for each NaN, else 0.
@@ -76,15 +86,17 @@ struct Row<T> {
 }
 
 impl<T: Sample> Row<T> {
-    fn new(cols: usize, width: usize, edge: Edge) -> Result<Self, Error> {
-        let len = cols.next_multiple_of(width) + SEVEN + width;
+    fn new(border: Border, length: usize, width: usize) -> Result<Self, Error> {
+        let Border { before, n, edge } = border;
+        let len = n.next_multiple_of(width) + EIGHT + width;
         let zeros = || memory::zeros(len);
         let mut samples: Vec<T> = zeros()?;
-        samples[..HALF].fill(edge.beyond());
-        samples[HALF + cols..][..HALF].fill(edge.beyond());
+        samples[..before].fill(edge.beyond());
+        samples[before + n..n + length - 1].fill(edge.beyond());
         Ok(Self {
             samples,
-            border: Border { before: HALF, n: cols, edge },
+            border,
+            length,
             filled: zeros()?,
             nans: zeros()?,
             lesser: zeros()?,
@@ -96,16 +108,17 @@ impl<T: Sample> Row<T> {
     /// Reads the samples.
     #[inline(always)]
     fn read(&mut self, row: &[T], of_magnitudes: bool) {
-        let samples = &mut self.samples[HALF..HALF + row.len()];
+        let Border { before, n, edge } = self.border;
+        let samples = &mut self.samples[before..before + n];
         if of_magnitudes {
             samples.iter_mut().zip(row).for_each(|(to, sample)| *to = sample.magnitude());
         } else {
             samples.copy_from_slice(row);
         }
-        if self.border.edge.repeats() {
-            for place in (0..HALF).chain(HALF + row.len()..HALF + row.len() + HALF) {
+        if edge.repeats() {
+            for place in (0..before).chain(before + n..n + self.length - 1) {
                 if let Some(at) = self.border.sample(place) {
-                    self.samples[place] = self.samples[HALF + at];
+                    self.samples[place] = self.samples[before + at];
                 }
             }
         }
@@ -127,21 +140,32 @@ impl<T: Sample> Row<T> {
         }
     }
 
-    /// Writes the medians.
+    /// Writes the medians of eight samples, or of seven.
     #[inline(always)]
-    fn write<L: Lanes<T = T>>(&self, l: L, out: &mut [T]) -> Result<(), Error> {
+    fn write<L: Lanes<T = T>, const IS_EIGHT: bool>(
+        &self,
+        l: L,
+        out: &mut [T],
+    ) -> Result<(), Error> {
         let pairs = |from| {
             let [lesser, greater] =
                 [&self.lesser, &self.greater].map(|all| shifted::<L>(all, from));
             lesser.iter().zip(greater).zip(shifted::<L>(&self.nans_of_two, from))
         };
         let seventh = shifted::<L>(&self.filled, 6).iter().zip(shifted::<L>(&self.nans, 6));
-        let inputs = pairs(0).zip(pairs(2)).zip(pairs(4).zip(seventh)).enumerate();
-        for (out, (i, ((a, b), (c, (&d, &n))))) in out.chunks_mut(L::WIDTH).zip(inputs) {
+        let end = seventh.zip(pairs(6));
+        let inputs = pairs(0).zip(pairs(2)).zip(pairs(4).zip(end)).enumerate();
+        for (out, (i, ((a, b), (c, ((&d, &n), e))))) in out.chunks_mut(L::WIDTH).zip(inputs) {
             let pair = |((&lesser, &greater), _): ((&L::V, &L::V), &L::V)| [lesser, greater];
             let four = merge_pairs(l, pair(a), pair(b));
-            let least = least_four(l, four, insert(l, pair(c), d));
-            let medians = [select(l, least, l.add(l.add(*a.1, *b.1), l.add(*c.1, n)))];
+            let nans = l.add(l.add(*a.1, *b.1), *c.1);
+            let medians = if IS_EIGHT {
+                let least = least_five(l, four, merge_pairs(l, pair(c), pair(e)));
+                [of_eight(l, least, l.add(nans, *e.1))]
+            } else {
+                let least = least_four(l, four, insert(l, pair(c), d));
+                [of_seven(l, least, l.add(nans, n))]
+            };
             let is_infinite = l.equal(l.magnitude(medians[0]), l.splat(T::INFINITY));
             out.copy_from_slice(&bytemuck::cast_slice(&medians)[..out.len()]);
             if l.any(is_infinite) {
@@ -154,7 +178,7 @@ impl<T: Sample> Row<T> {
     /// Computes infinite medians again: the mean of two finite samples may have overflowed.
     #[cold]
     fn compute_again(&self, x: usize, out: &mut [T]) -> Result<(), Error> {
-        for (window, out) in self.samples[x..].windows(SEVEN).zip(out) {
+        for (window, out) in self.samples[x..].windows(self.length).zip(out) {
             if out.magnitude() == T::INFINITY {
                 *out = of_samples(memory::copied(window)?);
             }
@@ -171,7 +195,7 @@ fn shifted<L: Lanes>(samples: &[L::T], from: usize) -> &[L::V] {
 
 /// The median of seven samples: one of the least four or a mean, depending on the number of NaNs.
 #[inline(always)]
-fn select<L: Lanes>(l: L, [first, second, third, fourth]: [L::V; 4], nans: L::V) -> L::V {
+fn of_seven<L: Lanes>(l: L, [first, second, third, fourth]: [L::V; 4], nans: L::V) -> L::V {
     let at_least = |number: i16| l.less(l.splat(L::T::from(number - 1)), nans);
     let low = l.select(at_least(1), third, fourth);
     let low = l.select(at_least(3), second, low);
@@ -180,6 +204,21 @@ fn select<L: Lanes>(l: L, [first, second, third, fourth]: [L::V; 4], nans: L::V)
     let high = l.select(at_least(4), second, high);
     let high = l.select(at_least(6), first, high);
     l.select(at_least(7), l.splat(L::T::NAN), l.mean(low, high))
+}
+
+/// The median of eight samples: one of the least five or a mean, depending on the number of NaNs.
+#[inline(always)]
+fn of_eight<L: Lanes>(l: L, least: [L::V; 5], nans: L::V) -> L::V {
+    let [first, second, third, fourth, fifth] = least;
+    let at_least = |number: i16| l.less(l.splat(L::T::from(number - 1)), nans);
+    let low = l.select(at_least(2), third, fourth);
+    let low = l.select(at_least(4), second, low);
+    let low = l.select(at_least(6), first, low);
+    let high = l.select(at_least(1), fourth, fifth);
+    let high = l.select(at_least(3), third, high);
+    let high = l.select(at_least(5), second, high);
+    let high = l.select(at_least(7), first, high);
+    l.select(at_least(8), l.splat(L::T::NAN), l.mean(low, high))
 }
 
 /// Four samples in ascending order, from two pairs.
@@ -205,36 +244,50 @@ fn least_four<L: Lanes>(l: L, a: [L::V; 4], b: [L::V; 3]) -> [L::V; 4] {
     [l.min(a[0], b[0]), second, l.min(third, l.min(a[2], b[2])), l.min(fourth, a[3])]
 }
 
+/// The least five of eight samples in ascending order.
+#[inline(always)]
+fn least_five<L: Lanes>(l: L, a: [L::V; 4], b: [L::V; 4]) -> [L::V; 5] {
+    let [first, second, third, fourth] = least_four(l, a, [b[0], b[1], b[2]]);
+    let fifth = l.min(l.max(a[3], b[0]), l.max(a[2], b[1]));
+    let fifth = l.min(fifth, l.min(l.max(a[1], b[2]), l.max(a[0], b[3])));
+    [first, second, third, l.min(fourth, b[3]), fifth]
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Seven, SomeRows};
+    use super::{Short, SomeRows};
+    use crate::median::edge::Border;
     use crate::median::network::lanes::{assert_equal_to_the_heap, with_each};
     use crate::{Axis, Median, Sample};
     use pulp::{Simd, WithSimd};
 
     /// All medians of an image.
-    struct AllRows<'a, T>(Seven<'a, T>);
+    struct AllRows<'a, T>(Short<'a, T>);
 
     impl<T: Sample> WithSimd for AllRows<'_, T> {
         type Output = Vec<T>;
 
         fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
             let mut out = vec![T::ZERO; self.0.image.samples().len()];
-            SomeRows { seven: &self.0, first: 0, out: &mut out }.with_simd(simd).unwrap();
+            SomeRows { short: &self.0, first: 0, out: &mut out }.with_simd(simd).unwrap();
             out
         }
     }
 
-    fn check<T: Sample>(greatest: T) {
-        let median = Median::along(Axis::X).window(super::SEVEN);
+    fn check<T: Sample>(length: usize, origin: isize, greatest: T) {
+        let median = Median::along(Axis::X).window(length).origin(origin);
+        let before = (length / 2).checked_add_signed(origin).unwrap();
         assert_equal_to_the_heap(median, greatest, 1..70, |image, edge, of_magnitudes| {
-            with_each(|| AllRows(Seven { image, edge, of_magnitudes }))
+            let border = Border { before, n: image.cols(), edge };
+            with_each(|| AllRows(Short { image, border, length, of_magnitudes }))
         });
     }
 
     #[test]
     fn every_instruction_set_gives_the_medians_of_the_heap() {
-        check(f32::MAX);
-        check(f64::MAX);
+        for (length, origin) in [(7, 0), (8, 0), (7, 3), (8, -4)] {
+            check(length, origin, f32::MAX);
+            check(length, origin, f64::MAX);
+        }
     }
 }
