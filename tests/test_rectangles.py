@@ -124,6 +124,7 @@ def test_rectangles_do_not_depend_on_the_number_of_threads():
         ((1, 15), (1024, 1032), "compiled network"),
         ((15, 1), (1024, 1032), "compiled network"),
         ((15, 15), (1024, 1032), "network table"),
+        ((8, 8), (1024, 1032), "compiled network"),
         ((1, 101), (1024, 1032), "network table"),
         ((1, 1503), (1024, 2048), "double heap"),
         ((63, 63), (1024, 1032), "double heap"),
@@ -139,7 +140,8 @@ def test_the_kernel_that_is_chosen(window, image, kernel):
 
 def test_the_kernel_of_a_method():
     assert _kernels.median_kernel(1, 15, 1024, 1032, "heap") == "double heap"
-    assert _kernels.median_kernel(5, 5, 20, 20, "network") == "network table"
+    assert _kernels.median_kernel(5, 5, 20, 20, "network") == "compiled network"
+    assert _kernels.median_kernel(5, 7, 20, 20, "network") == "network table"
     assert _kernels.median_kernel(1, 1503, 1024, 2048, method="network") == "double heap"
 
 
