@@ -24,6 +24,9 @@ Scale: TypeAlias = float | Literal["normal"]
 NORMAL: Final = 1.482602218505602
 """The standard deviation of normal noise, in units of its median absolute deviation."""
 
+_MOST_WORK: Final[Any] = 10_000
+"""Steps in which memory that two arrays share must be found."""
+
 
 def median_filter(
     image: ArrayLike,
@@ -211,10 +214,6 @@ def _checked(out: Any, samples: FloatArray, image: ArrayLike) -> NDArray[Any] | 
     if any(_overlap(out, each) for each in (samples, image)):
         raise ValueError("out shares memory with image; pass an array of its own")
     return out
-
-
-_MOST_WORK: Final[Any] = 10_000
-"""Steps in which memory that two arrays share must be found."""
 
 
 def _overlap(out: NDArray[Any], image: ArrayLike) -> bool:

@@ -165,14 +165,13 @@ def nanmedian_filter(
     are raised. As in scipy, all types are computed in double precision or as if they were; masks
     and units of the input are ignored.
     """
-    array = np.asarray(input)
-    if array.dtype.kind == "b":
-        array = array.view(np.uint8)
+    given = np.asarray(input)
+    array = given.view(np.uint8) if given.dtype.kind == "b" else given
     window = _window(array.ndim, size, footprint, origin, axes)
     edge = _EDGES.get(mode) if isinstance(mode, str) else None
     if edge is None:
         raise ValueError(f"mode must be one of {', '.join(_EDGES)}, got {mode!r}")
-    result, fill = _output(output, np.asarray(input)), _fill(cval, edge)
+    result, fill = _output(output, given), _fill(cval, edge)
     if _is_short(array.dtype) and not (_is_short(result.dtype) and _is_single(fill)):
         array = array.astype(np.float64)
     medians = filtered(as_floats(array, "input", ndim=None), window, edge, fill)

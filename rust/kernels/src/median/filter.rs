@@ -204,16 +204,11 @@ fn all_at_once<T: Sample>(
 #[cfg(test)]
 mod tests {
     use super::Filter;
-    use crate::median::network::lanes::special_samples;
+    use crate::median::network::lanes::{are_same, special_samples};
     use crate::{Axis, Edge, Image, Median, Sample, Window};
 
     fn median(axis: Option<Axis>, length: usize) -> Median {
         axis.map_or(Median::rectangle(1, 1), Median::along).window(length)
-    }
-
-    fn assert_same(ours: &[f32], all: &[f32]) {
-        let same = |(a, b): (&f32, &f32)| a == b || a.is_nan() && b.is_nan();
-        assert!(ours.len() == all.len() && ours.iter().zip(all).all(same));
     }
 
     #[test]
@@ -229,7 +224,7 @@ mod tests {
                 for (first, end) in [(0, 150), (0, 1), (7, 150), (9, 9), (131, 149)] {
                     let mut some = vec![0.0; (end - first) * cols];
                     filter.rows(first, &mut some).unwrap();
-                    assert_same(&some, &all[first * cols..end * cols]);
+                    assert!(are_same(&some, &all[first * cols..end * cols]));
                 }
             }
         }
@@ -249,7 +244,7 @@ mod tests {
                     let all = median(axis, length).medians(positive).unwrap();
                     let mut found = vec![0.0; rows * cols];
                     ours.rows(0, &mut found).unwrap();
-                    assert_same(&found, &all);
+                    assert!(are_same(&found, &all));
                 }
             }
         }

@@ -161,10 +161,10 @@ impl<T: Sample> Row<T> {
             let nans = l.add(l.add(*a.1, *b.1), *c.1);
             let medians = if IS_EIGHT {
                 let least = least_five(l, four, merge_pairs(l, pair(c), pair(e)));
-                [of_eight(l, least, l.add(nans, *e.1))]
+                [select::<_, 8, 5>(l, least, l.add(nans, *e.1))]
             } else {
                 let least = least_four(l, four, insert(l, pair(c), d));
-                [of_seven(l, least, l.add(nans, n))]
+                [select::<_, 7, 4>(l, least, l.add(nans, n))]
             };
             let is_infinite = l.equal(l.magnitude(medians[0]), l.splat(T::INFINITY));
             out.copy_from_slice(&bytemuck::cast_slice(&medians)[..out.len()]);
@@ -193,32 +193,21 @@ fn shifted<L: Lanes>(samples: &[L::T], from: usize) -> &[L::V] {
     L::vectors(&samples[from..]).0
 }
 
-/// The median of seven samples: one of the least four or a mean, depending on the number of NaNs.
+/// The median of `K` samples from the least `N`, of ranks up to K / 2, and the number of NaNs.
 #[inline(always)]
-fn of_seven<L: Lanes>(l: L, [first, second, third, fourth]: [L::V; 4], nans: L::V) -> L::V {
+fn select<L: Lanes, const K: i16, const N: usize>(l: L, least: [L::V; N], nans: L::V) -> L::V {
     let at_least = |number: i16| l.less(l.splat(L::T::from(number - 1)), nans);
-    let low = l.select(at_least(1), third, fourth);
-    let low = l.select(at_least(3), second, low);
-    let low = l.select(at_least(5), first, low);
-    let high = l.select(at_least(2), third, fourth);
-    let high = l.select(at_least(4), second, high);
-    let high = l.select(at_least(6), first, high);
-    l.select(at_least(7), l.splat(L::T::NAN), l.mean(low, high))
-}
-
-/// The median of eight samples: one of the least five or a mean, depending on the number of NaNs.
-#[inline(always)]
-fn of_eight<L: Lanes>(l: L, least: [L::V; 5], nans: L::V) -> L::V {
-    let [first, second, third, fourth, fifth] = least;
-    let at_least = |number: i16| l.less(l.splat(L::T::from(number - 1)), nans);
-    let low = l.select(at_least(2), third, fourth);
-    let low = l.select(at_least(4), second, low);
-    let low = l.select(at_least(6), first, low);
-    let high = l.select(at_least(1), fourth, fifth);
-    let high = l.select(at_least(3), third, high);
-    let high = l.select(at_least(5), second, high);
-    let high = l.select(at_least(7), first, high);
-    l.select(at_least(8), l.splat(L::T::NAN), l.mean(low, high))
+    let (mut low, mut high) = (least[N - 2 + usize::from(K % 2 == 1)], least[N - 1]);
+    // The NaNs with which the higher middle rank becomes this one, and one fewer for the lower.
+    let mut wanted = 1 + K % 2;
+    for rank in (0..N - 1).rev() {
+        high = l.select(at_least(wanted), least[rank], high);
+        if wanted > 1 {
+            low = l.select(at_least(wanted - 1), least[rank], low);
+        }
+        wanted += 2;
+    }
+    l.select(at_least(K), l.splat(L::T::NAN), l.mean(low, high))
 }
 
 /// Four samples in ascending order, from two pairs.

@@ -220,7 +220,9 @@ impl<L: Lanes> Receiver<L> for Block<'_, L> {
 mod tests {
     use super::{Adjacent, COLS, ROWS, SomeRows, has_code};
     use crate::median::network::builder::Shape;
-    use crate::median::network::lanes::{assert_equal_to_the_heap, special_samples, with_each};
+    use crate::median::network::lanes::{
+        are_same, assert_equal_to_the_heap, special_samples, with_each,
+    };
     use crate::median::reach::Extent;
     use crate::median::strip::Strip;
     use crate::{Edge, Image, Median, Method, Reach, Sample};
@@ -275,8 +277,7 @@ mod tests {
         let median = Median::rectangle(side, side).edge(Edge::Wrap);
         let [heap, network] = [Method::Heap, Method::Network]
             .map(|method| median.method(method).medians(image).unwrap());
-        let same = |(a, b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
-        assert!(network.iter().zip(&heap).all(same), "{side} {cols}");
+        assert!(are_same(&network, &heap), "{side} {cols}");
     }
 
     #[test]

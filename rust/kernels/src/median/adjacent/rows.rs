@@ -78,8 +78,7 @@ pub(super) struct ViewMut<'r, L: Lanes> {
 impl<L: Lanes> Source<L> for ViewMut<'_, L> {
     #[inline(always)]
     fn get(&self, row: usize, at: usize) -> L::V {
-        debug_assert!(at + L::WIDTH <= Rows::<L>::PITCH, "a vector lies in two rows");
-        self.l.load(&self.values[row * Rows::<L>::PITCH + at..])
+        View { l: self.l, values: self.values }.get(row, at)
     }
 }
 

@@ -327,6 +327,13 @@ pub(crate) fn special_samples<T: Sample>(greatest: T, count: usize, seed: u64) -
     (0..count).map(&mut next).collect()
 }
 
+/// Whether medians are equal, or both NaN.
+#[cfg(test)]
+pub(crate) fn are_same<T: Sample>(ours: &[T], others: &[T]) -> bool {
+    let same = |(&a, &b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
+    ours.len() == others.len() && ours.iter().zip(others).all(same)
+}
+
 /// Checks the medians of a kernel of adjacent windows: those of special images, for many edges, with
 /// each instruction set, against those of the double heap.
 ///
@@ -359,10 +366,7 @@ pub(crate) fn assert_equal_to_the_heap<T: Sample>(
             let heap = by_heap.medians(Image::new(all, ROWS, cols).unwrap()).unwrap();
             let image = Image::new(&samples, ROWS, cols).unwrap();
             for ours in medians(image, edge, of_magnitudes) {
-                assert_eq!(ours.len(), heap.len());
-                let mut pairs = ours.iter().zip(&heap);
-                let same = |(&a, &b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
-                assert!(pairs.all(same), "{cols} {edge:?} {of_magnitudes}");
+                assert!(are_same(&ours, &heap), "{cols} {edge:?} {of_magnitudes}");
             }
         }
     }
