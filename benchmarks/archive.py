@@ -113,7 +113,7 @@ def measure(count: int = 6, size: int | None = None) -> Costs:
 def _write_copies(plan: Plan, mask: Mask) -> None:
     identity = plan.identity([member.path for member in plan.members])
     for copy in plan.copies:
-        entry = plan.history(copy, "COMPLETE", identity)
+        entry = plan.history(copy, "COMPLETE", identity, len(plan.members))
         Job(copy, "COMPLETE", {}, entry, overwrite=True).write(mask, Reader())
 
 

@@ -214,7 +214,7 @@ def test_saved_files(exposures, tmp_path):
 def test_parameters_and_names_are_those_of_the_pipeline():
     ours, others = Ours(), Stock()
     assert isinstance(ours, Stock)
-    more = {"cut": "fraction", "sigma_lower": 12.0, "sigma_upper": 4.5}
+    more = {"cut": "fraction", "sigma_lower": 12.0, "sigma_upper": None}
     assert ours.get_pars() == {**others.get_pars(), **more}
     assert ours.get_pars(full_spec=False) == {**others.get_pars(full_spec=False), **more}
     assert ours.default_suffix() == others.default_suffix()

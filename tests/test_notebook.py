@@ -60,7 +60,7 @@ def test_every_flag_of_a_small_mask_is_a_pixel(detector, cut):
 def test_the_counts_are_those_of_the_mask():
     found = shown(cut="sigma").bad_pixels
     written = cells(found._repr_html_())
-    assert written["cuts"] == "significance below -12 or above 4.5"
+    assert written["cuts"] == "significance below -12 or above 3.75"
     assert written["flagged"].startswith(f"{found.n_low} low + {found.n_high} high = ")
 
 

@@ -31,7 +31,7 @@ DEFAULTS = {
     "flagfrac_lower": 0.001,
     "flagfrac_upper": 0.001,
     "sigma_lower": 12.0,
-    "sigma_upper": 4.5,
+    "sigma_upper": None,
     "dispaxis": "auto",
     "edge": "auto",
     "force_single": False,
@@ -85,7 +85,9 @@ def test_help_lists_every_parameter_with_its_default(capsys, monkeypatch, comman
     for name, default in DEFAULTS.items():
         option = f"--{name.replace('_', '-')}"
         about = re.search(rf"^ +{option} .*(\n {{24}}.*)?$", page, re.MULTILINE).group()
-        if not isinstance(default, bool):
+        if name == "sigma_upper":
+            assert about.endswith("(default: 4.5 for one exposure, falling to 3.75 for 4 and more)")
+        elif not isinstance(default, bool):
             assert about.endswith(f"(default: {default})")
 
 
@@ -107,7 +109,8 @@ CHANGED = {
     """AskedDispaxis = field(
         default="auto",""": """AskedDispaxis = field(
         default=None,""",
-    "default=4.5": "default=5.5",
+    "default=12.0": "default=10.5",
+    "UPPER_CUTS: Final = {1: 4.5": "UPPER_CUTS: Final = {1: 5.5",
 }
 
 PROBE = """
@@ -119,7 +122,7 @@ from badpix_selfcal.parameters import __file__ as where
 
 def defaults(function):
     given = inspect.signature(function).parameters
-    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "sigma_upper", "edge")
+    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "sigma_lower", "edge")
     return [given[name].default for name in names if name in given]
 
 page = io.StringIO()
@@ -161,12 +164,13 @@ def test_a_default_changed_in_one_place_changes_everywhere(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert Path(found["where"]).is_relative_to(copy)
-    assert found["defaults"][:4] == [[9, 0.01, 0.01, 5.5, "shrink"]] * 4
+    assert found["defaults"][:4] == [[9, 0.01, 0.01, 10.5, "shrink"]] * 4
     without_edge = [[9, 0.01, 0.01]] if drop_in == "jwst" else []
     assert found["defaults"][4:] == without_edge
     assert found["dispaxis"] is None
-    for word in ("9", "0.01", "5.5", "shrink", "none"):
+    for word in ("9", "0.01", "10.5", "shrink", "none"):
         assert f"(default: {word})" in found["page"]
+    assert "(default: 5.5 for one exposure" in found["page"]
     history = " ".join(header(tmp_path / found["output"])["HISTORY"])
     assert history.partition(" data=")[0].endswith(
         "cut=fraction kernel_size=9 flagfrac_lower=0.01 flagfrac_upper=0.01 dispaxis=None "

@@ -110,7 +110,7 @@ class TestImages:
         ax = plot.significance(mask)
         expected = mask.bad_pixels.significance
         np.testing.assert_array_equal(ax.images[0].get_array().filled(np.nan), expected)
-        assert ax.images[0].get_clim() == (-4.5, 4.5)
+        assert ax.images[0].get_clim() == (-3.75, 3.75)
 
     def test_the_mask(self, mask):
         found = mask.bad_pixels

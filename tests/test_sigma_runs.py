@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import sys
 import warnings
 from dataclasses import replace
@@ -20,8 +21,10 @@ from badpix_selfcal.arrays import MeanError
 from badpix_selfcal.cli import main
 from badpix_selfcal.detectors import gap_of
 from badpix_selfcal.files.remote import HEAD
+from badpix_selfcal.parameters import upper_cut
 from badpix_selfcal.runs.minimum import MinimumImage
 from badpix_selfcal.runs.plan import Plan
+from badpix_selfcal.runs.reader import Reader
 from badpix_selfcal.runs.review import reviewed
 
 from . import servers
@@ -121,6 +124,102 @@ def test_another_cut_is_written_again_when_resuming(tmp_path):
     assert statuses(cut="sigma") == {"COMPLETE"}
     assert statuses(cut="sigma", flagfrac_upper=0.01) == {"KEPT"}
     assert statuses(cut="sigma", sigma_upper=9) == {"COMPLETE"}
+
+
+def entry_of(path):
+    return " ".join(header(path)["HISTORY"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_every_record_names_the_cut_that_was_used(tmp_path, capsys, count):
+    paths, *_ = exposures(tmp_path, count)
+    out, cut = tmp_path / "out", upper_cut(count)
+    selfcal = [word for path in paths[1:] for word in ("--selfcal", str(path))]
+    arguments = ["run", str(paths[0]), *selfcal, "--cut", "sigma", "--force-single", "--save-mask"]
+    assert main([*arguments, "--output-dir", str(out)]) == 0
+    assert f"significance below -12 or above {cut:g}" in capsys.readouterr().out
+    assert main([*arguments, "--output-dir", str(out), "--json", "--overwrite"]) == 0
+    (facts,) = json.loads(capsys.readouterr().out)["products"]
+    assert facts["cut_high"] == cut
+    assert f" sigma_upper={cut} " in entry_of(facts["science"])
+    assert header(facts["mask"])["BPXSHIGH"] == cut
+    assert f" sigma_upper={cut} " in entry_of(facts["mask"])
+    mask = bps.read_mask(facts["mask"])
+    assert mask.parameters.sigma_upper == mask.bad_pixels.cut_high == cut
+    np.testing.assert_array_equal(mask.bad_pixels.high, mask.bad_pixels.significance > cut)
+
+
+class TestResumedCut:
+    """Outputs are kept if the cut that follows from their exposures would be the same now."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        (tmp_path / "in").mkdir()
+        self.paths, *_ = exposures(tmp_path / "in", 4)
+        return tmp_path
+
+    def run(self, folder, **how):
+        how = {"cut": "sigma", "resume": True, "save_mask": True, **how}
+        return bps.batch(folder / "in", output_dir=folder / "out", **how)
+
+    def statuses(self, folder, **how):
+        return [each.status for each in self.run(folder, **how).exposures]
+
+    def cuts(self, folder):
+        """Return the cuts in the HISTORY of all outputs."""
+        entries = [entry_of(path) for path in (folder / "out").iterdir()]
+        return {float(re.search(r"sigma_upper=(\S+)", entry).group(1)) for entry in entries}
+
+    def test_of_the_same_exposures(self, folder):
+        assert self.statuses(folder) == ["COMPLETE"] * 4
+        assert self.cuts(folder) == {upper_cut(4)}
+        times = {path: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
+        assert self.statuses(folder) == ["KEPT"] * 4
+        assert self.statuses(folder, sigma_upper=upper_cut(4)) == ["KEPT"] * 4
+        assert {path: path.stat().st_mtime_ns for path in times} == times
+
+    def test_of_another_number_of_exposures(self, folder):
+        self.paths[3].rename(folder / "3_rate.fits")
+        assert self.statuses(folder) == ["COMPLETE"] * 3
+        assert self.cuts(folder) == {upper_cut(3)}
+        (folder / "3_rate.fits").rename(self.paths[3])
+        assert self.statuses(folder) == ["COMPLETE"] * 4
+        assert self.cuts(folder) == {upper_cut(4)}
+
+    def test_another_cut_is_named(self, folder):
+        self.statuses(folder, sigma_upper=5)
+        with pytest.raises(FileExistsError, match=rf"sigma_upper=5.0 \(now {upper_cut(4)}\)"):
+            self.run(folder)
+        self.paths[3].unlink()
+        with pytest.raises(FileExistsError, match=rf"sigma_upper=5.0 \(now {upper_cut(3)}\)"):
+            self.run(folder)
+        assert self.statuses(folder, overwrite=True) == ["COMPLETE"] * 3
+        with pytest.raises(FileExistsError, match=rf"sigma_upper={upper_cut(3)} \(now 5.0\)"):
+            self.run(folder, sigma_upper=5)
+
+    def test_of_a_group_that_has_lost_an_exposure(self, folder, monkeypatch):
+        images, lost = Reader.images, {self.paths[3]}
+
+        def failing(reader, path):
+            if path in lost:
+                raise bps.ExposureError(f"{path}: cannot be read: Input/output error")
+            return images(reader, path)
+
+        monkeypatch.setattr(Reader, "images", failing)
+        assert self.statuses(folder) == ["COMPLETE"] * 3 + ["FAILED"]
+        assert self.cuts(folder) == {upper_cut(3)}
+        assert self.statuses(folder) == ["KEPT"] * 3 + ["FAILED"]
+        lost.clear()
+        assert self.statuses(folder) == ["COMPLETE"] * 4
+        assert self.cuts(folder) == {upper_cut(4)}
+
+    def test_of_a_group_with_an_exposure_that_has_no_pedestal(self, folder):
+        with fits.open(self.paths[3], mode="update") as hdus:
+            hdus["SCI"].data[:, 470:520] = np.nan
+        with pytest.warns(bps.SelfcalWarning, match="left out"):
+            assert self.statuses(folder) == ["COMPLETE"] * 4
+        assert self.cuts(folder) == {upper_cut(3)}
+        assert self.statuses(folder) == ["KEPT"] * 4
 
 
 @pytest.mark.parametrize("missing", ["ERR", "zero", "nan"])

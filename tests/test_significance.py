@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -10,10 +13,12 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal import reference
 from badpix_selfcal.bad_pixels import spread_of_minimum
+from badpix_selfcal.parameters import UPPER_CUTS, upper_cut
 from badpix_selfcal.testing import assert_same, dispaxes, images, kernel_sizes, large_images
 
 from .profiles import share
 
+ROOT = Path(__file__).parents[1]
 CUTS = {"sigma_lower": 2.5, "sigma_upper": 2.5}
 
 
@@ -363,3 +368,30 @@ def test_a_hot_pixel_beside_a_line_makes_no_pixel_low(dispaxis):
     found = bps.find_bad_pixels(image, dispaxis=dispaxis, cut="sigma", error=np.ones_like(image))
     low = found.significance < -12
     assert np.argwhere(low if dispaxis == 2 else low.T).tolist() == [[60, 50], [60, 99]]
+
+
+@given(st.integers(1, 10**9))
+def test_the_upper_cut_falls_with_the_number_of_exposures(number):
+    assert upper_cut(number) >= upper_cut(number + 1)
+    assert upper_cut(number) in UPPER_CUTS.values()
+    assert upper_cut(1) > upper_cut(2) == upper_cut(3) > upper_cut(4) == upper_cut(100)
+
+
+@pytest.mark.parametrize("find", [bps.find_bad_pixels, reference.find_bad_pixels])
+def test_the_number_of_exposures_decides_unless_the_upper_cut_is_given(find):
+    image = np.random.default_rng(3).normal(size=(60, 70))
+    how = {"dispaxis": 2, "cut": "sigma"}
+    for number in (1, 2, 3, 4, 9):
+        found = find(image, n_exposures=number, **how)
+        assert found.cut_high == upper_cut(number)
+        np.testing.assert_array_equal(found.high, found.significance > upper_cut(number))
+        assert find(image, n_exposures=number, sigma_upper=7, **how).cut_high == 7
+
+
+def test_the_documentation_names_the_upper_cuts():
+    guide = (ROOT / "docs" / "sigma-cut.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+)(?: or (?:\d+|more))? \| ([\d.]+) \|$", guide, re.MULTILINE)
+    assert {int(least): float(cut) for least, cut in rows} == UPPER_CUTS
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    one, *_, many = UPPER_CUTS.values()
+    assert f"falls from {one} for one exposure to {many} for four and more" in readme

@@ -17,6 +17,7 @@ from .checks import (
     AskedEdge,
     Cut,
     check_asked_edge,
+    check_asked_sigma,
     check_cut,
     check_dispaxis,
     check_flagfrac,
@@ -28,7 +29,7 @@ from .checks import (
 from .detectors import IMAGE_AXIS, Dispaxis
 from .log import log
 from .notebook import card
-from .parameters import Parameters
+from .parameters import Parameters, upper_cut
 from .summary import block, cuts_of, flags_of
 
 __all__ = ["BadPixels", "find_bad_pixels", "spread_of_minimum"]
@@ -122,7 +123,7 @@ def find_bad_pixels(
     error: ArrayLike | None = None,
     n_exposures: int = 1,
     sigma_lower: float = Parameters.sigma_lower,
-    sigma_upper: float = Parameters.sigma_upper,
+    sigma_upper: float | None = Parameters.sigma_upper,
     edge: AskedEdge = Parameters.edge,
 ) -> BadPixels:
     """Find the pixels of a minimum image that stand out from its running median.
@@ -148,9 +149,12 @@ def find_bad_pixels(
         scatter at like brightness. For the sigma cut.
     n_exposures : int, optional
         The exposures of which `minimum` is the minimum. For the sigma cut.
-    sigma_lower, sigma_upper : float, optional
-        Flag pixels more than this many times the noise of one exposure below or above their
-        surroundings. For the sigma cut.
+    sigma_lower : float, optional
+        Flag pixels more than this many times the noise of one exposure below their surroundings.
+        For the sigma cut.
+    sigma_upper : float or None, optional
+        The same above their surroundings. None: as `n_exposures` decides
+        (`badpix_selfcal.parameters.upper_cut`).
     edge : {"auto", "zero", "shrink"}, optional
         Samples beyond the border (see `median_filter`). "zero" is the rule of the pipeline, but
         puts a third of the flags of a flat image near its border. "shrink" does not. "auto" is
@@ -201,9 +205,11 @@ def find_bad_pixels(
         upper = check_flagfrac(flagfrac_upper, "flagfrac_upper")
         return BadPixels(*_kernels.find_bad_pixels(samples, length, axis, lower, upper, border))
     lower = check_sigma(sigma_lower, "sigma_lower")
-    upper = check_sigma(sigma_upper, "sigma_upper")
+    given = check_asked_sigma(sigma_upper, "sigma_upper")
     errors = None if error is None else _errors_for(samples, error)
-    spread = spread_of_minimum(_check_n_exposures(n_exposures))
+    number = _check_n_exposures(n_exposures)
+    upper = upper_cut(number) if given is None else given
+    spread = spread_of_minimum(number)
     mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
         samples, errors, length, axis, lower, upper, spread, border
     )

@@ -27,6 +27,7 @@ __all__ = [
     "check_against",
     "check_asked_dispaxis",
     "check_asked_edge",
+    "check_asked_sigma",
     "check_cut",
     "check_dispaxis",
     "check_edge",
@@ -214,6 +215,19 @@ def check_sigma(value: SupportsFloat, name: str) -> float:
     if not sigma > 0.0:
         raise ValueError(f"{name} must be above 0, got {sigma}")
     return sigma
+
+
+def check_asked_sigma(value: SupportsFloat | None, name: str) -> float | None:
+    """Return a cut in units of the noise, or None.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a number nor None.
+    ValueError
+        If it is not above 0.
+    """
+    return None if value is None else check_sigma(value, name)
 
 
 def check_dispaxis(value: object, name: str = "dispaxis") -> Dispaxis:

@@ -71,7 +71,7 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
     spec = f"""{pipeline.BadpixSelfcalStep.spec.rstrip()}
     cut = option('fraction', 'sigma', default='fraction')  # {_HELP["cut"].help}
     sigma_lower = float(default={Parameters.sigma_lower}, min=0.0)  # {_HELP["sigma_lower"].help}
-    sigma_upper = float(default={Parameters.sigma_upper}, min=0.0)  # {_HELP["sigma_upper"].help}
+    sigma_upper = float(default=None, min=0.0)  # {_HELP["sigma_upper"].help}
     """
 
     def process(

@@ -8,7 +8,7 @@ those of ``jwst``'s ``badpix_selfcal`` step.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from .checks import (
@@ -17,6 +17,7 @@ from .checks import (
     Cut,
     check_asked_dispaxis,
     check_asked_edge,
+    check_asked_sigma,
     check_cut,
     check_flagfrac,
     check_kernel_size,
@@ -28,12 +29,42 @@ from .checks import (
 __all__ = [
     "FLAGFRAC",
     "KERNEL_SIZE",
+    "UPPER_CUTS",
     "Parameter",
     "Parameters",
+    "upper_cut",
 ]
 
 KERNEL_SIZE: Final = 15
 FLAGFRAC: Final = 0.001
+
+UPPER_CUTS: Final = {1: 4.5, 2: 4.0, 4: 3.75}
+"""The high sigma cut, unless it is given, from this number of exposures on.
+
+The minimum of many exposures has a narrow upper tail: a lower cut flags few more good pixels.
+"""
+
+
+def upper_cut(n_exposures: int) -> float:
+    """Return the high sigma cut for the minimum of some exposures.
+
+    Parameters
+    ----------
+    n_exposures : int
+        How many exposures, at least 1.
+
+    Returns
+    -------
+    float
+        4.5 for one exposure, 4.0 for two and three, 3.75 for more (`UPPER_CUTS`).
+    """
+    return UPPER_CUTS[max(least for least in UPPER_CUTS if least <= n_exposures)]
+
+
+def _upper_cuts() -> str:
+    """Return the default of the high sigma cut in words."""
+    (_, one), *_, (most, last) = UPPER_CUTS.items()
+    return f"{one} for one exposure, falling to {last} for {most} and more"
 
 
 @dataclass(frozen=True)
@@ -70,7 +101,7 @@ class Parameters:
     """The parameters of the step, checked and normalised; see `badpix_selfcal.selfcal`.
 
     A default can be read from the class: ``Parameters.kernel_size``. The `edge` of an instance is
-    never "auto".
+    never "auto". If `sigma_upper` is None, the number of exposures decides (`upper_cut`).
 
     Raises
     ------
@@ -133,12 +164,12 @@ class Parameters:
             )
         },
     )
-    sigma_upper: float = field(
-        default=4.5,
+    sigma_upper: float | None = field(
+        default=None,
         metadata={
             "about": Parameter(
-                check_sigma,
-                "high sigma cut, in units of the noise",
+                check_asked_sigma,
+                f"high sigma cut, in units of the noise (default: {_upper_cuts()})",
                 metavar="S",
                 of_cut="sigma",
             )
@@ -231,8 +262,7 @@ class Parameters:
         metadata={
             "about": Parameter(
                 check_switch,
-                "use exposures that are flagged already, or of several MIRI detectors in one "
-                "association",
+                "use flagged exposures, or several MIRI detectors at once",
                 changes_copies=False,
             )
         },
@@ -248,6 +278,12 @@ class Parameters:
     def needs_errors(self) -> bool:
         """Whether the cut uses the ERR of the exposures."""
         return self.cut == "sigma"
+
+    def for_exposures(self, n_exposures: int) -> Parameters:
+        """Return the parameters with the cuts that a mask of some exposures is made with."""
+        if self.cut != "sigma" or self.sigma_upper is not None:
+            return self
+        return replace(self, sigma_upper=upper_cut(n_exposures))
 
     @classmethod
     def by_name(cls) -> dict[str, Parameter]:

@@ -20,7 +20,7 @@ from .bad_pixels import BadPixels, spread_of_minimum
 from .checks import AskedEdge, Cut, edge_of
 from .detectors import IMAGE_AXIS, Dispaxis, Region
 from .medians import NORMAL, Scale
-from .parameters import Parameters
+from .parameters import Parameters, upper_cut
 
 __all__ = [
     "find_bad_pixels",
@@ -143,7 +143,7 @@ def find_bad_pixels(
     error: ArrayLike | None = None,
     n_exposures: int = 1,
     sigma_lower: float = Parameters.sigma_lower,
-    sigma_upper: float = Parameters.sigma_upper,
+    sigma_upper: float | None = Parameters.sigma_upper,
     edge: AskedEdge = Parameters.edge,
 ) -> BadPixels:
     """Cut the residual or the significance; see `badpix_selfcal.arrays.find_bad_pixels`."""
@@ -157,7 +157,8 @@ def find_bad_pixels(
         errors = None if error is None else _as_floats(error).astype(samples.dtype)
         significance, noise, scale = _significance(samples, smooth, errors, axis, spread)
         measured = {"significance": significance, "noise": noise, "error_scale": scale}
-        return _flagged(residual, significance, -sigma_lower, sigma_upper, **measured)
+        upper = upper_cut(n_exposures) if sigma_upper is None else sigma_upper
+        return _flagged(residual, significance, -sigma_lower, upper, **measured)
     finite = residual[np.isfinite(residual)]
     low, high = percentiles(finite, [flagfrac_lower * 100, (1 - flagfrac_upper) * 100])
     return _flagged(residual, residual, float(low), float(high))

@@ -25,9 +25,8 @@ __all__ = ["add"]
 
 _BATCH = f"""\
 Flag all exposures of a folder with one mask for each detector. Writes
-{NAMES}. The flags are those of 'run' on the associations
-of 'associate'. A failed exposure is reported, the others go on. Inputs may be
-URLs (extra "cloud"); they never change."""
+{NAMES}, with the flags of 'run' on the associations of
+'associate'. A failed one stops no other. Inputs may be URLs (extra "cloud")."""
 
 _BATCH_EXAMPLES = """\
 examples:

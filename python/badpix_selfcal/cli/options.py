@@ -252,7 +252,9 @@ def step_options(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add_parameter(to: Parser, name: str, parameter: Parameter) -> None:
-    default, about = getattr(Parameters, name), f"{parameter.help} (default: %(default)s)"
+    default, about = getattr(Parameters, name), parameter.help
+    if default is not None or parameter.choices:
+        about += " (default: %(default)s)"
     how: dict[str, Any] = {"metavar": parameter.metavar, "default": default, "help": about}
     if parameter.choices:
         word = next(word for word, value in parameter.choices.items() if value == default)

@@ -49,7 +49,7 @@ def batch(
     flagfrac_lower: float = Parameters.flagfrac_lower,
     flagfrac_upper: float = Parameters.flagfrac_upper,
     sigma_lower: float = Parameters.sigma_lower,
-    sigma_upper: float = Parameters.sigma_upper,
+    sigma_upper: float | None = Parameters.sigma_upper,
     force_single: bool = Parameters.force_single,
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,

@@ -190,7 +190,7 @@ class _Execution:
         self._workers = workers
         self._shared = shared
         self._how = how
-        self._unread: set[Location] = set()
+        self._unused: set[Location] = set()
         self._writing: deque[tuple[Copy, Future[None]]] = deque()
         for product in how.products:
             for axis, name in names_of(plan, product).items():
@@ -204,7 +204,7 @@ class _Execution:
                 self._find_bad_pixels()
             else:
                 self._take_mask(self._plan.given)
-            identity = self._plan.identity(self._unread)
+            identity = self._plan.identity(self._unused)
             for copy in self._plan.missing:
                 self._write(copy, identity)
                 self.settle()
@@ -268,12 +268,13 @@ class _Execution:
         minimum, failed = self._workers.combine(plan)
         for path, error in failed.items():
             self._fail(path, error)
-        self._unread.update(failed)
+        self._unused.update(failed)
         levels = minimum.pedestals
         ordered = [member.path for member in plan.members if member.path in levels]
         self.outcome.pedestals = {path: levels[path] for path in ordered}
         for path in ordered:
             if levels[path] != levels[path]:
+                self._unused.add(path)
                 warn(
                     f"{path}: left out: no pedestal can be measured in the gap {plan.gap} between "
                     "the channels, which holds no valid sample or too many infinities"
@@ -298,7 +299,7 @@ class _Execution:
             if not missing:
                 continue
             try:
-                mask = group_mask_of(outcome, minimum, axis, self._unread, self._workers.exposure)
+                mask = group_mask_of(outcome, minimum, axis, self._unused, self._workers.exposure)
             except ExposureError as error:
                 self._fail_products(missing.values(), error)
                 continue
@@ -330,7 +331,7 @@ class _Execution:
             self.outcome.unwritten[final] = str(error)
 
     def _write(self, copy: Copy, identity: str) -> None:
-        status, path = self.outcome.status, copy.member.path
+        plan, status, path = self._plan, self.outcome.status, copy.member.path
         if path in self.outcome.errors or (status == "SKIPPED" and not self._copies_skipped(copy)):
             self._how.tally.add(1)
             return
@@ -340,8 +341,8 @@ class _Execution:
         job = Job(
             copy=copy,
             status=status,
-            origin=self._plan.origin,
-            history=self._plan.history(copy, status, identity),
+            origin=plan.origin,
+            history=plan.history(copy, status, identity, len(plan.members) - len(self._unused)),
             overwrite=self._how.overwrite,
             part=part,
             no_sync=self._how.no_sync,

@@ -250,10 +250,11 @@ def _mask(content: MaskContent) -> GroupMask:
 
 
 def _parameters(cards: Mapping[str, Card]) -> Parameters:
-    values: dict[str, Any] = {name: cards[keyword] for name, keyword in KEYWORDS.items()}
-    if values["dispaxis"] == "none":
-        values["dispaxis"] = None
-    return Parameters(**values)
+    values = {name: cards[keyword] for name, keyword in KEYWORDS.items()}
+    given: dict[str, Any] = {
+        name: None if value == "none" else value for name, value in values.items()
+    }
+    return Parameters(**given)
 
 
 def _image(images: Mapping[str, NDArray[Any]], name: str, kind: str) -> NDArray[Any]:

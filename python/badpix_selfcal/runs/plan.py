@@ -154,14 +154,14 @@ class Plan:
         alone = failed and len(self.members) - len(failed) < 2
         return bool(alone) or self.companions.isdisjoint(used)
 
-    def identity(self, failed: Collection[Location] = ()) -> str:
-        """Return a text that identifies the members, and those that failed; empty if not known."""
+    def identity(self, unused: Collection[Location] = ()) -> str:
+        """Return a text that identifies the members, and unused ones; empty if not known."""
         if not all(member.identity for member in self.members):
             return ""
-        lost = sorted(member.identity for member in self.members if member.path in failed)
+        lost = sorted(member.identity for member in self.members if member.path in unused)
         return " ".join([identity_of(self.members), *map(without_member, lost)])
 
-    def history(self, copy: Copy, status: Status, identity: str) -> str:
+    def history(self, copy: Copy, status: Status, identity: str, n_exposures: int) -> str:
         """Return the HISTORY entry of a copy: how and from what it is made.
 
         Parameters
@@ -172,19 +172,23 @@ class Plan:
             Whether a mask is applied.
         identity : str
             The identity of the members (`identity`).
+        n_exposures : int
+            How many of them are combined.
         """
         if self.given is not None:
             known = copy.member.identity
             return f"{self.given.history} input={known}" if known else self.given.history
-        dispaxis = copy.dispaxis if status == "COMPLETE" else None
-        entry = history(self.parameters, status, dispaxis)
+        if status == "COMPLETE":
+            entry = history(self.parameters.for_exposures(n_exposures), status, copy.dispaxis)
+        else:
+            entry = history(self.parameters, status, None)
         if not (identity and copy.member.identity):
             return entry
         return f"{entry} input={copy.member.identity} members={identity}"
 
-    def history_of_mask(self, dispaxis: Dispaxis, identity: str) -> str:
+    def history_of_mask(self, dispaxis: Dispaxis, identity: str, n_exposures: int) -> str:
         """Return the HISTORY entry of a mask, as `history` does that of a copy."""
-        entry = history(self.parameters, "COMPLETE", dispaxis)
+        entry = history(self.parameters.for_exposures(n_exposures), "COMPLETE", dispaxis)
         return f"{entry} members={identity}" if identity else entry
 
 

@@ -104,7 +104,7 @@ def group_mask_of(
     outcome: Outcome,
     minimum: MinimumImage,
     axis: Dispaxis,
-    unread: Collection[Location],
+    unused: Collection[Location],
     exposure: Callable[[Location], Exposure],
 ) -> GroupMask:
     """Return the mask of a plan along one dispersion axis, with all that it was found from.
@@ -117,8 +117,8 @@ def group_mask_of(
         The minimum image.
     axis : {1, 2, None}
         The dispersion axis.
-    unread : collection of Path or RemoteFile
-        The members that could not be read.
+    unused : collection of Path or RemoteFile
+        The members that were not combined.
     exposure : callable
         Reads the first exposure to be flagged, whose cards and DQ belong to the mask.
 
@@ -138,7 +138,7 @@ def group_mask_of(
     return GroupMask(
         name=plan.name,
         dispaxis=axis,
-        parameters=plan.parameters,
+        parameters=plan.parameters.for_exposures(len(minimum.used)),
         minimum=minimum.image,
         bad_pixels=outcome.masks[axis],
         dq=dq,
@@ -147,7 +147,7 @@ def group_mask_of(
         about=about,
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-        identity=plan.identity(unread),
+        identity=plan.identity(unused),
     )
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "ascii_of",
     "by_mask",
     "cards",
+    "combined_in",
     "differences",
     "file_part",
     "further_name",
@@ -98,7 +99,7 @@ def by_mask(version: str, name: str, digest: str) -> str:
 
 
 def without_member(identity: str) -> str:
-    """Return the word of a HISTORY entry for a member that could not be read."""
+    """Return the word of a HISTORY entry for a member that was not combined."""
     return f"without={identity}"
 
 
@@ -108,6 +109,13 @@ def lost_members(history: str) -> tuple[str, tuple[str, ...]]:
     while words and words[-1].startswith("without="):
         lost.append(words.pop().removeprefix("without="))
     return " ".join(words), tuple(lost)
+
+
+def combined_in(entries: str) -> int | None:
+    """Return how many exposures the last of some HISTORY entries was made of; None if unknown."""
+    rest, lost = lost_members(entries)
+    number = _words(rest).get("members", "").partition(":")[0]
+    return int(number) - len(lost) if number.isdecimal() else None
 
 
 def differences(entries: str, history: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from typing import TypeAlias
 
 from .._interrupts import result_of, submitted, threads
 from ..detectors import Dispaxis
@@ -14,10 +16,13 @@ from ..messages import argument
 from .minimum import MinimumImage
 from .plan import Copy, Made, Plan, made_of
 from .products import Product, names_of
-from .provenance import differences, lost_members
+from .provenance import combined_in, differences, lost_members
 from .reader import Reader
 
 __all__ = ["resumed"]
+
+_Entry: TypeAlias = Callable[[int], str]
+"""Returns the HISTORY entry of an output that is made of a number of exposures."""
 
 
 def resumed(
@@ -54,29 +59,20 @@ def resumed(
     differing: dict[Location, str] = {}
     found: list[Plan] = []
     for plan in plans:
-        unread, kept, done = _Unread(plan), set[Copy](), set[str]()
+        earlier, kept, done = _Earlier(plan), set[Copy](), set[str]()
         identity = plan.identity()
-
-        def is_kept(
-            made: Made, entry: str, output: Location, *, known: bool, unread: _Unread = unread
-        ) -> bool:
-            history, lost = lost_members(made.history)
-            is_same = made._replace(history=history).is_by(entry)
-            if known and is_same and all(map(unread.is_still, lost)):
-                return True
-            if made.status == "COMPLETE" and (other := differences(made.history, entry)):
-                differing[output] = other
-            return False
-
         for copy, made in _made(plan, folder, readers).items():
-            entry = plan.history(copy, "COMPLETE", identity)
-            known = bool(copy.member.identity and (identity or plan.given))
-            if is_kept(made, entry, copy.output, known=known):
+            entry = partial(plan.history, copy, "COMPLETE", identity)
+            if (identity or plan.given) and copy.member.identity and earlier.is_same(made, entry):
                 kept.add(copy)
+            elif other := earlier.difference(made, entry):
+                differing[copy.output] = other
         for axis, name, made in _made_products(plan, folder, products):
-            entry = plan.history_of_mask(axis, identity)
-            if is_kept(made, entry, folder / name, known=bool(identity)):
+            entry_of_mask = partial(plan.history_of_mask, axis, identity)
+            if identity and earlier.is_same(made, entry_of_mask):
                 done.add(name)
+            elif other := earlier.difference(made, entry_of_mask):
+                differing[folder / name] = other
         found.append(replace(plan, kept=frozenset(kept), done=frozenset(done)))
     if differing and not overwrite:
         first, what = next(iter(differing.items()))
@@ -88,10 +84,10 @@ def resumed(
     return found
 
 
-class _Unread:
-    """The members that an earlier run could not read.
+class _Earlier:
+    """How an earlier run made outputs, compared with how a plan would make them.
 
-    A copy made without them is kept only as long as they cannot be read.
+    A copy made without some members is kept only as long as these cannot be used.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -99,14 +95,34 @@ class _Unread:
         self._paths = {member.identity: member.path for member in plan.members}
         self._reader = Reader(with_errors=plan.needs_errors)
 
+    def is_same(self, made: Made, entry: _Entry) -> bool:
+        """Return whether an output would be the same if made now."""
+        history, lost = lost_members(made.history)
+        is_same = made._replace(history=history).is_by(entry(self._combined(made)))
+        return is_same and all(map(self._is_still_unused, lost))
+
+    def difference(self, made: Made, entry: _Entry) -> str:
+        """Return in which parameters an output differs; empty if it does not.
+
+        A cut that follows from the number of exposures is no difference.
+        """
+        if made.status != "COMPLETE" or not differences(made.history, entry(self._combined(made))):
+            return ""
+        return differences(made.history, entry(len(self._plan.members)))
+
+    def _combined(self, made: Made) -> int:
+        """Return how many exposures an output was made of; if not known, those of the plan."""
+        return max(1, combined_in(made.history) or len(self._plan.members))
+
     @cache  # noqa: B019 - it lives as long as the plan is compared
-    def is_still(self, identity: str) -> bool:
-        """Return whether a member cannot be read now either."""
+    def _is_still_unused(self, identity: str) -> bool:
+        """Return whether a member cannot be read now either, or still has no pedestal."""
+        minimum = MinimumImage(self._plan.gap)
         try:
-            MinimumImage(self._plan.gap).measure(*self._reader.images(self._paths[identity]))
+            measured = minimum.measure(*self._reader.images(self._paths[identity]))
         except (ValueError, OSError):
             return True
-        return False
+        return not math.isfinite(measured.level)
 
 
 def _made(plan: Plan, folder: Location, readers: int) -> dict[Copy, Made]:

@@ -52,7 +52,7 @@ def selfcal(
     flagfrac_lower: float = Parameters.flagfrac_lower,
     flagfrac_upper: float = Parameters.flagfrac_upper,
     sigma_lower: float = Parameters.sigma_lower,
-    sigma_upper: float = Parameters.sigma_upper,
+    sigma_upper: float | None = Parameters.sigma_upper,
     force_single: bool = Parameters.force_single,
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
@@ -88,9 +88,12 @@ def selfcal(
         Samples in the window of the running median, an odd number.
     flagfrac_lower, flagfrac_upper : float, optional
         Fraction of the pixels to flag at each end, 0 to 0.5, by the fraction cut.
-    sigma_lower, sigma_upper : float, optional
-        Flag pixels more than this many times the noise of one exposure below or above their
-        surroundings, by the sigma cut.
+    sigma_lower : float, optional
+        Flag pixels more than this many times the noise of one exposure below their surroundings,
+        by the sigma cut.
+    sigma_upper : float or None, optional
+        The same above their surroundings. None: the number of exposures that are combined decides
+        (`badpix_selfcal.parameters.upper_cut`).
     force_single : bool, optional
         Use the science exposure alone if there are no other exposures.
     spare_crowded : bool, optional

@@ -225,7 +225,11 @@ def parameters() -> st.SearchStrategy[Parameters]:
     )
     sigma = st.floats(0.5, 50)
     return fraction | st.builds(
-        Parameters, cut=st.just("sigma"), sigma_lower=sigma, sigma_upper=sigma, **common
+        Parameters,
+        cut=st.just("sigma"),
+        sigma_lower=sigma,
+        sigma_upper=st.none() | sigma,
+        **common,
     )
 
 
