@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 from jwst.stpipe import Step
@@ -43,6 +44,17 @@ def observe(folder, detector="MIRIFULONG", dispaxis="known"):
     association = folder / "set_asn.json"
     association.write_text(json.dumps({**table, "products": [{"name": "set", "members": members}]}))
     return {**files, "association": str(association)}
+
+
+def listed_twice(exposures):
+    """Let an association list its science exposure and a background again, as selfcal exposures."""
+    path = Path(exposures["association"])
+    table = json.loads(path.read_text())
+    members = table["products"][0]["members"]
+    again = [each["expname"] for each in members if each["exptype"] != "selfcal"][:2]
+    members += [{"expname": name, "exptype": "selfcal"} for name in again]
+    path.write_text(json.dumps(table))
+    return str(path)
 
 
 class KnowsItsAxis(Step):

@@ -25,7 +25,7 @@ from stdatamodels.jwst import datamodels as dm
 
 import badpix_selfcal.jwst as drop_in
 
-from .models import SIZES, assert_same_models, observe, run
+from .models import DISPAXIS, SIZES, assert_same_models, listed_twice, observe, run
 
 Stock, Ours = theirs.BadpixSelfcalStep, drop_in.BadpixSelfcalStep
 
@@ -236,6 +236,55 @@ def test_the_sigma_cut_flags_what_selfcal_flags(tmp_path, detector):
     for model in (science, *backgrounds):
         flagged = model.dq & dq.BAD == dq.BAD
         np.testing.assert_array_equal(flagged, expected.bad_pixels.mask)
+
+
+def mask_of(model):
+    return model.dq & dq.BAD == dq.BAD
+
+
+def run_and_step(association, output_dir, **how):
+    """Return what `selfcal` and the step of an association return with the sigma cut."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = bps.selfcal(association, output_dir=output_dir, cut="sigma", **how)
+    return expected, run(Ours, association, cut="sigma", **how)
+
+
+@pytest.mark.parametrize("detector", SIZES)
+@pytest.mark.parametrize("dispaxis", ["known", None])
+def test_the_sigma_cut_counts_exposures_once_as_selfcal_does(tmp_path, detector, dispaxis):
+    exposures = observe(tmp_path, detector, dispaxis)
+    association = listed_twice(exposures)
+    expected, (science, backgrounds) = run_and_step(association, tmp_path / "out")
+    mask = expected.bad_pixels.mask
+    assert mask.sum() > 5
+    assert len(expected.members) == 5
+    assert expected.dispaxis == DISPAXIS[detector]
+    for model in (science, *backgrounds):
+        np.testing.assert_array_equal(mask_of(model), mask)
+    ours, others = both(association)
+    assert_same_results(ours, others, backgrounds=2)  # the fraction cut is that of the pipeline
+
+
+@pytest.mark.parametrize("lost", [["science"], ["selfcal"], ["selfcal", "background"]])
+def test_exposures_without_a_pedestal_do_not_count_as_in_selfcal(tmp_path, lost, caplog):
+    exposures = observe(tmp_path)
+    y0, y1, x0, x1 = theirs.PEDESTAL_INDX_MIRIFULONG
+    for path in (path for role in lost for path in exposures[role]):
+        with dm.open(path) as model:
+            model = model.copy()
+        model.data[y0:y1, x0:x1] = np.nan
+        model.save(path)
+    expected, (science, _) = run_and_step(exposures["association"], tmp_path / "out")
+    if len(lost) == 2:  # no companion is left
+        assert expected.status == "SKIPPED"
+        assert not mask_of(science).any()
+        assert "no selfcal or background exposure can be used" in caplog.text
+        _, (science, _) = run_and_step(exposures["association"], tmp_path / "1", force_single=True)
+        assert mask_of(science).any()
+        return
+    assert expected.bad_pixels.mask.sum() > 5
+    np.testing.assert_array_equal(mask_of(science), expected.bad_pixels.mask)
 
 
 def test_a_wrong_cut_is_refused():

@@ -10,7 +10,11 @@ import threading
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal import dq
 
 pytest.importorskip("jwst", reason="jwst is not installed")
 
@@ -24,7 +28,7 @@ from stpipe import crds_client, utilities
 
 import badpix_selfcal.jwst as drop_in
 
-from .models import KnowsItsAxis, assert_same_models, observe
+from .models import KnowsItsAxis, assert_same_models, listed_twice, observe
 
 arrays = importlib.import_module("jwst.badpix_selfcal.badpix_selfcal")
 Stock, Ours = theirs.BadpixSelfcalStep, drop_in.BadpixSelfcalStep
@@ -178,6 +182,22 @@ def test_a_pipeline(exposures, tmp_path, how, monkeypatch):
             dm.open(tmp_path / "theirs" / name) as other,
         ):
             assert_same_models(mine, other)
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_sigma_cut_in_a_pipeline_flags_what_selfcal_flags(tmp_path):
+    """Its science exposure is a selfcal exposure too, and has another name after assign_wcs."""
+    association = listed_twice(observe(tmp_path))
+    expected = bps.selfcal(association, output_dir=tmp_path / "out", cut="sigma")
+    steps = {name: {"skip": True} for name in Spec2Pipeline.step_defs}
+    steps["assign_wcs"] = {"save_results": True}
+    steps["badpix_selfcal"] = {"skip": False, "cut": "sigma"}
+    with drop_in.installed():
+        (science,) = Spec2Pipeline.call(
+            association, steps=steps, configure_log=False, output_dir=str(tmp_path / "theirs")
+        )
+    assert expected.bad_pixels.mask.sum() > 5
+    np.testing.assert_array_equal(science.dq & dq.BAD == dq.BAD, expected.bad_pixels.mask)
 
 
 def test_outlier_detection(exposures):

@@ -2,7 +2,9 @@
 
 `BadpixSelfcalStep` has the arguments, the results and the parameters of
 ``jwst.step.BadpixSelfcalStep``, those of CRDS too. Three more parameters (`cut`, `sigma_lower` and
-`sigma_upper`) offer the sigma cut; by default it is off. `install` puts the step into
+`sigma_upper`) offer the sigma cut; by default it is off. It gives the mask of
+`badpix_selfcal.selfcal`: an exposure that is listed twice counts once, and one without a pedestal
+does not count. `install` puts the step into
 ``Spec2Pipeline``, and replaces the functions of jwst by `medfilt`, `badpix_selfcal` and
 `moving_median_over_zeroth_axis`. `installed`
 is a context manager for the same.
@@ -12,8 +14,9 @@ is a context manager for the same.
 >>> with badpix_selfcal.jwst.installed():  # doctest: +SKIP
 ...     Spec2Pipeline.call("jw01234_spec2_asn.json", steps={"badpix_selfcal": {"skip": False}})
 
-Results equal those of the pipeline to the last bit, also where `badpix_selfcal.selfcal` differs
-from the pipeline on purpose: infinities, even windows, DISPAXIS, backgrounds.
+With the fraction cut results equal those of the pipeline to the last bit, also where
+`badpix_selfcal.selfcal` differs from the pipeline on purpose: infinities, even windows, DISPAXIS,
+backgrounds.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import logging
 import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from importlib import import_module
 from typing import Any, Final
 
@@ -30,11 +34,12 @@ from numpy.typing import NDArray
 
 from ._floats import FloatArray
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
-from .detectors import DETECTORS, within
+from .detectors import DISPAXIS_OF_EXP_TYPE, gap_of, within
 from .medians import median_filter
 from .messages import extra
 from .parameters import FLAGFRAC, KERNEL_SIZE, Parameters
 from .stcal import medfilt
+from .summary import cuts_of
 
 try:
     from jwst import datamodels
@@ -108,9 +113,10 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
             return science, backgrounds
         dispaxis = _dispaxis(science)
         detector = science.meta.instrument.detector.upper()
-        exposures = (science, *others)
-        minimum = minimum_image(_minus_pedestal(each, detector) for each in exposures)
-        bad = self._find(minimum, exposures, dispaxis)
+        if self.cut == "fraction":
+            bad = self._fraction((science, *others), detector, dispaxis)
+        else:
+            bad = self._significant(science, others, detector, dispaxis)
         log.info("Bad pixels found by self-calibration: %d", len(bad[0]))
         science = apply_flags(science, bad)
         backgrounds[:] = [apply_flags(datamodels.open(each), bad) for each in backgrounds]
@@ -121,23 +127,38 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
             model.close()
         return science, backgrounds
 
-    def _find(
-        self, minimum: FloatArray, exposures: tuple[Any, ...], dispaxis: Any
+    def _fraction(
+        self, exposures: tuple[Any, ...], detector: str, dispaxis: Any
     ) -> tuple[NDArray[np.intp], ...]:
-        if self.cut == "fraction":
-            return badpix_selfcal(
-                minimum, self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
-            )
+        minimum = minimum_image(each.data - _level(each, detector) for each in exposures)
+        return badpix_selfcal(
+            minimum, self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
+        )
+
+    def _significant(
+        self, science: Any, others: list[Any], detector: str, dispaxis: Any
+    ) -> tuple[NDArray[np.intp], ...]:
+        """Return what `selfcal` flags: nothing, if no exposure but the science can be used."""
+        levels = {id(each): _level(each, detector) for each in (science, *others)}
+        companions = [each for each in others if np.isfinite(levels[id(each)])]
+        if dispaxis is None:
+            dispaxis = DISPAXIS_OF_EXP_TYPE.get(science.meta.exposure.type)
+        alone = [science] if np.isfinite(levels[id(science)]) else []
+        used = _once([*alone, *companions])
+        if not (used if self.force_single else companions):
+            log.warning("No pixel is flagged: no selfcal or background exposure can be used.")
+            return np.nonzero(np.zeros(science.data.shape, np.bool_))
         found = find_bad_pixels(
-            minimum,
+            minimum_image((each.data for each in used), (levels[id(each)] for each in used)),
             dispaxis=dispaxis,
             cut="sigma",
             kernel_size=self.kernel_size,
-            error=_mean_error(exposures),
-            n_exposures=len(exposures),
+            error=_mean_error(used),
+            n_exposures=len(used),
             sigma_lower=self.sigma_lower,
             sigma_upper=self.sigma_upper,
         )
+        log.info("Exposures combined: %d; flagged: %s", len(used), cuts_of(found))
         return found.indices
 
 
@@ -330,22 +351,32 @@ def _dispaxis(science: Any) -> Any:
         return None
 
 
-def _minus_pedestal(model: Any, detector: str) -> FloatArray:
-    """Return the image of an exposure, minus its pedestal if the detector has an unlit gap."""
+def _level(model: Any, detector: str) -> Any:
+    """Return the pedestal of an exposure in its precision; 0 if the detector has no unlit gap."""
     image: FloatArray = model.data
-    known = DETECTORS.get(detector)
-    if known is None or known.gap is None:
-        return image
-    level = pedestal(image, within(known.gap, image.shape))
+    gap = gap_of(detector)
+    level = 0.0 if gap is None else pedestal(image, within(gap, image.shape))
     if not np.isfinite(level):
         log.warning(
             "%s has no valid samples between the channels: it is not used to find bad pixels.",
             model.meta.filename,
         )
-    return image - image.dtype.type(level)
+    return image.dtype.type(level)
 
 
-def _mean_error(exposures: tuple[Any, ...]) -> NDArray[np.float64] | None:
+def _once(exposures: list[Any]) -> list[Any]:
+    """Return exposures without those whose samples another one has, to the last bit.
+
+    They are one exposure that is listed twice: in an association as science and as selfcal, say.
+    Its file name does not tell, for steps before this one may have changed it.
+    """
+    different: dict[bytes, Any] = {}
+    for each in exposures:
+        different.setdefault(blake2b(np.ascontiguousarray(each.data).data).digest(), each)
+    return list(different.values())
+
+
+def _mean_error(exposures: list[Any]) -> NDArray[np.float64] | None:
     """Return the mean ERR of the exposures; None if no sample is valid."""
     mean = MeanError(exposures[0].data.shape)
     for each in exposures:
