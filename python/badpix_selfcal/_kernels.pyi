@@ -83,5 +83,7 @@ def find_significant_pixels(
     sigma_lower: float,
     sigma_upper: float,
     spread: float,
+    blunt: float,
+    blur: tuple[float, float, float],
     edge: str,
 ) -> tuple[NDArray[np.bool_], _Floats, int, int, _Floats, _Floats, float | None]: ...

@@ -26,13 +26,13 @@ from .checks import (
     check_whole,
     edge_of,
 )
-from .detectors import IMAGE_AXIS, Dispaxis
+from .detectors import IMAGE_AXIS, Dispaxis, blur_of
 from .log import log
 from .notebook import card
 from .parameters import Parameters, upper_cut
 from .summary import block, cuts_of, flags_of
 
-__all__ = ["BadPixels", "find_bad_pixels", "spread_of_minimum"]
+__all__ = ["BadPixels", "blunt_of", "find_bad_pixels", "spread_of_minimum"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +125,7 @@ def find_bad_pixels(
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float | None = Parameters.sigma_upper,
     edge: AskedEdge = Parameters.edge,
+    detector: str | None = None,
 ) -> BadPixels:
     """Find the pixels of a minimum image that stand out from its running median.
 
@@ -160,6 +161,9 @@ def find_bad_pixels(
         puts a third of the flags of a flat image near its border. "shrink" does not. "auto" is
         "zero" for the fraction cut and "shrink" for the sigma cut, whose further running medians
         always shrink.
+    detector : str or None, optional
+        The DETECTOR keyword. It tells how far charge and light spread
+        (`badpix_selfcal.detectors.blur_of`); None: as on MIRI's. For the sigma cut.
 
     Returns
     -------
@@ -209,9 +213,9 @@ def find_bad_pixels(
     errors = None if error is None else _errors_for(samples, error)
     number = _check_n_exposures(n_exposures)
     upper = upper_cut(number) if given is None else given
-    spread = spread_of_minimum(number)
+    spread, blunt, blur = spread_of_minimum(number), blunt_of(number), blur_of(detector)
     mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
-        samples, errors, length, axis, lower, upper, spread, border
+        samples, errors, length, axis, lower, upper, spread, blunt, blur, border
     )
     return BadPixels(
         mask, residual, -lower, upper, n_low, n_high, significance, noise, error_scale=scale
@@ -239,6 +243,15 @@ def spread_of_minimum(n_exposures: int) -> float:
     density /= density.sum()
     mean = (x * density).sum()
     return math.sqrt(((x - mean) ** 2 * density).sum())
+
+
+def blunt_of(n_exposures: int) -> float:
+    """Return by how much more than the upper cut a pixel must stand out without sharp edges.
+
+    The noise of a minimum falls with the number of exposures, and so does the cut; light that looks
+    like a bad pixel does not.
+    """
+    return upper_cut(1) / upper_cut(n_exposures)
 
 
 MOST_EXPOSURES: Final = 10**6

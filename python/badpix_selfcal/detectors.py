@@ -1,4 +1,4 @@
-"""The detectors and their modes: size, unlit gap and dispersion axis.
+"""The detectors and their modes: size, unlit gap, dispersion axis and blur.
 
 Gap regions are those of ``jwst`` 3.0.0 (``badpix_selfcal_step``). The dispersion axes are the
 values of the DISPAXIS keyword that its ``assign_wcs`` writes for each instrument.
@@ -7,15 +7,19 @@ values of the DISPAXIS keyword that its ``assign_wcs`` writes for each instrumen
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 __all__ = [
     "DETECTORS",
     "DISPAXIS_OF_EXP_TYPE",
     "IMAGE_AXIS",
+    "MIRI_BLUR",
+    "NIRSPEC_BLUR",
+    "Blur",
     "Detector",
     "Dispaxis",
     "Region",
+    "blur_of",
     "gap_of",
     "within",
 ]
@@ -41,6 +45,29 @@ MIRI MRS, and NIRSpec's integral-field unit, microshutters and fixed slits.
 """
 
 
+class Blur(NamedTuple):
+    """How far charge and light spread on a detector.
+
+    Parameters
+    ----------
+    coupling : float
+        The part of a pixel's signal that appears in each of its four neighbours.
+    along, across : float
+        The standard deviation of the narrowest light along the dispersion and across it, in pixels.
+    """
+
+    coupling: float
+    along: float
+    across: float
+
+
+MIRI_BLUR: Final = Blur(0.03, 0.65, 0.65)
+"""MIRI MRS: every line is wider than 1.6 pixels (FWHM), and so is every point source."""
+
+NIRSPEC_BLUR: Final = Blur(0.01, 0.65, 0.4)
+"""NIRSpec: its slices undersample the point-spread function."""
+
+
 @dataclass(frozen=True)
 class Detector:
     """One detector of an instrument with an integral-field unit.
@@ -58,6 +85,8 @@ class Detector:
     gap : tuple of int or None
         The unlit region ``(y0, y1, x0, x1)``, half-open, in which the pedestal is measured.
         None: the detector has no gap.
+    blur : Blur
+        How far charge and light spread.
     """
 
     name: str
@@ -65,6 +94,7 @@ class Detector:
     exp_type: str
     shape: tuple[int, int]
     gap: Region | None
+    blur: Blur
 
     @property
     def dispaxis(self) -> Dispaxis:
@@ -75,10 +105,10 @@ class Detector:
 DETECTORS: Final[dict[str, Detector]] = {
     detector.name: detector
     for detector in (
-        Detector("MIRIFULONG", "MIRI", "MIR_MRS", (1024, 1032), (50, 974, 474, 507)),
-        Detector("MIRIFUSHORT", "MIRI", "MIR_MRS", (1024, 1032), (50, 974, 503, 516)),
-        Detector("NRS1", "NIRSPEC", "NRS_IFU", (2048, 2048), None),
-        Detector("NRS2", "NIRSPEC", "NRS_IFU", (2048, 2048), None),
+        Detector("MIRIFULONG", "MIRI", "MIR_MRS", (1024, 1032), (50, 974, 474, 507), MIRI_BLUR),
+        Detector("MIRIFUSHORT", "MIRI", "MIR_MRS", (1024, 1032), (50, 974, 503, 516), MIRI_BLUR),
+        Detector("NRS1", "NIRSPEC", "NRS_IFU", (2048, 2048), None, NIRSPEC_BLUR),
+        Detector("NRS2", "NIRSPEC", "NRS_IFU", (2048, 2048), None, NIRSPEC_BLUR),
     )
 }
 """The supported detectors, by their DETECTOR keyword."""
@@ -107,3 +137,20 @@ def gap_of(detector: str) -> Region | None:
     """
     known = DETECTORS.get(detector.strip().upper())
     return None if known is None else known.gap
+
+
+def blur_of(detector: str | None) -> Blur:
+    """Return how far charge and light spread on a detector.
+
+    Parameters
+    ----------
+    detector : str or None
+        The DETECTOR keyword, in any case.
+
+    Returns
+    -------
+    Blur
+        MIRI's if the detector is None or not in `DETECTORS`.
+    """
+    known = None if detector is None else DETECTORS.get(detector.strip().upper())
+    return MIRI_BLUR if known is None else known.blur

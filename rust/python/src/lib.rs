@@ -242,9 +242,13 @@ mod _kernels {
     ///
     /// `axis` is the image axis of dispersion; None stands for square windows. `error` has the
     /// dtype of the minimum image. `spread` is the standard deviation of the least of as many unit
-    /// normal numbers as there are exposures.
+    /// normal numbers as there are exposures, `blunt` the factor of the upper cut for pixels whose
+    /// edges are not sharp, `blur` the coupling of pixels and the standard deviations of the
+    /// narrowest light along the dispersion and across it.
     #[pyfunction]
-    #[pyo3(signature = (minimum, error, kernel_size, axis, sigma_lower, sigma_upper, spread, edge))]
+    #[pyo3(signature = (
+        minimum, error, kernel_size, axis, sigma_lower, sigma_upper, spread, blunt, blur, edge
+    ))]
     #[allow(clippy::too_many_arguments)] // the parameters of the cut
     fn find_significant_pixels<'py>(
         py: Python<'py>,
@@ -255,8 +259,11 @@ mod _kernels {
         sigma_lower: f64,
         sigma_upper: f64,
         spread: f64,
+        blunt: f64,
+        blur: (f64, f64, f64),
         edge: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
+        let (coupling, along, across) = blur;
         let criteria = significance::Criteria {
             window: Window::new(kernel_size).map_err(kernel_error)?,
             dispersion: axis.map(self::axis).transpose()?,
@@ -264,6 +271,8 @@ mod _kernels {
             lower: sigma_lower,
             upper: sigma_upper,
             spread,
+            blunt,
+            blur: significance::Blur { coupling, along, across },
         };
         match (&minimum, &error) {
             (AnyImage::F32(minimum), None) => find_significant(py, minimum, None, &criteria),

@@ -24,6 +24,7 @@
 //!
 //! Without a dispersion axis all windows are squares.
 
+mod edges;
 mod fine;
 mod level;
 mod neighbours;
@@ -35,6 +36,8 @@ use crate::mean::is_valid;
 use crate::median::{Axis, Edge, Filter, Window};
 use crate::outliers::{Flag, subtract};
 use crate::{Error, Image, Sample, memory, percentile};
+pub use edges::Blur;
+use edges::Candidate;
 use fine::Structure;
 use level::NoiseByLevel;
 use pulp::{Simd, WithSimd};
@@ -54,6 +57,10 @@ pub struct Criteria {
     pub lower: f64,
     /// Pixels above this significance are flagged.
     pub upper: f64,
+    /// A pixel that stands out must do so by this times the upper cut, if its edges are not sharp.
+    pub blunt: f64,
+    /// How far light and charge spread on the detector.
+    pub blur: Blur,
     /// The standard deviation of the least of as many unit normal numbers as there are exposures:
     /// 1, 0.826, 0.701, 0.611 for 1, 2, 4, 8 exposures.
     pub spread: f64,
@@ -151,17 +158,31 @@ pub fn find<T: Sample>(
     let structure = Structure::new(residuals, dispersion)?;
     let mut mask = memory::zeros(samples)?;
     let out = (&mut significance[..], &mut noise[..], &mut mask[..]);
-    let (n_low, n_high) = fill_significance(&light, &structure, criteria, out)?;
+    let (mut n_low, mut n_high, candidates) = fill_significance(&light, &structure, criteria, out)?;
+    // The contrasts are copied into the candidates, so that their memory serves again.
+    let labels = [smooth, contrast].map(bytemuck::cast_slice_mut);
+    let low = T::at_least(-criteria.lower);
+    for pixel in edges::sharp(residuals, &candidates, criteria, labels)? {
+        let known = significance[pixel.at];
+        if known >= pixel.significance {
+            continue;
+        }
+        n_low -= usize::from(known < low);
+        n_high += usize::from(!(mask[pixel.at] && known > low));
+        mask[pixel.at] = true;
+        (significance[pixel.at], noise[pixel.at]) = (pixel.significance, pixel.base);
+    }
     Ok(Significant { residual, significance, noise, mask, error_scale, n_low, n_high })
 }
 
-/// Fills in the significance, the noise and the mask, and counts the pixels flagged at each end.
+/// Fills in the significance, the noise and the mask, counts the pixels flagged at each end, and
+/// returns the pixels that may belong to groups with sharp edges.
 fn fill_significance<T: Sample>(
     light: &Light<'_, T>,
     structure: &Structure<'_, T>,
     criteria: &Criteria,
     (significance, noise, mask): (&mut [T], &mut [T], &mut [bool]),
-) -> Result<(usize, usize), Error> {
+) -> Result<(usize, usize, Vec<Candidate<T>>), Error> {
     let Light { contrasts, dispersion, .. } = light;
     let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
     let (rows, cols) = (contrasts.rows(), contrasts.cols().max(1));
@@ -185,10 +206,20 @@ fn fill_significance<T: Sample>(
         arch().dispatch(Scale(noise));
         let structure = &fine.samples()[(first - from) * cols..];
         let samples = &mut *significance;
-        arch().dispatch(Weigh { light, first, structure, noise, significance: samples })?;
-        Ok(arch().dispatch(Flag { samples: significance, low, high, mask }))
+        let blunt = T::nearest(criteria.blunt);
+        let weigh =
+            Weigh { light, first, structure, noise, significance: samples, cut: high, blunt };
+        let candidates = arch().dispatch(weigh)?;
+        let (low, high) = arch().dispatch(Flag { samples: significance, low, high, mask });
+        Ok((low, high, candidates))
     });
-    counts.try_reduce(|| (0, 0), |a, b| Ok((a.0 + b.0, a.1 + b.1)))
+    counts.try_reduce(
+        || (0, 0, Vec::new()),
+        |mut all, next| {
+            memory::extend(&mut all.2, next.2)?;
+            Ok((all.0 + next.0, all.1 + next.1, all.2))
+        },
+    )
 }
 
 /// The factor for the errors; `None` if no error with a contrast is valid.
@@ -224,12 +255,14 @@ impl<T: Sample> WithSimd for Scale<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Criteria, find};
+    use super::{Blur, Criteria, find};
     use crate::{Axis, Edge, Image, Window};
 
     fn criteria(dispersion: Option<Axis>) -> Criteria {
         let window = Window::new(15).unwrap();
-        Criteria { window, dispersion, edge: Edge::Shrink, lower: 9.0, upper: 9.0, spread: 1.0 }
+        let blur = Blur { coupling: 0.03, along: 0.65, across: 0.65 };
+        let (edge, lower, upper) = (Edge::Shrink, 9.0, 9.0);
+        Criteria { window, dispersion, edge, lower, upper, spread: 1.0, blunt: 1.0, blur }
     }
 
     /// Random integers from 0 to 32767.

@@ -1,5 +1,6 @@
 //! The noise of each pixel, and its contrast in units of it.
 
+use super::edges::Candidate;
 use super::level::NoiseByLevel;
 use super::neighbours::{Columns, may_be_halo};
 use super::{DARK, SLOPE, STANDS_OUT, STRUCTURE, WITHOUT_ERROR};
@@ -7,6 +8,9 @@ use crate::median::{Axis, Lanes, Vectorized};
 use crate::{Error, Image, Sample, memory};
 use bytemuck::Pod;
 use pulp::{Scalar, Simd, WithSimd};
+
+/// A little more than 1, for a comparison that rounding must not turn.
+const ABOUT_ONE: f64 = 1.0 + 1e-5;
 
 /// What the noise is made of, besides the scatter.
 pub(super) struct Light<'a, T> {
@@ -38,16 +42,22 @@ pub(super) struct Weigh<'a, T> {
     pub(super) noise: &'a mut [T],
     /// The usual levels of fine structure, which are replaced by the significance.
     pub(super) significance: &'a mut [T],
+    /// The cut above which a pixel may belong to a group with sharp edges.
+    pub(super) cut: T,
+    /// What the significance of a bright pixel is divided by.
+    pub(super) blunt: T,
 }
 
 impl<T: Sample> WithSimd for Weigh<'_, T> {
-    type Output = Result<(), Error>;
+    type Output = Result<Vec<Candidate<T>>, Error>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Result<(), Error> {
-        let Self { light, first, structure, noise, significance } = self;
+    fn with_simd<S: Simd>(self, simd: S) -> Result<Vec<Candidate<T>>, Error> {
+        let Self { light, first, structure, noise, significance, cut, blunt } = self;
         let l = T::lanes(simd);
         let cols = light.minimum.cols();
+        let mut candidates = Vec::new();
+        let mut bases = memory::zeros(cols)?;
         let missing = memory::filled(T::NAN, cols)?;
         let mut columns = Columns::new(cols)?;
         let mut levels = [memory::zeros(cols)?, memory::zeros(cols)?];
@@ -60,22 +70,23 @@ impl<T: Sample> WithSimd for Weigh<'_, T> {
             }
             let around = Around { light, y, structure, missing: &missing };
             columns.sort(l, around.rows(light.contrasts));
-            weigh_row(l, around, &columns, noise, significance);
-            divide(significance, noise);
+            weigh_row(l, around, &columns, (&mut bases, noise, significance));
+            divide(significance, noise, blunt);
+            let images = [light.residuals.row(y), light.contrasts.row(y)];
+            add_candidates(l, images, &bases, (cut, y * cols), &mut candidates)?;
         }
-        Ok(())
+        Ok(candidates)
     }
 }
 
 /// Replaces the scatter of a row by the noise, and the usual levels of fine structure by the
-/// contrast that is divided by the noise.
+/// contrast that is divided by the noise. Fills in the bases of the noise.
 #[inline(always)]
 fn weigh_row<L: Lanes>(
     l: L,
     around: Around<'_, L::T>,
     columns: &Columns<L::T>,
-    noise: &mut [L::T],
-    contrast: &mut [L::T],
+    (bases, noise, contrast): (&mut [L::T], &mut [L::T], &mut [L::T]),
 ) {
     let cols = noise.len();
     let border = cols - 1;
@@ -88,26 +99,61 @@ fn weigh_row<L: Lanes>(
         let mut x = 1;
         while x + L::WIDTH < cols {
             let before = (l.load(&noise[x..]), l.load(&contrast[x..]));
-            write(x, pixels.weigh(At::<true>(x), before), noise, contrast);
+            write(x, pixels.weigh(At::<true>(x), before), [bases, noise, contrast]);
             x += L::WIDTH;
         }
-        write(last, pixels.weigh(At::<true>(last), before_last), noise, contrast);
+        write(last, pixels.weigh(At::<true>(last), before_last), [bases, noise, contrast]);
     }
     let one = L::T::lanes(Scalar::new());
     let pixels = Pixels::new(one, around, columns, cols);
     for x in (0..cols).step_by(if is_wide { border } else { 1 }) {
         let before = (one.load(&noise[x..]), one.load(&contrast[x..]));
-        write(x, pixels.weigh(At::<false>(x), before), noise, contrast);
+        write(x, pixels.weigh(At::<false>(x), before), [bases, noise, contrast]);
     }
 }
 
-/// Writes two vectors to some pixels of a row.
+/// Writes a vector to some pixels of each row.
 #[inline(always)]
-fn write<T: Sample, V: Pod>(x: usize, (a, b): (V, V), noise: &mut [T], contrast: &mut [T]) {
-    let (a, b) = ([a], [b]);
-    let (a, b): (&[T], &[T]) = (bytemuck::cast_slice(&a), bytemuck::cast_slice(&b));
-    noise[x..x + a.len()].copy_from_slice(a);
-    contrast[x..x + b.len()].copy_from_slice(b);
+fn write<T: Sample, V: Pod>(x: usize, vectors: [V; 3], rows: [&mut [T]; 3]) {
+    for (vector, row) in vectors.into_iter().zip(rows) {
+        let vector = [vector];
+        let samples: &[T] = bytemuck::cast_slice(&vector);
+        row[x..x + samples.len()].copy_from_slice(samples);
+    }
+}
+
+/// Appends the pixels of a row whose brightness, in either image, may be above the cut in units of
+/// the base. `start` is the first of them.
+#[inline(always)]
+fn add_candidates<L: Lanes>(
+    l: L,
+    images: [&[L::T]; 2],
+    bases: &[L::T],
+    (cut, start): (L::T, usize),
+    candidates: &mut Vec<Candidate<L::T>>,
+) -> Result<(), Error> {
+    let part = l.splat(L::T::nearest(ABOUT_ONE) / cut);
+    let (zero, one) = (l.splat(L::T::ZERO), l.splat(L::T::from(1)));
+    for x in (0..bases.len()).step_by(L::WIDTH) {
+        let end = bases.len().min(x + L::WIDTH);
+        if end - x == L::WIDTH {
+            let [residual, contrast] = images.map(|image| l.load(&image[x..]));
+            let residual = l.select(l.less(zero, residual), residual, zero);
+            let brightest = l.select(l.less(residual, contrast), contrast, residual);
+            let is_faint = l.less(l.mul(brightest, part), l.load(&bases[x..]));
+            if !l.any(l.less(zero, l.select(is_faint, zero, one))) {
+                continue;
+            }
+        }
+        for at in x..end {
+            let base = bases[at];
+            let brightness = images.map(|image| image[at]);
+            if brightness.into_iter().any(|brightness| brightness / base > cut) {
+                memory::push(candidates, Candidate { at: start + at, base, brightness })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is around a row.
@@ -196,13 +242,13 @@ impl<'a, L: Lanes> Pixels<'a, L> {
         }
     }
 
-    /// The noise and the weakest contrast of some adjacent pixels.
+    /// The base, the noise and the weakest contrast of some adjacent pixels.
     #[inline(always)]
     fn weigh<const INSIDE: bool>(
         &self,
         at: At<INSIDE>,
         (scatter, usual): (L::V, L::V),
-    ) -> (L::V, L::V) {
+    ) -> [L::V; 3] {
         let l = self.l;
         let contrast = at.of(l, self.contrast, 1);
         let base = self.base(at, scatter);
@@ -232,7 +278,7 @@ impl<'a, L: Lanes> Pixels<'a, L> {
         let least = greater(l, at.of(l, self.residual, 1), l.mul(dark, part(DARK)));
         let zero = l.splat(L::T::ZERO);
         let least = l.select(l.less(least, zero), least, zero);
-        (noise, l.select(l.less(contrast, least), least, contrast))
+        [base, noise, l.select(l.less(contrast, least), least, contrast)]
     }
 
     /// The greater of scatter and scaled error.
@@ -295,12 +341,13 @@ fn lesser<L: Lanes>(l: L, a: L::V, b: L::V) -> L::V {
     l.select(l.equal(a, a), l.select(l.less(b, a), b, a), b)
 }
 
-/// Divides contrasts by the noise.
+/// Divides contrasts by the noise, and bright ones by `blunt` too.
 #[inline(always)]
-fn divide<T: Sample>(contrasts: &mut [T], noise: &[T]) {
+fn divide<T: Sample>(contrasts: &mut [T], noise: &[T], blunt: T) {
     for (contrast, &noise) in contrasts.iter_mut().zip(noise) {
         let is_infinite = contrast.magnitude() == T::INFINITY;
-        *contrast = if is_infinite { *contrast } else { *contrast / noise.magnitude() };
+        let divisor = if *contrast > T::ZERO { blunt } else { T::from(1) };
+        *contrast = if is_infinite { *contrast } else { *contrast / noise.magnitude() / divisor };
     }
 }
 
@@ -327,9 +374,20 @@ mod tests {
             let Self { light, structure, scatter, usual } = self;
             let (mut noise, mut significance) = (scatter.to_vec(), usual.to_vec());
             let (noise_out, out) = (&mut noise[..], &mut significance[..]);
-            let weigh = Weigh { light, first: 0, structure, noise: noise_out, significance: out };
-            weigh.with_simd(simd).unwrap();
-            [noise, significance].concat()
+            let (cut, blunt) = (T::from(2), T::nearest(1.2));
+            let weigh = Weigh {
+                light,
+                first: 0,
+                structure,
+                noise: noise_out,
+                significance: out,
+                cut,
+                blunt,
+            };
+            let candidates = weigh.with_simd(simd).unwrap();
+            let place = |at: usize| T::from(i16::try_from(at).unwrap());
+            let candidates = candidates.iter().flat_map(|each| [place(each.at), each.base]);
+            [noise, significance, candidates.collect()].concat()
         }
     }
 
