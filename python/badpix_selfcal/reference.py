@@ -235,7 +235,8 @@ def _seen(
         noise = np.fmax(noise, np.where(is_light, third, 0))
         directions = [along for along in (0, 1) if axis in (None, along)]
         steps = [_slope(smooth, each) for each in directions]
-        noise = np.fmax.reduce([noise, *(step * kind(0.25) for step in steps)])
+        slope = np.fmax.reduce(steps) * kind(0.25)
+        base, noise = np.fmax(base, slope), np.fmax(noise, slope)
         dark = np.fmax.reduce([samples - _fainter(samples, each) for each in directions])
         if across is not None:
             dark = np.fmax(dark, samples - np.fmax(*_around(samples, across)))
