@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from logging import DEBUG
 from typing import Final, SupportsIndex
@@ -23,10 +23,11 @@ from .checks import (
     check_flagfrac,
     check_kernel_size,
     check_sigma,
+    check_switch,
     check_whole,
     edge_of,
 )
-from .detectors import IMAGE_AXIS, Dispaxis
+from .detectors import IMAGE_AXIS, Dispaxis, coupling_of
 from .log import log
 from .notebook import card
 from .parameters import Parameters, upper_cut
@@ -124,6 +125,8 @@ def find_bad_pixels(
     n_exposures: int = 1,
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float | None = Parameters.sigma_upper,
+    grow: bool = Parameters.grow,
+    detector: str | None = None,
     edge: AskedEdge = Parameters.edge,
 ) -> BadPixels:
     """Find the pixels of a minimum image that stand out from its running median.
@@ -155,6 +158,14 @@ def find_bad_pixels(
     sigma_upper : float or None, optional
         The same above their surroundings. None: as `n_exposures` decides
         (`badpix_selfcal.parameters.upper_cut`).
+    grow : bool, optional
+        Flag the four neighbours of a pixel, too, that is flagged at the high end and so bright that
+        the share of its residual that they get lies above the cut. Their significance is that
+        share in units of their noise. An infinite residual has no brightness: it lights up no
+        neighbour. For the sigma cut.
+    detector : str or None, optional
+        The DETECTOR keyword, by which this share (the coupling) is known. None, and any other
+        detector: that of MIRI. For the sigma cut.
     edge : {"auto", "zero", "shrink"}, optional
         Samples beyond the border (see `median_filter`). "zero" is the rule of the pipeline, but
         puts a third of the flags of a flat image near its border. "shrink" does not. "auto" is
@@ -207,14 +218,38 @@ def find_bad_pixels(
     lower = check_sigma(sigma_lower, "sigma_lower")
     given = check_asked_sigma(sigma_upper, "sigma_upper")
     errors = None if error is None else _errors_for(samples, error)
+    grow, coupling = check_switch(grow, "grow"), coupling_of(_check_detector(detector))
     number = _check_n_exposures(n_exposures)
     upper = upper_cut(number) if given is None else given
     spread = spread_of_minimum(number)
     mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
         samples, errors, length, axis, lower, upper, spread, border
     )
-    return BadPixels(
+    found = BadPixels(
         mask, residual, -lower, upper, n_low, n_high, significance, noise, error_scale=scale
+    )
+    return _grown(found, coupling) if grow else found
+
+
+def _grown(found: BadPixels, coupling: float) -> BadPixels:
+    """Return bad pixels with the neighbours that bright ones light up above the cut."""
+    residual, noise, significance = found.residual, found.noise, found.significance
+    assert noise is not None  # of the sigma cut
+    assert significance is not None
+    given, most = np.zeros_like(residual), np.zeros_like(residual)
+    bright = found.high & np.isfinite(residual)
+    given[bright] = residual[bright] * residual.dtype.type(coupling)
+    for lit, by in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
+        np.maximum(most[lit], given[by], out=most[lit])
+        np.maximum(most[:, lit], given[:, by], out=most[:, lit])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        share = most / np.abs(noise)
+    lit_up = ~found.mask & ~np.isnan(residual) & (share.astype(np.float64) > found.cut_high)
+    return replace(
+        found,
+        mask=found.mask | lit_up,
+        significance=np.where(lit_up, share, significance),
+        n_high=found.n_high + int(np.count_nonzero(lit_up)),
     )
 
 
@@ -249,6 +284,12 @@ def _check_n_exposures(value: SupportsIndex) -> int:
     if number < 1:
         raise ValueError(f"n_exposures must be at least 1, got {number}")
     return number
+
+
+def _check_detector(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"detector must be a string or None, got {value!r}")
 
 
 def _errors_for(samples: FloatArray, error: ArrayLike) -> FloatArray:

@@ -16,6 +16,7 @@ __all__ = [
     "Detector",
     "Dispaxis",
     "Region",
+    "coupling_of",
     "gap_of",
     "within",
 ]
@@ -58,6 +59,8 @@ class Detector:
     gap : tuple of int or None
         The unlit region ``(y0, y1, x0, x1)``, half-open, in which the pedestal is measured.
         None: the detector has no gap.
+    coupling : float
+        The share of a pixel's light that appears in each of its four neighbours.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Detector:
     exp_type: str
     shape: tuple[int, int]
     gap: Region | None
+    coupling: float
 
     @property
     def dispaxis(self) -> Dispaxis:
@@ -75,10 +79,10 @@ class Detector:
 DETECTORS: Final[dict[str, Detector]] = {
     detector.name: detector
     for detector in (
-        Detector("MIRIFULONG", "MIRI", "MIR_MRS", (1024, 1032), (50, 974, 474, 507)),
-        Detector("MIRIFUSHORT", "MIRI", "MIR_MRS", (1024, 1032), (50, 974, 503, 516)),
-        Detector("NRS1", "NIRSPEC", "NRS_IFU", (2048, 2048), None),
-        Detector("NRS2", "NIRSPEC", "NRS_IFU", (2048, 2048), None),
+        Detector("MIRIFULONG", "MIRI", "MIR_MRS", (1024, 1032), (50, 974, 474, 507), 0.03),
+        Detector("MIRIFUSHORT", "MIRI", "MIR_MRS", (1024, 1032), (50, 974, 503, 516), 0.03),
+        Detector("NRS1", "NIRSPEC", "NRS_IFU", (2048, 2048), None, 0.01),
+        Detector("NRS2", "NIRSPEC", "NRS_IFU", (2048, 2048), None, 0.01),
     )
 }
 """The supported detectors, by their DETECTOR keyword."""
@@ -107,3 +111,20 @@ def gap_of(detector: str) -> Region | None:
     """
     known = DETECTORS.get(detector.strip().upper())
     return None if known is None else known.gap
+
+
+def coupling_of(detector: str | None) -> float:
+    """Return the share of a pixel's light that appears in each of its four neighbours.
+
+    Parameters
+    ----------
+    detector : str or None
+        The DETECTOR keyword, in any case; None: not known.
+
+    Returns
+    -------
+    float
+        That of MIRI if the detector is not in `DETECTORS`.
+    """
+    known = DETECTORS.get((detector or "").strip().upper(), DETECTORS["MIRIFULONG"])
+    return known.coupling

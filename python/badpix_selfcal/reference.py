@@ -8,6 +8,7 @@ check an installation. Names, arguments and results, to the last bit, are those 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ._floats import FloatArray
 from ._windows import Border, check_window
 from .bad_pixels import BadPixels, spread_of_minimum
 from .checks import AskedEdge, Cut, edge_of
-from .detectors import IMAGE_AXIS, Dispaxis, Region
+from .detectors import IMAGE_AXIS, Dispaxis, Region, coupling_of
 from .medians import NORMAL, Scale
 from .parameters import Parameters, upper_cut
 
@@ -144,6 +145,8 @@ def find_bad_pixels(
     n_exposures: int = 1,
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float | None = Parameters.sigma_upper,
+    grow: bool = Parameters.grow,
+    detector: str | None = None,
     edge: AskedEdge = Parameters.edge,
 ) -> BadPixels:
     """Cut the residual or the significance; see `badpix_selfcal.arrays.find_bad_pixels`."""
@@ -158,7 +161,8 @@ def find_bad_pixels(
         significance, noise, scale = _significance(samples, smooth, errors, axis, spread)
         measured = {"significance": significance, "noise": noise, "error_scale": scale}
         upper = upper_cut(n_exposures) if sigma_upper is None else sigma_upper
-        return _flagged(residual, significance, -sigma_lower, upper, **measured)
+        found = _flagged(residual, significance, -sigma_lower, upper, **measured)
+        return _grown(found, coupling_of(detector)) if grow else found
     finite = residual[np.isfinite(residual)]
     low, high = percentiles(finite, [flagfrac_lower * 100, (1 - flagfrac_upper) * 100])
     return _flagged(residual, residual, float(low), float(high))
@@ -172,6 +176,28 @@ def _flagged(
     above = (values.astype(np.float64) > high) | np.isposinf(values)
     counts = int(below.sum()), int(above.sum())
     return BadPixels(below | above, residual, low, high, *counts, **measured)
+
+
+def _grown(found: BadPixels, coupling: float) -> BadPixels:
+    """Flag the neighbours that bright pixels light up above the cut."""
+    assert found.noise is not None  # of the sigma cut
+    assert found.significance is not None
+    mask, significance = found.mask.copy(), found.significance.copy()
+    light = found.residual * found.residual.dtype.type(coupling)
+    bright = found.high & np.isfinite(light) & (light > 0)
+    rows, columns = mask.shape
+    for y, x in zip(*np.nonzero(bright), strict=True):
+        for at in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+            is_inside = 0 <= at[0] < rows and 0 <= at[1] < columns
+            if not is_inside or found.mask[at] or np.isnan(found.residual[at]):
+                continue
+            with np.errstate(divide="ignore", over="ignore"):
+                share = light[y, x] / np.abs(found.noise[at])
+            if float(share) > found.cut_high:
+                significance[at] = max(share, significance[at]) if mask[at] else share
+                mask[at] = True
+    n_high = found.n_high + int((mask & ~found.mask).sum())
+    return replace(found, mask=mask, significance=significance, n_high=n_high)
 
 
 def _significance(
