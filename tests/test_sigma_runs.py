@@ -149,6 +149,17 @@ def test_every_record_names_the_cut_that_was_used(tmp_path, capsys, count):
     np.testing.assert_array_equal(mask.bad_pixels.high, mask.bad_pixels.significance > cut)
 
 
+def test_the_page_names_the_cut_that_was_used(tmp_path):
+    pytest.importorskip("bokeh", reason="needs the extra report")
+    paths, *_ = exposures(tmp_path, 2)
+    how = {"cut": "sigma", "output_dir": tmp_path / "out", "report": True}
+    result = bps.selfcal(paths[0], selfcal=paths[1], **how)
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", result.page.read_text(encoding="utf-8"))
+    after = dict(zip(cells, cells[1:], strict=False))
+    assert after["sigma_upper"] == after["upper cut"] == f"{upper_cut(2):.5g}"
+    assert after["grow"] == "False"
+
+
 class TestResumedCut:
     """Outputs are kept if the cut that follows from their exposures would be the same now."""
 
