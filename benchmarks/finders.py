@@ -86,6 +86,7 @@ def _sigma_cut(observed: Observed, error: Image | None) -> Scores:
         cut="sigma",
         error=error,
         n_exposures=len(observed.exposures),
+        detector=observed.scene.detector.name,
     )
     return Scores(found.significance, found.cut_high, found.cut_low, found.error_scale)
 

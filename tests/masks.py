@@ -52,6 +52,7 @@ def group_mask(image=None, *, seed=1, shape=(40, 50), cut="fraction", dispaxis=2
         flagfrac_upper=parameters.flagfrac_upper,
         sigma_lower=parameters.sigma_lower,
         sigma_upper=parameters.sigma_upper,
+        grow=parameters.grow,
         edge=parameters.edge,
     )
     given = {
@@ -90,6 +91,7 @@ def parameters(draw):
         sigma_lower=draw(st.floats(0.5, 1e300)),
         sigma_upper=draw(st.none() | st.floats(0.5, 50)),
         dispaxis=draw(st.sampled_from(["auto", 1, 2, None])),
+        grow=draw(st.booleans()),
         edge=draw(st.sampled_from(["auto", "zero", "shrink"])),
         force_single=draw(st.booleans()),
         spare_crowded=draw(st.booleans()),

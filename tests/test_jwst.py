@@ -214,7 +214,7 @@ def test_saved_files(exposures, tmp_path):
 def test_parameters_and_names_are_those_of_the_pipeline():
     ours, others = Ours(), Stock()
     assert isinstance(ours, Stock)
-    more = {"cut": "fraction", "sigma_lower": 12.0, "sigma_upper": None}
+    more = {"cut": "fraction", "sigma_lower": 12.0, "sigma_upper": None, "grow": False}
     assert ours.get_pars() == {**others.get_pars(), **more}
     assert ours.get_pars(full_spec=False) == {**others.get_pars(full_spec=False), **more}
     assert ours.default_suffix() == others.default_suffix()
@@ -255,7 +255,7 @@ def run_and_step(association, output_dir, **how):
 def test_the_sigma_cut_counts_exposures_once_as_selfcal_does(tmp_path, detector, dispaxis):
     exposures = observe(tmp_path, detector, dispaxis)
     association = listed_twice(exposures)
-    expected, (science, backgrounds) = run_and_step(association, tmp_path / "out")
+    expected, (science, backgrounds) = run_and_step(association, tmp_path / "out", grow=True)
     mask = expected.bad_pixels.mask
     assert mask.sum() > 5
     assert len(expected.members) == 5

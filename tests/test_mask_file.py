@@ -121,9 +121,18 @@ def test_every_parameter_has_a_card():
 
 def test_the_names_of_the_cards_are_those_of_earlier_versions():
     assert [*KEYWORDS.values()] == [
-        *("BPXCUT", "BPXKERN", "BPXFLOW", "BPXFHIGH", "BPXSLOW", "BPXSHIGH", "BPXDISP", "BPXEDGE"),
+        *("BPXCUT", "BPXKERN", "BPXFLOW", "BPXFHIGH", "BPXSLOW", "BPXSHIGH", "BPXGROW"),
+        *("BPXDISP", "BPXEDGE"),
         *("BPXALONE", "BPXSPARE", "BPXBKG", "BPXSAVE", "BPXREPT", "BPXCOPY", "BPXFORCE"),
     ]
+
+
+def test_a_mask_of_an_earlier_version_was_not_grown(tmp_path):
+    mask = group_mask(cut="sigma")
+    bps.write_mask(mask, tmp_path / "x.fits")
+    with fits.open(tmp_path / "x.fits", mode="update") as hdus:
+        del hdus[0].header["BPXGROW"]
+    assert_same_masks(bps.read_mask(tmp_path / "x.fits"), mask)
 
 
 @pytest.mark.parametrize("name", [" ", "   ", " a  b ", "&", "\x7f", '"\\', "é "])

@@ -32,6 +32,7 @@ DEFAULTS = {
     "flagfrac_upper": 0.001,
     "sigma_lower": 12.0,
     "sigma_upper": None,
+    "grow": False,
     "dispaxis": "auto",
     "edge": "auto",
     "force_single": False,
@@ -63,6 +64,7 @@ def test_functions_on_files_take_every_parameter(function):
 @pytest.mark.parametrize("module", [bps, reference])
 def test_functions_on_arrays_have_the_same_defaults(module):
     expected = DEFAULTS | {"dispaxis": inspect.Parameter.empty, "error": None, "n_exposures": 1}
+    expected["detector"] = None
     for name in (
         "force_single",
         "spare_crowded",
@@ -189,6 +191,7 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
         "force": False,
         "save_mask": True,
         "report": True,
+        "grow": True,
     }
     other = {
         "kernel_size": np.int64(7),
@@ -206,6 +209,7 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
         "report": np.True_,
         "copy_skipped": np.True_,
         "force": np.False_,
+        "grow": np.True_,
     }
     first, second = (
         bps.selfcal(tmp_path / "sci_rate.fits", output_dir=tmp_path / to, **how)

@@ -149,6 +149,17 @@ def test_every_record_names_the_cut_that_was_used(tmp_path, capsys, count):
     np.testing.assert_array_equal(mask.bad_pixels.high, mask.bad_pixels.significance > cut)
 
 
+def test_the_page_names_the_cut_that_was_used(tmp_path):
+    pytest.importorskip("bokeh", reason="needs the extra report")
+    paths, *_ = exposures(tmp_path, 2)
+    how = {"cut": "sigma", "output_dir": tmp_path / "out", "report": True}
+    result = bps.selfcal(paths[0], selfcal=paths[1], **how)
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", result.page.read_text(encoding="utf-8"))
+    after = dict(zip(cells, cells[1:], strict=False))
+    assert after["sigma_upper"] == after["upper cut"] == f"{upper_cut(2):.5g}"
+    assert after["grow"] == "False"
+
+
 class TestResumedCut:
     """Outputs are kept if the cut that follows from their exposures would be the same now."""
 
@@ -220,6 +231,35 @@ class TestResumedCut:
             assert self.statuses(folder) == ["COMPLETE"] * 4
         assert self.cuts(folder) == {upper_cut(3)}
         assert self.statuses(folder) == ["KEPT"] * 4
+
+
+@pytest.mark.parametrize(("detector", "is_lit"), [("MIRIFULONG", True), ("NRS1", False)])
+def test_growth_by_the_coupling_of_the_detector(tmp_path, capsys, detector, is_lit):
+    """Of a pixel at 250 times the noise, 3 % are above the cut, 1 % are not."""
+    rng = np.random.default_rng(4)
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        image = rng.normal(0, 1, MRS).astype(np.float32)
+        image[80, 200] = 250
+        path = take(tmp_path / "in" / f"{number}_rate.fits", number, detector=detector)
+        with fits.open(path, mode="update") as hdus:
+            hdus["SCI"].data = image
+        set_error(path, np.ones(MRS))
+    how = ["batch", str(tmp_path / "in"), "--output-dir", str(tmp_path / "out"), "--resume"]
+    how += ["--cut", "sigma", "--save-mask"]
+    assert main([*how, "--grow"]) == 0
+    (file,) = (tmp_path / "out").glob("*_mask.fits")
+    mask = bps.read_mask(file)
+    around = [mask.bad_pixels.high[at] for at in ((79, 200), (81, 200), (80, 199), (80, 201))]
+    assert around == [is_lit] * 4
+    assert mask.bad_pixels.mask[80, 200]
+    assert header(file)["BPXGROW"] is mask.parameters.grow is True
+    for path in (tmp_path / "out").iterdir():
+        assert " grow=True " in entry_of(path)
+    assert main(how) == 1
+    assert "was made with --grow (now not set)" in " ".join(capsys.readouterr().err.split())
+    assert main([*how, "--overwrite"]) == 0
+    assert np.count_nonzero(bps.read_mask(file).bad_pixels.mask[78:83, 198:203]) == 1
 
 
 @pytest.mark.parametrize("missing", ["ERR", "zero", "nan"])

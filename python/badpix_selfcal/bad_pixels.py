@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from logging import DEBUG
 from typing import Final, SupportsIndex
@@ -23,6 +23,7 @@ from .checks import (
     check_flagfrac,
     check_kernel_size,
     check_sigma,
+    check_switch,
     check_whole,
     edge_of,
 )
@@ -51,11 +52,12 @@ class BadPixels:
     n_low, n_high : int
         The numbers of pixels flagged below `cut_low` and above `cut_high`.
     significance : ndarray of float, shape (rows, cols), or None
-        How far each pixel stands out, in units of `noise`; NaN where that is not known. None with
-        the fraction cut.
+        How far each pixel stands out, in units of `noise`; NaN where that is not known. From two
+        exposures on, that of a bright pixel without sharp edges is less by the factor by which the
+        default upper cut is below that of one exposure. None with the fraction cut.
     noise : ndarray of float, shape (rows, cols), or None
         The noise of one exposure, in the unit of the image; where light is narrow, a part of it
-        counts as noise. None with the fraction cut.
+        counts as noise, but not in a group with sharp edges. None with the fraction cut.
     error_scale : float or None
         The factor that `error` was multiplied by; None if there was no valid `error`. Far from 1,
         the errors do not describe the data.
@@ -124,8 +126,9 @@ def find_bad_pixels(
     n_exposures: int = 1,
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float | None = Parameters.sigma_upper,
-    edge: AskedEdge = Parameters.edge,
+    grow: bool = Parameters.grow,
     detector: str | None = None,
+    edge: AskedEdge = Parameters.edge,
 ) -> BadPixels:
     """Find the pixels of a minimum image that stand out from its running median.
 
@@ -156,14 +159,20 @@ def find_bad_pixels(
     sigma_upper : float or None, optional
         The same above their surroundings. None: as `n_exposures` decides
         (`badpix_selfcal.parameters.upper_cut`).
+    grow : bool, optional
+        Flag the four neighbours of a pixel, too, that is flagged at the high end and so bright that
+        the share of its residual that they get lies above the cut. Their significance is that
+        share in units of their noise. An infinite residual has no brightness: it lights up no
+        neighbour. For the sigma cut.
+    detector : str or None, optional
+        The DETECTOR keyword. It tells how far charge and light spread
+        (`badpix_selfcal.detectors.blur_of`). None, and any other detector: as on MIRI's. For the
+        sigma cut.
     edge : {"auto", "zero", "shrink"}, optional
         Samples beyond the border (see `median_filter`). "zero" is the rule of the pipeline, but
         puts a third of the flags of a flat image near its border. "shrink" does not. "auto" is
         "zero" for the fraction cut and "shrink" for the sigma cut, whose further running medians
         always shrink.
-    detector : str or None, optional
-        The DETECTOR keyword. It tells how far charge and light spread
-        (`badpix_selfcal.detectors.blur_of`); None: as on MIRI's. For the sigma cut.
 
     Returns
     -------
@@ -189,7 +198,9 @@ def find_bad_pixels(
 
     *Sigma.* With running medians of 7 samples across the dispersion and of 31 along it, the noise
     is the greatest of the local scatter, the scaled error, and two thirds of the light that is
-    wider than a pixel. `badpix_selfcal.reference.find_bad_pixels` has the steps in plain NumPy.
+    wider than a pixel. Pixels above the upper cut are flagged if they stand out in both directions,
+    or if they belong to a group whose edges are sharper than light can have.
+    `badpix_selfcal.reference.find_bad_pixels` has the steps in plain NumPy.
     Without a dispersion axis all windows are squares. Scaling image and error by a power of two
     changes no flag, nor does scaling the error alone.
     """
@@ -211,14 +222,38 @@ def find_bad_pixels(
     lower = check_sigma(sigma_lower, "sigma_lower")
     given = check_asked_sigma(sigma_upper, "sigma_upper")
     errors = None if error is None else _errors_for(samples, error)
+    grow, blur = check_switch(grow, "grow"), blur_of(_check_detector(detector))
     number = _check_n_exposures(n_exposures)
     upper = upper_cut(number) if given is None else given
-    spread, blunt, blur = spread_of_minimum(number), blunt_of(number), blur_of(detector)
+    spread, blunt = spread_of_minimum(number), blunt_of(number)
     mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
         samples, errors, length, axis, lower, upper, spread, blunt, blur, border
     )
-    return BadPixels(
+    found = BadPixels(
         mask, residual, -lower, upper, n_low, n_high, significance, noise, error_scale=scale
+    )
+    return _grown(found, blur.coupling) if grow else found
+
+
+def _grown(found: BadPixels, coupling: float) -> BadPixels:
+    """Return bad pixels with the neighbours that bright ones light up above the cut."""
+    residual, noise, significance = found.residual, found.noise, found.significance
+    assert noise is not None  # of the sigma cut
+    assert significance is not None
+    given, most = np.zeros_like(residual), np.zeros_like(residual)
+    bright = found.high & np.isfinite(residual)
+    given[bright] = residual[bright] * residual.dtype.type(coupling)
+    for lit, by in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
+        np.maximum(most[lit], given[by], out=most[lit])
+        np.maximum(most[:, lit], given[:, by], out=most[:, lit])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        share = most / np.abs(noise)
+    lit_up = ~found.mask & ~np.isnan(residual) & (share.astype(np.float64) > found.cut_high)
+    return replace(
+        found,
+        mask=found.mask | lit_up,
+        significance=np.where(lit_up, share, significance),
+        n_high=found.n_high + int(np.count_nonzero(lit_up)),
     )
 
 
@@ -262,6 +297,12 @@ def _check_n_exposures(value: SupportsIndex) -> int:
     if number < 1:
         raise ValueError(f"n_exposures must be at least 1, got {number}")
     return number
+
+
+def _check_detector(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"detector must be a string or None, got {value!r}")
 
 
 def _errors_for(samples: FloatArray, error: ArrayLike) -> FloatArray:

@@ -1,8 +1,8 @@
 """The pipeline's step, on the pipeline's models, with the kernels of this package (extra ``jwst``).
 
 `BadpixSelfcalStep` has the arguments, the results and the parameters of
-``jwst.step.BadpixSelfcalStep``, those of CRDS too. Three more parameters (`cut`, `sigma_lower` and
-`sigma_upper`) offer the sigma cut; by default it is off. It gives the mask of
+``jwst.step.BadpixSelfcalStep``, those of CRDS too. Four more parameters (`cut`, `sigma_lower`,
+`sigma_upper` and `grow`) offer the sigma cut; by default it is off. It gives the mask of
 `badpix_selfcal.selfcal`: an exposure that is listed twice counts once, and one without a pedestal
 does not count. `install` puts the step into
 ``Spec2Pipeline``, and replaces the functions of jwst by `medfilt`, `badpix_selfcal` and
@@ -77,6 +77,7 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
     cut = option('fraction', 'sigma', default='fraction')  # {_HELP["cut"].help}
     sigma_lower = float(default={Parameters.sigma_lower}, min=0.0)  # {_HELP["sigma_lower"].help}
     sigma_upper = float(default=None, min=0.0)  # {_HELP["sigma_upper"].help}
+    grow = boolean(default=False)  # {_HELP["grow"].help}
     """
 
     def process(
@@ -157,6 +158,8 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
             n_exposures=len(used),
             sigma_lower=self.sigma_lower,
             sigma_upper=self.sigma_upper,
+            grow=self.grow,
+            detector=detector,
         )
         log.info("Exposures combined: %d; flagged: %s", len(used), cuts_of(found))
         return found.indices

@@ -175,6 +175,16 @@ class Parameters:
             )
         },
     )
+    grow: bool = field(
+        default=False,
+        metadata={
+            "about": Parameter(
+                check_switch,
+                "flag the neighbours that bright pixels light up",
+                of_cut="sigma",
+            )
+        },
+    )
     dispaxis: AskedDispaxis = field(
         default="auto",
         metadata={

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -151,8 +151,9 @@ def find_bad_pixels(
     n_exposures: int = 1,
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float | None = Parameters.sigma_upper,
-    edge: AskedEdge = Parameters.edge,
+    grow: bool = Parameters.grow,
     detector: str | None = None,
+    edge: AskedEdge = Parameters.edge,
 ) -> BadPixels:
     """Cut the residual or the significance; see `badpix_selfcal.arrays.find_bad_pixels`."""
     samples = _as_floats(minimum)
@@ -164,11 +165,13 @@ def find_bad_pixels(
         spread = spread_of_minimum(n_exposures)
         errors = None if error is None else _as_floats(error).astype(samples.dtype)
         upper = upper_cut(n_exposures) if sigma_upper is None else sigma_upper
+        blur = blur_of(detector)
         seen = _seen(samples, smooth, errors, axis, spread, blunt_of(n_exposures))
-        _add_sharp_groups(seen, axis, upper, blur_of(detector))
+        _add_sharp_groups(seen, axis, upper, blur)
         measured = {"noise": seen.noise, "error_scale": seen.error_scale}
         values = seen.significance
-        return _flagged(residual, values, -sigma_lower, upper, significance=values, **measured)
+        found = _flagged(residual, values, -sigma_lower, upper, significance=values, **measured)
+        return _grown(found, blur.coupling) if grow else found
     finite = residual[np.isfinite(residual)]
     low, high = percentiles(finite, [flagfrac_lower * 100, (1 - flagfrac_upper) * 100])
     return _flagged(residual, residual, float(low), float(high))
@@ -182,6 +185,28 @@ def _flagged(
     above = (values.astype(np.float64) > high) | np.isposinf(values)
     counts = int(below.sum()), int(above.sum())
     return BadPixels(below | above, residual, low, high, *counts, **measured)
+
+
+def _grown(found: BadPixels, coupling: float) -> BadPixels:
+    """Flag the neighbours that bright pixels light up above the cut."""
+    assert found.noise is not None  # of the sigma cut
+    assert found.significance is not None
+    mask, significance = found.mask.copy(), found.significance.copy()
+    light = found.residual * found.residual.dtype.type(coupling)
+    bright = found.high & np.isfinite(light) & (light > 0)
+    rows, columns = mask.shape
+    for y, x in zip(*np.nonzero(bright), strict=True):
+        for at in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+            is_inside = 0 <= at[0] < rows and 0 <= at[1] < columns
+            if not is_inside or found.mask[at] or np.isnan(found.residual[at]):
+                continue
+            with np.errstate(divide="ignore", over="ignore"):
+                share = light[y, x] / np.abs(found.noise[at])
+            if float(share) > found.cut_high:
+                significance[at] = max(share, significance[at]) if mask[at] else share
+                mask[at] = True
+    n_high = found.n_high + int((mask & ~found.mask).sum())
+    return replace(found, mask=mask, significance=significance, n_high=n_high)
 
 
 @dataclass

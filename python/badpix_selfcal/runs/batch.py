@@ -50,6 +50,7 @@ def batch(
     flagfrac_upper: float = Parameters.flagfrac_upper,
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float | None = Parameters.sigma_upper,
+    grow: bool = Parameters.grow,
     force_single: bool = Parameters.force_single,
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
@@ -83,7 +84,7 @@ def batch(
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
         such as ``s3://bucket/prefix``. Default: the current directory.
-    cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper
+    cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper, grow
         As in `badpix_selfcal.selfcal`.
     force_single, spare_crowded, edge, dispaxis
         As in `badpix_selfcal.selfcal`.
@@ -151,6 +152,7 @@ def batch(
         flagfrac_upper=flagfrac_upper,
         sigma_lower=sigma_lower,
         sigma_upper=sigma_upper,
+        grow=grow,
         dispaxis=dispaxis,
         edge=edge,
         force_single=force_single,

@@ -30,6 +30,7 @@ KEYWORDS: Final = {
     "flagfrac_upper": "BPXFHIGH",
     "sigma_lower": "BPXSLOW",
     "sigma_upper": "BPXSHIGH",
+    "grow": "BPXGROW",
     "dispaxis": "BPXDISP",
     "edge": "BPXEDGE",
     "force_single": "BPXALONE",

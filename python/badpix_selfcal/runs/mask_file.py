@@ -250,6 +250,7 @@ def _mask(content: MaskContent) -> GroupMask:
 
 
 def _parameters(cards: Mapping[str, Card]) -> Parameters:
+    cards = {"BPXGROW": False, **cards}  # which masks of earlier versions do not have
     values = {name: cards[keyword] for name, keyword in KEYWORDS.items()}
     given: dict[str, Any] = {
         name: None if value == "none" else value for name, value in values.items()

@@ -377,6 +377,8 @@ def masks_of(minimum: MinimumImage, plan: Plan) -> dict[Dispaxis, BadPixels]:
             n_exposures=len(minimum.used),
             sigma_lower=by.sigma_lower,
             sigma_upper=by.sigma_upper,
+            grow=by.grow,
+            detector=plan.detector,
             edge=by.edge,
         )
         for axis in plan.axes

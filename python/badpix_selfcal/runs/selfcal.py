@@ -53,6 +53,7 @@ def selfcal(
     flagfrac_upper: float = Parameters.flagfrac_upper,
     sigma_lower: float = Parameters.sigma_lower,
     sigma_upper: float | None = Parameters.sigma_upper,
+    grow: bool = Parameters.grow,
     force_single: bool = Parameters.force_single,
     spare_crowded: bool = Parameters.spare_crowded,
     save_flagged_bkg: bool = Parameters.save_flagged_bkg,
@@ -94,6 +95,8 @@ def selfcal(
     sigma_upper : float or None, optional
         The same above their surroundings. None: the number of exposures that are combined decides
         (`badpix_selfcal.parameters.upper_cut`).
+    grow : bool, optional
+        Flag the neighbours that very bright pixels light up, too, by the sigma cut.
     force_single : bool, optional
         Use the science exposure alone if there are no other exposures.
     spare_crowded : bool, optional
@@ -168,6 +171,7 @@ def selfcal(
         flagfrac_upper=flagfrac_upper,
         sigma_lower=sigma_lower,
         sigma_upper=sigma_upper,
+        grow=grow,
         dispaxis=dispaxis,
         edge=edge,
         force_single=force_single,

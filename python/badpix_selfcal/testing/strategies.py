@@ -229,6 +229,7 @@ def parameters() -> st.SearchStrategy[Parameters]:
         cut=st.just("sigma"),
         sigma_lower=sigma,
         sigma_upper=st.none() | sigma,
+        grow=st.booleans(),
         **common,
     )
 
