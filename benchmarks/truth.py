@@ -101,7 +101,7 @@ class Observed:
     noise : ndarray of float32
         The largest ERR over the exposures, by which the truth is judged.
     defect : ndarray of float32
-        Rate of the hot pixel, DN/s; 0 elsewhere.
+        Rate of the hot pixel, single or of a group, DN/s; 0 elsewhere.
     halo : ndarray of float32
         Rate from hot neighbours, DN/s.
     low : ndarray of bool
@@ -114,6 +114,10 @@ class Observed:
         Rate from emission lines, the least over the exposures, DN/s.
     core : ndarray of bool
         Pixels within one full width of the core of a point source, in any exposure.
+    group : ndarray of int
+        Number of the group of hot pixels, from 1 on; 0 elsewhere.
+    shapes : tuple of str
+        The shape of each group, by its number; the first is empty.
     """
 
     scene: Scene
@@ -128,6 +132,8 @@ class Observed:
     known: Mask
     line: Image
     core: Mask
+    group: NDArray[np.int64]
+    shapes: tuple[str, ...] = ("",)
 
 
 def source_of_geometry(folder: Path) -> str:
@@ -238,7 +244,9 @@ def _observed(
     exposures = [_without_pedestal(readout.sci, scene) for readout in readouts]
     errors = [readout.err for readout in readouts]
     hot = np.zeros(scene.detector.shape, np.float32)
-    hot[tuple(defects.hot)] = defects.hot_rate
+    group = np.zeros(scene.detector.shape, np.int64)
+    hot[tuple(defects.hot.pixels)] = defects.hot.rate
+    group[tuple(defects.hot.pixels)] = defects.hot.group
     halo = np.float32(scene.settings.halo_coupling) * _sum_of_neighbours(hot)
     region = (slice(scene.region[0]), slice(scene.region[1]))
     return Observed(
@@ -254,6 +262,8 @@ def _observed(
         known=defects.known_bad | defects.reference,
         line=np.min(lines, axis=0),
         core=np.any(cores, axis=0),
+        group=group[region],
+        shapes=("", *defects.hot.shapes),
     )
 
 

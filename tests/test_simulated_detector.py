@@ -31,12 +31,13 @@ def test_the_number_of_hot_pixels_brighter_than_a_is_3900_over_a(short):
 
 
 def test_hot_pixels_follow_the_law_before_they_are_observed():
-    rate = fixed_defects(DETECTORS["MIRIFULONG"], (32, 32), Settings(), np.random.default_rng(5))
-    assert rate.hot_rate.min() >= 0.5
-    assert rate.hot_rate.max() <= 5000
-    assert len({tuple(pixel) for pixel in rate.hot.T}) == rate.hot_rate.size
+    rng = np.random.default_rng(5)
+    hot = fixed_defects(DETECTORS["MIRIFULONG"], (32, 32), Settings(), rng).hot
+    assert hot.rate.min() >= 0.5
+    assert hot.rate.max() <= 5000
+    assert len({tuple(pixel) for pixel in hot.pixels.T}) == hot.rate.size
     for low, high, expected in ((10, 20, 195), (20, 30, 65), (30, 40, 32.5)):
-        count = np.count_nonzero((rate.hot_rate > low) & (rate.hot_rate <= high))
+        count = np.count_nonzero((hot.rate > low) & (hot.rate <= high))
         assert abs(count - expected) < 4.5 * np.sqrt(expected)
 
 
