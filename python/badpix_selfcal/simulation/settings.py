@@ -41,7 +41,8 @@ class Settings:
     line_contrast : tuple of float
         Peak of a line, relative to the continuum; its logarithm is uniform (assumption).
     resolving_power : float
-        Wavelength divided by the width (FWHM) of a line.
+        Wavelength divided by the width (FWHM) of a line. With the blur a line is 2.3 pixels wide at
+        3000, and 1.7 at 4500.
     blur : float
         Standard deviation of the blur of optics and detector, pixels.
     dither : tuple of float
