@@ -13,7 +13,7 @@ from benchmarks.accuracy import main, measure
 from benchmarks.accuracy_goals import GOALS, Goal
 from benchmarks.accuracy_tables import Results
 from benchmarks.finders import OURS, PEERS, REFERENCE, SIGMA, Scores
-from benchmarks.judging import BRIGHTNESS, LEVELS, MEASURES, curves, judge
+from benchmarks.judging import BRIGHTNESS, GROUP_MEASURES, LEVELS, MEASURES, curves, judge
 from benchmarks.scenes import FULL, GROUPS, QUICK, REPORTING, TUNING
 from benchmarks.truth import Observed, Scene, observe
 
@@ -91,7 +91,7 @@ def test_every_goal_has_its_case():
     }
     for goal in GOALS:
         assert (goal.group, goal.name, goal.band, goal.count, goal.method) in cases
-        assert goal.measure in MEASURES
+        assert goal.measure in (*MEASURES, *GROUP_MEASURES)
     assert {case.group for case in FULL} == set(GROUPS)
 
 
@@ -143,6 +143,8 @@ def test_hand_made_flags_are_judged_by_hand():
         known=no,
         line=zero + np.float32([[9, 9, 9, 9, 9, 0, 0, 9]]),
         core=no | [[0, 0, 0, 0, 1, 0, 0, 0]],
+        group=np.int64([[1, 1, 0, 0, 0, 0, 0, 0]]),
+        shapes=("", "L"),
     )
     judged = judge(observed, Scores(flag, 5.0, -5.0))
     assert judged["completeness"] == 1 / 2
