@@ -322,7 +322,7 @@ class Results:
         shown = [
             each
             for each in self.records
-            if each.method == SIGMA and GROUP_MEASURES[0] in each.means
+            if each.method == SIGMA and each.means.get(f"shape {DRAWN[0]}") is not None
         ]
         rows = [
             [name.removeprefix("shape "), *(_cell(each, name) for each in shown)]
