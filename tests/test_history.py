@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,12 +19,11 @@ from badpix_selfcal.errors import MaskError, SelfcalWarning
 from badpix_selfcal.masks.epochs import flags_of_epoch, merged
 from badpix_selfcal.masks.pictures import followed
 from badpix_selfcal.masks.tables import history_table
-from badpix_selfcal.simulate import HOT, Settings, simulate
+from badpix_selfcal.simulate import simulate
 
 from .exposures import largest_file
 from .flagged_files import PIXELS, SHAPE, group_mask_of, image_of, pixels_of, saved_mask
 from .profiles import share
-from .simulations import fixed
 
 SERIES = st.lists(st.tuples(PIXELS, PIXELS), min_size=2, max_size=6)
 
@@ -375,31 +373,6 @@ def test_the_persistent_mask_is_applied(tmp_path):
     found = bps.compare(tmp_path / "p.fits", copy, before=made.science[0])
     assert found.same_flags
     assert found.counts["both"].number > 100
-
-
-def test_pixels_that_become_hot_between_two_epochs_are_new(tmp_path):
-    masks, hot = [], []
-    for epoch in (1, 2):
-        made = simulate(
-            tmp_path / "data",
-            detector="MIRIFUSHORT",
-            size=(256, 640),
-            seed=2,
-            epoch=epoch,
-            settings=Settings(new_hot=0.2),
-        )
-        run = bps.selfcal(made.association, cut="sigma", output_dir=tmp_path, save_mask=True)
-        masks.append(run.mask)
-        known = fits.getdata(made.science[0], "DQ") != 0
-        hot.append((fixed(made) & HOT != 0) & ~known)
-    found = bps.history(reversed(masks))
-    became = hot[1] & ~hot[0]
-    assert [epoch.flagged > 0 for epoch in found.epochs] == [True, True]
-    new = np.zeros(found.shape, bool)
-    new[found.y, found.x] = ~found.flagged[:, 0] & found.flagged[:, 1]
-    assert np.count_nonzero(new) == found.epochs[1].new
-    assert np.count_nonzero(became & new) > 0.9 * np.count_nonzero(became) > 100
-    assert np.count_nonzero(became & new) > 0.5 * np.count_nonzero(new)
 
 
 def test_masks_without_any_flag_have_a_history(here):

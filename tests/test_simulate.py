@@ -11,6 +11,7 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import badpix_selfcal as bps
 from badpix_selfcal.detectors import DETECTORS
 from badpix_selfcal.dq import DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.simulate import (
@@ -186,6 +187,31 @@ def test_a_later_epoch_shows_the_same_detector_a_year_later_with_further_hot_pix
     gained = plane(later.background[0]) - plane(first.background[0])
     assert np.nanmedian(gained[new]) > 0.5
     assert 0 < np.nanstd(gained[now & before == 0]) < 5  # other noise
+
+
+def test_pixels_that_become_hot_between_two_epochs_are_new(tmp_path):
+    masks, hot = [], []
+    for epoch in (1, 2):
+        made = simulate(
+            tmp_path / "data",
+            detector="MIRIFUSHORT",
+            size=(256, 640),
+            seed=2,
+            epoch=epoch,
+            settings=Settings(new_hot=0.2),
+        )
+        run = bps.selfcal(made.association, cut="sigma", output_dir=tmp_path, save_mask=True)
+        masks.append(run.mask)
+        known = fits.getdata(made.science[0], "DQ") != 0
+        hot.append((fixed(made) & HOT != 0) & ~known)
+    found = bps.history(reversed(masks))
+    became = hot[1] & ~hot[0]
+    assert [epoch.flagged > 0 for epoch in found.epochs] == [True, True]
+    new = np.zeros(found.shape, bool)
+    new[found.y, found.x] = ~found.flagged[:, 0] & found.flagged[:, 1]
+    assert np.count_nonzero(new) == found.epochs[1].new
+    assert np.count_nonzero(became & new) > 0.9 * np.count_nonzero(became) > 100
+    assert np.count_nonzero(became & new) > 0.5 * np.count_nonzero(new)
 
 
 def test_groups_of_hot_pixels_are_in_the_exposures_and_in_the_truth(tmp_path):

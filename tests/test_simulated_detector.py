@@ -13,7 +13,8 @@ from badpix_selfcal.detectors import DETECTORS
 from badpix_selfcal.dq import DO_NOT_USE
 from badpix_selfcal.simulate import HALO, HOT, LIGHT_ONLY, LOW, Settings, simulate
 from badpix_selfcal.simulation.defects import REFERENCE_WIDTH, fixed_defects
-from badpix_selfcal.simulation.groups import APART, DRAWN, PICTURES, SHAPES
+from badpix_selfcal.simulation.groups import APART
+from badpix_selfcal.simulation.shapes import DRAWN, PICTURES, SHAPES
 
 from .simulations import cosmic, fixed, full_geometry, plane
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dq import DO_NOT_USE, REFERENCE_PIXEL
-from .groups import HotPixels, Mask, Positions, draw_groups
+from .groups import HotPixels, Positions, draw_groups
 from .scene import FWHM
 from .settings import Settings
+from .shapes import Mask
 from .slices import Image
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Final
 
-from .groups import SHAPES
+from .shapes import SHAPES
 
 __all__ = ["LIGHT_ONLY", "Settings"]
 
@@ -73,7 +73,7 @@ class Settings:
         Factor by which the pixels of a group scatter (one standard deviation of the logarithm);
         1: all are equally bright (assumption).
     hot_group_shapes : tuple of str
-        Shapes of the groups, names of `groups.SHAPES`; each is equally frequent.
+        Shapes of the groups, names of `shapes.SHAPES`; each is equally frequent.
     new_hot : float
         Single hot pixels and groups that become hot from one epoch to the next, relative to those
         of the first (assumption).
