@@ -64,7 +64,7 @@ def _of_both(band: str) -> list[Goal]:
     single_four, single_one = {"12A": (0.997, 0.98), "34C": (0.965, 0.905)}[band]
     beside, wrong = {"12A": (0.926, 110.0), "34C": (0.938, 125.0)}[band]
     bright: Any = {"group": "brightness", "name": "100 DN/s"}
-    lines = {"narrow lines, R 3000": 0.01, "lines of 1.7 pixels": 0.05, "narrow lines": 0.12}
+    lines = {"lines of 2.3 pixels": 0.01, "lines of 1.7 pixels": 0.05, "narrow lines": 0.12}
     return [
         Goal("completeness, 4 exposures", band, "completeness", four),
         Goal("purity, 4 exposures", band, "purity", 0.985),
@@ -116,8 +116,8 @@ def _of_one_band() -> list[Goal]:
     text = "pixels above 20 sigma of hot light left"
     return [
         Goal(f"{text}, 4 exposures", "12A", "left", 2, at_most=True, group="faint"),
-        Goal(f"{text}, narrow lines", "12A", "left", 60, at_most=True, group="light",
-             name="narrow lines, R 3000"),
+        Goal(f"{text}, lines of 2.3 pixels", "12A", "left", 60, at_most=True, group="light",
+             name="lines of 2.3 pixels"),
         Goal(f"{text}, with groups", "12A", "left", 240, at_most=True, group="groups",
              name="scattered"),
         Goal("line pixels of a clumpy nebula flagged, %", "12A", "lines", 0.9, at_most=True,

@@ -34,8 +34,9 @@ CLEAN: Final = {
 }
 # Lines with peaks of 2.5 to 40 DN/s that fill the slices, on a continuum of 0.1 DN/s.
 LINES: Final = {"source_rate": 0.1, "line_contrast": (25.0, 400.0), "nebula_fraction": 1.0}
-# The same, with hot pixels from 0.2 DN/s on: lines of 2.3 and of 1.7 pixels (FWHM).
-WIDTHS: Final = {"narrow lines, R 3000": 3000.0, "lines of 1.7 pixels": 4500.0}
+# The same with peaks of 0.5 to 8 DN/s, by resolving power.
+WIDTHS: Final = {"lines of 2.3 pixels": 3000.0, "lines of 1.7 pixels": 4500.0}
+FAINTER: Final = {**LINES, **FAINT, "line_contrast": (5.0, 80.0)}
 # Knots with peaks of lines of 0.5 to 160 DN/s.
 KNOTS: Final = {"dither": (0.0, 0.0), "source_rate": 2.0, "line_contrast": (5.0, 80.0)}
 # Groups of drawn shapes; within a group all pixels are equally bright, or scatter by this factor.
@@ -140,9 +141,11 @@ def _light(base: Scene, every: Mapping[str, Finder]) -> list[Case]:
         Case("light", "clumpy nebula", nebula.with_settings(nebula_fraction=0.01), methods=every,
              curves=True),
         *(
-            Case("light", name, base.with_settings(**LINES, **FAINT, resolving_power=power))
+            Case("light", name, base.with_settings(**FAINTER, resolving_power=power))
             for name, power in WIDTHS.items()
         ),
+        Case("light", "bright lines of 1.7 pixels",
+             base.with_settings(**LINES, **FAINT, resolving_power=4500.0)),
         Case("light", "knots alone", nebula.with_settings(nebula_fraction=0.0)),
     ]  # fmt: skip
 

@@ -233,7 +233,7 @@ def test_cases_whose_map_is_absent_are_named():
     case = Case("groups", "real", replace(Scene("12A"), real=("MRS", "MIRIFUSHORT_HOT", 10.0)))
     results = measure([case], TUNING[:1], NOWHERE)
     assert results.records == []
-    assert "maps of real hot pixels are absent: real (12A)" in results.document()
+    assert "Not measured, as maps of hot pixels are absent: real (12A)." in results.document()
 
 
 def test_processes_measure_the_same(quick):
