@@ -58,9 +58,9 @@ HEADS: Final = {
 }
 NOTES: Final = {
     "light": "\nNarrow lines fill the slices, with peaks of 2.5 to 40 DN/s, as wide as 2 pixels; "
-    "smooth lines are 4 pixels wide. Lines of 2.3 and of 1.7 pixels fill them, with peaks of 0.5 to "
-    "8 DN/s, bright lines of 1.7 pixels with 2.5 to 40 DN/s; there the faintest hot pixel has 0.2 "
-    "DN/s. The bright continuum, 5 DN/s with fringes, fills the slices. "
+    "smooth lines are 4 pixels wide. Lines of 2.3 and of 1.7 pixels fill them, with peaks of 0.5 "
+    "to 8 DN/s, bright lines of 1.7 pixels with 2.5 to 40 DN/s; there the faintest hot pixel has "
+    "0.2 DN/s. The bright continuum, 5 DN/s with fringes, fills the slices. "
     "The clumpy nebula is not dithered: 60 unresolved knots with lines, above smooth light of a "
     "hundredth of a bright knot's; knots alone are without the smooth light.\n",
     "groups": "\n360 groups of drawn shapes, and hot pixels from 0.2 DN/s on. The groups have 0.5 "
