@@ -9,8 +9,14 @@ write the results.
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
+import multiprocessing
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,9 +29,12 @@ from .judging import Curves, curves, judge
 from .machine import describe
 from .report import RESULTS
 from .scenes import FULL, GROUPS, QUICK, REPORTING, TUNING, Case
-from .truth import GEOMETRY, observe, source_of_geometry
+from .truth import GEOMETRY, is_there, observe, source_of_geometry
 
 __all__ = ["main", "measure"]
+
+Judged = dict[tuple[int, str], tuple[dict[str, float], Curves | None]]
+"""Measures and curves, by the number of exposures and the method."""
 
 NEEDED: Final = ("astroscrappy", "ccdproc", "matplotlib", "scipy")
 LIBRARIES: Final = ("numpy", "astropy", "astroscrappy", "ccdproc", "scipy")
@@ -58,14 +67,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     groups = options.groups or list(GROUPS)
     cases = [case for case in (QUICK if options.quick else FULL) if case.group in groups]
-    seeds = TUNING if options.tuning else REPORTING
-    results = measure(cases, seeds[:1] if options.quick else seeds, options.geometry)
+    seeds: Sequence[int] = TUNING if options.tuning else REPORTING
+    seeds = seeds[:1] if options.quick else seeds
+    processes = 1 if options.quick else options.processes
+    results = measure(cases, seeds, options.geometry, processes)
     print(results.document())
     if folder is not None:
         _write(results, folder)
 
 
-def measure(cases: Iterable[Case], seeds: Sequence[int], folder: Path = GEOMETRY) -> Results:
+def measure(
+    cases: Iterable[Case], seeds: Sequence[int], folder: Path = GEOMETRY, processes: int = 1
+) -> Results:
     """Run cases.
 
     Parameters
@@ -76,6 +89,8 @@ def measure(cases: Iterable[Case], seeds: Sequence[int], folder: Path = GEOMETRY
         The seeds of the random numbers.
     folder : Path
         The folder of the geometry maps.
+    processes : int
+        Number of processes that work at the same time.
 
     Returns
     -------
@@ -88,40 +103,53 @@ def measure(cases: Iterable[Case], seeds: Sequence[int], folder: Path = GEOMETRY
         "tuning": ", ".join(map(str, TUNING)),
         "geometry": source_of_geometry(folder),
     }
+    asked = list(cases)
+    possible = [case for case in asked if is_there(case.scene, folder)]
+    if len(possible) < len(asked):
+        absent = [f"{each.name} ({each.scene.band})" for each in asked if each not in possible]
+        about["absent"] = ", ".join(absent)
     results = Results(about, [], [])
-    for case in cases:
-        print(f"{case.group} {case.scene.band} {case.name}", file=sys.stderr, flush=True)
-        results.add(_records(case, seeds, folder))
+    judge_one = functools.partial(_judged, folder=folder)
+    tasks = [(case, seed) for case in possible for seed in seeds]
+    with _pool(processes) as pool:
+        judged = (pool.map if pool else map)(judge_one, tasks)
+        for case in possible:
+            print(f"{case.group} {case.scene.band} {case.name}", file=sys.stderr, flush=True)
+            results.add(_records(case, list(itertools.islice(judged, len(seeds)))))
     return results
 
 
-def _records(
-    case: Case, seeds: Sequence[int], folder: Path
-) -> Iterator[tuple[Record, Curve | None]]:
+def _pool(processes: int) -> AbstractContextManager[ProcessPoolExecutor | None]:
+    if processes == 1:
+        return nullcontext()
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+
+
+def _judged(task: tuple[Case, int], folder: Path) -> Judged:
+    """Return the measures and the curves of a case and a seed."""
+    case, seed = task
+    found: Judged = {}
+    for count, observed in observe(case.scene, seed, case.counts, folder).items():
+        wrong = replace(observed, error=observed.error * np.float32(case.error_scale))
+        for method, find in case.methods.items():
+            scores = find(wrong)
+            drawn = curves(observed, scores) if case.curves else None
+            found[count, method] = (judge(observed, scores), drawn)
+    return found
+
+
+def _records(case: Case, judged: list[Judged]) -> Iterator[tuple[Record, Curve | None]]:
     """Yield the results of a case for each number of exposures and each method."""
-    values: dict[tuple[int, str], list[dict[str, float]]] = {}
-    drawn: dict[tuple[int, str], list[Curves]] = {}
-    for seed in seeds:
-        for count, observed in observe(case.scene, seed, case.counts, folder).items():
-            wrong = replace(observed, error=observed.error * np.float32(case.error_scale))
-            for method, find in case.methods.items():
-                scores = find(wrong)
-                values.setdefault((count, method), []).append(judge(observed, scores))
-                if case.curves:
-                    each = drawn.setdefault((count, method), [])
-                    each.append(curves(observed, scores))
-    for (count, method), judged in values.items():
-        table = {name: [each[name] for each in judged] for name in judged[0]}
+    for count, method in judged[0]:
+        measured, drawn = zip(*(each[count, method] for each in judged), strict=True)
         key = (case.group, case.name, case.scene.band, count, method)
+        table = {name: [each[name] for each in measured] for name in measured[0]}
         means = {name: _mean(column) for name, column in table.items()}
         spreads = {name: _spread(column) for name, column in table.items()}
-        yield (
-            Record(*key, means, spreads),
-            _curve(key, drawn[count, method]) if case.curves else None,
-        )
+        yield Record(*key, means, spreads), _curve(key, drawn) if case.curves else None
 
 
-def _curve(key: tuple[str, str, str, int, str], drawn: list[Curves]) -> Curve:
+def _curve(key: tuple[str, str, str, int, str], drawn: Sequence[Curves]) -> Curve:
     parts = (
         [_mean(column) for column in zip(*(getattr(each, name) for each in drawn), strict=True)]
         for name in ("by_brightness", "purities", "lines")
@@ -165,6 +193,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--geometry", type=Path, default=GEOMETRY, metavar="DIR",
         help="folder of the geometry maps of the MRS (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count(), metavar="N",
+        help="processes that work at the same time (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument(

@@ -10,10 +10,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from badpix_selfcal.simulation.shapes import SHAPES
+
 from .finders import Scores
 from .truth import Mask, Observed
 
-__all__ = ["BRIGHTNESS", "LEVELS", "MEASURES", "Curves", "curves", "judge"]
+__all__ = [
+    "BRIGHTNESS",
+    "GROUP_MEASURES",
+    "LEVELS",
+    "MEASURES",
+    "Curves",
+    "curves",
+    "judge",
+]
 
 BRIGHTNESS: Final = (1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 10, 13, 17, 25, 50, 100, 1000)
 """Limits of the classes of brightness of hot pixels, in sigma."""
@@ -24,8 +34,20 @@ LEVELS: Final = (0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 
 LEAST: Final = 20
 """Fewest hot pixels in a class of brightness."""
 
+GROUP_BRIGHTNESS: Final = (5, 7, 10, 20, 50, 100, 200, np.inf)
+"""Limits of the classes of brightness of the pixels of groups, in sigma."""
+
 MEASURES: Final = {
     "completeness": "share of the hot pixels above 5 sigma that are flagged as too bright",
+    "single": "the same, of hot pixels without a hot one above 1.5 sigma among their eight "
+    "neighbours",
+    "groups": "the same, of the pixels of groups",
+    "left": "number of pixels with more than 20 sigma of hot light, their own or of hot "
+    "neighbours, that are not flagged as too bright",
+    "neighbours": "share of the pixels lit by hot neighbours above 3 sigma, not hot themselves (up "
+    "to 1.5 sigma), that are flagged as too bright",
+    "wrong": "flags, of a million pixels, on pixels that are neither hot nor lit by hot neighbours "
+    "from 1.5 sigma on, have no low response and were not hit by a cosmic ray in every exposure",
     "purity": "share of the flags of too bright pixels that are right: the pixel is hot or lit by "
     "hot neighbours above 3 sigma, or has a low response",
     "purity_rays": "the same, with pixels hit by a cosmic ray in all exposures counted as right",
@@ -40,6 +62,14 @@ MEASURES: Final = {
     "factor": "factor by which the sigma cut multiplies ERR",
 }
 """The measures, in words. NaN: nothing to measure."""
+
+_CLASSES: Final = {
+    f"sigma {least:g} to {most:g}" if np.isfinite(most) else f"sigma above {least:g}": (least, most)
+    for least, most in pairwise(GROUP_BRIGHTNESS)
+}
+
+GROUP_MEASURES: Final = (*(f"shape {name}" for name in SHAPES), *_CLASSES)
+"""Further measures of exposures with groups: `groups` by shape and by brightness of the pixel."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +96,10 @@ class _Truth:
 
     counted: Mask
     targets: Mask
+    single: Mask
+    hot_light: Mask
+    lit: Mask
+    good: Mask
     right: Mask
     rays: Mask
     warm: Mask
@@ -88,13 +122,18 @@ def judge(observed: Observed, scores: Scores) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        A value for each of `MEASURES`.
+        A value for each of `MEASURES`, and of `GROUP_MEASURES` if there are groups.
     """
     truth = _truth(observed)
     high, low = scores.flagged_high() & truth.counted, scores.flagged_low() & truth.counted
     either = high | low
     return {
         "completeness": _share(high, truth.targets),
+        "single": _share(high, truth.single),
+        "groups": _share(high, truth.targets & (observed.group > 0)),
+        "left": float(np.count_nonzero(truth.hot_light & ~high)),
+        "neighbours": _share(high, truth.lit),
+        "wrong": 1e6 * np.count_nonzero(either & truth.good) / np.count_nonzero(truth.counted),
         "purity": _share(truth.right, high),
         "purity_rays": _share(truth.right | truth.rays, high),
         "purity_warm": _share(truth.right | truth.warm, high),
@@ -106,6 +145,21 @@ def judge(observed: Observed, scores: Scores) -> dict[str, float]:
         "cores": 100 * _share(either, truth.cores),
         "flagged": 100 * _share(either, truth.counted),
         "factor": np.nan if scores.factor is None else scores.factor,
+        **(_by_group(observed, truth, high) if len(observed.shapes) > 1 else {}),
+    }
+
+
+def _by_group(observed: Observed, truth: _Truth, high: Mask) -> dict[str, float]:
+    """Return the share of the pixels of groups that are flagged, by shape and by brightness."""
+    flat = np.flatnonzero(truth.targets & (observed.group > 0))
+    shape = np.array(observed.shapes)[observed.group.flat[flat]]
+    sigma, found = truth.sigma.flat[flat], high.flat[flat]
+    return {
+        **{f"shape {name}": _share(found, shape == name) for name in SHAPES},
+        **{
+            name: _share(found, (sigma >= least) & (sigma < most))
+            for name, (least, most) in _CLASSES.items()
+        },
     }
 
 
@@ -151,18 +205,29 @@ def _truth(observed: Observed) -> _Truth:
     noise = np.where(counted, observed.noise, np.inf)
     sigma, lit = observed.defect / noise, observed.halo / noise
     right = (sigma > 3) | (lit > 3) | observed.low
-    good = counted & ~right & (observed.defect == 0) & ~observed.cosmic
+    ordinary = counted & ~right & (observed.defect == 0) & ~observed.cosmic
     return _Truth(
         counted=counted,
         targets=counted & (sigma > 5),
+        single=counted & (sigma > 5) & ~_beside(sigma > 1.5),
+        hot_light=counted & (sigma + lit > 20),
+        lit=counted & (lit > 3) & (sigma <= 1.5),
+        good=counted & (sigma < 1.5) & (lit < 1.5) & ~observed.low & ~observed.cosmic,
         right=right,
         rays=observed.cosmic,
         warm=(sigma > 1.5) & ~right,
         faint=(sigma > 3) & (sigma <= 5),
-        lines=good & (observed.line > 5 * observed.noise),
-        cores=good & observed.core,
+        lines=ordinary & (observed.line > 5 * observed.noise),
+        cores=ordinary & observed.core,
         sigma=sigma.astype(np.float32),
     )
+
+
+def _beside(hot: Mask) -> Mask:
+    """Return which pixels have one of these among their eight neighbours."""
+    padded = np.pad(hot, 1).astype(np.int8)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return np.asarray(rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] - hot > 0)
 
 
 def _share(part: Mask, whole: Mask) -> float:

@@ -25,14 +25,23 @@ from badpix_selfcal.simulation.defects import (
     expose,
     fixed_defects,
 )
+from badpix_selfcal.simulation.groups import HotPixels
 from badpix_selfcal.simulation.scene import Sky, pointing, scene_on
 from badpix_selfcal.simulation.settings import Settings
 from badpix_selfcal.simulation.slices import CHANNELS, Geometry, geometry
 
-__all__ = ["GEOMETRY", "Observed", "Scene", "observe", "source_of_geometry"]
+__all__ = ["GEOMETRY", "REAL", "Observed", "Scene", "is_there", "observe", "source_of_geometry"]
 
 GEOMETRY: Final = Path(__file__).resolve().parents[2] / "shared" / "data" / "miri-mrs-geometry"
 """The folder of the geometry maps, beside the folder of the package."""
+
+REAL: Final = {
+    "MRS": "miri-mrs-mask/mask_2020.npz",
+    "H2RG": "h2rg-new-hot/new_hot_2023.npz",
+}
+"""Files of maps of real hot pixels, beside the folder of the geometry maps: the pixels that the
+reference masks of the MRS call hot, and those that became hot on four detectors of NIRSpec's kind
+(NRCA1 to NRCA4 of NIRCam)."""
 
 DETECTOR: Final = {"12A": "MIRIFUSHORT", "34C": "MIRIFULONG", "NRS1": "NRS1"}
 
@@ -60,6 +69,9 @@ class Scene:
         stays as it is.
     shape : tuple of int or None
         Rows and columns of a region at the top left; None: the full frame.
+    real : tuple of (str, str, float) or None
+        Real hot pixels besides the simulated ones: a key of `REAL`, the name of the map in its file
+        and the rate of each pixel, DN/s, which scatters like that of a group's pixels.
     """
 
     band: str
@@ -68,6 +80,7 @@ class Scene:
     groups: tuple[int, ...] = ()
     spoiled: float = 0.0
     shape: tuple[int, int] | None = None
+    real: tuple[str, str, float] | None = None
 
     @property
     def detector(self) -> Detector:
@@ -101,7 +114,7 @@ class Observed:
     noise : ndarray of float32
         The largest ERR over the exposures, by which the truth is judged.
     defect : ndarray of float32
-        Rate of the hot pixel, DN/s; 0 elsewhere.
+        Rate of the hot pixel, single or of a group, DN/s; 0 elsewhere.
     halo : ndarray of float32
         Rate from hot neighbours, DN/s.
     low : ndarray of bool
@@ -114,6 +127,10 @@ class Observed:
         Rate from emission lines, the least over the exposures, DN/s.
     core : ndarray of bool
         Pixels within one full width of the core of a point source, in any exposure.
+    group : ndarray of int
+        Number of the group of hot pixels, from 1 on; 0 elsewhere.
+    shapes : tuple of str
+        The shape of each group, by its number; the first is empty.
     """
 
     scene: Scene
@@ -128,6 +145,8 @@ class Observed:
     known: Mask
     line: Image
     core: Mask
+    group: NDArray[np.int64]
+    shapes: tuple[str, ...] = ("",)
 
 
 def source_of_geometry(folder: Path) -> str:
@@ -141,6 +160,19 @@ def source_of_geometry(folder: Path) -> str:
     if _map_of("12A", folder).exists() and _map_of("34C", folder).exists():
         return "the maps of the in-flight distortion solution (FLT-9)"
     return "the polynomials of the simulator (maps of the geometry were not found)"
+
+
+def is_there(scene: Scene, folder: Path) -> bool:
+    """Return whether the map of real hot pixels is there, if the scene needs one.
+
+    Parameters
+    ----------
+    scene : Scene
+        The scene.
+    folder : Path
+        The folder of the geometry maps.
+    """
+    return scene.real is None or (folder.parent / REAL[scene.real[0]]).exists()
 
 
 def observe(scene: Scene, seed: int, counts: Sequence[int], folder: Path) -> dict[int, Observed]:
@@ -164,6 +196,9 @@ def observe(scene: Scene, seed: int, counts: Sequence[int], folder: Path) -> dic
     """
     sky = scene_on(_geometry(scene.band, scene.region, folder), scene.settings, _rng(seed, 0))
     defects = fixed_defects(scene.detector, scene.region, scene.settings, _rng(seed, 1))
+    if scene.real is not None:
+        hot = _with_real(defects.hot, scene.real, scene, folder, _rng(seed, 5))
+        defects = replace(defects, hot=hot)
     extents = _Extents(sky, scene, seed)
     readouts, lines, cores = [], [], []
     for index in range(max(counts)):
@@ -172,6 +207,27 @@ def observe(scene: Scene, seed: int, counts: Sequence[int], folder: Path) -> dic
         lines.append(line)
         cores.append(core)
     return {n: _observed(scene, defects, readouts[:n], lines[:n], cores[:n]) for n in counts}
+
+
+def _with_real(
+    hot: HotPixels,
+    real: tuple[str, str, float],
+    scene: Scene,
+    folder: Path,
+    rng: np.random.Generator,
+) -> HotPixels:
+    """Add real hot pixels, in place of simulated ones."""
+    from scipy import ndimage
+
+    kind, name, rate = real
+    with np.load(folder.parent / REAL[kind]) as maps:
+        numbers, count = ndimage.label(maps[name], np.ones((3, 3)))
+    pixels = np.stack(np.nonzero(numbers))
+    scatter = np.log(scene.settings.hot_group_scatter) * rng.standard_normal(pixels.shape[1])
+    group = numbers[tuple(pixels)].astype(np.int64)
+    kept = numbers[tuple(hot.pixels)] == 0
+    others = HotPixels(hot.pixels[:, kept], hot.rate[kept], hot.group[kept], hot.shapes)
+    return others + HotPixels(pixels, rate * np.exp(scatter), group, (kind,) * count)
 
 
 class _Extents:
@@ -238,7 +294,9 @@ def _observed(
     exposures = [_without_pedestal(readout.sci, scene) for readout in readouts]
     errors = [readout.err for readout in readouts]
     hot = np.zeros(scene.detector.shape, np.float32)
-    hot[tuple(defects.hot)] = defects.hot_rate
+    group = np.zeros(scene.detector.shape, np.int64)
+    hot[tuple(defects.hot.pixels)] = defects.hot.rate
+    group[tuple(defects.hot.pixels)] = defects.hot.group
     halo = np.float32(scene.settings.halo_coupling) * _sum_of_neighbours(hot)
     region = (slice(scene.region[0]), slice(scene.region[1]))
     return Observed(
@@ -254,6 +312,8 @@ def _observed(
         known=defects.known_bad | defects.reference,
         line=np.min(lines, axis=0),
         core=np.any(cores, axis=0),
+        group=group[region],
+        shapes=("", *defects.hot.shapes),
     )
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from badpix_selfcal.simulation.shapes import DRAWN
 from benchmarks.accuracy import main, measure
 from benchmarks.accuracy_goals import GOALS, Goal
 from benchmarks.accuracy_tables import Results
 from benchmarks.finders import OURS, PEERS, REFERENCE, SIGMA, Scores
-from benchmarks.judging import BRIGHTNESS, LEVELS, MEASURES, curves, judge
-from benchmarks.scenes import FULL, GROUPS, QUICK, REPORTING, TUNING
-from benchmarks.truth import Observed, Scene, observe
+from benchmarks.judging import BRIGHTNESS, GROUP_MEASURES, LEVELS, MEASURES, curves, judge
+from benchmarks.scenes import FULL, GROUPS, QUICK, REPORTING, TUNING, Case
+from benchmarks.truth import Observed, Scene, is_there, observe
 
 NOWHERE = Path("no such folder")
 NEEDED = ("astroscrappy", "ccdproc", "scipy")
@@ -47,6 +48,18 @@ def test_the_sigma_cut_finds_what_the_fraction_cut_misses(quick):
 def test_the_sigma_cut_leaves_clean_data_alone(quick):
     assert quick.find("clean", "", "12A", 4, SIGMA).means["flagged"] <= 0.005
     assert quick.find("clean", "", "12A", 4, REFERENCE).means["flagged"] > 0.15
+
+
+def test_groups_are_measured_by_shape_and_by_brightness(quick):
+    record = quick.find("groups", "scattered", "12A", 4, SIGMA)
+    for means in (record.means, quick.find("groups", "scattered", "12A", 4, REFERENCE).means):
+        shapes = [means[f"shape {name}"] for name in DRAWN]
+        assert None not in shapes
+        assert means["shape MRS"] is None
+        assert min(shapes) <= means["groups"] <= max(shapes)
+    table = quick.document().split("by shape and by brightness\n")[1]
+    assert "| line of 3 along x | " in table
+    assert "MRS" not in table
 
 
 def test_an_error_twice_as_large_changes_no_flag(quick):
@@ -91,7 +104,7 @@ def test_every_goal_has_its_case():
     }
     for goal in GOALS:
         assert (goal.group, goal.name, goal.band, goal.count, goal.method) in cases
-        assert goal.measure in MEASURES
+        assert goal.measure in (*MEASURES, *GROUP_MEASURES)
     assert {case.group for case in FULL} == set(GROUPS)
 
 
@@ -114,8 +127,8 @@ def test_flagging_all_hot_pixels_is_complete_and_pure(small):
         perfect = Scores(observed.defect / observed.noise, 5.0)
     judged = judge(observed, perfect)
     assert set(judged) == set(MEASURES)
-    assert judged["completeness"] == judged["purity"] == 1.0
-    assert judged["low"] == judged["cores"] == 0.0
+    assert judged["completeness"] == judged["single"] == judged["purity"] == 1.0
+    assert judged["low"] == judged["cores"] == judged["wrong"] == 0.0
     drawn = curves(observed, perfect)
     assert set(drawn.purities) == {1.0}
     assert len(drawn.by_brightness) == len(BRIGHTNESS) - 1
@@ -143,6 +156,8 @@ def test_hand_made_flags_are_judged_by_hand():
         known=no,
         line=zero + np.float32([[9, 9, 9, 9, 9, 0, 0, 9]]),
         core=no | [[0, 0, 0, 0, 1, 0, 0, 0]],
+        group=np.int64([[1, 1, 0, 0, 0, 0, 0, 0]]),
+        shapes=("", "L"),
     )
     judged = judge(observed, Scores(flag, 5.0, -5.0))
     assert judged["completeness"] == 1 / 2
@@ -152,6 +167,78 @@ def test_hand_made_flags_are_judged_by_hand():
     assert (judged["high"], judged["low"], judged["purity_low"]) == (5, 2, 1 / 2)
     assert judged["lines"] == judged["cores"] == 100.0
     assert judged["flagged"] == 100 * 7 / 8
+
+
+def test_hot_light_and_wrong_flags_are_counted_by_hand():
+    zero, no = np.zeros((3, 6), np.float32), np.zeros((3, 6), np.bool_)
+    defect, halo, flags = zero.copy(), zero.copy(), zero.copy()
+    defect[1, :3] = (30, 30, 6)
+    halo[0, :2] = (4, 4)
+    halo[2, 5], defect[1, 5] = 19, 1.4
+    flags[1, :2], flags[0, 0] = 9, 9
+    flags[0, 2:5], flags[2, 5] = 9, -9  # nothing; low; a cosmic ray; lit
+    flags[1, 5] = 9  # barely warm
+    observed = Observed(
+        scene=Scene("12A"),
+        exposures=[zero],
+        minimum=zero,
+        error=zero + 1,
+        noise=zero + 1,
+        defect=defect,
+        halo=halo,
+        low=no | [[0, 0, 0, 1, 0, 0], [0] * 6, [0] * 6],
+        cosmic=no | [[0, 0, 0, 0, 1, 0], [0] * 6, [0] * 6],
+        known=no | [[0] * 6, [0] * 6, [1, 1, 0, 0, 0, 0]],
+        line=zero,
+        core=no,
+        group=np.int64([[0] * 6, [0, 2, 2, 0, 0, 0], [0] * 6]),
+        shapes=("", "L", "2 x 2"),
+    )
+    judged = judge(observed, Scores(flags, 5.0, -5.0))
+    assert judged["completeness"] == 2 / 3
+    assert np.isnan(judged["single"])
+    assert judged["groups"] == judged["shape 2 x 2"] == 1 / 2
+    assert np.isnan(judged["shape L"])
+    assert (judged["sigma 5 to 7"], judged["sigma 20 to 50"]) == (0.0, 1.0)
+    assert judged["neighbours"] == 1 / 3
+    assert judged["left"] == 0
+    assert judged["wrong"] == pytest.approx(2e6 / 16)
+    none = judge(observed, Scores(zero, 5.0))
+    assert (none["left"], none["wrong"], none["groups"]) == (2, 0, 0)
+    halo[2, 5] = 21
+    assert judge(observed, Scores(zero, 5.0))["left"] == 3
+
+
+def test_real_hot_pixels_replace_simulated_ones(tmp_path):
+    pytest.importorskip("scipy")
+    real = np.zeros((1024, 1032), bool)
+    real[20:24, 30:33] = real[60, 500] = True
+    (tmp_path / "miri-mrs-mask").mkdir()
+    np.savez(tmp_path / "miri-mrs-mask" / "mask_2020.npz", MAP=real)
+    folder = tmp_path / "geometry"
+    scene = replace(Scene("12A"), shape=(96, 640), real=("MRS", "MAP", 10.0))
+    assert is_there(scene, folder)
+    assert not is_there(scene, NOWHERE)
+    equal = scene.with_settings(hot_group_scatter=1.0, hot_normalisation=4e4)
+    observed = observe(equal, TUNING[0], (1,), folder)[1]
+    np.testing.assert_array_equal(observed.group > 0, real[:96, :640])
+    assert np.all(observed.defect[observed.group > 0] == 10)
+    assert np.count_nonzero(observed.defect) > 1000
+    assert observed.shapes == ("", "MRS", "MRS")
+    scattered = observe(scene, TUNING[0], (1,), folder)[1].defect[20:24, 30:33]
+    assert 1.2 < np.exp(np.std(np.log(scattered))) < 2.2
+
+
+def test_cases_whose_map_is_absent_are_named():
+    case = Case("groups", "real", replace(Scene("12A"), real=("MRS", "MIRIFUSHORT_HOT", 10.0)))
+    results = measure([case], TUNING[:1], NOWHERE)
+    assert results.records == []
+    assert "Not measured, as maps of hot pixels are absent: real (12A)." in results.document()
+
+
+def test_processes_measure_the_same(quick):
+    two = measure([QUICK[0], QUICK[2]], TUNING[:1], NOWHERE, processes=2)
+    assert two.records == [each for each in quick.records if each.group in ("exposures", "groups")]
 
 
 def test_a_level_that_no_cut_reaches_has_no_purity(small):

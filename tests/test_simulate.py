@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,18 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import badpix_selfcal as bps
 from badpix_selfcal.detectors import DETECTORS
 from badpix_selfcal.dq import DO_NOT_USE, REFERENCE_PIXEL
-from badpix_selfcal.simulate import COSMIC_RAY, HALO, HOT, LOW, Settings, simulate
+from badpix_selfcal.simulate import (
+    COSMIC_RAY,
+    HALO,
+    HOT,
+    LIGHT_ONLY,
+    LOW,
+    Settings,
+    simulate,
+)
 from badpix_selfcal.simulation.defects import REFERENCE_WIDTH
 
 from .profiles import share
@@ -164,6 +174,62 @@ def test_an_exposure_does_not_depend_on_how_many_others_there_are(tmp_path):
     assert [few[name] for name in exposures] == [many[name] for name in exposures]
 
 
+def test_a_later_epoch_shows_the_same_detector_a_year_later_with_further_hot_pixels(tmp_path):
+    first = simulate(tmp_path / "first", size=200)
+    later = simulate(tmp_path / "later", size=200, epoch=2, settings=Settings(new_hot=0.5))
+    assert later.science[0].name == "jw09999001002_02101_00001_mirifulong_rate.fits"
+    dates = [fits.getheader(files.science[1])["DATE-OBS"] for files in (first, later)]
+    assert dates == ["2022-07-01", "2023-07-01"]
+    before, now = (fixed(files) & (HOT | LOW) for files in (first, later))
+    new = now != before
+    np.testing.assert_array_equal(new, (now & HOT != 0) & (before == 0))
+    assert 100 < np.count_nonzero(new) < 0.8 * np.count_nonzero(before)
+    gained = plane(later.background[0]) - plane(first.background[0])
+    assert np.nanmedian(gained[new]) > 0.5
+    assert 0 < np.nanstd(gained[now & before == 0]) < 5  # other noise
+
+
+def test_pixels_that_become_hot_between_two_epochs_are_new(tmp_path):
+    masks, hot = [], []
+    for epoch in (1, 2):
+        made = simulate(
+            tmp_path / "data",
+            detector="MIRIFUSHORT",
+            size=(256, 640),
+            seed=2,
+            epoch=epoch,
+            settings=Settings(new_hot=0.2),
+        )
+        run = bps.selfcal(made.association, cut="sigma", output_dir=tmp_path, save_mask=True)
+        masks.append(run.mask)
+        known = fits.getdata(made.science[0], "DQ") != 0
+        hot.append((fixed(made) & HOT != 0) & ~known)
+    found = bps.history(reversed(masks))
+    became = hot[1] & ~hot[0]
+    assert [epoch.flagged > 0 for epoch in found.epochs] == [True, True]
+    new = np.zeros(found.shape, bool)
+    new[found.y, found.x] = ~found.flagged[:, 0] & found.flagged[:, 1]
+    assert np.count_nonzero(new) == found.epochs[1].new
+    assert np.count_nonzero(became & new) > 0.9 * np.count_nonzero(became) > 100
+    assert np.count_nonzero(became & new) > 0.5 * np.count_nonzero(new)
+
+
+def test_groups_of_hot_pixels_are_in_the_exposures_and_in_the_truth(tmp_path):
+    only = replace(LIGHT_ONLY, thermal_scale=0, source_rate=0, hot_groups=60, halo_coupling=0.01)
+    files = simulate(tmp_path, settings=only, n_background=1)
+    image, hot = plane(files.background[0]), fixed(files) & HOT != 0
+    assert np.all(image[hot] > 0.05)
+    beside = np.zeros_like(hot)
+    beside[1:] |= hot[:-1]
+    beside[:-1] |= hot[1:]
+    beside[:, 1:] |= hot[:, :-1]
+    beside[:, :-1] |= hot[:, 1:]
+    assert np.all(image[~hot & ~beside] == 0)
+    assert np.all(image[beside & ~hot] > 0)
+    other = plane(files.science[0])
+    assert 0.01 < np.std(np.log(other[hot] / image[hot])) < 0.06
+
+
 def test_exposures_have_noise_of_their_own(long):
     sensitive = np.s_[100:200, 475:505]  # in the gap
     noise = [plane(path)[sensitive] for path in long.science + long.background]
@@ -228,6 +294,7 @@ def test_the_planes_of_an_exposure_agree(tmp_path, detector, size, seed):
         ({"n_background": -1}, ValueError, "n_background must be .* at least 0, got -1"),
         ({"n_background": True}, TypeError, "n_background must be .* got True"),
         ({"seed": -1}, ValueError, "seed must be .* at least 0, got -1"),
+        ({"epoch": 0}, ValueError, "epoch must be .* at least 1, got 0"),
         ({"seed": "1"}, TypeError, "seed must be a whole number, got '1'"),
         ({"size": 31}, ValueError, r"size \(rows\) must be .* at least 32, got 31"),
         ({"size": (64, 31)}, ValueError, r"size \(columns\) must be .* at least 32, got 31"),
@@ -251,6 +318,8 @@ def test_wrong_arguments_are_named_and_nothing_is_written(tmp_path, arguments, e
         ({"gain": 0}, "gain must be above 0"),
         ({"read_noise": -6}, "read_noise must not be negative, got -6"),
         ({"source_rate": float("nan")}, "source_rate must be finite, got nan"),
+        ({"hot_group_shapes": ("blob",)}, r"hot_group_shapes must be .*2 x 2.*H2RG, got \('blob',"),
+        ({"hot_group_shapes": ()}, r"hot_group_shapes must be one or more of"),
         ({"hot_range": (10.0, 1.0)}, r"hot_range must be \(low, high\), got \(10.0, 1.0\)"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from badpix_selfcal.detectors import DETECTORS
 from badpix_selfcal.dq import DO_NOT_USE
 from badpix_selfcal.simulate import HALO, HOT, LIGHT_ONLY, LOW, Settings, simulate
 from badpix_selfcal.simulation.defects import REFERENCE_WIDTH, fixed_defects
+from badpix_selfcal.simulation.groups import APART
+from badpix_selfcal.simulation.shapes import DRAWN, PICTURES, SHAPES
 
 from .simulations import cosmic, fixed, full_geometry, plane
 
@@ -31,12 +34,13 @@ def test_the_number_of_hot_pixels_brighter_than_a_is_3900_over_a(short):
 
 
 def test_hot_pixels_follow_the_law_before_they_are_observed():
-    rate = fixed_defects(DETECTORS["MIRIFULONG"], (32, 32), Settings(), np.random.default_rng(5))
-    assert rate.hot_rate.min() >= 0.5
-    assert rate.hot_rate.max() <= 5000
-    assert len({tuple(pixel) for pixel in rate.hot.T}) == rate.hot_rate.size
+    rng = np.random.default_rng(5)
+    hot = fixed_defects(DETECTORS["MIRIFULONG"], (32, 32), Settings(), rng).hot
+    assert hot.rate.min() >= 0.5
+    assert hot.rate.max() <= 5000
+    assert len({tuple(pixel) for pixel in hot.pixels.T}) == hot.rate.size
     for low, high, expected in ((10, 20, 195), (20, 30, 65), (30, 40, 32.5)):
-        count = np.count_nonzero((rate.hot_rate > low) & (rate.hot_rate <= high))
+        count = np.count_nonzero((hot.rate > low) & (hot.rate <= high))
         assert abs(count - expected) < 4.5 * np.sqrt(expected)
 
 
@@ -48,6 +52,95 @@ def test_hot_pixels_stay_with_3_percent_scatter(full):
     assert ratio.size > 120
     assert abs(np.mean(ratio)) < 0.015
     assert np.std(ratio) == pytest.approx(0.03 * np.sqrt(2), rel=0.3)
+
+
+# Groups of hot pixels
+
+
+def _defects(epoch=1, detector="MIRIFULONG", **settings):
+    rng = np.random.default_rng(6)
+    return fixed_defects(
+        DETECTORS[detector], DETECTORS[detector].shape, Settings(**settings), rng, epoch
+    )
+
+
+def _group(hot, number):
+    """Return the rows, the columns and the rates of a group."""
+    inside = hot.group == number
+    return (*hot.pixels[:, inside], hot.rate[inside])
+
+
+@pytest.fixture(scope="module")
+def grouped():
+    return _defects(hot_groups=300)
+
+
+def test_all_other_defects_are_the_same_without_groups(grouped):
+    plain, single = _defects(), grouped.hot.group == 0
+    np.testing.assert_array_equal(grouped.hot.pixels[:, single], plain.hot.pixels)
+    np.testing.assert_array_equal(grouped.hot.rate[single], plain.hot.rate)
+    for name in ("response", "known_bad"):
+        np.testing.assert_array_equal(getattr(grouped, name), getattr(plain, name))
+    assert np.all(plain.truth & ~grouped.truth == 0)
+
+
+def test_groups_are_apart_and_on_pixels_that_nothing_else_has(grouped):
+    hot = grouped.hot
+    assert len(hot.shapes) == hot.group.max() == 300
+    assert set(hot.shapes) == set(SHAPES)
+    assert len(set(zip(*hot.pixels.tolist(), strict=True))) == hot.rate.size
+    assert not grouped.reference[tuple(hot.pixels)].any()
+    assert np.all(grouped.truth[tuple(hot.pixels)] & (HOT | LOW) == HOT)
+    groups = [hot.pixels[:, hot.group == number] for number in range(1, 301)]
+    for one, other in combinations(groups, 2):
+        steps = np.abs(one[:, :, None] - other[:, None])
+        assert steps.max(axis=0).min() > APART
+
+
+def test_each_group_has_its_shape(grouped):
+    for number, shape in enumerate(grouped.hot.shapes, start=1):
+        y, x, _ = _group(grouped.hot, number)
+        picture = np.full((np.ptp(y) + 1, np.ptp(x) + 1), ".")
+        picture[y - y.min(), x - x.min()] = "#"
+        flips = [
+            "/".join("".join(row) for row in picture[::i, ::j]) for i in (1, -1) for j in (1, -1)
+        ]
+        if shape in PICTURES:
+            assert PICTURES[shape] in flips
+        else:
+            assert (4 if shape == "walk" else 3) <= y.size <= (12 if shape == "walk" else 31)
+            assert all(picture.shape[axis] <= y.size for axis in (0, 1))
+    assert PICTURES["disc of 7"].count("#") == 37
+
+
+@pytest.mark.parametrize("scatter", [1.0, 1.6])
+def test_the_brightness_of_groups_is_uniform_in_its_logarithm(scatter):
+    hot = _defects(hot_groups=300, hot_group_scatter=scatter, hot_group_shapes=DRAWN).hot
+    logs = [np.log(_group(hot, number)[2]) for number in range(1, 301)]
+    middles = np.array([np.mean(each) for each in logs])
+    assert np.mean(middles) == pytest.approx(np.log(10), abs=4.5 * np.std(middles) / 300**0.5)
+    assert np.std(middles) == pytest.approx(np.log(400) / 12**0.5, rel=0.12)
+    within = np.concatenate([each - np.mean(each) for each in logs])
+    assert np.std(within) == pytest.approx(0.94 * np.log(scatter), rel=0.06, abs=1e-9)
+
+
+def test_groups_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="do not fit on the detector: lower hot_groups"):
+        _defects(hot_groups=5000, hot_group_shapes=("disc of 7",), hot_normalisation=50000)
+
+
+def test_further_pixels_are_hot_in_each_later_epoch(grouped):
+    settings = {"hot_groups": 300, "new_hot": 0.1}
+    first, second, third = (_defects(epoch, **settings) for epoch in (1, 2, 3))
+    np.testing.assert_array_equal(first.hot.pixels, grouped.hot.pixels)
+    for before, after in ((first, second), (second, third)):
+        kept = before.hot.rate.size
+        np.testing.assert_array_equal(after.hot.pixels[:, :kept], before.hot.pixels)
+        np.testing.assert_array_equal(after.hot.rate[:kept], before.hot.rate)
+        assert after.hot.shapes[:-30] == before.hot.shapes
+        singles = np.count_nonzero(after.hot.group[kept:] == 0)
+        assert singles == pytest.approx(780, abs=4.5 * 780**0.5)
+        assert np.all(after.truth[tuple(after.hot.pixels)] & HOT == HOT)
 
 
 @pytest.mark.parametrize("step", [(-1, 0), (1, 0), (0, -1), (0, 1)])

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from badpix_selfcal.detectors import DETECTORS
 from badpix_selfcal.dq import DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.simulate import LIGHT_ONLY, simulate
 from badpix_selfcal.simulation.defects import REFERENCE_WIDTH
-from badpix_selfcal.simulation.scene import pointing
+from badpix_selfcal.simulation.scene import FWHM, pointing, sky
 from badpix_selfcal.simulation.slices import CHANNELS
 
 from .simulations import GAP_SIZE, MAPS, SOURCE, full_geometry, plane
@@ -90,17 +91,31 @@ def test_the_source_is_as_wide_as_the_telescope_makes_it(tmp_path, detector):
         assert variance == pytest.approx(expected, rel=0.15)
 
 
-def test_lines_are_2_to_3_rows_wide(tmp_path):
-    one = replace(SOURCE, nebula_fraction=1, lines=1, line_contrast=(1e6, 1e6), dither=(50, 50))
-    for detector in ("MIRIFUSHORT", "MIRIFULONG"):
-        files = simulate(tmp_path, detector=detector, settings=one, n_science=1, n_background=0)
-        image = plane(files.science[0])
-        seen = full_geometry(detector)
-        for channel in CHANNELS[detector]:
-            inner = np.where(seen.of_channel(channel), image, 0)
-            column = inner[:, np.unravel_index(np.argmax(inner), inner.shape)[1]]
-            width = column.sum() / column.max() / 1.064  # of a Gaussian, from its area
-            assert 2 < width < 3
+@pytest.mark.parametrize("detector", ["MIRIFUSHORT", "MIRIFULONG", "NRS1"])
+@pytest.mark.parametrize(("power", "pixels"), [(3000, 2.3), (4500, 1.7)])
+def test_lines_are_as_wide_as_the_resolving_power_makes_them(detector, power, pixels):
+    one = replace(SOURCE, lines=1, line_contrast=(1e6, 1e6), resolving_power=power)
+    known = DETECTORS[detector]
+    widths = []
+    for seed in range(6):
+        light = sky(known, known.shape, one, np.random.default_rng(seed))
+        image = light.extended(np.ones_like(light.spectrum))
+        widths += _widths(image if known.dispaxis == 2 else image.T)
+    assert len(widths) > 150
+    assert np.median(widths) == pytest.approx(pixels, abs=0.12)
+
+
+def _widths(image):
+    """Return the width (FWHM) of the brightest line in some columns, from its second moment."""
+    widths = []
+    for column in range(20, image.shape[1] - 20, 10):
+        peak = int(np.argmax(image[:, column]))
+        cut = image[max(peak - 8, 0) : peak + 9, column].astype(float)
+        if cut.size == 17 and cut.max() > 1e6 and max(cut[0], cut[-1]) < 10:
+            along = np.arange(17)
+            middle = np.average(along, weights=cut)
+            widths.append(FWHM * np.average((along - middle) ** 2, weights=cut) ** 0.5)
+    return widths
 
 
 def test_backgrounds_have_no_source(tmp_path):

@@ -66,6 +66,7 @@ def simulate(
     n_science: int = 2,
     n_background: int = 2,
     seed: int = 1,
+    epoch: int = 1,
     settings: Settings = DEFAULTS,
     overwrite: bool = False,
 ) -> Simulation:
@@ -91,6 +92,9 @@ def simulate(
         Seed of the random numbers, not negative. Equal arguments give equal files, byte for byte,
         with the same NumPy on the same kind of processor. An exposure does not depend on the
         number of the others.
+    epoch : int
+        Epoch of the observation, at least 1, each a year after the one before. In each further
+        pixels are hot (`Settings.new_hot`); scene and other defects stay.
     settings : Settings
         The physical numbers. With `LIGHT_ONLY` the exposures show the scene without any defect.
     overwrite : bool
@@ -129,10 +133,11 @@ def simulate(
     n_science = _whole_number(argument_name("n_science"), n_science, 1)
     n_background = _whole_number(argument_name("n_background"), n_background, 0)
     seed = _whole_number(argument_name("seed"), seed, 0)
+    epoch = _whole_number(argument_name("epoch"), epoch, 1)
     if not isinstance(settings, Settings):
         raise TypeError(f"settings must be a Settings, got {type(settings).__name__}")
-    files = name_files(_folder(directory), instrument, n_science, n_background)
-    observation = Observation(instrument, shape, seed, settings)
+    files = name_files(_folder(directory), instrument, n_science, n_background, epoch)
+    observation = Observation(instrument, shape, seed, settings, epoch)
     # Not synced: the same arguments give the same files again.
     with Outputs(files.truth.parent, overwrite=overwrite, no_sync=True) as outputs:
         for path in files.files:
@@ -155,20 +160,21 @@ class _Telescope:
 
     def __init__(self, observation: Observation) -> None:
         self._observation = observation
-        self._sky = sky(*self._view, self._random("scene"))
+        self._sky = sky(*self._view, self._random("scene", 0))
         self._background = self._sky.background()
-        self.defects = fixed_defects(*self._view, self._random("defects"))
+        rng = self._random("defects", 0)
+        self.defects = fixed_defects(*self._view, rng, observation.epoch)
 
     @property
     def _view(self) -> tuple[Detector, tuple[int, int], Settings]:
         observation = self._observation
         return observation.detector, observation.shape, observation.settings
 
-    def _random(self, purpose: str, index: int = 0) -> np.random.Generator:
+    def _random(self, purpose: str, *key: int) -> np.random.Generator:
         """Return the random stream of one purpose (and exposure), independent of all others."""
         entropy = [list(DETECTORS).index(self._observation.detector.name), self._observation.seed]
         branch = ("scene", "defects", TARGET, FIELD).index(purpose)
-        return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(branch, index)))
+        return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(branch, *key)))
 
     def expose(self, planned: PlannedExposure) -> Readout:
         """Take an exposure."""
@@ -176,7 +182,8 @@ class _Telescope:
         light = self._background
         if planned.observation == TARGET:
             light = self._sky.target(pointing(planned.index, settings))
-        rng = self._random(planned.observation, planned.index)
+        later = [self._observation.epoch] if self._observation.epoch > 1 else []
+        rng = self._random(planned.observation, planned.index, *later)
         return expose(light, self.defects, detector, settings, rng)
 
 

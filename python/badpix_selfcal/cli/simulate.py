@@ -54,6 +54,20 @@ def add(commands: Commands) -> None:
     simulate.add_argument(
         "--seed", metavar="N", type=whole, default=1, help="random seed (default: %(default)s)"
     )
+    simulate.add_argument(
+        "--epoch",
+        metavar="N",
+        type=whole,
+        default=1,
+        help="epoch; in each later one further pixels are hot (default: %(default)s)",
+    )
+    simulate.add_argument(
+        "--hot-groups",
+        metavar="N",
+        type=whole,
+        default=0,
+        help="groups of hot pixels on the detector (default: %(default)s)",
+    )
     add_overwrite(simulate)
     add_report_options(simulate)
 
@@ -74,7 +88,7 @@ class _Size(argparse.Action):
 
 
 def _simulate(given: argparse.Namespace) -> Report:
-    from ..simulate import simulate
+    from ..simulate import Settings, simulate
 
     made = simulate(
         given.directory,
@@ -83,6 +97,8 @@ def _simulate(given: argparse.Namespace) -> Report:
         n_science=given.n_science,
         n_background=given.n_background,
         seed=given.seed,
+        epoch=given.epoch,
+        settings=Settings(hot_groups=given.hot_groups),
         overwrite=given.overwrite,
     )
     facts = {

@@ -29,6 +29,7 @@ FUNCTIONS: Final = {
 """The function that does the work of each command."""
 
 ONLY_OPTIONS: Final = {
+    "hot_groups": "`hot_groups` of `settings`",
     "json": "the result that is returned",
     "verbose": "the logger `badpix_selfcal`",
     "quiet": "a filter of `SelfcalWarning`",

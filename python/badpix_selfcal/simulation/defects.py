@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dq import DO_NOT_USE, REFERENCE_PIXEL
+from .groups import HotPixels, Positions, draw_groups
 from .scene import FWHM
 from .settings import Settings
+from .shapes import Mask
 from .slices import Image
 
 if TYPE_CHECKING:
@@ -40,9 +42,7 @@ HALO: Final = 1 << 3
 REFERENCE_WIDTH: Final = 4
 """Columns of reference pixels at the left and right (MIRI), pixels at every border (NIRSpec)."""
 
-Mask: TypeAlias = NDArray[np.bool_]
 Truth: TypeAlias = NDArray[np.uint8]
-Positions: TypeAlias = NDArray[np.int64]
 
 _NEIGHBOURS: Final = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
@@ -53,10 +53,8 @@ class Defects:
 
     Parameters
     ----------
-    hot : ndarray of int64, shape (2, n)
-        Rows and columns of the hot pixels of the full frame.
-    hot_rate : ndarray of float64, shape (n,)
-        Mean rates of the hot pixels, DN/s.
+    hot : HotPixels
+        The hot pixels of the full frame.
     response : ndarray of float32, shape (rows, columns)
         Response to light, relative to a good pixel.
     reference, known_bad : ndarray of bool, shape (rows, columns)
@@ -65,8 +63,7 @@ class Defects:
         `HOT`, `LOW` and `HALO` bits.
     """
 
-    hot: Positions
-    hot_rate: NDArray[np.float64]
+    hot: HotPixels
     response: Image
     reference: Mask
     known_bad: Mask
@@ -101,7 +98,11 @@ class Readout:
 
 
 def fixed_defects(
-    detector: Detector, shape: tuple[int, int], settings: Settings, rng: np.random.Generator
+    detector: Detector,
+    shape: tuple[int, int],
+    settings: Settings,
+    rng: np.random.Generator,
+    epoch: int = 1,
 ) -> Defects:
     """Draw the defects of a detector, and return those in its top-left region.
 
@@ -115,26 +116,32 @@ def fixed_defects(
         The numbers to use.
     rng : numpy.random.Generator
         The random stream of the detector.
+    epoch : int
+        Epoch of the observation, from 1 on. In each later one further pixels are hot.
     """
     reference = _reference_pixels(detector)
-    faintest, brightest = settings.hot_range
-    expected = settings.hot_normalisation * (1 / faintest - 1 / brightest)
-    n_hot = int(rng.poisson(expected))
+    n_hot = int(rng.poisson(_expected_hot(settings)))
     spots = _spots(~reference, n_hot + settings.low_pixels, rng)
-    hot, low = spots[:, :n_hot], spots[:, n_hot:]
-    rate = _power_law(settings.hot_range, n_hot, rng)
+    low = spots[:, n_hot:]
+    hot = _singles(spots[:, :n_hot], settings, rng)
     response = np.ones(detector.shape, np.float32)
     response[tuple(low)] = rng.uniform(*settings.low_response, low.shape[1])
     known_bad = _known_bad(~reference, settings, rng)
+    # Groups and later epochs are drawn last: without them the rest is the same.
+    free = ~reference
+    free[tuple(spots)] = False
+    hot += draw_groups(free, settings.hot_groups, settings, rng)
+    for _ in range(1, epoch):
+        hot += _new_hot(free, settings, rng)
     truth = np.zeros(detector.shape, np.uint8)
-    bright = settings.halo_coupling * rate >= settings.halo_minimum
+    bright = settings.halo_coupling * hot.rate >= settings.halo_minimum
     for step in _NEIGHBOURS:
-        _mark(truth, hot[:, bright] + np.reshape(step, (2, 1)), HALO)
-    _mark(truth, hot, HOT)
+        _mark(truth, hot.pixels[:, bright] + np.reshape(step, (2, 1)), HALO)
+    _mark(truth, hot.pixels, HOT)
     _mark(truth, low, LOW)
     truth[reference] = 0
     region = (slice(shape[0]), slice(shape[1]))
-    return Defects(hot, rate, response[region], reference[region], known_bad[region], truth[region])
+    return Defects(hot, response[region], reference[region], known_bad[region], truth[region])
 
 
 def expose(
@@ -199,6 +206,27 @@ def _reference_pixels(detector: Detector) -> Mask:
     return mask
 
 
+def _expected_hot(settings: Settings) -> float:
+    """Return the expected number of single hot pixels."""
+    faintest, brightest = settings.hot_range
+    return settings.hot_normalisation * (1 / faintest - 1 / brightest)
+
+
+def _singles(pixels: Positions, settings: Settings, rng: np.random.Generator) -> HotPixels:
+    """Return single hot pixels at these places, with rates drawn from the power law."""
+    count = pixels.shape[1]
+    rate = _power_law(settings.hot_range, count, rng)
+    return HotPixels(pixels, rate, np.zeros(count, np.int64))
+
+
+def _new_hot(free: Mask, settings: Settings, rng: np.random.Generator) -> HotPixels:
+    """Draw the pixels and groups that become hot from one epoch to the next on free pixels."""
+    count = int(rng.poisson(settings.new_hot * _expected_hot(settings)))
+    singles = _singles(_spots(free, count, rng), settings, rng)
+    free[tuple(singles.pixels)] = False
+    return singles + draw_groups(free, round(settings.new_hot * settings.hot_groups), settings, rng)
+
+
 def _spots(allowed: Mask, count: int, rng: np.random.Generator) -> Positions:
     """Draw `count` different allowed pixels; return rows and columns, shape (2, count)."""
     flat = np.flatnonzero(allowed)
@@ -252,11 +280,12 @@ def _add_hot_pixels(
     rate: Image, defects: Defects, settings: Settings, rng: np.random.Generator
 ) -> None:
     """Add the hot pixels, with this exposure's scatter, and their halos."""
-    scatter = 1 + settings.hot_scatter * rng.standard_normal(defects.hot_rate.size)
-    bright = defects.hot_rate * np.maximum(scatter, 0)
-    _add(rate, defects.hot, bright)
+    hot = defects.hot
+    scatter = 1 + settings.hot_scatter * rng.standard_normal(hot.rate.size)
+    bright = hot.rate * np.maximum(scatter, 0)
+    _add(rate, hot.pixels, bright)
     for step in _NEIGHBOURS:
-        _add(rate, defects.hot + np.reshape(step, (2, 1)), settings.halo_coupling * bright)
+        _add(rate, hot.pixels + np.reshape(step, (2, 1)), settings.halo_coupling * bright)
 
 
 def _add_cosmic_rays(

@@ -41,6 +41,7 @@ _EPOCHS: Final = {TARGET: datetime(2022, 7, 1), FIELD: datetime(2022, 7, 2)}
 # A fixed date, so that equal seeds give equal files.
 _WRITTEN: Final = "2022-07-03T00:00:00.000"
 _OVERHEAD: Final = timedelta(minutes=2)
+_BETWEEN_EPOCHS: Final = timedelta(days=365)
 
 Card: TypeAlias = tuple[str, str | int | float | bool, str]
 
@@ -117,15 +118,20 @@ class Observation:
         Seed of the simulation.
     settings : Settings
         The physical numbers.
+    epoch : int
+        The epoch, from 1 on; the number of the visit.
     """
 
     detector: Detector
     shape: tuple[int, int]
     seed: int
     settings: Settings
+    epoch: int
 
 
-def name_files(folder: Path, detector: Detector, n_science: int, n_background: int) -> Simulation:
+def name_files(
+    folder: Path, detector: Detector, n_science: int, n_background: int, epoch: int
+) -> Simulation:
     """Name all files as in the archive: by program, observation, visit, exposure and detector.
 
     Parameters
@@ -136,19 +142,22 @@ def name_files(folder: Path, detector: Detector, n_science: int, n_background: i
         One of `badpix_selfcal.detectors.DETECTORS`.
     n_science, n_background : int
         Numbers of exposures.
+    epoch : int
+        Epoch of the observation, the number of the visit.
     """
 
     def stem(observation: str, number: int) -> str:
         name = detector.name.lower()
-        return f"jw{_PROGRAM}{observation}001_02101_{number:05d}_{name}"
+        return f"jw{_PROGRAM}{observation}{epoch:03d}_02101_{number:05d}_{name}"
 
     targets = [stem(TARGET, i + 1) for i in range(n_science)]
     fields = [stem(FIELD, i + 1) for i in range(n_background)]
+    later = f"_{epoch:03d}" if epoch > 1 else ""
     return Simulation(
         associations=tuple(folder / f"{name}_spec2_asn.json" for name in targets),
         science=tuple(folder / f"{name}_rate.fits" for name in targets),
         background=tuple(folder / f"{name}_rate.fits" for name in fields),
-        truth=folder / f"jw{_PROGRAM}_{detector.name.lower()}_truth.fits",
+        truth=folder / f"jw{_PROGRAM}_{detector.name.lower()}_truth{later}.fits",
     )
 
 
@@ -200,6 +209,7 @@ def _primary_cards(observation: Observation, planned: PlannedExposure) -> list[C
     setup, (fast, slow) = _SETUP[detector.name]
     duration = timedelta(seconds=settings.exposure_time)
     start = _EPOCHS[planned.observation] + planned.index * (duration + _OVERHEAD)
+    start += (observation.epoch - 1) * _BETWEEN_EPOCHS
     is_background = planned.observation == FIELD
     rows, columns = observation.shape
     return [
@@ -211,7 +221,7 @@ def _primary_cards(observation: Observation, planned: PlannedExposure) -> list[C
         ("CAL_VER", "3.0.0", "pipeline whose products this imitates"),
         ("PROGRAM", _PROGRAM, "program number"),
         ("OBSERVTN", planned.observation, "observation number"),
-        ("VISIT", "001", "visit number"),
+        ("VISIT", f"{observation.epoch:03d}", "visit number"),
         ("VISITGRP", "02", "visit group"),
         ("SEQ_ID", "1", "parallel sequence"),
         ("ACT_ID", "01", "activity"),
