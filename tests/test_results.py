@@ -46,7 +46,7 @@ def test_bad_pixels_of_the_sigma_cut():
     assert re.fullmatch(
         r"BadPixels of 40 x 50 pixels\n"
         r"  cuts      significance below -12 or above 4\.5\n"
-        r"  flagged   \d+ low \+ \d+ high = \d+ pixels \(\d\.\d{3} %\)\n"
+        r"  flagged   \d+ low \+ \d+ high = \d+ pixels( in \d+ groups)? \(\d\.\d{3} %\)\n"
         r"  ERR       times [\d.]+ is the noise",
         repr(found),
     )
