@@ -27,6 +27,24 @@ def pixels_of(mask):
     return {*zip(*(axis.tolist() for axis in np.nonzero(mask)), strict=True)}
 
 
+def searched(ends):
+    """Return the sets of pixels that touch and have the same number, which is not 0."""
+    left = {(int(y), int(x)): ends[y, x] for y, x in np.argwhere(ends)}
+    found = []
+    while left:
+        pixel, end = left.popitem()
+        group, todo = {pixel}, [pixel]
+        while todo:
+            y, x = todo.pop()
+            for beside in [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]:
+                if left.get(beside) == end:
+                    del left[beside]
+                    group.add(beside)
+                    todo.append(beside)
+        found.append(group)
+    return found
+
+
 def exposure(path, pixels=(), *, other=(), seed=1, **cards):
     """Write an exposure in which some pixels are flagged; `other` have one of the two bits only."""
     quality = np.zeros(SHAPE, np.uint32)

@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 import badpix_selfcal as bps
 from badpix_selfcal.groups import groups_of
 
+from .flagged_files import searched
 from .masks import masks, with_groups
 
 ENDS = arrays(
@@ -21,24 +22,6 @@ ENDS = arrays(
     elements=st.sampled_from([0, 0, 1, 1, -1]),
 )
 RESIDUALS = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, 2.0, -3.0])
-
-
-def searched(ends):
-    """Return the sets of pixels of one end that touch."""
-    left = {(int(y), int(x)): ends[y, x] for y, x in np.argwhere(ends)}
-    found = []
-    while left:
-        pixel, end = left.popitem()
-        group, todo = {pixel}, [pixel]
-        while todo:
-            y, x = todo.pop()
-            for beside in [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]:
-                if left.get(beside) == end:
-                    del left[beside]
-                    group.add(beside)
-                    todo.append(beside)
-        found.append(group)
-    return found
 
 
 def grouped(ends, residual=None):

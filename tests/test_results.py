@@ -26,7 +26,7 @@ def test_a_result(result):
         "SelfcalResult product: COMPLETE\n"
         "  members   5 exposures\n"
         f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}\n"
-        "  flagged   62 low + 62 high = 124 pixels (0.202 %)\n"
+        "  flagged   62 low + 62 high = 124 pixels in 122 groups (0.202 %)\n"
         "  written   3 files in out"
     )
 
@@ -36,7 +36,7 @@ def test_bad_pixels(result):
     assert repr(found) == (
         "BadPixels of 96 x 640 pixels\n"
         f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}\n"
-        "  flagged   62 low + 62 high = 124 pixels (0.202 %)"
+        "  flagged   62 low + 62 high = 124 pixels in 122 groups (0.202 %)"
     )
 
 
