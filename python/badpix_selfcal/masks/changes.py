@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files.location import Location
 from ..groups import Groups
 
-if TYPE_CHECKING:
-    from .epochs import EpochFlags
-
-__all__ = ["Epoch", "EpochCounts", "comes_and_goes", "epochs_of", "low_only", "of_groups"]
+__all__ = ["EpochCounts", "changes_of", "comes_and_goes", "low_only", "of_groups"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,28 +36,6 @@ class EpochCounts:
     gone: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Epoch(EpochCounts):
-    """What changed with one mask: the counts of `EpochCounts` in pixels, and those in groups.
-
-    Attributes
-    ----------
-    path : Path or RemoteFile
-        The mask file.
-    date : str
-        When its first exposure was taken, in UTC; if that is not known, when it was made.
-    is_observed : bool
-        Whether it is the date of an exposure.
-    groups : EpochCounts
-        The same counts of groups: one is flagged where any of its pixels is.
-    """
-
-    path: Location
-    date: str
-    is_observed: bool
-    groups: EpochCounts
-
-
 def low_only(flagged: NDArray[np.bool_], is_low: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which pixels are flagged at the low end only."""
     return np.asarray(~np.any(flagged & ~is_low, axis=1))
@@ -82,33 +54,24 @@ def comes_and_goes(flagged: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(np.count_nonzero(starts, axis=1) + flagged[:, 0] > 1)
 
 
-def epochs_of(
-    each: Sequence[EpochFlags],
-    flagged: NDArray[np.bool_],
-    is_low: NDArray[np.bool_],
-    groups: Groups,
-) -> Iterator[Epoch]:
-    """Return what changed with each mask.
+def changes_of(
+    flagged: NDArray[np.bool_], is_low: NDArray[np.bool_], groups: Groups
+) -> list[tuple[EpochCounts, EpochCounts]]:
+    """Return what changed with each mask, in pixels and in groups.
 
     Parameters
     ----------
-    each : sequence of EpochFlags
-        The masks in the order of their dates.
     flagged, is_low : ndarray of bool, shape (pixels, masks)
         In which masks each pixel is flagged, and in which of them at the low end.
     groups : Groups
         The groups of the pixels.
     """
     flagged_groups = of_groups(groups, flagged)
-    low_groups = low_only(flagged, is_low)[groups.brightest, np.newaxis]
-    for number, mask in enumerate(each):
-        yield Epoch(
-            **vars(_counts(flagged, is_low, number)),
-            path=mask.frame.path,
-            date=mask.date,
-            is_observed=mask.is_observed,
-            groups=_counts(flagged_groups, flagged_groups & low_groups, number),
-        )
+    low_groups = flagged_groups & low_only(flagged, is_low)[groups.brightest, np.newaxis]
+    return [
+        (_counts(flagged, is_low, number), _counts(flagged_groups, low_groups, number))
+        for number in range(flagged.shape[1])
+    ]
 
 
 def _counts(flagged: NDArray[np.bool_], is_low: NDArray[np.bool_], number: int) -> EpochCounts:

@@ -15,10 +15,10 @@ from ..groups import Groups, groups_of
 from ..runs.group_mask import GroupMask
 from ..runs.mask_file import pixels_of
 from ..summary import counted
-from .changes import Epoch, comes_and_goes, epochs_of, low_only, of_groups
+from .changes import EpochCounts, changes_of, comes_and_goes, low_only, of_groups
 from .frame import Frame
 
-__all__ = ["EpochFlags", "FoundGroup", "MaskHistory", "flags_of_epoch", "merged"]
+__all__ = ["Epoch", "EpochFlags", "FoundGroup", "MaskHistory", "flags_of_epoch", "merged"]
 
 MOST_NAMED: Final = 5
 """Groups of each kind that a report names; the table has all."""
@@ -63,6 +63,28 @@ class EpochFlags:
     significance: NDArray[np.floating[Any]]
     how: str
     unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch(EpochCounts):
+    """What changed with one mask: the counts of `EpochCounts` in pixels, and those in groups.
+
+    Attributes
+    ----------
+    path : Path or RemoteFile
+        The mask file.
+    date : str
+        When its first exposure was taken, in UTC; if that is not known, when it was made.
+    is_observed : bool
+        Whether it is the date of an exposure.
+    groups : EpochCounts
+        The same counts of groups: one is flagged where any of its pixels is.
+    """
+
+    path: Location
+    date: str
+    is_observed: bool
+    groups: EpochCounts
 
 
 @dataclass(frozen=True)
@@ -297,8 +319,9 @@ def merged(each: Sequence[EpochFlags], at_least: int) -> MaskHistory:
     columns = first.frame.shape[1]
     y, x = np.divmod(places, columns)
     groups = groups_of(places, low_only(flagged, is_low), residual, columns)
+    changes = zip(each, changes_of(flagged, is_low, groups), strict=True)
     return MaskHistory(
-        epochs=tuple(epochs_of(each, flagged, is_low, groups)),
+        epochs=tuple(_epoch(mask, *counts) for mask, counts in changes),
         at_least=at_least,
         detector=known,
         subarray=first.frame.subarray,
@@ -311,6 +334,16 @@ def merged(each: Sequence[EpochFlags], at_least: int) -> MaskHistory:
         significance=significance,
         groups=groups,
         unit=first.unit,
+    )
+
+
+def _epoch(mask: EpochFlags, pixels: EpochCounts, groups: EpochCounts) -> Epoch:
+    return Epoch(
+        **vars(pixels),
+        path=mask.frame.path,
+        date=mask.date,
+        is_observed=mask.is_observed,
+        groups=groups,
     )
 
 
