@@ -179,7 +179,7 @@ def _images(mask: GroupMask, pixel: str) -> list[str]:
     )
     notes = {
         "minimum": "The least value of all exposures, minus their pedestals. Good: after the "
-        "flicker, single bright pixels are gone and the light of the target is whole.",
+        "flicker, bright pixels and groups are gone and the light of the target is whole.",
         "residual": "The minimum minus its running median along the dispersion. Good: grey noise "
         "with single spots, and no lines or edges.",
         "significance": "How far each pixel stands out from the light along and across the "
