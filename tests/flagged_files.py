@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
@@ -10,11 +11,14 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.dq import BAD, DO_NOT_USE, OTHER_BAD_PIXEL
+from badpix_selfcal.masks.epochs import flags_of_epoch, merged
 
 from .masks import ABOUT, group_mask
 
 SHAPE = (7, 11)
 PIXELS = st.sets(st.tuples(st.integers(0, SHAPE[0] - 1), st.integers(0, SHAPE[1] - 1)))
+
+SERIES = st.lists(st.tuples(PIXELS, PIXELS), min_size=2, max_size=6)
 
 
 def image_of(pixels):
@@ -25,6 +29,24 @@ def image_of(pixels):
 
 def pixels_of(mask):
     return {*zip(*(axis.tolist() for axis in np.nonzero(mask)), strict=True)}
+
+
+def searched(ends):
+    """Return the sets of pixels that touch and have the same number, which is not 0."""
+    left = {(int(y), int(x)): ends[y, x] for y, x in np.argwhere(ends)}
+    found = []
+    while left:
+        pixel, end = left.popitem()
+        group, todo = {pixel}, [pixel]
+        while todo:
+            y, x = todo.pop()
+            for beside in [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]:
+                if left.get(beside) == end:
+                    del left[beside]
+                    group.add(beside)
+                    todo.append(beside)
+        found.append(group)
+    return found
 
 
 def exposure(path, pixels=(), *, other=(), seed=1, **cards):
@@ -89,3 +111,11 @@ def saved_mask(path, low=(), high=(), **how):
     """Write such a mask."""
     bps.write_mask(group_mask_of(low, high, **how), path, overwrite=True)
     return path
+
+
+def history_of(series, at_least):
+    masks = [
+        flags_of_epoch(group_mask_of(low - high, high, strength=2.0 + number), Path(f"{number}"))
+        for number, (low, high) in enumerate(series)
+    ]
+    return merged(masks, at_least)

@@ -71,6 +71,42 @@ def group_mask(image=None, *, seed=1, shape=(40, 50), cut="fraction", dispaxis=2
     return bps.GroupMask(**{**given, **how})
 
 
+GROUPS = (
+    ((30, 40), 5),
+    ((50, 70), 1),
+    ((5, 70), 1),
+    ((11, 21), 9),
+    ((45, 10), 1),
+    ((13, 23), 1),
+)
+"""The brightest pixels of the groups of `with_groups`, and the sizes of these."""
+
+
+def with_groups():
+    """Return a mask of the sigma cut: a group of 3 x 3, a pixel with a halo, and single pixels."""
+    residual = np.random.default_rng(1).normal(0.0, 1.0, (60, 80)).clip(-3, 3).astype(np.float32)
+    residual[10:13, 20:23] = 50.0
+    residual[11, 21] = 80.0
+    residual[[29, 31, 30, 30], [40, 40, 39, 41]] = 15.0
+    residual[30, 40] = 500.0
+    residual[[45, 50], [10, 70]] = 60.0, 300.0
+    residual[[5, 13], [70, 23]] = -100.0, -20.0
+    mask = group_mask(residual + np.float32(5.0), cut="sigma")
+    high, low = residual > 4.5, residual < -12
+    found = replace(
+        mask.bad_pixels,
+        mask=high | low,
+        residual=residual,
+        significance=residual,
+        noise=np.ones_like(residual),
+        cut_low=-12.0,
+        cut_high=4.5,
+        n_low=int(low.sum()),
+        n_high=int(high.sum()),
+    )
+    return replace(mask, bad_pixels=found)
+
+
 WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
 NAMES = st.text(min_size=1, max_size=90)
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)

@@ -46,7 +46,7 @@ def test_run_reports_what_it_did(here, capsys):
         *(f"  member    {name}  pedestal {levels[Path(name)]:.6g}" for name in members),
         "  dispaxis  2 (along y), kernel 15",
         f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}",
-        "  flagged   62 low + 62 high = 124 pixels (0.202 %)",
+        "  flagged   62 low + 62 high = 124 pixels in 122 groups (0.202 %)",
         *(f"  written   out/{name}" for name in written),
         "look      --report shows the flags on a page; --save-mask keeps the mask to plot",
         "next      strun calwebb_spec2 out/product_badpix_selfcal.fits",

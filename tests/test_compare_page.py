@@ -51,7 +51,9 @@ def test_the_commands_of_the_page_work(folder):
     assert run(exported, folder) == "written   pixels.ecsv\nwritten   pixels.reg\n"
     (folder / "pixels.ecsv").unlink()
     (folder / "masks" / "target_mask.fits").unlink()
-    assert run(followed, folder).count("1 persistent: in at least 3 of 3\n") == 2
+    assert (
+        run(followed, folder).count("  1 pixel and 2 groups persistent: in at least 3 of 3\n") == 2
+    )
     for name in ("differences.png", "pixels.ecsv", "pixels.reg", "history.png"):
         assert (folder / name).stat().st_size > 1000
     assert bps.read_mask(folder / "persistent_mask.fits").bad_pixels.n_high == 1

@@ -47,7 +47,8 @@ def test_the_table_is_read_back_exactly(tmp_path_factory, mask):
     pixel_table(mask).write(path)
     table = Table.read(path, format="ascii.ecsv")
     expected = pixels_of(mask)
-    assert table.colnames == [*expected]
+    assert table.colnames == [*expected, "group"]
+    np.testing.assert_array_equal(table["group"], mask.bad_pixels.groups.number + 1)
     for name, column in expected.items():
         text = column.dtype.kind == "S"
         np.testing.assert_array_equal(table[name], column.astype(str) if text else column)

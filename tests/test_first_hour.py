@@ -113,7 +113,7 @@ sci: COMPLETE
   member    jw09999002001_02101_00002_mirifushort_rate.fits  pedestal -0.000871569
   dispaxis  2 (along y), kernel 15
   cuts      residual below -0.0725314 or above 3.16084
-  flagged   61 low + 61 high = 122 pixels (0.199 %)
+  flagged   61 low + 61 high = 122 pixels in 114 groups (0.199 %)
   written   sci_badpix_selfcal.fits
 look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits

@@ -38,7 +38,7 @@ sci: COMPLETE
   member    sky_rate.fits  pedestal 0.00377237
   dispaxis  2 (along y), kernel 15
   cuts      residual below -0.0795078 or above 3.16382
-  flagged   61 low + 61 high = 122 pixels (0.199 %)
+  flagged   61 low + 61 high = 122 pixels in 113 groups (0.199 %)
   written   sci_badpix_selfcal.fits
 look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits
@@ -64,7 +64,7 @@ sci: COMPLETE
   member    sci_rate.fits  pedestal 0.0128321
   dispaxis  2 (along y), kernel 15
   cuts      residual below -0.119688 or above 3.96657
-  flagged   61 low + 61 high = 122 pixels (0.199 %)
+  flagged   61 low + 61 high = 122 pixels in 78 groups (0.199 %)
   written   sci_badpix_selfcal.fits
 look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits
@@ -111,7 +111,7 @@ jw09999001001_02101_00001_mirifushort: COMPLETE
   unused    jw09999002001_02101_00002_mirifushort_rate.fits (imprint)
   dispaxis  2 (along y), kernel 15
   cuts      residual below -0.0876592 or above 3.16226
-  flagged   61 low + 61 high = 122 pixels (0.199 %)
+  flagged   61 low + 61 high = 122 pixels in 111 groups (0.199 %)
   written   jw09999001001_02101_00001_mirifushort_badpix_selfcal.fits
 look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 jw09999001001_02101_00001_mirifushort_badpix_selfcal.fits
@@ -194,7 +194,7 @@ sci: COMPLETE
   member    sky_rate.fits  pedestal 0.00377237
   dispaxis  2 (along y), kernel 15
   cuts      residual below -0.0795078 or above 3.16382
-  flagged   61 low + 61 high = 122 pixels (0.199 %)
+  flagged   61 low + 61 high = 122 pixels in 113 groups (0.199 %)
   written   sci_badpix_selfcal.fits
 look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits
@@ -205,7 +205,7 @@ a: COMPLETE
   member    sky_rate.fits  pedestal 0.00377237
   dispaxis  2 (along y), kernel 15
   cuts      residual below -0.0795078 or above 3.16382
-  flagged   61 low + 61 high = 122 pixels (0.199 %)
+  flagged   61 low + 61 high = 122 pixels in 113 groups (0.199 %)
   written   a_badpix_selfcal.fits
 look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 a_badpix_selfcal.fits
@@ -217,7 +217,7 @@ b: COMPLETE
   member    sky_rate.fits  pedestal 0.00377237
   dispaxis  2 (along y), kernel 15
   cuts      residual below -0.0800182 or above 3.19265
-  flagged   61 low + 61 high = 122 pixels (0.199 %)
+  flagged   61 low + 61 high = 122 pixels in 113 groups (0.199 %)
   written   b_badpix_selfcal.fits
 look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 b_badpix_selfcal.fits
@@ -256,7 +256,7 @@ sci: COMPLETE
   member    sky_rate.fits  pedestal 0.00377237
   dispaxis  2 (along y), kernel 15
   cuts      residual below -0.0795078 or above 3.16382
-  flagged   61 low + 61 high = 122 pixels (0.199 %)
+  flagged   61 low + 61 high = 122 pixels in 113 groups (0.199 %)
   written   sci_badpix_selfcal.fits
 look      --report shows the flags on a page; --save-mask keeps the mask to plot
 next      strun calwebb_spec2 sci_badpix_selfcal.fits

@@ -16,30 +16,19 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.errors import MaskError, SelfcalWarning
-from badpix_selfcal.masks.epochs import flags_of_epoch, merged
 from badpix_selfcal.masks.pictures import followed
 from badpix_selfcal.masks.tables import history_table
 from badpix_selfcal.simulate import simulate
 
 from .exposures import largest_file
-from .flagged_files import PIXELS, SHAPE, group_mask_of, image_of, pixels_of, saved_mask
+from .flagged_files import PIXELS, SERIES, SHAPE, history_of, image_of, pixels_of, saved_mask
 from .profiles import share
-
-SERIES = st.lists(st.tuples(PIXELS, PIXELS), min_size=2, max_size=6)
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def history_of(series, at_least):
-    masks = [
-        flags_of_epoch(group_mask_of(low - high, high, strength=2.0 + number), Path(f"{number}"))
-        for number, (low, high) in enumerate(series)
-    ]
-    return merged(masks, at_least)
 
 
 @given(SERIES, st.data())
@@ -122,13 +111,19 @@ def test_the_report_as_text(here, capsys):
         capsys.readouterr().out
         == """\
 3 masks of MIRIFULONG, 7 x 11 pixels
-  date        flagged      low     high      new returned     gone  mask
-  2023-01-01        3        1        2        -        -        -  1_mask.fits
-  2023-03-01        2        1        1        1        0        2  2_mask.fits
-  2023-05-01        3        1        2        0        1        0  3_mask.fits
-  4 pixels flagged in any mask
-  3 persistent: in at least 2 of 3
-  1 come and go: flagged again after a mask in which they are not
+  date                flagged      low     high      new returned     gone  mask
+  2023-01-01  pixels        3        1        2        -        -        -  1_mask.fits
+              groups        2        1        1        -        -        -
+  2023-03-01  pixels        2        1        1        1        0        2  2_mask.fits
+              groups        2        1        1        0        0        0
+  2023-05-01  pixels        3        1        2        0        1        0  3_mask.fits
+              groups        2        1        1        0        0        0
+  4 pixels and 2 groups flagged in any mask
+  3 pixels and 2 groups persistent: in at least 2 of 3
+  1 pixel and 0 groups come and go: flagged again after a mask in which they are not
+  2 groups persistent, the strongest first:
+    column 0, row 0: 1 pixel, low, residual -10 DN/s
+    column 1, row 1: 3 pixels, high, residual 10 DN/s
 """
     )
 
@@ -148,7 +143,13 @@ def test_the_report_in_json(here, capsys):
         "new": 0,
         "returned": 1,
         "gone": 0,
+        "groups": {"flagged": 2, "low": 1, "high": 1, "new": 0, "returned": 0, "gone": 0},
     }
+    low, high = report["groups"]["persistent"]
+    assert low == {"x": 0, "y": 0, "pixels": 1, "end": "low", "residual": -10.0}
+    assert (high["x"], high["y"], high["pixels"], high["end"]) == (1, 1, 3, "high")
+    groups = {"in_any": 2, "come_and_go": 0, "new": [], "gone": []}
+    assert {**report["groups"], **groups} == report["groups"]
     numbers = {"in_any": 4, "persistent": 1, "come_and_go": 1, "at_least": 3, "exit_status": 0}
     files = {"table": "t.ecsv", "picture": None, "persistent_mask": None}
     about = {"detector": "MIRIFULONG", "subarray": "", "shape": [7, 11], "warnings": []}

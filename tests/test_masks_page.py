@@ -53,4 +53,7 @@ def test_the_example(mask, monkeypatch, capsys):
     monkeypatch.chdir(mask.parents[1])
     (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(compile(example, "masks.md", "exec"), {})
-    assert re.match(r"product: \d+ of \d+ pixels are new\nfraction \[", capsys.readouterr().out)
+    assert re.match(
+        r"product: \d+ of \d+ pixels are new\n\d+ groups of pixels that touch\nfraction \[",
+        capsys.readouterr().out,
+    )

@@ -18,6 +18,7 @@ from badpix_selfcal.views.cuts import ACROSS, ALONG
 from badpix_selfcal.views.pixels import ranked
 from badpix_selfcal.views.regions import slices_of
 
+from .masks import GROUPS, with_groups
 from .reported import mask_of, numbers_in, observed
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -193,7 +194,8 @@ def test_a_click_shows_the_cut(shown):
             line = (row, line[0])
         np.testing.assert_allclose(_floats(cut["minimum"]), mask.minimum[line], **allowed)
         np.testing.assert_allclose(_floats(cut["median"]), median[line], **allowed)
-        lower = median[line] + found.cut_low * found.noise[line]
+        away = found.cut_low - found.significance[line]
+        lower = mask.minimum[line] + away * found.noise[line]
         np.testing.assert_allclose(
             _floats(cut["lower"]), lower, rtol=0.05, atol=unit + 0.05 * np.nanmax(abs(lower))
         )
@@ -257,7 +259,7 @@ def test_the_keyboard_is_enough(browser, small):
     opened = Opened(browser, small)
     page, mask = opened.page, mask_of()
     selected = "() => document.getElementById('selected').textContent.split(' · ')[0]"
-    order = ranked(mask.bad_pixels).flagged
+    order = ranked(mask.bad_pixels).brightest
     names = [f"column {pixel % 640}, row {pixel // 640}" for pixel in order.tolist()]
     assert opened.run(selected) == names[0]
     page.keyboard.press("n")
@@ -292,6 +294,46 @@ def test_the_keyboard_is_enough(browser, small):
     assert opened.run(selected) == f"column {pixel % 640}, row {pixel // 640}"
     assert opened.said == []
     page.close()
+
+
+def test_the_next_flag_is_the_next_group(browser, tmp_path):
+    (group,) = bps.report(with_groups(), output_dir=tmp_path).groups
+    opened = Opened(browser, group.page)
+
+    def selected():
+        words = opened.run("() => document.getElementById('selected').textContent").split(" · ")
+        return words[0], next(word for word in words if word.startswith("flag "))
+
+    texts = []
+    for number, ((row, column), size) in enumerate(GROUPS, start=1):
+        what = f", a group of {size} pixels" if size > 1 else ""
+        texts.append((f"column {column}, row {row}", f"flag {number} of {len(GROUPS)}{what}"))
+    for place in (0, 1, 2, 3, 4, 5, 0):
+        assert selected() == texts[place]
+        opened.page.keyboard.press("n")
+    opened.page.keyboard.press("p")
+    opened.page.keyboard.press("p")
+    assert selected() == texts[5]
+    opened.run("() => report.select(12 * 80 + 20)")  # not the brightest of its group
+    assert selected() == ("column 20, row 12", texts[3][1])
+    opened.page.keyboard.press("n")
+    assert selected() == texts[4]
+    assert "18 pixels flagged in 6 groups" in opened.page.text_content("#verdict")
+    assert opened.said == []
+    opened.page.close()
+
+
+def test_flags_lie_beyond_the_band(browser, small):
+    """The cuts of the selected pixel say the same as the mask."""
+    opened, found = Opened(browser, small), mask_of().bad_pixels
+    for pixel in ranked(found).brightest[:40].tolist():
+        opened.run("(pixel) => report.select(pixel)", pixel)
+        cut, middle = opened.run("() => report.cuts.along"), pixel // 640
+        at = cut["x"].index(middle)
+        is_high = bool(found.high.ravel()[pixel])
+        assert (cut["minimum"][at] > cut["upper"][at]) == is_high
+        assert (cut["minimum"][at] < cut["lower"][at]) != is_high
+    opened.page.close()
 
 
 def _luminance(colour):

@@ -100,9 +100,9 @@ def test_every_mask_can_be_judged(mask):
 def test_ranks_hold_every_flag_once(mask):
     found = ranked(mask.bad_pixels)
     np.testing.assert_array_equal(np.sort(found.flagged), np.flatnonzero(mask.bad_pixels.mask))
-    strength = np.nan_to_num(abs(mask.bad_pixels.compared.ravel()), posinf=np.inf)
-    ordered = strength[found.flagged]
-    assert np.all(ordered[1:] <= ordered[:-1])
+    first = np.cumsum(found.sizes) - found.sizes
+    np.testing.assert_array_equal(found.brightest, found.flagged[first])
+    assert found.sizes.sum() == found.flagged.size
     assert not mask.bad_pixels.mask.ravel()[found.near].any()
     assert found.strongest.size <= IN_GALLERY
     assert found.borderline.size <= IN_GALLERY

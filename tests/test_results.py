@@ -26,7 +26,7 @@ def test_a_result(result):
         "SelfcalResult product: COMPLETE\n"
         "  members   5 exposures\n"
         f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}\n"
-        "  flagged   62 low + 62 high = 124 pixels (0.202 %)\n"
+        "  flagged   62 low + 62 high = 124 pixels in 122 groups (0.202 %)\n"
         "  written   3 files in out"
     )
 
@@ -36,7 +36,7 @@ def test_bad_pixels(result):
     assert repr(found) == (
         "BadPixels of 96 x 640 pixels\n"
         f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}\n"
-        "  flagged   62 low + 62 high = 124 pixels (0.202 %)"
+        "  flagged   62 low + 62 high = 124 pixels in 122 groups (0.202 %)"
     )
 
 
@@ -46,7 +46,7 @@ def test_bad_pixels_of_the_sigma_cut():
     assert re.fullmatch(
         r"BadPixels of 40 x 50 pixels\n"
         r"  cuts      significance below -12 or above 4\.5\n"
-        r"  flagged   \d+ low \+ \d+ high = \d+ pixels \(\d\.\d{3} %\)\n"
+        r"  flagged   \d+ low \+ \d+ high = \d+ pixels( in \d+ groups)? \(\d\.\d{3} %\)\n"
         r"  ERR       times [\d.]+ is the noise",
         repr(found),
     )

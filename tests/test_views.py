@@ -11,7 +11,7 @@ from hypothesis import given
 from badpix_selfcal.views.cuts import ACROSS, ALONG, line_of
 from badpix_selfcal.views.pixels import borderline, ranked, strongest
 
-from .masks import masks
+from .masks import GROUPS, masks, with_groups
 from .reported import mask_of
 
 BUTTON = re.compile(
@@ -65,8 +65,30 @@ def test_the_pixels_of_a_gallery_are_those_of_the_choice(mask):
         assert [divmod(int(each), found.mask.shape[1]) for each in flat] == pixels
 
 
-def test_flagged_samples_lie_beyond_the_levels_of_their_cut():
-    mask = mask_of("MIRIFULONG", (96, 640), "fraction")
+def test_a_group_counts_once():
+    found = with_groups().bad_pixels
+    pixels = [pixel for pixel, _ in GROUPS]
+    # The last one lies beside the group of 3 x 3, whose picture shows it.
+    assert strongest(found) == pixels[:-1]
+    assert strongest(found, 2) == pixels[:2]
+    flagged = [pixel for pixel in borderline(found) if found.mask[pixel]]
+    assert flagged == [(45, 10), (11, 21), (50, 70), (5, 70)]
+    chosen = ranked(found)
+    assert [divmod(int(each), 80) for each in chosen.brightest] == pixels
+    assert chosen.sizes.tolist() == [size for _, size in GROUPS]
+
+
+def test_the_pictures_of_a_gallery_show_different_spots():
+    found = mask_of("MIRIFULONG", (96, 640), "sigma").bad_pixels
+    for chosen in (strongest(found, 50), borderline(found, 50)):
+        places = np.array(chosen)
+        apart = abs(places[:, None] - places).max(axis=-1) + 100 * np.eye(len(places), dtype=int)
+        assert apart.min() >= 4
+
+
+@pytest.mark.parametrize("cut", ["sigma", "fraction"])
+def test_flagged_samples_lie_beyond_the_levels_of_their_cut(cut):
+    mask = mask_of("MIRIFULONG", (96, 640), cut)
     found = mask.bad_pixels
     for pixel in (*strongest(found), *borderline(found)):
         for direction, reach in (("along", ALONG), ("across", ACROSS)):

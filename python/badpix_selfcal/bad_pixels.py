@@ -28,6 +28,7 @@ from .checks import (
     edge_of,
 )
 from .detectors import IMAGE_AXIS, Dispaxis, blur_of
+from .groups import Groups, groups_of
 from .log import log
 from .notebook import card
 from .parameters import Parameters, upper_cut
@@ -112,6 +113,13 @@ class BadPixels:
     def high(self) -> NDArray[np.bool_]:
         """The pixels flagged at the high end, shape (rows, cols)."""
         return self.mask & ~self.low
+
+    @property
+    def groups(self) -> Groups:
+        """The groups of flagged pixels that touch; their pixels are in the order of `indices`."""
+        place = np.flatnonzero(self.mask)
+        is_low, residual = self.low.ravel()[place], self.residual.ravel()[place]
+        return groups_of(place, is_low, residual, self.mask.shape[1])
 
 
 def find_bad_pixels(

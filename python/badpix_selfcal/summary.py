@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Found(Protocol):
     def cut_high(self) -> float: ...
     @property
     def significance(self) -> object: ...
+    @property
+    def groups(self) -> Sized: ...
 
 
 def block(head: str, lines: Mapping[str, str]) -> str:
@@ -43,10 +45,15 @@ def counted(number: int, what: str) -> str:
 
 
 def flags_of(found: Found) -> str:
-    """Return how many pixels are flagged."""
+    """Return how many pixels are flagged, and how many groups they form if some touch."""
     flagged = found.n_low + found.n_high
     share = 100 * flagged / found.mask.size if found.mask.size else 0.0
-    return f"{found.n_low} low + {found.n_high} high = {counted(flagged, 'pixel')} ({share:.3f} %)"
+    number = len(found.groups)
+    groups = f" in {counted(number, 'group')}" if number < flagged else ""
+    return (
+        f"{found.n_low} low + {found.n_high} high = {counted(flagged, 'pixel')}{groups} "
+        f"({share:.3f} %)"
+    )
 
 
 def cuts_of(found: Found) -> str:

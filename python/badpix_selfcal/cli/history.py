@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,15 @@ from .options import Report, add_overwrite, add_picture, add_report_options, che
 from .parser import Commands
 
 if TYPE_CHECKING:
-    from ..masks.epochs import MaskHistory
+    from ..masks.epochs import FoundGroup, MaskHistory
 
 __all__ = ["add"]
 
 _HISTORY = """\
 Follow the bad pixels of a detector through its masks. Says how many are new,
-gone or flagged again in each, which persist, and which come and go. The masks
-are put in the order of the dates of their exposures."""
+gone or flagged again in each, which persist, and which come and go: pixels, and
+groups of pixels that touch. The masks are put in the order of the dates of
+their exposures."""
 
 _HISTORY_EXAMPLES = """\
 examples:
@@ -67,6 +69,11 @@ def _history(given: argparse.Namespace) -> Report:
     return Report(_facts(found) | files, "\n".join([str(found), *written]))
 
 
+def _named(group: FoundGroup) -> dict[str, Any]:
+    known = math.isfinite(group.residual)
+    return asdict(group) | {"residual": group.residual if known else None}
+
+
 def _facts(found: MaskHistory) -> dict[str, Any]:
     """Return the report as values that JSON can hold."""
     return {
@@ -78,4 +85,16 @@ def _facts(found: MaskHistory) -> dict[str, Any]:
         "in_any": int(found.x.size),
         "persistent": int(found.persistent.sum()),
         "come_and_go": int(found.comes_and_goes.sum()),
+        "groups": {
+            "in_any": len(found.groups),
+            "come_and_go": int(found.changing_groups.sum()),
+            **{
+                name: [_named(group) for group in found.named(which)]
+                for name, which in (
+                    ("new", found.new_groups),
+                    ("gone", found.gone_groups),
+                    ("persistent", found.persistent_groups),
+                )
+            },
+        },
     }

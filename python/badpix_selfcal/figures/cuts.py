@@ -48,8 +48,8 @@ def cut(
 ) -> Axes:
     """Draw a cut through a pixel: the minimum image, its running median, the noise and the cuts.
 
-    With the sigma cut, the cuts are drawn at as many times the noise from the running median.
-    Whether a pixel is flagged also depends on its neighbours across the dispersion
+    With the sigma cut, the cuts lie at as many times the noise from the light nearby, along the
+    dispersion and across it, not from the running median. So flagged samples lie beyond them
     (``docs/sigma-cut.md``).
 
     Parameters

@@ -38,8 +38,10 @@ REACH: Final = 10
 MOST_PER_ROW: Final = 8
 
 NOTES: Final = {
-    "strongest": "the flagged pixels that stand out most; good: single pixels, or spots of a few",
-    "borderline": "the pixels nearest to the cuts; grey titles: not flagged",
+    "strongest": "the brightest pixels of the strongest groups of flags; good: single pixels, or "
+    "groups with sharp edges",
+    "borderline": "the pixels nearest to the cuts, of a group of flags the brightest; grey titles: "
+    "not flagged",
 }
 
 

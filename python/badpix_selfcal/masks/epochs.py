@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..files.location import Location
+from ..groups import Groups, groups_of
 from ..runs.group_mask import GroupMask
 from ..runs.mask_file import pixels_of
 from ..summary import counted
+from .changes import EpochCounts, changes_of, comes_and_goes, low_only, of_groups
 from .frame import Frame
 
-__all__ = ["Epoch", "EpochFlags", "MaskHistory", "flags_of_epoch", "merged"]
+__all__ = ["Epoch", "EpochFlags", "FoundGroup", "MaskHistory", "flags_of_epoch", "merged"]
+
+MOST_NAMED: Final = 5
+"""Groups of each kind that a report names; the table has all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +65,9 @@ class EpochFlags:
     unit: str
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What changed with one mask.
+@dataclass(frozen=True, kw_only=True)
+class Epoch(EpochCounts):
+    """What changed with one mask: the counts of `EpochCounts` in pixels, and those in groups.
 
     Attributes
     ----------
@@ -72,25 +77,37 @@ class Epoch:
         When its first exposure was taken, in UTC; if that is not known, when it was made.
     is_observed : bool
         Whether it is the date of an exposure.
-    flagged, low, high : int
-        The flagged pixels, those at the low end and those at the high end.
-    new : int or None
-        The pixels that are flagged for the first time. None for the first mask.
-    returned : int or None
-        Those that are flagged again, but were not in the mask before.
-    gone : int or None
-        Those that were flagged in the mask before, but are not in this one.
+    groups : EpochCounts
+        The same counts of groups: one is flagged where any of its pixels is.
     """
 
     path: Location
     date: str
     is_observed: bool
-    flagged: int
-    low: int
-    high: int
-    new: int | None = None
-    returned: int | None = None
-    gone: int | None = None
+    groups: EpochCounts
+
+
+@dataclass(frozen=True)
+class FoundGroup:
+    """One group of pixels that touch.
+
+    Attributes
+    ----------
+    x, y : int
+        Column and row of its brightest pixel (at the low end: its darkest one), from 0.
+    pixels : int
+        How many pixels it has, in all masks together.
+    end : str
+        ``low`` or ``high``.
+    residual : float
+        The residual of the brightest pixel, in the mask where it is farthest from 0.
+    """
+
+    x: int
+    y: int
+    pixels: int
+    end: str
+    residual: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +132,9 @@ class MaskHistory:
         In which masks it is flagged at the low end.
     residual, significance : ndarray of float64, shape (n,)
         The residual and the significance of each that are farthest from 0. NaN if unknown.
+    groups : Groups
+        The groups of the pixels that touch, whether they are flagged in the same mask or not. A
+        pixel that is flagged at both ends counts at the high end.
     unit : str
         The unit of the residual.
     """
@@ -130,6 +150,7 @@ class MaskHistory:
     is_low: NDArray[np.bool_]
     residual: NDArray[np.float64]
     significance: NDArray[np.float64]
+    groups: Groups
     unit: str
 
     @cached_property
@@ -145,9 +166,49 @@ class MaskHistory:
     @property
     def comes_and_goes(self) -> NDArray[np.bool_]:
         """Which pixels are flagged again after a mask in which they are not, shape (n,)."""
-        starts = self.flagged[:, 1:] & ~self.flagged[:, :-1]
-        number = np.count_nonzero(starts, axis=1) + self.flagged[:, 0]
-        return np.asarray(number > 1)
+        return comes_and_goes(self.flagged)
+
+    @cached_property
+    def flagged_groups(self) -> NDArray[np.bool_]:
+        """In which masks each group is flagged: any of its pixels is, shape (groups, masks)."""
+        return of_groups(self.groups, self.flagged)
+
+    @property
+    def persistent_groups(self) -> NDArray[np.bool_]:
+        """Which groups are flagged in at least `at_least` masks, shape (groups,)."""
+        number = np.count_nonzero(self.flagged_groups, axis=1)
+        return np.asarray(number >= self.at_least)
+
+    @property
+    def changing_groups(self) -> NDArray[np.bool_]:
+        """Which groups are flagged again after a mask in which they are not, shape (groups,)."""
+        return comes_and_goes(self.flagged_groups)
+
+    @property
+    def new_groups(self) -> NDArray[np.bool_]:
+        """Which groups are flagged in the last mask only, shape (groups,)."""
+        *before, last = self.flagged_groups.T
+        return np.asarray(last & ~np.any(before, axis=0))
+
+    @property
+    def gone_groups(self) -> NDArray[np.bool_]:
+        """Which groups are flagged in the mask before the last one, but not in the last."""
+        before, last = self.flagged_groups[:, -2:].T
+        return np.asarray(before & ~last)
+
+    def named(self, which: NDArray[np.bool_]) -> list[FoundGroup]:
+        """Return some groups, the strongest first.
+
+        Parameters
+        ----------
+        which : ndarray of bool, shape (groups,)
+            Such as `persistent_groups`, `new_groups` or `gone_groups`.
+        """
+        numbers = np.flatnonzero(which)
+        at = self.groups.brightest[numbers]
+        ends = np.where(low_only(self.flagged, self.is_low)[at], "low", "high")
+        columns = (self.x[at], self.y[at], self.groups.size[numbers], ends, self.residual[at])
+        return [FoundGroup(*values) for values in zip(*(c.tolist() for c in columns), strict=True)]
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -160,36 +221,66 @@ class MaskHistory:
         what = " ".join(filter(None, (self.detector, self.subarray))) or "one detector"
         rows, columns = self.shape
         masks = len(self.epochs)
-        persistent, changing = (
-            int(np.count_nonzero(which)) for which in (self.persistent, self.comes_and_goes)
+        in_any, persistent, changing = (
+            f"{counted(int(np.count_nonzero(pixels)), 'pixel')} and "
+            f"{counted(int(np.count_nonzero(groups)), 'group')}"
+            for pixels, groups in (
+                (self.number, self.groups.size),
+                (self.persistent, self.persistent_groups),
+                (self.comes_and_goes, self.changing_groups),
+            )
         )
         return "\n".join(
             [
                 f"{counted(masks, 'mask')} of {what}, {rows} x {columns} pixels",
                 *_table(self.epochs),
-                f"  {counted(self.x.size, 'pixel')} flagged in any mask",
+                f"  {in_any} flagged in any mask",
                 f"  {persistent} persistent: in at least {self.at_least} of {masks}",
                 f"  {changing} come and go: flagged again after a mask in which they are not",
+                *_list("new in the last mask", self.named(self.new_groups), self.unit),
+                *_list("gone from the last mask", self.named(self.gone_groups), self.unit),
+                *_list("persistent", self.named(self.persistent_groups), self.unit),
             ]
         )
 
 
 def _table(epochs: Sequence[Epoch]) -> list[str]:
     """Return the lines of a table of the epochs, numbers to the right."""
-    head = ("date", "flagged", "low", "high", "new", "returned", "gone", "mask")
-    rows: list[tuple[object, ...]] = [head]
+    names = ("flagged", "low", "high", "new", "returned", "gone")
+    rows: list[tuple[object, ...]] = [("date", "", *names, "mask")]
     for each in epochs:
         date = each.date if each.is_observed else f"{each.date}*"
-        counts = (each.flagged, each.low, each.high, each.new, each.returned, each.gone)
-        rows.append((date, *("-" if count is None else count for count in counts), each.path))
+        for what, counts, begin, end in (
+            ("pixels", each, date, each.path),
+            ("groups", each.groups, "", ""),
+        ):
+            known = (getattr(counts, name) for name in names)
+            cells = ("-" if count is None else count for count in known)
+            rows.append((begin, what, *cells, end))
     width = max(len(str(row[0])) for row in rows)
     lines = [
-        f"  {row[0]!s:<{width}}" + "".join(f"{cell!s:>9}" for cell in row[1:-1]) + f"  {row[-1]}"
+        f"  {row[0]!s:<{width}}  {row[1]!s:<6}"
+        + "".join(f"{cell!s:>9}" for cell in row[2:-1])
+        + f"  {row[-1]}".rstrip()
         for row in rows
     ]
     if not all(each.is_observed for each in epochs):
         lines.append("  *: the date of the exposures is not known; the mask was made then")
     return lines
+
+
+def _list(what: str, groups: Sequence[FoundGroup], unit: str) -> list[str]:
+    """Return lines that name groups, each by its brightest pixel."""
+    if not groups:
+        return []
+    lines = [
+        f"    column {each.x}, row {each.y}: {counted(each.pixels, 'pixel')}, {each.end}, "
+        f"residual {each.residual:.4g} {unit}".rstrip()
+        for each in groups[:MOST_NAMED]
+    ]
+    more = len(groups) - len(lines)
+    head = f"  {counted(len(groups), 'group')} {what}, the strongest first:"
+    return [head, *lines, *([f"    and {more} more"] if more else [])]
 
 
 def flags_of_epoch(mask: GroupMask, path: Location) -> EpochFlags:
@@ -225,9 +316,12 @@ def merged(each: Sequence[EpochFlags], at_least: int) -> MaskHistory:
         _keep_strongest(significance, at, mask.significance)
     first = each[0]
     known = next((mask.frame.detector for mask in each if mask.frame.detector), "")
-    y, x = np.divmod(places, first.frame.shape[1])
+    columns = first.frame.shape[1]
+    y, x = np.divmod(places, columns)
+    groups = groups_of(places, low_only(flagged, is_low), residual, columns)
+    changes = zip(each, changes_of(flagged, is_low, groups), strict=True)
     return MaskHistory(
-        epochs=tuple(_epochs(each, flagged, is_low)),
+        epochs=tuple(_epoch(mask, *counts) for mask, counts in changes),
         at_least=at_least,
         detector=known,
         subarray=first.frame.subarray,
@@ -238,7 +332,18 @@ def merged(each: Sequence[EpochFlags], at_least: int) -> MaskHistory:
         is_low=is_low,
         residual=residual,
         significance=significance,
+        groups=groups,
         unit=first.unit,
+    )
+
+
+def _epoch(mask: EpochFlags, pixels: EpochCounts, groups: EpochCounts) -> Epoch:
+    return Epoch(
+        **vars(pixels),
+        path=mask.frame.path,
+        date=mask.date,
+        is_observed=mask.is_observed,
+        groups=groups,
     )
 
 
@@ -248,20 +353,3 @@ def _keep_strongest(
     """Replace values at some places by those that are farther from 0, or known at all."""
     here = values[at]
     values[at] = np.where(np.isnan(here) | (np.abs(new) > np.abs(here)), new, here)
-
-
-def _epochs(
-    each: Sequence[EpochFlags], flagged: NDArray[np.bool_], is_low: NDArray[np.bool_]
-) -> Iterator[Epoch]:
-    seen = np.zeros(flagged.shape[0], np.bool_)
-    for number, mask in enumerate(each):
-        now = flagged[:, number]
-        low = int(np.count_nonzero(is_low[:, number]))
-        changes: tuple[int | None, ...] = (None, None, None)
-        if number:
-            before = flagged[:, number - 1]
-            groups = (now & ~seen, now & seen & ~before, before & ~now)
-            changes = tuple(int(np.count_nonzero(group)) for group in groups)
-        total = int(np.count_nonzero(now))
-        yield Epoch(mask.frame.path, mask.date, mask.is_observed, total, low, total - low, *changes)
-        seen |= now

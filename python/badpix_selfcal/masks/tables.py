@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["history_table", "pixel_table", "table_writer"]
 
 _Shown = TypeVar("_Shown")
+
+GROUP: Final = ("", "number of the group of pixels that touch, from 1, the strongest first")
+"""Unit and meaning of the column of groups."""
 
 
 def table_writer(make: Callable[[_Shown], Table], shown: _Shown, to: Location) -> Write:
@@ -45,6 +48,7 @@ def pixel_table(mask: GroupMask) -> Table:
     """Return the flagged pixels of a mask, and in its meta what they were found with."""
     unit, found = mask.unit, mask.bad_pixels
     columns = {name: _texts(column) for name, column in pixels_of(mask).items()}
+    columns["group"] = found.groups.number + 1
     about = {
         "name": mask.name,
         "detector": {key: value for key, value in mask.about.items() if key != "BUNIT"},
@@ -55,12 +59,13 @@ def pixel_table(mask: GroupMask) -> Table:
         "cut_high": found.cut_high,
         "n_low": found.n_low,
         "n_high": found.n_high,
+        "n_groups": len(found.groups),
         "crowded": [*mask.crowded],
         "exposures": [str(member.exposure) for member in mask.used],
         "version": mask.version,
         "made": mask.made,
     }
-    return _table(columns, columns_in(unit)["PIXELS"], about)
+    return _table(columns, {**columns_in(unit)["PIXELS"], "group": GROUP}, about)
 
 
 def history_table(found: MaskHistory) -> Table:
@@ -80,6 +85,7 @@ def history_table(found: MaskHistory) -> Table:
         "end": np.where(low & high, "both", np.where(low, "low", "high")),
         "residual": found.residual,
         "significance": found.significance,
+        "group": found.groups.number + 1,
     }
     described = {
         "x": ("pixel", "column of the image, counted from 0"),
@@ -93,6 +99,7 @@ def history_table(found: MaskHistory) -> Table:
         "end": ("", "low, high or both"),
         "residual": (found.unit, "farthest from 0, minimum image minus its running median"),
         "significance": ("", "farthest from 0, in units of the noise; NaN: fraction cut"),
+        "group": GROUP,
     }
     about = {
         "detector": found.detector,

@@ -173,6 +173,7 @@ def layers_of(
         (plain_layer, "slices", slices.number),
         (plain_layer, "flagged", pixels.flagged.astype(np.uint32)),
         (plain_layer, "is_high", pixels.is_high.astype(np.uint8)),
+        (plain_layer, "sizes", pixels.sizes.astype(np.uint32)),
         (plain_layer, "strip_pixels", strips.pixels.astype(np.uint32)),
     ]
     with threads(os.cpu_count() or 1) as executor:

@@ -210,6 +210,7 @@ def judge(mask: GroupMask) -> Judgement:
         "low": int(np.count_nonzero(low)),
         "high": int(np.count_nonzero(high)),
         "flagged": flagged,
+        "groups": len(found.groups),
         "cut_low": number(found.cut_low),
         "cut_high": number(found.cut_high),
         "scatter_before": number(before),

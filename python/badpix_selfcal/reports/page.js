@@ -58,12 +58,19 @@
     layer.codes[at] === 0 ? NaN : layer.knee * Math.sinh((layer.codes[at] - 1) * layer.step);
 
   const names = ["minimum", "median", "significance", "dq", "slices", "flagged", "is_high",
-    "strip_pixels", "strips", "noise"];
+    "sizes", "strip_pixels", "strips", "noise"];
   const layers = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await unpacked(name)])));
   const flagged = layers.flagged.codes;
   const isFlagged = new Uint8Array(rows * columns);
   flagged.forEach((pixel, i) => { isFlagged[pixel] = layers.is_high.codes[i] ? 3 : 2; });
+  // The groups of flags, the strongest first: the first pixel of each is the brightest.
+  const sizes = layers.sizes.codes, groupOf = new Int32Array(rows * columns).fill(-1);
+  const brightest = new Uint32Array(sizes.length);
+  for (let group = 0, first = 0; group < sizes.length; first += sizes[group++]) {
+    brightest[group] = flagged[first];
+    for (const pixel of flagged.subarray(first, first + sizes[group])) groupOf[pixel] = group;
+  }
   const stripOf = new Map(Array.from(layers.strip_pixels.codes, (pixel, i) => [pixel, i]));
 
   // ---- Images ----------------------------------------------------------------------------------
@@ -273,6 +280,10 @@
     const set = layers.dq.bits.filter((_, place) => (word >>> place) & 1);
     return set.map((bit) => settings.bits[bit]).join(", ") || "0";
   }
+  function groupWords(group) {
+    const size = sizes[group], what = size > 1 ? `, a group of ${size} pixels` : "";
+    return `flag ${group + 1} of ${sizes.length}${what}`;
+  }
   function described(pixel) {
     const parts = [
       `column ${pixel % columns}, row ${Math.floor(pixel / columns)}`,
@@ -281,6 +292,7 @@
     if (layers.significance) parts.push(`significance ${short(value("significance", pixel))}`);
     parts.push(`DQ ${bitsOf(pixel)}`);
     parts.push(["not flagged", "", "flagged low", "flagged high"][isFlagged[pixel]]);
+    if (groupOf[pixel] >= 0) parts.push(groupWords(groupOf[pixel]));
     const slice = layers.slices.codes[pixel];
     if (slice) parts.push(settings.slices[slice - 1]);
     return parts.join(" · ");
@@ -288,6 +300,7 @@
 
   // ---- The cuts of a pixel ---------------------------------------------------------------------
   const alongY = settings.along === "row";
+  const FAR = 25; // times the noise
   let selected = null, place = -1, blank = null;
 
   // Return one cut through a pixel: coordinates, minimum, median, limits, and each exposure.
@@ -306,14 +319,19 @@
       if (y < 0 || y >= rows || x < 0 || x >= columns) continue;
       const here = y * columns + x, at = first + step + reach;
       const minimum = value("minimum", here), median = value("median", here);
-      let noise = 1;
-      if (layers.significance)
+      let noise = 1, level = median; // the cuts lie so many times the noise from this level
+      if (layers.significance) {
         noise = strip === undefined ? NaN : growth(layers.noise, strip * samples + at);
+        const away = value("significance", here);
+        // What counts is the light nearby in both directions. The page has the noise to a few
+        // percent only: far from the cuts, the running median is nearer to the truth.
+        if (Math.abs(away) < FAR) level = minimum - away * noise;
+      }
       cut.x.push(down ? y : x);
       cut.minimum.push(minimum);
       cut.median.push(median);
-      cut.lower.push(low === null ? NaN : median + low * noise);
-      cut.upper.push(high === null ? NaN : median + high * noise);
+      cut.lower.push(low === null ? NaN : level + low * noise);
+      cut.upper.push(high === null ? NaN : level + high * noise);
       exposures.forEach((line, number) => line.push(
         minimum + growth(layers.strips, (number * stripOf.size + strip) * samples + at)));
     }
@@ -322,6 +340,7 @@
 
   function select(pixel) {
     selected = pixel;
+    if (groupOf[pixel] >= 0) place = groupOf[pixel];
     api.cuts = {};
     for (const way of ["along", "across"]) {
       const { exposures, ...cut } = cutOf(pixel, way);
@@ -338,9 +357,8 @@
 
   // ---- What a reader can do --------------------------------------------------------------------
   function step(by) {
-    if (!flagged.length) return;
-    place = place < 0 && by < 0 ? flagged.length - 1 : (place + by + flagged.length) % flagged.length;
-    select(flagged[place]);
+    const count = brightest.length;
+    if (count) select(brightest[place < 0 && by < 0 ? count - 1 : (place + by + count) % count]);
   }
   function move(down, right) {
     if (selected === null) return step(1);

@@ -34,6 +34,13 @@ _POLICY: Final = (
 """What a browser may load: nothing."""
 
 
+_SIGMA: Final = (
+    "that stand out from the noise along and across the dispersion, or that form a group with "
+    "edges sharper than light can have"
+)
+"""Which pixels the sigma cut flags at the high end."""
+
+
 @dataclass(frozen=True)
 class Page:
     """A page, and the judgement that it shows."""
@@ -73,7 +80,9 @@ def page_of(mask: GroupMask) -> Page:
     code = bokeh_scripts()  # raises before anything is computed
     judgement = judge(mask)
     pixels, slices = ranked(mask.bad_pixels), slices_of(mask)
-    shown = np.concatenate([pixels.strongest, pixels.borderline, pixels.flagged, pixels.near])
+    shown = np.concatenate(
+        [pixels.strongest, pixels.borderline, pixels.brightest, pixels.flagged, pixels.near]
+    )
     shown = shown[np.sort(np.unique(shown, return_index=True)[1])]  # each pixel once
     strips = strips_of(mask, shown)
     body = [
@@ -83,11 +92,12 @@ def page_of(mask: GroupMask) -> Page:
         *_histogram(mask),
         *_counts(slices.source),
         "<h2>Gallery</h2>",
-        f'<p class="note">The {IN_GALLERY} strongest flags, then the pixels nearest to the cuts: '
-        "flagged ones, then others. Each picture: the cut along the dispersion, then across it, on "
+        f'<p class="note">The {IN_GALLERY} strongest groups of flags, each at its brightest pixel, '
+        "then the pixels nearest to the cuts: flagged ones, then others. Each picture: the cut "
+        "along the dispersion, then across it, on "
         f"one scale; lines as above, at most {MOST_LINES} exposures. Good: the strongest are "
-        "single peaks in every exposure, and the borderline ones peaks too, though small. A click "
-        "selects the pixel.</p>",
+        "single peaks, or groups that begin and end within a pixel, in every exposure, and the "
+        "borderline ones peaks too, though small. A click selects the pixel.</p>",
         "<h3>Strongest</h3>",
         gallery(mask, pixels.strongest, strips),
         "<h3>Borderline</h3>",
@@ -137,7 +147,8 @@ def _head(mask: GroupMask, judgement: Judgement) -> list[str]:
     numbers = judgement.numbers
     share = (numbers["share_low"] or 0.0) + (numbers["share_high"] or 0.0)
     summary = (
-        f"{numbers['low']} low + {numbers['high']} high = {numbers['flagged']} pixels flagged, "
+        f"{numbers['low']} low + {numbers['high']} high = {numbers['flagged']} pixels flagged "
+        f"in {counted(numbers['groups'], 'group')}, "
         f"{share:.3g} % of the {numbers['sensitive']} with a value, from "
         f"{counted(numbers['exposures'], 'exposure')}."
     )
@@ -168,12 +179,14 @@ def _images(mask: GroupMask, pixel: str) -> list[str]:
     )
     notes = {
         "minimum": "The least value of all exposures, minus their pedestals. Good: after the "
-        "flicker, single bright pixels are gone and the light of the target is whole.",
+        "flicker, bright pixels and groups are gone and the light of the target is whole.",
         "residual": "The minimum minus its running median along the dispersion. Good: grey noise "
         "with single spots, and no lines or edges.",
-        "significance": "How far each pixel stands out, in units of the noise. Good: as the "
-        "residual, and equally smooth in bright and in dark parts.",
-        "mask": f"{key}. Dots are larger than pixels. Good: spread evenly, no lines.",
+        "significance": "How far each pixel stands out from the light along and across the "
+        "dispersion, in units of the noise; in a flagged group with sharp edges, from that along "
+        "it. Good: as the residual, and equally smooth in bright and in dark parts.",
+        "mask": f"{key}. Dots are larger than pixels. Good: single pixels and small groups, "
+        "spread evenly, no lines.",
         "dq": f"{dq_key}. What was known before. Good: few of the new flags lie there.",
     }
     shown = ["minimum", "residual"]
@@ -186,7 +199,9 @@ def _images(mask: GroupMask, pixel: str) -> list[str]:
     return [
         '<h2 id="pictures">Images</h2>',
         '<p class="note">All images move together: drag, turn the wheel, or draw a box. A click '
-        "selects a pixel. Rows and columns are counted from 0.</p>",
+        "selects a pixel. Rows and columns are counted from 0. Flagged pixels that touch are one "
+        "group, and count as one flag, which selects the brightest of them; the strongest comes "
+        "first.</p>",
         '<div class="tools">'
         '<button id="flicker" aria-pressed="false">Flicker <kbd>f</kbd></button> '
         '<button id="previous">Previous flag <kbd>p</kbd></button> '
@@ -201,13 +216,15 @@ def _images(mask: GroupMask, pixel: str) -> list[str]:
 
 
 def _histogram(mask: GroupMask) -> list[str]:
-    what = "residual" if mask.bad_pixels.significance is None else "significance"
+    is_sigma = mask.bad_pixels.significance is not None
+    what = "significance" if is_sigma else "residual"
+    flagged = f" Flagged are pixels {_SIGMA}." if is_sigma else ""
     return [
         "<h2>What is cut</h2>",
         '<div id="figure-histogram" class="single"></div>',
         f'<p class="note">Histogram of the {what}, with the cuts (dashed); values farther away '
-        "are in the first and the last bin. Good: a narrow peak of noise, which ends before the "
-        "cuts, and a flat tail of bad pixels beyond them.</p>",
+        f"are in the first and the last bin.{flagged} Good: a narrow peak of noise, which ends "
+        "before the cuts, and a flat tail of bad pixels beyond them.</p>",
     ]
 
 
@@ -242,9 +259,9 @@ def _pixel(strips: Strips, wanted: int) -> str:
         '<output id="selected" aria-live="polite">Click a pixel, or press n.</output>'
         '<div id="figure-along"></div><div id="figure-across"></div><p class="note">'
         f"{_key(LOW)}minimum image{_key(HIGH)}its running median (dashed){_key(PLAIN)}each "
-        "exposure minus its pedestal; the band reaches from the lower to the upper cut. Good for a "
-        "flagged pixel: one narrow peak, beyond the band and equal in all exposures, along and "
-        "across. "
+        "exposure minus its pedestal; the band reaches from the lower to the upper cut: what lies "
+        "beyond it is beyond the cut. Good for a flagged pixel: one narrow peak, or a group with "
+        "sharp edges, beyond the band and equal in all exposures, along and across. "
         f'<span id="exposures-shown">{escape(note)}</span></p></div>'
     )
 
@@ -306,8 +323,8 @@ def _tables(mask: GroupMask, judgement: Judgement, strips: Strips) -> list[str]:
 def _counted(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the numbers of the table of counts."""
     names = (
-        "pixels", "sensitive", "low", "high", "flagged", "already_known", "cut_low", "cut_high",
-        "scatter_before", "scatter_after", "deviation_before", "deviation_after", "spikes",
-        "longest_run", "error_scale",
+        "pixels", "sensitive", "low", "high", "flagged", "groups", "already_known", "cut_low",
+        "cut_high", "scatter_before", "scatter_after", "deviation_before", "deviation_after",
+        "spikes", "longest_run", "error_scale",
     )  # fmt: skip
     return {name: numbers[name] for name in names if numbers.get(name) is not None}

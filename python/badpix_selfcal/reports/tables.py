@@ -17,6 +17,7 @@ LABELS: Final = {
     "low": "flagged low",
     "high": "flagged high",
     "flagged": "flagged",
+    "groups": "groups of flagged pixels that touch",
     "already_known": "of them DO_NOT_USE before",
     "cut_low": "lower cut",
     "cut_high": "upper cut",

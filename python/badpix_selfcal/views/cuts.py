@@ -55,7 +55,8 @@ class Line:
     noise : ndarray of float, shape (n,), or None
         The noise of one exposure; None with the fraction cut.
     lower, upper : ndarray of float, shape (n,)
-        The cuts, as levels of the minimum image.
+        The cuts, as levels of the minimum image: a sample beyond them is beyond the cuts. NaN where
+        they are not known.
     low, high : ndarray of bool, shape (n,)
         The flagged pixels.
     axis : int
@@ -95,10 +96,11 @@ def line_of(mask: GroupMask, pixel: Pixel, direction: Direction, reach: int) -> 
     stop = min(pixel[axis] + reach + 1, mask.minimum.shape[axis])
     at: Part = (slice(start, stop), pixel[1]) if axis == 0 else (pixel[0], slice(start, stop))
     part = part_of(mask.bad_pixels, at)
-    noise = 1.0 if part.noise is None else part.noise
     with np.errstate(invalid="ignore", over="ignore"):  # infinite samples have infinite residuals
         median = mask.minimum[at] - part.residual
-        lower, upper = (median + cut * noise for cut in (part.cut_low, part.cut_high))
+        lower, upper = (
+            _level(mask.minimum[at], part, cut) for cut in (part.cut_low, part.cut_high)
+        )
     return Line(
         place=np.arange(start, stop),
         minimum=mask.minimum[at],
@@ -110,6 +112,15 @@ def line_of(mask: GroupMask, pixel: Pixel, direction: Direction, reach: int) -> 
         high=part.high,
         axis=axis,
     )
+
+
+def _level(minimum: FloatArray, part: BadPixels, cut: float) -> FloatArray:
+    """Return from which level on a sample would be beyond a cut."""
+    if part.significance is None or part.noise is None:
+        return minimum - part.residual + cut
+    # Not from the running median: what counts is the light nearby in both directions, and only for
+    # pixels of a group with sharp edges that along the dispersion.
+    return minimum + (cut - part.significance) * part.noise
 
 
 def part_of(found: BadPixels, at: Part) -> BadPixels:

@@ -1,4 +1,4 @@
-"""Which pixels to look at: the strongest flags, and those near the cuts."""
+"""Which pixels to look at: the brightest of each group of flags, and those near the cuts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ IN_GALLERY: Final = 12
 MOST_NEAR: Final = 1000
 
 APART: Final = 4
-"""Pixels nearer to a stronger one, in rows and in columns, belong to the same spot."""
+"""Pixels of a gallery are at least so many rows or columns apart: else both show the same spot."""
+
+TRIED: Final = 50
+"""Unflagged pixels near a cut that are tried for each one that is chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +37,13 @@ class Ranked:
     Attributes
     ----------
     flagged : ndarray of int
-        The flagged pixels, the strongest first.
+        The flagged pixels by group, the strongest group first, and in each the brightest pixel.
     is_high : ndarray of bool
         Whether each of them is flagged at the high end.
+    sizes : ndarray of int
+        How many pixels each group has.
+    brightest : ndarray of int
+        The brightest pixel of each group.
     near : ndarray of int
         Pixels near the cut that are not flagged, the nearest first.
     strongest, borderline : ndarray of int
@@ -45,34 +52,32 @@ class Ranked:
 
     flagged: NDArray[np.intp]
     is_high: NDArray[np.bool_]
+    sizes: NDArray[np.intp]
+    brightest: NDArray[np.intp]
     near: NDArray[np.intp]
     strongest: NDArray[np.intp]
     borderline: NDArray[np.intp]
 
 
 def strongest(found: BadPixels, count: int = IN_GALLERY) -> list[Pixel]:
-    """Return the flagged pixels that stand out most, the strongest first.
+    """Return the brightest pixels of the groups of flags, the strongest group first.
 
-    Of the pixels of a spot only the strongest counts. Those with an infinite residual are left out:
-    they cannot be drawn.
+    Infinite ones are left out: they cannot be drawn.
     """
-    left = _flagged(found)
-    left = left[np.isfinite(found.compared.ravel()[left])]
-    picked: list[Pixel] = []
-    while left.size and len(picked) < count:
-        rows, columns = np.divmod(left, found.mask.shape[1])
-        row, column = int(rows[0]), int(columns[0])
-        picked.append((row, column))
-        left = left[np.maximum(abs(rows - row), abs(columns - column)) >= APART]
-    return picked
+    brightest = _brightest(found)
+    drawn = np.isfinite(found.residual.ravel()[brightest])
+    return _apart(brightest[drawn], count, found.mask.shape[1], [])
 
 
 def borderline(found: BadPixels, count: int = IN_GALLERY) -> list[Pixel]:
     """Return the pixels nearest to the cuts, as many flagged as not flagged.
 
-    The cut with flags counts; if there are flags at both ends, both cuts do. Those nearest to a cut
-    come first among the flagged ones, then the others.
+    Of a group of flags, the brightest pixel counts. The cut with flags counts; if there are flags
+    at both ends, both cuts do. Those nearest to a cut come first among the flagged ones, then the
+    others.
     """
+    brightest, columns = _brightest(found), found.mask.shape[1]
+    values = found.compared.astype(np.float64).ravel()
     ends = [
         (end, cut, sign)
         for end, cut, sign in (
@@ -85,19 +90,26 @@ def borderline(found: BadPixels, count: int = IN_GALLERY) -> list[Pixel]:
     for is_flagged in (True, False):
         share = (count + is_flagged) // 2
         for number, (end, cut, sign) in enumerate(ends):
-            # How far within its side a pixel is; a spared pixel lies beyond the cut, unflagged.
-            depth = sign * (found.compared.astype(np.float64) - cut) * (1.0 if is_flagged else -1.0)
-            chosen = (end if is_flagged else ~found.mask & (depth >= 0.0)) & np.isfinite(depth)
             own = share // len(ends) + (number < share % len(ends))
-            distance = np.where(chosen, depth, np.inf)
-            near = [pixel for pixel in _first(distance, own) if chosen[pixel]]
-            picked += [pixel for pixel in near if pixel not in picked]  # near both cuts
+            if is_flagged:
+                near = brightest[end.ravel()[brightest]]
+                depth = sign * (values[near] - cut)
+                near = near[np.argsort(depth, kind="stable")][
+                    : np.count_nonzero(np.isfinite(depth))
+                ]
+            else:
+                # A spared pixel lies beyond the cut, unflagged.
+                depth = sign * (cut - values)
+                depth[found.mask.ravel() | ~(depth >= 0.0)] = np.inf
+                near = _first(depth, TRIED * own)
+            picked += _apart(near, own, columns, picked)
     return picked
 
 
 def ranked(found: BadPixels) -> Ranked:
     """Rank the pixels of a mask."""
-    flagged, columns = _flagged(found), found.mask.shape[1]
+    groups, columns = found.groups, found.mask.shape[1]
+    flagged = np.flatnonzero(found.mask)[groups.order]
     share = _share_of_cut(found).ravel()
     near = np.flatnonzero((share >= NEAR) & ~found.mask.ravel() & (share <= 1))
     chosen = (
@@ -107,16 +119,30 @@ def ranked(found: BadPixels) -> Ranked:
     return Ranked(
         flagged,
         found.high.ravel()[flagged],
+        groups.size,
+        flagged[groups.first],
         near[np.argsort(-share[near], kind="stable")][:MOST_NEAR],
         *chosen,
     )
 
 
-def _flagged(found: BadPixels) -> NDArray[np.intp]:
-    """Return the flagged pixels as flat indices, the strongest first."""
-    flagged = np.flatnonzero(found.mask)
-    strength = np.nan_to_num(np.abs(found.compared.ravel()[flagged]), nan=0.0, posinf=np.inf)
-    return flagged[np.argsort(-strength, kind="stable")]
+def _brightest(found: BadPixels) -> NDArray[np.intp]:
+    """Return the brightest pixel of each group as flat indices, the strongest first."""
+    return np.flatnonzero(found.mask)[found.groups.brightest]
+
+
+def _apart(pixels: NDArray[np.intp], count: int, columns: int, picked: list[Pixel]) -> list[Pixel]:
+    """Return the first pixels that are apart from each other, and from those already picked."""
+    more: list[Pixel] = []
+    y, x = np.divmod(pixels, columns)
+    left = np.ones(pixels.size, np.bool_)
+    for row, column in picked:
+        left &= np.maximum(abs(y - row), abs(x - column)) >= APART
+    while left.any() and len(more) < count:
+        at = int(np.argmax(left))
+        more.append((int(y[at]), int(x[at])))
+        left &= np.maximum(abs(y - y[at]), abs(x - x[at])) >= APART
+    return more
 
 
 def _share_of_cut(found: BadPixels) -> NDArray[np.float32]:
@@ -130,12 +156,11 @@ def _share_of_cut(found: BadPixels) -> NDArray[np.float32]:
     return share
 
 
-def _first(values: NDArray[np.floating], count: int) -> list[Pixel]:
-    """Return the pixels with the least values, in order."""
+def _first(values: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Return the places of the least values that are finite, in order."""
     count = min(count, values.size)
     if count <= 0:
-        return []
-    flat = values.ravel()
-    places = np.argpartition(flat, count - 1)[:count]
-    places = places[np.lexsort((places, flat[places]))]
-    return [(int(place) // values.shape[1], int(place) % values.shape[1]) for place in places]
+        return np.empty(0, np.intp)
+    places = np.argpartition(values, count - 1)[:count]
+    places = places[np.isfinite(values[places])]
+    return places[np.lexsort((places, values[places]))]

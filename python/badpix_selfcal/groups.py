@@ -1,0 +1,117 @@
+"""Groups of flagged pixels: those that touch, also at corners, each end on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Groups", "groups_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The groups of some flagged pixels, the strongest first.
+
+    A group is as strong as its brightest pixel (at the low end: its darkest one).
+
+    Attributes
+    ----------
+    number : ndarray of int, shape (pixels,)
+        The group of each pixel, from 0.
+    order : ndarray of int, shape (pixels,)
+        The places of the pixels in `number`: those of the first group, the brightest first, then
+        those of the next one.
+    size : ndarray of int, shape (groups,)
+        How many pixels each group has.
+    """
+
+    number: NDArray[np.intp]
+    order: NDArray[np.intp]
+    size: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return self.size.size
+
+    @property
+    def first(self) -> NDArray[np.intp]:
+        """Where each group begins in `order`, shape (groups,)."""
+        return np.asarray(np.cumsum(self.size) - self.size)
+
+    @property
+    def brightest(self) -> NDArray[np.intp]:
+        """The place of the brightest pixel of each group in `number`, shape (groups,)."""
+        return self.order[self.first]
+
+
+def groups_of(
+    place: NDArray[np.integer[Any]],
+    is_low: NDArray[np.bool_],
+    residual: NDArray[np.floating[Any]],
+    columns: int,
+) -> Groups:
+    """Return the groups of flagged pixels.
+
+    Parameters
+    ----------
+    place : ndarray of int, shape (pixels,)
+        The pixels in increasing order, counted along the rows of the image from 0.
+    is_low : ndarray of bool, shape (pixels,)
+        Whether each is flagged at the low end.
+    residual : ndarray of float, shape (pixels,)
+        The residual of each.
+    columns : int
+        The columns of the image.
+    """
+    label = _labels(place, is_low, columns)
+    weakness = np.where(is_low, residual, -residual)
+    weakness[np.isnan(weakness)] = np.inf
+    by_label = np.lexsort((weakness, label))
+    starts = np.flatnonzero(np.diff(label[by_label], prepend=-1))
+    brightest = by_label[starts]
+    ranks = np.empty(int(label.max(initial=-1)) + 1, np.intp)
+    ranks[label[brightest[np.lexsort((brightest, weakness[brightest]))]]] = np.arange(starts.size)
+    number = ranks[label]
+    return Groups(number, np.lexsort((weakness, number)), np.bincount(number))
+
+
+def _labels(
+    place: NDArray[np.integer[Any]], is_low: NDArray[np.bool_], columns: int
+) -> NDArray[np.intp]:
+    """Return the same number for pixels of one group, and for those of another one another."""
+    width = columns + 1  # so that the end of a row does not touch the next one
+    row, column = np.divmod(place.astype(np.int64), columns)
+    at = row * width + column
+    at += np.where(is_low, at.max(initial=0) + 2 * width, 0)  # far from the high end
+    order = np.argsort(at, kind="stable")
+    at = at[order]
+    begins = np.diff(at, prepend=-2) > 1
+    starts, stops = at[begins], at[np.roll(begins, -1)]  # runs of pixels side by side
+    # The runs of the next row that touch each run.
+    first = np.searchsorted(stops, starts + width - 1)
+    number = np.searchsorted(starts, stops + width + 1, side="right") - first
+    run = np.repeat(np.arange(starts.size), number)
+    offset = np.repeat(first - (np.cumsum(number) - number), number)
+    label = np.empty_like(order)
+    label[order] = _joined(starts.size, run, np.arange(run.size) + offset)[np.cumsum(begins) - 1]
+    return label
+
+
+def _joined(count: int, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return for each of some elements the least one that pairs join it to.
+
+    In each round, each set joins the least of the sets that a pair joins it to. That halves the
+    number of sets in two rounds at least, however long and winding they are.
+    """
+    least = np.arange(count)
+    while one.size:
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        np.minimum.at(least, high, low)
+        while not np.array_equal(shorter := least[least], least):
+            least = shorter
+        one, other = least[one], least[other]
+        apart = one != other
+        one, other = one[apart], other[apart]
+    return least
