@@ -19,7 +19,9 @@ from ..bad_pixels import BadPixels
 from ..detectors import IMAGE_AXIS, Dispaxis
 from ..dq import DO_NOT_USE
 from ..runs.group_mask import GroupMask, MaskMember
+from ..runs.review import MOST_FACTOR, error_factor
 from ..views.regions import regions_of, slices_of
+from .left import left_by
 from .scatter import beyond, block_scatter, deviation, scatter, spikes
 
 __all__ = ["LIMITS", "Judgement", "Limit", "Reason", "Verdict", "judge"]
@@ -98,6 +100,12 @@ LIMITS: Final[dict[str, Limit]] = {
         "Many pixels stand out like hot pixels but are not flagged: they become spikes in a cube. "
         "Lower the upper cut, use the sigma cut, or flag a larger fraction.",
     ),
+    "sharp_left": Limit(
+        "groups left above 20 times the noise, with sharp edges", "", 0, None,
+        "Pixels, alone or in groups, are far brighter than their surroundings and end more sharply "
+        "than light can, but are not flagged: see what is left, in the gallery. Use the sigma cut, "
+        "or lower the upper cut; flags in spared rows are left on purpose.",
+    ),
     "noise_flags": Limit(
         "flags that noise alone explains", "%", 20.0, 60.0,
         "The cut lies within the noise (see the histogram): good pixels are flagged. Use the sigma "
@@ -131,7 +139,7 @@ LIMITS: Final[dict[str, Limit]] = {
         "The exposures seem to be flagged already: the mask adds little.",
     ),
     "exposures": Limit(
-        "exposures that the mask was found from", "", 3, 2,
+        "different exposures that the mask was found from", "", 3, 2,
         "Fewer than three exposures cannot tell a bad pixel from light or from a cosmic ray. Add "
         "exposures.",
         is_lower=True,
@@ -140,14 +148,32 @@ LIMITS: Final[dict[str, Limit]] = {
         "exposures left out or failed", "", 0, None,
         "See the table of exposures for the reason.",
     ),
+    "copies": Limit(
+        "copies of another exposure", "", 0, None,
+        "The minimum of copies is one exposure. Leave them out: see the table of exposures.",
+    ),
+    "constant": Limit(
+        "constant images, of exposures and minimum", "", None, 0,
+        "An image of one value shows no bad pixel, and hides those of other exposures. Leave the "
+        "exposure out: see the table of exposures.",
+    ),
+    "later": Limit(
+        "exposures that have passed later steps", "", 0, None,
+        "Flat field, calibration and the like change bad pixels and light; S_BPXSLF: known flags "
+        "are missing. Use the rates: see the table of exposures.",
+    ),
     "odd_pedestals": Limit(
         "pedestals that stand out", "", 0, None,
         "See the table of exposures: a stray pedestal shifts an exposure, so that it decides the "
         "minimum everywhere or nowhere.",
     ),
     "error_factor": Limit(
-        "noise of the data over ERR, or its inverse", "", 2.0, None,
+        "noise of the data over ERR, or its inverse", "", MOST_FACTOR, None,
         "ERR does not describe the data; the noise was scaled to the data.",
+    ),
+    "no_errors": Limit(
+        "sigma cut without a usable ERR", "", 0, None,
+        "The noise follows from the scatter of the data alone. Use exposures with a valid ERR.",
     ),
 }  # fmt: skip
 """The numbers that decide, and their limits."""
@@ -236,14 +262,22 @@ def judge(mask: GroupMask) -> Judgement:
         numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
         numbers["known"] = _percent(numbers["already_known"], flagged)
     used = mask.used
-    numbers["exposures"] = len(used)
+    numbers |= _doubtful(used)
+    if not before > 0:
+        numbers["constant"] += 1
+        numbers["constant_of"].append("minimum image")
     numbers["unused"] = len(mask.members) - len(used)
     odd = odd_pedestals(used, before)
     numbers["odd_pedestals"] = len(odd)
     numbers["odd_pedestals_of"] = odd
-    scale = number(found.error_scale)
-    if scale is not None and scale > 0:
-        numbers["error_factor"] = number(max(scale, 1 / scale))
+    numbers["error_factor"] = error_factor(found.error_scale)
+    has_no_errors = mask.parameters.needs_errors and numbers["error_factor"] is None
+    numbers["no_errors"] = int(has_no_errors)
+    remains = left_by(mask, sigmas, numbers["exposures"])
+    numbers["sharp_left"] = len(remains.peaks)
+    numbers["sharp_left_pixels"] = int(remains.sizes.sum())
+    numbers["sharp_left_spared"] = int(np.count_nonzero(remains.spared))
+    numbers["sharp_left_at"] = remains.places(found.mask.shape[1])
     reasons = (
         Reason(name, numbers.get(name), limit.verdict(numbers.get(name)))
         for name, limit in LIMITS.items()
@@ -254,6 +288,22 @@ def judge(mask: GroupMask) -> Judgement:
 def number(value: float | None) -> float | None:
     """Return a value that JSON can hold: None if it is not finite."""
     return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _doubtful(used: list[MaskMember]) -> dict[str, Any]:
+    """Return how many exposures are different, and which add nothing or should not be used."""
+    copies = {str(each.exposure): str(each.same_as) for each in used if each.same_as is not None}
+    constant = [str(each.exposure) for each in used if each.is_constant]
+    later = {str(each.exposure): each.later for each in used if each.later}
+    return {
+        "exposures": len(used) - len(copies),
+        "copies": len(copies),
+        "copies_of": copies,
+        "constant": len(constant),
+        "constant_of": constant,
+        "later": len(later),
+        "later_of": later,
+    }
 
 
 def odd_pedestals(members: list[MaskMember], residual: float) -> list[str]:
