@@ -243,8 +243,8 @@ def _counts(source: str) -> list[str]:
 def _pixel(strips: Strips, wanted: int) -> str:
     held = len(strips.pixels)
     note = (
-        f"The page holds the exposures for {held} of {wanted} flagged and borderline pixels; for "
-        "others it shows the minimum image and its median."
+        f"The page holds the exposures for {held} of {wanted} flagged, borderline and left pixels; "
+        "for others it shows the minimum image and its median."
     )
     if strips.problems:
         absent = "; ".join(strips.problems.values())

@@ -101,9 +101,10 @@ def error_factor(scale: float | None) -> float | None:
     float or None
         At least 1. None without a valid ERR, or if the noise is no multiple of it.
     """
-    if scale is None or not 0 < scale < math.inf:
+    if scale is None or not scale > 0:
         return None
-    return max(scale, 1 / scale)
+    factor = max(scale, 1 / scale)
+    return factor if math.isfinite(factor) else None
 
 
 def _warn_of_errors(found: BadPixels, plan: Plan) -> None:
