@@ -68,6 +68,7 @@ class Left:
         ]
 
 
+@np.errstate(all="ignore")
 def left_by(mask: GroupMask, sigmas: FloatArray, exposures: int) -> Left:
     """Find what a mask leaves. What DQ or the mask flags does not count.
 
@@ -113,8 +114,7 @@ def _noise(found: BadPixels, axis: int | None, sigmas: FloatArray, exposures: in
     """
     if found.noise is not None:
         return median_filter(found.noise, WINDOW, axis=axis, edge="shrink")
-    with np.errstate(invalid="ignore"):
-        local = 1.4826 * median_filter(abs(found.residual), WINDOW, axis=axis, edge="shrink")
+    local = 1.4826 * median_filter(abs(found.residual), WINDOW, axis=axis, edge="shrink")
     rows, columns = found.residual.shape
     blocks = np.repeat(np.repeat(sigmas, BLOCK, axis=0), BLOCK, axis=1)[:rows, :columns]
     spread = spread_of_minimum(max(exposures, 1))

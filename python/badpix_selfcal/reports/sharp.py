@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -28,6 +26,7 @@ STEPS: Final = ((0, -1), (0, 1), (1, -1), (1, 1))
 """From a pixel to its four neighbours: axis and direction."""
 
 
+@np.errstate(all="ignore")
 def sharp_groups(
     residual: FloatArray,
     noise: FloatArray,
@@ -58,8 +57,7 @@ def sharp_groups(
         The number of the group of each pixel, from 1; 0 for no group.
     """
     columns = residual.shape[1] + 2
-    with np.errstate(all="ignore"):
-        ratio = np.pad(residual / noise, 1, constant_values=np.nan).ravel()
+    ratio = np.pad(residual / noise, 1, constant_values=np.nan).ravel()
     values = np.pad(residual, 1, constant_values=np.nan).ravel().astype(np.float64)
     missing = np.pad(known, 1, constant_values=True).ravel() | ~np.isfinite(ratio)
     labels = np.zeros(ratio.size, np.int32)
@@ -67,8 +65,9 @@ def sharp_groups(
     coupling = 0.01 if (detector or "").upper().startswith("NRS") else 0.03
     along = IMAGE_AXIS[dispaxis] or 0
     candidates = np.flatnonzero(~missing & (ratio > level))
-    for lowest in _levels(ratio[candidates], level):
-        pixels = candidates[(ratio[candidates] > lowest) & ~missing[candidates]]
+    heights = np.floor(2 * np.log2(ratio[candidates] / level))  # in steps of the root of 2
+    for height in np.unique(heights)[::-1]:
+        pixels = candidates[(heights >= height) & ~missing[candidates]]
         group = _components(pixels, columns, labels.size)
         peak = np.zeros(pixels.size)
         np.maximum.at(peak, group, values[pixels])
@@ -95,14 +94,6 @@ def sharp_groups(
         labels[pixels[chosen]] = labels.max(initial=0) + 1 + number
         missing[pixels[chosen]] = True
     return labels.reshape(-1, columns)[1:-1, 1:-1]
-
-
-def _levels(ratios: FloatArray, last: float) -> Iterator[float]:
-    """Yield falling levels, each the root of 2 below the one before."""
-    if ratios.size:
-        count = math.ceil(2 * math.log2(float(ratios.max()) / last))
-        for step in reversed(range(max(count, 1))):
-            yield last * 2 ** (step / 2)
 
 
 def _components(pixels: NDArray[np.intp], columns: int, size: int) -> NDArray[np.intp]:
