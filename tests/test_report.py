@@ -18,7 +18,8 @@ import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.reports import cuts
 from badpix_selfcal.reports.index import verdict_on
-from badpix_selfcal.reports.judgement import LIMITS, judge
+from badpix_selfcal.reports.judgement import judge
+from badpix_selfcal.reports.limits import LIMITS
 from badpix_selfcal.reports.page import page_of
 from badpix_selfcal.views.pixels import IN_GALLERY, ranked
 

@@ -7,7 +7,8 @@ from html import escape
 from typing import Any, Final
 
 from ..runs.group_mask import GroupMask
-from .judgement import Judgement, Limit
+from .judgement import Judgement
+from .limits import Limit
 
 __all__ = ["exposure_table", "fact_table", "left_table", "limit_table", "part_table", "shown"]
 
