@@ -142,7 +142,10 @@ def masks(draw):
     mask = group_mask(image, parameters=asked, dispaxis=draw(st.sampled_from([1, 2, None])))
     levels = st.one_of(st.none(), FLOATS)
     roles = st.sampled_from(["science", "background", "selfcal"])
-    member = st.builds(MaskMember, PATHS, roles, levels, st.text(), st.one_of(st.none(), PATHS))
+    perhaps = st.one_of(st.none(), PATHS)
+    member = st.builds(
+        MaskMember, PATHS, roles, levels, st.text(), perhaps, st.text(), perhaps, st.booleans()
+    )
     found = replace(
         mask.bad_pixels,
         cut_low=draw(FLOATS),

@@ -175,8 +175,8 @@ def test_folders_patterns_and_files_are_given_together(tmp_path):
     places = [tmp_path / name for name in ("one", "two", "three", "four")]
     for number, place in enumerate(places):
         place.mkdir()
-        for name in ("a", "b"):
-            take(place / f"{name}{number}_rate.fits", number, detector="NRS1", shape=(20, 30))
+        for seed, name in ((number, "a"), (10 + number, "b")):
+            take(place / f"{name}{number}_rate.fits", seed, detector="NRS1", shape=(20, 30))
     given = [places[0], places[1] / "*_rate.fits", places[2] / "b2_rate.fits", places[3]]
     result = bps.batch(given, output_dir=tmp_path / "out")
     used = [each.exposure.name.partition("_")[0] for each in result.exposures]

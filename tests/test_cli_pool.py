@@ -332,7 +332,7 @@ def test_a_terminated_batch_leaves_whole_files_and_can_be_resumed(tmp_path, slow
 
     status, printed = signalled(*run, cwd=tmp_path, when=one_is_done)
     assert status == 143
-    assert printed == (
+    assert printed.endswith(  # after a warning: all exposures are copies of one
         "badpix-selfcal: terminated; finished outputs are complete; --resume continues from there\n"
     )
     left = {path.name for path in out.iterdir()}

@@ -127,9 +127,10 @@ def test_the_full_frame_is_one_group_with_and_without_its_cards(tmp_path):
 
 def test_groups_have_names_of_their_own(tmp_path):
     for number in range(2):
-        slit(tmp_path / f"a{number}_rate.fits", 1, "NRS_IFU")
-        slit(tmp_path / f"b{number}_rate.fits", 1, "NRS_FIXEDSLIT", SUBARRAY="SUBS200A1")
-        slit(tmp_path / f"c{number}_rate.fits", 1, "NRS_FIXEDSLIT", SUBARRAY="SUBS", SUBSTRT2=897)
+        slit(tmp_path / f"a{number}_rate.fits", number, "NRS_IFU")
+        slit(tmp_path / f"b{number}_rate.fits", number, "NRS_FIXEDSLIT", SUBARRAY="SUBS200A1")
+        begins = {"SUBARRAY": "SUBS", "SUBSTRT2": 897}
+        slit(tmp_path / f"c{number}_rate.fits", number, "NRS_FIXEDSLIT", **begins)
     names = {each.group for each in bps.associate(tmp_path, dry_run=True)}
     assert names == {"NRS1", "NRS1 NRS_FIXEDSLIT SUBS200A1", "NRS1 NRS_FIXEDSLIT SUBS(1,897)"}
     result = bps.batch(tmp_path, output_dir=tmp_path / "out", group_by="band")
@@ -138,7 +139,7 @@ def test_groups_have_names_of_their_own(tmp_path):
 
 def test_other_shapes_in_one_subarray_are_refused(tmp_path):
     for number in range(2):
-        slit(tmp_path / f"{number}_rate.fits", 1)
+        slit(tmp_path / f"{number}_rate.fits", number)
     odd = slit(tmp_path / "odd_rate.fits", 1, shape=(41, 60))
     result = bps.batch(tmp_path, output_dir=tmp_path / "out")
     (failed,) = result.failed

@@ -18,9 +18,10 @@ import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.reports import cuts
 from badpix_selfcal.reports.index import verdict_on
-from badpix_selfcal.reports.judgement import LIMITS
+from badpix_selfcal.reports.judgement import judge
+from badpix_selfcal.reports.limits import LIMITS
 from badpix_selfcal.reports.page import page_of
-from badpix_selfcal.views.pixels import ranked
+from badpix_selfcal.views.pixels import IN_GALLERY, ranked
 
 from .exposures import observation
 from .masks import masks
@@ -278,9 +279,11 @@ def test_run_writes_the_page_with_the_copies(tmp_path, capsys):
 def test_the_page_says_for_how_many_pixels_it_holds_the_exposures(monkeypatch):
     mask = mask_of()
     pixels = ranked(mask.bad_pixels)
-    parts = (pixels.flagged, pixels.near, pixels.strongest, pixels.borderline)
+    columns, left = mask.minimum.shape[1], judge(mask).numbers["sharp_left_at"][:IN_GALLERY]
+    remaining = np.array([each["row"] * columns + each["column"] for each in left], np.intp)
+    parts = (pixels.flagged, pixels.near, pixels.strongest, pixels.borderline, remaining)
     number = len({pixel for part in parts for pixel in part.tolist()})
-    note = "The page holds the exposures for {} of {} flagged and borderline pixels"
+    note = "The page holds the exposures for {} of {} flagged, borderline and left pixels"
     assert note.format(number, number) in page_of(mask).html
     one = cuts.SAMPLES * len(mask.members)  # samples of one pixel
     monkeypatch.setattr(cuts, "MOST_SAMPLES", 3 * one)

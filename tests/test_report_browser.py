@@ -20,6 +20,7 @@ from badpix_selfcal.views.regions import slices_of
 
 from .masks import GROUPS, with_groups
 from .reported import mask_of, numbers_in, observed
+from .test_report_verdict import good_mask, left_alone
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("bokeh", reason="bokeh is not installed")
@@ -103,6 +104,23 @@ def test_it_opens_quickly_and_is_not_large(shown):
     assert shown.path.stat().st_size <= MOST_BYTES[shown.name]
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     assert shown.seconds < MOST_SECONDS * max(1.0, 1.5 * load)  # other programs take their share
+
+
+def test_what_is_left_is_marked_and_selected(browser, tmp_path):
+    to = bps.write_mask(left_alone(good_mask()), tmp_path / "x_badpix_selfcal_mask.fits")
+    (group,) = bps.report(to, output_dir=tmp_path).groups
+    opened = Opened(browser, group.page)
+    (place,) = numbers_in(group.page.read_text())["sharp_left_at"]
+    marked = opened.run('() => { const { x, y } = report.model("left").data; return [x, y]; }')
+    assert marked == [[place["column"]], [place["row"]]]
+    opened.page.click("summary:has-text('Places')")
+    opened.page.click("details td [data-pixel]")
+    text = opened.page.text_content("#selected")
+    assert text.startswith(f"column {place['column']}, row {place['row']} ·")
+    assert "not flagged" in text
+    assert "holds no exposures" not in text
+    assert opened.said == []
+    opened.page.close()
 
 
 def test_values_are_those_of_the_arrays(shown):

@@ -19,7 +19,8 @@ from badpix_selfcal.dq import NAMES
 from badpix_selfcal.reports import layers
 from badpix_selfcal.reports.content import histogram_of
 from badpix_selfcal.reports.cuts import strips_of
-from badpix_selfcal.reports.judgement import LIMITS, MEANING, judge
+from badpix_selfcal.reports.judgement import MEANING, judge
+from badpix_selfcal.reports.limits import LIMITS
 from badpix_selfcal.reports.scatter import BLOCK, block_scatter
 from badpix_selfcal.runs.group_mask import MaskMember
 from badpix_selfcal.views.cuts import ACROSS, ALONG, places_of
@@ -108,6 +109,7 @@ def test_ranks_hold_every_flag_once(mask):
     assert found.borderline.size <= IN_GALLERY
 
 
+@pytest.mark.xfail(reason="the sigma cut leaves arms of bright pixels", strict=True)
 def test_good_flags_are_trusted():
     judgement = judge(mask_of("MIRIFULONG", (256, 1032), "sigma"))
     assert judgement.verdict == "TRUST"

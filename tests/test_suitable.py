@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from astropy.io import fits
@@ -11,6 +12,7 @@ import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning
 from badpix_selfcal.cli import main
 from badpix_selfcal.dq import BAD
+from badpix_selfcal.runs.member import LATER_STEPS
 
 from .exposures import header, observation, planes, sky, write
 from .pools import pool, take
@@ -170,11 +172,17 @@ class TestOdd:
             "rates (_rate)"
         ]
 
-    @pytest.mark.parametrize("step", ["S_BKDSUB", "S_FLAT", "S_PHOTOM"])
+    @pytest.mark.parametrize("step", LATER_STEPS)
     def test_a_calibrated_one_by_its_header(self, tmp_path, step):
         calibrated = cards(write(tmp_path / "a_rate.fits", sky(1)), **{step: "COMPLETE"})
         with pytest.warns(SelfcalWarning, match=rf"a_rate\.fits: .* samples \({step} = COMPLETE\)"):
             bps.selfcal(calibrated, output_dir=tmp_path / "out", force_single=True)
+
+    def test_the_cards_of_later_steps_are_those_of_the_pipeline(self):
+        models = pytest.importorskip("stdatamodels.jwst.datamodels")
+        schema = Path(models.__file__).with_name("schemas") / "core.schema.yaml"
+        words = schema.read_text(encoding="utf-8").split()
+        assert set(LATER_STEPS) <= set(words)
 
     def test_a_step_that_was_skipped_has_changed_nothing(self, tmp_path):
         rate = cards(write(tmp_path / "a_rate.fits", sky(1)), S_BKDSUB="SKIPPED", S_WCS="COMPLETE")

@@ -23,6 +23,7 @@ from .layers import Layer, bits_layer, float_layer, growth_layer, plain_layer
 __all__ = [
     "DQ_COLOURS",
     "HIGH",
+    "LEFT",
     "LOW",
     "MASK_COLOURS",
     "PLAIN",
@@ -35,6 +36,7 @@ __all__ = [
 LOW: Final = "#3b8fd1"
 HIGH: Final = "#e66100"
 PLAIN: Final = "#8a8a8a"
+LEFT: Final = "#dc267f"
 """Colours that differ for colour-blind readers, on light and on dark ground."""
 
 MISSING: Final = "#808080"
@@ -76,6 +78,7 @@ def settings_of(
         "cuts": [finite(found.cut_low), finite(found.cut_high)],
         "reach": {"along": ALONG, "across": ACROSS},
         "panels": _panels(mask, judgement),
+        "left": [[each["column"], each["row"]] for each in judgement.numbers["sharp_left_at"]],
         "histogram": {
             "what": what,
             **histogram_of(found.compared, (found.cut_low, found.cut_high)),
@@ -95,6 +98,7 @@ def settings_of(
             "plain": PLAIN,
             "ground": GROUND,
             "missing": MISSING,
+            "left": LEFT,
             "dq": [*DQ_COLOURS],
         },
     }

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from .._kernels import __version__
 from ..files.location import Location
 from ..files.outputs import Outputs
-from .judgement import LIMITS
+from .limits import LIMITS
 from .page import document
 from .tables import shown
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,13 @@ from ..bad_pixels import BadPixels
 from ..detectors import IMAGE_AXIS, Dispaxis
 from ..dq import DO_NOT_USE
 from ..runs.group_mask import GroupMask, MaskMember
+from ..runs.review import error_factor
 from ..views.regions import regions_of, slices_of
+from .left import left_by
+from .limits import LIMITS, Limit, Verdict
 from .scatter import beyond, block_scatter, deviation, scatter, spikes
 
-__all__ = ["LIMITS", "Judgement", "Limit", "Reason", "Verdict", "judge"]
-
-Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
-"""What to do with a mask."""
+__all__ = ["Judgement", "Reason", "judge"]
 
 MEANING: Final[dict[Verdict, str]] = {
     "TRUST": "Nothing speaks against these flags. Use the flagged copies.",
@@ -45,112 +45,6 @@ stands out."""
 
 LEAST_REGION: Final = 1000
 """Light-sensitive pixels of the smallest region or slice that is compared with others."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """The limits of a number.
-
-    Attributes
-    ----------
-    label : str
-        What the number is.
-    unit : str
-        Its unit.
-    look, reject : float or None
-        Beyond them the verdict is LOOK, or REJECT. None: no limit.
-    advice : str
-        What to do beyond them.
-    is_lower : bool
-        Whether the number must not be less (else: more).
-    """
-
-    label: str
-    unit: str
-    look: float | None
-    reject: float | None
-    advice: str
-    is_lower: bool = False
-
-    def verdict(self, value: float | None) -> Verdict:
-        """Return the verdict on a value; no value is none against the mask."""
-        if value is None:
-            return "TRUST"
-        for word, limit in (("REJECT", self.reject), ("LOOK", self.look)):
-            if limit is not None and (value < limit if self.is_lower else value > limit):
-                return word  # type: ignore[return-value]
-        return "TRUST"
-
-
-LIMITS: Final[dict[str, Limit]] = {
-    "share_high": Limit(
-        "flagged at the high end", "%", 2.0, 5.0,
-        "Hot pixels are about 1 % of a detector; more may be light of the target. Look at the "
-        "mask: raise the upper cut if flags follow the light.",
-    ),
-    "share_low": Limit(
-        "flagged at the low end", "%", 0.5, 2.0,
-        "Few pixels are too dark. Look at the mask: lower the lower cut if flags lie beside "
-        "bright light.",
-    ),
-    "spikes_left": Limit(
-        "spikes left, of spikes and flags together", "%", 10.0, 60.0,
-        "Many pixels stand out like hot pixels but are not flagged: they become spikes in a cube. "
-        "Lower the upper cut, use the sigma cut, or flag a larger fraction.",
-    ),
-    "noise_flags": Limit(
-        "flags that noise alone explains", "%", 20.0, 60.0,
-        "The cut lies within the noise (see the histogram): good pixels are flagged. Use the sigma "
-        "cut, or smaller fractions.",
-    ),
-    "scatter_drop": Limit(
-        "drop of the residual's scatter by flagging", "%", 5.0, 20.0,
-        "Flags take away noise, not outliers. Raise the cuts.",
-    ),
-    "clusters": Limit(
-        "flags in runs along the dispersion", "%", 15.0, 40.0,
-        "Hot pixels are scattered; runs are light that stays in place, and look like absorption "
-        "in a spectrum. Look at the mask, and consider to spare crowded rows.",
-    ),
-    "crowded_flags": Limit(
-        "flags in crowded rows", "%", 0.0, 50.0,
-        "A trace or the edge of a slit is flagged along its length. Look at the mask there; "
-        "sparing crowded rows leaves them unflagged.",
-    ),
-    "region_ratio": Limit(
-        "fullest region over the emptiest", "", 4.0, 20.0,
-        "One part of the detector has many more flags. Look there for light, or for an exposure "
-        "that differs.",
-    ),
-    "slice_ratio": Limit(
-        "fullest slice over the median one", "", 5.0, None,
-        "One slice has many more flags. Look at its spectrum before and after.",
-    ),
-    "known": Limit(
-        "flags that DQ had before", "%", 50.0, None,
-        "The exposures seem to be flagged already: the mask adds little.",
-    ),
-    "exposures": Limit(
-        "exposures that the mask was found from", "", 3, 2,
-        "Fewer than three exposures cannot tell a bad pixel from light or from a cosmic ray. Add "
-        "exposures.",
-        is_lower=True,
-    ),
-    "unused": Limit(
-        "exposures left out or failed", "", 0, None,
-        "See the table of exposures for the reason.",
-    ),
-    "odd_pedestals": Limit(
-        "pedestals that stand out", "", 0, None,
-        "See the table of exposures: a stray pedestal shifts an exposure, so that it decides the "
-        "minimum everywhere or nowhere.",
-    ),
-    "error_factor": Limit(
-        "noise of the data over ERR, or its inverse", "", 2.0, None,
-        "ERR does not describe the data; the noise was scaled to the data.",
-    ),
-}  # fmt: skip
-"""The numbers that decide, and their limits."""
 
 
 @dataclass(frozen=True)
@@ -237,14 +131,22 @@ def judge(mask: GroupMask) -> Judgement:
         numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
         numbers["known"] = _percent(numbers["already_known"], flagged)
     used = mask.used
-    numbers["exposures"] = len(used)
+    numbers |= _doubtful(used)
+    if not before > 0:
+        numbers["constant"] += 1
+        numbers["constant_of"].append("minimum image")
     numbers["unused"] = len(mask.members) - len(used)
     odd = odd_pedestals(used, before)
     numbers["odd_pedestals"] = len(odd)
     numbers["odd_pedestals_of"] = odd
-    scale = number(found.error_scale)
-    if scale is not None and scale > 0:
-        numbers["error_factor"] = number(max(scale, 1 / scale))
+    numbers["error_factor"] = error_factor(found.error_scale)
+    has_no_errors = mask.parameters.needs_errors and numbers["error_factor"] is None
+    numbers["no_errors"] = int(has_no_errors)
+    remains = left_by(mask, sigmas, numbers["exposures"])
+    numbers["sharp_left"] = len(remains.peaks)
+    numbers["sharp_left_pixels"] = int(remains.sizes.sum())
+    numbers["sharp_left_spared"] = int(np.count_nonzero(remains.spared))
+    numbers["sharp_left_at"] = remains.places(found.mask.shape[1])
     reasons = (
         Reason(name, numbers.get(name), limit.verdict(numbers.get(name)))
         for name, limit in LIMITS.items()
@@ -255,6 +157,22 @@ def judge(mask: GroupMask) -> Judgement:
 def number(value: float | None) -> float | None:
     """Return a value that JSON can hold: None if it is not finite."""
     return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _doubtful(used: list[MaskMember]) -> dict[str, Any]:
+    """Return how many exposures are different, and which add nothing or should not be used."""
+    copies = {str(each.exposure): str(each.same_as) for each in used if each.same_as is not None}
+    constant = [str(each.exposure) for each in used if each.is_constant]
+    later = {str(each.exposure): each.later for each in used if each.later}
+    return {
+        "exposures": len(used) - len(copies),
+        "copies": len(copies),
+        "copies_of": copies,
+        "constant": len(constant),
+        "constant_of": constant,
+        "later": len(later),
+        "later_of": later,
+    }
 
 
 def odd_pedestals(members: list[MaskMember], residual: float) -> list[str]:

@@ -165,6 +165,7 @@
   const overlay = ["width", "height"].map(
     (dimension) => new Models.Span({ dimension, line_color: PLAIN }));
   const mark = source("selected", { x: [], y: [] });
+  const left = source("left", { x: settings.left.map(([x]) => x), y: settings.left.map(([, y]) => y) });
   function image(made, pixels, how = {}) {
     const data = { image: [ndarray(pixels, { dtype: "uint32", shape: [rows, columns] })] };
     return made.image_rgba({ image: column("image"), x: -0.5, y: -0.5, dw: columns, dh: rows,
@@ -202,6 +203,8 @@
           marker: "square", fill_color: color, line_color: null });
       });
     }
+    made.scatter({ x: column("x"), y: column("y"), source: left, marker: "circle", size: 16,
+      fill_color: null, line_color: settings.colours.left, line_width: 2 });
     made.scatter({ x: column("x"), y: column("y"), source: mark, marker: "square", size: 14,
       fill_color: null, line_color: "#ffb000", line_width: 2 });
     made.on_event("tap", (event) => { if (inside(event) !== null) select(inside(event)); });

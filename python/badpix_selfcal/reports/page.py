@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._kernels import __version__
 from ..parameters import Parameters
@@ -24,7 +25,8 @@ from .content import DQ_COLOURS, HIGH, LOW, MASK_COLOURS, PLAIN, layers_of, sett
 from .cuts import Strips, strips_of
 from .gallery import MOST_LINES, gallery
 from .judgement import Judgement, judge
-from .tables import exposure_table, fact_table, limit_table, part_table
+from .left import LEVEL
+from .tables import exposure_table, fact_table, left_table, limit_table, part_table
 
 __all__ = ["Page", "document", "facts_of", "page_of"]
 
@@ -80,9 +82,9 @@ def page_of(mask: GroupMask) -> Page:
     code = bokeh_scripts()  # raises before anything is computed
     judgement = judge(mask)
     pixels, slices = ranked(mask.bad_pixels), slices_of(mask)
-    shown = np.concatenate(
-        [pixels.strongest, pixels.borderline, pixels.brightest, pixels.flagged, pixels.near]
-    )
+    left = _left(judgement, mask.minimum.shape[1])
+    first = (pixels.strongest, pixels.borderline, left[:IN_GALLERY], pixels.brightest)
+    shown = np.concatenate([*first, pixels.flagged, pixels.near])
     shown = shown[np.sort(np.unique(shown, return_index=True)[1])]  # each pixel once
     strips = strips_of(mask, shown)
     body = [
@@ -102,6 +104,7 @@ def page_of(mask: GroupMask) -> Page:
         gallery(mask, pixels.strongest, strips),
         "<h3>Borderline</h3>",
         gallery(mask, pixels.borderline, strips),
+        *_remains(mask, judgement, gallery(mask, left[:IN_GALLERY], strips)),
         *_spectrum(mask, slices.names),
         *_tables(mask, judgement, strips),
         _data("settings", settings_of(mask, judgement, slices, strips)),
@@ -114,6 +117,12 @@ def page_of(mask: GroupMask) -> Page:
         f"<script>{Path(__file__).with_name('page.js').read_text(encoding='utf-8')}</script>",
     ]
     return Page(document(f"{mask.name}: {judgement.verdict}", body, history_of(mask)), judgement)
+
+
+def _left(judgement: Judgement, columns: int) -> NDArray[np.intp]:
+    """Return the brightest pixels of what is left, as flat indices."""
+    places = judgement.numbers["sharp_left_at"]
+    return np.array([each["row"] * columns + each["column"] for each in places], np.intp)
 
 
 def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
@@ -201,7 +210,7 @@ def _images(mask: GroupMask, pixel: str) -> list[str]:
         '<p class="note">All images move together: drag, turn the wheel, or draw a box. A click '
         "selects a pixel. Rows and columns are counted from 0. Flagged pixels that touch are one "
         "group, and count as one flag, which selects the brightest of them; the strongest comes "
-        "first.</p>",
+        'first. Circles: groups <a href="#left">left</a> far above the noise.</p>',
         '<div class="tools">'
         '<button id="flicker" aria-pressed="false">Flicker <kbd>f</kbd></button> '
         '<button id="previous">Previous flag <kbd>p</kbd></button> '
@@ -248,8 +257,8 @@ def _counts(source: str) -> list[str]:
 def _pixel(strips: Strips, wanted: int) -> str:
     held = len(strips.pixels)
     note = (
-        f"The page holds the exposures for {held} of {wanted} flagged and borderline pixels; for "
-        "others it shows the minimum image and its median."
+        f"The page holds the exposures for {held} of {wanted} flagged, borderline and left pixels; "
+        "for others it shows the minimum image and its median."
     )
     if strips.problems:
         absent = "; ".join(strips.problems.values())
@@ -272,6 +281,25 @@ def _ends() -> str:
 
 def _key(colour: str) -> str:
     return f'<span class="key" style="background:{colour}"></span>'
+
+
+def _remains(mask: GroupMask, judgement: Judgement, pictures: str) -> list[str]:
+    """Return what is left above 20 times the noise: how much, pictures and places."""
+    numbers = judgement.numbers
+    places = numbers["sharp_left_at"]
+    spared = numbers["sharp_left_spared"]
+    on_purpose = f" {spared} of them lie in spared rows, left on purpose." if spared else ""
+    listed = f" Listed and marked: the {len(places)} brightest." if places else ""
+    table = left_table(places, mask.minimum.shape[1])
+    return [
+        '<h3 id="left">Left</h3>',
+        f'<p class="note">{counted(numbers["sharp_left"], "group")} of '
+        f"{counted(numbers['sharp_left_pixels'], 'pixel')} above {LEVEL:g} times the noise, with "
+        "edges sharper than light can have, that neither the mask nor DQ flags; the brightest "
+        f"first, each once.{on_purpose}{listed} Good: none.</p>",
+        pictures,
+        f"<details><summary>Places</summary>{table}</details>" if places else "",
+    ]
 
 
 def _spectrum(mask: GroupMask, names: tuple[str, ...]) -> list[str]:
@@ -325,6 +353,6 @@ def _counted(numbers: Mapping[str, Any]) -> dict[str, Any]:
     names = (
         "pixels", "sensitive", "low", "high", "flagged", "groups", "already_known", "cut_low",
         "cut_high", "scatter_before", "scatter_after", "deviation_before", "deviation_after",
-        "spikes", "longest_run", "error_scale",
+        "spikes", "sharp_left_pixels", "sharp_left_spared", "longest_run", "error_scale",
     )  # fmt: skip
     return {name: numbers[name] for name in names if numbers.get(name) is not None}

@@ -16,7 +16,8 @@ from ..runs.saved import mask_of_result, stem_of
 from ..summary import block, counted
 from .bokeh_scripts import bokeh_scripts
 from .index import INDEX, index_of
-from .judgement import Judgement, Verdict
+from .judgement import Judgement
+from .limits import Verdict
 from .page import facts_of
 from .product import write_page
 

@@ -7,9 +7,10 @@ from html import escape
 from typing import Any, Final
 
 from ..runs.group_mask import GroupMask
-from .judgement import Judgement, Limit
+from .judgement import Judgement
+from .limits import Limit
 
-__all__ = ["exposure_table", "fact_table", "limit_table", "part_table", "shown"]
+__all__ = ["exposure_table", "fact_table", "left_table", "limit_table", "part_table", "shown"]
 
 LABELS: Final = {
     "pixels": "pixels",
@@ -26,6 +27,8 @@ LABELS: Final = {
     "deviation_before": "standard deviation of the residual before",
     "deviation_after": "standard deviation after",
     "spikes": "spikes without a flag",
+    "sharp_left_pixels": "pixels of groups left above 20 times the noise",
+    "sharp_left_spared": "of these groups in spared rows",
     "longest_run": "longest run of flags along the dispersion",
     "error_scale": "noise of the data over ERR",
 }
@@ -84,11 +87,36 @@ def part_table(parts: Mapping[str, Mapping[str, Any]]) -> str:
     return _table(["", "with a residual", "low", "high", "% flagged"], rows)
 
 
+def left_table(places: Sequence[Mapping[str, Any]], columns: int) -> str:
+    """Return the groups that are left, each with a button that selects its brightest pixel."""
+    rows = []
+    for each in places:
+        column, row = each["column"], each["row"]
+        where = f'<button data-pixel="{row * columns + column}">column {column}, row {row}</button>'
+        rows.append(
+            [
+                f"<td>{where}</td>",
+                *(
+                    f'<td class="n">{shown(each[key])}</td>'
+                    for key in ("pixels", "residual", "times_noise")
+                ),
+                f"<td>{'in spared rows' if each['spared'] else ''}</td>",
+            ]
+        )
+    return _table(["brightest pixel", "pixels", "residual", "times the noise", ""], rows)
+
+
 def exposure_table(mask: GroupMask, odd: Sequence[str], problems: Mapping[str, str]) -> str:
     """Return the exposures: what they are, their pedestals, and what is wrong with them."""
     rows = []
     for member in mask.members:
         notes = [member.problem] if member.problem else []
+        if member.same_as is not None:
+            notes.append(f"its SCI is that of {member.same_as.name}")
+        if member.is_constant:
+            notes.append("its SCI holds one value only")
+        if member.later:
+            notes.append(f"has passed later steps ({member.later})")
         if str(member.exposure) in odd:
             notes.append("its pedestal stands out")
         if member.exposure.name in problems:

@@ -27,7 +27,7 @@ from .minimum import Failed, MinimumImage
 from .outcome import Outcome
 from .plan import Copy, Job, Mask, Plan, masks_of
 from .products import Product, group_mask_of, names_of
-from .review import reviewed
+from .review import review_exposures, reviewed
 
 __all__ = [
     "Progress",
@@ -240,6 +240,7 @@ class _Execution:
         if plan.is_skipped(minimum.used, failed):
             warn(f"{plan.name}: no usable selfcal or background exposures, {_skipped(plan)}")
             return
+        review_exposures(minimum, plan)
         start = time.perf_counter()
         self.outcome.masks, self.outcome.crowded = reviewed(masks_of(minimum, plan), plan)
         self.outcome.flags = {axis: found.mask for axis, found in self.outcome.masks.items()}

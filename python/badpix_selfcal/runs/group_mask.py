@@ -40,6 +40,13 @@ class MaskMember:
         Why it was not used; empty if it was.
     output : Path, RemoteFile or None
         Its flagged copy; None if there is none.
+    later : str
+        What says that it has passed later steps of the pipeline (``S_FLAT = COMPLETE``); empty if
+        nothing.
+    same_as : Path, RemoteFile or None
+        The earlier exposure with the same SCI; None if there is none.
+    is_constant : bool
+        Whether all finite samples of its SCI are equal.
     """
 
     exposure: Location
@@ -47,6 +54,9 @@ class MaskMember:
     pedestal: float | None
     problem: str = ""
     output: Location | None = None
+    later: str = ""
+    same_as: Location | None = None
+    is_constant: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,6 +88,9 @@ def columns_in(unit: str) -> Mapping[str, Mapping[str, tuple[str, str]]]:
             "pedestal": (unit, "subtracted; NaN: none"),
             "problem": ("", "why it was not used"),
             "output": ("", "its flagged copy"),
+            "later": ("", "later steps that it has passed"),
+            "same_as": ("", "an earlier one with the same SCI"),
+            "constant": ("", "whether SCI holds one value only"),
         },
     }
 

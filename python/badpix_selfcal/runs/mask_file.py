@@ -297,6 +297,9 @@ def _members(mask: GroupMask) -> Table:
         "pedestal": np.array(levels, np.float64),
         "problem": _texts(member.problem for member in each),
         "output": _texts("" if member.output is None else str(member.output) for member in each),
+        "later": _texts(member.later for member in each),
+        "same_as": _texts("" if member.same_as is None else str(member.same_as) for member in each),
+        "constant": np.array([member.is_constant for member in each], np.bool_),
     }
 
 
@@ -304,7 +307,7 @@ def _members_in(table: Table) -> tuple[MaskMember, ...]:
     columns = {name: column.tolist() for name, column in table.items()}
     texts = {
         name: [unescaped(text) for text in columns[name]]
-        for name in ("exposure", "role", "problem", "output")
+        for name in ("exposure", "role", "problem", "output", "later", "same_as")
     }
     return tuple(
         MaskMember(
@@ -313,14 +316,20 @@ def _members_in(table: Table) -> tuple[MaskMember, ...]:
             pedestal=level if has_gap else None,
             problem=problem,
             output=locate(output) if output else None,
+            later=later,
+            same_as=locate(same_as) if same_as else None,
+            is_constant=is_constant,
         )
-        for exposure, role, has_gap, level, problem, output in zip(
+        for exposure, role, has_gap, level, problem, output, later, same_as, is_constant in zip(
             texts["exposure"],
             texts["role"],
             columns["has_gap"],
             columns["pedestal"],
             texts["problem"],
             texts["output"],
+            texts["later"],
+            texts["same_as"],
+            columns["constant"],
             strict=True,
         )
     )

@@ -37,8 +37,15 @@ __all__ = [
 QUICK: Final = 5e-3
 """Seconds to read the headers of one exposure on a fast disk, at most: usually it is 0.8 ms."""
 
-LATER_STEPS: Final = ("S_BKDSUB", "S_FLAT", "S_PHOTOM")
-"""Cards of pipeline steps that follow this one and change the samples."""
+LATER_STEPS: Final = (
+    *("S_IMPRNT", "S_BKDSUB", "S_EXTR2D", "S_MSBSUB", "S_FLAT", "S_STRAY", "S_FRINGE"),
+    *("S_PTHLOS", "S_BARSHA", "S_CONTAM", "S_PHOTOM", "S_RESFRI", "S_TRCMOD", "S_PXREPL"),
+    *("S_OUTLIR", "S_RESAMP", "S_IFUCUB"),
+)
+"""Cards of pipeline steps that follow this one and change the samples, in their order.
+
+Without S_CLNFNS (``clean_flicker_noise``): rates may have it.
+"""
 
 
 @dataclass(frozen=True)

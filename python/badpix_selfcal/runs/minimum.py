@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from .reader import AHEAD, Reader, in_order
 
 __all__ = ["Failed", "Measured", "MinimumImage", "combine"]
 
+APART: Final = 31
+"""Every so many rows and columns hold a sample that shows whether an image is constant."""
+
 Failed: TypeAlias = dict[Location, Exception]
 """The exposures that cannot be used, and why."""
 
@@ -37,11 +41,17 @@ class Measured(NamedTuple):
         Its pedestal, in the unit of SCI.
     errors : ndarray of float, shape (rows, cols), or None
         Its ERR, if it is asked for and exists.
+    digest : bytes
+        A digest of SCI, by which copies of one exposure are noticed.
+    is_constant : bool
+        Whether all finite samples of SCI are equal, or there is none.
     """
 
     image: FloatArray
     level: float
     errors: FloatArray | None
+    digest: bytes
+    is_constant: bool
 
 
 class MinimumImage:
@@ -62,12 +72,18 @@ class MinimumImage:
         Empty without a gap.
     used : list of Path or RemoteFile
         The exposures folded in, without those left out.
+    digests : dict of Path or RemoteFile to bytes
+        A digest of the SCI of each of them.
+    constant : list of Path or RemoteFile
+        Those whose SCI is constant.
     """
 
     def __init__(self, gap: Region | None) -> None:
         self.gap = gap
         self.pedestals: dict[Location, float] = {}
         self.used: list[Location] = []
+        self.digests: dict[Location, bytes] = {}
+        self.constant: list[Location] = []
         self._running = RunningMinimum()
         self._errors: MeanError | None = None
 
@@ -85,6 +101,13 @@ class MinimumImage:
     def error(self) -> NDArray[np.float64] | None:
         """The mean ERR of the exposures; None if no sample of ERR is valid, or none was read."""
         return None if self._errors is None else self._errors.image()
+
+    @property
+    def copies(self) -> dict[Location, Location]:
+        """The exposures with the SCI of an earlier one, and that one: they add nothing."""
+        first: dict[bytes, Location] = {}
+        origins = {path: first.setdefault(self.digests[path], path) for path in self.used}
+        return {path: origin for path, origin in origins.items() if path != origin}
 
     def measure(self, samples: Samples, errors: Samples | None = None) -> Measured:
         """Return an exposure as `fold` takes it; callable in any thread.
@@ -104,7 +127,8 @@ class MinimumImage:
         """
         image = as_stored(samples, "SCI")
         level = 0.0 if self.gap is None else pedestal(image, within(self.gap, image.shape))
-        return Measured(image, level, None if errors is None else as_stored(errors, "ERR"))
+        stored = None if errors is None else as_stored(errors, "ERR")
+        return Measured(image, level, stored, _digest(image), _is_constant(image))
 
     def fold(self, path: Location, measured: Measured) -> None:
         """Fold in one exposure, unless its pedestal is not finite.
@@ -121,7 +145,7 @@ class MinimumImage:
         ExposureError
             If its shape differs from that of the others.
         """
-        image, level, errors = measured
+        image, level, errors, digest, is_constant = measured
         if self.gap is not None:
             self.pedestals[path] = level if np.isfinite(level) else np.nan
         if not np.isfinite(level):
@@ -136,6 +160,8 @@ class MinimumImage:
             self._errors = self._errors or MeanError(image.shape)
             self._errors.add(errors)
         self.used.append(path)
+        self.digests[path] = digest
+        self.constant += [path] * is_constant
         log.debug("%s: combined, pedestal %.6g", path, level)
 
     def merge(self, other: MinimumImage) -> None:
@@ -147,6 +173,8 @@ class MinimumImage:
             self._errors.merge(other._errors)
         self.pedestals |= other.pedestals
         self.used += other.used
+        self.digests |= other.digests
+        self.constant += other.constant
 
 
 def combine(
@@ -197,3 +225,24 @@ def combine(
         done()
         del measured  # its samples would stay in memory while the next exposure is read
     return minimum, failed
+
+
+def _digest(image: FloatArray) -> bytes:
+    """Return a digest of the sums of an image's rows and columns, its samples taken as integers.
+
+    A digest of all samples takes tens of times as long.
+    """
+    words = image.view(f"u{image.itemsize}")
+    digest = hashlib.blake2b(digest_size=16)
+    for axis in (0, 1):
+        digest.update(np.add.reduce(words, axis=axis, dtype=words.dtype))  # wraps around
+    return digest.digest()
+
+
+def _is_constant(image: FloatArray) -> bool:
+    """Return whether all finite samples are equal, or there is none."""
+    for part in (image[::APART, ::APART], image):  # as a rule a few samples are enough
+        known = part[np.isfinite(part)]
+        if known.size and known.min() != known.max():
+            return False
+    return True

@@ -374,7 +374,7 @@ def masks_of(minimum: MinimumImage, plan: Plan) -> dict[Dispaxis, BadPixels]:
             flagfrac_lower=by.flagfrac_lower,
             flagfrac_upper=by.flagfrac_upper,
             error=error,
-            n_exposures=len(minimum.used),
+            n_exposures=len(minimum.used) - len(minimum.copies),
             sigma_lower=by.sigma_lower,
             sigma_upper=by.sigma_upper,
             grow=by.grow,

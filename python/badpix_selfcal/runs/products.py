@@ -27,6 +27,7 @@ from .minimum import MinimumImage
 from .outcome import Outcome
 from .plan import Plan
 from .provenance import further_name
+from .suitable import later_step
 
 __all__ = ["MASK", "MaskFile", "Product", "group_mask_of", "names_of", "products_of"]
 
@@ -143,7 +144,7 @@ def group_mask_of(
         bad_pixels=outcome.masks[axis],
         dq=dq,
         crowded=outcome.crowded[axis],
-        members=_members(outcome),
+        members=_members(outcome, minimum),
         about=about,
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
@@ -169,10 +170,12 @@ def _described(exposure: Exposure) -> tuple[dict[str, Card], NDArray[np.uint32] 
         return about, (planes[0].astype(np.int64) & _BITS).astype(np.uint32)
 
 
-def _members(outcome: Outcome) -> tuple[MaskMember, ...]:
+def _members(outcome: Outcome, minimum: MinimumImage) -> tuple[MaskMember, ...]:
     """Return the exposures of a plan, and those that could not be combined."""
     plan = outcome.plan
     outputs = {copy.member.path: copy.output for copy in plan.copies}
+    later = {member.path: later_step(member) for member in plan.members}
+    same_as = minimum.copies
     paths = dict.fromkeys([*(member.path for member in plan.members), *outcome.errors])
     return tuple(
         MaskMember(
@@ -181,6 +184,9 @@ def _members(outcome: Outcome) -> tuple[MaskMember, ...]:
             pedestal=outcome.pedestals.get(path, None if plan.gap is None else np.nan),
             problem=outcome.errors.get(path) or _left_out(outcome.pedestals.get(path)),
             output=None if path in outcome.errors else outputs.get(path),
+            later=later.get(path, ""),
+            same_as=same_as.get(path),
+            is_constant=path in minimum.constant,
         )
         for path in paths
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,13 +13,15 @@ from ..crowded import crowded_rows, ranges_of, spared
 from ..detectors import Dispaxis
 from ..errors import warn
 from ..messages import argument
+from ..summary import counted
+from .minimum import MinimumImage
 from .plan import Plan
+from .suitable import listed
 
-__all__ = ["reviewed"]
+__all__ = ["error_factor", "review_exposures", "reviewed"]
 
-LEAST_SCALE: Final = 0.5
-MOST_SCALE: Final = 2.0
-"""The noise of SCI in units of ERR, beyond which a run warns."""
+MOST_FACTOR: Final = 2.0
+"""The noise of SCI over ERR, or its inverse, beyond which a run warns."""
 
 LINES: Final[dict[Dispaxis, str]] = {1: "rows", 2: "columns"}
 """What lies along the dispersion."""
@@ -62,11 +65,53 @@ def reviewed(
     return found, crowded
 
 
+def review_exposures(minimum: MinimumImage, plan: Plan) -> None:
+    """Review the exposures of a minimum image.
+
+    Warns
+    -----
+    SelfcalWarning
+        If one is constant, or a copy of another.
+    """
+    if minimum.constant:
+        warn(
+            f"{listed(minimum.constant)}: SCI holds one value only, which hides all brighter "
+            "pixels of the other exposures; leave it out"
+        )
+    if copies := minimum.copies:
+        left = len(minimum.used) - len(copies)
+        warn(
+            f"{listed(copies)}: SCI is that of another exposure of {plan.name} "
+            f"({listed(dict.fromkeys(copies.values()))}), so that "
+            f"{counted(left, 'different exposure')} {'is' if left == 1 else 'are'} left; leave "
+            "copies out"
+        )
+
+
+def error_factor(scale: float | None) -> float | None:
+    """Return how many times too large or too small ERR is.
+
+    Parameters
+    ----------
+    scale : float or None
+        The noise of the data over ERR (`BadPixels.error_scale`).
+
+    Returns
+    -------
+    float or None
+        At least 1. None without a valid ERR, or if the noise is no multiple of it.
+    """
+    if scale is None or not scale > 0:
+        return None
+    factor = max(scale, 1 / scale)
+    return factor if math.isfinite(factor) else None
+
+
 def _warn_of_errors(found: BadPixels, plan: Plan) -> None:
-    scale = found.error_scale
+    scale, factor = found.error_scale, error_factor(found.error_scale)
     if scale is None:
         warn(f"{plan.name}: no exposure has a valid ERR; the noise follows from SCI")
-    elif not LEAST_SCALE <= scale <= MOST_SCALE:
+    elif factor is None or factor > MOST_FACTOR:
         warn(
             f"{plan.name}: the noise of SCI is {scale:.3g} times the mean ERR; the scale of SCI "
             "is used"

@@ -9,10 +9,19 @@ from typing import Final
 
 from ..detectors import DISPAXIS_OF_EXP_TYPE
 from ..errors import ExposureError, warn
+from ..files.location import Location
 from ..messages import argument, argument_name
 from .member import Member, no_detector
 
-__all__ = ["check_product", "odd_shapes", "refusal", "warn_of_itself", "warn_of_odd"]
+__all__ = [
+    "check_product",
+    "later_step",
+    "listed",
+    "odd_shapes",
+    "refusal",
+    "warn_of_itself",
+    "warn_of_odd",
+]
 
 LATER_NAME: Final = re.compile(r".*_(bsub|cal|crf)\.fits?(\.gz)?", re.IGNORECASE | re.DOTALL)
 """The names of the files that later steps of the pipeline write."""
@@ -46,6 +55,23 @@ def warn_of_odd(members: Sequence[Member]) -> None:
     """
     _warn_of_later(members)
     _warn_of_modes(members)
+
+
+def later_step(member: Member) -> str:
+    """Return what says that an exposure has passed this step or later ones; empty if nothing."""
+    if member.later_step:
+        return f"{member.later_step} = COMPLETE"
+    if member.is_flagged:
+        return "S_BPXSLF = COMPLETE"
+    named = LATER_NAME.fullmatch(member.path.name)
+    return f"its name, _{named[1].lower()}" if named else ""
+
+
+def listed(paths: Iterable[Location]) -> str:
+    """Return the first of some files as text, and how many more there are."""
+    names = [str(path) for path in paths]
+    more = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _warn_of_later(members: Sequence[Member]) -> None:
@@ -181,6 +207,4 @@ def odd_shapes(name: str, members: Sequence[Member]) -> dict[Member, str]:
 
 
 def _listed(members: Iterable[Member]) -> str:
-    paths = [str(member.path) for member in members]
-    more = len(paths) - MOST_LISTED
-    return ", ".join(paths[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return listed(member.path for member in members)

@@ -1,0 +1,346 @@
+"""The verdict on masks of real files: what is left, and exposures that are no good basis."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import badpix_selfcal as bps
+from badpix_selfcal.cli import main
+from badpix_selfcal.reports.judgement import judge
+from badpix_selfcal.runs.review import reviewed
+
+from .exposures import MRS, write
+from .masks import group_mask
+from .reported import Cells, numbers_in
+
+GROUP = np.s_[40:43, 200:203]
+
+
+def expose(folder, count=4, *, error=1.0, cards=None, name="rate"):
+    """Write exposures with hot pixels, and with an ERR in units of the noise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(11)
+    hot = np.zeros(MRS, np.float32)
+    hot[tuple(rng.integers(0, size, 400) for size in MRS)] = rng.uniform(10, 15, 400)
+    hot[36:47, 196:207] = 0
+    paths = []
+    for number in range(count):
+        image = (rng.normal(0, 1, MRS) + hot).astype(np.float32)
+        path = write(folder / f"{number}_{name}.fits", image)
+        with fits.open(path, mode="update") as hdus:
+            hdus["ERR"].data = np.full(MRS, error, np.float32)
+            hdus["DQ"].data[:] = 0
+            hdus[0].header.update(cards or {})
+        paths.append(path)
+    return paths
+
+
+def judged(paths, **how):
+    """Run, and judge the mask that the run has saved; return it, too."""
+    folder = Path(mkdtemp(prefix="badpix_verdict_", dir=paths[0].parent))
+    how = {"cut": "sigma", "selfcal": paths[1:], **how}
+    result = bps.selfcal(paths[0], output_dir=folder, save_mask=True, **how)
+    mask = bps.read_mask(result.mask)
+    return judge(mask), mask
+
+
+def against(judgement):
+    """Return the reasons that speak against a mask."""
+    return {each.name: each.verdict for each in judgement.reasons if each.verdict != "TRUST"}
+
+
+@cache
+def good_mask(cut="sigma"):
+    """Return the mask of a run on good exposures."""
+    how = {} if cut == "sigma" else {"flagfrac_upper": 400 / np.prod(MRS), "flagfrac_lower": 0}
+    return judged(expose(Path(mkdtemp(prefix="badpix_verdict_"))), cut=cut, **how)[1]
+
+
+def with_light(mask, light):
+    """Return a mask with light that was added afterwards, and has no flags."""
+    found = mask.bad_pixels
+    flags = found.mask & ~(light > 0)
+    found = replace(found, mask=flags, residual=found.residual + light)
+    return replace(mask, bad_pixels=found, minimum=mask.minimum + light)
+
+
+def left_alone(mask, value=100.0):
+    """Return a mask that leaves a hot group of 3 x 3 pixels."""
+    light = np.zeros(MRS, np.float32)
+    light[GROUP] = value
+    return with_light(mask, light)
+
+
+def test_good_exposures_are_trusted():
+    for cut in ("sigma", "fraction"):
+        assert against(judge(good_mask(cut))) == {}, cut
+
+
+class TestLeft:
+    """Groups of hot pixels without a flag."""
+
+    @pytest.mark.parametrize("cut", ["sigma", "fraction"])
+    def test_a_hot_group_is_counted_once(self, cut):
+        judgement = judge(left_alone(good_mask(cut)))
+        assert judgement.verdict == "LOOK"
+        assert against(judgement)["sharp_left"] == "LOOK"
+        assert judgement.numbers["sharp_left"] == 1
+        assert judgement.numbers["sharp_left_pixels"] == 9
+        (place,) = judgement.numbers["sharp_left_at"]
+        assert 40 <= place["row"] < 43
+        assert 200 <= place["column"] < 203
+        assert place["pixels"] == 9
+        assert place["residual"] == pytest.approx(100, abs=5)
+        assert place["times_noise"] == pytest.approx(100, rel=0.3)
+
+    @pytest.mark.parametrize("cut", ["sigma", "fraction"])
+    def test_a_known_one_is_not(self, cut):
+        mask = left_alone(good_mask(cut))
+        dq = mask.dq.copy()
+        dq[GROUP] |= 1
+        assert judge(replace(mask, dq=dq)).verdict == "TRUST"
+        dq[GROUP] = 4  # some other bit
+        assert judge(replace(mask, dq=dq)).numbers["sharp_left"] == 1
+        assert judge(replace(mask, dq=None)).numbers["sharp_left"] == 1
+
+    def test_a_flagged_one_is_not(self):
+        mask = left_alone(good_mask())
+        flags = mask.bad_pixels.mask.copy()
+        flags[GROUP] = True
+        flagged = replace(mask, bad_pixels=replace(mask.bad_pixels, mask=flags))
+        assert judge(flagged).numbers["sharp_left"] == 0
+
+    def test_a_faint_one_is_not(self):
+        assert judge(left_alone(good_mask(), 10.0)).verdict == "TRUST"
+
+    def test_light_is_not(self):
+        y, x = np.mgrid[: MRS[0], : MRS[1]]
+        light = 300 * np.exp(-((y - 41) ** 2 + (x - 201) ** 2) / 2 / 1.2**2)
+        light = np.where(light > 0.01, light, 0).astype(np.float32)
+        assert judge(with_light(good_mask(), light)).numbers["sharp_left"] == 0
+
+    def test_the_arm_of_a_flagged_pixel_is(self):
+        mask = left_alone(good_mask(), 4000.0)
+        flags = mask.bad_pixels.mask.copy()
+        flags[GROUP] = True
+        light = np.zeros(MRS, np.float32)
+        light[43, 201] = 129
+        arm = with_light(replace(mask, bad_pixels=replace(mask.bad_pixels, mask=flags)), light)
+        assert judge(arm).numbers["sharp_left_pixels"] == 1
+
+    def test_the_brightest_come_first(self):
+        light = np.zeros(MRS, np.float32)
+        for row, value in ((10, 50), (41, 200), (70, 90)):
+            light[row : row + 2, 200] = value
+        numbers = judge(with_light(good_mask(), light)).numbers
+        assert [each["row"] // 10 for each in numbers["sharp_left_at"]] == [4, 7, 1]
+        assert [each["pixels"] for each in numbers["sharp_left_at"]] == [2, 2, 2]
+
+    def test_one_in_spared_rows_is_named_as_such(self):
+        mask = left_alone(good_mask())
+        spare = replace(mask.parameters, spare_crowded=True)
+        spared = replace(mask, crowded=(201,), parameters=spare)
+        judgement = judge(spared)
+        assert judgement.verdict == "LOOK"
+        assert judgement.numbers["sharp_left_spared"] == 1
+        for other in (replace(mask, crowded=(300,), parameters=spare), replace(mask, crowded=())):
+            assert judge(other).numbers["sharp_left_spared"] == 0
+
+    def test_the_page_counts_lists_and_marks_them(self, tmp_path, capsys):
+        pytest.importorskip("bokeh", reason="bokeh is not installed")
+        to = bps.write_mask(left_alone(good_mask()), tmp_path / "x_badpix_selfcal_mask.fits")
+        assert main(["report", str(to), "--output-dir", str(tmp_path), "--json"]) == 0
+        (facts,) = json.loads(capsys.readouterr().out)["groups"]
+        assert (facts["verdict"], facts["reasons"]["sharp_left"]) == ("LOOK", "LOOK")
+        assert facts["numbers"]["sharp_left"] == 1
+        page = Path(facts["page"]).read_text(encoding="utf-8")
+        assert numbers_in(page)["sharp_left_pixels"] == 9
+        texts = Cells(page).texts
+        assert (texts["sharp_left"], texts["sharp_left_pixels"]) == (["1"], ["9"])
+        (place,) = facts["numbers"]["sharp_left_at"]
+        assert "1 group of 9 pixels above 20 times the noise" in page
+        assert f'"left": [[{place["column"]}, {place["row"]}]]' in page
+        pixel = f'data-pixel="{place["row"] * MRS[1] + place["column"]}"'
+        section = page[page.index('id="left"') : page.index("Spectrum of a slice")]
+        assert section.count(pixel) == 2  # picture and list
+
+
+class TestExposures:
+    """Exposures that the verdict, the page and a warning of the run speak against."""
+
+    def paged(self, mask):
+        """Return the page of a mask."""
+        pytest.importorskip("bokeh", reason="bokeh is not installed")
+        from badpix_selfcal.reports.page import page_of
+
+        return page_of(mask).html
+
+    @pytest.mark.parametrize("value", [0.0, 3.5, np.nan])
+    @pytest.mark.parametrize("which", [0, 2])
+    def test_one_of_a_single_value(self, tmp_path, value, which):
+        paths = expose(tmp_path)
+        with fits.open(paths[which], mode="update") as hdus:
+            detector = hdus[0].header
+            detector["DETECTOR"], detector["EXP_TYPE"] = "NRS1", "NRS_IFU"
+            hdus["SCI"].data[:] = value
+            hdus["SCI"].data[:3] = np.nan
+        for path in paths:
+            fits.setval(path, "DETECTOR", value="NRS1")
+            fits.setval(path, "EXP_TYPE", value="NRS_IFU")
+        with pytest.warns(bps.SelfcalWarning, match=f"{which}_rate.fits: SCI holds one value only"):
+            judgement, mask = judged(paths)
+        assert judgement.verdict == "REJECT"
+        assert against(judgement)["constant"] == "REJECT"
+        assert judgement.numbers["constant_of"][0] == str(paths[which])
+        assert "its SCI holds one value only" in self.paged(mask)
+
+    @pytest.mark.filterwarnings("ignore:.* times the mean ERR")
+    def test_all_of_a_single_value(self, tmp_path):
+        paths = expose(tmp_path, 3)
+        for number, path in enumerate(paths):
+            with fits.open(path, mode="update") as hdus:
+                hdus["SCI"].data[:] = number
+        with pytest.warns(bps.SelfcalWarning, match="SCI holds one value only"):
+            judgement, _ = judged(paths)
+        assert against(judgement)["constant"] == "REJECT"
+        assert judgement.numbers["constant"] == 4
+        assert judgement.numbers["constant_of"][-1] == "minimum image"
+
+    def test_a_minimum_without_scatter(self):
+        judgement = judge(group_mask(np.zeros(MRS, np.float32)))
+        assert against(judgement)["constant"] == "REJECT"
+
+    @pytest.mark.parametrize(("different", "verdict"), [(3, "LOOK"), (2, "LOOK"), (1, "REJECT")])
+    def test_copies_of_one(self, tmp_path, different, verdict):
+        paths = expose(tmp_path, different)
+        same = [Path(shutil.copy(paths[-1], tmp_path / f"copy{n}_rate.fits")) for n in range(2)]
+        fits.setval(same[0], "DATE", value="2026-01-01")
+        with pytest.warns(bps.SelfcalWarning, match="SCI is that of another exposure") as warned:
+            judgement, mask = judged([*paths, *same])
+        (said,) = {str(each.message) for each in warned}
+        assert said.startswith(f"{same[0]}, {same[1]}: SCI is that of another exposure")
+        assert f"({paths[-1]}), so that {different} different exposure" in said
+        assert judgement.verdict == verdict
+        assert against(judgement)["copies"] == "LOOK"
+        assert judgement.numbers["exposures"] == different
+        assert judgement.numbers["copies_of"] == dict.fromkeys(map(str, same), str(paths[-1]))
+        assert self.paged(mask).count(f"its SCI is that of {paths[-1].name}") == 2
+
+    def test_copies_do_not_change_the_flags(self, tmp_path):
+        paths = expose(tmp_path, 2)
+        same = Path(shutil.copy(paths[1], tmp_path / "copy_rate.fits"))
+        with pytest.warns(bps.SelfcalWarning, match="2 different exposures are left"):
+            ours = judged([*paths, same])[1].bad_pixels
+        expected = judged(paths)[1].bad_pixels
+        assert ours.error_scale == expected.error_scale
+        np.testing.assert_array_equal(ours.mask, expected.mask)
+
+    @pytest.mark.filterwarnings("ignore:.* times the mean ERR")
+    def test_exposures_that_differ_in_the_place_of_a_pixel_are_no_copies(self, tmp_path):
+        paths = expose(tmp_path, 3)
+        for row, path in enumerate(paths):
+            with fits.open(path, mode="update") as hdus:
+                hdus["SCI"].data[:] = 0
+                hdus["SCI"].data[20 + row, 40] = 1
+        judgement, _ = judged(paths)
+        assert judgement.numbers["copies"] == judgement.numbers["constant"] - 1 == 0
+
+    def test_a_batch_on_a_cluster_finds_copies(self, tmp_path):
+        distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+        paths = expose(tmp_path / "in", 17)  # more than one task combines
+        same = Path(shutil.copy(paths[0], tmp_path / "in" / "last_rate.fits"))
+        with (
+            distributed.LocalCluster(
+                n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
+            ) as cluster,
+            distributed.Client(cluster) as client,
+            pytest.warns(bps.SelfcalWarning, match=f"{same}: SCI is that of another .* 17 diff"),
+        ):
+            bps.batch(
+                tmp_path / "in", output_dir=tmp_path / "out", scheduler=client, save_mask=True
+            )
+        (to,) = (tmp_path / "out").glob("*_mask.fits")
+        assert judge(bps.read_mask(to)).numbers["copies_of"] == {str(same): str(paths[0])}
+
+    @pytest.mark.parametrize("error", [0.0, np.nan])
+    def test_no_valid_error(self, tmp_path, error):
+        paths = expose(tmp_path, error=error)
+        with pytest.warns(bps.SelfcalWarning, match="no exposure has a valid ERR"):
+            judgement, mask = judged(paths)
+        assert judgement.verdict == "LOOK"
+        assert against(judgement)["no_errors"] == "LOOK"
+        assert "sigma cut without a usable ERR" in self.paged(mask)
+
+    def test_the_fraction_cut_needs_none(self):
+        assert judge(good_mask("fraction")).numbers["no_errors"] == 0
+
+    @pytest.mark.parametrize("error", [3.0, 1 / 3])
+    def test_an_error_that_does_not_describe_the_data(self, tmp_path, error):
+        with pytest.warns(bps.SelfcalWarning, match="times the mean ERR"):
+            judgement, _ = judged(expose(tmp_path, error=error))
+        assert judgement.verdict == "LOOK"
+        assert against(judgement)["error_factor"] == "LOOK"
+
+    @pytest.mark.parametrize(
+        ("scale", "reason"),
+        [
+            (None, "no_errors"),
+            (0.0, "no_errors"),
+            (-1.0, "no_errors"),
+            (np.inf, "no_errors"),
+            (np.nan, "no_errors"),
+            (1e-320, "no_errors"),
+            (1e300, "error_factor"),
+            (0.49, "error_factor"),
+            (0.5, None),
+            (1.0, None),
+            (2.0, None),
+            (2.01, "error_factor"),
+        ],
+    )
+    def test_the_verdict_agrees_with_the_warning(self, scale, reason, recwarn):
+        from badpix_selfcal.runs.plan import Plan
+
+        mask = good_mask()
+        found = replace(mask.bad_pixels, error_scale=scale)
+        plan = Plan("group", "MIRIFULONG", (), frozenset(), (), mask.parameters, "group")
+        reviewed({2: found}, plan)
+        judgement = judge(replace(mask, bad_pixels=found))
+        assert [*against(judgement)] == ([] if reason is None else [reason])
+        assert len(recwarn) == (reason is not None)
+        json.dumps(judgement.numbers, allow_nan=False)
+
+    @pytest.mark.parametrize("step", ["S_FLAT", "S_PHOTOM", "S_STRAY", "S_FRINGE", "S_PXREPL"])
+    def test_later_steps_by_the_header(self, tmp_path, step):
+        paths = expose(tmp_path, cards={step: "COMPLETE"})
+        with pytest.warns(bps.SelfcalWarning, match=f"later steps .* \\({step} = COMPLETE\\)"):
+            judgement, mask = judged(paths)
+        assert judgement.verdict == "LOOK"
+        assert against(judgement) == {"later": "LOOK"}
+        said = f"{step} = COMPLETE"
+        assert judgement.numbers["later_of"] == {str(path): said for path in paths}
+        assert self.paged(mask).count(f"has passed later steps ({said})") == 4
+
+    def test_later_steps_by_the_name(self, tmp_path):
+        with pytest.warns(bps.SelfcalWarning, match="later steps of the pipeline"):
+            judgement, _ = judged(expose(tmp_path, name="cal"))
+        assert against(judgement) == {"later": "LOOK"}
+
+    def test_flagged_copies(self, tmp_path):
+        paths = expose(tmp_path, cards={"S_BPXSLF": "COMPLETE"})
+        judgement, _ = judged(paths, force=True)
+        assert against(judgement) == {"later": "LOOK"}
+
+    def test_steps_before_it_and_skipped_ones_do_not_count(self, tmp_path):
+        before = {"S_RAMP": "COMPLETE", "S_WCS": "COMPLETE", "S_CLNFNS": "COMPLETE"}
+        paths = expose(tmp_path, cards={**before, "S_FLAT": "SKIPPED"})
+        assert judged(paths)[0].verdict == "TRUST"
