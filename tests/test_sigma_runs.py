@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -155,7 +156,7 @@ def test_the_page_names_the_cut_that_was_used(tmp_path):
     how = {"cut": "sigma", "output_dir": tmp_path / "out", "report": True}
     result = bps.selfcal(paths[0], selfcal=paths[1], **how)
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", result.page.read_text(encoding="utf-8"))
-    after = dict(zip(cells, cells[1:], strict=False))
+    after = dict(pairwise(cells))
     assert after["sigma_upper"] == after["upper cut"] == f"{upper_cut(2):.5g}"
     assert after["grow"] == "False"
 

@@ -30,6 +30,7 @@ __all__ = [
     "percentiles",
     "set_instructions",
     "set_num_threads",
+    "sharp_groups",
 ]
 
 MOST_THREADS: int
@@ -87,3 +88,11 @@ def find_significant_pixels(
     blur: tuple[float, float, float],
     edge: str,
 ) -> tuple[NDArray[np.bool_], _Floats, int, int, _Floats, _Floats, float | None]: ...
+def sharp_groups(
+    residual: _Floats,
+    noise: _Floats,
+    missing: NDArray[np.bool_],
+    level: float,
+    axis: int | None,
+    blur: tuple[float, float, float],
+) -> NDArray[np.uint32]: ...

@@ -34,7 +34,7 @@ from .notebook import card
 from .parameters import Parameters, upper_cut
 from .summary import block, cuts_of, flags_of
 
-__all__ = ["BadPixels", "blunt_of", "find_bad_pixels", "spread_of_minimum"]
+__all__ = ["BadPixels", "blunt_of", "find_bad_pixels", "sharp_groups", "spread_of_minimum"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,6 +263,39 @@ def _grown(found: BadPixels, coupling: float) -> BadPixels:
         significance=np.where(lit_up, share, significance),
         n_high=found.n_high + int(np.count_nonzero(lit_up)),
     )
+
+
+def sharp_groups(
+    residual: FloatArray,
+    noise: FloatArray,
+    *,
+    level: float,
+    dispaxis: Dispaxis,
+    known: NDArray[np.bool_],
+    detector: str | None = None,
+) -> NDArray[np.uint32]:
+    """Number the groups of adjacent pixels whose edges are sharper than light can have.
+
+    Parameters
+    ----------
+    residual, noise : ndarray of float, shape (rows, cols)
+        The minimum image minus its running median, and its noise, of the same dtype.
+    level : float
+        Pixels of groups are more than this many times the noise above 0.
+    dispaxis : {1, 2, None}
+        The dispersion axis.
+    known : ndarray of bool, shape (rows, cols)
+        Pixels that count as missing.
+    detector : str or None, optional
+        The DETECTOR keyword.
+
+    Returns
+    -------
+    ndarray of uint32, shape (rows, cols)
+        The number of the group of each pixel, from 1; 0 for no group.
+    """
+    images = (np.ascontiguousarray(each) for each in (residual, noise, known))
+    return _kernels.sharp_groups(*images, level, IMAGE_AXIS[dispaxis], blur_of(detector))
 
 
 @cache

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._floats import FloatArray
-from ..bad_pixels import BadPixels, spread_of_minimum
+from ..bad_pixels import BadPixels, sharp_groups, spread_of_minimum
 from ..detectors import IMAGE_AXIS
 from ..dq import DO_NOT_USE
 from ..medians import median_filter
 from ..runs.group_mask import GroupMask
 from .scatter import BLOCK
-from .sharp import sharp_groups
 
 __all__ = ["LEVEL", "Left", "left_by"]
 
@@ -122,7 +121,7 @@ def _noise(found: BadPixels, axis: int | None, sigmas: FloatArray, exposures: in
     return scaled
 
 
-def _spared(mask: GroupMask, labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _spared(mask: GroupMask, labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """Return whether each label lies in spared rows."""
     spared = np.zeros(int(labels.max(initial=0)) + 1, np.bool_)
     if mask.parameters.spare_crowded:

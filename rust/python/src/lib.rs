@@ -22,7 +22,7 @@ mod _kernels {
         samples, stored_images, swapped,
     };
     use crate::threads;
-    use badpix_selfcal_kernels::{Image, Region, Sample, Stored, Window};
+    use badpix_selfcal_kernels::{Axis, Image, Region, Sample, Stored, Window};
     use badpix_selfcal_kernels::{mean, minimum, outliers, pedestal, percentile, significance};
     use numpy::{
         Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2,
@@ -285,6 +285,51 @@ mod _kernels {
             }
             _ => Err(PyTypeError::new_err("error must have the dtype of the minimum image")),
         }
+    }
+
+    /// The number of the group with sharp edges of each pixel; 0 for none.
+    ///
+    /// `noise` has the dtype of the residual, `blur` is that of `find_significant_pixels`.
+    #[pyfunction]
+    #[pyo3(signature = (residual, noise, missing, level, axis, blur))]
+    fn sharp_groups<'py>(
+        py: Python<'py>,
+        residual: AnyImage<'py>,
+        noise: AnyImage<'py>,
+        missing: PyReadonlyArray2<'py, bool>,
+        level: f64,
+        axis: Option<u8>,
+        blur: (f64, f64, f64),
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (coupling, along, across) = blur;
+        let blur = significance::Blur { coupling, along, across };
+        let (missing, axis) = (missing.as_slice()?, axis.map(self::axis).transpose()?);
+        match (&residual, &noise) {
+            (AnyImage::F32(residual), AnyImage::F32(noise)) => {
+                number_groups(py, residual, noise, missing, level, axis, blur)
+            }
+            (AnyImage::F64(residual), AnyImage::F64(noise)) => {
+                number_groups(py, residual, noise, missing, level, axis, blur)
+            }
+            _ => Err(PyTypeError::new_err("noise must have the dtype of the residual")),
+        }
+    }
+
+    fn number_groups<'py, T: Sample + Element>(
+        py: Python<'py>,
+        residual: &PyReadonlyArray2<'py, T>,
+        noise: &PyReadonlyArray2<'py, T>,
+        missing: &[bool],
+        level: f64,
+        axis: Option<Axis>,
+        blur: significance::Blur,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (residual, noise) = (image(residual)?, image(noise)?);
+        let (rows, cols) = (residual.rows(), residual.cols());
+        let groups = threads::install(py, || {
+            significance::sharp_groups(residual, noise, missing, level, axis, blur)
+        })?;
+        image_out(py, groups.map_err(kernel_error)?, rows, cols)
     }
 
     fn find_significant<'py, T: Sample + Element>(

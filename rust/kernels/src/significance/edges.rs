@@ -62,6 +62,8 @@ pub(super) struct Sharp<T> {
     /// Its brightness in units of the base.
     pub(super) significance: T,
     pub(super) base: T,
+    /// The number of its group, from 1 on.
+    group: u32,
 }
 
 /// The pixels above the cut that belong to groups with sharp edges. A pixel may be listed twice.
@@ -73,9 +75,12 @@ pub(super) fn sharp<T: Sample>(
     criteria: &Criteria,
     [labels, other_labels]: [&mut [u32]; 2],
 ) -> Result<Vec<Sharp<T>>, Error> {
-    let flag =
-        |level, labels| Groups::flag(&Judge::new(residuals, level, criteria), candidates, labels);
-    if criteria.dispersion.is_none() {
+    let &Criteria { dispersion, blur, upper, .. } = criteria;
+    let flag = |level, labels: &mut [u32]| {
+        labels.fill(NONE);
+        Groups::flag(&Judge::new(residuals, level, dispersion, blur, upper), candidates, labels)
+    };
+    if dispersion.is_none() {
         return flag(Level::Zero, labels);
     }
     let (found, further) =
@@ -83,6 +88,49 @@ pub(super) fn sharp<T: Sample>(
     let mut found = found?;
     memory::extend(&mut found, further?)?;
     Ok(found)
+}
+
+/// Numbers the groups with sharp edges, from 1 on: 0 is a pixel that belongs to none.
+///
+/// The pixels of groups are above `level` in units of `bases`. The group of a brighter pixel, in
+/// these units, has a lower number. Pixels in `missing` count as if they had no value.
+///
+/// # Errors
+/// [`Error::Shape`] if the images differ in shape. [`Error::Memory`] if there is too little.
+pub fn sharp_groups<T: Sample>(
+    residuals: Image<'_, T>,
+    bases: Image<'_, T>,
+    missing: &[bool],
+    level: f64,
+    dispersion: Option<Axis>,
+    blur: Blur,
+) -> Result<Vec<u32>, Error> {
+    let (rows, cols) = (residuals.rows(), residuals.cols());
+    for (len, same) in [
+        (bases.samples().len(), (bases.rows(), bases.cols()) == (rows, cols)),
+        (missing.len(), missing.len() == residuals.samples().len()),
+    ] {
+        if !same {
+            return Err(Error::Shape { len, rows, cols });
+        }
+    }
+    let judge = Judge::new(residuals, Level::Zero, dispersion, blur, level);
+    let mut labels = memory::filled(NONE, missing.len())?;
+    let mut candidates = Vec::new();
+    let pixels = residuals.samples().iter().zip(bases.samples()).zip(missing);
+    for (at, ((&brightness, &base), &missing)) in pixels.enumerate() {
+        if missing {
+            labels[at] = MISSING;
+        } else if brightness / base > judge.cut {
+            memory::push(&mut candidates, Candidate { at, base, brightness: [brightness; 2] })?;
+        }
+    }
+    let found = Groups::flag(&judge, &candidates, &mut labels)?;
+    labels.fill(0);
+    for pixel in found {
+        labels[pixel.at] = pixel.group;
+    }
+    Ok(labels)
 }
 
 /// A pixel without a group.
@@ -131,17 +179,16 @@ impl Extent {
 }
 
 impl<'a, T: Sample> Groups<'a, T> {
-    /// The pixels of the groups with sharp edges.
+    /// The pixels of the groups with sharp edges. No pixel has a group in `labels`.
     fn flag(
         judge: &Judge<'_, T>,
         candidates: &[Candidate<T>],
         labels: &'a mut [u32],
     ) -> Result<Vec<Sharp<T>>, Error> {
-        labels.fill(NONE);
         let pixels = brightest_first(judge, candidates)?;
         let mut groups = Self { pixels, labels };
         let (mut found, mut changed) = (Vec::new(), Vec::new());
-        let mut first = 0;
+        let (mut first, mut count_found) = (0, 0);
         while let Some(pixel) = groups.pixels.get(first) {
             let same = (pixel.sharp.significance, pixel.brightness);
             let equal = |other: &Pixel<T>| (other.sharp.significance, other.brightness) == same;
@@ -155,7 +202,8 @@ impl<'a, T: Sample> Groups<'a, T> {
                 // It may have joined another one, or be flagged already.
                 let is_group = parent == number && groups.labels[sharp.at] != MISSING;
                 if is_group && judge.is_sharp(&groups, number) {
-                    groups.remove(number, &mut found)?;
+                    count_found += 1;
+                    groups.remove(number, count_found, &mut found)?;
                 }
             }
             first += count;
@@ -223,12 +271,16 @@ impl<'a, T: Sample> Groups<'a, T> {
     }
 
     /// Removes a group, and appends its pixels to those that were found.
-    fn remove(&mut self, number: u32, found: &mut Vec<Sharp<T>>) -> Result<(), Error> {
-        let mut number = number;
+    fn remove(
+        &mut self,
+        mut number: u32,
+        group: u32,
+        found: &mut Vec<Sharp<T>>,
+    ) -> Result<(), Error> {
         while number != NONE {
             let Pixel { sharp, next, .. } = *self.pixel(number);
             self.labels[sharp.at] = MISSING;
-            memory::push(found, sharp)?;
+            memory::push(found, Sharp { group, ..sharp })?;
             number = next;
         }
         Ok(())
@@ -246,7 +298,7 @@ fn brightest_first<T: Sample>(
         let significance = brightness / base;
         if significance > judge.cut && brightness.is_finite() {
             let place = judge.place(at);
-            let sharp = Sharp { at, significance, base };
+            let sharp = Sharp { at, significance, base, group: 0 };
             let extent = Extent { first: place, last: place };
             pixels.push(Pixel { sharp, brightness, parent: 0, next: NONE, last: 0, extent });
         }
@@ -305,13 +357,18 @@ impl Sums {
 }
 
 impl<'a, T: Sample> Judge<'a, T> {
-    fn new(residuals: Image<'a, T>, level: Level, criteria: &Criteria) -> Self {
-        let Blur { coupling, along, across } = criteria.blur;
-        let dispersion = criteria.dispersion;
+    fn new(
+        residuals: Image<'a, T>,
+        level: Level,
+        dispersion: Option<Axis>,
+        blur: Blur,
+        cut: f64,
+    ) -> Self {
+        let Blur { coupling, along, across } = blur;
         // Without an axis, light may be as narrow in either direction.
         let along = if dispersion.is_none() { along.min(across) } else { along };
         let across = if dispersion.is_none() { along } else { across };
-        let cut = T::at_most(criteria.upper);
+        let cut = T::at_most(cut);
         Self { residuals, level, dispersion, coupling, widths: [along, across], cut }
     }
 

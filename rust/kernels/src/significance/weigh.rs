@@ -70,7 +70,7 @@ impl<T: Sample> WithSimd for Weigh<'_, T> {
             }
             let around = Around { light, y, structure, missing: &missing };
             columns.sort(l, around.rows(light.contrasts));
-            weigh_row(l, around, &columns, (&mut bases, noise, significance));
+            weigh_row(l, around, &columns, [&mut bases, noise, significance]);
             divide(significance, noise, blunt);
             let images = [light.residuals.row(y), light.contrasts.row(y)];
             add_candidates(l, images, &bases, (cut, y * cols), &mut candidates)?;
@@ -86,7 +86,7 @@ fn weigh_row<L: Lanes>(
     l: L,
     around: Around<'_, L::T>,
     columns: &Columns<L::T>,
-    (bases, noise, contrast): (&mut [L::T], &mut [L::T], &mut [L::T]),
+    [bases, noise, contrast]: [&mut [L::T]; 3],
 ) {
     let cols = noise.len();
     let border = cols - 1;
