@@ -42,8 +42,8 @@ MEASURES: Final = {
     "single": "the same, of hot pixels without a hot one above 1.5 sigma among their eight "
     "neighbours",
     "groups": "the same, of the pixels of groups",
-    "left": "number of pixels with more than 20 sigma of hot light, their own or of hot "
-    "neighbours, that are not flagged as too bright",
+    "left": "number of pixels with hot light, their own or of hot neighbours, above 20 times the "
+    "noise without this light, that are not flagged as too bright",
     "neighbours": "share of the pixels lit by hot neighbours above 3 sigma, not hot themselves (up "
     "to 1.5 sigma), that are flagged as too bright",
     "wrong": "flags, of a million pixels, on pixels that are neither hot nor lit by hot neighbours "
@@ -210,7 +210,7 @@ def _truth(observed: Observed) -> _Truth:
         counted=counted,
         targets=counted & (sigma > 5),
         single=counted & (sigma > 5) & ~_beside(sigma > 1.5),
-        hot_light=counted & (sigma + lit > 20),
+        hot_light=counted & (observed.defect + observed.halo > 20 * observed.beneath),
         lit=counted & (lit > 3) & (sigma <= 1.5),
         good=counted & (sigma < 1.5) & (lit < 1.5) & ~observed.low & ~observed.cosmic,
         right=right,

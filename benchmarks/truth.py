@@ -113,6 +113,8 @@ class Observed:
         The mean of ERR over the exposures: the error of one exposure.
     noise : ndarray of float32
         The largest ERR over the exposures, by which the truth is judged.
+    beneath : ndarray of float32
+        The same without the photon noise of the hot light.
     defect : ndarray of float32
         Rate of the hot pixel, single or of a group, DN/s; 0 elsewhere.
     halo : ndarray of float32
@@ -138,6 +140,7 @@ class Observed:
     minimum: Image
     error: Image
     noise: Image
+    beneath: Image
     defect: Image
     halo: Image
     low: Mask
@@ -299,12 +302,14 @@ def _observed(
     group[tuple(defects.hot.pixels)] = defects.hot.group
     halo = np.float32(scene.settings.halo_coupling) * _sum_of_neighbours(hot)
     region = (slice(scene.region[0]), slice(scene.region[1]))
+    noise = np.max(errors, axis=0)
     return Observed(
         scene=scene,
         exposures=exposures,
         minimum=np.asarray(bps.minimum_image(exposures), np.float32),
         error=np.asarray(np.mean(errors, axis=0, dtype=np.float64), np.float32),
-        noise=np.max(errors, axis=0),
+        noise=noise,
+        beneath=_beneath(noise, (hot + halo)[region], scene),
         defect=hot[region],
         halo=halo[region],
         low=(defects.truth & LOW) > 0,
@@ -315,6 +320,14 @@ def _observed(
         group=group[region],
         shapes=("", *defects.hot.shapes),
     )
+
+
+def _beneath(noise: Image, light: Image, scene: Scene) -> Image:
+    """Return the noise without the photon noise of this light, at least the read noise."""
+    shortest = min(scene.groups, default=scene.settings.groups)
+    ramp = replace(scene.settings, groups=shortest)
+    photons = ramp.poisson_excess / (ramp.gain * ramp.exposure_time) * light
+    return np.asarray(np.sqrt(np.maximum(noise**2 - photons, ramp.slope_variance)), np.float32)
 
 
 def _without_pedestal(image: Image, scene: Scene) -> Image:

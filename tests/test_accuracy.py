@@ -121,6 +121,18 @@ def test_the_same_seed_gives_the_same_exposures(small):
     np.testing.assert_array_equal(again.exposures[0], small[1].exposures[0])
 
 
+def test_the_noise_beneath_a_hot_pixel_is_that_of_pixels_without(small):
+    observed = small[1]
+    counted = np.isfinite(observed.minimum) & ~observed.known
+    hot = counted & (observed.defect > 3) & (observed.defect < 30)
+    dark = counted & (observed.defect + observed.halo == 0)
+    assert np.median(observed.noise[hot]) > 2 * np.median(observed.beneath[hot])
+    assert np.median(observed.beneath[hot]) == pytest.approx(
+        np.median(observed.noise[dark]), rel=0.3
+    )
+    np.testing.assert_array_equal(observed.beneath[dark], observed.noise[dark])
+
+
 def test_flagging_all_hot_pixels_is_complete_and_pure(small):
     observed = small[2]
     with np.errstate(invalid="ignore"):  # reference pixels have no noise
@@ -149,6 +161,7 @@ def test_hand_made_flags_are_judged_by_hand():
         minimum=zero,
         error=zero + 1,
         noise=zero + 1,
+        beneath=zero + 1,
         defect=zero + np.float32([[6, 2, 0, 0, 0, 7, 0, 0]]),
         halo=zero + np.float32([[0, 0, 4, 0, 0, 0, 0, 0]]),
         low=no | [[0, 0, 0, 0, 0, 0, 1, 0]],
@@ -184,6 +197,7 @@ def test_hot_light_and_wrong_flags_are_counted_by_hand():
         minimum=zero,
         error=zero + 1,
         noise=zero + 1,
+        beneath=zero + 1,
         defect=defect,
         halo=halo,
         low=no | [[0, 0, 0, 1, 0, 0], [0] * 6, [0] * 6],
@@ -207,6 +221,8 @@ def test_hot_light_and_wrong_flags_are_counted_by_hand():
     assert (none["left"], none["wrong"], none["groups"]) == (2, 0, 0)
     halo[2, 5] = 21
     assert judge(observed, Scores(zero, 5.0))["left"] == 3
+    quiet = replace(observed, beneath=zero + 0.25)
+    assert judge(quiet, Scores(zero, 5.0))["left"] == 4
 
 
 def test_real_hot_pixels_replace_simulated_ones(tmp_path):
