@@ -294,8 +294,14 @@ def sharp_groups(
     ndarray of uint32, shape (rows, cols)
         The number of the group of each pixel, from 1; 0 for no group.
     """
-    images = (np.ascontiguousarray(each) for each in (residual, noise, known))
-    return _kernels.sharp_groups(*images, level, IMAGE_AXIS[dispaxis], blur_of(detector))
+    return _kernels.sharp_groups(
+        np.ascontiguousarray(residual),
+        np.ascontiguousarray(noise),
+        np.ascontiguousarray(known),
+        level,
+        IMAGE_AXIS[dispaxis],
+        blur_of(detector),
+    )
 
 
 @cache

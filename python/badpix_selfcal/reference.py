@@ -348,8 +348,9 @@ class _Edges:
             around = (slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2))
             rows, columns = np.nonzero(active[around])
             corner = (around[0].start, around[1].start)
-            left += [(corner[0] + v, corner[1] + u) for v, u in zip(rows, columns, strict=True)]
-        return {(int(y), int(x)) for y, x in group}
+            around_here = zip(rows.tolist(), columns.tolist(), strict=True)
+            left += [(corner[0] + v, corner[1] + u) for v, u in around_here]
+        return group
 
     def _is_sharp(self, group: set[Place]) -> bool:
         levels = {y: 0.0 for v, _ in group for y in (v - 1, v, v + 1)}
