@@ -118,3 +118,33 @@ def largest_file(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def set_error(path, error):
+    """Replace the ERR plane of an exposure; None removes it."""
+    with fits.open(path, mode="update") as hdus:
+        if error is None:
+            del hdus["ERR"]
+        else:
+            hdus["ERR"].data = np.asarray(error, np.float32)
+    return path
+
+
+def hot_exposures(folder, count=4, *, errors=None):
+    """Write exposures with hot pixels, and their errors; return paths, images and errors."""
+    rng = np.random.default_rng(11)
+    hot = np.zeros(MRS, np.float32)
+    hot[tuple(rng.integers(0, size, 40) for size in MRS)] = rng.uniform(10, 100, 40)
+    made = []
+    for number in range(count):
+        image = (rng.normal(0, 1, MRS) + hot).astype(np.float32)
+        path = write(folder / f"{number}_rate.fits", image)
+        error = rng.uniform(0.9, 1.1, MRS).astype(np.float32) * (1 if errors is None else errors)
+        set_error(path, error)
+        made.append((path, image, error))
+    return zip(*made, strict=True)
+
+
+def entry_of(path):
+    """Return all HISTORY of a file on one line."""
+    return " ".join(header(path)["HISTORY"])

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 import sys
 import warnings
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,43 +19,25 @@ from badpix_selfcal.arrays import MeanError
 from badpix_selfcal.cli import main
 from badpix_selfcal.detectors import gap_of
 from badpix_selfcal.files.remote import HEAD
-from badpix_selfcal.parameters import upper_cut
 from badpix_selfcal.runs.minimum import MinimumImage
 from badpix_selfcal.runs.plan import Plan
-from badpix_selfcal.runs.reader import Reader
 from badpix_selfcal.runs.review import reviewed
 
 from . import servers
-from .exposures import MRS, associate, header, planes, sky, write
+from .exposures import (
+    MRS,
+    associate,
+    header,
+    hot_exposures,
+    planes,
+    set_error,
+    sky,
+    write,
+)
 from .masks import group_mask
 from .pools import pool, take
 
 SIGMA = {"cut": "sigma", "sigma_upper": 4.0, "sigma_lower": 5.0}
-
-
-def set_error(path, error):
-    """Replace the ERR plane of an exposure; None removes it."""
-    with fits.open(path, mode="update") as hdus:
-        if error is None:
-            del hdus["ERR"]
-        else:
-            hdus["ERR"].data = np.asarray(error, np.float32)
-    return path
-
-
-def exposures(folder, count=4, *, errors=None):
-    """Write exposures with hot pixels, and their errors; return paths, images and errors."""
-    rng = np.random.default_rng(11)
-    hot = np.zeros(MRS, np.float32)
-    hot[tuple(rng.integers(0, size, 40) for size in MRS)] = rng.uniform(10, 100, 40)
-    made = []
-    for number in range(count):
-        image = (rng.normal(0, 1, MRS) + hot).astype(np.float32)
-        path = write(folder / f"{number}_rate.fits", image)
-        error = rng.uniform(0.9, 1.1, MRS).astype(np.float32) * (1 if errors is None else errors)
-        set_error(path, error)
-        made.append((path, image, error))
-    return zip(*made, strict=True)
 
 
 def expected_mask(images, errors):
@@ -75,7 +54,7 @@ def assert_equal(found, expected):
 
 
 def test_a_run_uses_the_mean_error_of_all_exposures(tmp_path):
-    paths, images, errors = exposures(tmp_path)
+    paths, images, errors = hot_exposures(tmp_path)
     association = associate(tmp_path / "x_asn.json", paths[0], background=paths[1:2], selfcal=paths)
     result = bps.selfcal(association, output_dir=tmp_path / "out", save_flagged_bkg=True, **SIGMA)
     expected = expected_mask(images, errors)
@@ -92,7 +71,7 @@ def test_a_run_uses_the_mean_error_of_all_exposures(tmp_path):
 def test_a_batch_has_the_same_mask_on_threads_and_on_a_cluster(tmp_path):
     distributed = pytest.importorskip("distributed", reason="needs the extra dask")
     (tmp_path / "in").mkdir()
-    paths, images, errors = exposures(tmp_path / "in", 40)
+    paths, images, errors = hot_exposures(tmp_path / "in", 40)
     here = bps.batch(tmp_path / "in", output_dir=tmp_path / "here", **SIGMA)
     (group,) = here.groups
     assert_equal(group.masks[2], expected_mask(images, errors))
@@ -127,145 +106,9 @@ def test_another_cut_is_written_again_when_resuming(tmp_path):
     assert statuses(cut="sigma", sigma_upper=9) == {"COMPLETE"}
 
 
-def entry_of(path):
-    return " ".join(header(path)["HISTORY"])
-
-
-@pytest.mark.parametrize("count", [1, 2, 4])
-def test_every_record_names_the_cut_that_was_used(tmp_path, capsys, count):
-    paths, *_ = exposures(tmp_path, count)
-    out, cut = tmp_path / "out", upper_cut(count)
-    selfcal = [word for path in paths[1:] for word in ("--selfcal", str(path))]
-    arguments = ["run", str(paths[0]), *selfcal, "--cut", "sigma", "--force-single", "--save-mask"]
-    assert main([*arguments, "--output-dir", str(out)]) == 0
-    assert f"significance below -12 or above {cut:g}" in capsys.readouterr().out
-    assert main([*arguments, "--output-dir", str(out), "--json", "--overwrite"]) == 0
-    (facts,) = json.loads(capsys.readouterr().out)["products"]
-    assert facts["cut_high"] == cut
-    assert f" sigma_upper={cut} " in entry_of(facts["science"])
-    assert header(facts["mask"])["BPXSHIGH"] == cut
-    assert f" sigma_upper={cut} " in entry_of(facts["mask"])
-    mask = bps.read_mask(facts["mask"])
-    assert mask.parameters.sigma_upper == mask.bad_pixels.cut_high == cut
-    np.testing.assert_array_equal(mask.bad_pixels.high, mask.bad_pixels.significance > cut)
-
-
-def test_the_page_names_the_cut_that_was_used(tmp_path):
-    pytest.importorskip("bokeh", reason="needs the extra report")
-    paths, *_ = exposures(tmp_path, 2)
-    how = {"cut": "sigma", "output_dir": tmp_path / "out", "report": True}
-    result = bps.selfcal(paths[0], selfcal=paths[1], **how)
-    cells = re.findall(r"<td[^>]*>([^<]*)</td>", result.page.read_text(encoding="utf-8"))
-    after = dict(pairwise(cells))
-    assert after["sigma_upper"] == after["upper cut"] == f"{upper_cut(2):.5g}"
-    assert after["grow"] == "False"
-
-
-class TestResumedCut:
-    """Outputs are kept if the cut that follows from their exposures would be the same now."""
-
-    @pytest.fixture
-    def folder(self, tmp_path):
-        (tmp_path / "in").mkdir()
-        self.paths, *_ = exposures(tmp_path / "in", 4)
-        return tmp_path
-
-    def run(self, folder, **how):
-        how = {"cut": "sigma", "resume": True, "save_mask": True, **how}
-        return bps.batch(folder / "in", output_dir=folder / "out", **how)
-
-    def statuses(self, folder, **how):
-        return [each.status for each in self.run(folder, **how).exposures]
-
-    def cuts(self, folder):
-        """Return the cuts in the HISTORY of all outputs."""
-        entries = [entry_of(path) for path in (folder / "out").iterdir()]
-        return {float(re.search(r"sigma_upper=(\S+)", entry).group(1)) for entry in entries}
-
-    def test_of_the_same_exposures(self, folder):
-        assert self.statuses(folder) == ["COMPLETE"] * 4
-        assert self.cuts(folder) == {upper_cut(4)}
-        times = {path: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
-        assert self.statuses(folder) == ["KEPT"] * 4
-        assert self.statuses(folder, sigma_upper=upper_cut(4)) == ["KEPT"] * 4
-        assert {path: path.stat().st_mtime_ns for path in times} == times
-
-    def test_of_another_number_of_exposures(self, folder):
-        self.paths[3].rename(folder / "3_rate.fits")
-        assert self.statuses(folder) == ["COMPLETE"] * 3
-        assert self.cuts(folder) == {upper_cut(3)}
-        (folder / "3_rate.fits").rename(self.paths[3])
-        assert self.statuses(folder) == ["COMPLETE"] * 4
-        assert self.cuts(folder) == {upper_cut(4)}
-
-    def test_another_cut_is_named(self, folder):
-        self.statuses(folder, sigma_upper=5)
-        with pytest.raises(FileExistsError, match=rf"sigma_upper=5.0 \(now {upper_cut(4)}\)"):
-            self.run(folder)
-        self.paths[3].unlink()
-        with pytest.raises(FileExistsError, match=rf"sigma_upper=5.0 \(now {upper_cut(3)}\)"):
-            self.run(folder)
-        assert self.statuses(folder, overwrite=True) == ["COMPLETE"] * 3
-        with pytest.raises(FileExistsError, match=rf"sigma_upper={upper_cut(3)} \(now 5.0\)"):
-            self.run(folder, sigma_upper=5)
-
-    def test_of_a_group_that_has_lost_an_exposure(self, folder, monkeypatch):
-        images, lost = Reader.images, {self.paths[3]}
-
-        def failing(reader, path):
-            if path in lost:
-                raise bps.ExposureError(f"{path}: cannot be read: Input/output error")
-            return images(reader, path)
-
-        monkeypatch.setattr(Reader, "images", failing)
-        assert self.statuses(folder) == ["COMPLETE"] * 3 + ["FAILED"]
-        assert self.cuts(folder) == {upper_cut(3)}
-        assert self.statuses(folder) == ["KEPT"] * 3 + ["FAILED"]
-        lost.clear()
-        assert self.statuses(folder) == ["COMPLETE"] * 4
-        assert self.cuts(folder) == {upper_cut(4)}
-
-    def test_of_a_group_with_an_exposure_that_has_no_pedestal(self, folder):
-        with fits.open(self.paths[3], mode="update") as hdus:
-            hdus["SCI"].data[:, 470:520] = np.nan
-        with pytest.warns(bps.SelfcalWarning, match="left out"):
-            assert self.statuses(folder) == ["COMPLETE"] * 4
-        assert self.cuts(folder) == {upper_cut(3)}
-        assert self.statuses(folder) == ["KEPT"] * 4
-
-
-@pytest.mark.parametrize(("detector", "is_lit"), [("MIRIFULONG", True), ("NRS1", False)])
-def test_growth_by_the_coupling_of_the_detector(tmp_path, capsys, detector, is_lit):
-    """Of a pixel at 250 times the noise, 3 % are above the cut, 1 % are not."""
-    rng = np.random.default_rng(4)
-    (tmp_path / "in").mkdir()
-    for number in range(2):
-        image = rng.normal(0, 1, MRS).astype(np.float32)
-        image[80, 200] = 250
-        path = take(tmp_path / "in" / f"{number}_rate.fits", number, detector=detector)
-        with fits.open(path, mode="update") as hdus:
-            hdus["SCI"].data = image
-        set_error(path, np.ones(MRS))
-    how = ["batch", str(tmp_path / "in"), "--output-dir", str(tmp_path / "out"), "--resume"]
-    how += ["--cut", "sigma", "--save-mask"]
-    assert main([*how, "--grow"]) == 0
-    (file,) = (tmp_path / "out").glob("*_mask.fits")
-    mask = bps.read_mask(file)
-    around = [mask.bad_pixels.high[at] for at in ((79, 200), (81, 200), (80, 199), (80, 201))]
-    assert around == [is_lit] * 4
-    assert mask.bad_pixels.mask[80, 200]
-    assert header(file)["BPXGROW"] is mask.parameters.grow is True
-    for path in (tmp_path / "out").iterdir():
-        assert " grow=True " in entry_of(path)
-    assert main(how) == 1
-    assert "was made with --grow (now not set)" in " ".join(capsys.readouterr().err.split())
-    assert main([*how, "--overwrite"]) == 0
-    assert np.count_nonzero(bps.read_mask(file).bad_pixels.mask[78:83, 198:203]) == 1
-
-
 @pytest.mark.parametrize("missing", ["ERR", "zero", "nan"])
 def test_without_any_error_the_noise_follows_from_the_data(tmp_path, missing):
-    paths, images, _ = exposures(tmp_path)
+    paths, images, _ = hot_exposures(tmp_path)
     for path in paths:
         set_error(path, None if missing == "ERR" else np.full(MRS, np.nan * (missing == "nan")))
     with pytest.warns(bps.SelfcalWarning, match="no exposure has a valid ERR"):
@@ -277,7 +120,7 @@ def test_without_any_error_the_noise_follows_from_the_data(tmp_path, missing):
 
 
 def test_an_exposure_without_errors_counts_for_the_minimum_only(tmp_path):
-    paths, images, errors = exposures(tmp_path)
+    paths, images, errors = hot_exposures(tmp_path)
     set_error(paths[3], None)
     result = bps.selfcal(paths[0], selfcal=paths[1:], output_dir=tmp_path / "out", **SIGMA)
     expected = expected_mask(images, errors[:3])
@@ -286,7 +129,7 @@ def test_an_exposure_without_errors_counts_for_the_minimum_only(tmp_path):
 
 @pytest.mark.parametrize(("scale", "shown"), [(4.0, "0.25"), (0.25, "4")])
 def test_errors_that_do_not_describe_the_data_are_warned_of(tmp_path, scale, shown):
-    paths, *_ = exposures(tmp_path, errors=np.float32(scale))
+    paths, *_ = hot_exposures(tmp_path, errors=np.float32(scale))
     with pytest.warns(
         bps.SelfcalWarning, match=r"the noise of SCI is .* times the mean ERR"
     ) as all_of:
@@ -296,7 +139,7 @@ def test_errors_that_do_not_describe_the_data_are_warned_of(tmp_path, scale, sho
 
 
 def test_errors_of_another_shape_are_refused(tmp_path):
-    paths, *_ = exposures(tmp_path, 2)
+    paths, *_ = hot_exposures(tmp_path, 2)
     set_error(paths[1], np.ones((4, 5)))
     with pytest.raises(bps.ExposureError, match=r"1_rate.fits: ERR has shape \(4, 5\), SCI has"):
         bps.selfcal(paths[0], selfcal=paths[1], output_dir=tmp_path / "out", **SIGMA)
@@ -319,7 +162,7 @@ def test_unequal_depths_share_one_mean(tmp_path):
 
 
 def test_the_command(tmp_path, capsys):
-    paths, *_ = exposures(tmp_path)
+    paths, *_ = hot_exposures(tmp_path)
     selfcal = [word for path in paths[1:] for word in ("--selfcal", str(path))]
     arguments = ["run", str(paths[0]), *selfcal, "--cut", "sigma", "--sigma-upper", "6"]
     assert main([*arguments, "--output-dir", str(tmp_path / "one")]) == 0

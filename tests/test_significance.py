@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -13,12 +10,10 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal import reference
 from badpix_selfcal.bad_pixels import spread_of_minimum
-from badpix_selfcal.parameters import UPPER_CUTS, upper_cut
 from badpix_selfcal.testing import assert_same, dispaxes, images, kernel_sizes, large_images
 
 from .profiles import share
 
-ROOT = Path(__file__).parents[1]
 CUTS = {"sigma_lower": 2.5, "sigma_upper": 2.5}
 
 
@@ -374,109 +369,3 @@ def test_a_hot_pixel_beside_a_line_makes_no_pixel_low(dispaxis):
     found = bps.find_bad_pixels(image, dispaxis=dispaxis, cut="sigma", error=np.ones_like(image))
     low = found.significance < -12
     assert np.argwhere(low if dispaxis == 2 else low.T).tolist() == [[60, 50], [60, 99]]
-
-
-@given(st.integers(1, 10**9))
-def test_the_upper_cut_falls_with_the_number_of_exposures(number):
-    assert upper_cut(number) >= upper_cut(number + 1)
-    assert upper_cut(number) in UPPER_CUTS.values()
-    assert upper_cut(1) > upper_cut(2) == upper_cut(3) > upper_cut(4) == upper_cut(100)
-
-
-@pytest.mark.parametrize("find", [bps.find_bad_pixels, reference.find_bad_pixels])
-def test_the_number_of_exposures_decides_unless_the_upper_cut_is_given(find):
-    image = np.random.default_rng(3).normal(size=(60, 70))
-    how = {"dispaxis": 2, "cut": "sigma"}
-    for number in (1, 2, 3, 4, 9):
-        found = find(image, n_exposures=number, **how)
-        assert found.cut_high == upper_cut(number)
-        np.testing.assert_array_equal(found.high, found.significance > upper_cut(number))
-        assert find(image, n_exposures=number, sigma_upper=7, **how).cut_high == 7
-
-
-@st.composite
-def lit_up(draw):
-    """Draw a minimum image with pixels up to 10,000 times the noise, and errors or None."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    image = rng.normal(size=(20, 24)).astype(draw(st.sampled_from([np.float32, np.float64])))
-    hot = rng.random(image.shape) < draw(st.sampled_from([0.01, 0.05]))
-    image[hot] += 10 ** rng.uniform(0, 4, np.count_nonzero(hot))
-    for odd in (np.nan, np.inf, -np.inf):
-        image[rng.random(image.shape) < draw(st.sampled_from([0, 0.03]))] = odd
-    return image, draw(st.sampled_from([None, np.ones_like(image)]))
-
-
-def neighbours(mask):
-    """Mark the four neighbours of pixels."""
-    padded = np.pad(mask, 1)
-    return padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
-
-
-@given(lit_up(), dispaxes(), st.sampled_from([None, "mirifulong ", "NRS2", "other"]))
-def test_growth_flags_the_neighbours_that_a_bright_pixel_lights_up(observation, axis, detector):
-    image, error = observation
-    plain = find(image, error, dispaxis=axis, detector=detector)
-    grown = find(image, error, dispaxis=axis, detector=detector, grow=True)
-    assert_equal(
-        grown,
-        reference.find_bad_pixels(
-            image,
-            cut="sigma",
-            error=error,
-            **{**CUTS, "dispaxis": axis},
-            detector=detector,
-            grow=True,
-        ),
-    )
-    assert not (plain.mask & ~grown.mask).any()
-    assert_same(grown.mask, (grown.significance > grown.cut_high) | plain.low)
-    assert (grown.n_low, grown.n_high) == (plain.n_low, np.count_nonzero(grown.high))
-    new = grown.mask & ~plain.mask
-    assert_same(np.where(new, 0, grown.significance), np.where(new, 0, plain.significance))
-    bright = plain.high & np.isfinite(plain.residual)
-    assert not (new & ~neighbours(bright)).any()
-    assert not np.isnan(plain.residual[new]).any()
-    for name in ("residual", "noise"):
-        assert_same(getattr(grown, name), getattr(plain, name))
-
-
-@given(lit_up(), st.floats(2, 30), st.floats(0, 30))
-def test_growth_of_stricter_cuts_flags_fewer_pixels(observation, least, more):
-    loose, strict = (
-        find(*observation, sigma_upper=each, grow=True).mask for each in (least, least + more)
-    )
-    assert not (strict & ~loose).any()
-
-
-@pytest.mark.parametrize(
-    ("detector", "coupling"), [(None, 0.03), ("MIRIFUSHORT", 0.03), ("NRS1", 0.01)]
-)
-def test_growth_begins_where_the_coupling_alone_is_above_the_cut(detector, coupling):
-    image = np.random.default_rng(7).normal(size=(60, 70))
-    for times, is_lit in ((0.9, False), (1.1, True)):
-        image[30, 35] = 0.0
-        noise = find(image, None).noise
-        image[30, 35] = times * CUTS["sigma_upper"] * noise[30, 36] / coupling
-        found = find(image, None, grow=True, detector=detector)
-        assert found.mask[30, 35]
-        assert found.mask[30, 36] == is_lit
-    expected = coupling * found.residual[30, 35] / found.noise[30, 36]
-    assert found.significance[30, 36] == pytest.approx(expected)
-
-
-def test_what_growth_flags_does_not_grow_and_infinities_do_not():
-    image = np.random.default_rng(7).normal(size=(60, 70))
-    image[30, 35], image[10, 10] = 1e9, np.inf
-    found, plain = (find(image, None, grow=grow) for grow in (True, False))
-    assert found.mask[10, 10]
-    new = np.argwhere(found.mask & ~plain.mask)
-    assert sorted(map(tuple, new)) == [(29, 35), (30, 34), (30, 36), (31, 35)]
-
-
-def test_the_documentation_names_the_upper_cuts():
-    guide = (ROOT / "docs" / "sigma-cut.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d+)(?: or (?:\d+|more))? \| ([\d.]+) \|$", guide, re.MULTILINE)
-    assert {int(least): float(cut) for least, cut in rows} == UPPER_CUTS
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    one, *_, many = UPPER_CUTS.values()
-    assert f"falls from {one} for one exposure to {many} for four and more" in readme
