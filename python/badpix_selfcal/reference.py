@@ -167,7 +167,7 @@ def find_bad_pixels(
         upper = upper_cut(n_exposures) if sigma_upper is None else sigma_upper
         blur = blur_of(detector)
         seen = _seen(samples, smooth, errors, axis, spread, blunt_of(n_exposures))
-        _add_sharp_groups(seen, axis, upper, blur)
+        _add_sharp_groups(seen, axis, -sigma_lower, upper, blur)
         measured = {"noise": seen.noise, "error_scale": seen.error_scale}
         values = seen.significance
         found = _flagged(residual, values, -sigma_lower, upper, significance=values, **measured)
@@ -181,10 +181,17 @@ def _flagged(
     residual: FloatArray, values: FloatArray, low: float, high: float, **measured: Any
 ) -> BadPixels:
     """Flag values beyond the cuts, and infinite ones."""
-    below = (values.astype(np.float64) < low) | np.isneginf(values)
-    above = (values.astype(np.float64) > high) | np.isposinf(values)
+    below, above = _beyond(values, low, high)
     counts = int(below.sum()), int(above.sum())
     return BadPixels(below | above, residual, low, high, *counts, **measured)
+
+
+def _beyond(
+    values: FloatArray, low: float, high: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which values are below and which are above the cuts; infinite ones always are."""
+    below = (values.astype(np.float64) < low) | np.isneginf(values)
+    return below, (values.astype(np.float64) > high) | np.isposinf(values)
 
 
 def _grown(found: BadPixels, coupling: float) -> BadPixels:
@@ -272,18 +279,22 @@ def _seen(
     return _Seen(residual, contrast, base, noise, significance, scale)
 
 
-def _add_sharp_groups(seen: _Seen, axis: int | None, upper: float, blur: Blur) -> None:
-    """Give the pixels of groups with sharp edges the significance and the noise of these."""
+def _add_sharp_groups(seen: _Seen, axis: int | None, low: float, high: float, blur: Blur) -> None:
+    """Give the pixels of groups with sharp edges the significance and the noise of these.
+
+    Pixels that are flagged already keep theirs.
+    """
+    flagged = np.logical_or(*_beyond(seen.significance, low, high))
     values = [seen.residual] if axis is None else [seen.residual, seen.contrast]
-    found = []
     for number, image in enumerate(values):
         with np.errstate(all="ignore"):
             significance = image / seen.base
         edges = _Edges(seen.residual, seen.base, axis, blur, is_beside=number == 1)
-        found += [(place, significance[place]) for place in edges.sharp(image, significance, upper)]
-    for place, significant in found:
-        if not seen.significance[place] >= significant:
-            seen.significance[place], seen.noise[place] = significant, seen.base[place]
+        for place in edges.sharp(image, significance, high):
+            if not flagged[place]:
+                flagged[place] = True
+                seen.significance[place] = significance[place]
+                seen.noise[place] = seen.base[place]
 
 
 class _Edges:
@@ -300,7 +311,8 @@ class _Edges:
     ) -> None:
         # Lines across the dispersion are rows here.
         self._turned = axis == 1
-        self._values = self._turn(residual.astype(np.float64))
+        self._residual = self._turn(residual)
+        self._values = self._residual.astype(np.float64)
         self._base = self._turn(base.astype(np.float64))
         least = min(blur.along, blur.across)
         self._widths = (blur.along, blur.across) if axis is not None else (least, least)
@@ -326,12 +338,22 @@ class _Edges:
             for place in begun:
                 active[place] = True
             for place in begun:
-                group = self._group(place, active)
+                group = self._group(place, active) if self._is_complete(place, active) else None
                 if group and self._is_sharp(group):
                     found += group
                     for each in group:
                         active[each], self._missing[each] = False, True
         return [(x, y) if self._turned else (y, x) for y, x in found]
+
+    def _is_complete(self, place: Place, active: NDArray[np.bool_]) -> bool:
+        """Return whether no neighbour that may still join is nearly as bright."""
+        if self._is_beside:
+            return True
+        y, x = place
+        around = (slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2))
+        values = self._residual[around]
+        nearly = values > self._residual[place] * self._residual.dtype.type(0.7)
+        return not np.any(nearly & ~active[around] & ~self._missing[around])
 
     def _group(self, start: Place, active: NDArray[np.bool_]) -> set[Place]:
         """Return the active pixels around one; none if they are too many rows or columns."""
@@ -394,7 +416,8 @@ class _Edges:
         sides = []
         for columns in ((first - 2, first - 3), (last + 2, last + 3)):
             places = [(row, x) for x in columns if self._is_inside((row, x))]
-            known = [float(self._values[each]) for each in places if not self._missing[each]]
+            values = [float(self._values[each]) for each in places]
+            known = [value for value in values if math.isfinite(value)]
             sides += [sum(known) / len(known)] if known else []
         return min(sides, default=0.0)
 

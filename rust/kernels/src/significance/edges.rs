@@ -3,21 +3,26 @@
 //! No light ends within one pixel: along the dispersion it is as wide as the line-spread function,
 //! across it as the point-spread function. A defect ends where its pixels end. So a group of
 //! adjacent pixels is a defect if hardly any light stands just outside its border, compared with
-//! what the narrowest light of that height would leave there.
+//! what the narrowest light of that height would leave there ([`Judge`]).
 //!
 //! The brightest pixel comes first, the others follow. Each pixel begins a group, or joins the
-//! groups that it touches (8 neighbours) to one. A group that has changed is judged ([`Judge`]). A
-//! group with sharp edges is flagged, and its pixels are missing from then on: the neighbours that
-//! a bright pixel has lit are then groups of their own.
+//! groups that it touches (8 neighbours) to one. A group that has changed is judged. A group with
+//! sharp edges is flagged, and its pixels are missing from then on: the neighbours that a bright
+//! pixel has lit are then groups of their own. No group depends on what happens at lower brightness.
+//! So a lower cut flags the same pixels and further ones.
 //!
-//! This is done twice, independently: with the brightness above the running median along the
+//! Pixels above the cut that touch form a cluster. Groups of different clusters do not depend on each
+//! other, so that each cluster is a task, with pixels that lie close together in memory.
+//!
+//! All this is done twice, independently: with the brightness above the running median along the
 //! dispersion, and with the brightness above the light beside the group, for groups on bright light.
-//! No group depends on what happens at lower brightness. So a lower cut flags the same pixels and
-//! further ones.
+//! Clusters whose pixels are all flagged already are left out: they add nothing.
 
 use super::Criteria;
 use crate::median::Axis;
 use crate::{Error, Image, Sample, memory};
+use rayon::prelude::*;
+use std::ops::Range;
 
 /// How far light and charge spread on a detector.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,19 +45,18 @@ const SHARE_OF_DIRECTION: f64 = 0.6;
 const TROUGH: f64 = 2.0;
 /// The noise of the pixels outside, in standard deviations, that may be added to the part.
 const ALLOWANCE: f64 = 0.5;
+/// A pixel that is brighter than this part of another is nearly as bright.
+const NEARLY: f64 = 0.7;
 /// Pixels from a group to those that show the light beside it: charge reaches the next one.
 const BESIDE: usize = 2;
 /// Pixels on each side that show it.
 const SIDE: usize = 2;
 
-/// A pixel that may belong to a group.
+/// A pixel that may belong to a group, and the base of its noise.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<T> {
     pub(super) at: usize,
-    /// The base of its noise.
     pub(super) base: T,
-    /// Its residual, and its contrast.
-    pub(super) brightness: [T; 2],
 }
 
 /// A pixel of a group with sharp edges.
@@ -62,38 +66,43 @@ pub(super) struct Sharp<T> {
     /// Its brightness in units of the base.
     pub(super) significance: T,
     pub(super) base: T,
-    /// The number of its group, from 1 on.
+    /// The number of its group.
     group: u32,
 }
 
-/// The pixels above the cut that belong to groups with sharp edges. A pixel may be listed twice.
-///
-/// `labels` are two images for the use of this function.
-pub(super) fn sharp<T: Sample>(
-    residuals: Image<'_, T>,
-    candidates: &[Candidate<T>],
-    criteria: &Criteria,
-    [labels, other_labels]: [&mut [u32]; 2],
-) -> Result<Vec<Sharp<T>>, Error> {
-    let &Criteria { dispersion, blur, upper, .. } = criteria;
-    let flag = |level, labels: &mut [u32]| {
-        labels.fill(NONE);
-        Groups::flag(&Judge::new(residuals, level, dispersion, blur, upper), candidates, labels)
-    };
-    if dispersion.is_none() {
-        return flag(Level::Zero, labels);
-    }
-    let (found, further) =
-        rayon::join(|| flag(Level::Zero, labels), || flag(Level::Beside, other_labels));
-    let mut found = found?;
-    memory::extend(&mut found, further?)?;
-    Ok(found)
+/// What is subtracted from the brightness of a group.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Level {
+    /// Nothing: the residual has no light of the continuum.
+    Zero,
+    /// The light beside the group.
+    Beside,
 }
 
-/// Numbers the groups with sharp edges, from 1 on: 0 is a pixel that belongs to none.
+/// The pixels above the cut that belong to groups with sharp edges. Clusters whose pixels are all
+/// flagged in `mask` are left out.
 ///
-/// The pixels of groups are above `level` in units of `bases`. The group of a brighter pixel, in
-/// these units, has a lower number. Pixels in `missing` count as if they had no value.
+/// The candidates are in the order of the image; `brightness` is compared with the cut. `labels` is
+/// an image for the use of this function.
+pub(super) fn sharp<T: Sample>(
+    residuals: Image<'_, T>,
+    level: Level,
+    brightness: &[T],
+    candidates: &[Candidate<T>],
+    criteria: &Criteria,
+    (mask, labels): (&[bool], &mut [u32]),
+) -> Result<Vec<Sharp<T>>, Error> {
+    let &Criteria { dispersion, blur, upper, .. } = criteria;
+    labels.fill(NONE);
+    let judge = Judge::new(residuals, level, dispersion, blur, upper);
+    judge.flag(brightness, candidates, labels, |at| mask[at])
+}
+
+/// Numbers the groups with sharp edges: all pixels of a group have the same number, those of no
+/// group have 0.
+///
+/// The pixels of groups are above `level` in units of `bases`. Pixels in `missing` count as if they
+/// had no value.
 ///
 /// # Errors
 /// [`Error::Shape`] if the images differ in shape. [`Error::Memory`] if there is too little.
@@ -106,11 +115,11 @@ pub fn sharp_groups<T: Sample>(
     blur: Blur,
 ) -> Result<Vec<u32>, Error> {
     let (rows, cols) = (residuals.rows(), residuals.cols());
-    for (len, same) in [
+    for (len, is_same) in [
         (bases.samples().len(), (bases.rows(), bases.cols()) == (rows, cols)),
         (missing.len(), missing.len() == residuals.samples().len()),
     ] {
-        if !same {
+        if !is_same {
             return Err(Error::Shape { len, rows, cols });
         }
     }
@@ -122,10 +131,10 @@ pub fn sharp_groups<T: Sample>(
         if missing {
             labels[at] = MISSING;
         } else if brightness / base > judge.cut {
-            memory::push(&mut candidates, Candidate { at, base, brightness: [brightness; 2] })?;
+            memory::push(&mut candidates, Candidate { at, base })?;
         }
     }
-    let found = Groups::flag(&judge, &candidates, &mut labels)?;
+    let found = judge.flag(residuals.samples(), &candidates, &mut labels, |_| false)?;
     labels.fill(0);
     for pixel in found {
         labels[pixel.at] = pixel.group;
@@ -133,28 +142,127 @@ pub fn sharp_groups<T: Sample>(
     Ok(labels)
 }
 
-/// A pixel without a group.
+/// The label of a pixel below the cut.
 const NONE: u32 = 0;
-/// A pixel that is flagged.
+/// The label of a pixel that has no value.
 const MISSING: u32 = u32::MAX;
+/// Clusters of a task: most have one pixel.
+const CLUSTERS: usize = 256;
 
-/// All groups so far. Each pixel has a number from 1 on: its place in the order of brightness. The
-/// number of a group is that of one of its pixels.
-struct Groups<'a, T> {
-    pixels: Vec<Pixel<T>>,
-    /// The number of each pixel of the image, or `NONE` or `MISSING`.
-    labels: &'a mut [u32],
-}
-
-/// A pixel of a group, and what is known of the group if the pixel gives it its number.
+/// A pixel above the cut.
 #[derive(Debug, Clone, Copy)]
 struct Pixel<T> {
-    sharp: Sharp<T>,
+    at: usize,
+    base: T,
     brightness: T,
-    /// A pixel of the same group, nearer to the one that gives it its number; that one has its own.
-    parent: u32,
-    /// The next pixel of the group; `NONE` after the last.
+    significance: T,
+}
+
+/// Row and column.
+type Place = (usize, usize);
+
+/// Sorts pixels by their cluster, and returns where each cluster lies. The label of a pixel becomes
+/// its place in the order, from 1 on.
+#[allow(clippy::cast_possible_truncation)] // the number of pixels is checked
+fn sort_by_cluster<T: Sample>(
+    pixels: &mut Vec<Pixel<T>>,
+    labels: &mut [u32],
+    (rows, cols): (usize, usize),
+) -> Result<Vec<Range<usize>>, Error> {
+    if pixels.len() >= MISSING as usize {
+        return Err(Error::Memory { bytes: usize::MAX });
+    }
+    let mut parents: Vec<u32> = memory::with_capacity(pixels.len())?;
+    for (number, pixel) in (0..).zip(&*pixels) {
+        let mut root = number;
+        parents.push(number);
+        for row in around((pixel.at / cols, pixel.at % cols), (rows, cols)) {
+            for &label in &labels[row] {
+                if label != NONE && label != MISSING {
+                    let other = root_of(&mut parents, label - 1);
+                    // The pixel that comes first in the image is the root.
+                    let (first, second) = (root.min(other), root.max(other));
+                    parents[second as usize] = first;
+                    root = first;
+                }
+            }
+        }
+        labels[pixel.at] = number + 1;
+    }
+    let mut clusters: Vec<Range<usize>> = Vec::new();
+    let mut cluster_of: Vec<u32> = memory::with_capacity(pixels.len())?;
+    for number in 0..parents.len() as u32 {
+        let root = root_of(&mut parents, number);
+        let cluster =
+            if root == number { clusters.len() as u32 } else { cluster_of[root as usize] };
+        if root == number {
+            memory::push(&mut clusters, 0..0)?;
+        }
+        cluster_of.push(cluster);
+        clusters[cluster as usize].end += 1;
+    }
+    let mut start = 0;
+    for cluster in &mut clusters {
+        let size = cluster.end;
+        *cluster = start..start;
+        start += size;
+    }
+    let mut sorted = memory::copied(pixels)?;
+    for (pixel, &cluster) in pixels.iter().zip(&cluster_of) {
+        let end = &mut clusters[cluster as usize].end;
+        sorted[*end] = *pixel;
+        *end += 1;
+        labels[pixel.at] = *end as u32;
+    }
+    *pixels = sorted;
+    Ok(clusters)
+}
+
+/// The root of a tree. Halves the way to it.
+fn root_of(parents: &mut [u32], mut number: u32) -> u32 {
+    while parents[number as usize] != number {
+        let beyond = parents[parents[number as usize] as usize];
+        parents[number as usize] = beyond;
+        number = beyond;
+    }
+    number
+}
+
+/// The rows of a pixel and its eight neighbours: the parts of an image in which they lie.
+#[inline(always)]
+fn around((y, x): Place, (rows, cols): (usize, usize)) -> impl Iterator<Item = Range<usize>> {
+    let columns = x.saturating_sub(1)..(x + 2).min(cols);
+    let rows = y.saturating_sub(1)..(y + 2).min(rows);
+    rows.map(move |v| v * cols + columns.start..v * cols + columns.end)
+}
+
+/// The groups of a cluster. A group has the number of one of its pixels, which is their place in the
+/// cluster.
+struct Groups<'a, T> {
+    pixels: &'a [Pixel<T>],
+    /// The labels of all pixels of the image.
+    labels: &'a [u32],
+    /// The label of the first pixel of this cluster.
+    first_label: u32,
+    /// The pixels from the brightest in units of its base.
+    order: Vec<u32>,
+    parents: Vec<u32>,
+    members: Vec<Member>,
+}
+
+/// The parent of a pixel that belongs to no group yet.
+const LATER: u32 = u32::MAX;
+/// The parent of a pixel that is flagged.
+const FLAGGED: u32 = u32::MAX - 1;
+/// Follows the last pixel of a group.
+const END: u32 = u32::MAX;
+
+/// A pixel of a group, and what is known of the group that has its number.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    /// The next pixel of the group.
     next: u32,
+    /// The last pixel of the group.
     last: u32,
     extent: Extent,
 }
@@ -162,14 +270,14 @@ struct Pixel<T> {
 /// The rows and columns of a group, both ends included.
 #[derive(Debug, Clone, Copy)]
 struct Extent {
-    first: (usize, usize),
-    last: (usize, usize),
+    first: Place,
+    last: Place,
 }
 
 impl Extent {
     fn with(self, other: Self) -> Self {
-        let least = |a: (usize, usize), b: (usize, usize)| (a.0.min(b.0), a.1.min(b.1));
-        let greatest = |a: (usize, usize), b: (usize, usize)| (a.0.max(b.0), a.1.max(b.1));
+        let least = |a: Place, b: Place| (a.0.min(b.0), a.1.min(b.1));
+        let greatest = |a: Place, b: Place| (a.0.max(b.0), a.1.max(b.1));
         Self { first: least(self.first, other.first), last: greatest(self.last, other.last) }
     }
 
@@ -179,151 +287,106 @@ impl Extent {
 }
 
 impl<'a, T: Sample> Groups<'a, T> {
-    /// The pixels of the groups with sharp edges. No pixel has a group in `labels`.
-    fn flag(
-        judge: &Judge<'_, T>,
-        candidates: &[Candidate<T>],
-        labels: &'a mut [u32],
-    ) -> Result<Vec<Sharp<T>>, Error> {
-        let pixels = brightest_first(judge, candidates)?;
-        let mut groups = Self { pixels, labels };
-        let (mut found, mut changed) = (Vec::new(), Vec::new());
-        let (mut first, mut count_found) = (0, 0);
-        while let Some(pixel) = groups.pixels.get(first) {
-            let same = (pixel.sharp.significance, pixel.brightness);
-            let equal = |other: &Pixel<T>| (other.sharp.significance, other.brightness) == same;
-            let count = groups.pixels[first..].iter().take_while(|other| equal(other)).count();
-            changed.clear();
-            for place in first..first + count {
-                memory::push(&mut changed, groups.add(place, judge.residuals))?;
-            }
-            for &number in &changed {
-                let Pixel { sharp, parent, .. } = *groups.pixel(number);
-                // It may have joined another one, or be flagged already.
-                let is_group = parent == number && groups.labels[sharp.at] != MISSING;
-                if is_group && judge.is_sharp(&groups, number) {
-                    count_found += 1;
-                    groups.remove(number, count_found, &mut found)?;
+    fn new(labels: &'a [u32]) -> Self {
+        let (order, parents, members) = (Vec::new(), Vec::new(), Vec::new());
+        Self { pixels: &[], labels, first_label: 1, order, parents, members }
+    }
+
+    /// Begins with a cluster, whose first pixel is at `start` in the order of all clusters.
+    #[allow(clippy::cast_possible_truncation)] // labels hold these numbers
+    fn begin(&mut self, pixels: &'a [Pixel<T>], start: usize) -> Result<(), Error> {
+        (self.pixels, self.first_label) = (pixels, start as u32 + 1);
+        let none = Extent { first: (0, 0), last: (0, 0) };
+        self.order.clear();
+        self.parents.clear();
+        self.members.clear();
+        for number in 0..pixels.len() as u32 {
+            memory::push(&mut self.order, number)?;
+            memory::push(&mut self.parents, LATER)?;
+            memory::push(&mut self.members, Member { next: END, last: number, extent: none })?;
+        }
+        self.order.sort_unstable_by(|&a, &b| {
+            let (a, b) = (&pixels[a as usize], &pixels[b as usize]);
+            let by_significance = b.significance.order(&a.significance);
+            by_significance.then_with(|| b.brightness.order(&a.brightness))
+        });
+        Ok(())
+    }
+
+    /// The group of a pixel that belongs to one; `None` if it is flagged.
+    fn group_of(&mut self, number: u32) -> Option<u32> {
+        (self.parents[number as usize] != FLAGGED).then(|| root_of(&mut self.parents, number))
+    }
+
+    /// Whether a pixel counts as light outside groups.
+    fn is_outside(&self, at: usize) -> bool {
+        match self.labels[at] {
+            NONE => true,
+            MISSING => false,
+            label => self.parents[(label - self.first_label) as usize] == LATER,
+        }
+    }
+
+    /// Adds a pixel: it begins a group, and joins those that it touches.
+    fn add(&mut self, number: u32, shape: (usize, usize)) {
+        let at = self.pixels[number as usize].at;
+        let place = (at / shape.1, at % shape.1);
+        self.parents[number as usize] = number;
+        self.members[number as usize] =
+            Member { next: END, last: number, extent: Extent { first: place, last: place } };
+        let mut group = number;
+        for row in around(place, shape) {
+            for &label in &self.labels[row] {
+                if label == NONE || label == MISSING {
+                    continue;
                 }
-            }
-            first += count;
-        }
-        Ok(found)
-    }
-
-    fn pixel(&self, number: u32) -> &Pixel<T> {
-        &self.pixels[number as usize - 1]
-    }
-
-    fn pixel_mut(&mut self, number: u32) -> &mut Pixel<T> {
-        &mut self.pixels[number as usize - 1]
-    }
-
-    /// The number of the group of a pixel. Halves the way to it.
-    fn root(&mut self, mut number: u32) -> u32 {
-        while self.pixel(number).parent != number {
-            let parent = self.pixel(number).parent;
-            let beyond = self.pixel(parent).parent;
-            self.pixel_mut(number).parent = beyond;
-            number = beyond;
-        }
-        number
-    }
-
-    /// Adds the pixel at this place of the order, and returns the number of its group.
-    #[allow(clippy::cast_possible_truncation)] // `brightest_first` has checked that numbers fit
-    fn add(&mut self, place: usize, image: Image<'_, T>) -> u32 {
-        let mut number = place as u32 + 1;
-        let at = self.pixels[place].sharp.at;
-        let (y, x) = (at / image.cols(), at % image.cols());
-        self.labels[at] = number;
-        for v in y.saturating_sub(1)..(y + 2).min(image.rows()) {
-            for u in x.saturating_sub(1)..(x + 2).min(image.cols()) {
-                let neighbour = self.labels[v * image.cols() + u];
-                if neighbour != NONE && neighbour != MISSING {
-                    let other = self.root(neighbour);
-                    number = self.join(other, number);
+                let other = label - self.first_label;
+                if self.parents[other as usize] < FLAGGED {
+                    let other = root_of(&mut self.parents, other);
+                    group = self.join(other, group);
                 }
             }
         }
-        number
     }
 
-    /// Joins two groups, and returns the number of both. The older one, with the brighter pixel,
-    /// keeps its number.
-    fn join(&mut self, a: u32, b: u32) -> u32 {
-        let (older, newer) = (a.min(b), a.max(b));
-        if older != newer {
-            let Pixel { last, extent, .. } = *self.pixel(newer);
-            let end = self.pixel(older).last;
-            self.pixel_mut(newer).parent = older;
-            self.pixel_mut(end).next = newer;
-            let root = self.pixel_mut(older);
-            (root.last, root.extent) = (last, root.extent.with(extent));
+    /// Joins two groups; both have the number of the first.
+    fn join(&mut self, first: u32, second: u32) -> u32 {
+        if first != second {
+            let Member { last, extent, .. } = self.members[second as usize];
+            self.parents[second as usize] = first;
+            let end = self.members[first as usize].last;
+            self.members[end as usize].next = second;
+            let whole = &mut self.members[first as usize];
+            (whole.last, whole.extent) = (last, whole.extent.with(extent));
         }
-        older
+        first
+    }
+
+    /// The numbers of the pixels of a group.
+    fn numbers(&self, group: u32) -> impl Iterator<Item = u32> {
+        let known = |number: u32| (number != END).then_some(number);
+        std::iter::successors(known(group), move |&number| {
+            known(self.members[number as usize].next)
+        })
     }
 
     /// The pixels of a group.
-    fn members(&self, number: u32) -> impl Iterator<Item = &Pixel<T>> {
-        let next = |number: u32| (number != NONE).then(|| self.pixel(number));
-        std::iter::successors(next(number), move |pixel| next(pixel.next))
+    fn pixels(&self, group: u32) -> impl Iterator<Item = &Pixel<T>> {
+        self.numbers(group).map(|number| &self.pixels[number as usize])
     }
 
-    /// Removes a group, and appends its pixels to those that were found.
-    fn remove(
-        &mut self,
-        mut number: u32,
-        group: u32,
-        found: &mut Vec<Sharp<T>>,
-    ) -> Result<(), Error> {
-        while number != NONE {
-            let Pixel { sharp, next, .. } = *self.pixel(number);
-            self.labels[sharp.at] = MISSING;
-            memory::push(found, Sharp { group, ..sharp })?;
-            number = next;
+    /// Flags a group: its pixels are missing from now on.
+    fn remove(&mut self, group: u32, found: &mut Vec<Sharp<T>>) -> Result<(), Error> {
+        let mut number = group;
+        while number != END {
+            let Pixel { at, base, significance, .. } = self.pixels[number as usize];
+            let group = self.first_label + group;
+            memory::push(found, Sharp { at, significance, base, group })?;
+            self.parents[number as usize] = FLAGGED;
+            number = self.members[number as usize].next;
         }
         Ok(())
     }
-}
-
-/// The candidates above the cut, each a group of its own, from the brightest in units of its base.
-fn brightest_first<T: Sample>(
-    judge: &Judge<'_, T>,
-    candidates: &[Candidate<T>],
-) -> Result<Vec<Pixel<T>>, Error> {
-    let mut pixels = memory::with_capacity(candidates.len())?;
-    for &Candidate { at, base, brightness } in candidates {
-        let brightness = brightness[usize::from(judge.level == Level::Beside)];
-        let significance = brightness / base;
-        if significance > judge.cut && brightness.is_finite() {
-            let place = judge.place(at);
-            let sharp = Sharp { at, significance, base, group: 0 };
-            let extent = Extent { first: place, last: place };
-            pixels.push(Pixel { sharp, brightness, parent: 0, next: NONE, last: 0, extent });
-        }
-    }
-    pixels.sort_unstable_by(|a, b| {
-        let by_significance = b.sharp.significance.order(&a.sharp.significance);
-        by_significance.then_with(|| b.brightness.order(&a.brightness))
-    });
-    let too_many = Error::Memory { bytes: usize::MAX };
-    for (number, pixel) in (1..MISSING).zip(&mut pixels) {
-        (pixel.parent, pixel.last) = (number, number);
-    }
-    match u32::try_from(pixels.len()) {
-        Ok(count) if count < MISSING => Ok(pixels),
-        _ => Err(too_many),
-    }
-}
-
-/// What is subtracted from the brightness.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Level {
-    /// Nothing.
-    Zero,
-    /// The light beside the group.
-    Beside,
 }
 
 /// Judges the edges of groups.
@@ -351,9 +414,24 @@ struct Sums {
 }
 
 impl Sums {
+    fn with(self, other: Self) -> Self {
+        Self {
+            there: self.there + other.there,
+            expected: self.expected + other.expected,
+            variance: self.variance + other.variance,
+        }
+    }
+
     fn is_sharp(self, share: f64, allowance: f64) -> bool {
         self.there <= share * self.expected + allowance * self.variance.sqrt()
     }
+}
+
+/// The levels of light in the lines across the dispersion around a group.
+struct Levels {
+    /// The first line of the group, the second one here.
+    first: usize,
+    values: [f64; LONGEST + 2],
 }
 
 impl<'a, T: Sample> Judge<'a, T> {
@@ -372,61 +450,156 @@ impl<'a, T: Sample> Judge<'a, T> {
         Self { residuals, level, dispersion, coupling, widths: [along, across], cut }
     }
 
+    /// The pixels of the groups with sharp edges, but for clusters of known pixels. `labels` are `NONE`
+    /// or `MISSING`; they are changed.
+    fn flag(
+        &self,
+        brightness: &[T],
+        candidates: &[Candidate<T>],
+        labels: &mut [u32],
+        is_known: impl Fn(usize) -> bool + Sync,
+    ) -> Result<Vec<Sharp<T>>, Error> {
+        let mut pixels = memory::with_capacity(candidates.len())?;
+        for &Candidate { at, base } in candidates {
+            let brightness = brightness[at];
+            let significance = brightness / base;
+            if significance > self.cut && brightness.is_finite() {
+                pixels.push(Pixel { at, base, brightness, significance });
+            }
+        }
+        let clusters = sort_by_cluster(&mut pixels, labels, self.shape())?;
+        let (pixels, labels) = (&pixels[..], &*labels);
+        let found = clusters.par_chunks(CLUSTERS).map(|clusters| {
+            let mut found = Vec::new();
+            let mut groups = Groups::new(labels);
+            for cluster in clusters {
+                let start = cluster.start;
+                let cluster = &pixels[cluster.clone()];
+                if !cluster.iter().all(|pixel| is_known(pixel.at)) {
+                    groups.begin(cluster, start)?;
+                    self.flag_cluster(&mut groups, &mut found)?;
+                }
+            }
+            Ok(found)
+        });
+        found.try_reduce(Vec::new, |mut all, next| {
+            memory::extend(&mut all, next)?;
+            Ok(all)
+        })
+    }
+
+    /// Appends the pixels of the groups of a cluster that have sharp edges.
+    fn flag_cluster(
+        &self,
+        groups: &mut Groups<'_, T>,
+        found: &mut Vec<Sharp<T>>,
+    ) -> Result<(), Error> {
+        let order = std::mem::take(&mut groups.order);
+        let key = |number: u32| {
+            let Pixel { significance, brightness, .. } = groups.pixels[number as usize];
+            (significance, brightness)
+        };
+        let mut first = 0;
+        while first < order.len() {
+            // Equal pixels join before any of their groups is judged.
+            let same = key(order[first]);
+            let mut end = first + 1;
+            while end < order.len() && key(order[end]) == same {
+                end += 1;
+            }
+            for &number in &order[first..end] {
+                groups.add(number, self.shape());
+            }
+            for &number in &order[first..end] {
+                if self.is_complete(groups, number)
+                    && let Some(group) = groups.group_of(number)
+                    && self.is_sharp(groups, group)
+                {
+                    groups.remove(group, found)?;
+                }
+            }
+            first = end;
+        }
+        groups.order = order;
+        Ok(())
+    }
+
+    /// Whether the group of the pixel that joined last may be complete: if a neighbour is nearly as
+    /// bright, that one joins next.
+    ///
+    /// This leaves out nearly all groups within bright light. Those on bright light are few.
+    fn is_complete(&self, groups: &Groups<'_, T>, number: u32) -> bool {
+        let Pixel { at, brightness, .. } = groups.pixels[number as usize];
+        let limit = brightness * T::nearest(NEARLY);
+        let samples = self.residuals.samples();
+        self.level == Level::Beside
+            || !around(self.place(at), self.shape()).flatten().any(|neighbour| {
+                let value = samples[neighbour];
+                value > limit && value.is_finite() && groups.is_outside(neighbour)
+            })
+    }
+
     /// Whether a group is small and has sharp edges.
-    fn is_sharp(&self, groups: &Groups<'_, T>, number: u32) -> bool {
-        let extent = groups.pixel(number).extent;
+    fn is_sharp(&self, groups: &Groups<'_, T>, group: u32) -> bool {
+        let extent = groups.members[group as usize].extent;
         if !extent.is_small() {
             return false;
         }
-        let levels = self.levels(groups, extent);
-        let level = |place| levels[self.line(place) + 1 - self.line(extent.first)];
-        let brightness = |pixel: &Pixel<T>| {
-            let value: f64 = self.residuals.samples()[pixel.sharp.at].into();
-            value - level(self.place(pixel.sharp.at))
-        };
-        let peak = groups.members(number).map(brightness).fold(0.0, f64::max);
+        let levels = Levels { first: self.line(extent.first), values: self.levels(extent) };
+        let brightness =
+            |pixel: &Pixel<T>| self.value(pixel.at) - self.level(&levels, self.place(pixel.at));
+        let peak = groups.pixels(group).map(brightness).fold(0.0, f64::max);
         if peak <= 0.0 {
             return false;
         }
         let mut sums = [Sums::default(); 2];
-        for pixel in groups.members(number) {
-            let place = self.place(pixel.sharp.at);
-            let expected = self.expected(brightness(pixel) / peak);
-            let base: f64 = pixel.sharp.base.into();
-            for (direction, neighbour) in self.neighbours(place) {
-                let at = self.at(neighbour);
-                // A neighbour with a label is flagged or of the same group: groups that touch join.
-                if groups.labels[at] != NONE || !self.residuals.samples()[at].is_finite() {
-                    continue;
-                }
-                let sum = &mut sums[direction];
-                let level = level(place).min(level(neighbour));
-                sum.there += self.there(neighbour, level, base) / peak;
-                sum.expected += expected[direction];
-                sum.variance += (base / peak) * (base / peak);
-            }
+        for pixel in groups.pixels(group) {
+            let [along, across] = self.pairs(groups, pixel, &levels, peak);
+            sums = [sums[0].with(along), sums[1].with(across)];
         }
         let allowance = if self.level == Level::Beside { ALLOWANCE } else { 0.0 };
         let [along, across] = sums;
-        let both = Sums {
-            there: along.there + across.there,
-            expected: along.expected + across.expected,
-            variance: along.variance + across.variance,
-        };
-        both.is_sharp(SHARE, allowance)
+        along.with(across).is_sharp(SHARE, allowance)
             && along.is_sharp(SHARE_OF_DIRECTION, allowance)
             && across.is_sharp(SHARE_OF_DIRECTION, allowance)
     }
 
-    /// The brightness of a neighbour outside a group.
-    fn there(&self, place: (usize, usize), level: f64, base: f64) -> f64 {
-        let value: f64 = self.residuals.samples()[self.at(place)].into();
-        let above = value - level;
+    /// The sums over the pairs of a pixel with the neighbours outside its group.
+    fn pairs(
+        &self,
+        groups: &Groups<'_, T>,
+        &Pixel { at, base, .. }: &Pixel<T>,
+        levels: &Levels,
+        peak: f64,
+    ) -> [Sums; 2] {
+        let place = self.place(at);
+        let (base, own_level): (f64, _) = (base.into(), self.level(levels, place));
+        let expected = self.expected((self.value(at) - own_level) / peak);
+        let cols = self.residuals.cols();
+        let mut sums = [Sums::default(); 2];
+        for (side, value) in self.neighbours(place).into_iter().enumerate() {
+            let (y, x) = place;
+            let outside =
+                [(y.wrapping_sub(1), x), (y + 1, x), (y, x.wrapping_sub(1)), (y, x + 1)][side];
+            if value.is_finite() && groups.is_outside(outside.0 * cols + outside.1) {
+                // The first two are along y.
+                let direction = usize::from((side < 2) == (self.dispersion == Some(Axis::X)));
+                let level = own_level.min(self.level(levels, outside));
+                sums[direction] = sums[direction].with(Sums {
+                    there: self.there(outside, value - level, base) / peak,
+                    expected: expected[direction],
+                    variance: (base / peak) * (base / peak),
+                });
+            }
+        }
+        sums
+    }
+
+    /// The light of a pixel outside a group, from its brightness above the level.
+    fn there(&self, place: Place, above: f64, base: f64) -> f64 {
         let light = if above < -TROUGH * base { -above } else { above };
-        let around = self
-            .neighbours(place)
-            .map(|(_, at)| -> f64 { self.residuals.samples()[self.at(at)].into() });
-        let charge: f64 = around.filter(|&value| value > 0.0 && value < f64::INFINITY).sum();
+        let charges = self.neighbours(place).into_iter();
+        let charge: f64 = charges.filter(|&value| value > 0.0 && value < f64::INFINITY).sum();
         (light - self.coupling * charge).max(above.min(0.0))
     }
 
@@ -437,32 +610,34 @@ impl<'a, T: Sample> Judge<'a, T> {
             return [0.0; 2];
         }
         let distance = (-2.0 * part.ln()).sqrt();
-        self.widths.map(|width| part * (-distance / width - 0.5 / (width * width)).exp())
+        let [along, across] = self.widths;
+        let outside = |width: f64| part * (-distance / width - 0.5 / (width * width)).exp();
+        let expected = outside(along);
+        [expected, if across == along { expected } else { outside(across) }]
     }
 
     /// The levels of light in the lines of a group across the dispersion, and in those before and
     /// after it.
-    fn levels(&self, groups: &Groups<'_, T>, extent: Extent) -> [f64; LONGEST + 2] {
+    fn levels(&self, extent: Extent) -> [f64; LONGEST + 2] {
         let mut levels = [0.0; LONGEST + 2];
         if self.level == Level::Beside {
             let (first, last) = (self.line(extent.first), self.line(extent.last));
             for (level, line) in levels.iter_mut().zip(first..last + 3) {
                 // Lines are counted from 1, so that there is one before the first.
-                *level = line.checked_sub(1).map_or(0.0, |line| self.beside(groups, line, extent));
+                *level = line.checked_sub(1).map_or(0.0, |line| self.beside(line, extent));
             }
         }
         levels
     }
 
     /// The light beside a group in a line across the dispersion: the lesser of its two sides.
-    fn beside(&self, groups: &Groups<'_, T>, line: usize, extent: Extent) -> f64 {
+    fn beside(&self, line: usize, extent: Extent) -> f64 {
         let (first, last) = (self.across(extent.first), self.across(extent.last));
         let mean = |places: [Option<usize>; SIDE]| {
             let (mut sum, mut count) = (0.0, 0.0);
-            for place in places.into_iter().flatten() {
-                let Some(at) = self.in_line(line, place) else { continue };
-                let value: f64 = self.residuals.samples()[at].into();
-                if value.is_finite() && groups.labels[at] != MISSING {
+            for at in places.into_iter().flatten().filter_map(|place| self.in_line(line, place)) {
+                let value = self.value(at);
+                if value.is_finite() {
                     sum += value;
                     count += 1.0;
                 }
@@ -476,43 +651,50 @@ impl<'a, T: Sample> Judge<'a, T> {
         if lesser.is_nan() { 0.0 } else { lesser }
     }
 
-    /// The four neighbours of a pixel inside the image, and whether they are along the dispersion (0)
-    /// or across it (1).
-    fn neighbours(
-        &self,
-        (y, x): (usize, usize),
-    ) -> impl Iterator<Item = (usize, (usize, usize))> + use<T> {
-        let (rows, cols) = (self.residuals.rows(), self.residuals.cols());
-        let along_x = self.dispersion == Some(Axis::X);
-        let (vertical, horizontal) = (usize::from(along_x), usize::from(!along_x));
-        let above = y.checked_sub(1).map(|y| (vertical, (y, x)));
-        let below = (y + 1 < rows).then_some((vertical, (y + 1, x)));
-        let left = x.checked_sub(1).map(|x| (horizontal, (y, x)));
-        let right = (x + 1 < cols).then_some((horizontal, (y, x + 1)));
-        [above, below, left, right].into_iter().flatten()
+    fn level(&self, levels: &Levels, place: Place) -> f64 {
+        levels.values[self.line(place) + 1 - levels.first]
     }
 
-    fn place(&self, at: usize) -> (usize, usize) {
+    fn place(&self, at: usize) -> Place {
         (at / self.residuals.cols(), at % self.residuals.cols())
     }
 
-    fn at(&self, (y, x): (usize, usize)) -> usize {
-        y * self.residuals.cols() + x
+    fn shape(&self) -> (usize, usize) {
+        (self.residuals.rows(), self.residuals.cols())
+    }
+
+    fn value(&self, at: usize) -> f64 {
+        self.residuals.samples()[at].into()
+    }
+
+    /// The brightness of the four neighbours above, below, to the left and to the right; NaN beyond
+    /// the border.
+    fn neighbours(&self, (y, x): Place) -> [f64; 4] {
+        let (rows, cols) = self.shape();
+        let at = y * cols + x;
+        let known = |is_inside: bool, at: usize| if is_inside { self.value(at) } else { f64::NAN };
+        [
+            known(y > 0, at.wrapping_sub(cols)),
+            known(y + 1 < rows, at + cols),
+            known(x > 0, at.wrapping_sub(1)),
+            known(x + 1 < cols, at + 1),
+        ]
     }
 
     /// The line across the dispersion in which a pixel lies.
-    fn line(&self, (y, x): (usize, usize)) -> usize {
+    fn line(&self, (y, x): Place) -> usize {
         if self.dispersion == Some(Axis::X) { x } else { y }
     }
 
     /// The place of a pixel in its line.
-    fn across(&self, (y, x): (usize, usize)) -> usize {
+    fn across(&self, (y, x): Place) -> usize {
         if self.dispersion == Some(Axis::X) { y } else { x }
     }
 
     /// The pixel at a place of a line; `None` outside the image.
     fn in_line(&self, line: usize, place: usize) -> Option<usize> {
+        let (rows, cols) = self.shape();
         let (y, x) = if self.dispersion == Some(Axis::X) { (place, line) } else { (line, place) };
-        (y < self.residuals.rows() && x < self.residuals.cols()).then(|| self.at((y, x)))
+        (y < rows && x < cols).then_some(y * cols + x)
     }
 }

@@ -36,8 +36,8 @@ use crate::mean::is_valid;
 use crate::median::{Axis, Edge, Filter, Window};
 use crate::outliers::{Flag, subtract};
 use crate::{Error, Image, Sample, memory, percentile};
-use edges::Candidate;
 pub use edges::{Blur, sharp_groups};
+use edges::{Candidate, Level, Sharp};
 use fine::Structure;
 use level::NoiseByLevel;
 use pulp::{Simd, WithSimd};
@@ -158,19 +158,21 @@ pub fn find<T: Sample>(
     let structure = Structure::new(residuals, dispersion)?;
     let mut mask = memory::zeros(samples)?;
     let out = (&mut significance[..], &mut noise[..], &mut mask[..]);
-    let (mut n_low, mut n_high, candidates) = fill_significance(&light, &structure, criteria, out)?;
-    // The contrasts are copied into the candidates, so that their memory serves again.
-    let labels = [smooth, contrast].map(bytemuck::cast_slice_mut);
-    let low = T::at_least(-criteria.lower);
-    for pixel in edges::sharp(residuals, &candidates, criteria, labels)? {
-        let known = significance[pixel.at];
-        if known >= pixel.significance {
-            continue;
+    let (n_low, mut n_high, candidates) = fill_significance(&light, &structure, criteria, out)?;
+    // Its memory serves again.
+    let labels: &mut [u32] = bytemuck::cast_slice_mut(smooth);
+    for (level, brightness) in [(Level::Zero, &residual[..]), (Level::Beside, contrast)] {
+        if level == Level::Beside && dispersion.is_none() {
+            continue; // nothing lies beside a group then
         }
-        n_low -= usize::from(known < low);
-        n_high += usize::from(!(mask[pixel.at] && known > low));
-        mask[pixel.at] = true;
-        (significance[pixel.at], noise[pixel.at]) = (pixel.significance, pixel.base);
+        let state = (&mask[..], &mut labels[..samples]);
+        let found = edges::sharp(residuals, level, brightness, &candidates, criteria, state)?;
+        for Sharp { at, significance: sharp, base, .. } in found {
+            if !mask[at] {
+                n_high += 1;
+                (mask[at], significance[at], noise[at]) = (true, sharp, base);
+            }
+        }
     }
     Ok(Significant { residual, significance, noise, mask, error_scale, n_low, n_high })
 }

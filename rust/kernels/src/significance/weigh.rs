@@ -147,9 +147,8 @@ fn add_candidates<L: Lanes>(
         }
         for at in x..end {
             let base = bases[at];
-            let brightness = images.map(|image| image[at]);
-            if brightness.into_iter().any(|brightness| brightness / base > cut) {
-                memory::push(candidates, Candidate { at: start + at, base, brightness })?;
+            if images.into_iter().any(|image| image[at] / base > cut) {
+                memory::push(candidates, Candidate { at: start + at, base })?;
             }
         }
     }
