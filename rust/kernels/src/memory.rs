@@ -3,9 +3,54 @@
 //! The standard library ends the process if memory is short. Here the caller learns of it.
 
 use crate::Error;
-use bytemuck::Zeroable;
+use bytemuck::{Pod, Zeroable};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
+use std::sync::Mutex;
+
+/// Memory for images that a call needs besides its results.
+///
+/// It is kept for the next call. Memory that goes back to the system must be cleared by it before it
+/// is used again, which takes as long as the work on a large image.
+pub(crate) struct Scratch(Vec<u64>);
+
+static KEPT: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+impl Scratch {
+    /// The most memory that is kept, in bytes: for two images of 2048 x 2048 doubles.
+    const MOST: usize = 1 << 26;
+    /// glibc keeps twice the largest block below 32 MiB that was ever freed. This one is large enough
+    /// for the results of an image of 2048 x 2048.
+    const LARGEST: usize = 31 << 20;
+
+    /// Room for so many samples. Their values are those that another call has left.
+    pub(crate) fn new<T: Pod>(samples: usize) -> Result<Self, Error> {
+        let words = samples.checked_mul(size_of::<T>()).map(|bytes| bytes.div_ceil(8));
+        let words = words.ok_or_else(|| too_much::<T>(samples))?;
+        let kept = KEPT.try_lock().map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default();
+        if kept.len() >= words {
+            return Ok(Self(kept));
+        }
+        drop(with_capacity::<u8>(Self::LARGEST));
+        Ok(Self(zeros(words)?))
+    }
+
+    /// The first samples.
+    pub(crate) fn samples<T: Pod>(&mut self, count: usize) -> &mut [T] {
+        &mut bytemuck::cast_slice_mut(&mut self.0)[..count]
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Ok(mut kept) = KEPT.try_lock()
+            && kept.len() < self.0.len()
+            && size_of_val(&self.0[..]) <= Self::MOST
+        {
+            *kept = std::mem::take(&mut self.0);
+        }
+    }
+}
 
 /// Zeros, on pages that the system hands out when they are first used.
 pub(crate) fn zeros<T: Zeroable>(len: usize) -> Result<Vec<T>, Error> {
@@ -85,7 +130,7 @@ fn too_much<T>(len: usize) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{collected, copied, extend, filled, make_room, with_capacity, zeros};
+    use super::{Scratch, collected, copied, extend, filled, make_room, with_capacity, zeros};
     use crate::Error;
     use std::collections::HashMap;
 
@@ -102,6 +147,20 @@ mod tests {
         assert_eq!(extend(&mut items, [2, 3]), Ok(()));
         assert_eq!(items, [1, 2, 3]);
         assert_eq!(zeros::<f64>(0), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn scratch_has_room_and_is_kept() {
+        let mut scratch = Scratch::new::<f32>(1001).unwrap();
+        scratch.samples::<f32>(1001).fill(7.0);
+        let mut other = Scratch::new::<f64>(3).unwrap(); // at the same time
+        assert_eq!(other.samples::<f64>(3).len(), 3);
+        drop(other);
+        drop(scratch);
+        assert_eq!(Scratch::new::<f32>(4).unwrap().samples::<f32>(4).len(), 4);
+        assert_eq!(Scratch::new::<f64>(0).unwrap().samples::<f64>(0), []);
+        assert!(matches!(Scratch::new::<f64>(TOO_MANY), Err(Error::Memory { .. })));
+        assert!(matches!(Scratch::new::<f64>(usize::MAX), Err(Error::Memory { .. })));
     }
 
     #[test]

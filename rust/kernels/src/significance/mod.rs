@@ -34,6 +34,7 @@ mod weigh;
 use crate::instructions::arch;
 use crate::mean::is_valid;
 use crate::median::{Axis, Edge, Filter, Window};
+use crate::memory::Scratch;
 use crate::outliers::{Flag, subtract};
 use crate::{Error, Image, Sample, memory, percentile};
 pub use edges::{Blur, sharp_groups};
@@ -127,11 +128,8 @@ pub fn find<T: Sample>(
     let mut residual = memory::zeros(samples)?;
     let mut noise = memory::zeros(samples)?;
     let mut significance = memory::zeros(samples)?;
-    // One piece of memory as large as the results. With less, glibc's allocator returns all of it to
-    // the system after each call, and the next call takes twice as long.
-    let mut piece = memory::with_capacity(4 * samples)?;
-    piece.resize(2 * samples, T::ZERO);
-    let (smooth, contrast) = piece.split_at_mut(samples);
+    let mut scratch = Scratch::new::<T>(2 * samples)?;
+    let (smooth, contrast) = scratch.samples(2 * samples).split_at_mut(samples);
     let dispersion = criteria.dispersion;
     let filter = Filter::new(minimum, dispersion, criteria.window, criteria.edge)?;
     subtract(&filter, minimum, &mut residual, Some(smooth))?;
