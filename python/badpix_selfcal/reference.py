@@ -379,8 +379,9 @@ class _Edges:
         if self._is_beside:
             columns = [x for _, x in group]
             levels = {y: self._beside(y, min(columns), max(columns)) for y in levels}
-        peak = max(self._values[place] - levels[place[0]] for place in group)
-        if peak <= 0:
+        heights = [self._values[place] - levels[place[0]] for place in group]
+        peak = max(heights)
+        if peak <= 0 or min(heights) < 0.01 * peak:
             return False
         sums = np.zeros((2, 3))  # along and across: what is there, expected, and the variance
         for place in group:

@@ -1,6 +1,6 @@
 //! The noise of each pixel, and its contrast in units of it.
 
-use super::edges::Candidate;
+use super::edges::{Candidate, add_candidates};
 use super::level::NoiseByLevel;
 use super::neighbours::{Columns, may_be_halo};
 use super::{DARK, SLOPE, STANDS_OUT, STRUCTURE, WITHOUT_ERROR};
@@ -8,9 +8,6 @@ use crate::median::{Axis, Lanes, Vectorized};
 use crate::{Error, Image, Sample, memory};
 use bytemuck::Pod;
 use pulp::{Scalar, Simd, WithSimd};
-
-/// A little more than 1, for a comparison that rounding must not turn.
-const ABOUT_ONE: f64 = 1.0 + 1e-5;
 
 /// What the noise is made of, besides the scatter.
 pub(super) struct Light<'a, T> {
@@ -120,39 +117,6 @@ fn write<T: Sample, V: Pod>(x: usize, vectors: [V; 3], rows: [&mut [T]; 3]) {
         let samples: &[T] = bytemuck::cast_slice(&vector);
         row[x..x + samples.len()].copy_from_slice(samples);
     }
-}
-
-/// Appends the pixels of a row whose brightness, in either image, may be above the cut in units of
-/// the base. `start` is the first of them.
-#[inline(always)]
-fn add_candidates<L: Lanes>(
-    l: L,
-    images: [&[L::T]; 2],
-    bases: &[L::T],
-    (cut, start): (L::T, usize),
-    candidates: &mut Vec<Candidate<L::T>>,
-) -> Result<(), Error> {
-    let part = l.splat(L::T::nearest(ABOUT_ONE) / cut);
-    let (zero, one) = (l.splat(L::T::ZERO), l.splat(L::T::from(1)));
-    for x in (0..bases.len()).step_by(L::WIDTH) {
-        let end = bases.len().min(x + L::WIDTH);
-        if end - x == L::WIDTH {
-            let [residual, contrast] = images.map(|image| l.load(&image[x..]));
-            let residual = l.select(l.less(zero, residual), residual, zero);
-            let brightest = l.select(l.less(residual, contrast), contrast, residual);
-            let is_faint = l.less(l.mul(brightest, part), l.load(&bases[x..]));
-            if !l.any(l.less(zero, l.select(is_faint, zero, one))) {
-                continue;
-            }
-        }
-        for at in x..end {
-            let base = bases[at];
-            if images.into_iter().any(|image| image[at] / base > cut) {
-                memory::push(candidates, Candidate { at: start + at, base })?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What is around a row.

@@ -1,0 +1,159 @@
+//! The groups of a cluster, as they grow.
+
+use super::Sharp;
+use super::clusters::{MISSING, NONE, Pixel, Place, around, root_of};
+use super::judge::LONGEST;
+use crate::{Error, Sample, memory};
+
+/// The groups of a cluster. A group has the number of one of its pixels, which is their place in the
+/// cluster.
+pub(super) struct Groups<'a, T> {
+    pub(super) pixels: &'a [Pixel<T>],
+    /// The labels of all pixels of the image.
+    labels: &'a [u32],
+    /// The label of the first pixel of this cluster.
+    first_label: u32,
+    /// The pixels from the brightest in units of its base.
+    pub(super) order: Vec<u32>,
+    parents: Vec<u32>,
+    pub(super) members: Vec<Member>,
+}
+
+/// The parent of a pixel that belongs to no group yet.
+pub(super) const LATER: u32 = u32::MAX;
+/// The parent of a pixel that is flagged.
+pub(super) const FLAGGED: u32 = u32::MAX - 1;
+/// Follows the last pixel of a group.
+pub(super) const END: u32 = u32::MAX;
+
+/// A pixel of a group, and what is known of the group that has its number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    /// The next pixel of the group.
+    next: u32,
+    /// The last pixel of the group.
+    pub(super) last: u32,
+    pub(super) extent: Extent,
+}
+
+/// The rows and columns of a group, both ends included.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) first: Place,
+    pub(super) last: Place,
+}
+
+impl Extent {
+    pub(super) fn with(self, other: Self) -> Self {
+        let least = |a: Place, b: Place| (a.0.min(b.0), a.1.min(b.1));
+        let greatest = |a: Place, b: Place| (a.0.max(b.0), a.1.max(b.1));
+        Self { first: least(self.first, other.first), last: greatest(self.last, other.last) }
+    }
+
+    pub(super) fn is_small(self) -> bool {
+        self.last.0 - self.first.0 < LONGEST && self.last.1 - self.first.1 < LONGEST
+    }
+}
+
+impl<'a, T: Sample> Groups<'a, T> {
+    pub(super) fn new(labels: &'a [u32]) -> Self {
+        let (order, parents, members) = (Vec::new(), Vec::new(), Vec::new());
+        Self { pixels: &[], labels, first_label: 1, order, parents, members }
+    }
+
+    /// Begins with a cluster, whose first pixel is at `start` in the order of all clusters.
+    #[allow(clippy::cast_possible_truncation)] // labels hold these numbers
+    pub(super) fn begin(&mut self, pixels: &'a [Pixel<T>], start: usize) -> Result<(), Error> {
+        (self.pixels, self.first_label) = (pixels, start as u32 + 1);
+        let none = Extent { first: (0, 0), last: (0, 0) };
+        self.order.clear();
+        self.parents.clear();
+        self.members.clear();
+        for number in 0..pixels.len() as u32 {
+            memory::push(&mut self.order, number)?;
+            memory::push(&mut self.parents, LATER)?;
+            memory::push(&mut self.members, Member { next: END, last: number, extent: none })?;
+        }
+        self.order.sort_unstable_by(|&a, &b| {
+            let (a, b) = (&pixels[a as usize], &pixels[b as usize]);
+            let by_significance = b.significance.order(&a.significance);
+            by_significance.then_with(|| b.brightness.order(&a.brightness))
+        });
+        Ok(())
+    }
+
+    /// The group of a pixel that belongs to one; `None` if it is flagged.
+    pub(super) fn group_of(&mut self, number: u32) -> Option<u32> {
+        (self.parents[number as usize] != FLAGGED).then(|| root_of(&mut self.parents, number))
+    }
+
+    /// Whether a pixel counts as light outside groups.
+    pub(super) fn is_outside(&self, at: usize) -> bool {
+        match self.labels[at] {
+            NONE => true,
+            MISSING => false,
+            label => self.parents[(label - self.first_label) as usize] == LATER,
+        }
+    }
+
+    /// Adds a pixel: it begins a group, and joins those that it touches.
+    pub(super) fn add(&mut self, number: u32, shape: (usize, usize)) {
+        let at = self.pixels[number as usize].at;
+        let place = (at / shape.1, at % shape.1);
+        self.parents[number as usize] = number;
+        self.members[number as usize] =
+            Member { next: END, last: number, extent: Extent { first: place, last: place } };
+        let mut group = number;
+        for row in around(place, shape) {
+            for &label in &self.labels[row] {
+                if label == NONE || label == MISSING {
+                    continue;
+                }
+                let other = label - self.first_label;
+                if self.parents[other as usize] < FLAGGED {
+                    let other = root_of(&mut self.parents, other);
+                    group = self.join(other, group);
+                }
+            }
+        }
+    }
+
+    /// Joins two groups; both have the number of the first.
+    pub(super) fn join(&mut self, first: u32, second: u32) -> u32 {
+        if first != second {
+            let Member { last, extent, .. } = self.members[second as usize];
+            self.parents[second as usize] = first;
+            let end = self.members[first as usize].last;
+            self.members[end as usize].next = second;
+            let whole = &mut self.members[first as usize];
+            (whole.last, whole.extent) = (last, whole.extent.with(extent));
+        }
+        first
+    }
+
+    /// The numbers of the pixels of a group.
+    pub(super) fn numbers(&self, group: u32) -> impl Iterator<Item = u32> {
+        let known = |number: u32| (number != END).then_some(number);
+        std::iter::successors(known(group), move |&number| {
+            known(self.members[number as usize].next)
+        })
+    }
+
+    /// The pixels of a group.
+    pub(super) fn pixels(&self, group: u32) -> impl Iterator<Item = &Pixel<T>> {
+        self.numbers(group).map(|number| &self.pixels[number as usize])
+    }
+
+    /// Flags a group: its pixels are missing from now on.
+    pub(super) fn remove(&mut self, group: u32, found: &mut Vec<Sharp<T>>) -> Result<(), Error> {
+        let mut number = group;
+        while number != END {
+            let Pixel { at, base, significance, .. } = self.pixels[number as usize];
+            let group = self.first_label + group;
+            memory::push(found, Sharp { at, significance, base, group })?;
+            self.parents[number as usize] = FLAGGED;
+            number = self.members[number as usize].next;
+        }
+        Ok(())
+    }
+}

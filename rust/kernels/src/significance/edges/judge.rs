@@ -1,0 +1,264 @@
+//! Whether the edges of a group are sharper than those of light.
+
+use super::clusters::{Pixel, Place, around};
+use super::groups::{Extent, Groups};
+use super::{Blur, Level};
+use crate::median::Axis;
+use crate::{Image, Sample};
+
+/// The most rows and the most columns of a group. Strips of lines are longer.
+pub(super) const LONGEST: usize = 9;
+/// The part of the expected light that may stand outside a defect.
+pub(super) const SHARE: f64 = 0.35;
+/// The same in each of the two directions.
+pub(super) const SHARE_OF_DIRECTION: f64 = 0.6;
+/// A pixel below minus this times the base is light: a running median leaves troughs beside it.
+pub(super) const TROUGH: f64 = 2.0;
+/// The noise of the pixels outside, in standard deviations, that may be added to the part.
+pub(super) const ALLOWANCE: f64 = 0.5;
+/// A group has no pixel fainter than this part of its peak: that far out, the light of a line differs
+/// little from charge.
+const FAINTEST: f64 = 0.01;
+/// A pixel that is brighter than this part of another is nearly as bright.
+pub(super) const NEARLY: f64 = 0.7;
+/// Pixels from a group to those that show the light beside it: charge reaches the next one.
+pub(super) const BESIDE: usize = 2;
+/// Pixels on each side that show it.
+pub(super) const SIDE: usize = 2;
+
+/// Judges the edges of groups.
+///
+/// For each pixel p of a group and each of its four neighbours q outside it, light whose peak is the
+/// brightest pixel P of the group would leave at least `p exp(-sqrt(2 ln(P / p)) / s - 1 / (2 s^2))`
+/// at q: the flank of a Gaussian of standard deviation s at the height p, one pixel further out.
+/// What is there is the brightness of q, less the charge that its neighbours have lost to it.
+pub(super) struct Judge<'a, T> {
+    residuals: Image<'a, T>,
+    pub(super) level: Level,
+    dispersion: Option<Axis>,
+    coupling: f64,
+    /// Standard deviations of the narrowest light, along the dispersion and across it.
+    widths: [f64; 2],
+    pub(super) cut: T,
+}
+
+/// The sums over the pairs of pixels in one direction, in units of the peak.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sums {
+    there: f64,
+    expected: f64,
+    variance: f64,
+}
+
+impl Sums {
+    pub(super) fn with(self, other: Self) -> Self {
+        Self {
+            there: self.there + other.there,
+            expected: self.expected + other.expected,
+            variance: self.variance + other.variance,
+        }
+    }
+
+    pub(super) fn is_sharp(self, share: f64, allowance: f64) -> bool {
+        self.there <= share * self.expected + allowance * self.variance.sqrt()
+    }
+}
+
+/// The levels of light in the lines across the dispersion around a group.
+pub(super) struct Levels {
+    /// The first line of the group, the second one here.
+    first: usize,
+    values: [f64; LONGEST + 2],
+}
+
+impl<'a, T: Sample> Judge<'a, T> {
+    pub(super) fn new(
+        residuals: Image<'a, T>,
+        level: Level,
+        dispersion: Option<Axis>,
+        blur: Blur,
+        cut: f64,
+    ) -> Self {
+        let Blur { coupling, along, across } = blur;
+        // Without an axis, light may be as narrow in either direction.
+        let along = if dispersion.is_none() { along.min(across) } else { along };
+        let across = if dispersion.is_none() { along } else { across };
+        let cut = T::at_most(cut);
+        Self { residuals, level, dispersion, coupling, widths: [along, across], cut }
+    }
+
+    /// Whether the group of the pixel that joined last may be complete: if a neighbour is nearly as
+    /// bright, that one joins next.
+    ///
+    /// This leaves out nearly all groups within bright light. Those on bright light are few.
+    pub(super) fn is_complete(&self, groups: &Groups<'_, T>, number: u32) -> bool {
+        let Pixel { at, brightness, .. } = groups.pixels[number as usize];
+        let limit = brightness * T::nearest(NEARLY);
+        let samples = self.residuals.samples();
+        self.level == Level::Beside
+            || !around(self.place(at), self.shape()).flatten().any(|neighbour| {
+                let value = samples[neighbour];
+                value > limit && value.is_finite() && groups.is_outside(neighbour)
+            })
+    }
+
+    /// Whether a group is small and has sharp edges.
+    pub(super) fn is_sharp(&self, groups: &Groups<'_, T>, group: u32) -> bool {
+        let extent = groups.members[group as usize].extent;
+        if !extent.is_small() {
+            return false;
+        }
+        let levels = Levels { first: self.line(extent.first), values: self.levels(extent) };
+        let brightness =
+            |pixel: &Pixel<T>| self.value(pixel.at) - self.level(&levels, self.place(pixel.at));
+        let peak = groups.pixels(group).map(brightness).fold(0.0, f64::max);
+        let faintest = groups.pixels(group).map(brightness).fold(f64::INFINITY, f64::min);
+        if peak <= 0.0 || faintest < FAINTEST * peak {
+            return false;
+        }
+        let mut sums = [Sums::default(); 2];
+        for pixel in groups.pixels(group) {
+            let [along, across] = self.pairs(groups, pixel, &levels, peak);
+            sums = [sums[0].with(along), sums[1].with(across)];
+        }
+        let allowance = if self.level == Level::Beside { ALLOWANCE } else { 0.0 };
+        let [along, across] = sums;
+        along.with(across).is_sharp(SHARE, allowance)
+            && along.is_sharp(SHARE_OF_DIRECTION, allowance)
+            && across.is_sharp(SHARE_OF_DIRECTION, allowance)
+    }
+
+    /// The sums over the pairs of a pixel with the neighbours outside its group.
+    pub(super) fn pairs(
+        &self,
+        groups: &Groups<'_, T>,
+        &Pixel { at, base, .. }: &Pixel<T>,
+        levels: &Levels,
+        peak: f64,
+    ) -> [Sums; 2] {
+        let place = self.place(at);
+        let (base, own_level): (f64, _) = (base.into(), self.level(levels, place));
+        let expected = self.expected((self.value(at) - own_level) / peak);
+        let cols = self.residuals.cols();
+        let mut sums = [Sums::default(); 2];
+        for (side, value) in self.neighbours(place).into_iter().enumerate() {
+            let (y, x) = place;
+            let outside =
+                [(y.wrapping_sub(1), x), (y + 1, x), (y, x.wrapping_sub(1)), (y, x + 1)][side];
+            if value.is_finite() && groups.is_outside(outside.0 * cols + outside.1) {
+                // The first two are along y.
+                let direction = usize::from((side < 2) == (self.dispersion == Some(Axis::X)));
+                let level = own_level.min(self.level(levels, outside));
+                sums[direction] = sums[direction].with(Sums {
+                    there: self.there(outside, value - level, base) / peak,
+                    expected: expected[direction],
+                    variance: (base / peak) * (base / peak),
+                });
+            }
+        }
+        sums
+    }
+
+    /// The light of a pixel outside a group, from its brightness above the level.
+    pub(super) fn there(&self, place: Place, above: f64, base: f64) -> f64 {
+        let light = if above < -TROUGH * base { -above } else { above };
+        let charges = self.neighbours(place).into_iter();
+        let charge: f64 = charges.filter(|&value| value > 0.0 && value < f64::INFINITY).sum();
+        (light - self.coupling * charge).max(above.min(0.0))
+    }
+
+    /// What light leaves one pixel further out, along the dispersion and across it, where its
+    /// brightness is `part` of its peak.
+    pub(super) fn expected(&self, part: f64) -> [f64; 2] {
+        if part.is_nan() || part <= 0.0 {
+            return [0.0; 2];
+        }
+        let distance = (-2.0 * part.ln()).sqrt();
+        let [along, across] = self.widths;
+        let outside = |width: f64| part * (-distance / width - 0.5 / (width * width)).exp();
+        let expected = outside(along);
+        [expected, if across == along { expected } else { outside(across) }]
+    }
+
+    /// The levels of light in the lines of a group across the dispersion, and in those before and
+    /// after it.
+    pub(super) fn levels(&self, extent: Extent) -> [f64; LONGEST + 2] {
+        let mut levels = [0.0; LONGEST + 2];
+        if self.level == Level::Beside {
+            let (first, last) = (self.line(extent.first), self.line(extent.last));
+            for (level, line) in levels.iter_mut().zip(first..last + 3) {
+                // Lines are counted from 1, so that there is one before the first.
+                *level = line.checked_sub(1).map_or(0.0, |line| self.beside(line, extent));
+            }
+        }
+        levels
+    }
+
+    /// The light beside a group in a line across the dispersion: the lesser of its two sides.
+    pub(super) fn beside(&self, line: usize, extent: Extent) -> f64 {
+        let (first, last) = (self.across(extent.first), self.across(extent.last));
+        let mean = |places: [Option<usize>; SIDE]| {
+            let (mut sum, mut count) = (0.0, 0.0);
+            for at in places.into_iter().flatten().filter_map(|place| self.in_line(line, place)) {
+                let value = self.value(at);
+                if value.is_finite() {
+                    sum += value;
+                    count += 1.0;
+                }
+            }
+            sum / count // NaN where nothing is known
+        };
+        let steps: [usize; SIDE] = std::array::from_fn(|step| BESIDE + step);
+        let before = mean(steps.map(|step| first.checked_sub(step)));
+        let after = mean(steps.map(|step| Some(last + step)));
+        let lesser = before.min(after); // the other one if one is NaN
+        if lesser.is_nan() { 0.0 } else { lesser }
+    }
+
+    pub(super) fn level(&self, levels: &Levels, place: Place) -> f64 {
+        levels.values[self.line(place) + 1 - levels.first]
+    }
+
+    pub(super) fn place(&self, at: usize) -> Place {
+        (at / self.residuals.cols(), at % self.residuals.cols())
+    }
+
+    pub(super) fn shape(&self) -> (usize, usize) {
+        (self.residuals.rows(), self.residuals.cols())
+    }
+
+    pub(super) fn value(&self, at: usize) -> f64 {
+        self.residuals.samples()[at].into()
+    }
+
+    /// The brightness of the four neighbours above, below, to the left and to the right; NaN beyond
+    /// the border.
+    pub(super) fn neighbours(&self, (y, x): Place) -> [f64; 4] {
+        let (rows, cols) = self.shape();
+        let at = y * cols + x;
+        let known = |is_inside: bool, at: usize| if is_inside { self.value(at) } else { f64::NAN };
+        [
+            known(y > 0, at.wrapping_sub(cols)),
+            known(y + 1 < rows, at + cols),
+            known(x > 0, at.wrapping_sub(1)),
+            known(x + 1 < cols, at + 1),
+        ]
+    }
+
+    /// The line across the dispersion in which a pixel lies.
+    pub(super) fn line(&self, (y, x): Place) -> usize {
+        if self.dispersion == Some(Axis::X) { x } else { y }
+    }
+
+    /// The place of a pixel in its line.
+    pub(super) fn across(&self, (y, x): Place) -> usize {
+        if self.dispersion == Some(Axis::X) { y } else { x }
+    }
+
+    /// The pixel at a place of a line; `None` outside the image.
+    pub(super) fn in_line(&self, line: usize, place: usize) -> Option<usize> {
+        let (rows, cols) = self.shape();
+        let (y, x) = if self.dispersion == Some(Axis::X) { (place, line) } else { (line, place) };
+        (y < rows && x < cols).then_some(y * cols + x)
+    }
+}
