@@ -11,7 +11,7 @@ try:
     from astropy.io import fits
 
     from badpix_selfcal.dq import BAD
-    from badpix_selfcal.simulate import HALO, HOT
+    from badpix_selfcal.simulate import HOT
 except ImportError as error:  # the help page needs none of them
     MISSING = f"{error}; in the clone: pip install ."
 
@@ -39,7 +39,8 @@ def main() -> None:
     defects = fits.getdata(given.truth, "DEFECTS")
     flagged = (fits.getdata(given.flagged, "DQ") & BAD) == BAD
     hot = (defects & HOT) > 0
-    near = hot | ((defects & HALO) > 0)
+    wide = np.pad(hot, 1)
+    near = hot | wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:]
     print(f"{np.count_nonzero(flagged)} pixels are flagged, at the low and at the high end.")
     print(f"{np.count_nonzero(flagged & near)} of them are hot or touch a hot pixel.")
     print(

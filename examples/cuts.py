@@ -21,7 +21,7 @@ try:
     from numpy.typing import NDArray
 
     import badpix_selfcal as bps
-    from badpix_selfcal.simulate import HALO, HOT, LOW
+    from badpix_selfcal.simulate import HOT, LOW
 except ImportError as error:  # the help page needs none of them
     MISSING = f'{error}; in the clone: pip install ".[examples]"'
 
@@ -51,7 +51,7 @@ class Truth:
     image : ndarray of float
         SCI of the first science exposure, DN/s.
     defects : ndarray of bool
-        Hot pixels and their halos, and pixels of low response.
+        Hot pixels, the four neighbours that each lights up, and pixels of low response.
     bright : ndarray of bool
         Hot pixels; the simulation's faintest are far above the noise.
     """
@@ -94,9 +94,15 @@ def read(folder: Path) -> Truth:
     (path,) = folder.glob("*001001_*_00001_*_rate.fits")
     (truth,) = folder.glob("*_truth.fits")
     image, defects = fits.getdata(path, "SCI"), fits.getdata(truth, "DEFECTS")
-    unknown = np.isfinite(image)
-    right = (defects & (HOT | HALO | LOW)) > 0
-    return Truth(image, right & unknown, ((defects & HOT) > 0) & unknown)
+    unknown, hot, low = np.isfinite(image), (defects & HOT) > 0, (defects & LOW) > 0
+    return Truth(image, (with_neighbours(hot) | low) & unknown, hot & unknown)
+
+
+def with_neighbours(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add the four neighbours of each pixel."""
+    wide = np.pad(pixels, 1)
+    beside = wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:]
+    return np.asarray(pixels | beside)
 
 
 def draw(truth: Truth, masks: dict[str, NDArray[np.bool_]]) -> Figure:

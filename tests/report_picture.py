@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-SIZE = {"width": 1450, "height": 1560}
+SIZE = {"width": 1450, "height": 1620}
 COLOURS = 255
 FLAGS = 40
 """How many flags to step on, to one that is no extreme."""

@@ -102,6 +102,15 @@ class TestLeft:
         assert place["residual"] == pytest.approx(100, abs=5)
         assert place["times_noise"] == pytest.approx(100, rel=0.3)
 
+    def test_without_noise_there_is_no_multiple_of_it(self):
+        mask = good_mask("fraction")
+        residual = np.zeros_like(mask.minimum)
+        residual[40, 200] = 1.0
+        flags = np.zeros_like(mask.bad_pixels.mask)
+        found = replace(mask.bad_pixels, mask=flags, residual=residual)
+        (place,) = judge(replace(mask, bad_pixels=found)).numbers["sharp_left_at"]
+        assert place["times_noise"] is None
+
     @pytest.mark.parametrize("cut", ["sigma", "fraction"])
     def test_a_known_one_is_not(self, cut):
         mask = left_alone(good_mask(cut))

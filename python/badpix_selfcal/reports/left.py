@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ class Left:
                 "row": peak // columns,
                 "pixels": size,
                 "residual": residual,
-                "times_noise": ratio,
+                "times_noise": ratio if math.isfinite(ratio) else None,  # without noise
                 "spared": spared,
             }
             for peak, size, residual, ratio, spared in each

@@ -192,8 +192,8 @@ def _images(mask: GroupMask, pixel: str) -> list[str]:
         "residual": "The minimum minus its running median along the dispersion. Good: grey noise "
         "with single spots, and no lines or edges.",
         "significance": "How far each pixel stands out from the light along and across the "
-        "dispersion, in units of the noise; in a flagged group with sharp edges, from that along "
-        "it. Good: as the residual, and equally smooth in bright and in dark parts.",
+        "dispersion, in units of the noise; a flagged group with sharp edges may do so along it "
+        "only. Good: as the residual, and equally smooth in bright and in dark parts.",
         "mask": f"{key}. Dots are larger than pixels. Good: single pixels and small groups, "
         "spread evenly, no lines.",
         "dq": f"{dq_key}. What was known before. Good: few of the new flags lie there.",

@@ -172,7 +172,12 @@ fn cut_sigma<T: Sample>(input: &mut Input<'_>, image: Image<'_, T>, errors: Imag
     let (dispersion, window, edge) = window_of(input);
     let [lower, upper] = [(); 2].map(|()| input.below(100) as f64 / 4.0);
     let spread = 1.0 / (1.0 + input.below(9) as f64);
-    let criteria = significance::Criteria { window, dispersion, lower, upper, spread, edge, blunt, blur };
+    let blunt = 1.0 + input.below(9) as f64 / 8.0;
+    let coupling = input.below(30) as f64 / 100.0;
+    let [along, across] = [(); 2].map(|()| (1 + input.below(20)) as f64 / 10.0);
+    let blur = significance::Blur { coupling, along, across };
+    let criteria =
+        significance::Criteria { window, dispersion, lower, upper, spread, edge, blunt, blur };
     let errors = (input.byte() % 2 == 0).then_some(errors);
     let found = significance::find(image, errors, &criteria).unwrap();
     let flags = found.significance.iter().map(|&value| {

@@ -1,28 +1,35 @@
-//! Outliers in units of the noise: pixels that stand out along the dispersion and across it.
+//! Outliers in units of the noise: pixels that stand out along the dispersion and across it, and
+//! groups of pixels with sharp edges.
 //!
 //! A spectral line or a fringe continues across the dispersion, and an unresolved source is as wide
 //! as the point-spread function. A bad pixel stands out in both directions. So contrasts are taken
-//! in both, and light that is wider than a pixel counts as noise. With the minimum image m, running
-//! medians `med(image, samples, direction)`, D along the dispersion and X across it:
+//! in both, and light that is wider than a pixel counts as noise. A group of bad pixels is as wide,
+//! but ends within a pixel, and no light does. With the minimum image m, running medians
+//! `med(image, samples, direction)`, D along the dispersion and X across it:
 //!
 //! 1. Residual `r = m - med(m, window, D)`; contrast `c = r - med(r, 7, X)`.
 //! 2. Scatter: `1.4826 med(|c|, 31, D)`.
 //! 3. Error: the ERR of one exposure times a factor that makes its scale that of the contrasts,
-//!    `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. The base of the noise is the greater of
-//!    scatter and error. Without errors, it follows from the scatter and from the contrasts at like
-//!    brightness (`level`).
+//!    `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. Without errors, the scatter and the contrasts
+//!    at like brightness (`level`) take its place.
 //! 4. Fine structure (`fine`) F: light that fills more than half of a square of 3 x 3 pixels, less
 //!    its running median over 31.
 //! 5. Neighbours (`neighbours`): the third brightest contrast L of the square, where it stands out
-//!    from the base and no neighbour is so bright that the pixel may be its halo; and the slope G of
-//!    the smooth light `med(m, window, D)` along D. On the flank of a line, a missing sample shifts
-//!    the running median by a step of the flank.
-//! 6. Noise: the greatest of base, 2/3 F, L and 1/4 G. Significance: c / noise; at the low end the
-//!    weakest of c, r and 3 (m - n) takes the place of c, where n is the fainter neighbour along D,
-//!    or the brighter one along X if that is fainter still. A dark gap between two lines, or beside
-//!    a line and a hot pixel, is below its running median, but not below its neighbours.
+//!    from scatter and error and no neighbour is so bright that the pixel may be its halo; and the
+//!    slope G of the smooth light `med(m, window, D)` along D. On the flank of a line, a missing
+//!    sample shifts the running median by a step of the flank.
+//! 6. Noise: the greatest of its base, 2/3 F and L. The base is the greatest of scatter, error and
+//!    1/4 G. Significance: c / noise; at the low end the weakest of c, r and 3 (m - n) takes the
+//!    place of c, where n is the fainter neighbour along D, or the brighter one along X if that is
+//!    fainter still. A dark gap between two lines, or beside a line and a hot pixel, is below its
+//!    running median, but not below its neighbours.
+//! 7. The significance of bright pixels is divided by `blunt`: the noise of a minimum falls with the
+//!    number of exposures, and so does the cut; light that looks like a bad pixel does not.
+//! 8. Groups with sharp edges (`edges`), of pixels with r / base above the upper cut, are flagged too,
+//!    and so are those with c / base above it that end sharply above the light beside them. These
+//!    ratios are then their significance, and the base is their noise.
 //!
-//! Without a dispersion axis all windows are squares.
+//! Without a dispersion axis all windows are squares, and nothing lies beside a group.
 
 mod edges;
 mod fine;
@@ -72,7 +79,8 @@ pub struct Criteria {
 pub struct Significant<T> {
     /// Minimum image minus its running median.
     pub residual: Vec<T>,
-    /// Contrast divided by noise; NaN where there is none.
+    /// Contrast divided by noise (and by `blunt`), or brightness divided by the base of the noise in
+    /// a group with sharp edges; NaN where there is none.
     pub significance: Vec<T>,
     /// The noise of one exposure.
     pub noise: Vec<T>,
