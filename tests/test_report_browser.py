@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,18 +16,8 @@ from badpix_selfcal.views.cuts import ACROSS, ALONG
 from badpix_selfcal.views.pixels import ranked
 from badpix_selfcal.views.regions import slices_of
 
-from .masks import GROUPS, with_groups
+from .browsers import Opened, browser  # noqa: F401 (a fixture)
 from .reported import mask_of, numbers_in, observed
-from .test_report_verdict import good_mask, left_alone
-
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytest.importorskip("bokeh", reason="bokeh is not installed")
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-if not CHROMIUM:
-    pytest.skip("no chromium on this machine (apt-get install chromium)", allow_module_level=True)
 
 SIZES = [("MIRIFUSHORT", (1024, 1032)), ("NRS1", (2048, 2048))]
 MOST_BYTES = {"MIRIFUSHORT": 15e6, "NRS1": 25e6}
@@ -37,48 +25,6 @@ MOST_SECONDS = 5.0
 
 RANGES = """() => report.panels().map(
     (figure) => [figure.x_range, figure.y_range].flatMap((range) => [range.start, range.end]))"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-class Opened:
-    """A page in the browser, with all that it has said and asked for."""
-
-    def __init__(self, browser, path, **how):
-        how = {"viewport": {"width": 1500, "height": 1000}, **how}
-        self.page = browser.new_page(**how)
-        self.said, self.requests = [], []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        began = time.perf_counter()
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector("html[data-ready=true]", state="attached", timeout=60_000)
-        self.seconds = time.perf_counter() - began
-        self.path = path
-
-    def run(self, code, *arguments):
-        return self.page.evaluate(code, *arguments)
-
-    def point(self, row, column, panel=0):
-        """Return where a pixel is on the screen."""
-        return self.run("([row, column, panel]) => report.onScreen(row, column, panel)",
-                        [row, column, panel])  # fmt: skip
-
-    def settled(self, code, before):
-        """Return a value as soon as it is no longer what it was."""
-        for _ in range(100):
-            now = self.run(code)
-            if now != before:
-                return now
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"{code} is still {before}")
 
 
 @pytest.fixture(scope="module", params=SIZES, ids=[name for name, _ in SIZES])
@@ -104,23 +50,6 @@ def test_it_opens_quickly_and_is_not_large(shown):
     assert shown.path.stat().st_size <= MOST_BYTES[shown.name]
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     assert shown.seconds < MOST_SECONDS * max(1.0, 1.5 * load)  # other programs take their share
-
-
-def test_what_is_left_is_marked_and_selected(browser, tmp_path):
-    to = bps.write_mask(left_alone(good_mask()), tmp_path / "x_badpix_selfcal_mask.fits")
-    (group,) = bps.report(to, output_dir=tmp_path).groups
-    opened = Opened(browser, group.page)
-    (place,) = numbers_in(group.page.read_text())["sharp_left_at"]
-    marked = opened.run('() => { const { x, y } = report.model("left").data; return [x, y]; }')
-    assert marked == [[place["column"]], [place["row"]]]
-    opened.page.click("summary:has-text('Places')")
-    opened.page.click("details td [data-pixel]")
-    text = opened.page.text_content("#selected")
-    assert text.startswith(f"column {place['column']}, row {place['row']} ·")
-    assert "not flagged" in text
-    assert "holds no exposures" not in text
-    assert opened.said == []
-    opened.page.close()
 
 
 def test_values_are_those_of_the_arrays(shown):
@@ -314,33 +243,6 @@ def test_the_keyboard_is_enough(browser, small):
     assert opened.run(selected) == f"column {pixel % 640}, row {pixel // 640}"
     assert opened.said == []
     page.close()
-
-
-def test_the_next_flag_is_the_next_group(browser, tmp_path):
-    (group,) = bps.report(with_groups(), output_dir=tmp_path).groups
-    opened = Opened(browser, group.page)
-
-    def selected():
-        words = opened.run("() => document.getElementById('selected').textContent").split(" · ")
-        return words[0], next(word for word in words if word.startswith("flag "))
-
-    texts = []
-    for number, ((row, column), size) in enumerate(GROUPS, start=1):
-        what = f", a group of {size} pixels" if size > 1 else ""
-        texts.append((f"column {column}, row {row}", f"flag {number} of {len(GROUPS)}{what}"))
-    for place in (0, 1, 2, 3, 4, 5, 0):
-        assert selected() == texts[place]
-        opened.page.keyboard.press("n")
-    opened.page.keyboard.press("p")
-    opened.page.keyboard.press("p")
-    assert selected() == texts[5]
-    opened.run("() => report.select(12 * 80 + 20)")  # not the brightest of its group
-    assert selected() == ("column 20, row 12", texts[3][1])
-    opened.page.keyboard.press("n")
-    assert selected() == texts[4]
-    assert "18 pixels flagged in 6 groups" in opened.page.text_content("#verdict")
-    assert opened.said == []
-    opened.page.close()
 
 
 def test_flags_lie_beyond_the_band(browser, small):
