@@ -149,7 +149,7 @@ class Edges:
         """Return the light of a pixel outside a group."""
         above = float(self._values[place]) - level
         light = -above if above < -2 * base else above
-        around = [float(self._values[other]) for _, other in self._neighbours(place)]
+        around = [float(self._values[other]) - level for _, other in self._neighbours(place)]
         charge = sum(value for value in around if 0 < value < math.inf)
         return max(light - self._coupling * charge, min(above, 0.0))
 

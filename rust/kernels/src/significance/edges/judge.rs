@@ -150,7 +150,7 @@ impl<'a, T: Sample> Judge<'a, T> {
                 let direction = usize::from((side < 2) == (self.dispersion == Some(Axis::X)));
                 let level = own_level.min(self.level(levels, outside));
                 sums[direction] = sums[direction].with(Sums {
-                    there: self.there(outside, value - level, base) / peak,
+                    there: self.there(outside, level, base) / peak,
                     expected: expected[direction],
                     variance: (base / peak) * (base / peak),
                 });
@@ -159,10 +159,11 @@ impl<'a, T: Sample> Judge<'a, T> {
         sums
     }
 
-    /// The light of a pixel outside a group, from its brightness above the level.
-    pub(super) fn there(&self, place: Place, above: f64, base: f64) -> f64 {
+    /// The light of a pixel outside a group above a level.
+    fn there(&self, place: Place, level: f64, base: f64) -> f64 {
+        let above = self.value(place.0 * self.residuals.cols() + place.1) - level;
         let light = if above < -TROUGH * base { -above } else { above };
-        let charges = self.neighbours(place).into_iter();
+        let charges = self.neighbours(place).map(|value| value - level).into_iter();
         let charge: f64 = charges.filter(|&value| value > 0.0 && value < f64::INFINITY).sum();
         (light - self.coupling * charge).max(above.min(0.0))
     }
