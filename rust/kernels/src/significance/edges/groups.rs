@@ -20,11 +20,11 @@ pub(super) struct Groups<'a, T> {
 }
 
 /// The parent of a pixel that belongs to no group yet.
-pub(super) const LATER: u32 = u32::MAX;
+const LATER: u32 = u32::MAX;
 /// The parent of a pixel that is flagged.
-pub(super) const FLAGGED: u32 = u32::MAX - 1;
+const FLAGGED: u32 = u32::MAX - 1;
 /// Follows the last pixel of a group.
-pub(super) const END: u32 = u32::MAX;
+const END: u32 = u32::MAX;
 
 /// A pixel of a group, and what is known of the group that has its number.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    pub(super) fn with(self, other: Self) -> Self {
+    fn with(self, other: Self) -> Self {
         let least = |a: Place, b: Place| (a.0.min(b.0), a.1.min(b.1));
         let greatest = |a: Place, b: Place| (a.0.max(b.0), a.1.max(b.1));
         Self { first: least(self.first, other.first), last: greatest(self.last, other.last) }
@@ -119,7 +119,7 @@ impl<'a, T: Sample> Groups<'a, T> {
     }
 
     /// Joins two groups; both have the number of the first.
-    pub(super) fn join(&mut self, first: u32, second: u32) -> u32 {
+    fn join(&mut self, first: u32, second: u32) -> u32 {
         if first != second {
             let Member { last, extent, .. } = self.members[second as usize];
             self.parents[second as usize] = first;
@@ -132,7 +132,7 @@ impl<'a, T: Sample> Groups<'a, T> {
     }
 
     /// The numbers of the pixels of a group.
-    pub(super) fn numbers(&self, group: u32) -> impl Iterator<Item = u32> {
+    fn numbers(&self, group: u32) -> impl Iterator<Item = u32> {
         let known = |number: u32| (number != END).then_some(number);
         std::iter::successors(known(group), move |&number| {
             known(self.members[number as usize].next)

@@ -9,22 +9,22 @@ use crate::{Image, Sample};
 /// The most rows and the most columns of a group. Strips of lines are longer.
 pub(super) const LONGEST: usize = 9;
 /// The part of the expected light that may stand outside a defect.
-pub(super) const SHARE: f64 = 0.35;
+const SHARE: f64 = 0.35;
 /// The same in each of the two directions.
-pub(super) const SHARE_OF_DIRECTION: f64 = 0.6;
+const SHARE_OF_DIRECTION: f64 = 0.6;
 /// A pixel below minus this times the base is light: a running median leaves troughs beside it.
-pub(super) const TROUGH: f64 = 2.0;
+const TROUGH: f64 = 2.0;
 /// The noise of the pixels outside, in standard deviations, that may be added to the part.
-pub(super) const ALLOWANCE: f64 = 0.5;
+const ALLOWANCE: f64 = 0.5;
 /// A group has no pixel fainter than this part of its peak: that far out, the light of a line differs
 /// little from charge.
 const FAINTEST: f64 = 0.01;
 /// A pixel that is brighter than this part of another is nearly as bright.
-pub(super) const NEARLY: f64 = 0.7;
+const NEARLY: f64 = 0.7;
 /// Pixels from a group to those that show the light beside it: charge reaches the next one.
-pub(super) const BESIDE: usize = 2;
+const BESIDE: usize = 2;
 /// Pixels on each side that show it.
-pub(super) const SIDE: usize = 2;
+const SIDE: usize = 2;
 
 /// Judges the edges of groups.
 ///
@@ -44,14 +44,14 @@ pub(super) struct Judge<'a, T> {
 
 /// The sums over the pairs of pixels in one direction, in units of the peak.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sums {
+struct Sums {
     there: f64,
     expected: f64,
     variance: f64,
 }
 
 impl Sums {
-    pub(super) fn with(self, other: Self) -> Self {
+    fn with(self, other: Self) -> Self {
         Self {
             there: self.there + other.there,
             expected: self.expected + other.expected,
@@ -59,13 +59,13 @@ impl Sums {
         }
     }
 
-    pub(super) fn is_sharp(self, share: f64, allowance: f64) -> bool {
+    fn is_sharp(self, share: f64, allowance: f64) -> bool {
         self.there <= share * self.expected + allowance * self.variance.sqrt()
     }
 }
 
 /// The levels of light in the lines across the dispersion around a group.
-pub(super) struct Levels {
+struct Levels {
     /// The first line of the group, the second one here.
     first: usize,
     values: [f64; LONGEST + 2],
@@ -129,7 +129,7 @@ impl<'a, T: Sample> Judge<'a, T> {
     }
 
     /// The sums over the pairs of a pixel with the neighbours outside its group.
-    pub(super) fn pairs(
+    fn pairs(
         &self,
         groups: &Groups<'_, T>,
         &Pixel { at, base, .. }: &Pixel<T>,
@@ -170,7 +170,7 @@ impl<'a, T: Sample> Judge<'a, T> {
 
     /// What light leaves one pixel further out, along the dispersion and across it, where its
     /// brightness is `part` of its peak.
-    pub(super) fn expected(&self, part: f64) -> [f64; 2] {
+    fn expected(&self, part: f64) -> [f64; 2] {
         if part.is_nan() || part <= 0.0 {
             return [0.0; 2];
         }
@@ -183,7 +183,7 @@ impl<'a, T: Sample> Judge<'a, T> {
 
     /// The levels of light in the lines of a group across the dispersion, and in those before and
     /// after it.
-    pub(super) fn levels(&self, extent: Extent) -> [f64; LONGEST + 2] {
+    fn levels(&self, extent: Extent) -> [f64; LONGEST + 2] {
         let mut levels = [0.0; LONGEST + 2];
         if self.level == Level::Beside {
             let (first, last) = (self.line(extent.first), self.line(extent.last));
@@ -196,7 +196,7 @@ impl<'a, T: Sample> Judge<'a, T> {
     }
 
     /// The light beside a group in a line across the dispersion: the lesser of its two sides.
-    pub(super) fn beside(&self, line: usize, extent: Extent) -> f64 {
+    fn beside(&self, line: usize, extent: Extent) -> f64 {
         let (first, last) = (self.across(extent.first), self.across(extent.last));
         let mean = |places: [Option<usize>; SIDE]| {
             let (mut sum, mut count) = (0.0, 0.0);
@@ -216,11 +216,11 @@ impl<'a, T: Sample> Judge<'a, T> {
         if lesser.is_nan() { 0.0 } else { lesser }
     }
 
-    pub(super) fn level(&self, levels: &Levels, place: Place) -> f64 {
+    fn level(&self, levels: &Levels, place: Place) -> f64 {
         levels.values[self.line(place) + 1 - levels.first]
     }
 
-    pub(super) fn place(&self, at: usize) -> Place {
+    fn place(&self, at: usize) -> Place {
         (at / self.residuals.cols(), at % self.residuals.cols())
     }
 
@@ -228,13 +228,13 @@ impl<'a, T: Sample> Judge<'a, T> {
         (self.residuals.rows(), self.residuals.cols())
     }
 
-    pub(super) fn value(&self, at: usize) -> f64 {
+    fn value(&self, at: usize) -> f64 {
         self.residuals.samples()[at].into()
     }
 
     /// The brightness of the four neighbours above, below, to the left and to the right; NaN beyond
     /// the border.
-    pub(super) fn neighbours(&self, (y, x): Place) -> [f64; 4] {
+    fn neighbours(&self, (y, x): Place) -> [f64; 4] {
         let (rows, cols) = self.shape();
         let at = y * cols + x;
         let known = |is_inside: bool, at: usize| if is_inside { self.value(at) } else { f64::NAN };
@@ -247,17 +247,17 @@ impl<'a, T: Sample> Judge<'a, T> {
     }
 
     /// The line across the dispersion in which a pixel lies.
-    pub(super) fn line(&self, (y, x): Place) -> usize {
+    fn line(&self, (y, x): Place) -> usize {
         if self.dispersion == Some(Axis::X) { x } else { y }
     }
 
     /// The place of a pixel in its line.
-    pub(super) fn across(&self, (y, x): Place) -> usize {
+    fn across(&self, (y, x): Place) -> usize {
         if self.dispersion == Some(Axis::X) { y } else { x }
     }
 
     /// The pixel at a place of a line; `None` outside the image.
-    pub(super) fn in_line(&self, line: usize, place: usize) -> Option<usize> {
+    fn in_line(&self, line: usize, place: usize) -> Option<usize> {
         let (rows, cols) = self.shape();
         let (y, x) = if self.dispersion == Some(Axis::X) { (place, line) } else { (line, place) };
         (y < rows && x < cols).then_some(y * cols + x)
