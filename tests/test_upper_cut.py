@@ -156,3 +156,15 @@ class TestResumedCut:
             assert self.statuses(folder) == ["COMPLETE"] * 4
         assert self.cuts(folder) == {upper_cut(3)}
         assert self.statuses(folder) == ["KEPT"] * 4
+
+    @pytest.mark.filterwarnings("ignore:.*SCI is that of another exposure")
+    def test_of_a_group_with_a_copy(self, folder):
+        self.paths[3].write_bytes(self.paths[2].read_bytes())
+        assert self.statuses(folder) == ["COMPLETE"] * 4
+        assert self.cuts(folder) == {upper_cut(3)}
+        (file,) = (folder / "out").glob("*_mask.fits")
+        mask = bps.read_mask(file)
+        assert mask.parameters.sigma_upper == mask.bad_pixels.cut_high == upper_cut(3)
+        assert self.statuses(folder) == ["KEPT"] * 4
+        self.paths[3].unlink()
+        assert self.statuses(folder) == ["COMPLETE"] * 3
