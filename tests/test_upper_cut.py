@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import reference
+from badpix_selfcal.bad_pixels import blunt_of
 from badpix_selfcal.cli import main
 from badpix_selfcal.parameters import UPPER_CUTS, upper_cut
 from badpix_selfcal.runs.reader import Reader
@@ -44,8 +45,11 @@ def test_the_number_of_exposures_decides_unless_the_upper_cut_is_given(find):
 
 def test_the_documentation_names_the_upper_cuts():
     guide = (ROOT / "docs" / "sigma-cut.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d+)(?: or (?:\d+|more))? \| ([\d.]+) \|$", guide, re.MULTILINE)
-    assert {int(least): float(cut) for least, cut in rows} == UPPER_CUTS
+    row = re.compile(r"^\| (\d+)(?: or (?:\d+|more))? \| ([\d.]+) \| ([\d.]+) \|$", re.MULTILINE)
+    rows = row.findall(guide)
+    assert {int(least): float(cut) for least, cut, _ in rows} == UPPER_CUTS
+    for least, cut, blunt in rows:
+        assert float(blunt) == float(cut) * blunt_of(int(least))
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     one, *_, many = UPPER_CUTS.values()
     assert f"falls from {one} for one exposure to {many} for four and more" in readme
@@ -152,3 +156,15 @@ class TestResumedCut:
             assert self.statuses(folder) == ["COMPLETE"] * 4
         assert self.cuts(folder) == {upper_cut(3)}
         assert self.statuses(folder) == ["KEPT"] * 4
+
+    @pytest.mark.filterwarnings("ignore:.*SCI is that of another exposure")
+    def test_of_a_group_with_a_copy(self, folder):
+        self.paths[3].write_bytes(self.paths[2].read_bytes())
+        assert self.statuses(folder) == ["COMPLETE"] * 4
+        assert self.cuts(folder) == {upper_cut(3)}
+        (file,) = (folder / "out").glob("*_mask.fits")
+        mask = bps.read_mask(file)
+        assert mask.parameters.sigma_upper == mask.bad_pixels.cut_high == upper_cut(3)
+        assert self.statuses(folder) == ["KEPT"] * 4
+        self.paths[3].unlink()
+        assert self.statuses(folder) == ["COMPLETE"] * 3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +191,7 @@ class _Execution:
         self._shared = shared
         self._how = how
         self._unused: set[Location] = set()
+        self._copies: Collection[Location] = ()
         self._writing: deque[tuple[Copy, Future[None]]] = deque()
         for product in how.products:
             for axis, name in names_of(plan, product).items():
@@ -204,7 +205,7 @@ class _Execution:
                 self._find_bad_pixels()
             else:
                 self._take_mask(self._plan.given)
-            identity = self._plan.identity(self._unused)
+            identity = self._plan.identity(self._unused, self._copies)
             for copy in self._plan.missing:
                 self._write(copy, identity)
                 self.settle()
@@ -270,6 +271,7 @@ class _Execution:
         for path, error in failed.items():
             self._fail(path, error)
         self._unused.update(failed)
+        self._copies = minimum.copies
         levels = minimum.pedestals
         ordered = [member.path for member in plan.members if member.path in levels]
         self.outcome.pedestals = {path: levels[path] for path in ordered}
@@ -339,11 +341,12 @@ class _Execution:
         part = None
         if self._shared is not None:
             part = self._shared.part(self._shared.claim(copy.name))
+        n_exposures = len(plan.members) - len(self._unused) - len(self._copies)
         job = Job(
             copy=copy,
             status=status,
             origin=plan.origin,
-            history=plan.history(copy, status, identity, len(plan.members) - len(self._unused)),
+            history=plan.history(copy, status, identity, n_exposures),
             overwrite=self._how.overwrite,
             part=part,
             no_sync=self._how.no_sync,

@@ -137,7 +137,9 @@ def mask_in(content: MaskContent, location: Location) -> GroupMask:
         mask = _mask(content)
         _compare(content, mask)
     except KeyError as error:
-        raise MaskError(f"{location}: is damaged: it has no {error.args[0]}; {_AGAIN}") from error
+        raise MaskError(
+            f"{location}: is damaged, or of another version: it has no {error.args[0]}; {_AGAIN}"
+        ) from error
     except (ValueError, TypeError) as error:
         raise MaskError(f"{location}: is damaged: {error}; {_AGAIN}") from error
     return mask
@@ -250,7 +252,6 @@ def _mask(content: MaskContent) -> GroupMask:
 
 
 def _parameters(cards: Mapping[str, Card]) -> Parameters:
-    cards = {"BPXGROW": False, **cards}  # which masks of earlier versions do not have
     values = {name: cards[keyword] for name, keyword in KEYWORDS.items()}
     given: dict[str, Any] = {
         name: None if value == "none" else value for name, value in values.items()

@@ -109,6 +109,11 @@ class MinimumImage:
         origins = {path: first.setdefault(self.digests[path], path) for path in self.used}
         return {path: origin for path, origin in origins.items() if path != origin}
 
+    @property
+    def n_exposures(self) -> int:
+        """How many different exposures are combined."""
+        return len(self.used) - len(self.copies)
+
     def measure(self, samples: Samples, errors: Samples | None = None) -> Measured:
         """Return an exposure as `fold` takes it; callable in any thread.
 

@@ -29,7 +29,7 @@ from .given_mask import GivenMask
 from .group_mask import Role
 from .member import Member, identity_of
 from .minimum import MinimumImage
-from .provenance import Status, cards, history, without_member
+from .provenance import Status, cards, copied_member, history, without_member
 from .reader import Reader
 
 __all__ = ["Copy", "Job", "Made", "Mask", "Plan", "Seen", "made_of", "masks_of"]
@@ -154,12 +154,16 @@ class Plan:
         alone = failed and len(self.members) - len(failed) < 2
         return bool(alone) or self.companions.isdisjoint(used)
 
-    def identity(self, unused: Collection[Location] = ()) -> str:
-        """Return a text that identifies the members, and unused ones; empty if not known."""
+    def identity(self, unused: Collection[Location] = (), copies: Collection[Location] = ()) -> str:
+        """Return a text that identifies the members, unused ones and copies; empty if not known."""
         if not all(member.identity for member in self.members):
             return ""
-        lost = sorted(member.identity for member in self.members if member.path in unused)
-        return " ".join([identity_of(self.members), *map(without_member, lost)])
+        lost, same = (
+            sorted(member.identity for member in self.members if member.path in paths)
+            for paths in (unused, copies)
+        )
+        words = [*map(without_member, lost), *map(copied_member, same)]
+        return " ".join([identity_of(self.members), *words])
 
     def history(self, copy: Copy, status: Status, identity: str, n_exposures: int) -> str:
         """Return the HISTORY entry of a copy: how and from what it is made.
@@ -173,7 +177,7 @@ class Plan:
         identity : str
             The identity of the members (`identity`).
         n_exposures : int
-            How many of them are combined.
+            How many different ones of them are combined.
         """
         if self.given is not None:
             known = copy.member.identity
@@ -374,7 +378,7 @@ def masks_of(minimum: MinimumImage, plan: Plan) -> dict[Dispaxis, BadPixels]:
             flagfrac_lower=by.flagfrac_lower,
             flagfrac_upper=by.flagfrac_upper,
             error=error,
-            n_exposures=len(minimum.used) - len(minimum.copies),
+            n_exposures=minimum.n_exposures,
             sigma_lower=by.sigma_lower,
             sigma_upper=by.sigma_upper,
             grow=by.grow,

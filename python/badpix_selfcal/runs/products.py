@@ -139,7 +139,7 @@ def group_mask_of(
     return GroupMask(
         name=plan.name,
         dispaxis=axis,
-        parameters=plan.parameters.for_exposures(len(minimum.used)),
+        parameters=plan.parameters.for_exposures(minimum.n_exposures),
         minimum=minimum.image,
         bad_pixels=outcome.masks[axis],
         dq=dq,
@@ -148,7 +148,7 @@ def group_mask_of(
         about=about,
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-        identity=plan.identity(unused),
+        identity=plan.identity(unused, minimum.copies),
     )
 
 

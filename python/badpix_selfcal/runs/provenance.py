@@ -21,6 +21,7 @@ __all__ = [
     "by_mask",
     "cards",
     "combined_in",
+    "copied_member",
     "differences",
     "file_part",
     "further_name",
@@ -103,19 +104,26 @@ def without_member(identity: str) -> str:
     return f"without={identity}"
 
 
+def copied_member(identity: str) -> str:
+    """Return the word of a HISTORY entry for a member with the SCI of another one."""
+    return f"copy={identity}"
+
+
 def lost_members(history: str) -> tuple[str, tuple[str, ...]]:
-    """Return a HISTORY entry without these words, and the identities in them."""
+    """Return a HISTORY entry without these words, and the members that were not combined."""
     words, lost = history.split(" "), list[str]()
-    while words and words[-1].startswith("without="):
-        lost.append(words.pop().removeprefix("without="))
+    while words and words[-1].startswith(("without=", "copy=")):
+        what, _, identity = words.pop().partition("=")
+        lost += [identity] * (what == "without")
     return " ".join(words), tuple(lost)
 
 
 def combined_in(entries: str) -> int | None:
-    """Return how many exposures the last of some HISTORY entries was made of; None if unknown."""
-    rest, lost = lost_members(entries)
+    """Return how many different exposures the last HISTORY entry is of; None if unknown."""
+    rest, _ = lost_members(entries)
     number = _words(rest).get("members", "").partition(":")[0]
-    return int(number) - len(lost) if number.isdecimal() else None
+    aside = entries.count(" ") - rest.count(" ")
+    return int(number) - aside if number.isdecimal() else None
 
 
 def differences(entries: str, history: str) -> str:

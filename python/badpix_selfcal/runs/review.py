@@ -79,7 +79,7 @@ def review_exposures(minimum: MinimumImage, plan: Plan) -> None:
             "pixels of the other exposures; leave it out"
         )
     if copies := minimum.copies:
-        left = len(minimum.used) - len(copies)
+        left = minimum.n_exposures
         warn(
             f"{listed(copies)}: SCI is that of another exposure of {plan.name} "
             f"({listed(dict.fromkeys(copies.values()))}), so that "
