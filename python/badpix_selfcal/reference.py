@@ -218,6 +218,7 @@ class _Seen:
     residual: FloatArray
     contrast: FloatArray
     base: FloatArray
+    slope: FloatArray
     noise: FloatArray
     significance: FloatArray
     error_scale: float | None
@@ -262,8 +263,8 @@ def _seen(
         noise = np.fmax(noise, np.where(is_light, third, 0))
         directions = [along for along in (0, 1) if axis in (None, along)]
         steps = [_slope(smooth, each) for each in directions]
-        slope = np.fmax.reduce(steps) * kind(0.25)
-        base, noise = np.fmax(base, slope), np.fmax(noise, slope)
+        slope = np.fmax.reduce(steps)
+        noise = np.fmax(noise, slope * kind(0.25))
         dark = np.fmax.reduce([samples - _fainter(samples, each) for each in directions])
         if across is not None:
             dark = np.fmax(dark, samples - np.fmax(*_around(samples, across)))
@@ -271,7 +272,7 @@ def _seen(
         weakest = np.where(contrast < least, least, contrast)
         divisor = np.where(weakest > 0, kind(blunt), kind(1))
         significance = np.where(np.isinf(weakest), weakest, weakest / np.abs(noise) / divisor)
-    return _Seen(residual, contrast, base, noise, significance, scale)
+    return _Seen(residual, contrast, base, slope, noise, significance, scale)
 
 
 def _add_sharp_groups(seen: _Seen, axis: int | None, low: float, high: float, blur: Blur) -> None:
@@ -280,11 +281,12 @@ def _add_sharp_groups(seen: _Seen, axis: int | None, low: float, high: float, bl
     Pixels that are flagged already keep theirs.
     """
     flagged = np.logical_or(*_beyond(seen.significance, low, high))
-    values = [seen.residual] if axis is None else [seen.residual, seen.contrast]
+    shows_light_beside = axis is not None and blur.across >= 0.5  # else it is undersampled
+    values = [seen.residual, seen.contrast] if shows_light_beside else [seen.residual]
     for number, image in enumerate(values):
         with np.errstate(all="ignore"):
             significance = image / seen.base
-        edges = Edges(seen.residual, seen.base, axis, blur, is_beside=number == 1)
+        edges = Edges(seen.residual, seen.base, seen.slope, axis, blur, is_beside=number == 1)
         for place in edges.sharp(image, significance, high):
             if not flagged[place]:
                 flagged[place] = True

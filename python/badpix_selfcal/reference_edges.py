@@ -31,8 +31,8 @@ class Edges:
 
     Parameters
     ----------
-    residual, base : ndarray of float, shape (rows, cols)
-        The residual, and the base of its noise.
+    residual, base, slope : ndarray of float, shape (rows, cols)
+        The residual, the base of its noise, and the slope of the light that was subtracted.
     axis : {0, 1, None}
         The image axis of the dispersion.
     blur : Blur
@@ -45,6 +45,7 @@ class Edges:
         self,
         residual: FloatArray,
         base: FloatArray,
+        slope: FloatArray,
         axis: int | None,
         blur: Blur,
         *,
@@ -55,6 +56,7 @@ class Edges:
         self._residual = self._turn(residual)
         self._values = self._residual.astype(np.float64)
         self._base = self._turn(base.astype(np.float64))
+        self._slope = self._turn(slope)
         least = min(blur.along, blur.across)
         self._widths = (blur.along, blur.across) if axis is not None else (least, least)
         self._coupling, self._is_beside = blur.coupling, is_beside
@@ -80,7 +82,7 @@ class Edges:
                 active[place] = True
             for place in begun:
                 group = self._group(place, active) if self._is_complete(place, active) else None
-                if group and self._is_sharp(group):
+                if group and self._is_sharp(group) and self._is_above_slope(group, values):
                     found += group
                     for each in group:
                         active[each], self._missing[each] = False, True
@@ -114,6 +116,9 @@ class Edges:
             around_here = zip(rows.tolist(), columns.tolist(), strict=True)
             left += [(corner[0] + v, corner[1] + u) for v, u in around_here]
         return group
+
+    def _is_above_slope(self, group: set[Place], values: NDArray[Any]) -> bool:
+        return any(not values[place] <= self._slope[place] for place in group)
 
     def _is_sharp(self, group: set[Place]) -> bool:
         levels = {y: 0.0 for v, _ in group for y in (v - 1, v, v + 1)}

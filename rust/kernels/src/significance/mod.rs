@@ -15,11 +15,11 @@
 //! 4. Fine structure (`fine`) F: light that fills more than half of a square of 3 x 3 pixels, less
 //!    its running median over 31.
 //! 5. Neighbours (`neighbours`): the third brightest contrast L of the square, where it stands out
-//!    from scatter and error and no neighbour is so bright that the pixel may be its halo; and the
+//!    from the base and no neighbour is so bright that the pixel may be its halo; and the
 //!    slope G of the smooth light `med(m, window, D)` along D. On the flank of a line, a missing
 //!    sample shifts the running median by a step of the flank.
-//! 6. Noise: the greatest of its base, 2/3 F and L. The base is the greatest of scatter, error and
-//!    1/4 G. Significance: c / noise; at the low end the weakest of c, r and 3 (m - n) takes the
+//! 6. Noise: the greatest of its base, 2/3 F, L and 1/4 G. The base is the greater of scatter and
+//!    error. Significance: c / noise; at the low end the weakest of c, r and 3 (m - n) takes the
 //!    place of c, where n is the fainter neighbour along D, or the brighter one along X if that is
 //!    fainter still. A dark gap between two lines, or beside a line and a hot pixel, is below its
 //!    running median, but not below its neighbours.
@@ -29,7 +29,8 @@
 //!    and so are those with c / base above it that end sharply above the light beside them. These
 //!    ratios are then their significance, and the base is their noise.
 //!
-//! Without a dispersion axis all windows are squares, and nothing lies beside a group.
+//! Without a dispersion axis all windows are squares, and nothing lies beside a group; nor does it
+//! where light across the dispersion is undersampled.
 
 mod edges;
 mod fine;
@@ -74,6 +75,14 @@ pub struct Criteria {
     pub spread: f64,
 }
 
+impl Criteria {
+    /// Whether the pixels beside a group show the light that it lies on: not without a dispersion axis,
+    /// and not where light is so narrow that it does not reach them.
+    fn shows_light_beside(&self) -> bool {
+        self.dispersion.is_some() && self.blur.across >= SAMPLED
+    }
+}
+
 /// The significant pixels of a minimum image. All images are row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Significant<T> {
@@ -110,6 +119,8 @@ const STRUCTURE: f64 = 2.0 / 3.0;
 const SLOPE: f64 = 0.25;
 /// The difference from the faint neighbour counts this many times.
 const DARK: f64 = 3.0;
+/// The least standard deviation of light, in pixels, that is not undersampled.
+const SAMPLED: f64 = 0.5;
 /// The third brightest pixel stands out if it is above the base times this.
 const STANDS_OUT: f64 = 2.0;
 
@@ -136,8 +147,9 @@ pub fn find<T: Sample>(
     let mut residual = memory::zeros(samples)?;
     let mut noise = memory::zeros(samples)?;
     let mut significance = memory::zeros(samples)?;
-    let mut scratch = Scratch::new::<T>(2 * samples)?;
-    let (smooth, contrast) = scratch.samples(2 * samples).split_at_mut(samples);
+    let mut scratch = Scratch::new::<T>(3 * samples)?;
+    let (smooth, other) = scratch.samples(3 * samples).split_at_mut(samples);
+    let (contrast, labels) = other.split_at_mut(samples);
     let dispersion = criteria.dispersion;
     let filter = Filter::new(minimum, dispersion, criteria.window, criteria.edge)?;
     subtract(&filter, minimum, &mut residual, Some(smooth))?;
@@ -165,14 +177,15 @@ pub fn find<T: Sample>(
     let mut mask = memory::zeros(samples)?;
     let out = (&mut significance[..], &mut noise[..], &mut mask[..]);
     let (n_low, mut n_high, candidates) = fill_significance(&light, &structure, criteria, out)?;
-    // Its memory serves again.
-    let labels: &mut [u32] = bytemuck::cast_slice_mut(smooth);
-    for (level, brightness) in [(Level::Zero, &residual[..]), (Level::Beside, contrast)] {
-        if level == Level::Beside && dispersion.is_none() {
-            continue; // nothing lies beside a group then
+    let labels: &mut [u32] = bytemuck::cast_slice_mut(labels);
+    let images = (residuals, light.smooth);
+    for (level, brightness) in [(Level::Zero, &residual[..]), (Level::Beside, contrasts.samples())]
+    {
+        if level == Level::Beside && !criteria.shows_light_beside() {
+            continue;
         }
         let state = (&mask[..], &mut labels[..samples]);
-        let found = edges::sharp(residuals, level, brightness, &candidates, criteria, state)?;
+        let found = edges::sharp(images, level, brightness, &candidates, criteria, state)?;
         for Sharp { at, significance: sharp, base, .. } in found {
             if !mask[at] {
                 n_high += 1;

@@ -205,7 +205,7 @@ impl<'a, L: Lanes> Pixels<'a, L> {
         }
     }
 
-    /// The base (with the slope), the noise and the weakest contrast of some adjacent pixels.
+    /// The base, the noise and the weakest contrast of some adjacent pixels.
     #[inline(always)]
     fn weigh<const INSIDE: bool>(
         &self,
@@ -214,7 +214,7 @@ impl<'a, L: Lanes> Pixels<'a, L> {
     ) -> [L::V; 3] {
         let l = self.l;
         let contrast = at.of(l, self.contrast, 1);
-        let mut base = self.base(at, scatter);
+        let base = self.base(at, scatter);
         let light = self.light(at, base, contrast);
         let mut noise = l.select(l.less(light, base), base, light);
         let structure = l.sub(at.of(l, self.structure, 1), usual);
@@ -229,8 +229,8 @@ impl<'a, L: Lanes> Pixels<'a, L> {
             let along = if dispersion.is_none_or(|dispersion| dispersion == axis) {
                 for (row, shift) in [before, after] {
                     let step = l.sub(smooth, at.of(l, self.smooth[row], shift));
-                    let slope = l.mul(l.magnitude(step), part(SLOPE));
-                    (base, noise) = (at_least(l, base, slope), at_least(l, noise, slope));
+                    let slope = l.magnitude(step);
+                    noise = at_least(l, noise, l.mul(slope, part(SLOPE)));
                 }
                 lesser(l, first, second)
             } else {

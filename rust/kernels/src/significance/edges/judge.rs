@@ -34,6 +34,7 @@ const SIDE: usize = 2;
 /// What is there is the brightness of q, less the charge that its neighbours have lost to it.
 pub(super) struct Judge<'a, T> {
     residuals: Image<'a, T>,
+    smooth: Option<Image<'a, T>>,
     pub(super) level: Level,
     dispersion: Option<Axis>,
     coupling: f64,
@@ -84,7 +85,12 @@ impl<'a, T: Sample> Judge<'a, T> {
         let along = if dispersion.is_none() { along.min(across) } else { along };
         let across = if dispersion.is_none() { along } else { across };
         let cut = T::at_most(cut);
-        Self { residuals, level, dispersion, coupling, widths: [along, across], cut }
+        Self { residuals, smooth: None, level, dispersion, coupling, widths: [along, across], cut }
+    }
+
+    /// Groups must be brighter than the slope of this image.
+    pub(super) fn above_slope_of(self, smooth: Image<'a, T>) -> Self {
+        Self { smooth: Some(smooth), ..self }
     }
 
     /// Whether the group of the pixel that joined last may be complete: if a neighbour is nearly as
@@ -100,6 +106,30 @@ impl<'a, T: Sample> Judge<'a, T> {
                 let value = samples[neighbour];
                 value > limit && value.is_finite() && groups.is_outside(neighbour)
             })
+    }
+
+    /// Whether a pixel of a group is brighter than the step of the smooth light to its neighbour along
+    /// the dispersion. On the flank of a line, a missing sample shifts the running median by as much.
+    pub(super) fn is_above_slope(&self, groups: &Groups<'_, T>, group: u32) -> bool {
+        let Some(smooth) = self.smooth else { return true };
+        let step = |at: usize, other: Option<usize>| {
+            let other = other.map_or(T::NAN, |other| smooth.samples()[other]);
+            (smooth.samples()[at] - other).magnitude()
+        };
+        groups.pixels(group).any(|&Pixel { at, brightness, .. }| {
+            let (rows, cols) = self.shape();
+            let (y, x) = self.place(at);
+            let mut slope = T::NAN;
+            if self.dispersion != Some(Axis::X) {
+                slope = slope.greater(step(at, (y > 0).then(|| at - cols)));
+                slope = slope.greater(step(at, (y + 1 < rows).then_some(at + cols)));
+            }
+            if self.dispersion != Some(Axis::Y) {
+                slope = slope.greater(step(at, (x > 0).then(|| at - 1)));
+                slope = slope.greater(step(at, (x + 1 < cols).then_some(at + 1)));
+            }
+            brightness > slope || slope.is_nan()
+        })
     }
 
     /// Whether a group is small and has sharp edges.

@@ -70,9 +70,9 @@ pub(super) enum Level {
 /// flagged in `mask` are left out.
 ///
 /// The candidates are in the order of the image; `brightness` is compared with the cut. `labels` is
-/// an image for the use of this function.
+/// an image for the use of this function, `smooth` the image that was subtracted.
 pub(super) fn sharp<T: Sample>(
-    residuals: Image<'_, T>,
+    (residuals, smooth): (Image<'_, T>, Image<'_, T>),
     level: Level,
     brightness: &[T],
     candidates: &[Candidate<T>],
@@ -81,7 +81,7 @@ pub(super) fn sharp<T: Sample>(
 ) -> Result<Vec<Sharp<T>>, Error> {
     let &Criteria { dispersion, blur, upper, .. } = criteria;
     labels.fill(NONE);
-    let judge = Judge::new(residuals, level, dispersion, blur, upper);
+    let judge = Judge::new(residuals, level, dispersion, blur, upper).above_slope_of(smooth);
     judge.flag(brightness, candidates, labels, |at| mask[at])
 }
 
@@ -194,6 +194,7 @@ impl<T: Sample> Judge<'_, T> {
                 if self.is_complete(groups, number)
                     && let Some(group) = groups.group_of(number)
                     && self.is_sharp(groups, group)
+                    && self.is_above_slope(groups, group)
                 {
                     groups.remove(group, found)?;
                 }
