@@ -193,7 +193,7 @@ def test_what_is_left_after_flagging_has_no_sharp_groups(seed, dispaxis):
     image = scene(seed)
     found = found_in(image, dispaxis, sigma_upper=5.0)
     left = sharp_groups(
-        found.residual, np.abs(found.noise), level=1e9, dispaxis=dispaxis, known=found.mask
+        found.residual, np.abs(found.noise), image, level=1e9, dispaxis=dispaxis, known=found.mask
     )
     assert not left.any()
 
@@ -203,11 +203,11 @@ def test_groups_are_numbered():
     residual[4:6, 4:6], residual[12, 20], residual[13, 21] = 50.0, 80.0, 80.0
     known = np.zeros(residual.shape, bool)
     noise = np.ones_like(residual)
-    groups = sharp_groups(residual, noise, level=20.0, dispaxis=2, known=known)
+    groups = sharp_groups(residual, noise, residual, level=20.0, dispaxis=2, known=known)
     sizes = np.unique(groups[groups > 0], return_counts=True)[1]
     assert sorted(sizes) == [2, 4]
     known[4:6, 4:6] = True
-    groups = sharp_groups(residual, noise, level=20.0, dispaxis=2, known=known)
+    groups = sharp_groups(residual, noise, residual, level=20.0, dispaxis=2, known=known)
     np.testing.assert_array_equal(groups > 0, residual == 80.0)
 
 
@@ -222,5 +222,5 @@ def test_light_that_is_narrow_for_miri_is_not_for_nirspec(turned):
     for detector, dispaxis, is_sharp in (
         (None, 1, True), ("MIRIFULONG", 1, True), ("NRS1", 1, turned), ("NRS2", 2, not turned),
     ):  # fmt: skip
-        groups = sharp_groups(light, noise, detector=detector, dispaxis=dispaxis, **how)
+        groups = sharp_groups(light, noise, light, detector=detector, dispaxis=dispaxis, **how)
         assert groups.any() == is_sharp

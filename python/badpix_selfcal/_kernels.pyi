@@ -91,6 +91,7 @@ def find_significant_pixels(
 def sharp_groups(
     residual: _Floats,
     noise: _Floats,
+    smooth: _Floats,
     missing: NDArray[np.bool_],
     level: float,
     axis: int | None,

@@ -268,6 +268,7 @@ def _grown(found: BadPixels, coupling: float) -> BadPixels:
 def sharp_groups(
     residual: FloatArray,
     noise: FloatArray,
+    minimum: FloatArray,
     *,
     level: float,
     dispaxis: Dispaxis,
@@ -278,8 +279,9 @@ def sharp_groups(
 
     Parameters
     ----------
-    residual, noise : ndarray of float, shape (rows, cols)
-        The minimum image minus its running median, and its noise, of the same dtype.
+    residual, noise, minimum : ndarray of float, shape (rows, cols)
+        The minimum image minus its running median, the noise, and the minimum image, of the same
+        dtype. Groups are brighter than the slope of the running median.
     level : float
         Pixels of groups are more than this many times the noise above 0.
     dispaxis : {1, 2, None}
@@ -294,9 +296,12 @@ def sharp_groups(
     ndarray of uint32, shape (rows, cols)
         The number of the group of each pixel, from 1; 0 for no group.
     """
+    with np.errstate(invalid="ignore", over="ignore"):
+        smooth = minimum - residual
     return _kernels.sharp_groups(
         np.ascontiguousarray(residual),
         np.ascontiguousarray(noise),
+        np.ascontiguousarray(smooth),
         np.ascontiguousarray(known),
         level,
         IMAGE_AXIS[dispaxis],

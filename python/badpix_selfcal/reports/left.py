@@ -87,6 +87,7 @@ def left_by(mask: GroupMask, sigmas: FloatArray, exposures: int) -> Left:
     labels = sharp_groups(
         found.residual,
         noise,
+        mask.minimum.astype(found.residual.dtype, copy=False),
         level=LEVEL,
         dispaxis=mask.dispaxis,
         known=known,

@@ -289,13 +289,16 @@ mod _kernels {
 
     /// The number of the group with sharp edges of each pixel; 0 for none.
     ///
-    /// `noise` has the dtype of the residual, `blur` is that of `find_significant_pixels`.
+    /// `noise` and `smooth`, the light that was subtracted, have the dtype of the residual. `blur` is
+    /// that of `find_significant_pixels`.
     #[pyfunction]
-    #[pyo3(signature = (residual, noise, missing, level, axis, blur))]
+    #[pyo3(signature = (residual, noise, smooth, missing, level, axis, blur))]
+    #[allow(clippy::too_many_arguments)] // images and parameters of the rule
     fn sharp_groups<'py>(
         py: Python<'py>,
         residual: AnyImage<'py>,
         noise: AnyImage<'py>,
+        smooth: AnyImage<'py>,
         missing: PyReadonlyArray2<'py, bool>,
         level: f64,
         axis: Option<u8>,
@@ -303,31 +306,30 @@ mod _kernels {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (coupling, along, across) = blur;
         let blur = significance::Blur { coupling, along, across };
-        let (missing, axis) = (missing.as_slice()?, axis.map(self::axis).transpose()?);
-        match (&residual, &noise) {
-            (AnyImage::F32(residual), AnyImage::F32(noise)) => {
-                number_groups(py, residual, noise, missing, level, axis, blur)
+        let how = (axis.map(self::axis).transpose()?, blur);
+        let missing = missing.as_slice()?;
+        match (&residual, &noise, &smooth) {
+            (AnyImage::F32(residual), AnyImage::F32(noise), AnyImage::F32(smooth)) => {
+                number_groups(py, [residual, noise, smooth], missing, level, how)
             }
-            (AnyImage::F64(residual), AnyImage::F64(noise)) => {
-                number_groups(py, residual, noise, missing, level, axis, blur)
+            (AnyImage::F64(residual), AnyImage::F64(noise), AnyImage::F64(smooth)) => {
+                number_groups(py, [residual, noise, smooth], missing, level, how)
             }
-            _ => Err(PyTypeError::new_err("noise must have the dtype of the residual")),
+            _ => Err(PyTypeError::new_err("the images must have the dtype of the residual")),
         }
     }
 
     fn number_groups<'py, T: Sample + Element>(
         py: Python<'py>,
-        residual: &PyReadonlyArray2<'py, T>,
-        noise: &PyReadonlyArray2<'py, T>,
+        [residual, noise, smooth]: [&PyReadonlyArray2<'py, T>; 3],
         missing: &[bool],
         level: f64,
-        axis: Option<Axis>,
-        blur: significance::Blur,
+        how: (Option<Axis>, significance::Blur),
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (residual, noise) = (image(residual)?, image(noise)?);
+        let (residual, noise, smooth) = (image(residual)?, image(noise)?, image(smooth)?);
         let (rows, cols) = (residual.rows(), residual.cols());
         let groups = threads::install(py, || {
-            significance::sharp_groups(residual, noise, missing, level, axis, blur)
+            significance::sharp_groups(residual, noise, Some(smooth), missing, level, how)
         })?;
         image_out(py, groups.map_err(kernel_error)?, rows, cols)
     }

@@ -89,8 +89,8 @@ impl<'a, T: Sample> Judge<'a, T> {
     }
 
     /// Groups must be brighter than the slope of this image.
-    pub(super) fn above_slope_of(self, smooth: Image<'a, T>) -> Self {
-        Self { smooth: Some(smooth), ..self }
+    pub(super) fn above_slope_of(self, smooth: Option<Image<'a, T>>) -> Self {
+        Self { smooth, ..self }
     }
 
     /// Whether the group of the pixel that joined last may be complete: if a neighbour is nearly as

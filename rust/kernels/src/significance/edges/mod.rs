@@ -81,7 +81,7 @@ pub(super) fn sharp<T: Sample>(
 ) -> Result<Vec<Sharp<T>>, Error> {
     let &Criteria { dispersion, blur, upper, .. } = criteria;
     labels.fill(NONE);
-    let judge = Judge::new(residuals, level, dispersion, blur, upper).above_slope_of(smooth);
+    let judge = Judge::new(residuals, level, dispersion, blur, upper).above_slope_of(Some(smooth));
     judge.flag(brightness, candidates, labels, |at| mask[at])
 }
 
@@ -89,28 +89,29 @@ pub(super) fn sharp<T: Sample>(
 /// group have 0.
 ///
 /// The pixels of groups are above `level` in units of `bases`. Pixels in `missing` count as if they
-/// had no value.
+/// had no value. `smooth` is the light that was subtracted; if it is given, the groups are brighter
+/// than its slope.
 ///
 /// # Errors
 /// [`Error::Shape`] if the images differ in shape. [`Error::Memory`] if there is too little.
 pub fn sharp_groups<T: Sample>(
     residuals: Image<'_, T>,
     bases: Image<'_, T>,
+    smooth: Option<Image<'_, T>>,
     missing: &[bool],
     level: f64,
-    dispersion: Option<Axis>,
-    blur: Blur,
+    (dispersion, blur): (Option<Axis>, Blur),
 ) -> Result<Vec<u32>, Error> {
     let (rows, cols) = (residuals.rows(), residuals.cols());
-    for (len, is_same) in [
-        (bases.samples().len(), (bases.rows(), bases.cols()) == (rows, cols)),
-        (missing.len(), missing.len() == residuals.samples().len()),
-    ] {
-        if !is_same {
-            return Err(Error::Shape { len, rows, cols });
+    for image in [Some(bases), smooth].into_iter().flatten() {
+        if (image.rows(), image.cols()) != (rows, cols) {
+            return Err(Error::Shape { len: image.samples().len(), rows, cols });
         }
     }
-    let judge = Judge::new(residuals, Level::Zero, dispersion, blur, level);
+    if missing.len() != residuals.samples().len() {
+        return Err(Error::Shape { len: missing.len(), rows, cols });
+    }
+    let judge = Judge::new(residuals, Level::Zero, dispersion, blur, level).above_slope_of(smooth);
     let mut labels = memory::filled(NONE, missing.len())?;
     let mut candidates = Vec::new();
     let pixels = residuals.samples().iter().zip(bases.samples()).zip(missing);
@@ -226,7 +227,7 @@ mod tests {
         let [residuals, bases] =
             [residuals, &bases].map(|samples| Image::new(samples, SIDE, SIDE).unwrap());
         let all = [Some(Axis::Y), Some(Axis::X), None]
-            .map(|axis| sharp_groups(residuals, bases, missing, 5.0, axis, BLUR).unwrap());
+            .map(|axis| sharp_groups(residuals, bases, None, missing, 5.0, (axis, BLUR)).unwrap());
         assert!(all[0] == all[1] && all[1] == all[2]);
         (0..all[0].len()).filter(|&at| all[0][at] > 0).collect()
     }
@@ -309,8 +310,9 @@ mod tests {
         let samples = [0.0f32; 6];
         let [image, turned] = [(2, 3), (3, 2)].map(|(y, x)| Image::new(&samples, y, x).unwrap());
         let error = Err(Error::Shape { len: 6, rows: 2, cols: 3 });
-        assert_eq!(sharp_groups(image, turned, &[false; 6], 5.0, None, BLUR), error);
+        assert_eq!(sharp_groups(image, turned, None, &[false; 6], 5.0, (None, BLUR)), error);
+        assert_eq!(sharp_groups(image, image, Some(turned), &[false; 6], 5.0, (None, BLUR)), error);
         let error = Err(Error::Shape { len: 5, rows: 2, cols: 3 });
-        assert_eq!(sharp_groups(image, image, &[false; 5], 5.0, None, BLUR), error);
+        assert_eq!(sharp_groups(image, image, None, &[false; 5], 5.0, (None, BLUR)), error);
     }
 }
