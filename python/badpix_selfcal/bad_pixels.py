@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from logging import DEBUG
 from typing import Final, SupportsIndex
 
@@ -114,7 +114,7 @@ class BadPixels:
         """The pixels flagged at the high end, shape (rows, cols)."""
         return self.mask & ~self.low
 
-    @property
+    @cached_property
     def groups(self) -> Groups:
         """The groups of flagged pixels that touch; their pixels are in the order of `indices`."""
         place = np.flatnonzero(self.mask)
