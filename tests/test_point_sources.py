@@ -56,7 +56,7 @@ def test_the_sigma_cut_does_not_flag_the_cores(fwhm, brightness, tilt, dithered)
     for seed in (501, 502):
         minimum, error, hot, near = observed(seed, **how)
         mask = bps.find_bad_pixels(
-            minimum, dispaxis=1, cut="sigma", error=error, n_exposures=3
+            minimum, dispaxis=1, cut="sigma", error=error, n_exposures=3, detector="NRS1"
         ).mask
         flagged.append(mask[near & (hot == 0)].mean())
         found.append(mask[(hot > 5 * error) & ~near].mean())

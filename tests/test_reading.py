@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,10 +24,9 @@ SMALL = (64, 66)
 def serve(folder, count):
     """Write small exposures to be served; return their names."""
     folder.mkdir()
-    first = take(folder / "e00_rate.fits", 1, detector="NRS1", shape=SMALL)
     names = [f"e{number:02}_rate.fits" for number in range(count)]
-    for name in names[1:]:
-        shutil.copy(first, folder / name)
+    for number, name in enumerate(names, start=1):
+        take(folder / name, number, detector="NRS1", shape=SMALL)
     return names
 
 

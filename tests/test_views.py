@@ -22,7 +22,7 @@ TITLE = re.compile(r"\((\d+), (\d+)\)  (\S+?)(?:×| |$)")
 
 def in_page(html):
     """Return the pixels of both galleries of a page, with their values as they are written."""
-    _, strong, border = re.split("<h3>(?:Strongest|Borderline)</h3>", html)
+    _, strong, border, *_ = re.split("<h3[^>]*>(?:Strongest|Borderline|Left)[^<]*</h3>", html)
     return {
         which: [
             ((int(row), int(column)), float(value))
