@@ -64,8 +64,8 @@ class Blur(NamedTuple):
 MIRI_BLUR: Final = Blur(0.03, 0.65, 0.65)
 """MIRI MRS: every line is wider than 1.6 pixels (FWHM), and so is every point source."""
 
-NIRSPEC_BLUR: Final = Blur(0.01, 0.55, 0.3)
-"""NIRSpec: its slices undersample the point-spread function, and its lines are narrower."""
+NIRSPEC_BLUR: Final = Blur(0.01, 0.65, 0.4)
+"""NIRSpec: its slices undersample the point-spread function."""
 
 
 @dataclass(frozen=True)
