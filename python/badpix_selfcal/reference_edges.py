@@ -59,6 +59,7 @@ class Edges:
         self._slope = self._turn(slope)
         least = min(blur.along, blur.across)
         self._widths = (blur.along, blur.across) if axis is not None else (least, least)
+        self._faintest = 0.05 if self._widths[1] < 0.5 else 0.01  # undersampled or not
         self._coupling, self._is_beside = blur.coupling, is_beside
         self._missing = ~np.isfinite(self._values)
 
@@ -127,7 +128,7 @@ class Edges:
             levels = {y: self._beside(y, min(columns), max(columns)) for y in levels}
         heights = [self._values[place] - levels[place[0]] for place in group]
         peak = max(heights)
-        if peak <= 0 or min(heights) < 0.01 * peak:
+        if peak <= 0 or min(heights) < self._faintest * peak:
             return False
         sums = np.zeros((2, 3))  # along and across: what is there, expected, and the variance
         for place in group:

@@ -1,5 +1,6 @@
 //! Whether the edges of a group are sharper than those of light.
 
+use super::super::SAMPLED;
 use super::clusters::{Pixel, Place, around};
 use super::groups::{Extent, Groups};
 use super::{Blur, Level};
@@ -19,6 +20,8 @@ const ALLOWANCE: f64 = 0.5;
 /// A group has no pixel fainter than this part of its peak: that far out, the light of a line differs
 /// little from charge.
 const FAINTEST: f64 = 0.01;
+/// The same where light is undersampled: its flanks are as steep as edges nearer to the peak.
+const FAINTEST_UNDERSAMPLED: f64 = 0.05;
 /// A pixel that is brighter than this part of another is nearly as bright.
 const NEARLY: f64 = 0.7;
 /// Pixels from a group to those that show the light beside it: charge reaches the next one.
@@ -40,6 +43,8 @@ pub(super) struct Judge<'a, T> {
     coupling: f64,
     /// Standard deviations of the narrowest light, along the dispersion and across it.
     widths: [f64; 2],
+    /// The part of the peak that the faintest pixel of a group has at least.
+    faintest: f64,
     pub(super) cut: T,
 }
 
@@ -84,8 +89,9 @@ impl<'a, T: Sample> Judge<'a, T> {
         // Without an axis, light may be as narrow in either direction.
         let along = if dispersion.is_none() { along.min(across) } else { along };
         let across = if dispersion.is_none() { along } else { across };
-        let cut = T::at_most(cut);
-        Self { residuals, smooth: None, level, dispersion, coupling, widths: [along, across], cut }
+        let faintest = if across < SAMPLED { FAINTEST_UNDERSAMPLED } else { FAINTEST };
+        let (widths, cut) = ([along, across], T::at_most(cut));
+        Self { residuals, smooth: None, level, dispersion, coupling, widths, faintest, cut }
     }
 
     /// Groups must be brighter than the slope of this image.
@@ -143,7 +149,7 @@ impl<'a, T: Sample> Judge<'a, T> {
             |pixel: &Pixel<T>| self.value(pixel.at) - self.level(&levels, self.place(pixel.at));
         let peak = groups.pixels(group).map(brightness).fold(0.0, f64::max);
         let faintest = groups.pixels(group).map(brightness).fold(f64::INFINITY, f64::min);
-        if peak <= 0.0 || faintest < FAINTEST * peak {
+        if peak <= 0.0 || faintest < self.faintest * peak {
             return false;
         }
         let mut sums = [Sums::default(); 2];
