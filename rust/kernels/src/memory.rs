@@ -17,7 +17,7 @@ pub(crate) struct Scratch(Vec<u64>);
 static KEPT: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
 impl Scratch {
-    /// The most memory that is kept, in bytes: for two images of 2048 x 2048 doubles.
+    /// The most memory that is kept, in bytes: enough for three images of 2048 x 2048 singles.
     const MOST: usize = 1 << 26;
     /// glibc keeps twice the largest block below 32 MiB that was ever freed. This one is large enough
     /// for the results of an image of 2048 x 2048.

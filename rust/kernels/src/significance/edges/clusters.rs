@@ -7,6 +7,7 @@ use std::ops::Range;
 pub(super) const NONE: u32 = 0;
 /// The label of a pixel that has no value.
 pub(super) const MISSING: u32 = u32::MAX;
+
 /// A pixel above the cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pixel<T> {

@@ -32,7 +32,7 @@ pub(super) struct Member {
     /// The next pixel of the group.
     next: u32,
     /// The last pixel of the group.
-    pub(super) last: u32,
+    last: u32,
     pub(super) extent: Extent,
 }
 
