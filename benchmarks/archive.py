@@ -19,15 +19,15 @@ from typing import Final
 
 import badpix_selfcal as bps
 from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.runs import dask as cluster
-from badpix_selfcal.runs.batch import plan_of
-from badpix_selfcal.runs.member import Listed, Member, members_of
-from badpix_selfcal.runs.minimum import combine
-from badpix_selfcal.runs.packed import packed
-from badpix_selfcal.runs.plan import Job, Mask, Plan, masks_of
-from badpix_selfcal.runs.pool import grouped
-from badpix_selfcal.runs.reader import Reader
 from badpix_selfcal.simulate import simulate
+from badpix_selfcal.step import dask as cluster
+from badpix_selfcal.step.batch import plan_of
+from badpix_selfcal.step.member import Listed, Member, members_of
+from badpix_selfcal.step.minimum import combine
+from badpix_selfcal.step.packed import packed
+from badpix_selfcal.step.plan import Job, Mask, Plan, masks_of
+from badpix_selfcal.step.pool import grouped
+from badpix_selfcal.step.reader import Reader
 
 ROUNDS: Final = 5
 TASKS: Final = 500

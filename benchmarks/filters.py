@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 import badpix_selfcal as bps
+from badpix_selfcal.arrays.medians import Border
 from badpix_selfcal.bottleneck import move_median
 from badpix_selfcal.jwst import moving_median_over_zeroth_axis
-from badpix_selfcal.medians import Border
 from badpix_selfcal.ndimage import nanmedian_filter
 
 from . import peers

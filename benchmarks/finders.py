@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import badpix_selfcal as bps
-from badpix_selfcal.detectors import IMAGE_AXIS
+from badpix_selfcal.instrument import IMAGE_AXIS
 
 from .truth import Image, Mask, Observed
 

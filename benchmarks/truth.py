@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import badpix_selfcal as bps
-from badpix_selfcal.detectors import DETECTORS, Detector
+from badpix_selfcal.instrument import DETECTORS, Detector
 from badpix_selfcal.simulation.defects import (
     COSMIC_RAY,
     LOW,

@@ -24,8 +24,7 @@ try:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from badpix_selfcal.detectors import DETECTORS
-    from badpix_selfcal.dq import BAD
+    from badpix_selfcal.instrument import BAD, DETECTORS
     from badpix_selfcal.simulate import LIGHT_ONLY, Settings, simulate
     from badpix_selfcal.simulation.scene import FWHM, pointing
     from badpix_selfcal.simulation.slices import geometry

@@ -10,7 +10,7 @@ try:
     import numpy as np
     from astropy.io import fits
 
-    from badpix_selfcal.dq import BAD
+    from badpix_selfcal.instrument import BAD
     from badpix_selfcal.simulate import HOT
 except ImportError as error:  # the help page needs none of them
     MISSING = f"{error}; in the clone: pip install ."

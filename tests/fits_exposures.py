@@ -13,9 +13,9 @@ import pytest
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from badpix_selfcal.dq import BAD, NAN_PLANES, REFERENCE_PIXEL
 from badpix_selfcal.errors import ExposureError
 from badpix_selfcal.files.exposure import read
+from badpix_selfcal.instrument import BAD, NAN_PLANES, REFERENCE_PIXEL
 
 Mask = NDArray[np.bool_]
 Change = Callable[[fits.HDUList], None]

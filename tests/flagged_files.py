@@ -10,7 +10,7 @@ from astropy.io import fits
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.dq import BAD, DO_NOT_USE, OTHER_BAD_PIXEL
+from badpix_selfcal.instrument import BAD, DO_NOT_USE, OTHER_BAD_PIXEL
 from badpix_selfcal.masks.epochs import flags_of_epoch, merged
 
 from .masks import ABOUT, group_mask

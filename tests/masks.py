@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal.files.location import locate
 from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.runs.group_mask import MaskMember
+from badpix_selfcal.step.group_mask import MaskMember
 from badpix_selfcal.testing import images
 
 ABOUT = {

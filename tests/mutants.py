@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
+from badpix_selfcal.arrays import reference
 from badpix_selfcal.testing import (
     Check,
     median_filter_checks,

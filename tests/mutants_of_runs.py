@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
+from badpix_selfcal.arrays import reference
 from badpix_selfcal.testing import find_bad_pixels_checks, step_checks
 
 from .mutants import mutant

@@ -12,10 +12,10 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.arrays import MeanError
-from badpix_selfcal.detectors import DETECTORS
+from badpix_selfcal.instrument import DETECTORS
 from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.runs.group_mask import GroupMask, MaskMember
 from badpix_selfcal.simulate import simulate
+from badpix_selfcal.step.group_mask import GroupMask, MaskMember
 
 ABOUT = ("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING")
 

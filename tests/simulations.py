@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from badpix_selfcal.detectors import DETECTORS
+from badpix_selfcal.instrument import DETECTORS
 from badpix_selfcal.simulate import LIGHT_ONLY, Simulation, simulate
 from badpix_selfcal.simulation.slices import geometry
 

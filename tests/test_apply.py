@@ -11,10 +11,10 @@ import pytest
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal import dq
+from badpix_selfcal import instrument
 from badpix_selfcal.cli import main
 from badpix_selfcal.files.location import RemoteFile
-from badpix_selfcal.runs import member
+from badpix_selfcal.step import member
 
 from .exposures import assert_equal_planes, header, observation, planes, sky, write
 from .masks import group_mask
@@ -84,7 +84,7 @@ def test_another_exposure_is_flagged_alone(made):
     (output,) = result.written
     assert output == folder / "out" / "tonight_badpix_selfcal.fits"
     flags, after = bps.read_mask(mask).bad_pixels.mask, planes(output)
-    np.testing.assert_array_equal(after["DQ"], before["DQ"] | np.where(flags, dq.BAD, 0))
+    np.testing.assert_array_equal(after["DQ"], before["DQ"] | np.where(flags, instrument.BAD, 0))
     for name in ("SCI", "ERR", "VAR_POISSON"):
         np.testing.assert_array_equal(after[name], np.where(flags, np.nan, before[name]))
 

@@ -9,9 +9,9 @@ import pytest
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal import dq
+from badpix_selfcal import instrument
 from badpix_selfcal.cli import main
-from badpix_selfcal.runs.given_mask import bits_of
+from badpix_selfcal.step.given_mask import bits_of
 
 from .exposures import planes
 from .pools import take
@@ -61,7 +61,9 @@ class TestReferenceFiles:
         (output,) = result.written
         flags = (image.astype(np.int64) & bit) != 0
         before = planes(folder / "e_rate.fits")["DQ"]
-        np.testing.assert_array_equal(planes(output)["DQ"], before | np.where(flags, dq.BAD, 0))
+        np.testing.assert_array_equal(
+            planes(output)["DQ"], before | np.where(flags, instrument.BAD, 0)
+        )
         (group,) = result.groups
         assert group.masks == {}
         assert group.flagged == {None: int(flags.sum())}

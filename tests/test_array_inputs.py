@@ -14,7 +14,7 @@ from astropy.utils.masked import Masked
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
-from badpix_selfcal.detectors import DETECTORS, within
+from badpix_selfcal.instrument import DETECTORS, within
 from badpix_selfcal.simulate import simulate
 
 from .exposures import MRS, observation, sky

@@ -1,6 +1,6 @@
 """The array functions on particular images, and their errors for wrong arguments.
 
-test_suites.py compares them with `badpix_selfcal.reference` by the public property tests.
+test_suites.py compares them with `badpix_selfcal.arrays.reference` by the public property tests.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
-from badpix_selfcal.arrays import RunningMinimum
+from badpix_selfcal.arrays import RunningMinimum, reference
 from badpix_selfcal.testing import assert_same, dispaxes, flagfracs, images, kernel_sizes
 
 edges = st.sampled_from(["zero", "shrink"])

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
-from badpix_selfcal.dq import BAD
 from badpix_selfcal.files.remote import HEAD
-from badpix_selfcal.runs.minimum import MinimumImage
+from badpix_selfcal.instrument import BAD
 from badpix_selfcal.simulate import simulate
+from badpix_selfcal.step.minimum import MinimumImage
 
 from . import servers
 from .exposures import MRS, assert_equal_planes, header, planes, sky

@@ -14,10 +14,10 @@ import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
 from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.runs import member
-from badpix_selfcal.runs.plan import made_of
-from badpix_selfcal.runs.provenance import differences, history
-from badpix_selfcal.runs.reader import Reader
+from badpix_selfcal.step import member
+from badpix_selfcal.step.plan import made_of
+from badpix_selfcal.step.provenance import differences, history
+from badpix_selfcal.step.reader import Reader
 
 from . import servers
 from .exposures import header, planes

@@ -15,12 +15,12 @@ import pytest
 import badpix_selfcal as bps
 from badpix_selfcal import ExposureError
 from badpix_selfcal.files.exposure import read
-from badpix_selfcal.runs import reader as reader_file
-from badpix_selfcal.runs.buffers import HUGE, Buffers
-from badpix_selfcal.runs.dask import _combine
-from badpix_selfcal.runs.member import Listed, members_of
-from badpix_selfcal.runs.plan import Copy, Job
-from badpix_selfcal.runs.reader import Reader
+from badpix_selfcal.step import reader as reader_file
+from badpix_selfcal.step.buffers import HUGE, Buffers
+from badpix_selfcal.step.dask import _combine
+from badpix_selfcal.step.member import Listed, members_of
+from badpix_selfcal.step.plan import Copy, Job
+from badpix_selfcal.step.reader import Reader
 
 from .exposures import observation, sky, write
 from .pools import pool

@@ -20,7 +20,7 @@ from badpix_selfcal import plot
 from badpix_selfcal.cli import main
 from badpix_selfcal.figures.names import NAMES
 from badpix_selfcal.figures.save import FIGURES
-from badpix_selfcal.runs.group_mask import MaskMember
+from badpix_selfcal.step.group_mask import MaskMember
 
 from .shown import shown
 

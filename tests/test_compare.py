@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.dq import BAD, names_of
+from badpix_selfcal.instrument import BAD, names_of
 
 from .commands import command
 from .exposures import observation

@@ -13,8 +13,8 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
-from badpix_selfcal.dq import BAD
 from badpix_selfcal.errors import ExposureError
+from badpix_selfcal.instrument import BAD
 
 from .commands import command
 from .flagged_files import SHAPE, exposure, image_of, mask_file

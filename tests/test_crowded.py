@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import SelfcalWarning, dq
+from badpix_selfcal import SelfcalWarning, instrument
+from badpix_selfcal.arrays.crowded import LEAST_COUNT, crowded_rows, ranges_of, rows_in, spared
 from badpix_selfcal.cli import main
-from badpix_selfcal.crowded import LEAST_COUNT, crowded_rows, ranges_of, rows_in, spared
 
 from .exposures import header, planes, write
 from .profiles import share
@@ -202,7 +202,7 @@ def test_a_run_reports_crowded_rows_and_spares_them_on_demand(tmp_path, exposure
             )
         assert len(warned) == 1
         assert result.crowded_rows == TRACE
-        flagged = planes(result.science)["DQ"] & dq.BAD == dq.BAD
+        flagged = planes(result.science)["DQ"] & instrument.BAD == instrument.BAD
         np.testing.assert_array_equal(flagged, result.bad_pixels.mask)
         assert f"spare_crowded={spare}" in " ".join(header(result.science)["HISTORY"])
         found[spare] = result.bad_pixels
@@ -261,7 +261,7 @@ def test_batch_spares_and_resumes(tmp_path, exposures):
     assert statuses(second) == {"COMPLETE"}
     assert second.groups[0].crowded_rows == {1: TRACE}
     for each in second.exposures:
-        assert not (planes(each.output)["DQ"] & dq.BAD == dq.BAD)[list(TRACE)].any()
+        assert not (planes(each.output)["DQ"] & instrument.BAD == instrument.BAD)[list(TRACE)].any()
     kept = run(True)
     assert (statuses(kept), kept.groups[0].crowded_rows) == ({"KEPT"}, {})
 

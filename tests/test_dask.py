@@ -15,8 +15,8 @@ import pytest
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.files import exposure
-from badpix_selfcal.runs import dask as cluster_file
-from badpix_selfcal.runs.packed import packed, unpacked
+from badpix_selfcal.step import dask as cluster_file
+from badpix_selfcal.step.packed import packed, unpacked
 
 from . import servers
 from .exposures import assert_equal_planes, header, observation, planes, sky

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.dask_arrays import median_filter
+from badpix_selfcal.arrays.dask import median_filter
 from badpix_selfcal.testing import assert_same
 
 da = pytest.importorskip("dask.array", reason="Dask is not installed")

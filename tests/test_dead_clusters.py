@@ -14,10 +14,10 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal._interrupts import ends_with
-from badpix_selfcal.runs.dask import _write
-from badpix_selfcal.runs.member import Listed, members_of
-from badpix_selfcal.runs.plan import Copy, Job
-from badpix_selfcal.runs.reader import Reader
+from badpix_selfcal.step.dask import _write
+from badpix_selfcal.step.member import Listed, members_of
+from badpix_selfcal.step.plan import Copy, Job
+from badpix_selfcal.step.reader import Reader
 
 from .pools import take
 from .test_dask import make

@@ -16,8 +16,8 @@ from badpix_selfcal import ExposureError
 from badpix_selfcal.cli import main
 from badpix_selfcal.files import exposure as exposure_file
 from badpix_selfcal.files.exposure import Exposure, read
-from badpix_selfcal.runs.minimum import MinimumImage
-from badpix_selfcal.runs.reader import Reader
+from badpix_selfcal.step.minimum import MinimumImage
+from badpix_selfcal.step.reader import Reader
 
 from .exposures import enlarge, largest_file, observation, sky
 from .exposures import write as write_exposure

@@ -15,7 +15,7 @@ from hypothesis import given
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.masks.tables import pixel_table
-from badpix_selfcal.runs.mask_file import pixels_of
+from badpix_selfcal.step.mask_file import pixels_of
 
 from .flagged_files import saved_mask
 from .masks import group_mask, masks

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from badpix_selfcal.dq import NAN_PLANES
 from badpix_selfcal.files.exposure import read
+from badpix_selfcal.instrument import NAN_PLANES
 
 from .fits_exposures import (
     BLOCK,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal import dq
+from badpix_selfcal import instrument
 
 from .exposures import header, planes
 
@@ -41,11 +41,11 @@ def test_flags_are_those_of_jwst(flight_exposures, tmp_path):
         before, after = planes(source), planes(output)
         assert list(before) == list(after)
         expected = before["DQ"].copy()
-        expected[flagged] |= np.uint32(dq.BAD)
+        expected[flagged] |= np.uint32(instrument.BAD)
         np.testing.assert_array_equal(after["DQ"], expected)
         for name in set(before) - {"DQ"}:
             expected = before[name].copy()
-            if name in dq.NAN_PLANES:
+            if name in instrument.NAN_PLANES:
                 expected[flagged] = np.nan
             np.testing.assert_array_equal(after[name], expected)
         assert header(output)["S_BPXSLF"] == "COMPLETE"
@@ -69,7 +69,7 @@ def test_the_pipeline_opens_the_outputs(flight_exposures, tmp_path):
         warnings.simplefilter("ignore")  # the input itself causes warnings about its old schema
         with datamodels.open(result.science) as model:
             assert model.meta.cal_step.badpix_selfcal == "COMPLETE"
-            flagged = model.dq & dq.BAD == dq.BAD
-            before = planes(flight_exposures[0])["DQ"] & dq.BAD == dq.BAD
+            flagged = model.dq & instrument.BAD == instrument.BAD
+            before = planes(flight_exposures[0])["DQ"] & instrument.BAD == instrument.BAD
             np.testing.assert_array_equal(flagged, before | result.bad_pixels.mask)
             assert result.bad_pixels.mask.any()

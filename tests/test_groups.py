@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import badpix_selfcal as bps
-from badpix_selfcal.groups import groups_of
+from badpix_selfcal.arrays.groups import groups_of
 
 from .flagged_files import searched
 from .masks import masks, with_groups

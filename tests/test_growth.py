@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
+from badpix_selfcal.arrays import reference
 from badpix_selfcal.cli import main
 from badpix_selfcal.testing import assert_same, dispaxes
 

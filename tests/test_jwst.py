@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import dq
+from badpix_selfcal import instrument
 from badpix_selfcal.testing import dispaxes, flagfracs, images
 
 from .exposures import planes
@@ -234,12 +234,12 @@ def test_the_sigma_cut_flags_what_selfcal_flags(tmp_path, detector):
     science, backgrounds = run(Ours, exposures["association"], **cuts)
     assert expected.bad_pixels.mask.sum() > 5
     for model in (science, *backgrounds):
-        flagged = model.dq & dq.BAD == dq.BAD
+        flagged = model.dq & instrument.BAD == instrument.BAD
         np.testing.assert_array_equal(flagged, expected.bad_pixels.mask)
 
 
 def mask_of(model):
-    return model.dq & dq.BAD == dq.BAD
+    return model.dq & instrument.BAD == instrument.BAD
 
 
 def run_and_step(association, output_dir, **how):

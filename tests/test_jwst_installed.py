@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal import dq
+from badpix_selfcal import instrument
 
 pytest.importorskip("jwst", reason="jwst is not installed")
 
@@ -197,7 +197,9 @@ def test_the_sigma_cut_in_a_pipeline_flags_what_selfcal_flags(tmp_path):
             association, steps=steps, configure_log=False, output_dir=str(tmp_path / "theirs")
         )
     assert expected.bad_pixels.mask.sum() > 5
-    np.testing.assert_array_equal(science.dq & dq.BAD == dq.BAD, expected.bad_pixels.mask)
+    np.testing.assert_array_equal(
+        science.dq & instrument.BAD == instrument.BAD, expected.bad_pixels.mask
+    )
 
 
 def test_outlier_detection(exposures):

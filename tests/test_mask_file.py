@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import dq
+from badpix_selfcal import instrument
 from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.runs.mask_cards import KEYWORDS, reference_cards
-from badpix_selfcal.runs.mask_file import pixels_of
+from badpix_selfcal.step.mask_cards import KEYWORDS, reference_cards
+from badpix_selfcal.step.mask_file import pixels_of
 
 from .exposures import largest_file
 from .masks import assert_same_masks, group_mask, masks
@@ -41,7 +41,7 @@ def test_the_table_of_pixels(tmp_path, cut, shape):
         names = [hdu.name for hdu in hdus]
         pixels = hdus["PIXELS"].data
         assert hdus["DQ"].data.dtype == np.uint32
-        np.testing.assert_array_equal(hdus["DQ"].data, np.where(found.mask, dq.BAD, 0))
+        np.testing.assert_array_equal(hdus["DQ"].data, np.where(found.mask, instrument.BAD, 0))
         np.testing.assert_array_equal(hdus["MINIMUM"].data, mask.minimum)
         assert hdus["MINIMUM"].header["BUNIT"] == "DN/s"
         assert hdus["PIXELS"].columns["residual"].unit == "DN/s"
@@ -258,7 +258,7 @@ CHANGES = {
     "MEMBERS holds the role 'other'": lambda hdus: (
         hdus["MEMBERS"].data["role"].__setitem__(0, "other")
     ),
-    "do not count the pixels": lambda hdus: hdus["DQ"].data.__setitem__((0, 0), dq.BAD),
+    "do not count the pixels": lambda hdus: hdus["DQ"].data.__setitem__((0, 0), instrument.BAD),
     "DQ holds other bits": lambda hdus: hdus["DQ"].data.__setitem__((0, 0), 4),
     "residual in PIXELS does not agree": lambda hdus: (
         hdus["PIXELS"].data["residual"].__setitem__(0, 7)

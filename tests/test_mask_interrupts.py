@@ -10,7 +10,7 @@ import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.cli.options import LEFT
 from badpix_selfcal.files import published
-from badpix_selfcal.runs.products import MaskFile
+from badpix_selfcal.step.products import MaskFile
 
 from .commands import signalled
 from .exposures import assert_equal_planes, observation

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal import dq
-from badpix_selfcal.detectors import DETECTORS
+from badpix_selfcal import instrument
+from badpix_selfcal.instrument import DETECTORS
 from badpix_selfcal.simulate import simulate
 
 from .masks import ABOUT, group_mask
@@ -46,7 +46,7 @@ def ramp_of(detector, shape=None, corner=(1, 1), subarray="FULL"):
     rows, columns = shape or known.shape
     ramp = dm.RampModel(data=np.ones((1, 2, rows, columns), np.float32))
     ramp.pixeldq = np.zeros((rows, columns), np.uint32)
-    ramp.pixeldq[0, 0] = dq.REFERENCE_PIXEL
+    ramp.pixeldq[0, 0] = instrument.REFERENCE_PIXEL
     ramp.groupdq = np.zeros(ramp.data.shape, np.uint8)
     ramp.meta.instrument.name = known.instrument
     ramp.meta.instrument.detector = detector
@@ -67,7 +67,9 @@ def test_the_schema_of_mask_reference_files(tmp_path, detector):
         warnings.simplefilter("error")
         with dm.MaskModel(path, strict_validation=True) as model:
             model.validate()
-            np.testing.assert_array_equal(model.dq, np.where(mask.bad_pixels.mask, dq.BAD, 0))
+            np.testing.assert_array_equal(
+                model.dq, np.where(mask.bad_pixels.mask, instrument.BAD, 0)
+            )
             assert model.dq.dtype == np.uint32
             assert model.meta.reftype == "MASK"
             assert model.meta.instrument.detector == detector
@@ -105,10 +107,10 @@ def test_dq_init_takes_a_mask_in_place_of_its_own(tmp_path, detector):
     mask = mask_of(detector)
     path = bps.write_mask(mask, tmp_path / "x_mask.fits")
     result = DQInitStep.call(ramp_of(detector), override_mask=str(path))
-    flags = np.where(mask.bad_pixels.mask, np.uint32(dq.BAD), np.uint32(0))
-    flags[0, 0] |= np.uint32(dq.REFERENCE_PIXEL)
+    flags = np.where(mask.bad_pixels.mask, np.uint32(instrument.BAD), np.uint32(0))
+    flags[0, 0] |= np.uint32(instrument.REFERENCE_PIXEL)
     np.testing.assert_array_equal(result.pixeldq, flags)
-    assert (result.groupdq[:, :, mask.bad_pixels.mask] == dq.DO_NOT_USE).all()
+    assert (result.groupdq[:, :, mask.bad_pixels.mask] == instrument.DO_NOT_USE).all()
     assert result.meta.cal_step.dq_init == "COMPLETE"
 
 
@@ -122,9 +124,9 @@ def test_dq_init_takes_a_mask_in_addition_to_another(tmp_path):
         model.save(tmp_path / "crds_mask.fits")
     step = {"override_mask": str(tmp_path / "crds_mask.fits"), "user_supplied_dq": str(path)}
     result = DQInitStep.call(ramp_of("MIRIFULONG"), **step)
-    flags = np.where(mask.bad_pixels.mask, np.uint32(dq.BAD), np.uint32(0))
+    flags = np.where(mask.bad_pixels.mask, np.uint32(instrument.BAD), np.uint32(0))
     flags[5, 6] |= np.uint32(DEAD)
-    flags[0, 0] |= np.uint32(dq.REFERENCE_PIXEL)
+    flags[0, 0] |= np.uint32(instrument.REFERENCE_PIXEL)
     np.testing.assert_array_equal(result.pixeldq, flags)
 
 
@@ -136,4 +138,4 @@ def test_dq_init_cuts_a_subarray_out_of_a_full_frame(tmp_path):
     result = DQInitStep.call(ramp, override_mask=str(path))
     inside = mask.bad_pixels.mask[100:356]
     assert inside.any()
-    np.testing.assert_array_equal((result.pixeldq & dq.OTHER_BAD_PIXEL) != 0, inside)
+    np.testing.assert_array_equal((result.pixeldq & instrument.OTHER_BAD_PIXEL) != 0, inside)

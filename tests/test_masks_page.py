@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal.runs.mask_cards import KEYWORDS
+from badpix_selfcal.step.mask_cards import KEYWORDS
 
 from .exposures import observation
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
-from badpix_selfcal.medians import NORMAL
+from badpix_selfcal.arrays import reference
+from badpix_selfcal.arrays.medians import NORMAL
 from badpix_selfcal.testing import assert_same
 
 EDGES = ["zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal._windows import BORDERS
+from badpix_selfcal.arrays.windows import BORDERS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "medians.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```(?:python|py)\n(.*?)```", PAGE, re.DOTALL)
@@ -53,7 +53,7 @@ def test_a_program_changes_one_import():
 
 def test_dask(capsys):
     pytest.importorskip("dask.array", reason="Dask is not installed")
-    run("dask_arrays")
+    run("import dask.array")
     assert capsys.readouterr().out == "(3,)\n"
 
 

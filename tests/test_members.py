@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from badpix_selfcal.errors import ExposureError
-from badpix_selfcal.runs import member
-from badpix_selfcal.runs.member import Listed, Member, members_of
-from badpix_selfcal.runs.reader import Reader
+from badpix_selfcal.step import member
+from badpix_selfcal.step.member import Listed, Member, members_of
+from badpix_selfcal.step.reader import Reader
 
 from .exposures import sky, write
 

@@ -20,7 +20,7 @@ from badpix_selfcal.messages import (
     on_command_line,
 )
 from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.runs.plan import Job
+from badpix_selfcal.step.plan import Job
 
 from .exposures import observation
 

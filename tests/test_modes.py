@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
 from badpix_selfcal.cli import main
-from badpix_selfcal.detectors import DETECTORS, DISPAXIS_OF_EXP_TYPE
+from badpix_selfcal.instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE
 
 from .exposures import observation, sky
 from .pools import pool, take

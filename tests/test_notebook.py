@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import badpix_selfcal as bps
-from badpix_selfcal.notebook import PALETTE, card, picture_of, table
+from badpix_selfcal.arrays.notebook import PALETTE, card, picture_of, table
 from badpix_selfcal.png import png, reduced
 
 from .exposures import observation

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal import detectors, dq
+from badpix_selfcal import instrument
 
 
 def _python(code):
@@ -39,7 +39,7 @@ print(bps.find_bad_pixels(bps.minimum_image([image]), dispaxis=1).mask[3, 4])
 
 def test_modules_are_imported_when_they_are_used():
     loaded = (
-        "print([m in sys.modules for m in ('numpy', 'astropy', 'badpix_selfcal.runs.selfcal')])"
+        "print([m in sys.modules for m in ('numpy', 'astropy', 'badpix_selfcal.step.selfcal')])"
     )
     code = f"""
 import sys, badpix_selfcal as bps, badpix_selfcal.cli
@@ -64,8 +64,8 @@ PUBLIC = {
 }
 
 MODULES = {
-    *("arrays", "bottleneck", "crowded", "dask_arrays", "detectors", "dq", "jwst", "ndimage"),
-    *("plot", "reference", "simulate", "stcal"),
+    *("arrays", "bottleneck", "instrument", "jwst", "ndimage"),
+    *("plot", "simulate", "stcal"),
     "testing",
 }
 
@@ -119,29 +119,29 @@ def test_public_names_are_documented_with_all_their_parameters(name):
 
 def test_flag_bits_are_those_of_jwst():
     flags = pytest.importorskip("stdatamodels.jwst.datamodels.dqflags").pixel
-    assert dq.BAD == flags["DO_NOT_USE"] | flags["OTHER_BAD_PIXEL"] == 1073741825
-    assert flags["REFERENCE_PIXEL"] == dq.REFERENCE_PIXEL
-    assert flags["NON_SCIENCE"] == dq.NON_SCIENCE
+    assert instrument.BAD == flags["DO_NOT_USE"] | flags["OTHER_BAD_PIXEL"] == 1073741825
+    assert flags["REFERENCE_PIXEL"] == instrument.REFERENCE_PIXEL
+    assert flags["NON_SCIENCE"] == instrument.NON_SCIENCE
 
 
 @pytest.mark.parametrize("name", ["MIRIFULONG", "MIRIFUSHORT"])
 def test_gaps_are_those_of_jwst(name):
     step = pytest.importorskip("jwst.badpix_selfcal.badpix_selfcal_step")
-    assert detectors.gap_of(name.lower()) == getattr(step, f"PEDESTAL_INDX_{name}")
+    assert instrument.gap_of(name.lower()) == getattr(step, f"PEDESTAL_INDX_{name}")
 
 
 def test_the_shapes_of_full_frames():
-    assert {name: each.shape for name, each in detectors.DETECTORS.items()} == {
+    assert {name: each.shape for name, each in instrument.DETECTORS.items()} == {
         **dict.fromkeys(("MIRIFULONG", "MIRIFUSHORT"), (1024, 1032)),
         **dict.fromkeys(("NRS1", "NRS2"), (2048, 2048)),
     }
 
 
 def test_detectors_without_a_gap():
-    assert detectors.gap_of("NRS1") is None
-    assert detectors.gap_of("NRCA1") is None
-    assert detectors.DETECTORS["NRS2"].dispaxis == 1
-    assert detectors.DETECTORS["MIRIFULONG"].dispaxis == 2
+    assert instrument.gap_of("NRS1") is None
+    assert instrument.gap_of("NRCA1") is None
+    assert instrument.DETECTORS["NRS2"].dispaxis == 1
+    assert instrument.DETECTORS["MIRIFULONG"].dispaxis == 2
 
 
 def test_kernels_refuse_what_they_cannot_read():

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
-from badpix_selfcal.checks import GROUP_BY
+from badpix_selfcal.arrays import reference
+from badpix_selfcal.arrays.checks import GROUP_BY
 from badpix_selfcal.cli import main
 from badpix_selfcal.parameters import Parameters
 
@@ -118,7 +118,7 @@ CHANGED = {
 PROBE = """
 import contextlib, importlib, inspect, io, json, sys
 import badpix_selfcal as bps
-from badpix_selfcal import reference
+from badpix_selfcal.arrays import reference
 from badpix_selfcal.cli import main
 from badpix_selfcal.parameters import __file__ as where
 

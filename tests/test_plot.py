@@ -21,7 +21,7 @@ from PIL import Image
 
 import badpix_selfcal as bps
 from badpix_selfcal import plot
-from badpix_selfcal.dq import DO_NOT_USE, REFERENCE_PIXEL
+from badpix_selfcal.instrument import DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.views.cuts import line_of
 from badpix_selfcal.views.pixels import borderline, strongest
 from badpix_selfcal.views.regions import band_of

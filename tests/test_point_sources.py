@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal.crowded import crowded_rows, spared
+from badpix_selfcal.arrays.crowded import crowded_rows, spared
 
 SHAPE = (96, 2048)
 HOT = 0.0025

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.files.remote import HEAD
-from badpix_selfcal.runs.reader import AHEAD, MOST_HELD, in_order
+from badpix_selfcal.step.reader import AHEAD, MOST_HELD, in_order
 
 from . import servers
 from .exposures import observation

@@ -14,8 +14,7 @@ import pytest
 from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal.detectors import gap_of
-from badpix_selfcal.dq import BAD
+from badpix_selfcal.instrument import BAD, gap_of
 from badpix_selfcal.simulate import simulate
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -345,7 +345,7 @@ def test_without_urls_no_extra_is_imported():
     code = """
 import sys
 import badpix_selfcal.cli, badpix_selfcal.files.remote
-import badpix_selfcal.runs.batch, badpix_selfcal.runs.selfcal
+import badpix_selfcal.step.batch, badpix_selfcal.step.selfcal
 print([name for name in ("fsspec", "aiohttp", "s3fs", "distributed") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import badpix_selfcal as bps
-from badpix_selfcal.dq import NAMES
+from badpix_selfcal.instrument import NAMES
 from badpix_selfcal.reports import layers
 from badpix_selfcal.reports.content import histogram_of
 from badpix_selfcal.reports.cuts import strips_of
 from badpix_selfcal.reports.judgement import MEANING, judge
 from badpix_selfcal.reports.limits import LIMITS
 from badpix_selfcal.reports.scatter import BLOCK, block_scatter
-from badpix_selfcal.runs.group_mask import MaskMember
+from badpix_selfcal.step.group_mask import MaskMember
 from badpix_selfcal.views.cuts import ACROSS, ALONG, places_of
 from badpix_selfcal.views.pixels import IN_GALLERY, ranked
 from badpix_selfcal.views.regions import regions_of, slices_of

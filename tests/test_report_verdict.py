@@ -16,7 +16,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.reports.judgement import judge
-from badpix_selfcal.runs.review import reviewed
+from badpix_selfcal.step.review import reviewed
 
 from .exposures import MRS, write
 from .masks import group_mask
@@ -318,7 +318,7 @@ class TestExposures:
         ],
     )
     def test_the_verdict_agrees_with_the_warning(self, scale, reason, recwarn):
-        from badpix_selfcal.runs.plan import Plan
+        from badpix_selfcal.step.plan import Plan
 
         mask = good_mask()
         found = replace(mask.bad_pixels, error_scale=scale)

@@ -12,10 +12,10 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
-from badpix_selfcal.detectors import gap_of
-from badpix_selfcal.runs import execute
-from badpix_selfcal.runs.products import MaskFile
-from badpix_selfcal.runs.provenance import file_part, further_name
+from badpix_selfcal.instrument import gap_of
+from badpix_selfcal.step import execute
+from badpix_selfcal.step.products import MaskFile
+from badpix_selfcal.step.provenance import file_part, further_name
 
 from .exposures import header, observation, planes, sky, write
 from .pools import pool, take

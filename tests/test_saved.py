@@ -13,8 +13,8 @@ import badpix_selfcal as bps
 from badpix_selfcal.errors import MaskError
 from badpix_selfcal.files.location import RemoteFile
 from badpix_selfcal.messages import on_command_line
-from badpix_selfcal.runs.group_mask import MaskMember
-from badpix_selfcal.runs.saved import mask_of_result
+from badpix_selfcal.step.group_mask import MaskMember
+from badpix_selfcal.step.saved import mask_of_result
 
 from .masks import group_mask
 

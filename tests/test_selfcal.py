@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import badpix_selfcal as bps
-from badpix_selfcal import SelfcalWarning, dq
+from badpix_selfcal import SelfcalWarning, instrument
 
 from .exposures import MRS, associate, header, observation, planes, sky, write
 
@@ -39,7 +39,7 @@ def test_flagged_pixels_are_bad_in_every_plane_and_the_others_as_before(tmp_path
     for output, source in pairs:
         before, after = planes(tmp_path / f"{source}_rate.fits"), planes(output)
         assert list(before) == list(after) == ["SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE"]
-        np.testing.assert_array_equal(after["DQ"][mask], before["DQ"][mask] | dq.BAD)
+        np.testing.assert_array_equal(after["DQ"][mask], before["DQ"][mask] | instrument.BAD)
         np.testing.assert_array_equal(after["DQ"][~mask], before["DQ"][~mask])
         for name in set(before) - {"DQ"}:
             assert np.isnan(after[name][mask]).all()

@@ -11,7 +11,7 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError
-from badpix_selfcal.runs.plan import Job
+from badpix_selfcal.step.plan import Job
 
 from .exposures import enlarge, header, largest_file, observation, sky, write
 

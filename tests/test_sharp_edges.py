@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
-from badpix_selfcal.bad_pixels import sharp_groups
+from badpix_selfcal.arrays import reference
+from badpix_selfcal.arrays.bad_pixels import sharp_groups
 from badpix_selfcal.simulation.shapes import PICTURES
 
 SIDE = 44

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import dq
+from badpix_selfcal import instrument
 from badpix_selfcal.arrays import MeanError
 from badpix_selfcal.cli import main
-from badpix_selfcal.detectors import gap_of
 from badpix_selfcal.files.remote import HEAD
-from badpix_selfcal.runs.minimum import MinimumImage
-from badpix_selfcal.runs.plan import Plan
-from badpix_selfcal.runs.review import reviewed
+from badpix_selfcal.instrument import gap_of
+from badpix_selfcal.step.minimum import MinimumImage
+from badpix_selfcal.step.plan import Plan
+from badpix_selfcal.step.review import reviewed
 
 from . import servers
 from .exposures import (
@@ -61,7 +61,7 @@ def test_a_run_uses_the_mean_error_of_all_exposures(tmp_path):
     assert_equal(result.bad_pixels, expected)
     assert expected.n_high > 25
     for path in (result.science, *result.backgrounds):
-        flagged = planes(path)["DQ"] & dq.BAD == dq.BAD
+        flagged = planes(path)["DQ"] & instrument.BAD == instrument.BAD
         np.testing.assert_array_equal(flagged, expected.mask)
         assert "cut=sigma kernel_size=15 sigma_lower=5.0 sigma_upper=4.0" in " ".join(
             header(path)["HISTORY"]

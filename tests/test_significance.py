@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
-from badpix_selfcal.bad_pixels import spread_of_minimum
+from badpix_selfcal.arrays import reference
+from badpix_selfcal.arrays.bad_pixels import spread_of_minimum
 from badpix_selfcal.testing import assert_same, dispaxes, images, kernel_sizes, large_images
 
 from .profiles import share

@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.detectors import DETECTORS
-from badpix_selfcal.dq import DO_NOT_USE, REFERENCE_PIXEL
+from badpix_selfcal.instrument import DETECTORS, DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.simulate import (
     COSMIC_RAY,
     HALO,

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from badpix_selfcal.detectors import DETECTORS
-from badpix_selfcal.dq import DO_NOT_USE
+from badpix_selfcal.instrument import DETECTORS, DO_NOT_USE
 from badpix_selfcal.simulate import HALO, HOT, LIGHT_ONLY, LOW, Settings, simulate
 from badpix_selfcal.simulation.defects import REFERENCE_WIDTH, fixed_defects
 from badpix_selfcal.simulation.groups import APART

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from badpix_selfcal.detectors import DETECTORS
-from badpix_selfcal.dq import DO_NOT_USE, REFERENCE_PIXEL
+from badpix_selfcal.instrument import DETECTORS, DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.simulate import LIGHT_ONLY, simulate
 from badpix_selfcal.simulation.defects import REFERENCE_WIDTH
 from badpix_selfcal.simulation.scene import FWHM, pointing, sky

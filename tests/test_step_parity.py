@@ -119,7 +119,7 @@ def test_the_pipeline_opens_the_outputs(tmp_path):
             assert model.meta.instrument.detector == "MIRIFULONG"
             mask = result.bad_pixels.mask
             assert np.isnan(model.data[mask]).all()
-            assert (model.dq[mask] & bps.dq.BAD == bps.dq.BAD).all()
+            assert (model.dq[mask] & bps.instrument.BAD == bps.instrument.BAD).all()
 
 
 def test_a_skipped_output_says_so_to_the_pipeline(tmp_path):

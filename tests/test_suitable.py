@@ -11,8 +11,8 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning
 from badpix_selfcal.cli import main
-from badpix_selfcal.dq import BAD
-from badpix_selfcal.runs.member import LATER_STEPS
+from badpix_selfcal.instrument import BAD
+from badpix_selfcal.step.member import LATER_STEPS
 
 from .exposures import header, observation, planes, sky, write
 from .pools import pool, take

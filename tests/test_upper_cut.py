@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
-from badpix_selfcal.bad_pixels import blunt_of
+from badpix_selfcal.arrays import reference
+from badpix_selfcal.arrays.bad_pixels import blunt_of
 from badpix_selfcal.cli import main
 from badpix_selfcal.parameters import UPPER_CUTS, upper_cut
-from badpix_selfcal.runs.reader import Reader
+from badpix_selfcal.step.reader import Reader
 
 from .exposures import entry_of, header, hot_exposures
 

@@ -13,7 +13,7 @@ import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.files import association
 from badpix_selfcal.files.location import RemoteFile
-from badpix_selfcal.runs.local import workers_for
+from badpix_selfcal.step.local import workers_for
 
 from . import servers
 from .exposures import enlarge, header, largest_file, observation, planes, sky, write

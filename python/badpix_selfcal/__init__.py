@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from .masks.export import export
     from .masks.history import history
     from .reports.report import ReportResult, report
-    from .runs.apply import apply
-    from .runs.associate import GeneratedAssociation, associate
-    from .runs.batch import BatchResult, batch
-    from .runs.group_mask import GroupMask
-    from .runs.mask_file import read_mask, write_mask
-    from .runs.selfcal import SelfcalResult, selfcal
+    from .step.apply import apply
+    from .step.associate import GeneratedAssociation, associate
+    from .step.batch import BatchResult, batch
+    from .step.group_mask import GroupMask
+    from .step.mask_file import read_mask, write_mask
+    from .step.selfcal import SelfcalResult, selfcal
     from .threads import share_threads
 
 __all__ = [
@@ -78,24 +78,24 @@ _MODULES = {
     "ExposureError": "errors",
     "MaskError": "errors",
     "SelfcalWarning": "errors",
-    "BatchResult": "runs.batch",
+    "BatchResult": "step.batch",
     "Comparison": "masks.comparison",
-    "GeneratedAssociation": "runs.associate",
-    "GroupMask": "runs.group_mask",
+    "GeneratedAssociation": "step.associate",
+    "GroupMask": "step.group_mask",
     "ReportResult": "reports.report",
     "MaskHistory": "masks.epochs",
-    "SelfcalResult": "runs.selfcal",
-    "apply": "runs.apply",
-    "associate": "runs.associate",
-    "batch": "runs.batch",
+    "SelfcalResult": "step.selfcal",
+    "apply": "step.apply",
+    "associate": "step.associate",
+    "batch": "step.batch",
     "compare": "masks.compare",
     "export": "masks.export",
     "history": "masks.history",
-    "read_mask": "runs.mask_file",
+    "read_mask": "step.mask_file",
     "report": "reports.report",
-    "selfcal": "runs.selfcal",
+    "selfcal": "step.selfcal",
     "share_threads": "threads",
-    "write_mask": "runs.mask_file",
+    "write_mask": "step.mask_file",
 }
 """The modules of the names that are not in `arrays`."""
 
@@ -103,14 +103,10 @@ _MODULES = {
 _SUBMODULES = (
     "arrays",
     "bottleneck",
-    "crowded",
-    "dask_arrays",
-    "detectors",
-    "dq",
+    "instrument",
     "jwst",
     "ndimage",
     "plot",
-    "reference",
     "simulate",
     "stcal",
     "testing",

@@ -32,14 +32,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ._floats import FloatArray
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
-from .detectors import DISPAXIS_OF_EXP_TYPE, gap_of, within
-from .medians import median_filter
+from .arrays.floats import FloatArray
+from .arrays.medians import median_filter
+from .arrays.summary import cuts_of
+from .instrument import DISPAXIS_OF_EXP_TYPE, gap_of, within
 from .messages import extra
 from .parameters import FLAGFRAC, KERNEL_SIZE, Parameters
 from .stcal import medfilt
-from .summary import cuts_of
 
 try:
     from jwst import datamodels

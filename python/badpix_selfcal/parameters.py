@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-from .checks import (
+from .arrays.checks import (
     AskedDispaxis,
     AskedEdge,
     Cut,

@@ -19,10 +19,10 @@ from typing import Final
 
 import numpy as np
 
-from .checks import check_whole
-from .detectors import DETECTORS, Detector
+from .arrays.checks import check_whole
 from .files.location import refuse_file
 from .files.outputs import Outputs
+from .instrument import DETECTORS, Detector
 from .messages import argument_name
 from .simulation.defects import COSMIC_RAY, HALO, HOT, LOW, Readout, expose, fixed_defects
 from .simulation.files import (
@@ -77,7 +77,7 @@ def simulate(
     directory : path-like
         The folder for the files; created if it does not exist.
     detector : str
-        One of `badpix_selfcal.detectors.DETECTORS`, in any case.
+        One of `badpix_selfcal.instrument.DETECTORS`, in any case.
     size : int or tuple of int, optional
         Rows and columns, or an int for both, at least `MINIMUM_SIZE`. The region is the top-left
         part ``[0:rows, 0:columns]`` of the full frame and holds the same pixels. The step measures

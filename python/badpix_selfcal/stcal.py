@@ -20,8 +20,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from ._floats import FloatArray
-from ._windows import Window, filtered
+from .arrays.floats import FloatArray
+from .arrays.windows import Window, filtered
 
 __all__ = ["medfilt"]
 

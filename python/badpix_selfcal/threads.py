@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import SupportsIndex
 
 from ._kernels import default_threads, num_threads, set_num_threads
-from .checks import check_whole
+from .arrays.checks import check_whole
 
 __all__ = ["share_threads", "threads_set"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal import reference
+from badpix_selfcal.arrays import reference
 from badpix_selfcal.testing import assert_same
 
 from . import cases, report

@@ -6,14 +6,14 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from ..detectors import IMAGE_AXIS, Dispaxis
+from ..arrays.summary import counted
+from ..instrument import IMAGE_AXIS, Dispaxis
 from ..messages import PROGRAM, option
-from ..summary import counted
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
     from ..files.location import Location
-    from ..runs.results import BatchResult, SelfcalResult
+    from ..step.results import BatchResult, SelfcalResult
 
 __all__ = ["after_pool", "after_run"]
 

@@ -55,7 +55,7 @@ def add(commands: Commands) -> None:
 
 
 def _apply(given: argparse.Namespace) -> Report:
-    from ..runs.apply import apply
+    from ..step.apply import apply
 
     with Bar(sys.stderr) as bar:
         result = apply(

@@ -9,7 +9,7 @@ from .options import Report, add_overwrite, add_pool_options, add_report_options
 from .parser import Commands
 
 if TYPE_CHECKING:
-    from ..runs.associate import GeneratedAssociation
+    from ..step.associate import GeneratedAssociation
 
 __all__ = ["add"]
 
@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
 
 
 def _associate(given: argparse.Namespace) -> Report:
-    from ..runs.associate import associate
+    from ..step.associate import associate
 
     made = associate(
         given.inputs,

@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
 
 
 def _batch(given: argparse.Namespace) -> Report:
-    from ..runs.batch import batch
+    from ..step.batch import batch
 
     threads = given.threads or num_threads()  # raises before anything is written
     log.info("%d threads compute", threads)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from .._kernels import MOST_THREADS
-from ..checks import GROUP_BY, check_workers
+from ..arrays.checks import GROUP_BY, check_workers
 from ..files.published import PUBLISHED
 from ..messages import option
 from ..parameters import Parameter, Parameters

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..summary import counted, files_of
+from ..arrays.summary import counted, files_of
 from .advice import after_pool
 from .options import Report
 
 if TYPE_CHECKING:
-    from ..runs.results import BatchResult, GroupResult
+    from ..step.results import BatchResult, GroupResult
 
 __all__ = ["NAMES", "report_of"]
 

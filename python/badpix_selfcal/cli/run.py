@@ -8,16 +8,16 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from .._kernels import num_threads
+from ..arrays.summary import NAMES_OF_AXES, counted, cuts_of, flags_of
 from ..files.location import locate
 from ..log import log
-from ..summary import NAMES_OF_AXES, counted, cuts_of, flags_of
 from .advice import after_run
 from .options import Report, add_report_options, add_step_options, command, step_options
 from .parser import Commands
 from .progress import Bar
 
 if TYPE_CHECKING:
-    from ..runs.selfcal import SelfcalResult
+    from ..step.selfcal import SelfcalResult
 
 __all__ = ["add"]
 
@@ -57,7 +57,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(given: argparse.Namespace) -> Report:
-    from ..runs.selfcal import selfcal
+    from ..step.selfcal import selfcal
 
     threads = given.threads or num_threads()  # raises before anything is written
     log.info("%d threads compute", threads)

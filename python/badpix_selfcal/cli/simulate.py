@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..detectors import DETECTORS
+from ..instrument import DETECTORS
 from .options import Report, add_overwrite, add_report_options, command, whole, written
 from .parser import Commands
 

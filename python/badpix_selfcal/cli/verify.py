@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..checks import AGAINST, THOROUGH, VERIFY_EXAMPLES, check_examples
-from ..summary import counted
+from ..arrays.checks import AGAINST, THOROUGH, VERIFY_EXAMPLES, check_examples
+from ..arrays.summary import counted
 from .options import Report, add_report_options, checked, command, whole
 from .parser import Commands
 from .progress import Bar

@@ -12,12 +12,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from ..bad_pixels import BadPixels
+from ..arrays.bad_pixels import BadPixels
 from ..looks import BLACK, GREEN, PINK
 
 if TYPE_CHECKING:
-    from .._floats import FloatArray
-    from ..runs.group_mask import GroupMask
+    from ..arrays.floats import FloatArray
+    from ..step.group_mask import GroupMask
 
 __all__ = [
     "CROWDED",

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
-from ..bad_pixels import BadPixels
-from ..detectors import IMAGE_AXIS
+from ..arrays.bad_pixels import BadPixels
+from ..instrument import IMAGE_AXIS
 from ..looks import FAINT, HIGH, LOW
 from .canvas import (
     CROWDED,

@@ -8,25 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ..bad_pixels import BadPixels
+from ..arrays.bad_pixels import BadPixels
+from ..arrays.summary import counted
 from ..looks import FAINT, GREEN, HIGH, LOW
-from ..summary import counted
 from ..views.cuts import Direction, Line, line_of
 from ..views.pixels import Pixel
 from ..views.regions import band_of
-from .canvas import (
-    CURVE,
-    Axes,
-    axes_or_new,
-    finite,
-    labelled,
-    level_of,
-    titled,
-    unit_of,
-)
+from .canvas import CURVE, Axes, axes_or_new, finite, labelled, level_of, titled, unit_of
 
 if TYPE_CHECKING:
-    from ..runs.group_mask import GroupMask
+    from ..step.group_mask import GroupMask
 
 __all__ = ["cut", "draw_line", "spectrum"]
 

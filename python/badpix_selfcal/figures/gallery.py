@@ -12,19 +12,11 @@ from ..arrays import percentiles
 from ..looks import FAINT, HIGH, LOW, UNKNOWN
 from ..views.cuts import ALONG, line_of, part_of
 from ..views.pixels import IN_GALLERY, Pixel, borderline, strongest
-from .canvas import (
-    Axes,
-    NotebookFigure,
-    finite,
-    labelled,
-    level_of,
-    name_of,
-    unit_of,
-)
+from .canvas import Axes, NotebookFigure, finite, labelled, level_of, name_of, unit_of
 from .cuts import draw_line
 
 if TYPE_CHECKING:
-    from ..runs.group_mask import GroupMask
+    from ..step.group_mask import GroupMask
 
 from matplotlib import colormaps
 

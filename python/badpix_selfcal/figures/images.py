@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .._floats import FloatArray
 from ..arrays import percentiles
-from ..bad_pixels import BadPixels
-from ..dq import DO_NOT_USE, NON_SCIENCE, REFERENCE_PIXEL
+from ..arrays.bad_pixels import BadPixels
+from ..arrays.floats import FloatArray
+from ..arrays.summary import counted
+from ..instrument import DO_NOT_USE, NON_SCIENCE, REFERENCE_PIXEL
 from ..looks import HIGH, LOW, UNKNOWN
-from ..summary import counted
 from .canvas import (
     CROWDED,
     KNOWN,
@@ -30,7 +30,7 @@ from .canvas import (
 )
 
 if TYPE_CHECKING:
-    from ..runs.group_mask import GroupMask
+    from ..step.group_mask import GroupMask
 
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..summary import NAMES_OF_AXES, counted, cuts_of, flags_of
+from ..arrays.summary import NAMES_OF_AXES, counted, cuts_of, flags_of
 from . import counts, cuts, images
 from .canvas import NotebookFigure, name_of
 from .gallery import gallery
 
 if TYPE_CHECKING:
-    from ..runs.group_mask import GroupMask
+    from ..step.group_mask import GroupMask
 
 __all__ = ["figure"]
 

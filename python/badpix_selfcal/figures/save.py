@@ -7,22 +7,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..checks import check_whole
+from ..arrays.checks import check_whole
 from ..errors import MaskError
 from ..files.location import AnyLocation, Location, locations_of, output_directory
 from ..files.save import Write
 from ..files.save import save as write_files
 from ..looks import DPI, FORMATS, Format
 from ..messages import argument_name
-from ..runs.mask_file import read_mask
-from ..runs.saved import mask_of_result, stem_of
+from ..step.mask_file import read_mask
+from ..step.saved import mask_of_result, stem_of
 from . import counts, cuts, images
 from .gallery import gallery
 from .names import ALL, NAMES, PAGE
 from .page import figure as page
 
 if TYPE_CHECKING:
-    from ..runs.group_mask import GroupMask
+    from ..step.group_mask import GroupMask
 
 __all__ = ["FIGURES", "save"]
 

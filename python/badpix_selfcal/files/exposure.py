@@ -18,17 +18,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dq
+from .. import instrument
 from ..errors import ExposureError
 from .byte_copy import Source
 from .digest import UNKNOWN, Summed, digest_of
-from .fits_bytes import (
-    length_of,
-    opened,
-    refuse_truncated,
-    require_fits,
-    without_checksums,
-)
+from .fits_bytes import length_of, opened, refuse_truncated, require_fits, without_checksums
 from .input_file import CHANGED, InputFile, Stored, reading
 from .location import Location, RemoteFile, locate
 from .missing import require_file
@@ -67,7 +61,7 @@ class Exposure:
     dispaxis : object
         The DISPAXIS card of SCI; None where absent.
     planes : dict of str to Plane
-        SCI, DQ and the other planes to be flagged (`badpix_selfcal.dq.NAN_PLANES`) that exist.
+        SCI, DQ and the other planes to be flagged (`NAN_PLANES`) that exist.
     """
 
     path: Location
@@ -224,7 +218,7 @@ class Exposure:
         to : Path
             A file that does not exist yet.
         mask : ndarray of bool, shape (rows, cols), or None
-            The pixels to flag: DQ gets `badpix_selfcal.dq.BAD`, the other planes NaN. None
+            The pixels to flag: DQ gets `badpix_selfcal.instrument.BAD`, the other planes NaN. None
             flags nothing.
         cards : mapping of str to (str, str)
             Cards of the primary header to set: keyword -> (value, comment).
@@ -333,7 +327,7 @@ def _of_plain(file: InputFile | Ranges, headers: list[PlainHeader]) -> Exposure 
     images: dict[str, PlainHeader] = {}
     for header in headers[1:]:
         name = str(header.cards.get("EXTNAME", "")).upper()
-        if header.cards["XTENSION"] == "IMAGE" and name in ("DQ", *dq.NAN_PLANES):
+        if header.cards["XTENSION"] == "IMAGE" and name in ("DQ", *instrument.NAN_PLANES):
             if name in images:
                 return None
             images[name] = header
@@ -366,7 +360,7 @@ def _of_plain(file: InputFile | Ranges, headers: list[PlainHeader]) -> Exposure 
 def _scan(file: InputFile, length: int, hdus: fits.HDUList) -> Exposure:
     refuse_truncated(file, length, hdus)
     planes: dict[str, Plane] = {}
-    for name in ("DQ", *dq.NAN_PLANES):
+    for name in ("DQ", *instrument.NAN_PLANES):
         found = images_of(hdus, name)
         if len(found) > 1:
             raise ExposureError(

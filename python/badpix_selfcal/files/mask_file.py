@@ -1,7 +1,7 @@
 """A mask file as FITS: the extensions of a JWST MASK reference file, and further ones.
 
 The first extension is DQ, as the pipeline expects. What the cards, images and tables mean is known
-to `badpix_selfcal.runs.mask_file`. The digest at the end of HISTORY is that of all that follows the
+to `badpix_selfcal.step.mask_file`. The digest at the end of HISTORY is that of all that follows the
 primary header, as in a flagged copy.
 """
 

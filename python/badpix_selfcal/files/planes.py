@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dq
+from .. import instrument
 from ..errors import ExposureError
 from .input_file import InputFile
 from .remote import Ranges
@@ -111,7 +111,7 @@ def flag(name: str, samples: NDArray[Any], flagged: NDArray[np.intp]) -> None:
     if name == "DQ":
         # DQ is stored as signed integers with an offset of 2**31. The offset only inverts the
         # highest bit, so the bits set here have their usual places.
-        samples[flagged] |= dq.BAD
+        samples[flagged] |= instrument.BAD
     else:
         samples[flagged] = np.nan
 

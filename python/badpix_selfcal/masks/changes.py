@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..groups import Groups
+from ..arrays.groups import Groups
 
 __all__ = ["EpochCounts", "changes_of", "comes_and_goes", "low_only", "of_groups"]
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..summary import block, counted
+from ..arrays.summary import block, counted
 from .flags import FileFlags
 from .planes import PlaneDifference
 

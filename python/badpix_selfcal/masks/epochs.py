@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays.groups import Groups, groups_of
+from ..arrays.summary import counted
 from ..files.location import Location
-from ..groups import Groups, groups_of
-from ..runs.group_mask import GroupMask
-from ..runs.mask_file import pixels_of
-from ..summary import counted
+from ..step.group_mask import GroupMask
+from ..step.mask_file import pixels_of
 from .changes import EpochCounts, changes_of, comes_and_goes, low_only, of_groups
 from .frame import Frame
 

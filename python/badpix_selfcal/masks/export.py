@@ -8,8 +8,8 @@ from typing import Final
 
 from ..files.location import AnyLocation, Location, locate, locations_of
 from ..files.save import Write, save
-from ..runs.group_mask import GroupMask
-from ..runs.mask_file import pixels_of, read_mask
+from ..step.group_mask import GroupMask
+from ..step.mask_file import pixels_of, read_mask
 from .tables import pixel_table, table_writer
 
 __all__ = ["export"]

@@ -10,12 +10,12 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dq
+from .. import instrument
 from ..errors import ExposureError
 from ..files.content import Content
 from ..files.location import Location
 from ..files.primary_header import value_in
-from ..runs.given_mask import bits_of
+from ..step.given_mask import bits_of
 from .frame import Frame
 
 __all__ = ["TABLES", "FileFlags", "FileKind", "flags_in"]
@@ -86,7 +86,7 @@ def flags_in(content: Content) -> FileFlags:
     frame = Frame.of(path, lambda name: value_in(path, content.header, name), quality.shape)
     bits = quality.astype(np.int64)
     if is_exposure:
-        return FileFlags(frame, "exposure", bits & dq.BAD == dq.BAD)
+        return FileFlags(frame, "exposure", bits & instrument.BAD == instrument.BAD)
     flags = bits & bits_of(content.decoded.get("DQ_DEF", {}), path) != 0
     return FileFlags(frame, "mask", flags, *_ends(content, flags))
 

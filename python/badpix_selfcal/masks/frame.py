@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..files.location import Location
-from ..runs.given_mask import ANY
-from ..runs.member import subarray_of
+from ..step.given_mask import ANY
+from ..step.member import subarray_of
 
 __all__ = ["Frame", "require_same_pixels"]
 
@@ -23,7 +23,7 @@ class Frame:
     detector : str
         DETECTOR, in capitals; empty where absent, and in a reference file for any detector.
     subarray : str
-        The part of the detector that was read, as in `badpix_selfcal.runs.member.Member`.
+        The part of the detector that was read, as in `badpix_selfcal.step.member.Member`.
     shape : tuple of int
         Rows and columns.
     """

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import SupportsIndex
 
-from ..checks import check_whole
+from ..arrays.checks import check_whole
 from ..errors import MaskError, warn
 from ..files.location import AnyLocation, Location, is_folder, locate, locations_of
 from ..files.save import Write, save
 from ..messages import argument_name
-from ..runs.mask_file import read_mask, write_part
-from ..runs.pool import expanded
+from ..step.mask_file import read_mask, write_part
+from ..step.pool import expanded
 from .epochs import EpochFlags, MaskHistory, flags_of_epoch, merged
 from .frame import require_same_pixels
 from .persistent import mask_of_persistent

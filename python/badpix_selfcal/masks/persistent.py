@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import __version__
-from ..bad_pixels import BadPixels
-from ..runs.group_mask import GroupMask
-from ..runs.mask_file import read_mask
+from ..arrays.bad_pixels import BadPixels
+from ..step.group_mask import GroupMask
+from ..step.mask_file import read_mask
 from .epochs import MaskHistory
 
 __all__ = ["mask_of_persistent"]

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dq import names_of
+from ..arrays.summary import counted
 from ..files.content import Content
-from ..summary import counted
+from ..instrument import names_of
 
 __all__ = ["PlaneDifference", "compare_planes"]
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..files.location import Location
 from ..files.save import Write
-from ..runs.group_mask import GroupMask
-from ..runs.mask_cards import columns_in
-from ..runs.mask_file import pixels_of
+from ..step.group_mask import GroupMask
+from ..step.mask_cards import columns_in
+from ..step.mask_file import pixels_of
 from .epochs import MaskHistory
 
 if TYPE_CHECKING:

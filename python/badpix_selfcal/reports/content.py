@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from .._floats import FloatArray
 from .._interrupts import result_of, submitted, threads
-from ..dq import NAMES
-from ..runs.group_mask import GroupMask
+from ..arrays.floats import FloatArray
+from ..instrument import NAMES
+from ..step.group_mask import GroupMask
 from ..views.cuts import ACROSS, ALONG, places_of
 from ..views.pixels import Ranked
 from ..views.regions import Slices

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .._floats import FloatArray, as_stored
+from ..arrays.floats import FloatArray, as_stored
 from ..errors import ExposureError
 from ..files import exposure as exposure_file
-from ..runs.group_mask import GroupMask, MaskMember
+from ..step.group_mask import GroupMask, MaskMember
 from ..views.cuts import SAMPLES, places_of
 
 __all__ = ["MOST_SAMPLES", "Strips", "strips_of"]

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .._floats import FloatArray
-from ..runs.group_mask import GroupMask
+from ..arrays.floats import FloatArray
+from ..step.group_mask import GroupMask
 from ..views.cuts import ACROSS, ALONG, SAMPLES, Direction, Line, line_of, part_of
 from ..views.pixels import Pixel
 from .cuts import Strips

@@ -14,12 +14,11 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .._floats import FloatArray
-from ..bad_pixels import BadPixels
-from ..detectors import IMAGE_AXIS, Dispaxis
-from ..dq import DO_NOT_USE
-from ..runs.group_mask import GroupMask, MaskMember
-from ..runs.review import error_factor
+from ..arrays.bad_pixels import BadPixels
+from ..arrays.floats import FloatArray
+from ..instrument import DO_NOT_USE, IMAGE_AXIS, Dispaxis
+from ..step.group_mask import GroupMask, MaskMember
+from ..step.review import error_factor
 from ..views.regions import regions_of, slices_of
 from .left import left_by
 from .limits import LIMITS, Limit, Verdict

@@ -9,12 +9,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .._floats import FloatArray
-from ..bad_pixels import BadPixels, sharp_groups, spread_of_minimum
-from ..detectors import IMAGE_AXIS
-from ..dq import DO_NOT_USE
-from ..medians import median_filter
-from ..runs.group_mask import GroupMask
+from ..arrays.bad_pixels import BadPixels, sharp_groups, spread_of_minimum
+from ..arrays.floats import FloatArray
+from ..arrays.medians import median_filter
+from ..instrument import DO_NOT_USE, IMAGE_AXIS
+from ..step.group_mask import GroupMask
 from .scatter import BLOCK
 
 __all__ = ["LEVEL", "Left", "left_by"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from ..runs.review import MOST_FACTOR
+from ..step.review import MOST_FACTOR
 
 __all__ = ["LIMITS", "Limit", "Verdict"]
 

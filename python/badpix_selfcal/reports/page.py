@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import __version__
+from ..arrays.summary import NAMES_OF_AXES, counted
 from ..parameters import Parameters
-from ..runs.group_mask import GroupMask
-from ..runs.mask_file import history_of
-from ..summary import NAMES_OF_AXES, counted
+from ..step.group_mask import GroupMask
+from ..step.mask_file import history_of
 from ..views.pixels import IN_GALLERY, ranked
 from ..views.regions import slices_of
 from .bokeh_scripts import bokeh_scripts

@@ -10,8 +10,8 @@ from typing import Final
 
 from ..files.location import Location
 from ..log import log
-from ..runs.group_mask import GroupMask
-from ..runs.provenance import PAGE
+from ..step.group_mask import GroupMask
+from ..step.provenance import PAGE
 from .bokeh_scripts import bokeh_scripts
 from .judgement import Judgement
 from .page import page_of
@@ -45,7 +45,7 @@ def write_page(part: Path, mask: GroupMask) -> Judgement:
 
 
 class ReportPage:
-    """The page of a mask as a product of a run (`badpix_selfcal.runs.products`).
+    """The page of a mask as a product of a run (`badpix_selfcal.step.products`).
 
     Raises
     ------

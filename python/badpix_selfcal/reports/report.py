@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from ..arrays.summary import block, counted
 from ..files.location import AnyLocation, Location, output_directory
 from ..files.save import Write, save
-from ..runs.group_mask import GroupMask
-from ..runs.mask_file import read_mask
-from ..runs.provenance import PAGE, file_part, further_name
-from ..runs.saved import mask_of_result, stem_of
-from ..summary import block, counted
+from ..step.group_mask import GroupMask
+from ..step.mask_file import read_mask
+from ..step.provenance import PAGE, file_part, further_name
+from ..step.saved import mask_of_result, stem_of
 from .bokeh_scripts import bokeh_scripts
 from .index import INDEX, index_of
 from .judgement import Judgement

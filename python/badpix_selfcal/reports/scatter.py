@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .._floats import FloatArray
+from ..arrays.floats import FloatArray
 
 __all__ = ["BLOCK", "SPIKE", "beyond", "block_scatter", "deviation", "scatter", "spikes"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from ..runs.group_mask import GroupMask
+from ..step.group_mask import GroupMask
 from .judgement import Judgement
 from .limits import Limit
 

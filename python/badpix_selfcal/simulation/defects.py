@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dq import DO_NOT_USE, REFERENCE_PIXEL
+from ..instrument import DO_NOT_USE, REFERENCE_PIXEL
 from .groups import HotPixels, Positions, draw_groups
 from .scene import FWHM
 from .settings import Settings
@@ -20,7 +20,7 @@ from .shapes import Mask
 from .slices import Image
 
 if TYPE_CHECKING:
-    from ..detectors import Detector
+    from ..instrument import Detector
 
 __all__ = [
     "COSMIC_RAY",
@@ -109,7 +109,7 @@ def fixed_defects(
     Parameters
     ----------
     detector : Detector
-        One of `badpix_selfcal.detectors.DETECTORS`.
+        One of `badpix_selfcal.instrument.DETECTORS`.
     shape : tuple of int
         Rows and columns of the region.
     settings : Settings
@@ -160,7 +160,7 @@ def expose(
     defects : Defects
         The defects of the detector.
     detector : Detector
-        One of `badpix_selfcal.detectors.DETECTORS`.
+        One of `badpix_selfcal.instrument.DETECTORS`.
     settings : Settings
         The numbers to use.
     rng : numpy.random.Generator

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from ..detectors import Detector
+from ..instrument import Detector
 from .asdf import asdf_extension
 from .defects import COSMIC_RAY, HALO, HOT, LOW, Readout, Truth
 from .settings import Settings
@@ -111,7 +111,7 @@ class Observation:
     Parameters
     ----------
     detector : Detector
-        One of `badpix_selfcal.detectors.DETECTORS`.
+        One of `badpix_selfcal.instrument.DETECTORS`.
     shape : tuple of int
         Rows and columns of the region that is read out.
     seed : int
@@ -139,7 +139,7 @@ def name_files(
     folder : Path
         The folder for the files.
     detector : Detector
-        One of `badpix_selfcal.detectors.DETECTORS`.
+        One of `badpix_selfcal.instrument.DETECTORS`.
     n_science, n_background : int
         Numbers of exposures.
     epoch : int

@@ -12,7 +12,7 @@ from .settings import Settings
 from .slices import Channel, Coordinates, Geometry, Image, geometry
 
 if TYPE_CHECKING:
-    from ..detectors import Detector
+    from ..instrument import Detector
 
 __all__ = ["FWHM", "Sky", "pointing", "scene_on", "sky"]
 
@@ -117,7 +117,7 @@ def sky(
     Parameters
     ----------
     detector : Detector
-        One of `badpix_selfcal.detectors.DETECTORS`.
+        One of `badpix_selfcal.instrument.DETECTORS`.
     shape : tuple of int
         Rows and columns, counted from pixel (0, 0) of the full frame.
     settings : Settings

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ..detectors import Detector
+    from ..instrument import Detector
 
 __all__ = ["CHANNELS", "Channel", "Coordinates", "Geometry", "Image", "geometry"]
 
@@ -160,7 +160,7 @@ def geometry(detector: Detector, y: Coordinates, x: Coordinates) -> Geometry:
     Parameters
     ----------
     detector : Detector
-        One of `badpix_selfcal.detectors.DETECTORS`.
+        One of `badpix_selfcal.instrument.DETECTORS`.
     y, x : ndarray of float64, one-dimensional and ascending
         Rows and columns of the full frame; coordinates outside it are allowed.
 

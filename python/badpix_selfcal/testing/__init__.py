@@ -20,17 +20,12 @@ except ImportError as error:
         f"badpix_selfcal.testing needs hypothesis ({error}): {extra('testing')}"
     ) from error
 
-from ..checks import THOROUGH
+from ..arrays.checks import THOROUGH
 from .bad_pixels import check_find_bad_pixels, find_bad_pixels_checks
 from .check import EXAMPLES, Check, CheckFailed, assert_same
 from .drawn import laid_out, texture
 from .medians import check_median_filter, median_filter_checks
-from .observation import (
-    Observation,
-    broken_associations,
-    broken_exposures,
-    observations,
-)
+from .observation import Observation, broken_associations, broken_exposures, observations
 from .reductions import (
     check_minimum_image,
     check_pedestal,

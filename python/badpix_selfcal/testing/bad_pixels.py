@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
-from .. import reference
-from ..checks import Cut, Edge
+from ..arrays import reference
+from ..arrays.checks import Cut, Edge
 from . import strategies
 from .check import EXAMPLES, Check, Row, Trial, run, suite
 from .drawn import Drawn, Layout
@@ -59,7 +59,7 @@ def find_bad_pixels_checks(
     dtypes : sequence of dtype, optional
         The dtypes that it takes.
     oracle : callable, optional
-        What it must be equal to. Default: `badpix_selfcal.reference.find_bad_pixels`.
+        What it must be equal to. Default: `badpix_selfcal.arrays.reference.find_bad_pixels`.
     infinities : bool, optional
         Whether samples may be infinite.
     layouts : bool, optional

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException
 from numpy.typing import ArrayLike
 
-from ..checks import THOROUGH, check_examples
+from ..arrays.checks import THOROUGH, check_examples
 from .drawn import Drawn, code_of, imports_of
 
 __all__ = [

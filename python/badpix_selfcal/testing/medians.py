@@ -12,8 +12,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import reference
-from ..medians import Border
+from ..arrays import reference
+from ..arrays.medians import Border
 from . import strategies
 from .check import EXAMPLES, Check, Row, Trial, run, suite
 from .drawn import Drawn, Layout

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ..detectors import DETECTORS, within
+from ..instrument import DETECTORS, within
 from ..simulation.asdf import asdf_extension
 from .strategies import WORST
 
@@ -45,7 +45,7 @@ class Observation:
     Attributes
     ----------
     detector : str
-        A detector of `badpix_selfcal.detectors.DETECTORS`.
+        A detector of `badpix_selfcal.instrument.DETECTORS`.
     n_background, n_selfcal : int
         Its companions.
     seed : int

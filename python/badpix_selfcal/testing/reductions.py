@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import reference
+from ..arrays import reference
 from . import strategies
 from .check import EXAMPLES, Check, Row, Trial, run, suite
 from .drawn import Drawn, Layout, code_of

@@ -13,8 +13,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dq, reference
-from ..detectors import DETECTORS, within
+from .. import instrument
+from ..arrays import reference
+from ..instrument import DETECTORS, within
 from ..parameters import Parameters
 from .check import EXAMPLES, Check, Row, Trial, run, suite
 from .observation import Observation, observations
@@ -25,7 +26,7 @@ Program: TypeAlias = Callable[[Path, Path], object] | Sequence[str]
 """Called with an association and an empty output folder, or the words of a command in which
 ``{association}`` and ``{output_dir}`` stand for them."""
 
-PLANES: Final = ("DQ", *dq.NAN_PLANES)
+PLANES: Final = ("DQ", *instrument.NAN_PLANES)
 LONGEST: Final = 600
 """Seconds that a command may take."""
 
@@ -142,7 +143,7 @@ def expected_of(observation: Observation, folder: Path) -> dict[str, NDArray[Any
     )
     for name, plane in stored.items():
         if name == "DQ":
-            plane[found.mask] |= np.uint32(dq.BAD)
+            plane[found.mask] |= np.uint32(instrument.BAD)
         else:
             plane[found.mask] = np.nan
     return stored
@@ -164,7 +165,7 @@ def _flags_nothing(trial: Trial, observation: Observation) -> None:
     """Without companions nothing is flagged: there is no file, or an unflagged one."""
     planes = trial(observation)
     if planes:
-        flagged = (planes["DQ"] & np.uint32(dq.OTHER_BAD_PIXEL)) != 0
+        flagged = (planes["DQ"] & np.uint32(instrument.OTHER_BAD_PIXEL)) != 0
         trial.expect(flagged, np.zeros_like(flagged), "pixels are flagged without companions")
 
 

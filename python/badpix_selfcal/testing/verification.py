@@ -16,11 +16,11 @@ from typing import Any, Final
 import numpy as np
 
 from .. import _kernels
-from .._windows import BORDERS
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
-from ..checks import THOROUGH, VERIFY_EXAMPLES, Against, check_against, check_examples
+from ..arrays.checks import THOROUGH, VERIFY_EXAMPLES, Against, check_against, check_examples
+from ..arrays.windows import BORDERS
 from ..messages import extra
-from ..runs.selfcal import selfcal
+from ..step.selfcal import selfcal
 from .bad_pixels import find_bad_pixels_checks
 from .check import Check, CheckFailed
 from .medians import median_filter_checks
@@ -100,8 +100,8 @@ def verify(
     Parameters
     ----------
     against : {"reference", "jwst"}, optional
-        What must be equal: the plain NumPy of `badpix_selfcal.reference`, or the functions and the
-        step of the installed jwst (on finite samples).
+        What must be equal: the plain NumPy of `badpix_selfcal.arrays.reference`, or the functions
+        and the step of the installed jwst (on finite samples).
     examples : int, optional
         Examples of a check.
     thorough : bool, optional

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .._floats import FloatArray
-from ..bad_pixels import BadPixels
-from ..detectors import IMAGE_AXIS, Dispaxis
+from ..arrays.bad_pixels import BadPixels
+from ..arrays.floats import FloatArray
+from ..instrument import IMAGE_AXIS, Dispaxis
 from .pixels import Pixel
 
 if TYPE_CHECKING:
-    from ..runs.group_mask import GroupMask
+    from ..step.group_mask import GroupMask
 
 __all__ = [
     "ACROSS",

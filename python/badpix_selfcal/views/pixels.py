@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bad_pixels import BadPixels
+from ..arrays.bad_pixels import BadPixels
 
 __all__ = ["IN_GALLERY", "Pixel", "Ranked", "borderline", "ranked", "strongest"]
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detectors import DETECTORS
+from ..instrument import DETECTORS
 from ..simulation.slices import CHANNELS, geometry
 from .cuts import axis_of
 
 if TYPE_CHECKING:
-    from ..runs.group_mask import GroupMask
+    from ..step.group_mask import GroupMask
 
 __all__ = ["BANDS", "Band", "Slices", "band_of", "regions_of", "slices_of"]
 

@@ -1,0 +1,366 @@
+"""The bad pixels of a minimum image: cut at fractions of the residual, or in units of the noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from logging import DEBUG
+from typing import Final, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _kernels
+from ..instrument import IMAGE_AXIS, Dispaxis, blur_of
+from ..log import log
+from ..parameters import Parameters, upper_cut
+from .checks import (
+    AskedEdge,
+    Cut,
+    check_asked_edge,
+    check_asked_sigma,
+    check_cut,
+    check_dispaxis,
+    check_flagfrac,
+    check_kernel_size,
+    check_sigma,
+    check_switch,
+    check_whole,
+    edge_of,
+)
+from .floats import FloatArray, as_floats
+from .groups import Groups, groups_of
+from .notebook import card
+from .summary import block, cuts_of, flags_of
+
+__all__ = ["BadPixels", "blunt_of", "find_bad_pixels", "sharp_groups", "spread_of_minimum"]
+
+
+@dataclass(frozen=True, eq=False)
+class BadPixels:
+    """The bad pixels of a minimum image.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, shape (rows, cols)
+        True where a pixel is bad.
+    residual : ndarray of float, shape (rows, cols)
+        The minimum image minus its running median, in the unit and precision of the image.
+    cut_low, cut_high : float
+        Pixels strictly below `cut_low` or above `cut_high` are flagged: by their residual, or with
+        the sigma cut by their significance. NaN if no residual is finite.
+    n_low, n_high : int
+        The numbers of pixels flagged below `cut_low` and above `cut_high`.
+    significance : ndarray of float, shape (rows, cols), or None
+        How far each pixel stands out, in units of `noise`; NaN where that is not known. From two
+        exposures on, that of a bright pixel without sharp edges is less by the factor by which the
+        default upper cut is below that of one exposure. None with the fraction cut.
+    noise : ndarray of float, shape (rows, cols), or None
+        The noise of one exposure, in the unit of the image; where light is narrow, a part of it
+        counts as noise, but not in a group with sharp edges. None with the fraction cut.
+    error_scale : float or None
+        The factor that `error` was multiplied by; None if there was no valid `error`. Far from 1,
+        the errors do not describe the data.
+    """
+
+    mask: NDArray[np.bool_]
+    residual: FloatArray
+    cut_low: float
+    cut_high: float
+    n_low: int
+    n_high: int
+    significance: FloatArray | None = None
+    noise: FloatArray | None = None
+    error_scale: float | None = None
+
+    def __repr__(self) -> str:
+        return block(*self._summary())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and a small picture of the mask."""
+        head, lines = self._summary()
+        return card(head, lines, {"mask": self})
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
+        rows, columns = self.mask.shape
+        scale = self.error_scale
+        return f"BadPixels of {rows} x {columns} pixels", {
+            "cuts": cuts_of(self),
+            "flagged": flags_of(self),
+            "ERR": "" if scale is None else f"times {scale:.3g} is the noise",
+        }
+
+    @property
+    def indices(self) -> tuple[NDArray[np.intp], ...]:
+        """Rows and columns of the bad pixels, as `numpy.where` returns them."""
+        return np.nonzero(self.mask)
+
+    @property
+    def compared(self) -> FloatArray:
+        """What is compared with the cuts: the significance, or without one the residual."""
+        return self.residual if self.significance is None else self.significance
+
+    @property
+    def low(self) -> NDArray[np.bool_]:
+        """The pixels flagged at the low end, shape (rows, cols)."""
+        low = np.zeros_like(self.mask)
+        flagged = self.compared[self.mask].astype(np.float64)  # the cuts are in float64
+        low[self.mask] = (flagged < self.cut_low) | np.isneginf(flagged)
+        return low
+
+    @property
+    def high(self) -> NDArray[np.bool_]:
+        """The pixels flagged at the high end, shape (rows, cols)."""
+        return self.mask & ~self.low
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The groups of flagged pixels that touch; their pixels are in the order of `indices`."""
+        place = np.flatnonzero(self.mask)
+        is_low, residual = self.low.ravel()[place], self.residual.ravel()[place]
+        return groups_of(place, is_low, residual, self.mask.shape[1])
+
+
+def find_bad_pixels(
+    minimum: ArrayLike,
+    *,
+    dispaxis: Dispaxis,
+    cut: Cut = Parameters.cut,
+    kernel_size: int = Parameters.kernel_size,
+    flagfrac_lower: float = Parameters.flagfrac_lower,
+    flagfrac_upper: float = Parameters.flagfrac_upper,
+    error: ArrayLike | None = None,
+    n_exposures: int = 1,
+    sigma_lower: float = Parameters.sigma_lower,
+    sigma_upper: float | None = Parameters.sigma_upper,
+    grow: bool = Parameters.grow,
+    detector: str | None = None,
+    edge: AskedEdge = Parameters.edge,
+) -> BadPixels:
+    """Find the pixels of a minimum image that stand out from its running median.
+
+    Parameters
+    ----------
+    minimum : array_like of real numbers, shape (rows, cols)
+        The minimum image (see `minimum_image`).
+    dispaxis : {1, 2, None}
+        The dispersion axis, along which the window of the running median extends: 1 along x (image
+        axis 1), 2 along y (image axis 0). None: a square window.
+    cut : {"fraction", "sigma"}, optional
+        "fraction" flags fixed fractions of the pixels, as the pipeline does. "sigma" flags the
+        pixels that stand out from the noise, along the dispersion and across it.
+    kernel_size : int, optional
+        Samples in the window of the running median, an odd number.
+    flagfrac_lower, flagfrac_upper : float, optional
+        Fraction of the pixels to flag at each end, 0 to 0.5. For the fraction cut.
+    error : array_like of real numbers, shape (rows, cols), or None, optional
+        The standard error of one exposure (ERR; the mean, if there are several), in the unit of
+        `minimum`. Only its shape over the image matters, not its scale. Where it is not a positive
+        number, the noise follows from the scatter nearby; if it is so everywhere, or None, from the
+        scatter at like brightness. For the sigma cut.
+    n_exposures : int, optional
+        The exposures of which `minimum` is the minimum. For the sigma cut.
+    sigma_lower : float, optional
+        Flag pixels more than this many times the noise of one exposure below their surroundings.
+        For the sigma cut.
+    sigma_upper : float or None, optional
+        The same above their surroundings. None: as `n_exposures` decides
+        (`badpix_selfcal.parameters.upper_cut`).
+    grow : bool, optional
+        Flag the four neighbours of a pixel, too, that is flagged at the high end and so bright that
+        the share of its residual that they get lies above the cut. Their significance is that
+        share in units of their noise. An infinite residual has no brightness: it lights up no
+        neighbour. For the sigma cut.
+    detector : str or None, optional
+        The DETECTOR keyword. It tells how far charge and light spread
+        (`badpix_selfcal.instrument.blur_of`). None, and any other detector: as on MIRI's. For the
+        sigma cut.
+    edge : {"auto", "zero", "shrink"}, optional
+        Samples beyond the border (see `median_filter`). "zero" is the rule of the pipeline, but
+        puts a third of the flags of a flat image near its border. "shrink" does not. "auto" is
+        "zero" for the fraction cut and "shrink" for the sigma cut, whose further running medians
+        always shrink.
+
+    Returns
+    -------
+    BadPixels
+        The mask, the residual (float32 or float64, as in `median_filter`), the cuts and the
+        counts; with the sigma cut the significance and the noise too.
+
+    Raises
+    ------
+    TypeError
+        If `minimum` or `error` is masked or not real, or an argument has the wrong type.
+    ValueError
+        If `minimum` is not 2-D, `error` has another shape or is given with the fraction cut, or
+        another argument has an invalid value.
+
+    Notes
+    -----
+    *Fraction.* On finite data ``find_bad_pixels(...).indices`` equals
+    ``jwst.badpix_selfcal.badpix_selfcal.badpix_selfcal(...)`` exactly. The cuts are computed from
+    the finite residuals alone, and every infinite residual is flagged; with infinite residuals jwst
+    may flag nothing at one end. (If a sample and its running median are both infinite, there is no
+    residual, and the sample is not flagged.)
+
+    *Sigma.* With running medians of 7 samples across the dispersion and of 31 along it, the noise
+    is the greatest of the local scatter, the scaled error, and two thirds of the light that is
+    wider than a pixel. Pixels above the upper cut are flagged if they stand out in both directions,
+    or if they belong to a group whose edges are sharper than light can have.
+    `badpix_selfcal.arrays.reference.find_bad_pixels` has the steps in plain NumPy.
+    Without a dispersion axis all windows are squares. Scaling image and error by a power of two
+    changes no flag, nor does scaling the error alone.
+    """
+    samples = as_floats(minimum, "minimum", ndim=(2,))
+    axis = IMAGE_AXIS[check_dispaxis(dispaxis)]
+    length = check_kernel_size(kernel_size)
+    cut = check_cut(cut)
+    border = edge_of(check_asked_edge(edge), cut)
+    if log.isEnabledFor(DEBUG):
+        height, width = 1 if axis == 1 else length, 1 if axis == 0 else length
+        kernel = _kernels.median_kernel(height, width, *samples.shape)
+        log.debug("running median over %d x %d samples: %s", height, width, kernel)
+    if cut == "fraction":
+        if error is not None:
+            raise ValueError("error serves the sigma cut only; pass cut='sigma', or no error")
+        lower = check_flagfrac(flagfrac_lower, "flagfrac_lower")
+        upper = check_flagfrac(flagfrac_upper, "flagfrac_upper")
+        return BadPixels(*_kernels.find_bad_pixels(samples, length, axis, lower, upper, border))
+    lower = check_sigma(sigma_lower, "sigma_lower")
+    given = check_asked_sigma(sigma_upper, "sigma_upper")
+    errors = None if error is None else _errors_for(samples, error)
+    grow, blur = check_switch(grow, "grow"), blur_of(_check_detector(detector))
+    number = _check_n_exposures(n_exposures)
+    upper = upper_cut(number) if given is None else given
+    spread, blunt = spread_of_minimum(number), blunt_of(number)
+    mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
+        samples, errors, length, axis, lower, upper, spread, blunt, blur, border
+    )
+    found = BadPixels(
+        mask, residual, -lower, upper, n_low, n_high, significance, noise, error_scale=scale
+    )
+    return _grown(found, blur.coupling) if grow else found
+
+
+def _grown(found: BadPixels, coupling: float) -> BadPixels:
+    """Return bad pixels with the neighbours that bright ones light up above the cut."""
+    residual, noise, significance = found.residual, found.noise, found.significance
+    assert noise is not None  # of the sigma cut
+    assert significance is not None
+    given, most = np.zeros_like(residual), np.zeros_like(residual)
+    bright = found.high & np.isfinite(residual)
+    given[bright] = residual[bright] * residual.dtype.type(coupling)
+    for lit, by in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
+        np.maximum(most[lit], given[by], out=most[lit])
+        np.maximum(most[:, lit], given[:, by], out=most[:, lit])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        share = most / np.abs(noise)
+    lit_up = ~found.mask & ~np.isnan(residual) & (share.astype(np.float64) > found.cut_high)
+    return replace(
+        found,
+        mask=found.mask | lit_up,
+        significance=np.where(lit_up, share, significance),
+        n_high=found.n_high + int(np.count_nonzero(lit_up)),
+    )
+
+
+def sharp_groups(
+    residual: FloatArray,
+    noise: FloatArray,
+    minimum: FloatArray,
+    *,
+    level: float,
+    dispaxis: Dispaxis,
+    known: NDArray[np.bool_],
+    detector: str | None = None,
+) -> NDArray[np.uint32]:
+    """Number the groups of adjacent pixels whose edges are sharper than light can have.
+
+    Parameters
+    ----------
+    residual, noise, minimum : ndarray of float, shape (rows, cols)
+        The minimum image minus its running median, the noise, and the minimum image, of the same
+        dtype. Groups are brighter than the slope of the running median.
+    level : float
+        Pixels of groups are more than this many times the noise above 0.
+    dispaxis : {1, 2, None}
+        The dispersion axis.
+    known : ndarray of bool, shape (rows, cols)
+        Pixels that count as missing.
+    detector : str or None, optional
+        The DETECTOR keyword.
+
+    Returns
+    -------
+    ndarray of uint32, shape (rows, cols)
+        The number of the group of each pixel, from 1; 0 for no group.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        smooth = minimum - residual
+    return _kernels.sharp_groups(
+        np.ascontiguousarray(residual),
+        np.ascontiguousarray(noise),
+        np.ascontiguousarray(smooth),
+        np.ascontiguousarray(known),
+        level,
+        IMAGE_AXIS[dispaxis],
+        blur_of(detector),
+    )
+
+
+@cache
+def spread_of_minimum(n_exposures: int) -> float:
+    """Return the standard deviation of the least of some unit normal numbers.
+
+    Parameters
+    ----------
+    n_exposures : int
+        How many numbers, at least 1. More than a million count as a million.
+
+    Returns
+    -------
+    float
+        1, 0.826, 0.748, 0.701 for 1, 2, 3, 4; by numerical integration.
+    """
+    number = min(n_exposures, MOST_EXPOSURES)
+    x = np.linspace(-9.0, 9.0, 3601)
+    above = np.array([math.erfc(each / math.sqrt(2.0)) / 2 for each in x])
+    density = number * np.exp(-x * x / 2) * above ** (number - 1)
+    density /= density.sum()
+    mean = (x * density).sum()
+    return math.sqrt(((x - mean) ** 2 * density).sum())
+
+
+def blunt_of(n_exposures: int) -> float:
+    """Return by how much more than the upper cut a pixel must stand out without sharp edges.
+
+    The noise of a minimum falls with the number of exposures, and so does the cut; light that looks
+    like a bad pixel does not.
+    """
+    return upper_cut(1) / upper_cut(n_exposures)
+
+
+MOST_EXPOSURES: Final = 10**6
+
+
+def _check_n_exposures(value: SupportsIndex) -> int:
+    number = check_whole(value, "n_exposures")
+    if number < 1:
+        raise ValueError(f"n_exposures must be at least 1, got {number}")
+    return number
+
+
+def _check_detector(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"detector must be a string or None, got {value!r}")
+
+
+def _errors_for(samples: FloatArray, error: ArrayLike) -> FloatArray:
+    """Return errors in the precision of the image; those too large for it become infinite."""
+    errors = as_floats(error, "error", ndim=(2,))
+    if errors.shape != samples.shape:
+        raise ValueError(f"error has shape {errors.shape}, minimum has {samples.shape}")
+    with np.errstate(over="ignore"):
+        return errors.astype(samples.dtype, copy=False)

@@ -1,0 +1,94 @@
+"""Running medians of Dask arrays, which may be larger than memory (extra ``dask``)."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..messages import extra
+from .arguments import Method
+from .medians import median_filter as filter_array
+from .windows import Border, check_window
+
+if TYPE_CHECKING:
+    from dask.array import Array
+
+__all__ = ["median_filter"]
+
+
+def median_filter(
+    image: Array,
+    kernel_size: int | tuple[int, ...],
+    *,
+    axis: int | tuple[int, ...] | None = None,
+    edge: Border = "zero",
+    fill: float | None = None,
+    min_count: int = 1,
+    origin: int | tuple[int, ...] = 0,
+    method: Method = "auto",
+) -> Array:
+    """Compute a running median that skips NaN, chunk by chunk.
+
+    Each chunk borrows the samples of its neighbours that its windows reach. The result equals that
+    of `badpix_selfcal.median_filter` on the whole array.
+
+    Parameters
+    ----------
+    image : dask.array.Array
+        The samples.
+    kernel_size, axis, edge, fill, min_count, origin, method
+        As of `badpix_selfcal.median_filter`. Chunks that are shorter than a side of the window are
+        joined.
+
+    Returns
+    -------
+    dask.array.Array of float32 or float64, shape of `image`
+        The medians, not computed yet.
+
+    Raises
+    ------
+    ImportError
+        If Dask is not installed.
+    TypeError
+        If `image` is no Dask array, or as `badpix_selfcal.median_filter`.
+    ValueError
+        If the length of a chunk is not known, or as `badpix_selfcal.median_filter`.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from badpix_selfcal.arrays.dask import median_filter
+    >>> cube = da.random.normal(size=(300, 64, 64), chunks=(100, 32, 32))
+    >>> median_filter(cube, 25, axis=0, edge="nearest").compute().shape
+    (300, 64, 64)
+    """
+    try:
+        import dask.array as da
+    except ImportError as error:
+        raise ImportError(f"Dask arrays need Dask ({error}): {extra('dask')}") from error
+    if not isinstance(image, da.Array):
+        raise TypeError(f"image must be a Dask array, got a {type(image).__name__}")
+    if any(math.isnan(length) for length in image.shape):
+        raise ValueError(
+            "image has chunks of unknown length; call image.compute_chunk_sizes() first"
+        )
+    how: dict[str, Any] = {"axis": axis, "edge": edge, "fill": fill, "min_count": min_count}
+    how |= {"kernel_size": kernel_size, "origin": origin, "method": method}
+    meta = filter_array(np.empty((0,) * image.ndim, image.dtype), **how)  # refuses wrong arguments
+    window = check_window(image.ndim, kernel_size, axis, origin)
+    depth = dict(zip(window.axes, map(max, window.reaches), strict=True))
+    whole = [along for along, reach in depth.items() if reach >= image.shape[along]]
+    depth |= dict.fromkeys(whole, 0)
+    # Beyond the ends of the whole array, the kernel applies the edge to the first and last chunks.
+    border = dict.fromkeys(depth, "periodic" if edge == "wrap" else "none")
+    return da.map_overlap(
+        partial(filter_array, **how),
+        image.rechunk(dict.fromkeys(whole, -1)),
+        depth=depth,
+        boundary=border,
+        dtype=meta.dtype,
+        meta=meta,
+    )

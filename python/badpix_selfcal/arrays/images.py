@@ -1,0 +1,306 @@
+"""Pedestal, minimum image, mean error and percentiles of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _kernels
+from ..errors import warn
+from ..instrument import Region
+from .arguments import Method, check_region, doubt_of
+from .bad_pixels import BadPixels, find_bad_pixels
+from .floats import FloatArray, as_floats, as_stored, bits_of, refuse_dressed
+from .medians import mad_filter, median_filter
+
+__all__ = [
+    "BadPixels",
+    "MeanError",
+    "Method",
+    "RunningMinimum",
+    "find_bad_pixels",
+    "mad_filter",
+    "median_filter",
+    "minimum_image",
+    "pedestal",
+    "percentiles",
+]
+
+
+def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
+    """Estimate the residual dark pedestal: the NaN-median over an unlit gap.
+
+    Parameters
+    ----------
+    image : array_like of real numbers, shape (rows, cols)
+        One exposure.
+    gap : array_like of bool, shape (rows, cols), or tuple of int
+        The unlit pixels, or the half-open rectangle ``(y0, y1, x0, x1)`` that holds them. A
+        rectangle is clipped to the image, as in slicing.
+
+    Returns
+    -------
+    float
+        The median in the unit of `image`, rounded to the precision of `image`. NaN if the gap
+        holds no valid sample.
+
+    Raises
+    ------
+    TypeError
+        If `image` is masked or not real, or `gap` is neither boolean nor whole numbers.
+    ValueError
+        If `image` is not 2-D, or `gap` has another shape, a negative bound or an end before its
+        start.
+
+    Warns
+    -----
+    SelfcalWarning
+        If less than half of the rectangle lies inside the image.
+
+    Notes
+    -----
+    The gap regions of the MIRI detectors are in `badpix_selfcal.instrument`.
+    """
+    samples = as_stored(image, "image")
+    refuse_dressed(gap, "gap")
+    mask = np.asarray(gap)
+    if mask.dtype == bool:
+        if mask.shape != samples.shape:
+            raise ValueError(
+                f"gap must have the image's shape {samples.shape} or be (y0, y1, x0, x1), "
+                f"got a mask of shape {mask.shape}"
+            )
+        return _kernels.pedestal_in_mask(bits_of(samples), np.ascontiguousarray(mask))
+    region = check_region(mask)
+    if doubt := doubt_of(region, samples.shape):
+        warn(doubt)
+    return _kernels.pedestal_in_region(bits_of(samples), region)
+
+
+def minimum_image(
+    images: Iterable[ArrayLike], pedestals: Iterable[float] | None = None
+) -> FloatArray:
+    """Combine exposures into their pixelwise NaN-minimum.
+
+    Parameters
+    ----------
+    images : iterable of array_like of real numbers, each of shape (rows, cols)
+        The exposures. They are read one at a time: with a generator, memory holds only one.
+    pedestals : iterable of float, optional
+        The level to subtract from each exposure, in the precision of that exposure. None: nothing
+        is subtracted.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (rows, cols)
+        The minimum of the valid samples of each pixel; NaN where there is none. float32 if all
+        exposures are float32 or float16, else float64.
+
+    Raises
+    ------
+    TypeError
+        If an exposure is masked or not real.
+    ValueError
+        If there is no exposure, one is not 2-D or differs in shape from the first, `pedestals`
+        and `images` differ in length, or a pedestal is not finite (leave out that exposure).
+    """
+    running = RunningMinimum()
+    for image, level in _paired(images, pedestals):
+        running.fold(image, level)
+    if running.image is None:
+        raise ValueError("images must hold at least one exposure, got none")
+    return running.image
+
+
+class RunningMinimum:
+    """The minimum image of the exposures folded in so far; see `minimum_image`.
+
+    Attributes
+    ----------
+    image : ndarray of float32 or float64, shape (rows, cols), or None
+        The minimum image; None before the first exposure.
+    count : int
+        Exposures folded in.
+    """
+
+    def __init__(self) -> None:
+        self.image: FloatArray | None = None
+        self.count = 0
+
+    def fold(self, image: ArrayLike, pedestal: float = 0.0) -> None:
+        """Fold in one exposure minus its pedestal.
+
+        Parameters
+        ----------
+        image : array_like of real numbers, shape (rows, cols)
+            The exposure. It is not modified.
+        pedestal : float, optional
+            The level to subtract from it, in its own precision.
+
+        Raises
+        ------
+        TypeError
+            If `image` is masked or not real.
+        ValueError
+            If `image` is not 2-D or differs in shape from the first, or `pedestal` is not finite.
+        """
+        number = self.count
+        samples = as_stored(image, f"images[{number}]")
+        with np.errstate(over="ignore"):  # a level beyond single precision becomes infinite
+            level = samples.dtype.type(pedestal)
+        if not np.isfinite(level):
+            raise ValueError(
+                f"pedestals[{number}] must be finite, got {pedestal}; leave that exposure out"
+            )
+        if self.image is None:
+            self.image = np.empty(samples.shape, samples.dtype.newbyteorder("="))
+        if samples.shape != self.image.shape:
+            raise ValueError(
+                f"images[{number}] has shape {samples.shape}, images[0] has {self.image.shape}; "
+                "all must have the same"
+            )
+        if samples.dtype.itemsize > self.image.dtype.itemsize:
+            self.image = self.image.astype(np.float64)
+        if samples.dtype.itemsize == self.image.dtype.itemsize:
+            is_first = number == 0
+            _kernels.fold_minimum(self.image, bits_of(samples), float(pedestal), is_first)
+        else:  # subtracts in single precision, the exposure's own
+            self.image = np.fmin(self.image, samples - np.float32(pedestal))
+        self.count += 1
+
+
+AT_A_TIME: Final = 4
+"""Exposures whose errors are added together, so that their sum is read and written less often."""
+
+
+class MeanError:
+    """The mean ERR of the exposures added so far, for the sigma cut of `find_bad_pixels`.
+
+    A sample is valid if it is positive and finite. The order does not matter: sums of float32
+    samples that differ by less than a factor of a million are exact for up to 500 exposures, others
+    to double precision. Sums can be computed separately and merged. A few exposures are kept, to be
+    added together.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of an exposure.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._waiting: list[FloatArray] = []
+        self._sum: NDArray[np.float64] = np.zeros(shape)
+        self._count: NDArray[np.uint32] = np.zeros(shape, np.uint32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns of an exposure."""
+        return self._sum.shape
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without waiting exposures."""
+        self._add_waiting()
+        return self.__dict__
+
+    def __sizeof__(self) -> int:
+        """Return the size in memory."""
+        self._add_waiting()
+        return object.__sizeof__(self) + self._sum.nbytes + self._count.nbytes
+
+    def add(self, errors: ArrayLike) -> None:
+        """Add the ERR of one exposure.
+
+        Parameters
+        ----------
+        errors : array_like of real numbers, shape (rows, cols)
+            The samples, in either byte order.
+
+        Raises
+        ------
+        TypeError
+            If it is masked or not real.
+        ValueError
+            If it is not 2-D, or has another shape.
+        """
+        samples = as_stored(errors, "errors")
+        if samples.shape != self.shape:
+            raise ValueError(f"errors has shape {samples.shape}, the others have {self.shape}")
+        if len(self._waiting) == AT_A_TIME or any(
+            samples.dtype != each.dtype for each in self._waiting
+        ):
+            self._add_waiting()
+        self._waiting.append(samples)
+
+    def _add_waiting(self) -> None:
+        exposures = [bits_of(each) for each in self._waiting]
+        _kernels.add_errors(self._sum, self._count, exposures)
+        self._waiting.clear()
+
+    def merge(self, other: MeanError) -> None:
+        """Add the exposures of another mean."""
+        self._add_waiting()
+        other._add_waiting()
+        self._sum += other._sum
+        self._count += other._count
+
+    def image(self) -> NDArray[np.float64] | None:
+        """Return the mean, NaN where no sample is valid; None if none is valid at all."""
+        self._add_waiting()
+        if not self._count.any():
+            return None
+        with np.errstate(invalid="ignore"):
+            return self._sum / self._count
+
+
+def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
+    """Compute percentiles of the samples that are not NaN.
+
+    Parameters
+    ----------
+    image : array_like of real numbers, any shape
+        The samples.
+    q : array_like of float
+        Percentages from 0 to 100.
+
+    Returns
+    -------
+    ndarray of float64, shape of `q`
+        The percentiles in the unit of `image`; NaN if every sample is NaN.
+
+    Raises
+    ------
+    TypeError
+        If `image` or `q` is masked or not real.
+    ValueError
+        If a percentage lies outside 0 to 100.
+
+    Notes
+    -----
+    Equal to ``numpy.nanpercentile(image, q, method="linear")`` to the last bit, for an array `q`
+    of float64.
+    """
+    samples = as_floats(image, "image", ndim=None)
+    percentages = as_floats(q, "q", ndim=None).astype(np.float64)
+    if not np.all((percentages >= 0.0) & (percentages <= 100.0)):
+        raise ValueError(f"q must be from 0 to 100, got {q!r}")
+    return _kernels.percentiles(samples.ravel(), percentages.ravel()).reshape(percentages.shape)
+
+
+def _paired(
+    images: Iterable[ArrayLike], pedestals: Iterable[float] | None
+) -> Iterator[tuple[ArrayLike, float]]:
+    if pedestals is None:
+        for image in images:
+            yield image, 0.0
+        return
+    levels = iter(pedestals)
+    for number, image in enumerate(images):
+        level = next(levels, None)
+        if level is None:
+            raise ValueError(f"pedestals must be as many as images, got only {number}")
+        yield image, level
+    if next(levels, None) is not None:
+        raise ValueError("pedestals must be as many as images, got more")
