@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final
+from typing import Any
 
+from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, SIGMA_LOWER, UPPER_CUTS, upper_cut
 from .arrays.checks import (
     AskedDispaxis,
     AskedEdge,
@@ -34,31 +35,6 @@ __all__ = [
     "Parameters",
     "upper_cut",
 ]
-
-KERNEL_SIZE: Final = 15
-FLAGFRAC: Final = 0.001
-
-UPPER_CUTS: Final = {1: 4.5, 2: 4.0, 4: 3.75}
-"""The high sigma cut, unless it is given, from this number of exposures on.
-
-The minimum of many exposures has a narrow upper tail: a lower cut flags few more good pixels.
-"""
-
-
-def upper_cut(n_exposures: int) -> float:
-    """Return the high sigma cut for the minimum of some exposures.
-
-    Parameters
-    ----------
-    n_exposures : int
-        How many exposures, at least 1.
-
-    Returns
-    -------
-    float
-        4.5 for one exposure, 4.0 for two and three, 3.75 for more (`UPPER_CUTS`).
-    """
-    return UPPER_CUTS[max(least for least in UPPER_CUTS if least <= n_exposures)]
 
 
 def _upper_cuts() -> str:
@@ -154,7 +130,7 @@ class Parameters:
         },
     )
     sigma_lower: float = field(
-        default=12.0,
+        default=SIGMA_LOWER,
         metadata={
             "about": Parameter(
                 check_sigma,
