@@ -273,6 +273,7 @@ def test_the_commands(tmp_path, exposures, capsys):
     assert main([*run, "--output-dir", f"{out}/1"]) == 0
     printed = capsys.readouterr()
     assert "  crowded   3 rows, flagged\n" in printed.out
+    assert "look      3 lines crowded with flags: if light is flagged there, repeat " in printed.out
     assert "warning: 0: 3 rows along the dispersion are crowded" in printed.err
     assert main([*run, "--output-dir", f"{out}/2", "--spare-crowded", "--quiet", "--json"]) == 0
     (facts,) = json.loads(capsys.readouterr().out)["products"]
@@ -280,6 +281,7 @@ def test_the_commands(tmp_path, exposures, capsys):
     assert main([*run, "--output-dir", f"{out}/3", "--spare-crowded"]) == 0
     printed = capsys.readouterr().out
     assert "  crowded   3 rows, left unflagged\n" in printed
+    assert "look      --report shows" in printed
     assert f"{facts['n_low']} low + {facts['n_high']} high" in printed
     batch = ["batch", *paths, "--flagfrac-upper", "0.006", "--spare-crowded", "--json", "--quiet"]
     assert main([*batch, "--output-dir", f"{out}/4"]) == 0

@@ -50,13 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal.prepare()
     call = _Call(sys.argv[1:] if arguments is None else [*arguments])
     try:
-        with terminal.signals_raised() as received:
-            try:
-                status = call.run()
-            except Exception:
-                if not received:  # else a module in C has turned an interrupt into this
-                    raise
-                status = call.stopped(received[0])
+        with terminal.signals_raised(is_process=arguments is None) as received:
+            status = call.run(received)
     except KeyboardInterrupt:
         status = call.stopped(signal.SIGINT)
     except Terminated:
@@ -75,10 +70,11 @@ class _Call:
         self._words = words
         self._is_json, self._is_quiet = "--json" in words, "--quiet" in words
         self._command: Command | None = None
+        self._parameters: Sequence[str] = ()
         self._warned: list[str] = []
         self._is_reported = False
 
-    def run(self) -> int:
+    def run(self, received: Sequence[int]) -> int:
         """Run the command, print its report, and return the exit status."""
         verbosity = 0
         try:
@@ -97,6 +93,8 @@ class _Call:
         except _WrongUsage as wrong:
             return self._wrong(str(wrong))
         except Exception as error:
+            if received:  # a module in C has turned the interrupt into another exception
+                return self.stopped(received[0])
             return self._failed(error, verbosity)
         for each in report.errors:
             say(f"{PROGRAM}: error: {each}", "stderr")
@@ -106,8 +104,8 @@ class _Call:
     def stopped(self, number: int) -> int:
         """Say that a signal has stopped the command, and return the exit status."""
         word = "interrupted" if number == signal.SIGINT else "terminated"
-        text = f"{word}; {terminal.COMPLETE}"
-        if "resume" in self._parameters():
+        text = f"{word}; outputs that are there are complete"
+        if "resume" in self._parameters:
             text += "; --resume continues from there"
         say(f"{PROGRAM}: {text}", "stderr")
         return self._reported(128 + number, [text])
@@ -144,6 +142,8 @@ class _Call:
             )
         except CycloptsError as error:
             raise _WrongUsage(problem(error)) from None
+        if self._command:
+            self._parameters = [*inspect.signature(self._command.function).parameters]
         if answer is None:
             return "\n".join(line.rstrip() for line in page.getvalue().rstrip().split("\n"))
         return answer
@@ -156,7 +156,7 @@ class _Call:
         given = {name: each for name, each in given.items() if name not in ("json", "quiet")}
         log.info("%s %s, Python %s", PROGRAM, __version__, sys.version.split()[0])
         log.debug("arguments: %s", given)
-        if "threads" in self._parameters():
+        if "threads" in self._parameters:
             log.info("%d threads compute", given.get("threads") or num_threads())
         with Bar(None if self._is_quiet else sys.stderr, self._command.counts) as bar:
             return self._command(given, bar.show)
@@ -188,15 +188,7 @@ class _Call:
 
     def _is_about_argument(self, reason: str) -> bool:
         """Return whether an error begins with the name of an argument of the function."""
-        return reason.split()[0].strip("`:") in self._parameters()
-
-    def _parameters(self) -> Sequence[str]:
-        if self._command is None:
-            return ()
-        try:
-            return [*inspect.signature(self._command.function).parameters]
-        except ImportError:  # an extra is not installed
-            return ()
+        return reason.split()[0].strip("`:") in self._parameters
 
     def _reported(self, status: int, errors: Sequence[str], report: Report | None = None) -> int:
         """Print the report once, and return the exit status; in JSON it is always printed."""

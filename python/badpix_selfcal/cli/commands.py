@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 from cyclopts import Token as Word
 
+from ..parameters import Parameters
 from . import others, steps
 from .report import Report
 from .terminal import PROGRAM
@@ -316,7 +317,11 @@ def _options(command: Command) -> dict[str, _Option]:
 
 
 def _options_of(function: Callable[..., Any], is_one: Callable[[str], bool]) -> dict[str, _Option]:
-    texts, hints = _texts(function), _hints(function)
+    hints = _hints(function)
+    texts = _texts(function) | {
+        name: f"{about.help[0].upper()}{about.help[1:]}."
+        for name, about in Parameters.by_name().items()
+    }
     found = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if is_one(name):

@@ -17,7 +17,6 @@ from ..errors import SelfcalWarning
 from ..log import log
 
 __all__ = [
-    "COMPLETE",
     "PROGRAM",
     "Terminated",
     "one_line_log",
@@ -29,9 +28,6 @@ __all__ = [
 ]
 
 PROGRAM: Final = "badpix-selfcal"
-
-COMPLETE: Final = "outputs that are there are complete"
-"""What there is after an interrupt: files get their names when they are whole."""
 
 Stream: TypeAlias = Literal["stdout", "stderr"]
 
@@ -137,11 +133,11 @@ class _LineHandler(logging.Handler):
 
 
 @contextmanager
-def signals_raised() -> Iterator[list[int]]:
+def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
     """Turn the first SIGINT or SIGTERM into an exception; yield the list of those received.
 
-    If the command has not ended `GRACE` later, or a second signal comes, the process ends at once.
-    Its files are hidden parts then, which the next run replaces. Handlers of the caller stay.
+    The second one ends the process, as does its not ending within `GRACE`. Files of unfinished
+    outputs are hidden then, and the next run replaces them. Handlers of the caller stay in place.
     """
     usual: dict[int, Any] = {
         signal.SIGTERM: signal.SIG_DFL,
@@ -151,26 +147,21 @@ def signals_raised() -> Iterator[list[int]]:
     ours = [each for each in usual if is_main and signal.getsignal(each) is usual[each]]
     received: list[int] = []
 
-    def end() -> None:
-        word = "interrupted" if received[0] == signal.SIGINT else "terminated"
-        with suppress(OSError):
-            os.write(2, f"{PROGRAM}: {word}; {COMPLETE}\n".encode())
-        os._exit(128 + received[0])
-
     def stop(number: int, _: FrameType | None) -> None:
         received.append(number)
         if len(received) > 1:
-            end()
+            os._exit(128 + received[0])
         timer.start()
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    timer = threading.Timer(GRACE, end)
+    timer = threading.Timer(GRACE, lambda: os._exit(128 + received[0]))
     timer.daemon = True
     try:
         for each in ours:
             signal.signal(each, stop)
         yield received
     finally:
-        timer.cancel()
-        for each in ours:
-            signal.signal(each, usual[each])
+        if not (received and is_process):  # else threads that do not end are ended
+            timer.cancel()
+            for each in ours:
+                signal.signal(each, signal.SIG_DFL if is_process else usual[each])
