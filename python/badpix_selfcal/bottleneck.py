@@ -13,9 +13,9 @@ import math
 
 from numpy.typing import ArrayLike
 
-from .arrays.checks import check_whole
+from .arrays.checks import check_axes, check_whole
 from .arrays.floats import FloatArray, as_floats
-from .arrays.windows import check_axes, check_window, filtered
+from .arrays.medians import check_window, filtered
 
 __all__ = ["move_median"]
 

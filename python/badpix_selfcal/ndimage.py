@@ -22,9 +22,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .arrays.checks import check_whole
+from .arrays.checks import check_axes, check_whole
 from .arrays.floats import as_floats
-from .arrays.windows import Border, Window, check_axes, check_window, filtered
+from .arrays.medians import Border, Window, check_window, filtered
 
 __all__ = ["generic_filter", "nanmedian_filter"]
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, Self
+from typing import Any, Self
 
+from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, SIGMA_LOWER, UPPER_CUTS, upper_cut
 from .arrays.checks import (
     AskedDispaxis,
     AskedEdge,
@@ -26,31 +27,6 @@ from .arrays.checks import (
 )
 
 __all__ = ["FLAGFRAC", "KERNEL_SIZE", "UPPER_CUTS", "Parameter", "Parameters", "upper_cut"]
-
-KERNEL_SIZE: Final = 15
-FLAGFRAC: Final = 0.001
-
-UPPER_CUTS: Final = {1: 4.5, 2: 4.0, 4: 3.75}
-"""The high sigma cut, unless it is given, from this number of exposures on.
-
-The minimum of many exposures has a narrow upper tail: a lower cut flags few more good pixels.
-"""
-
-
-def upper_cut(n_exposures: int) -> float:
-    """Return the high sigma cut for the minimum of some exposures.
-
-    Parameters
-    ----------
-    n_exposures : int
-        How many exposures, at least 1.
-
-    Returns
-    -------
-    float
-        4.5 for one exposure, 4.0 for two and three, 3.75 for more (`UPPER_CUTS`).
-    """
-    return UPPER_CUTS[max(least for least in UPPER_CUTS if least <= n_exposures)]
 
 
 @dataclass(frozen=True)
@@ -124,7 +100,7 @@ class Parameters:
         FLAGFRAC, check_flagfrac, "BPXFHIGH", "fraction to flag at the high end", of_cut="fraction"
     )
     sigma_lower: float = _parameter(
-        12.0, check_sigma, "BPXSLOW", "low sigma cut, in units of the noise", of_cut="sigma"
+        SIGMA_LOWER, check_sigma, "BPXSLOW", "low sigma cut, in units of the noise", of_cut="sigma"
     )
     sigma_upper: float | None = _parameter(
         None, check_asked_sigma, "BPXSHIGH",

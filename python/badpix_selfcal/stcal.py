@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays.floats import FloatArray
-from .arrays.windows import Window, filtered
+from .arrays.medians import Window, filtered
 
 __all__ = ["medfilt"]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import SupportsIndex
 
 from ._kernels import default_threads, num_threads, set_num_threads
-from .arrays.checks import check_whole
 
 __all__ = ["share_threads", "threads_set"]
 
@@ -36,7 +36,10 @@ def share_threads(processes: SupportsIndex) -> None:
     ValueError
         If `processes` is less than 1, or the variable is not a whole number from 1 to 1024.
     """
-    count = check_whole(processes, "processes")
+    try:
+        count = operator.index(processes)
+    except TypeError:
+        raise TypeError(f"processes must be a whole number, got {processes!r}") from None
     if count < 1:
         raise ValueError(f"processes must be at least 1, got {count}")
     available = default_threads()
@@ -56,7 +59,7 @@ def threads_set(threads: int | None) -> Iterator[None]:
         yield
         return
     before = _set_number()
-    set_num_threads(check_whole(threads, "threads"))
+    set_num_threads(threads)
     try:
         yield
     finally:

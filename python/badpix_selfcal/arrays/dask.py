@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..messages import extra
-from .arguments import Method
+from .checks import Method
+from .medians import Border, check_window
 from .medians import median_filter as filter_array
-from .windows import Border, check_window
 
 if TYPE_CHECKING:
     from dask.array import Array

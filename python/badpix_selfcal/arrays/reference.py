@@ -16,13 +16,19 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from ..instrument import IMAGE_AXIS, Blur, Dispaxis, Region, blur_of
-from ..parameters import Parameters, upper_cut
-from .bad_pixels import BadPixels, blunt_of, spread_of_minimum
+from .bad_pixels import (
+    FLAGFRAC,
+    KERNEL_SIZE,
+    SIGMA_LOWER,
+    BadPixels,
+    blunt_factor,
+    spread_of_minimum,
+    upper_cut,
+)
 from .checks import AskedEdge, Cut, edge_of
 from .floats import FloatArray
-from .medians import NORMAL, Scale
+from .medians import NORMAL, Border, Scale, check_window
 from .reference_edges import Edges
-from .windows import Border, check_window
 
 __all__ = [
     "find_bad_pixels",
@@ -138,17 +144,17 @@ def find_bad_pixels(
     minimum: ArrayLike,
     *,
     dispaxis: Dispaxis,
-    cut: Cut = Parameters.cut,
-    kernel_size: int = Parameters.kernel_size,
-    flagfrac_lower: float = Parameters.flagfrac_lower,
-    flagfrac_upper: float = Parameters.flagfrac_upper,
+    cut: Cut = "fraction",
+    kernel_size: int = KERNEL_SIZE,
+    flagfrac_lower: float = FLAGFRAC,
+    flagfrac_upper: float = FLAGFRAC,
     error: ArrayLike | None = None,
     n_exposures: int = 1,
-    sigma_lower: float = Parameters.sigma_lower,
-    sigma_upper: float | None = Parameters.sigma_upper,
-    grow: bool = Parameters.grow,
+    sigma_lower: float = SIGMA_LOWER,
+    sigma_upper: float | None = None,
+    grow: bool = False,
     detector: str | None = None,
-    edge: AskedEdge = Parameters.edge,
+    edge: AskedEdge = "auto",
 ) -> BadPixels:
     """Cut the residual or the significance; see `badpix_selfcal.arrays.find_bad_pixels`."""
     samples = _as_floats(minimum)
@@ -161,7 +167,7 @@ def find_bad_pixels(
         errors = None if error is None else _as_floats(error).astype(samples.dtype)
         upper = upper_cut(n_exposures) if sigma_upper is None else sigma_upper
         blur = blur_of(detector)
-        seen = _seen(samples, smooth, errors, axis, spread, blunt_of(n_exposures))
+        seen = _seen(samples, smooth, errors, axis, spread, blunt_factor(n_exposures))
         _add_sharp_groups(seen, axis, -sigma_lower, upper, blur)
         measured = {"noise": seen.noise, "error_scale": seen.error_scale}
         values = seen.significance
