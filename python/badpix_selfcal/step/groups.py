@@ -8,19 +8,17 @@ pixels, or their pixels are others.
 
 from __future__ import annotations
 
-import glob
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis, check_group_by
 from ..errors import ExposureError, warn
 from ..files.exposure import Cards, Exposure
-from ..files.paths import AnyLocation, Location, file_key, locate, matching, no_such
+from ..files.inputs import expanded
+from ..files.paths import AnyLocation, Location, file_key
 from ..instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE, Dispaxis, Region, gap_of
 from ..masks.mask import Mask, Role
 
@@ -30,18 +28,16 @@ __all__ = [
     "Pool",
     "check_product",
     "dispaxis_of",
-    "expanded",
     "grouped",
     "later_step",
     "listed",
+    "name_of",
+    "file_part",
     "of_pool",
     "read_pool",
-    "warn_of_itself",
+    "warn_of_axis",
     "warn_of_odd",
 ]
-
-RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
-"""The files that a folder stands for: the pipeline's first stage writes them."""
 
 LATER_NAME: Final = re.compile(r".*_(bsub|cal|crf)\.fits?(\.gz)?", re.IGNORECASE | re.DOTALL)
 """The names of the files that later steps of the pipeline write."""
@@ -235,39 +231,6 @@ def read_pool(
             "modes: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
         )
     return Pool(tuple(exposures), failed, tuple(ignored))
-
-
-def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
-    """Return the files that locations, patterns and folders stand for.
-
-    Each has with it whether it was found in a folder.
-
-    Raises
-    ------
-    ExposureError
-        If a folder or a pattern stands for no file.
-    """
-    files: list[tuple[Location, bool]] = []
-    for path in map(locate, inputs):
-        if not isinstance(path, Path):
-            files += _expanded_remote(path)
-        elif path.is_dir():
-            rates = [found for pattern in RATES for found in path.glob(pattern)]
-            if not rates:
-                raise ExposureError(
-                    f"{path}: this folder holds no {RATES[0]}; name the exposures one by one"
-                )
-            files += [(rate, True) for rate in sorted(rates)]
-        elif not path.exists() and glob.has_magic(str(path)):
-            matches = sorted(glob.glob(str(path)))  # noqa: PTH207 - patterns may be absolute
-            if not matches:
-                raise ExposureError(f"{path}: no file matches this pattern")
-            files += [(Path(match), False) for match in matches]
-        elif not os.path.lexists(path):  # that of a link to nowhere fails on its own
-            raise ExposureError(no_such(path))
-        else:
-            files.append((path, False))
-    return files
 
 
 def grouped(exposures: Iterable[Exposure], by: GroupBy) -> list[tuple[str, list[Exposure]]]:
@@ -578,22 +541,6 @@ def _no_detector(exposure: Exposure) -> str:
 def _is_wanted(exposure: Exposure, detector: str) -> bool:
     is_mode = exposure.exp_type in ("", *DISPAXIS_OF_EXP_TYPE)
     return is_mode and detector in ("", exposure.detector)
-
-
-def _expanded_remote(given: Location) -> list[tuple[Location, bool]]:
-    url = str(given)
-    is_folder = url.endswith("/")
-    if not (is_folder or "*" in url):  # ? is no wildcard here: it begins a query
-        return [(given, False)]
-    try:
-        patterns = [url + rates for rates in RATES] if is_folder else [url]
-        found = [each for pattern in patterns for each in matching(locate(pattern))]
-    except OSError as error:
-        raise ExposureError(f"{given}: {error}") from error
-    if not found:
-        what = f"this folder holds no {RATES[0]}" if is_folder else "no file matches this pattern"
-        raise ExposureError(f"{given}: {what}")
-    return [(each, is_folder) for each in found]
 
 
 def _name(exposure: Exposure, by: GroupBy) -> str:

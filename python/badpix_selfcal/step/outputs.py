@@ -95,7 +95,7 @@ def outputs_of(
     inputs: Iterable[Location],
     *,
     overwrite: bool,
-    resume: bool = False,
+    remedy: str = "",
 ) -> Outputs:
     """Return where to write, after checks that no output collides with a file or another output.
 
@@ -111,8 +111,8 @@ def outputs_of(
         Files that no output may replace.
     overwrite : bool
         Whether outputs may replace other files.
-    resume : bool, optional
-        Whether they may replace those of an earlier run.
+    remedy : str, optional
+        What the user can do if an output exists, if not what is usual.
 
     Raises
     ------
@@ -133,12 +133,7 @@ def outputs_of(
         for group in groups
         for name in further_names(group, parameters).values()
     ]
-    outputs = Outputs(
-        folder,
-        inputs=inputs,
-        overwrite=overwrite or resume,
-        remedy="set `overwrite` to replace it, `resume` to keep what is done" if resume else "",
-    )
+    outputs = Outputs(folder, inputs=inputs, overwrite=overwrite, remedy=remedy)
     outputs.check(sorted({*(copy.name for copy in copies), *(name for _, name in others)}))
     sources: dict[str, Location] = {}
     for source, name, _ in copies:
@@ -253,7 +248,7 @@ def identity_of(
     copies : collection of Location, optional
         Those with the SCI of another one.
     """
-    tokens = {each.path: _token(each) for each in exposures}
+    tokens = {each.path: each.identity for each in exposures}
     words = [f"{len(tokens)}:{_digest(' '.join(sorted(tokens.values())))}"]
     for word, paths in (("without", unused), ("copy", copies)):
         words += [f"{word}={token}" for token in sorted(tokens[path] for path in paths)]
@@ -332,7 +327,7 @@ def _entry(
     number: int,
 ) -> str:
     """Return the HISTORY entry of a copy that is made of a number of exposures."""
-    token = _token(copy.exposure)
+    token = copy.exposure.identity
     if group.mask is not None:
         return f"{group.mask.history} input={token}"
     used = parameters.for_exposures(number) if status == "COMPLETE" else parameters
@@ -349,11 +344,6 @@ def _entry_of_mask(group: Group, parameters: Parameters, identity: str, number: 
 def _how(parameters: Parameters, status: str, dispaxis: Dispaxis) -> str:
     used = replace(parameters, dispaxis=dispaxis).as_text()
     return f"badpix_selfcal {__version__} {status}: {used}"
-
-
-def _token(exposure: Exposure) -> str:
-    """Return what tells versions of an exposure apart: a digest of name, size and time."""
-    return _digest(f"{exposure.path.name}:{exposure.version}")
 
 
 def _digest(text: str) -> str:
@@ -394,7 +384,7 @@ def _lost_in(group: Group, parameters: Parameters) -> Callable[[str], bool]:
 
     A copy made without some exposures is kept only as long as these cannot be used.
     """
-    by_token = {_token(each): each for each in group.exposures}
+    by_token = {each.identity: each for each in group.exposures}
 
     @cache
     def is_lost(token: str) -> bool:
