@@ -209,22 +209,10 @@ def write_copy(
     OSError
         If the copy cannot be written.
     """
-    part = outputs.part(job.name)
-    try:
+    with outputs.writing(job.name) as part:
         job.exposure.write_copy(part, flags, job.cards, job.history)
-    except OSError as error:
-        raise of_output(error, part, outputs.place(job.name)) from error
     if at_once:
         outputs.publish(job.name)
-
-
-def of_output(error: OSError, part: Path, final: Location) -> OSError:
-    """Return an error of writing a part, with the name of its output."""
-    if error.filename not in (None, str(part)):
-        return error
-    named = type(error)(f"{final}: cannot be written: {error.strerror or error}")
-    named.errno = error.errno
-    return named
 
 
 def ascii_of(text: str) -> str:

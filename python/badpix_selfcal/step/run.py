@@ -32,7 +32,7 @@ from ..masks.mask_file import ABOUT, write_part
 from ..parameters import Parameters
 from .groups import Copy, Group, later_step, listed
 from .minimum import Minimum, in_order, minimum_of
-from .outputs import MASK, PAGE, Job, further_names, identity_of, job_of, of_output, write_copy
+from .outputs import MASK, PAGE, Job, further_names, identity_of, job_of, write_copy
 from .result import ExposureResult, Result, Status
 
 if TYPE_CHECKING:
@@ -277,12 +277,9 @@ class Run:
         return shown, unwritten
 
     def _write_further(self, kind: str, mask: Mask, name: str) -> None:
-        start, part = time.perf_counter(), self._outputs.part(name)
-        final = self._outputs.place(name)
-        try:
+        start, final = time.perf_counter(), self._outputs.place(name)
+        with self._outputs.writing(name) as part:
             writer_of(kind)(part, mask, name)
-        except OSError as error:
-            raise of_output(error, part, final) from error
         if not self._together:
             self._outputs.publish(name)
         log.info("%s: written", final)
