@@ -28,7 +28,6 @@ from ..files.paths import Location
 from ..instrument import Dispaxis
 from ..log import log
 from ..masks.mask import Card, Mask, Member
-from ..masks.mask_file import ABOUT, write_part
 from ..parameters import Parameters
 from .groups import Copy, Group, later_step, listed
 from .minimum import Minimum, in_order, minimum_of
@@ -57,6 +56,9 @@ QUICK: Final = 0.02
 
 STOP: Final = 3.0
 """Seconds to wait for threads after an error; those that wait for a server are left behind."""
+
+NOT_OF_MODE: Final = ("BKGDTARG", "S_BPXSLF")
+"""Cards of an exposure that say nothing about its mode."""
 
 MOST_FACTOR: Final = 2.0
 """The noise of SCI over ERR, or its inverse, beyond which a run warns."""
@@ -210,7 +212,7 @@ class Run:
         elif not is_kept:
             minimum = self._minimum(group, errors)
             if minimum is not None:
-                mask = find(minimum, group, self._parameters, self._outputs, errors)
+                mask = find(minimum, group, self._parameters, self._work, self._outputs, errors)
         shown, unwritten = self._show(group, mask)
         written = self._write(group, minimum, mask, errors)
         self._count(before + self._files_of(group) - self._finished)
@@ -358,6 +360,7 @@ def find(
     minimum: Minimum,
     group: Group,
     parameters: Parameters,
+    work: Threads | Cluster,
     outputs: Outputs,
     errors: Mapping[Location, str],
 ) -> Mask:
@@ -371,6 +374,8 @@ def find(
         The group.
     parameters : Parameters
         The step's parameters.
+    work : Threads or Cluster
+        They read what the mask needs of an exposure meanwhile.
     outputs : Outputs
         Where the copies are written.
     errors : mapping of Location to str
@@ -388,6 +393,7 @@ def find(
         not describe the data.
     """
     start = time.perf_counter()
+    described = work.submit(_described, group, {**errors})
     _warn_of_exposures(minimum, group)
     assert minimum.image is not None  # an exposure could be used
     found = find_bad_pixels(
@@ -416,7 +422,7 @@ def find(
     flags = f"{found.n_low} low and {found.n_high} high pixels"
     log.info("%s: %s flagged, dispersion axis %s", group.name, flags, group.dispaxis)
     log.debug("%s: mask found in %.1f ms", group.name, 1e3 * (time.perf_counter() - start))
-    about, dq = _described(group, errors)
+    about, dq = described.result()
     return Mask(
         name=group.name,
         dispaxis=group.dispaxis,
@@ -442,6 +448,8 @@ def writer_of(kind: str) -> Callable[[Path, Mask, str], object]:
         If it is a page, and the extra ``report`` is not installed.
     """
     if kind == MASK:
+        from ..masks.mask_file import write_part
+
         return write_part
     from ..look.page import report_page
 
@@ -456,8 +464,11 @@ def _described(
     first = next((each for each in flagged if each.path not in errors), None)
     if first is None:
         first = (flagged or group.exposures)[0]
-    cards = {keyword: first.cards.get(keyword) for keyword in ABOUT}
-    about = {key: value for key, value in cards.items() if isinstance(value, (str, int, float))}
+    about: dict[str, Card] = {
+        keyword: value
+        for keyword, value in first.cards.items()
+        if keyword not in NOT_OF_MODE and isinstance(value, (str, int, float))
+    }
     return {**about, "BUNIT": first.unit} if first.unit else about, first.dq()
 
 
