@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..arrays.checks import check_switch
 from ..errors import warn
 from ..files.exposure import Exposure
-from ..files.paths import AnyLocation, locations_of, output_directory
+from ..files.paths import AnyLocation, absolute, locations_of, output_directory
 from ..log import log
 from ..masks.mask import Mask
 from ..parameters import Parameters
@@ -89,7 +89,11 @@ def apply(
     force = check_switch(force, "force")
     given = mask if isinstance(mask, Mask) else Mask.read(mask)
     exposures, folder = locations_of(inputs), output_directory(output_dir)
-    with workers_of((folder, *exposures), workers=workers, scheduler=scheduler) as (local, work):
+    if scheduler is not None:  # its workers have other current folders
+        folder, exposures = absolute(folder), tuple(map(absolute, exposures))
+    with workers_of(
+        (folder, *exposures), workers=workers, scheduler=scheduler, overwrite=overwrite or resume
+    ) as (local, work):
         found = read_pool(exposures, (), local.read, force=force, detector=given.detector)
         warn_of_odd(found.exposures)
         _warn_of_modes(found.exposures, given)
@@ -126,7 +130,9 @@ def _group(exposures: Iterable[Exposure], mask: Mask) -> Group:
 
 def _warn_of_modes(exposures: Iterable[Exposure], mask: Mask) -> None:
     """Warn of exposures whose light falls on other pixels than that of the mask's exposures."""
-    others = [each for each in exposures if mask.exp_type and each.exp_type not in ("", mask.exp_type)]
+    others = [
+        each for each in exposures if mask.exp_type and each.exp_type not in ("", mask.exp_type)
+    ]
     if others:
         warn(
             f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask {mask.title} is "

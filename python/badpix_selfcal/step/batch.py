@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..arrays.checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by, check_workers
 from ..errors import warn
-from ..files.paths import AnyLocation, Location, locations_of, output_directory
+from ..files.paths import AnyLocation, Location, absolute, locations_of, output_directory
 from ..log import log
 from ..parameters import Parameters
 from ..threads import threads_set
@@ -135,12 +135,19 @@ def batch(
     """
     parameters = Parameters.among(locals())
     check_group_by(group_by)
-    given = locations_of(inputs), locations_of(background)
+    exposures, backgrounds = locations_of(inputs), locations_of(background)
     folder = output_directory(output_dir)
+    if scheduler is not None:  # its workers have other current folders
+        folder = absolute(folder)
+        exposures, backgrounds = (tuple(map(absolute, each)) for each in (exposures, backgrounds))
     with workers_of(
-        (folder, *given[0], *given[1]), workers=workers, scheduler=scheduler, threads=threads
+        (folder, *exposures, *backgrounds),
+        workers=workers,
+        scheduler=scheduler,
+        overwrite=overwrite or resume,
+        threads=threads,
     ) as (local, work):
-        found = read_pool(*given, local.read, force=parameters.force)
+        found = read_pool(exposures, backgrounds, local.read, force=parameters.force)
         warn_of_odd(found.exposures)
         log.info("%d exposures, %d unreadable", len(found.exposures), len(found.failed))
         groups = of_pool(
@@ -168,6 +175,7 @@ def workers_of(
     *,
     workers: int | None,
     scheduler: str | Client | None,
+    overwrite: bool,
     threads: int | None = None,
 ) -> Iterator[tuple[Threads, Threads | Cluster]]:
     """Start the threads of this process, and connect to a cluster if one is given.
@@ -202,7 +210,7 @@ def workers_of(
             return
         from .dask import Cluster
 
-        with Cluster(scheduler) as cluster:
+        with Cluster(scheduler, local, overwrite=overwrite) as cluster:
             yield local, cluster
 
 

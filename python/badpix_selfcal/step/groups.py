@@ -28,11 +28,11 @@ __all__ = [
     "Pool",
     "check_product",
     "dispaxis_of",
+    "file_part",
     "grouped",
     "later_step",
     "listed",
     "name_of",
-    "file_part",
     "of_pool",
     "read_pool",
     "warn_of_axis",
@@ -423,7 +423,9 @@ def _group(
     exposures = tuple(each for each in members if each.path not in odd)
     if members and not with_backgrounds and all(each.is_background for each in members):
         warn(f"{name}: there are backgrounds only, nothing to flag")
-    roles: dict[Location, Role] = {each.path: "background" for each in exposures if each.is_background}
+    roles: dict[Location, Role] = {
+        each.path: "background" for each in exposures if each.is_background
+    }
     return Group(
         name=name,
         stem=file_part(name),

@@ -60,6 +60,9 @@ _ENTRY: Final = re.compile(r"badpix_selfcal \S+ COMPLETE: ")
 
 _PAGE_HISTORY: Final = re.compile(rb'<meta name="history" content="([^"]*)">')
 
+_Searched: TypeAlias = Literal["COMPLETE", "SKIPPED"]
+"""Whether bad pixels were searched for."""
+
 _Made: TypeAlias = tuple[str, str]
 """How an output was made: its S_BPXSLF, and all its HISTORY on one line."""
 
@@ -129,9 +132,7 @@ def outputs_of(
                 "the exposure that it was made from (_rate), or choose another output folder"
             )
     others = [
-        (group.name, name)
-        for group in groups
-        for name in further_names(group, parameters).values()
+        (group.name, name) for group in groups for name in further_names(group, parameters).values()
     ]
     outputs = Outputs(folder, inputs=inputs, overwrite=overwrite, remedy=remedy)
     outputs.check(sorted({*(copy.name for copy in copies), *(name for _, name in others)}))
@@ -180,7 +181,7 @@ def job_of(
     number : int
         How many different ones of them are combined.
     """
-    status = "SKIPPED" if mask is None else "COMPLETE"
+    status: _Searched = "SKIPPED" if mask is None else "COMPLETE"
     cards = {**group.origin, **_cards(copy.name, status)}
     history = _entry(copy, group, parameters, status, identity, number)
     return Job(copy.exposure, copy.name, cards, history)
@@ -310,7 +311,7 @@ def _entry(
     copy: Copy,
     group: Group,
     parameters: Parameters,
-    status: Literal["COMPLETE", "SKIPPED"],
+    status: _Searched,
     identity: str,
     number: int,
 ) -> str:
@@ -385,9 +386,7 @@ def _lost_in(group: Group, parameters: Parameters) -> Callable[[str], bool]:
     return is_lost
 
 
-def _is_same(
-    made: _Made, entry: _Entry, members: int, is_lost: Callable[[str], bool]
-) -> bool:
+def _is_same(made: _Made, entry: _Entry, members: int, is_lost: Callable[[str], bool]) -> bool:
     """Return whether an output would be the same if made now."""
     status, history = made
     text, lost, number = _taken_apart(history)

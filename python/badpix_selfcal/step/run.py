@@ -25,7 +25,7 @@ from ..files import exposure as exposure_file
 from ..files.exposure import Exposure
 from ..files.outputs import Outputs
 from ..files.paths import Location
-from ..instrument import Dispaxis
+from ..instrument import Dispaxis, Region
 from ..log import log
 from ..masks.mask import Card, Mask, Member
 from ..parameters import Parameters
@@ -128,13 +128,20 @@ class Threads(ThreadPoolExecutor):
         self, group: Group, *, with_errors: bool, done: Callable[[int], None]
     ) -> Minimum:
         """Combine the exposures of a group."""
+        exposures = group.exposures
+        return self.combine(exposures, group.gap, with_errors=with_errors, done=lambda: done(1))
+
+    def combine(
+        self,
+        exposures: Iterable[Exposure],
+        gap: Region | None,
+        *,
+        with_errors: bool,
+        done: Callable[[], None] = lambda: None,
+    ) -> Minimum:
+        """Combine exposures: see `badpix_selfcal.step.minimum.minimum_of`."""
         return minimum_of(
-            group.exposures,
-            group.gap,
-            self,
-            with_errors=with_errors,
-            ahead=self._ahead,
-            done=lambda: done(1),
+            exposures, gap, self, with_errors=with_errors, ahead=self._ahead, done=done
         )
 
     def write(
