@@ -458,7 +458,7 @@ def writer_of(kind: str) -> Callable[[Path, Mask, str], object]:
         from ..masks.mask_file import write_part
 
         return write_part
-    from ..look.page import report_page
+    from ..look.report import report_page
 
     return report_page
 
