@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# ruff: noqa: PT012 - a failure within the context is what is tested
+# ruff: noqa: PT012, SIM117 - a failure within the context is what is tested
 import os
 import signal
 import subprocess

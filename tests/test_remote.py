@@ -216,9 +216,11 @@ def test_a_wrong_time_out_is_named(monkeypatch, value):
 
 def test_a_file_that_is_too_large_is_not_downloaded(tmp_path):
     write(tmp_path / "a_rate.fits", sky(1))
-    with servers.http(tmp_path, ranges=False) as web:
-        with pytest.raises(remote.RemoteError, match="is larger than 1000 bytes"):
-            remote.download(RemoteFile(f"{web.url}/a_rate.fits"), 1000)
+    with (
+        servers.http(tmp_path, ranges=False) as web,
+        pytest.raises(remote.RemoteError, match="is larger than 1000 bytes"),
+    ):
+        remote.download(RemoteFile(f"{web.url}/a_rate.fits"), 1000)
 
 
 # Threads and processes
