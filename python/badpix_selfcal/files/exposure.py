@@ -290,10 +290,16 @@ class Exposure:
                 self._copy(file, target, length)
         self.require_unchanged()
 
+    def _require_same(self, known: About) -> None:
+        """Refuse another version of a remote file whose server has not been asked for this one."""
+        if known.tag and not known.conditions:
+            self.require_unchanged()
+
     def _samples(self, name: str, plane: Plane) -> Samples:
         with reading(self.path):
             if isinstance(self.path, RemoteFile) and self._known is not None and plane.dtype:
                 content = read_range(self.path, plane.data, plane.size, self._known)
+                self._require_same(self._known)
                 return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
                 with open_fits(self.path) as hdus:
@@ -315,11 +321,12 @@ class Exposure:
                 buffer = _HEAD + sci.size * (name == "ERR")  # which follows SCI
                 with open_ranges(self.path, self._known, buffer) as ranges:
                     end = sci.data + -(-sci.size // BLOCK) * BLOCK
-                    found = headers(ranges, self._known.size or 0, end)
-                    plane = _planes_of(hdu for hdu in found if hdu.name == name).get(name)
+                    found = _up_to(name, headers(ranges, self._known.size or 0, end))
+                    plane = _planes_of(found[-1:]).get(name)
                     if plane is not None and plane.dtype is not None and plane.shape == sci.shape:
                         ranges.seek(plane.data)
                         stored = np.frombuffer(ranges.read(plane.size), plane.dtype)
+                        self._require_same(self._known)
                         return stored.reshape(plane.shape), plane
         if plane is None:
             return None
@@ -391,17 +398,18 @@ def read(path: AnyLocation) -> Exposure:
         if known.has_ranges:
             with open_ranges(location, known, _HEAD) as ranges:
                 if ranges.peek(2)[:2] != b"\x1f\x8b":
-                    found = _up_to_science(headers(ranges, known.size or 0))
+                    found = _up_to("SCI", headers(ranges, known.size or 0))
                     return _exposure(location, known.version, found, known)
         with opened(location, known) as (file, length):
             return _exposure(location, known.version, [*headers(file, length)])
 
 
-def _up_to_science(found: Iterable[Hdu]) -> list[Hdu]:
+def _up_to(name: str, found: Iterable[Hdu]) -> list[Hdu]:
+    """Return headers up to that of the image of a name."""
     read: list[Hdu] = []
     for hdu in found:
         read.append(hdu)
-        if hdu.name == "SCI" and hdu.kind == "IMAGE":
+        if hdu.name == name and hdu.kind == "IMAGE":
             break
     return read
 
@@ -415,12 +423,11 @@ def _exposure(
         primary = found[0].header
         sci = next(hdu.header for hdu in found if hdu.start == planes["SCI"].header)
 
-        def text(keyword: str, header: fits.Header = primary) -> str:
-            value = header.get(keyword)  # None also for a card without a value
-            return "" if value is None else str(value).strip()
+        found_cards = {key: primary.get(key) for key in (*_KEPT, *LATER_STEPS) if key in primary}
+        texts = {key: _text(value) for key, value in found_cards.items()}
 
         def word(keyword: str) -> str:
-            return text(keyword).upper()
+            return texts.get(keyword, "").upper()
 
         corner = tuple(word(keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2"))
         at = "" if corner == ("1", "1") else f"({','.join(corner)})"
@@ -435,17 +442,23 @@ def _exposure(
             band=word("BAND") or optics,
             exp_type=word("EXP_TYPE"),
             subarray=word("SUBARRAY").replace("FULL", "") + at,
-            is_background=primary.get("BKGDTARG") is True,
+            is_background=found_cards.get("BKGDTARG") is True,
             status=word("S_BPXSLF"),
             later_step=next(later, ""),
             dispaxis=sci.get("DISPAXIS"),
-            unit=text("BUNIT", sci),
+            unit=_text(sci.get("BUNIT")),
             planes=planes,
-            cards={key: primary[key] for key in _KEPT if text(key)},
+            cards={key: found_cards[key] for key in _KEPT if texts.get(key)},
             history=tuple(map(str, primary.get("HISTORY", ()))),
             problem="" if known is not None else _named(location, _problem_of(planes)),
             _known=known,
         )
+
+
+def _text(value: object) -> str:
+    """Return the value of a card as text; empty where absent or undefined."""
+    is_defined = value is not None and not isinstance(value, fits.card.Undefined)
+    return str(value).strip() if is_defined else ""
 
 
 def _named(location: Location, problem: str) -> str:

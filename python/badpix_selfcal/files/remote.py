@@ -74,16 +74,21 @@ class About:
         Its bytes.
     has_ranges : bool
         Whether parts of it can be read.
-    version : str
-        Differs between versions of the file.
+    tag : str
+        Differs between versions of the file: its ETag or time; empty if the server is silent.
     conditions : mapping of str to str
         The headers of HTTP that make a server refuse another version.
     """
 
     size: int | None
     has_ranges: bool
-    version: str
+    tag: str
     conditions: Mapping[str, str]
+
+    @property
+    def version(self) -> str:
+        """Size and tag."""
+        return f"{self.size}:{self.tag}"
 
 
 def timeout() -> float:
@@ -126,7 +131,7 @@ def about(remote: RemoteFile) -> About:
     return About(
         size,
         size is not None and found.get("partial") is not False,
-        f"{size}:{tag or modified}",
+        tag or modified,
         {name: value for name, value in conditions.items() if value},
     )
 
