@@ -23,11 +23,9 @@ if TYPE_CHECKING:
         percentiles,
     )
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
-    from .masks.compare import compare
-    from .masks.comparison import Comparison
-    from .masks.epochs import MaskHistory
+    from .masks.compare import Comparison, compare
     from .masks.export import export
-    from .masks.history import history
+    from .masks.history import MaskHistory, history
     from .masks.mask import Mask
     from .reports.report import ReportResult, report
     from .step.apply import apply
@@ -76,11 +74,11 @@ _MODULES = {
     "ExposureError": "errors",
     "MaskError": "errors",
     "SelfcalWarning": "errors",
-    "Comparison": "masks.comparison",
+    "Comparison": "masks.compare",
     "GeneratedAssociation": "step.associate",
     "Mask": "masks.mask",
     "ReportResult": "reports.report",
-    "MaskHistory": "masks.epochs",
+    "MaskHistory": "masks.history",
     "Result": "step.result",
     "Results": "step.result",
     "apply": "step.apply",
