@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import SupportsIndex
 
 from ._kernels import default_threads, num_threads, set_num_threads
@@ -48,13 +48,7 @@ def share_threads(processes: SupportsIndex) -> None:
 
 @contextmanager
 def threads_set(threads: int | None) -> Iterator[None]:
-    """Compute with a number of threads while the context lasts; None: with the present number.
-
-    Raises
-    ------
-    ValueError
-        If it is not from 1 to 1024.
-    """
+    """Compute with 1 to 1024 threads while the context lasts; None: with the present number."""
     if threads is None:
         yield
         return
@@ -67,14 +61,14 @@ def threads_set(threads: int | None) -> Iterator[None]:
 
 
 def _set_number() -> int | None:
-    """Return the number of threads that is set for this process; None for the default."""
-    try:
+    """Forget the number of threads that is set for this process; return it, None for the default.
+
+    A wrong value of the variable is no error while it is not used.
+    """
+    number = default = None
+    with suppress(ValueError):
         number = num_threads()
-    except ValueError:  # the variable is wrong, so nothing is set
-        return None
     set_num_threads(None)
-    try:
+    with suppress(ValueError):
         default = num_threads()
-    except ValueError:
-        return number
     return None if number == default else number

@@ -309,12 +309,10 @@ def sharp_groups(
         dtype. Groups are brighter than the slope of the running median.
     level : float
         Pixels of groups are more than this many times the noise above 0.
-    dispaxis : {1, 2, None}
-        The dispersion axis.
     known : ndarray of bool, shape (rows, cols)
         Pixels that count as missing.
-    detector : str or None, optional
-        The DETECTOR keyword.
+    dispaxis, detector
+        As of `find_bad_pixels`.
 
     Returns
     -------
@@ -338,15 +336,8 @@ def sharp_groups(
 def spread_of_minimum(n_exposures: int) -> float:
     """Return the standard deviation of the least of some unit normal numbers.
 
-    Parameters
-    ----------
-    n_exposures : int
-        How many numbers, at least 1. More than a million count as a million.
-
-    Returns
-    -------
-    float
-        1, 0.826, 0.748, 0.701 for 1, 2, 3, 4; by numerical integration.
+    It is 1, 0.826, 0.748, 0.701 for 1, 2, 3, 4 of them, by numerical integration. More than a
+    million count as a million.
     """
     number = min(n_exposures, MOST_EXPOSURES)
     x = np.linspace(-9.0, 9.0, 3601)
@@ -358,18 +349,7 @@ def spread_of_minimum(n_exposures: int) -> float:
 
 
 def upper_cut(n_exposures: int) -> float:
-    """Return the high sigma cut for the minimum of some exposures.
-
-    Parameters
-    ----------
-    n_exposures : int
-        How many exposures, at least 1.
-
-    Returns
-    -------
-    float
-        4.5 for one exposure, 4.0 for two and three, 3.75 for more (`UPPER_CUTS`).
-    """
+    """Return the high sigma cut for the minimum of some exposures, as in `UPPER_CUTS`."""
     return UPPER_CUTS[max(least for least in UPPER_CUTS if least <= n_exposures)]
 
 

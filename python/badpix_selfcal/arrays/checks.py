@@ -10,7 +10,7 @@ import numbers
 import operator
 import sys
 from collections.abc import Sequence
-from typing import Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, TypeVar
+from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ __all__ = [
     "check_choice",
     "check_cut",
     "check_dispaxis",
+    "check_each",
     "check_examples",
     "check_flagfrac",
     "check_group_by",
@@ -104,6 +105,18 @@ def check_whole(value: SupportsIndex, name: str, least: int | None = None) -> in
     if least is not None and number < least:
         raise ValueError(f"{name} must be at least {least}, got {number}")
     return number
+
+
+def check_each(given: int | Sequence[int], count: int, name: str) -> tuple[int, ...]:
+    """Return a whole number for each of some axes; one number is that of all."""
+    values: Any = given if _is_several(given) else (given,) * count
+    if len(values) != count:
+        raise ValueError(f"{name} must be one whole number or {count}, got {given!r}")
+    return tuple(check_whole(value, name) for value in values)
+
+
+def _is_several(given: object) -> bool:
+    return isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, str)
 
 
 def check_number(value: SupportsFloat, name: str, rule: str = "a number") -> float:
@@ -203,12 +216,15 @@ def check_asked_dispaxis(value: object, name: str = "dispaxis") -> AskedDispaxis
         ) from None
 
 
-def check_axes(ndim: int, axes: Sequence[int], name: str, or_none: str = "") -> tuple[int, ...]:
+def check_axes(
+    ndim: int, axes: int | Sequence[int], name: str, or_none: str = ""
+) -> tuple[int, ...]:
     """Return axes of an array of `ndim` axes, counted from its first one.
 
     Negative axes count from the last one. `or_none` is what else the argument may be, for errors.
     """
-    found = tuple(check_whole(axis, name) for axis in axes)
+    values: Any = axes if _is_several(axes) else (axes,)
+    found = tuple(check_whole(axis, name) for axis in values)
     for axis in found:
         if not -ndim <= axis < ndim:
             raise ValueError(f"{name} must be from {-ndim} to {ndim - 1}{or_none}, got {axis}")

@@ -142,21 +142,9 @@ class RunningMinimum:
         self.count = 0
 
     def fold(self, image: ArrayLike, pedestal: float = 0.0) -> None:
-        """Fold in one exposure minus its pedestal.
+        """Fold in one exposure minus its pedestal, which must be finite.
 
-        Parameters
-        ----------
-        image : array_like of real numbers, shape (rows, cols)
-            The exposure. It is not modified.
-        pedestal : float, optional
-            The level to subtract from it, in its own precision.
-
-        Raises
-        ------
-        TypeError
-            If `image` is masked or not real.
-        ValueError
-            If `image` is not 2-D or differs in shape from the first, or `pedestal` is not finite.
+        The exposure is not modified. The pedestal is subtracted in its precision.
         """
         number = self.count
         samples = as_stored(image, f"images[{number}]")
@@ -173,13 +161,13 @@ class RunningMinimum:
                 f"images[{number}] has shape {samples.shape}, images[0] has {self.image.shape}; "
                 "all must have the same"
             )
-        if samples.dtype.itemsize > self.image.dtype.itemsize:
-            self.image = self.image.astype(np.float64)
-        if samples.dtype.itemsize == self.image.dtype.itemsize:
+        if samples.dtype.itemsize < self.image.dtype.itemsize:
+            # Subtracts in single precision, the exposure's own.
+            self.image = np.fmin(self.image, samples - np.float32(pedestal))
+        else:
+            self.image = self.image.astype(samples.dtype.newbyteorder("="), copy=False)
             is_first = number == 0
             _kernels.fold_minimum(self.image, kernel_view(samples), float(pedestal), is_first)
-        else:  # subtracts in single precision, the exposure's own
-            self.image = np.fmin(self.image, samples - np.float32(pedestal))
         self.count += 1
 
 
@@ -222,26 +210,12 @@ class MeanError:
         return object.__sizeof__(self) + self._sum.nbytes + self._count.nbytes
 
     def add(self, errors: ArrayLike) -> None:
-        """Add the ERR of one exposure.
-
-        Parameters
-        ----------
-        errors : array_like of real numbers, shape (rows, cols)
-            The samples, in either byte order.
-
-        Raises
-        ------
-        TypeError
-            If it is masked or not real.
-        ValueError
-            If it is not 2-D, or has another shape.
-        """
+        """Add the ERR of one exposure, in either byte order."""
         samples = as_stored(errors, "errors")
         if samples.shape != self.shape:
             raise ValueError(f"errors has shape {samples.shape}, the others have {self.shape}")
-        if len(self._waiting) == AT_A_TIME or any(
-            samples.dtype != each.dtype for each in self._waiting
-        ):
+        waiting = self._waiting
+        if len(waiting) == AT_A_TIME or any(samples.dtype != each.dtype for each in waiting):
             self._add_waiting()
         self._waiting.append(samples)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _kernels
-from .checks import METHODS, Method, check_axes, check_choice, check_number, check_whole
+from .checks import METHODS, Method, check_axes, check_choice, check_each, check_number, check_whole
 from .floats import FloatArray, as_floats
 
 __all__ = [
@@ -210,22 +210,15 @@ def check_window(ndim: int, kernel_size: Whole, axis: Whole | None, origin: Whol
     if axis is None:
         axes = tuple(range(max(0, ndim - 2), ndim))
     else:
-        axes = check_axes(ndim, axis if isinstance(axis, tuple) else (axis,), "axis", " or None")
+        axes = check_axes(ndim, axis, "axis", " or None")
         if not 1 <= len(set(axes)) == len(axes) <= 2:
             raise ValueError(f"axis must be one axis or two different ones, got {axis}")
     if len(axes) == 1 and isinstance(kernel_size, tuple) and len(kernel_size) != 1:
         raise ValueError(f"kernel_size must be one whole number along one axis, got {kernel_size}")
-    lengths = _for_each(axes, kernel_size, "kernel_size")
-    reaches = map(_reach, lengths, _for_each(axes, origin, "origin"))
+    lengths = check_each(kernel_size, len(axes), "kernel_size")
+    reaches = map(_reach, lengths, check_each(origin, len(axes), "origin"))
     ordered = sorted(zip(axes, reaches, strict=True))
     return Window(tuple(each for each, _ in ordered), tuple(reach for _, reach in ordered))
-
-
-def _for_each(axes: tuple[int, ...], given: Whole, name: str) -> tuple[int, ...]:
-    values = given if isinstance(given, tuple) else (given,) * len(axes)
-    if len(values) != len(axes):
-        raise ValueError(f"{name} must be one whole number or {len(axes)}, got {given!r}")
-    return tuple(check_whole(value, name) for value in values)
 
 
 def _reach(length: int, origin: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import num_threads
@@ -12,42 +12,27 @@ from ..parameters import Parameters
 from .report import Report, finite, text_of, written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ..files.location import Location
-    from ..step.results import BatchResult, GroupResult, SelfcalResult
+    from ..step.result import Result, Results
 
 __all__ = ["report_of_apply", "report_of_batch", "report_of_run"]
 
 COPIES: Final = "<exposure>_badpix_selfcal.fits"
 """The names of the copies of a batch."""
 
-ALONE: Final = "nothing was flagged: add exposures of the same detector (--background)"
+ALONE: Final = "next      nothing was flagged: add exposures of the same detector (--background)"
 
 
-def report_of_run(result: SelfcalResult, given: Mapping[str, Any]) -> Report:
+def report_of_run(result: Result, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.selfcal`."""
     products = (result, *result.others)
-    verdicts = [_verdict(each.page) for each in products]
-    lines = [
-        line
-        for each, verdict in zip(products, verdicts, strict=True)
-        for line in _product_lines(each, verdict, given)
-    ]
-    found = [each for each in products if each.bad_pixels is not None]
-    if found:
-        lines += _look(
-            [each.mask for each in found if each.mask is not None],
-            [each.page for each in found if each.page is not None],
-            sum(len(each.crowded_rows) for each in found),
-            given,
-        )
-        lines += _next([each.science for each in found if each.science is not None], verdicts)
+    lines = [line for each in products for line in _product_lines(each, given)]
+    if all(each.mask is None for each in products):
+        levels = any(each.left_out for each in products)
+        gap = "next      nothing was flagged: no pedestal can be measured in the gap of the exposures"
+        lines.append(gap if levels else ALONE)
     else:
-        levels = [level for each in products for level in each.pedestals.values()]
-        without = any(level != level for level in levels)
-        gap = "nothing was flagged: no pedestal can be measured in the gap of the exposures"
-        lines.append(f"next      {gap if without else ALONE}")
+        copies = [each.science for each in products if each.mask and each.science]
+        lines += [*_look(products, given), *_next(copies, products)]
     return Report(
         {"threads": _threads(given), "products": [_product_facts(each) for each in products]},
         "\n".join(lines),
@@ -59,22 +44,19 @@ def _threads(given: Mapping[str, Any]) -> int:
     return given.get("threads") or num_threads()
 
 
-def _product_facts(result: SelfcalResult) -> dict[str, Any]:
+def _product_facts(result: Result) -> dict[str, Any]:
     found = result.bad_pixels
     facts: dict[str, Any] = {
-        "product": result.product,
+        "product": result.name,
         "status": result.status,
-        "members": [
-            {"path": str(path), "pedestal": finite(result.pedestals.get(path))}
-            for path in result.members
-        ],
+        "members": _members(result),
         "unused": [
             {"path": str(path), "exptype": exptype} for path, exptype in result.unused.items()
         ],
         "dispaxis": result.dispaxis,
         "science": text_of(result.science),
         "backgrounds": [str(path) for path in result.backgrounds],
-        "mask": text_of(result.mask),
+        "mask": text_of(result.mask_file),
         "page": text_of(result.page),
     }
     if found is not None:
@@ -90,158 +72,127 @@ def _product_facts(result: SelfcalResult) -> dict[str, Any]:
     return facts
 
 
-def _product_lines(result: SelfcalResult, verdict: str, given: Mapping[str, Any]) -> list[str]:
+def _members(result: Result) -> list[dict[str, Any]]:
+    return [
+        {"path": str(path), "pedestal": finite(result.pedestals.get(path))}
+        for path in result.members
+    ]
+
+
+def _product_lines(result: Result, given: Mapping[str, Any]) -> list[str]:
     skipped = ", no pixel is flagged" if result.status == "SKIPPED" else ""
-    lines = [f"{result.product}: {result.status}{skipped}"]
+    lines = [f"{result.name}: {result.status}{skipped}"]
     for path in result.members:
         level = finite(result.pedestals.get(path))
         measured = "" if level is None else f"  pedestal {level:.6g}"
         lines.append(f"  member    {path}{measured}")
     lines += [f"  unused    {path} ({exptype})" for path, exptype in result.unused.items()]
-    found = result.bad_pixels
-    if found is not None:
+    if result.bad_pixels is not None:
         kernel = given.get("kernel_size", Parameters.kernel_size)
         lines += [
             f"  dispaxis  {NAMES_OF_AXES[result.dispaxis]}, kernel {kernel}",
-            f"  cuts      {cuts_of(found)}",
-            f"  flagged   {flags_of(found)}",
+            f"  cuts      {cuts_of(result.bad_pixels)}",
+            f"  flagged   {flags_of(result.bad_pixels)}",
         ]
     if result.crowded_rows:
         crowded = counted(len(result.crowded_rows), "row" if result.dispaxis == 1 else "column")
         treated = "left unflagged" if given.get("spare_crowded") else "flagged"
         lines.append(f"  crowded   {crowded}, {treated}")
     lines += written([result.science or "nothing", *result.backgrounds], "  ")
-    for word, what in (("mask", result.mask), ("page", result.page), ("verdict", verdict)):
-        if what:
-            lines.append(f"  {word:<8}  {what}")
-    return lines
+    named = {"mask": result.mask_file, "page": result.page, "verdict": _verdict(result)}
+    return lines + [f"  {word:<8}  {what}" for word, what in named.items() if what]
 
 
-def report_of_batch(result: BatchResult, given: Mapping[str, Any]) -> Report:
+def report_of_batch(result: Results, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.batch`."""
+    found = any(group.mask is not None for group in result)
     facts = {"threads": _threads(given)}
-    return _pool(
-        result, given, facts, "modes (EXP_TYPE)", found=any(g.masks for g in result.groups)
-    )
+    return _pool(result, given, facts, "modes (EXP_TYPE)", found=found)
 
 
-def report_of_apply(result: BatchResult, given: Mapping[str, Any]) -> Report:
+def report_of_apply(result: Results, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.apply`."""
     facts = {"mask": str(given["mask"])}
     return _pool(result, given, facts, "detectors or modes (EXP_TYPE)", found=False)
 
 
 def _pool(
-    result: BatchResult,
+    result: Results,
     given: Mapping[str, Any],
     facts: dict[str, Any],
     ignored: str,
     *,
     found: bool,
 ) -> Report:
-    """Return the report of many exposures; `ignored` is what ignored files differ in."""
-    return Report(
-        {
-            **facts,
-            "groups": [_group_facts(group) for group in result.groups],
-            "statuses": result.statuses,
-            "exposures": [
-                {
-                    "exposure": str(each.exposure),
-                    "status": each.status,
-                    "output": text_of(each.output),
-                    "error": each.error or None,
-                }
-                for each in result.exposures
-            ],
-            "ignored": [str(path) for path in result.ignored],
-            "failed": len(result.failed),
-            "index": text_of(result.index),
-        },
-        "\n".join(_pool_lines(result, given, ignored, found=found)),
-        tuple(_errors(result)),
-        skipped=any(each.status == "SKIPPED" for each in result.exposures),
-    )
+    """Return the report of many exposures.
+
+    `ignored` is what the ignored files differ in; `found`, whether masks were found.
+    """
+    facts |= {
+        "groups": [_group_facts(group) for group in result],
+        "statuses": result.statuses,
+        "exposures": [
+            {
+                "exposure": str(each.exposure),
+                "status": each.status,
+                "output": text_of(each.output),
+                "error": each.error or None,
+            }
+            for each in result.exposures
+        ],
+        "ignored": [str(path) for path in result.ignored],
+        "failed": len(result.failed),
+        "index": text_of(result.index),
+    }
+    lines = [*_table(result), *_pool_lines(result, given, ignored)]
+    copies = [each.output for each in result.exposures if each.output and each.status in DONE]
+    if result.failed:
+        lines.append("next      correct what failed, then repeat it with --resume")
+    elif copies:
+        lines += [*(_look(result, given, result.index) if found else ()), *_next(copies, result)]
+    elif result.statuses["SKIPPED"]:
+        lines.append(ALONE)
+    skipped = any(each.status == "SKIPPED" for each in result.exposures)
+    return Report(facts, "\n".join(lines), tuple(_errors(result)), skipped=skipped)
 
 
-def _errors(result: BatchResult) -> list[str]:
+DONE: Final = ("COMPLETE", "KEPT")
+
+
+def _errors(result: Results) -> list[str]:
     """Return the errors, each with the name of a file; that of a whole group once."""
-    found = [(each.exposure, each.error) for each in result.failed]
-    named = {error for path, error in found if error.startswith(str(path))}
-    found += [each for group in result.groups for each in group.unwritten.items()]
+    found = [(str(each.exposure), each.error) for each in result.failed]
+    named = {error for path, error in found if error.startswith(path)}
+    found += [(str(path), why) for path, why in result.unwritten.items()]
     texts = [
-        error if error in named or error.startswith(str(path)) else f"{path}: {error}"
+        error if error in named or error.startswith(path) else f"{path}: {error}"
         for path, error in found
     ]
     return [*dict.fromkeys(texts)]
 
 
-def _group_facts(group: GroupResult) -> dict[str, Any]:
+def _group_facts(group: Result) -> dict[str, Any]:
+    axis, mask, found = {"dispaxis": group.dispaxis}, group.mask, group.bad_pixels
+    ends = {} if found is None else {"n_low": found.n_low, "n_high": found.n_high}
+    size = {} if mask is None else {"pixels": mask.flags.size}
+    crowded = {"crowded_rows": [*group.crowded_rows]}
     return {
         "group": group.name,
         "members": [
-            {
-                "path": str(path),
-                "pedestal": finite(group.pedestals.get(path)),
-                "left_out": path in group.left_out,
-            }
-            for path in group.members
+            each | {"left_out": path in group.left_out}
+            for path, each in zip(group.members, _members(group), strict=True)
         ],
-        "flagged": [{"dispaxis": axis, "pixels": number} for axis, number in group.flagged.items()],
-        "masks": [
-            {
-                "dispaxis": axis,
-                "pixels": found.mask.size,
-                "n_low": found.n_low,
-                "n_high": found.n_high,
-                "crowded_rows": [*group.crowded_rows[axis]],
-            }
-            for axis, found in group.masks.items()
-        ],
-        "mask_files": [
-            {"dispaxis": axis, "path": str(path)} for axis, path in group.mask_files.items()
-        ],
-        "pages": [{"dispaxis": axis, "path": str(path)} for axis, path in group.pages.items()],
+        "flagged": [axis | {"pixels": group.flagged}] if mask else [],
+        "masks": [axis | size | ends | crowded] if found else [],
+        "mask_files": [axis | {"path": str(group.mask_file)}] if group.mask_file else [],
+        "pages": [axis | {"path": str(group.page)}] if group.page else [],
     }
 
 
-def _pool_lines(
-    result: BatchResult, given: Mapping[str, Any], ignored: str, *, found: bool
-) -> list[str]:
-    """Return the table, in which every exposure read stands once, and where the outputs are."""
-    lines = _table(result)
-    left_out = sum(len(group.left_out) for group in result.groups)
-    if left_out:
-        lines.append(f"left out  {counted(left_out, 'exposure')} without a pedestal")
-    if result.ignored:
-        lines.append(f"ignored   {counted(len(result.ignored), 'file')} of other {ignored}")
-    kept = f" ({result.statuses['KEPT']} kept)" if result.statuses["KEPT"] else ""
-    where = given.get("output_dir") or "the current directory"
-    names = f": {COPIES}" if result.written else ""
-    lines.append(f"written   {counted(len(result.written), 'file')} in {where}{kept}{names}")
-    masks = [path for group in result.groups for path in group.mask_files.values()]
-    pages = [path for group in result.groups for path in group.pages.values()]
-    if masks:
-        lines.append(f"masks     {files_of(masks)}")
-    if pages:
-        lines.append(f"pages     {result.index or files_of(pages)}")
-    named = [(group.name, path) for group in result.groups for path in group.pages.values()]
-    verdicts = [(name, verdict) for name, page in named if (verdict := _verdict(page))]
-    lines += [f"verdict   {name}: {verdict}" for name, verdict in verdicts]
-    if result.failed:
-        return [*lines, "next      correct what failed, then repeat it with --resume"]
-    copies = [e.output for e in result.exposures if e.output and e.status in ("COMPLETE", "KEPT")]
-    if not copies:
-        return [*lines, f"next      {ALONE}"] if result.statuses["SKIPPED"] else lines
-    if found:
-        crowded = sum(len(rows) for group in result.groups for rows in group.crowded_rows.values())
-        lines += _look(masks, [result.index] if result.index else pages, crowded, given)
-    return [*lines, *_next(copies, [verdict for _, verdict in verdicts])]
-
-
-def _table(result: BatchResult) -> list[str]:
+def _table(result: Results) -> list[str]:
+    """Return the table, in which every exposure read stands once."""
     rows = [["group", "exposures", *map(str.lower, result.statuses), "flagged pixels"]]
-    counts = [(group.name, group.statuses, _flags(group)) for group in result.groups]
+    counts = [(group.name, group.statuses, _flags(group)) for group in result]
     if result.unreadable:
         failed = dict.fromkeys(result.statuses, 0) | {"FAILED": len(result.unreadable)}
         counts.append(("unreadable", failed, "-"))
@@ -254,33 +205,57 @@ def _table(result: BatchResult) -> list[str]:
     ]
 
 
-def _flags(group: GroupResult) -> str:
+def _flags(group: Result) -> str:
     """Return how many pixels are flagged; with a mask of the pipeline without the ends."""
-    texts = []
-    for axis, number in group.flagged.items():
-        found = group.masks.get(axis)
-        texts.append(str(number) if found is None else f"{found.n_low} low + {found.n_high} high")
-    return ", ".join(texts) or "-"
+    found = group.bad_pixels
+    if found is not None:
+        return f"{found.n_low} low + {found.n_high} high"
+    return "-" if group.mask is None else str(group.flagged)
 
 
-def _verdict(page: Location | None) -> str:
-    """Return the verdict on a page; empty without one."""
-    if page is None:
+def _pool_lines(result: Results, given: Mapping[str, Any], ignored: str) -> list[str]:
+    """Return what was not used, where the outputs are, and the verdicts."""
+    lines = []
+    left_out = sum(len(group.left_out) for group in result)
+    if left_out:
+        lines.append(f"left out  {counted(left_out, 'exposure')} without a pedestal")
+    if result.ignored:
+        lines.append(f"ignored   {counted(len(result.ignored), 'file')} of other {ignored}")
+    kept = f" ({result.statuses['KEPT']} kept)" if result.statuses["KEPT"] else ""
+    where = given.get("output_dir") or "the current directory"
+    names = f": {COPIES}" if result.written else ""
+    lines.append(f"written   {counted(len(result.written), 'file')} in {where}{kept}{names}")
+    masks = [group.mask_file for group in result if group.mask_file]
+    pages = [group.page for group in result if group.page]
+    if masks:
+        lines.append(f"masks     {files_of(masks)}")
+    if pages:
+        lines.append(f"pages     {result.index or files_of(pages)}")
+    verdicts = ((group.name, _verdict(group)) for group in result)
+    return lines + [f"verdict   {name}: {verdict}" for name, verdict in verdicts if verdict]
+
+
+def _verdict(result: Result) -> str:
+    """Return the verdict on the page of a result; empty without one."""
+    if result.page is None:
         return ""
     from ..reports.index import verdict_on
 
-    return verdict_on(page) or ""
+    return verdict_on(result.page) or ""
 
 
 def _look(
-    masks: Sequence[object], pages: Sequence[object], crowded: int, given: Mapping[str, Any]
+    results: Sequence[Result], given: Mapping[str, Any], index: object = None
 ) -> list[str]:
     """Return how to look at the flags: first the page, then figures."""
+    crowded = sum(len(each.crowded_rows) for each in results)
     if crowded and not given.get("spare_crowded"):
         return [
             f"look      {counted(crowded, 'line')} crowded with flags: if light is flagged there, "
             "repeat it with --spare-crowded"
         ]
+    masks = [each.mask_file for each in results if each.mask_file]
+    pages = [index] if index else [each.page for each in results if each.page]
     if not masks and not pages:
         return ["look      --report shows the flags on a page; --save-mask keeps the mask to plot"]
     page = _typed(pages) if pages else f"badpix-selfcal report {_typed(masks)}"
@@ -288,9 +263,9 @@ def _look(
     return [f"look      {page}", *figures]
 
 
-def _next(copies: Sequence[object], verdicts: Sequence[str]) -> list[str]:
+def _next(copies: Sequence[object], results: Sequence[Result]) -> list[str]:
     """Return how the pipeline goes on with the copies, unless a mask is rejected."""
-    if any(verdict.startswith("REJECT") for verdict in verdicts):
+    if any(_verdict(each).startswith("REJECT") for each in results):
         return ["next      do what the page says, and run again: these flags are not fit for use"]
     several = f"FILE, for each of the {counted(len(copies), 'file')}"
     return [f"next      strun calwebb_spec2 {_typed(copies) if len(copies) == 1 else several}"]
