@@ -23,34 +23,30 @@ if TYPE_CHECKING:
         percentiles,
     )
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
-    from .masks.compare import compare
-    from .masks.comparison import Comparison
-    from .masks.epochs import MaskHistory
+    from .masks.compare import Comparison, compare
     from .masks.export import export
-    from .masks.history import history
+    from .masks.history import MaskHistory, history
     from .masks.mask import Mask
     from .reports.report import ReportResult, report
     from .step.apply import apply
     from .step.associate import GeneratedAssociation, associate
-    from .step.batch import BatchResult, batch
-    from .step.group_mask import GroupMask
-    from .step.mask_file import read_mask, write_mask
-    from .step.selfcal import SelfcalResult, selfcal
+    from .step.batch import batch
+    from .step.result import Result, Results
+    from .step.selfcal import selfcal
     from .threads import share_threads
 
 __all__ = [
     "AssociationError",
     "BadPixels",
-    "BatchResult",
     "Comparison",
     "ExposureError",
     "GeneratedAssociation",
-    "GroupMask",
     "Mask",
     "MaskError",
     "MaskHistory",
     "ReportResult",
-    "SelfcalResult",
+    "Result",
+    "Results",
     "SelfcalWarning",
     "__version__",
     "apply",
@@ -66,12 +62,10 @@ __all__ = [
     "num_threads",
     "pedestal",
     "percentiles",
-    "read_mask",
     "report",
     "selfcal",
     "set_num_threads",
     "share_threads",
-    "write_mask",
 ]
 
 
@@ -80,25 +74,22 @@ _MODULES = {
     "ExposureError": "errors",
     "MaskError": "errors",
     "SelfcalWarning": "errors",
-    "BatchResult": "step.batch",
-    "Comparison": "masks.comparison",
+    "Comparison": "masks.compare",
     "GeneratedAssociation": "step.associate",
-    "GroupMask": "step.group_mask",
     "Mask": "masks.mask",
     "ReportResult": "reports.report",
-    "MaskHistory": "masks.epochs",
-    "SelfcalResult": "step.selfcal",
+    "MaskHistory": "masks.history",
+    "Result": "step.result",
+    "Results": "step.result",
     "apply": "step.apply",
     "associate": "step.associate",
     "batch": "step.batch",
     "compare": "masks.compare",
     "export": "masks.export",
     "history": "masks.history",
-    "read_mask": "step.mask_file",
     "report": "reports.report",
     "selfcal": "step.selfcal",
     "share_threads": "threads",
-    "write_mask": "step.mask_file",
 }
 """The modules of the names that are not in `arrays`."""
 

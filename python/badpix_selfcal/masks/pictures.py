@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files.location import Location
-from ..files.save import Write
+from ..files.outputs import Write
+from ..files.paths import Location
 from ..looks import BLACK, DPI, FAINT, FORMATS, HIGH, LOW, ORANGE
 from ..messages import extra
-from .comparison import Comparison
-from .epochs import MaskHistory
+from .compare import Comparison
+from .history import MaskHistory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
