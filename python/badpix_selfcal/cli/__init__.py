@@ -171,24 +171,22 @@ class _Call:
 
     def _failed(self, error: Exception, verbosity: int) -> int:
         """Say why the command failed: in a line; -v adds the traceback of an unexpected error."""
-        if isinstance(error, (OSError, MemoryError)) or _is_ours(error):
-            if verbosity > 1:
-                say("".join(traceback.format_exception(error)).rstrip(), "stderr")
-            reason = reason_of(error)
-            if type(error) in (TypeError, ValueError) and self._is_about_argument(reason):
-                return self._wrong(reason)
+        reason, is_ours = reason_of(error), _is_ours(error)
+        # An error that begins with the name of an argument is about its value.
+        is_wrong = reason.split()[0].strip("`") in self._parameters
+        is_wrong &= is_ours and type(error) in (TypeError, ValueError)
+        is_expected = is_wrong or (is_ours and not isinstance(error, TypeError))
+        if verbosity > is_expected:
+            say("".join(traceback.format_exception(error)).rstrip(), "stderr")
+        if is_wrong:
+            return self._wrong(reason)
+        if is_expected:
             say(f"{PROGRAM}: error: {reason}", "stderr")
             return self._reported(FAILED, [reason])
-        if verbosity:
-            say("".join(traceback.format_exception(error)).rstrip(), "stderr")
         how = "with the traceback " + ("above" if verbosity else "that --verbose prints")
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         say(f"{PROGRAM}: unexpected error: {reason}; please report it {how}", "stderr")
         return self._reported(FAILED, [reason])
-
-    def _is_about_argument(self, reason: str) -> bool:
-        """Return whether an error begins with the name of an argument of the function."""
-        return reason.split()[0].strip("`:") in self._parameters
 
     def _reported(self, status: int, errors: Sequence[str], report: Report | None = None) -> int:
         """Print the report once, and return the exit status; in JSON it is always printed."""
@@ -212,11 +210,14 @@ class _Call:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Return whether this package has raised an error for an input or an argument."""
-    if not isinstance(error, (ImportError, RuntimeError, TypeError, ValueError)):
-        return False
+    """Return whether the machine or this package has raised an error for an input."""
+    if isinstance(error, (OSError, MemoryError)):
+        return True
+    if isinstance(error, ImportError):  # an extra is not installed
+        return error.__cause__ is not None
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return bool(frame.f_globals["__name__"].split(".")[0] == __package__.split(".")[0])
+    is_here = frame.f_globals["__name__"].split(".")[0] == __package__.split(".")[0]
+    return is_here and isinstance(error, (RuntimeError, TypeError, ValueError))
 
 
 def _console(page: io.StringIO) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import num_threads
@@ -21,15 +21,17 @@ COPIES: Final = "<exposure>_badpix_selfcal.fits"
 
 ALONE: Final = "next      nothing was flagged: add exposures of the same detector (--background)"
 
+NO_LEVEL: Final = (
+    "next      nothing was flagged: no pedestal can be measured in the gap of the exposures"
+)
+
 
 def report_of_run(result: Result, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.selfcal`."""
     products = (result, *result.others)
     lines = [line for each in products for line in _product_lines(each, given)]
     if all(each.mask is None for each in products):
-        levels = any(each.left_out for each in products)
-        gap = "next      nothing was flagged: no pedestal can be measured in the gap of the exposures"
-        lines.append(gap if levels else ALONE)
+        lines.append(NO_LEVEL if any(len(each.members) > 1 for each in products) else ALONE)
     else:
         copies = [each.science for each in products if each.mask and each.science]
         lines += [*_look(products, given), *_next(copies, products)]
@@ -145,7 +147,7 @@ def _pool(
         "index": text_of(result.index),
     }
     lines = [*_table(result), *_pool_lines(result, given, ignored)]
-    copies = [each.output for each in result.exposures if each.output and each.status in DONE]
+    copies = [e.output for e in result.exposures if e.output and e.status in ("COMPLETE", "KEPT")]
     if result.failed:
         lines.append("next      correct what failed, then repeat it with --resume")
     elif copies:
@@ -154,9 +156,6 @@ def _pool(
         lines.append(ALONE)
     skipped = any(each.status == "SKIPPED" for each in result.exposures)
     return Report(facts, "\n".join(lines), tuple(_errors(result)), skipped=skipped)
-
-
-DONE: Final = ("COMPLETE", "KEPT")
 
 
 def _errors(result: Results) -> list[str]:
@@ -244,9 +243,7 @@ def _verdict(result: Result) -> str:
     return verdict_on(result.page) or ""
 
 
-def _look(
-    results: Sequence[Result], given: Mapping[str, Any], index: object = None
-) -> list[str]:
+def _look(results: Iterable[Result], given: Mapping[str, Any], index: object = None) -> list[str]:
     """Return how to look at the flags: first the page, then figures."""
     crowded = sum(len(each.crowded_rows) for each in results)
     if crowded and not given.get("spare_crowded"):
@@ -263,7 +260,7 @@ def _look(
     return [f"look      {page}", *figures]
 
 
-def _next(copies: Sequence[object], results: Sequence[Result]) -> list[str]:
+def _next(copies: Sequence[object], results: Iterable[Result]) -> list[str]:
     """Return how the pipeline goes on with the copies, unless a mask is rejected."""
     if any(_verdict(each).startswith("REJECT") for each in results):
         return ["next      do what the page says, and run again: these flags are not fit for use"]
