@@ -115,14 +115,14 @@ COMMANDS: Final = {
         ),
         Command(
             "report",
-            "reports.report:report",
+            "look.report:report",
             others.report_of_report,
             "badpix-selfcal run *_00001_*_asn.json --save-mask\nbadpix-selfcal report *_mask.fits",
             statuses="0 done (whatever the verdict), 1 failed, 2 wrong usage",
         ),
         Command(
             "plot",
-            "figures.save:save",
+            "look.plot:save",
             others.report_of_plot,
             "badpix-selfcal run *_00001_*_asn.json --save-mask\n"
             "badpix-selfcal plot *_mask.fits\n"
@@ -130,7 +130,7 @@ COMMANDS: Final = {
         ),
         Command(
             "compare",
-            "masks.compare:compare",
+            "look.pictures:compare",
             others.report_of_compare,
             "badpix-selfcal run *_00001_*_asn.json --output-dir run\n"
             "badpix-selfcal batch . --output-dir batch\n"
@@ -139,7 +139,7 @@ COMMANDS: Final = {
         ),
         Command(
             "history",
-            "masks.history:history",
+            "look.pictures:history",
             others.report_of_history,
             "badpix-selfcal run *_00001_*_asn.json --output-dir masks --save-mask\n"
             "badpix-selfcal run *_00002_*_asn.json --output-dir masks --save-mask\n"
@@ -161,7 +161,7 @@ COMMANDS: Final = {
         ),
         Command(
             "simulate",
-            "simulate:simulate",
+            "simulate.files:simulate",
             others.report_of_simulate,
             "badpix-selfcal simulate demo\n"
             "badpix-selfcal simulate small --detector NRS1 --size 96 640 --n-science 4",

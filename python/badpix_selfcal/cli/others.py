@@ -13,9 +13,9 @@ from .report import Report, finite, text_of, written
 
 if TYPE_CHECKING:
     from ..files.location import Location
-    from ..masks.comparison import Comparison
-    from ..masks.epochs import MaskHistory
-    from ..reports.report import ReportResult
+    from ..masks.compare import Comparison
+    from ..masks.history import MaskHistory
+    from ..look.report import ReportResult
     from ..simulate import Simulation
     from ..step.associate import GeneratedAssociation
     from ..testing.verification import Verification

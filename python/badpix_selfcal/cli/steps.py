@@ -238,7 +238,7 @@ def _verdict(result: Result) -> str:
     """Return the verdict on the page of a result; empty without one."""
     if result.page is None:
         return ""
-    from ..reports.index import verdict_on
+    from ..look.index import verdict_on
 
     return verdict_on(result.page) or ""
 
