@@ -61,7 +61,7 @@ def test_a_stopped_run_writes_nothing(tmp_path, slow_run, number, writing):
 
     stopped, printed = signalled(*slow_run, cwd=tmp_path, when=has_begun, number=number)
     assert stopped == status
-    assert printed == f"badpix-selfcal: {word}; {COMPLETE}\n"
+    assert printed.endswith(f"badpix-selfcal: {word}; {COMPLETE}\n")  # after a warning
     assert names(out) == []
 
 

@@ -16,6 +16,7 @@ from badpix_selfcal.cli import main
 
 from .commands import command
 from .exposures import header, observation, sky, write
+from .flagged_files import exposure, saved_mask
 from .pools import pool, take
 
 
@@ -411,6 +412,83 @@ def test_simulate_then_run(tmp_path, report, capsys):
     assert "exist" in refused(capsys, "simulate", str(tmp_path), *small)
     assert main(["simulate", str(tmp_path), "--size", "96", "--overwrite"]) == 0
     assert fits.getdata(made["science"][0]).shape == (96, 640)
+
+
+# Commands on masks and copies
+
+
+def test_compare_tells_equal_from_different(here, capsys, report):
+    saved_mask(here / "a.fits", {(0, 0)}, {(1, 1)})
+    exposure(here / "b.fits", {(1, 1), (2, 2), (3, 3)})
+    assert main(["compare", "b.fits", "b.fits", "--quiet"]) == 0
+    assert main(["compare", "a.fits", "b.fits", "--quiet"]) == 4
+    assert capsys.readouterr() == ("", "")
+    assert main(["compare", "a.fits", "c.fits", "--quiet"]) == 1
+    assert main(["compare", "a.fits"]) == 2
+    capsys.readouterr()
+    found = report("compare", "a.fits", "b.fits", status=4)
+    for name in ("version", "exit_status", "warnings", "errors"):
+        del found[name]
+    unknown = {"low": None, "high": None}
+    assert found == {
+        "equal": False,
+        "same_flags": False,
+        "a": {"path": "a.fits", "kind": "mask", "flagged": {"number": 2, "low": 1, "high": 1}},
+        "b": {"path": "b.fits", "kind": "exposure", "flagged": {"number": 3, **unknown}},
+        "both": {"number": 1, "low": 0, "high": 1},
+        "only_a": {"number": 1, "low": 1, "high": 0},
+        "only_b": {"number": 2, **unknown},
+        "jaccard": 0.25,
+        "other_end": None,
+        "planes": [],
+    }
+    assert main(["compare", "a.fits", "b.fits"]) == 4
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first == "A and B differ: 1 pixel flagged only in A, 2 only in B"
+
+
+def test_infinite_differences_are_null_in_json(here, report):
+    a, b = exposure(here / "a.fits"), exposure(here / "b.fits")
+    for path, value in ((a, 1.7e308), (b, -1.7e308)):
+        fits.append(path, np.full(2, value), fits.Header({"EXTNAME": "HUGE"}))
+    found = report("compare", "a.fits", "b.fits", status=4)
+    assert found["planes"][-1]["largest"] is None
+    assert found["planes"][-1]["equal"] is False
+
+
+def test_history_in_json(here, report):
+    saved_mask(here / "a.fits", {(0, 0)}, {(1, 1), (2, 2)}, date="2023-05-06")
+    saved_mask(here / "b.fits", {(0, 0)}, {(1, 1)}, date="2024-05-06")
+    found = report("history", "a.fits", "b.fits", "--table", "pixels.ecsv")
+    assert (found["detector"], found["at_least"], found["table"]) == ("MIRIFULONG", 2, "pixels.ecsv")
+    assert (found["in_any"], found["persistent"], found["come_and_go"]) == (3, 2, 0)
+    assert [epoch["path"] for epoch in found["masks"]] == ["a.fits", "b.fits"]
+    assert {*found["groups"]} == {"in_any", "come_and_go", "new", "gone", "persistent"}
+    assert (here / "pixels.ecsv").exists()
+
+
+def test_export_and_plot_list_their_files(here, report, lines):
+    saved_mask(here / "a_mask.fits", {(0, 0)}, {(1, 1)})
+    assert report("export", "a_mask.fits", "a.ecsv", "a.reg")["files"] == ["a.ecsv", "a.reg"]
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    words = ["plot", "a_mask.fits", "--figure", "mask", "rows", "--dpi", "30"]
+    assert report(*words)["figures"] == ["a_mask.png", "a_rows.png"]
+    assert lines(*words, "--overwrite")["written"] == ["a_mask.png", "a_rows.png"]
+
+
+@pytest.mark.usefixtures("here")
+def test_report_has_a_verdict_with_reasons(report, lines):
+    pytest.importorskip("bokeh", reason="bokeh is not installed")
+    assert main(["run", "x_asn.json", "--save-mask", "--quiet"]) == 0
+    mask, page = (f"product_badpix_selfcal_{name}" for name in ("mask.fits", "report.html"))
+    found = report("report", mask)
+    assert found["index"] is None
+    (group,) = found["groups"]
+    assert group.keys() == {"name", "page", "verdict", "reasons", "numbers"}
+    assert (group["name"], group["page"]) == ("product", page)
+    printed = lines("report", mask, "--overwrite")
+    assert printed["written"] == [page]
+    assert printed["product:"][0].startswith(f"{group['verdict']}. ")
 
 
 # What to do next

@@ -102,7 +102,7 @@ COMMANDS: Final = {
             "badpix-selfcal batch . --output-dir flagged_all\n"
             "badpix-selfcal batch . --output-dir flagged_all --resume",
             statuses="0 done, 1 failed, 2 wrong usage, 3 skipped (1 and 3: some or all)",
-            counts="exposures",
+            counts="files read or written",
         ),
         Command(
             "apply",
@@ -111,7 +111,7 @@ COMMANDS: Final = {
             "badpix-selfcal batch . --output-dir flagged_all --save-mask\n"
             "badpix-selfcal apply flagged_all/*_mask.fits *_rate.fits --output-dir again",
             statuses="0 done, 1 failed (some or all), 2 wrong usage",
-            counts="exposures",
+            counts="files read or written",
         ),
         Command(
             "report",

@@ -59,19 +59,19 @@ class Bar:
                 text = f"{done}/{total} {self._what}, {left // 60}:{left % 60:02d} left"
                 print(f"badpix-selfcal: {text}", file=self._stream, flush=True)
         elif self._bar is not None or now - self._start >= AFTER:
-            self._bar = self._bar or _begun(self._stream)
-            self._bar.update(self._bar.task_ids[0], completed=done, total=total, what=self._what)
+            self._bar = self._bar or _begun(self._stream, self._what)
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
 
-def _begun(stream: TextIO) -> Progress:
+def _begun(stream: TextIO, what: str) -> Progress:
     """Return a bar on a terminal; what others print meanwhile stands above it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Left
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[what]}"), Left())
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(what), Left())
     console = Console(file=stream)
     bar = Progress(*columns, console=console, transient=True, redirect_stdout=False)
-    bar.add_task("", what="")
+    bar.add_task("", total=None)
     bar.start()
     return bar
