@@ -14,7 +14,8 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
-from badpix_selfcal.cli.commands import COMMANDS, ONLY_IN_PYTHON
+from badpix_selfcal.cli.commands import COMMANDS
+from badpix_selfcal.cli.options import ONLY_IN_PYTHON
 
 from .commands import command, shell
 

@@ -1,39 +1,23 @@
-"""The commands. Their options come from the functions that they call: signatures and docstrings.
-
-A parameter without a default is a positional argument; any other is an option of the same name. Its
-help is the text of the function's docstring. `cyclopts` parses, completes and prints the pages.
-"""
+"""The commands: which function each calls, its examples, and how its result is reported."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from os import PathLike
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
-from cyclopts import Token as Word
 
-from ..parameters import Parameters
 from . import others, steps
+from .options import PACKAGE, option, options_of, plain, texts_of
 from .report import Report
 from .terminal import PROGRAM
 
 __all__ = ["COMMANDS", "Command", "problem", "program"]
-
-PACKAGE: Final = __package__.rpartition(".")[0]
-
-ONLY_IN_PYTHON: Final = ("progress", "no_sync", "settings")
-"""Keywords without an option."""
-
-PRINTING: Final = Group("Printing")
 
 
 @dataclass(frozen=True)
@@ -50,38 +34,41 @@ class Command:
         Returns the `Report` of a result and of the arguments that the user gave.
     examples : str
         Lines that work in the folder of a simulation.
-    statuses : str
-        The exit statuses.
     counts : str
         What the function's `progress` counts.
-    options : mapping of str to str
-        Options that the function does not have, and the classes whose docstrings describe them.
+    settings : tuple of str
+        The settings of a simulation that are options.
     """
 
     name: str
     target: str
     report: Callable[[Any, Mapping[str, Any]], Report]
     examples: str
-    statuses: str = "0 done, 1 failed, 2 wrong usage"
     counts: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
 
     @property
     def function(self) -> Callable[..., Any]:
         """The function."""
-        function: Callable[..., Any] = _imported(self.target)
+        module, _, name = self.target.partition(":")
+        function: Callable[..., Any] = getattr(import_module(f"{PACKAGE}.{module}"), name)
         return function
 
     def __call__(self, given: Mapping[str, Any], progress: Callable[[int, int], None]) -> Report:
         """Call the function with the arguments that the user gave."""
-        arguments = dict(given)
+        arguments = {name: each for name, each in given.items() if name not in self.settings}
         if self.counts:
             arguments["progress"] = progress
-        if "hot_groups" in arguments:
-            settings = import_module(f"{PACKAGE}.simulate").Settings
-            arguments["settings"] = settings(hot_groups=arguments.pop("hot_groups"))
+        if settings := {name: given[name] for name in self.settings if name in given}:
+            arguments["settings"] = _settings()(**settings)
         return self.report(self.function(**arguments), given)
 
+
+def _settings() -> Any:
+    return import_module(f"{PACKAGE}.simulate").Settings
+
+
+FILES: Final = "files read or written"
 
 COMMANDS: Final = {
     command.name: command
@@ -90,93 +77,84 @@ COMMANDS: Final = {
             "run",
             "step.selfcal:selfcal",
             steps.report_of_run,
-            "badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir flagged\n"
-            "badpix-selfcal run *1001_*_00001_*_rate.fits --background *2001_*_rate.fits",
-            statuses="0 done, 1 failed, 2 wrong usage, 3 skipped (nothing was flagged)",
-            counts="files read or written",
+            "run *_00001_*_asn.json --cut sigma --output-dir flagged\n"
+            "run *1001_*_00001_*_rate.fits --background *2001_*_rate.fits",
+            counts=FILES,
         ),
         Command(
             "batch",
             "step.batch:batch",
             steps.report_of_batch,
-            "badpix-selfcal batch . --output-dir flagged_all\n"
-            "badpix-selfcal batch . --output-dir flagged_all --resume",
-            statuses="0 done, 1 failed, 2 wrong usage, 3 skipped (1 and 3: some or all)",
-            counts="files read or written",
+            "batch . --output-dir flagged_all\nbatch . --output-dir flagged_all --resume",
+            counts=FILES,
         ),
         Command(
             "apply",
             "step.apply:apply",
             steps.report_of_apply,
-            "badpix-selfcal batch . --output-dir flagged_all --save-mask\n"
-            "badpix-selfcal apply flagged_all/*_mask.fits *_rate.fits --output-dir again",
-            statuses="0 done, 1 failed (some or all), 2 wrong usage",
-            counts="files read or written",
+            "batch . --output-dir flagged_all --save-mask\n"
+            "apply flagged_all/*_mask.fits *_rate.fits --output-dir again",
+            counts=FILES,
         ),
         Command(
             "report",
             "look.report:report",
             others.report_of_report,
-            "badpix-selfcal run *_00001_*_asn.json --save-mask\nbadpix-selfcal report *_mask.fits",
-            statuses="0 done (whatever the verdict), 1 failed, 2 wrong usage",
+            "run *_00001_*_asn.json --save-mask\nreport *_mask.fits",
         ),
         Command(
             "plot",
             "look.plot:save",
             others.report_of_plot,
-            "badpix-selfcal run *_00001_*_asn.json --save-mask\n"
-            "badpix-selfcal plot *_mask.fits\n"
-            "badpix-selfcal plot *_badpix_selfcal.fits --figure residual --format pdf",
+            "run *_00001_*_asn.json --save-mask\nplot *_mask.fits\n"
+            "plot *_badpix_selfcal.fits --figure residual --format pdf",
         ),
         Command(
             "compare",
             "look.pictures:compare",
             others.report_of_compare,
-            "badpix-selfcal run *_00001_*_asn.json --output-dir run\n"
-            "badpix-selfcal batch . --output-dir batch\n"
-            "badpix-selfcal compare run/*_00001_*_selfcal.fits batch/*_00001_*_selfcal.fits",
-            statuses="0 equal, 4 they differ, 1 failed, 2 wrong usage",
+            "run *_00001_*_asn.json --output-dir run\nbatch . --output-dir batch\n"
+            "compare run/*_00001_*_selfcal.fits batch/*_00001_*_selfcal.fits",
         ),
         Command(
             "history",
             "look.pictures:history",
             others.report_of_history,
-            "badpix-selfcal run *_00001_*_asn.json --output-dir masks --save-mask\n"
-            "badpix-selfcal run *_00002_*_asn.json --output-dir masks --save-mask\n"
-            "badpix-selfcal history masks/*_mask.fits --table pixels.ecsv",
+            "run *_00001_*_asn.json --output-dir masks --save-mask\n"
+            "run *_00002_*_asn.json --output-dir masks --save-mask\n"
+            "history masks/*_mask.fits --table pixels.ecsv",
         ),
         Command(
             "export",
             "masks.export:export",
             others.report_of_export,
-            "badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir run --save-mask\n"
-            "badpix-selfcal export run/*_mask.fits pixels.ecsv pixels.reg",
+            "run *_00001_*_asn.json --cut sigma --output-dir run --save-mask\n"
+            "export run/*_mask.fits pixels.ecsv pixels.reg",
         ),
         Command(
             "associate",
             "step.associate:associate",
             others.report_of_associate,
-            "badpix-selfcal associate . --dry-run\n"
-            "badpix-selfcal associate . --output-dir associations",
+            "associate . --dry-run\nassociate . --output-dir associations",
         ),
         Command(
             "simulate",
             "simulate.files:simulate",
             others.report_of_simulate,
-            "badpix-selfcal simulate demo\n"
-            "badpix-selfcal simulate small --detector NRS1 --size 96 640 --n-science 4",
-            options={"hot_groups": "simulate:Settings"},
+            "simulate demo\nsimulate small --detector NRS1 --size 96 640 --n-science 4",
+            settings=("hot_groups",),
         ),
         Command(
             "verify",
             "testing.verification:verify",
             others.report_of_verify,
-            "badpix-selfcal verify --examples 5",
-            statuses="0 all holds, 1 something does not, 2 wrong usage",
+            "verify --examples 5",
             counts="checks",
         ),
     )
 }
+
+STATUSES: Final = "0 done, 1 failed, 2 wrong usage, 3 skipped (nothing is flagged), 4 files differ"
 
 
 def program(*names: str, is_help: bool = False) -> App:
@@ -200,12 +178,12 @@ def program(*names: str, is_help: bool = False) -> App:
     )
     for place, name in enumerate(names or COMMANDS):
         command = COMMANDS[name]
-        examples = command.examples.replace("\n", "\n  ")
+        examples = "".join(f"\n  {PROGRAM} {line}" for line in command.examples.split("\n"))
         app.command(
             _with_options(command) if names else _described(command),
             name=name,
             sort_key=place,
-            help_epilogue=f"Examples:\n  {examples}\nExit status: {command.statuses}",
+            help_epilogue=f"Examples:{examples}\nExit status: {STATUSES}",
         )
 
     @app.command
@@ -219,9 +197,18 @@ def program(*names: str, is_help: bool = False) -> App:
         shell : str
             The shell.
         """
-        return program(*COMMANDS).generate_completion(prog_name=PROGRAM, shell=shell)
+        app = program(*filter(_is_installed, COMMANDS))
+        return app.generate_completion(prog_name=PROGRAM, shell=shell)
 
     return app
+
+
+def _is_installed(name: str) -> bool:
+    """Return whether a command has the extra that it needs."""
+    try:
+        return callable(COMMANDS[name].function)
+    except ImportError:
+        return False
 
 
 def _formatter() -> Any:
@@ -239,31 +226,30 @@ def _shown(default: object) -> str | None:
 
 def _with_options(command: Command) -> Callable[..., dict[str, Any]]:
     """Return a function with the options of a command; it returns the arguments that are given."""
-    try:
-        options = _options(command)
-    except ImportError as error:  # an extra is not installed
-        return _raising(error)
+    options = options_of(command.function)
+    for name in command.settings:
+        default, text = getattr(_settings(), name), texts_of(_settings())[name]
+        options.append(option(name, type(default), default, text=text))
+    options += PRINTING
 
     def given(*positional: Any, **named: Any) -> dict[str, Any]:
-        values = dict(zip(options, positional, strict=False)) | named
-        return {name: options[name].value(each) for name, each in values.items()}
+        names = (each.name for each in options)
+        return dict(zip(names, positional, strict=False)) | named
 
-    given.__name__, given.__doc__ = command.name, _above(inspect.getdoc(command.function) or "")
-    given.__annotations__ = {name: each.annotation for name, each in options.items()}
-    given.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [each.parameter for each in options.values()]
+    given.__doc__ = _above(inspect.getdoc(command.function) or "")
+    given.__annotations__ = {each.name: each.annotation for each in options}
+    given.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    return given
+
+
+PRINTING: Final = [
+    option(name, type(default), default, Parameter(name=names, group="Printing", count=count), text)
+    for name, names, default, count, text in (
+        ("json", (), False, False, "Print the report in JSON."),
+        ("verbose", ("--verbose", "-v"), 0, True, "Print what is done; -vv: all details."),
+        ("quiet", (), False, False, "Print errors only (and the report with --json)."),
     )
-    return given
-
-
-def _raising(error: ImportError) -> Callable[..., dict[str, Any]]:
-    """Return a function that takes any words and raises an error; its help page shows it."""
-
-    def given(*_: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> dict[str, Any]:
-        raise error
-
-    given.__doc__ = str(error)
-    return given
+]
 
 
 def _described(command: Command) -> Callable[[], None]:
@@ -272,155 +258,16 @@ def _described(command: Command) -> Callable[[], None]:
     def given() -> None: ...
 
     module, _, name = command.target.partition(":")
-    path = Path(__file__).parent.parent.joinpath(*module.split("."))
-    source = next(file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists())
+    source = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             given.__doc__ = _above(ast.get_docstring(node) or "")
     return given
 
 
-@dataclass(frozen=True)
-class _Option:
-    """A parameter of a function as cyclopts takes it, and how its value is passed on."""
-
-    parameter: inspect.Parameter
-    words: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def annotation(self) -> Any:
-        return self.parameter.annotation
-
-    def value(self, given: Any) -> Any:
-        """Return the value for a function; one of several that may be given stands alone."""
-        if isinstance(given, list):
-            return given[0] if len(given) == 1 else tuple(given)
-        return self.words.get(given, given) if self.words else given
-
-
-def _options(command: Command) -> dict[str, _Option]:
-    """Return the options of a command by name, those of printing last."""
-    function = command.function
-    options = _options_of(function, lambda name: name not in ONLY_IN_PYTHON)
-    for name, target in command.options.items():
-        options |= _options_of(_imported(target), name.__eq__)
-    printing: dict[str, tuple[Any, str, bool | int]] = {
-        "json": (bool, "Print the report in JSON.", False),
-        "verbose": (int, "Print what is done; -vv: details and tracebacks too.", 0),
-        "quiet": (bool, "Print errors only (and the report with --json).", False),
-    }
-    for name, (kind, text, default) in printing.items():
-        names = ("--verbose", "-v") if name == "verbose" else ()
-        how = Parameter(name=names, help=text, group=PRINTING, count=kind is int)
-        options[name] = _option(name, Annotated[kind, how], default)
-    return options
-
-
-def _options_of(function: Callable[..., Any], is_one: Callable[[str], bool]) -> dict[str, _Option]:
-    hints = _hints(function)
-    texts = _texts(function) | {
-        name: f"{about.help[0].upper()}{about.help[1:]}."
-        for name, about in Parameters.by_name().items()
-    }
-    found = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if is_one(name):
-            kind, words = _kind(hints[name], parameter.default)
-            how = Parameter(
-                help=texts.get(name, ""),
-                converter=_as_typed if kind in (Path, list[Path]) else None,
-                consume_multiple=get_origin(kind) is list,
-            )
-            default = parameter.default
-            word = next((word for word, value in words.items() if value == default), default)
-            found[name] = _option(name, Annotated[kind, how], word, words)
-    return found
-
-
-def _option(
-    name: str, annotation: Any, default: Any, words: Mapping[str, Any] | None = None
-) -> _Option:
-    needed = default is inspect.Parameter.empty
-    kind = inspect.Parameter.POSITIONAL_ONLY if needed else inspect.Parameter.KEYWORD_ONLY
-    parameter = inspect.Parameter(name, kind, default=default, annotation=annotation)
-    return _Option(parameter, words or {})
-
-
-def _kind(hint: Any, default: Any) -> tuple[Any, dict[str, Any]]:
-    """Return the type of an option, and the values of its words if it takes only some."""
-    members = _members(hint)
-    chosen = [value for each in members if get_origin(each) is Literal for value in get_args(each)]
-    if chosen:
-        if type(None) in members and default is not None:
-            chosen.append(None)
-        words = {str(value).lower(): value for value in chosen}
-        return Literal[tuple(words)], words
-    if bool in members:
-        return bool, {}
-    several = any(get_origin(each) in (Iterable, Sequence, tuple) for each in members)
-    one: type = next((kind for kind in (float, int) if kind in members), str)
-    if one is str and any(each is PathLike or get_origin(each) is PathLike for each in members):
-        one = Path  # for completion: the shell offers files
-    return (list[one] if several else one), {}  # type: ignore[valid-type]
-
-
-def _members(hint: Any) -> list[Any]:
-    """Return the types of a union, with those of the unions in it."""
-    if get_origin(hint) in (Union, UnionType):
-        return [member for each in get_args(hint) for member in _members(each)]
-    return [hint]
-
-
-def _as_typed(kind: Any, words: Sequence[Word]) -> str | list[str]:
-    """Return files as they are typed: a path would lose the slashes of a URL."""
-    return words[0].value if kind is Path else [word.value for word in words]
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the types of the parameters; those that only type checkers import count as text."""
-    unknown: dict[str, Any] = {}
-    while True:
-        try:
-            return get_type_hints(function, localns=unknown)
-        except NameError as error:
-            unknown[error.name or ""] = str
-
-
 def _above(docstring: str) -> str:
     """Return what stands above the parameters in a docstring, as plain text."""
-    return _plain(docstring.partition("\n\nParameters\n")[0])
-
-
-def _texts(function: Callable[..., Any]) -> dict[str, str]:
-    """Return the texts of the parameters in a docstring, as plain text in one line each."""
-    section = re.search(
-        r"\n(?:Parameters|Attributes)\n-+\n(.*?)(?:\n\n|$)", inspect.getdoc(function) or "", re.S
-    )
-    texts = {}
-    for entry in re.split(r"\n(?=\S)", section[1]) if section else []:
-        names, *lines = entry.split("\n")
-        text = " ".join(line.strip() for line in lines)
-        for name in names.partition(" : ")[0].split(", "):
-            texts[name] = text
-            if other := re.match(r"As in `badpix_selfcal\.(\w+)`", text):
-                there = _texts_of(other[1]).get(name, other[0]).rstrip(".")
-                texts[name] = there + text[other.end() :]
-    return {name: _plain(text) for name, text in texts.items()}
-
-
-@cache
-def _texts_of(name: str) -> dict[str, str]:
-    """Return the texts of a public function."""
-    return _texts(getattr(import_module(PACKAGE), name))
-
-
-def _plain(text: str) -> str:
-    return text.replace("``", "").replace("`", "")
-
-
-def _imported(target: str) -> Any:
-    module, _, name = target.partition(":")
-    return getattr(import_module(f"{PACKAGE}.{module}"), name)
+    return plain(docstring.partition("\n\nParameters\n")[0])
 
 
 def problem(error: CycloptsError) -> str:

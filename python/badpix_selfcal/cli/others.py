@@ -12,10 +12,10 @@ from ..arrays.summary import counted
 from .report import Report, finite, text_of, written
 
 if TYPE_CHECKING:
-    from ..files.location import Location
+    from ..files.paths import Location
+    from ..look.report import ReportResult
     from ..masks.compare import Comparison
     from ..masks.history import MaskHistory
-    from ..look.report import ReportResult
     from ..simulate import Simulation
     from ..step.associate import GeneratedAssociation
     from ..testing.verification import Verification
@@ -66,12 +66,12 @@ def report_of_simulate(made: Simulation, _: Mapping[str, Any]) -> Report:
 
 def report_of_export(files: Sequence[Location], _: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.export`."""
-    return Report({"files": [str(path) for path in files]}, "\n".join(written(files)))
+    return Report({"files": [*map(str, files)]}, "\n".join(written(files)))
 
 
-def report_of_plot(figures: Sequence[Location], _: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.plot.save`."""
-    return Report({"figures": [str(path) for path in figures]}, "\n".join(written(figures)))
+def report_of_plot(files: Sequence[Location], _: Mapping[str, Any]) -> Report:
+    """Return the report of the function that saves figures."""
+    return Report({"figures": [*map(str, files)]}, "\n".join(written(files)))
 
 
 def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
