@@ -169,6 +169,9 @@ def open_fits(path: AnyLocation) -> Iterator[fits.HDUList]:
             content = io.BytesIO(file.read(end))
         how = {"memmap": False, "disable_image_compression": True}
         with silenced(), fits.open(content, **how) as hdus:
+            for number, hdu in enumerate(hdus):
+                if not hasattr(type(hdu), "data"):  # astropy has given it up
+                    raise ExposureError(f"the header of extension {number} is damaged")
             yield hdus
 
 
