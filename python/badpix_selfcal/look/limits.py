@@ -1,16 +1,17 @@
-"""The limits of the numbers that a verdict follows from."""
+"""The limits of the numbers that a verdict follows from, and what to do beyond them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from ..step.review import MOST_FACTOR
-
-__all__ = ["LIMITS", "Limit", "Verdict"]
+__all__ = ["LIMITS", "MOST_FACTOR", "Limit", "Verdict"]
 
 Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
 """What to do with a mask."""
+
+MOST_FACTOR: Final = 2.0
+"""The noise of SCI over ERR, or its inverse, beyond which ERR does not describe the data."""
 
 
 @dataclass(frozen=True)

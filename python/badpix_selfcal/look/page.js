@@ -1,8 +1,8 @@
 // The behaviour of a report's page. Bokeh draws; this script unpacks the images, shows values under
 // the pointer and the cuts of a pixel, flickers, collapses slices, and listens to keys.
 //
-// Data in the page: `#settings` (sizes, cuts, counts, see content.py), and one `#layer-NAME` for each
-// array (see layers.py). A pixel is its index, row * columns + column.
+// Data in the page: `#settings` (sizes, cuts, titles, see page.py), one `#layer-NAME` for each array
+// (see layers.py), and bokeh itself, compressed. A pixel is its index, row * columns + column.
 "use strict";
 (async () => {
   const began = performance.now();
@@ -14,10 +14,8 @@
   // ---- Arrays ----------------------------------------------------------------------------------
   const NOT_A_NUMBER = 0, LESS = 1, MORE = 65535, HALF = 32768;
 
-  // Return the elements of a layer: whole numbers, of which the bytes of the lowest order are first.
-  async function unpacked(name) {
-    const node = element(`layer-${name}`);
-    if (node === null) return null;
+  // Return the bytes that an element holds as compressed text.
+  async function inflated(node) {
     let packed;
     if (Uint8Array.fromBase64) {
       packed = Uint8Array.fromBase64(node.textContent);
@@ -26,8 +24,22 @@
       packed = new Uint8Array(text.length);
       for (let i = 0; i < packed.length; i++) packed[i] = text.charCodeAt(i);
     }
+    node.textContent = "";
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-    const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+  // Run the libraries.
+  for (let node, number = 0; (node = element(`library-${number}`)) !== null; number++) {
+    const script = document.createElement("script");
+    script.textContent = new TextDecoder().decode(await inflated(node));
+    document.head.append(script);
+  }
+
+  // Return the elements of a layer: whole numbers, of which the bytes of the lowest order are first.
+  async function unpacked(name) {
+    const node = element(`layer-${name}`);
+    if (node === null) return null;
+    const bytes = await inflated(node);
     const about = JSON.parse(node.dataset.about);
     const kinds = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array };
     const codes = new kinds[about.bytes](bytes.length / about.bytes);
@@ -35,7 +47,6 @@
       const plane = bytes.subarray(place * codes.length, (place + 1) * codes.length);
       for (let i = 0; i < codes.length; i++) codes[i] |= plane[i] << (8 * place);
     }
-    node.textContent = "";
     const layer = { ...about, codes };
     if (about.bytes === 2 && about.knee)
       layer.values = Float64Array.from({ length: 65536 }, (_, code) => decode(code, layer));
@@ -211,40 +222,6 @@
     made.on_event("mousemove", (event) => {
       if (inside(event) !== null) element("pointer").textContent = described(inside(event));
     });
-  }
-
-  // The histogram of what is cut.
-  {
-    const { edges, counts, what } = settings.histogram;
-    const made = figure("histogram", { x_axis_label: what, y_axis_label: "pixels", y_axis_type: "log" });
-    made.quad({ left: edges.slice(0, -1), right: edges.slice(1), bottom: 0.5,
-      top: counts.map((count) => Math.max(count, 0.5)), fill_color: PLAIN, line_color: null });
-    settings.cuts.forEach((location, end) => {
-      if (location === null || location < edges[0] || location > edges.at(-1)) return;
-      made.add_layout(new Models.Span({ location, dimension: "height", line_dash: "dashed",
-        line_width: 2, line_color: end ? HIGH : LOW }));
-    });
-  }
-
-  // Flags in each row, column and slice.
-  for (const what of ["row", "column", "slice"]) {
-    const { low, high } = settings.flags[what];
-    const label = what === "slice" ? "slice, from left to right or from below" : what;
-    const made = figure(`by-${what}`, { x_axis_label: label, y_axis_label: "flags" });
-    const x = low.map((_, place) => place + (what === "slice" ? 1 : 0));
-    if (what === "slice") {
-      const data = { x, low, high, top: low.map((count, i) => count + high[i]), name: settings.slices };
-      const bars = source(null, data), width = 0.8, line_color = null;
-      made.vbar({ x: column("x"), top: column("low"), bottom: 0, width, line_color, source: bars,
-        fill_color: LOW });
-      made.vbar({ x: column("x"), top: column("top"), bottom: column("low"), width, line_color,
-        source: bars, fill_color: HIGH });
-      made.add_tools(new Models.HoverTool({
-        tooltips: [["slice", "@name"], ["low", "@low"], ["high", "@high"]] }));
-    } else {
-      for (const [y, line_color] of [[low, LOW], [high, HIGH]])
-        made.step({ x, y, mode: "center", line_color });
-    }
   }
 
   // The cuts of the selected pixel, and the spectrum of a slice.

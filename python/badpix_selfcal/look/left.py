@@ -13,10 +13,9 @@ from ..arrays.bad_pixels import BadPixels, sharp_groups, spread_of_minimum
 from ..arrays.floats import FloatArray
 from ..arrays.medians import median_filter
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
-from ..step.group_mask import GroupMask
-from .scatter import BLOCK
+from ..step.group_mask import GroupMask as Mask
 
-__all__ = ["LEVEL", "Left", "left_by"]
+__all__ = ["BLOCK", "LEVEL", "Left", "block_scatter", "left_by", "per_pixel", "scatter"]
 
 LEVEL: Final = 20.0
 """Times the noise of one exposure that a pixel is above its running median, to count as left."""
@@ -26,6 +25,12 @@ WINDOW: Final = 31
 
 MOST_LISTED: Final = 200
 """Groups that a page lists and marks."""
+
+BLOCK: Final = 64
+"""Rows and columns of a block."""
+
+NORMAL: Final = 1.4826
+"""The standard deviation of normal numbers, in units of the median of their absolute values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +73,15 @@ class Left:
 
 
 @np.errstate(all="ignore")
-def left_by(mask: GroupMask, sigmas: FloatArray, exposures: int) -> Left:
+def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> Left:
     """Find what a mask leaves. What DQ or the mask flags does not count.
 
     Parameters
     ----------
-    mask : GroupMask
+    mask : Mask
         The mask.
     sigmas : ndarray of float
-        The scatter of each block of its residual (`badpix_selfcal.reports.scatter.block_scatter`).
+        The scatter of each block of its residual (`block_scatter`).
     exposures : int
         The different exposures that it was found from.
     """
@@ -92,19 +97,13 @@ def left_by(mask: GroupMask, sigmas: FloatArray, exposures: int) -> Left:
         known=known,
         detector=str(mask.about.get("DETECTOR", "")) or None,
     )
-    flat = labels.ravel()
+    flat, residual = labels.ravel(), found.residual.ravel()
     pixels = np.flatnonzero(flat)
-    pixels = pixels[np.argsort(-found.residual.ravel()[pixels], kind="stable")]
+    pixels = pixels[np.argsort(-residual[pixels], kind="stable")]
     _, first = np.unique(flat[pixels], return_index=True)  # the brightest of each group
     peaks = pixels[np.sort(first)]
-    residuals = found.residual.ravel()[peaks]
-    return Left(
-        peaks,
-        np.bincount(flat)[flat[peaks]],
-        residuals,
-        residuals / noise.ravel()[peaks],
-        _spared(mask, labels)[flat[peaks]],
-    )
+    sizes, spared = np.bincount(flat)[flat[peaks]], _spared(mask, labels)[flat[peaks]]
+    return Left(peaks, sizes, residual[peaks], residual[peaks] / noise.ravel()[peaks], spared)
 
 
 def _noise(found: BadPixels, axis: int | None, sigmas: FloatArray, exposures: int) -> FloatArray:
@@ -114,15 +113,13 @@ def _noise(found: BadPixels, axis: int | None, sigmas: FloatArray, exposures: in
     """
     if found.noise is not None:
         return median_filter(found.noise, WINDOW, axis=axis, edge="shrink")
-    local = 1.4826 * median_filter(abs(found.residual), WINDOW, axis=axis, edge="shrink")
-    rows, columns = found.residual.shape
-    blocks = np.repeat(np.repeat(sigmas, BLOCK, axis=0), BLOCK, axis=1)[:rows, :columns]
+    local = NORMAL * median_filter(abs(found.residual), WINDOW, axis=axis, edge="shrink")
     spread = spread_of_minimum(max(exposures, 1))
-    scaled: FloatArray = (np.fmax(local, blocks) / spread).astype(found.residual.dtype)
-    return scaled
+    noise: FloatArray = np.fmax(local, per_pixel(sigmas, found.residual.shape)) / spread
+    return noise.astype(found.residual.dtype)
 
 
-def _spared(mask: GroupMask, labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
+def _spared(mask: Mask, labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """Return whether each label lies in spared rows."""
     spared = np.zeros(int(labels.max(initial=0)) + 1, np.bool_)
     if mask.parameters.spare_crowded:
@@ -130,3 +127,36 @@ def _spared(mask: GroupMask, labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
         rows = [row for row in mask.crowded if row < len(lines)]
         spared[lines[rows]] = True
     return spared
+
+
+def scatter(values: FloatArray) -> float:
+    """Return the robust standard deviation of finite values: 1.4826 times the MAD."""
+    values = values[np.isfinite(values)]
+    return NORMAL * float(np.median(abs(values - np.median(values)))) if values.size else math.nan
+
+
+def block_scatter(residual: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Return the scatter and the number of finite samples of each block of an image.
+
+    The scatter is the distance between the first and the last tenth of the samples, over 2.563; NaN
+    for a block without samples. (The quartiles would be too near to each other: where a pixel is
+    its own median, the residual is 0.) Blocks at the border may be smaller.
+    """
+    rows, columns = residual.shape
+    padded = np.pad(residual, ((0, -rows % BLOCK), (0, -columns % BLOCK)), constant_values=np.nan)
+    padded[~np.isfinite(padded)] = np.nan
+    down, right = (size // BLOCK for size in padded.shape)
+    blocks = padded.reshape(down, BLOCK, right, BLOCK).swapaxes(1, 2).reshape(down, right, -1)
+    blocks.sort(axis=-1)  # NaN last
+    count = np.count_nonzero(~np.isnan(blocks), axis=-1)
+    lower, upper = (
+        np.take_along_axis(blocks, (count * part // 10)[..., np.newaxis], axis=-1)[..., 0]
+        for part in (1, 9)
+    )
+    return (upper - lower) / np.float32(2.563), count
+
+
+def per_pixel(blocks: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Return the value of its block for each pixel of an image."""
+    rows, columns = shape
+    return np.repeat(np.repeat(blocks, BLOCK, axis=0), BLOCK, axis=1)[:rows, :columns]

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ..arrays.summary import block, counted
 from ..files.location import AnyLocation, Location, output_directory
 from ..files.save import Write, save
-from ..step.group_mask import GroupMask
+from ..step.group_mask import GroupMask as Mask
 from ..step.mask_file import read_mask
-from ..step.provenance import PAGE, file_part, further_name
 from ..step.saved import mask_of_result, stem_of
-from .bokeh_scripts import bokeh_scripts
 from .index import INDEX, index_of
-from .judgement import Judgement
 from .limits import Verdict
-from .page import facts_of
-from .product import write_page
+from .page import facts_of, page_of, require_extra
+from .verdict import Judgement
 
-__all__ = ["GroupReport", "ReportResult", "report"]
+__all__ = ["GroupReport", "ReportResult", "report", "report_page"]
 
-Result: TypeAlias = GroupMask | AnyLocation
+Result: TypeAlias = Mask | AnyLocation
 """What a page can be made of."""
+
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9.+-]+")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class GroupReport:
     ----------
     name : str
         The name of the group.
-    page : Path or RemoteFile
+    page : Path or remote location
         The page.
     judgement : Judgement
         What it says: its `verdict`, `reasons` and `numbers`.
@@ -59,7 +59,7 @@ class ReportResult:
     ----------
     groups : tuple of GroupReport
         The page of each group.
-    index : Path, RemoteFile or None
+    index : Path, remote location or None
         The page that lists them, if there are several.
     """
 
@@ -85,7 +85,7 @@ def report(
 
     Parameters
     ----------
-    results : GroupMask, path-like, or iterable of them
+    results : Mask, path-like, or iterable of them
         Masks: files that ``save_mask=True`` has written, or flagged copies beside them.
     output_dir : path-like, optional
         The folder of the pages, or (extra ``cloud``) a URL. Default: the current directory.
@@ -106,10 +106,9 @@ def report(
     ValueError
         If no result is given, or two have pages of the same name.
     OSError
-        If a page cannot be written. After any error there are no new pages; the notes of
-        `badpix_selfcal.associate` say what holds for URLs.
+        If a page cannot be written. After any error there are no new pages.
     RuntimeError
-        If bokeh is not installed.
+        If bokeh or matplotlib is not installed.
 
     Notes
     -----
@@ -119,7 +118,7 @@ def report(
     The exposures that a mask was found from are read again, from where they were. Without them, a
     page shows the minimum image alone.
     """
-    bokeh_scripts()  # raises before anything is read
+    require_extra()  # raises before anything is read
     masks = _masks_of(results)
     folder = output_directory(output_dir)
     inputs = [member.exposure for mask in masks.values() for member in mask.members]
@@ -127,8 +126,8 @@ def report(
     files: dict[Location, Write] = {}
     for name, mask in masks.items():
 
-        def write(part: Path, mask: GroupMask = mask, page: Location = folder / name) -> None:
-            groups.append(GroupReport(mask.name, page, write_page(part, mask)))
+        def write(part: Path, mask: Mask = mask, page: Location = folder / name) -> None:
+            groups.append(GroupReport(mask.name, page, report_page(mask, part)))
 
         files[folder / name] = write
 
@@ -143,22 +142,38 @@ def report(
     return ReportResult(tuple(groups), index)
 
 
-def _masks_of(results: Result | Iterable[Result]) -> dict[str, GroupMask]:
+def report_page(mask: Mask, part: Path, name: str = "") -> Judgement:  # noqa: ARG001
+    """Write the page of a mask to a file that later gets a name, and return what it says.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    RuntimeError
+        If bokeh or matplotlib is not installed.
+    """
+    page, judgement = page_of(mask)
+    part.write_bytes(page.encode("utf-8", "replace"))  # a name may be no Unicode
+    return judgement
+
+
+def _masks_of(results: Result | Iterable[Result]) -> dict[str, Mask]:
     """Return the masks by the names of their pages, each once."""
-    single = isinstance(results, GroupMask) or not isinstance(results, Iterable)
+    single = isinstance(results, Mask) or not isinstance(results, Iterable)
     given = [results] if single or isinstance(results, str) else [*results]  # type: ignore[misc]
     if not given:
         raise ValueError("results is empty; give a mask file, or a flagged copy beside one")
-    masks: dict[str, GroupMask] = {}
+    masks: dict[str, Mask] = {}
     origins: dict[str, object] = {}
     for each in given:
-        if isinstance(each, GroupMask):
+        if isinstance(each, Mask):
             mask, origin = each, object()
-            name = further_name(file_part(each.name), PAGE)
+            group = _NOT_IN_NAMES.sub("_", each.name).strip("_").lower() or "group"
+            name = f"{group}_badpix_selfcal_report.html"
         else:
             path = mask_of_result(each)  # type: ignore[arg-type]
             mask, origin = read_mask(path), path.resolve()
-            name = f"{stem_of(path)}_{PAGE}"
+            name = f"{stem_of(path)}_report.html"
         if name in masks and origins[name] != origin:
             raise ValueError(
                 f"two masks would have the page {name} ({mask.name} and {masks[name].name}); "

@@ -5,43 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from ..arrays.checks import check_whole
 from ..errors import MaskError
 from ..files.location import AnyLocation, Location, locations_of, output_directory
 from ..files.save import Write
 from ..files.save import save as write_files
-from ..looks import DPI, FORMATS, Format
-from ..messages import argument_name
+from ..step.group_mask import GroupMask as Mask
 from ..step.mask_file import read_mask
 from ..step.saved import mask_of_result, stem_of
-from . import counts, cuts, images
-from .gallery import gallery
-from .names import ALL, NAMES, PAGE
-from .page import figure as page
 
-if TYPE_CHECKING:
-    from ..step.group_mask import GroupMask
+__all__ = ["ALL", "DPI", "FIGURES", "FORMATS", "Format", "save"]
 
-__all__ = ["FIGURES", "save"]
+FIGURES: Final = (
+    "page", "minimum", "residual", "significance", "mask", "dq", "histogram", "rows", "columns",
+    "slices", "spectrum", "strongest", "borderline",
+)  # fmt: skip
+"""The names of the figures."""
 
-FIGURES: Final[dict[str, Callable[[GroupMask], Any]]] = {
-    PAGE: page,
-    "minimum": images.minimum,
-    "residual": images.residual,
-    "significance": images.significance,
-    "mask": images.mask,
-    "dq": images.dq,
-    "histogram": counts.histogram,
-    "rows": counts.rows,
-    "columns": counts.columns,
-    "spectrum": cuts.spectrum,
-    "strongest": lambda mask: gallery(mask, which="strongest"),
-    "borderline": lambda mask: gallery(mask, which="borderline"),
-}
-"""What draws each figure: a function that returns Axes or a figure."""
+ALL: Final = "all"
+"""Stands for every figure that a mask has."""
 
+Format: TypeAlias = Literal["png", "pdf", "svg"]
+
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+
+DPI: Final = 150
 LEAST_DPI, MOST_DPI = 20, 1200
 
 
@@ -62,8 +52,8 @@ def save(
         Masks, as `save_mask` writes them, or flagged copies with their masks in the same folder.
     figure : str or iterable of str, optional
         The figures: "page" (the main ones on one page, the default), "minimum", "residual",
-        "significance", "mask", "dq", "histogram", "rows", "columns", "spectrum", "strongest",
-        "borderline", or "all" that the mask has.
+        "significance", "mask", "dq", "histogram", "rows", "columns", "slices", "spectrum",
+        "strongest", "borderline", or "all" that the mask has.
     format : {"png", "pdf", "svg"}, optional
         The kind of file.
     dpi : int, optional
@@ -76,7 +66,7 @@ def save(
 
     Returns
     -------
-    tuple of Path or RemoteFile
+    tuple of Path or remote location
         The files: ``<product>_badpix_selfcal_<figure>.<format>``.
 
     Raises
@@ -90,14 +80,15 @@ def save(
     OSError
         If an output cannot be written. After any error there are no outputs.
     """
-    names = _checked_figures(figure)
+    names = tuple(dict.fromkeys([figure] if isinstance(figure, str) else figure)) or FIGURES[:1]
+    for name in names:
+        if name not in (*FIGURES, ALL):
+            raise ValueError(f"`figure` must be one of {', '.join(FIGURES)}, {ALL}, got {name!r}")
     if format not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise ValueError(f"{argument_name('format')} must be one of {known}, got {format!r}")
-    resolution = check_whole(dpi, argument_name("dpi"))
+        raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, got {format!r}")
+    resolution = check_whole(dpi, "`dpi`")
     if not LEAST_DPI <= resolution <= MOST_DPI:
-        name = argument_name("dpi")
-        raise ValueError(f"{name} must be from {LEAST_DPI} to {MOST_DPI}, got {resolution}")
+        raise ValueError(f"`dpi` must be from {LEAST_DPI} to {MOST_DPI}, got {resolution}")
     folder, read = output_directory(output_dir), lru_cache(maxsize=1)(read_mask)
     stems = _stems(results)
     files: dict[Location, Write] = {}
@@ -105,21 +96,21 @@ def save(
         for name in _figures_of(read(path), names, path):
 
             def write(part: Path, name: str = name, path: Location = path) -> None:
-                drawn = FIGURES[name](read(path))
+                drawn = _drawing(name)(read(path))
                 getattr(drawn, "figure", drawn).savefig(part, format=format, dpi=resolution)
 
             files[folder / f"{stem}_{name}.{format}"] = write
     return write_files(files, stems.values(), overwrite=overwrite)
 
 
-def _checked_figures(figure: str | Iterable[str]) -> tuple[str, ...]:
-    """Return the names of figures, each once."""
-    names = tuple(dict.fromkeys([figure] if isinstance(figure, str) else figure))
-    for name in names:
-        if name not in (*NAMES, ALL):
-            known = ", ".join((*NAMES, ALL))
-            raise ValueError(f"{argument_name('figure')} must be one of {known}, got {name!r}")
-    return names or (PAGE,)
+def _drawing(name: str) -> Callable[[Mask], Any]:
+    """Return what draws a figure: a function that returns Axes or a figure."""
+    from . import figures
+
+    if name in ("strongest", "borderline"):
+        return lambda mask: figures.gallery(mask, which=name)
+    draw: Callable[[Mask], Any] = getattr(figures, "figure" if name == "page" else name)
+    return draw
 
 
 def _stems(results: AnyLocation | Iterable[AnyLocation]) -> dict[str, Location]:
@@ -136,7 +127,7 @@ def _stems(results: AnyLocation | Iterable[AnyLocation]) -> dict[str, Location]:
     return stems
 
 
-def _figures_of(mask: GroupMask, names: tuple[str, ...], path: Location) -> list[str]:
+def _figures_of(mask: Mask, names: tuple[str, ...], path: Location) -> list[str]:
     """Return the figures to draw; refuse those that a mask does not have."""
     absent = {}
     if mask.bad_pixels.significance is None:
@@ -144,7 +135,7 @@ def _figures_of(mask: GroupMask, names: tuple[str, ...], path: Location) -> list
     if mask.dq is None:
         absent["dq"] = "the exposures have no DQ"
     if ALL in names:
-        return [name for name in NAMES if name not in absent]
+        return [name for name in FIGURES if name not in absent]
     for name in names:
         if name in absent:
             raise ValueError(f"{path}: the mask has no {name}: {absent[name]}")

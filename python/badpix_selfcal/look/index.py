@@ -1,0 +1,109 @@
+"""What can be read from pages that are written, and the page that lists several."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from html import unescape
+from pathlib import Path
+from typing import Any, Final
+
+from ..files.location import Location
+from ..files.outputs import Outputs
+from .limits import LIMITS
+from .page import rendered
+
+__all__ = ["INDEX", "facts_in", "history_in", "index_of", "verdict_on", "write_index"]
+
+INDEX: Final = "badpix_selfcal_report.html"
+"""The name of the page that lists others."""
+
+_NUMBERS: Final = re.compile(r'<script type="application/json" id="numbers">(.*?)</script>')
+_HISTORY: Final = re.compile(r'<meta name="history" content="([^"]*)">')
+
+
+def facts_in(page: Path) -> dict[str, Any] | None:
+    """Return the numbers in a page; None if it is none.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    found = _found(_NUMBERS, page)
+    facts: dict[str, Any] | None = None if found is None else json.loads(found)
+    return facts
+
+
+def history_in(page: Path) -> str | None:
+    """Return the HISTORY entry in a page, which says how its mask was made; None if it is none.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    found = _found(_HISTORY, page)
+    return None if found is None else unescape(found)
+
+
+def verdict_on(page: Location) -> str | None:
+    """Return the verdict in a page that a run has written, with what decides it.
+
+    None if it cannot be read; a page under a URL is not downloaded.
+    """
+    try:
+        facts = facts_in(page) if isinstance(page, Path) else None
+    except OSError:
+        return None
+    if facts is None:
+        return None
+    verdict = str(facts["verdict"])
+    if verdict == "TRUST":
+        return f"{verdict}: nothing speaks against the flags"
+    against = [LIMITS[name].label for name, word in facts["reasons"].items() if word == verdict]
+    return f"{verdict}: {'; '.join(against)} (the page says what to do)"
+
+
+def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:
+    """Write the page that lists some pages of a folder, in the place of an earlier one.
+
+    Parameters
+    ----------
+    folder : Path or remote location
+        The folder.
+    pages : iterable of Path or remote location
+        The pages.
+
+    Returns
+    -------
+    Path or None
+        The page; None if there are fewer than two pages, or the folder is a URL.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    found = {page.name: facts_in(page) for page in pages if isinstance(page, Path)}
+    known = [(name, facts) for name, facts in found.items() if facts is not None]
+    if len(known) < 2:
+        return None
+    with Outputs(folder, overwrite=True) as outputs:
+        final = outputs.claim(INDEX)
+        outputs.part(final).write_text(index_of(known), encoding="utf-8", errors="replace")
+        outputs.publish()
+    return final
+
+
+def index_of(pages: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """Return the page that lists others, from their file names and the numbers in them."""
+    return rendered("index.html", title="Bad pixels of several groups", history="", pages=pages)
+
+
+def _found(pattern: re.Pattern[str], page: Path) -> str | None:
+    """Return what the first line of a page that matches a pattern holds."""
+    with page.open(encoding="utf-8", errors="replace") as lines:
+        found = next(filter(None, map(pattern.match, lines)), None)
+    return None if found is None else found[1]
