@@ -51,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self):
         time.sleep(self.facts.delay)
         self.facts.heads += 1
-        file = self.folder / self.path.lstrip("/")
+        file = self.folder / self.path.partition("?")[0].lstrip("/")
         self.send_response(200 if file.is_file() else 404)
         self.send_header("Content-Length", str(file.stat().st_size if file.is_file() else 0))
         self.send_header("Accept-Ranges", "bytes" if self.facts.ranges else "none")

@@ -163,8 +163,8 @@ class TestScipy:
         [
             ({}, "size or footprint must be given"),
             ({"size": 0}, "size must be 1 or more along every axis, got 0"),
-            ({"size": (3, 3, 3)}, "size must have one number for each of 2 axes, got (3, 3, 3)"),
-            ({"size": 3, "mode": "zero"}, "mode must be one of reflect, grid-mirror, constant"),
+            ({"size": (3, 3, 3)}, "size must be one whole number or 2, got (3, 3, 3)"),
+            ({"size": 3, "mode": "zero"}, "mode must be 'reflect', 'grid-mirror', 'constant'"),
             ({"size": 3, "origin": 2}, "origin of a window of 3 must be from -1 to 1, got 2"),
             ({"size": (1, 3), "origin": 1}, "origin must be 0 where the window has one sample"),
             ({"size": 3, "axes": 2}, "axes must be from -2 to 1, got 2"),

@@ -161,7 +161,7 @@ WRONG = [
     ({"origin": 2}, ValueError, "origin of a window of 3 must be from -1 to 1, got 2"),
     ({"kernel_size": 4, "origin": -3}, ValueError, "must be from -2 to 1, got -3"),
     ({"origin": (1,)}, ValueError, "origin must be one whole number or 2, got (1,)"),
-    ({"edge": "grid-wrap"}, ValueError, "edge must be one of zero, constant, shrink, nearest"),
+    ({"edge": "grid-wrap"}, ValueError, "edge must be 'zero', 'constant', 'shrink', 'nearest'"),
     ({"edge": "constant"}, ValueError, "edge='constant' needs fill, the value beyond the border"),
     ({"fill": 1.0}, ValueError, "edge='zero' has no fill"),
     ({"edge": "constant", "fill": "a"}, TypeError, "fill must be a number, got 'a'"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.arrays import reference
-from badpix_selfcal.arrays.bad_pixels import blunt_of
+from badpix_selfcal.arrays.bad_pixels import blunt_factor
 from badpix_selfcal.cli import main
 from badpix_selfcal.parameters import UPPER_CUTS, upper_cut
 from badpix_selfcal.step.reader import Reader
@@ -49,7 +49,7 @@ def test_the_documentation_names_the_upper_cuts():
     rows = row.findall(guide)
     assert {int(least): float(cut) for least, cut, _ in rows} == UPPER_CUTS
     for least, cut, blunt in rows:
-        assert float(blunt) == float(cut) * blunt_of(int(least))
+        assert float(blunt) == float(cut) * blunt_factor(int(least))
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     one, *_, many = UPPER_CUTS.values()
     assert f"falls from {one} for one exposure to {many} for four and more" in readme

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .masks.epochs import MaskHistory
     from .masks.export import export
     from .masks.history import history
+    from .masks.mask import Mask
     from .reports.report import ReportResult, report
     from .step.apply import apply
     from .step.associate import GeneratedAssociation, associate
@@ -45,6 +46,7 @@ __all__ = [
     "ExposureError",
     "GeneratedAssociation",
     "GroupMask",
+    "Mask",
     "MaskError",
     "MaskHistory",
     "ReportResult",
@@ -82,6 +84,7 @@ _MODULES = {
     "Comparison": "masks.comparison",
     "GeneratedAssociation": "step.associate",
     "GroupMask": "step.group_mask",
+    "Mask": "masks.mask",
     "ReportResult": "reports.report",
     "MaskHistory": "masks.epochs",
     "SelfcalResult": "step.selfcal",
