@@ -1,7 +1,7 @@
 """What is to be seen of a mask: figures (extra ``plot``), and pages with a verdict (``report``).
 
 `limits`, `verdict` and `left` judge a mask, `shown` chooses what is shown of it, `figures` draws it,
-`page` and `index` make pages; `report` and `save` write files.
+`page` and `index` make pages; `report` and `plot` write files.
 
 >>> import badpix_selfcal as bps
 >>> bps.look.residual(result.bad_pixels)  # doctest: +SKIP
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         slices,
         spectrum,
     )
-    from .save import save
+    from .plot import save
 
 __all__ = [
     "columns",
@@ -57,10 +57,10 @@ def __getattr__(name: str) -> Any:
     try:
         from . import figures
     except ImportError as error:
-        raise AttributeError(
-            f'badpix_selfcal.look.{name} needs matplotlib ({error}): pip install ".[plot]" in the '
-            "clone of badpix-selfcal"
+        raise ImportError(
+            f'badpix_selfcal.look needs matplotlib ({error}): pip install ".[plot]" in the clone of '
+            "badpix-selfcal"
         ) from error
-    from .save import save
+    from .plot import save
 
     return save if name == "save" else getattr(figures, name)

@@ -31,7 +31,7 @@ from ..arrays.floats import FloatArray
 from ..arrays.notebook import BLACK, HIGH, LOW, UNKNOWN
 from ..arrays.summary import NAMES_OF_AXES, counted, cuts_of, flags_of
 from ..instrument import DO_NOT_USE, IMAGE_AXIS, NON_SCIENCE, REFERENCE_PIXEL
-from ..step.group_mask import GroupMask as Mask
+from ..masks.mask import Mask
 from .left import NORMAL
 from .shown import (
     ALONG,
@@ -43,6 +43,7 @@ from .shown import (
     band_of,
     borderline,
     end_of,
+    images_of,
     line_of,
     mode_of,
     part_of,
@@ -133,10 +134,10 @@ def _root(figure: Figure | SubFigure) -> Figure:
 
 def minimum(mask: Mask, *, ax: Axes | None = None, flags: bool = True) -> Axes:
     """Draw the minimum image; `flags`: with its flags in two colours."""
-    found = mask.bad_pixels
-    good = _finite(mask.minimum[~found.mask])
+    image, found = images_of(mask)
+    good = _finite(image[~found.mask])
     limits = percentiles(good, np.array([0.5, 99.0])) if good.size else (0.0, 1.0)
-    ax = _scaled(mask, mask.minimum, "gray_r", limits, ("minimum", mask.unit), ax, flags, None)
+    ax = _scaled(mask, image, "gray_r", limits, ("minimum", mask.unit), ax, flags, None)
     _title(ax, "Minimum image", mask, counted(len(mask.used), "exposure") if mask.used else "")
     return ax
 
@@ -201,7 +202,7 @@ def dq(mask: Mask, *, ax: Axes | None = None) -> Axes:
     """
     if mask.dq is None:
         raise ValueError(f"{mask.name}: the exposures have no DQ")
-    ax, flagged = _axes(ax, IMAGE), mask.bad_pixels.mask
+    ax, flagged = _axes(ax, IMAGE), mask.flags
     unlit = (mask.dq & (NON_SCIENCE | REFERENCE_PIXEL)) > 0
     known = (mask.dq & DO_NOT_USE) > 0
     _image(ax, unlit, ListedColormap(["white", UNKNOWN]), (0.0, 1.0))
@@ -332,7 +333,7 @@ def columns(shown: Shown, *, ax: Axes | None = None) -> Axes:
 
 def slices(mask: Mask, *, ax: Axes | None = None) -> Axes:
     """Draw the number of flags in each slice, or in bands of equal width."""
-    ax, found, parts = _axes(ax, GRAPH), mask.bad_pixels, slices_of(mask)
+    ax, found, parts = _axes(ax, GRAPH), _found(mask), slices_of(mask)
     low, high = (np.array(parts.counts(end)) for end in (found.low, found.high))
     place = np.arange(1, low.size + 1)
     ax.bar(place, low, color=LOW, label=f"low: {low.sum()}")
@@ -423,12 +424,12 @@ def cut(
     ValueError
         If the pixel lies outside the image, or `direction` has another value.
     """
-    pixel = index(row), index(column)
-    for name, place, size in zip(("row", "column"), pixel, mask.minimum.shape, strict=True):
+    pixel, found = (index(row), index(column)), _found(mask)
+    for name, place, size in zip(("row", "column"), pixel, mask.flags.shape, strict=True):
         if not 0 <= place < size:
             raise ValueError(f"{name} must be from 0 to {size - 1}, got {place}")
-    line, ax, found = line_of(mask, pixel, direction, reach), _axes(ax, GRAPH), mask.bad_pixels
-    _draw_line(ax, mask, line, pixel)
+    line, ax = line_of(mask, pixel, direction, reach), _axes(ax, GRAPH)
+    _draw_line(ax, found, line, pixel)
     ax.set_xlabel(("row", "column")[line.axis])
     ax.set_ylabel(_label("minimum", mask.unit))
     ax.legend(frameon=False, fontsize="small")
@@ -441,9 +442,8 @@ def cut(
     return ax
 
 
-def _draw_line(ax: Axes, mask: Mask, line: Line, pixel: Pixel) -> None:
+def _draw_line(ax: Axes, found: BadPixels, line: Line, pixel: Pixel) -> None:
     """Draw a cut, without names of axes. Flagged samples beyond the limits are marked there."""
-    found = mask.bad_pixels
     if line.noise is not None:
         below, above = line.median - line.noise, line.median + line.noise
         ax.fill_between(line.place, below, above, step="mid", color=NOISE, lw=0, label="noise")
@@ -597,7 +597,8 @@ def gallery(
         raise ValueError(f"which must be 'strongest' or 'borderline', got {which!r}")
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
-    pixels = (strongest if which == "strongest" else borderline)(mask.bad_pixels, count)
+    found = _found(mask)
+    pixels = (strongest if which == "strongest" else borderline)(found, count)
     lines = -(-count // MOST_PER_ROW)
     per_row = -(-count // lines)
     if figure is None:
@@ -614,7 +615,7 @@ def gallery(
     for panel in panels.flat:
         panel.set_axis_off()
     for number, flat in enumerate(pixels):
-        pixel = divmod(flat, mask.minimum.shape[1])
+        pixel = divmod(flat, mask.flags.shape[1])
         line, column = divmod(number, per_row)
         above, below = panels[2 * line : 2 * line + 2, column]
         for panel in (above, below):
@@ -622,7 +623,7 @@ def gallery(
             panel.tick_params(labelsize="x-small", length=2)
         _surroundings(above, mask, pixel)
         cut_through = line_of(mask, pixel, "along", ALONG)
-        _draw_line(below, mask, cut_through, pixel)
+        _draw_line(below, found, cut_through, pixel)
         below.set_xlabel(("row", "column")[cut_through.axis], fontsize="x-small", labelpad=1)
         if column == 0:
             below.set_ylabel(_label("minimum", mask.unit), fontsize="x-small")
@@ -633,9 +634,10 @@ def gallery(
 
 def _surroundings(panel: Axes, mask: Mask, pixel: Pixel) -> None:
     """Draw the minimum image around a pixel, with frames around flagged pixels."""
+    minimum, found = images_of(mask)
     starts = [max(place - REACH, 0) for place in pixel]
     at = tuple(slice(start, place + REACH + 1) for start, place in zip(starts, pixel, strict=True))
-    image, part, found = mask.minimum[at], part_of(mask.bad_pixels, at), mask.bad_pixels
+    image, part = minimum[at], part_of(found, at)
     good = _finite(image[~part.mask])
     low, high = percentiles(good, np.array([1.0, 99.0])) if good.size else (0.0, 1.0)
     high = low + max(2.0 * (high - low), 1e-6 * abs(low), 1e-30)
@@ -677,13 +679,12 @@ def figure(shown: Mask) -> Figure:
 
 def _described(mask: Mask) -> str:
     """Return in three lines what the mask is of, how it was found, and what is flagged."""
-    found, cut_by = mask.bad_pixels, mask.parameters
-    height, width = found.mask.shape
+    found, how, (height, width) = _found(mask), mask.parameters, mask.flags.shape
+    cut_by = "" if how is None else f"{how.cut} cut, kernel {how.kernel_size}: "
     return (
         f"{mask.name}: {counted(len(mask.used), 'exposure')} of {height} x {width} pixels, "
         f"dispersion axis {NAMES_OF_AXES[mask.dispaxis]}\n"
-        f"{cut_by.cut} cut, kernel {cut_by.kernel_size}: {cuts_of(found)}; "
-        f"flagged {flags_of(found)}\n"
+        f"{cut_by}{cuts_of(found)}; flagged {flags_of(found)}\n"
         f"badpix-selfcal {mask.version}, {mask.made} UTC"
     )
 
@@ -700,7 +701,7 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 
 def _found(shown: Shown) -> BadPixels:
-    return shown if isinstance(shown, BadPixels) else shown.bad_pixels
+    return shown if isinstance(shown, BadPixels) else images_of(shown)[1]
 
 
 def _unit(shown: Shown) -> str:

@@ -9,7 +9,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any, Final
 
-from ..files.location import Location
+from ..files.paths import Location
 from ..files.outputs import Outputs
 from .limits import LIMITS
 from .page import rendered
@@ -91,10 +91,10 @@ def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:
     if len(known) < 2:
         return None
     with Outputs(folder, overwrite=True) as outputs:
-        final = outputs.claim(INDEX)
-        outputs.part(final).write_text(index_of(known), encoding="utf-8", errors="replace")
+        with outputs.writing(INDEX) as part:
+            part.write_text(index_of(known), encoding="utf-8", errors="replace")
         outputs.publish()
-    return final
+    return folder / INDEX
 
 
 def index_of(pages: Sequence[tuple[str, dict[str, Any]]]) -> str:

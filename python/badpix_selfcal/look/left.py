@@ -13,7 +13,8 @@ from ..arrays.bad_pixels import BadPixels, sharp_groups, spread_of_minimum
 from ..arrays.floats import FloatArray
 from ..arrays.medians import median_filter
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
-from ..step.group_mask import GroupMask as Mask
+from ..masks.mask import Mask
+from .shown import images_of
 
 __all__ = ["BLOCK", "LEVEL", "Left", "block_scatter", "left_by", "per_pixel", "scatter"]
 
@@ -85,13 +86,13 @@ def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> Left:
     exposures : int
         The different exposures that it was found from.
     """
-    found = mask.bad_pixels
+    minimum, found = images_of(mask)
     known = found.mask if mask.dq is None else found.mask | ((mask.dq & DO_NOT_USE) != 0)
     noise = _noise(found, IMAGE_AXIS[mask.dispaxis], sigmas, exposures)
     labels = sharp_groups(
         found.residual,
         noise,
-        mask.minimum.astype(found.residual.dtype, copy=False),
+        minimum.astype(found.residual.dtype, copy=False),
         level=LEVEL,
         dispaxis=mask.dispaxis,
         known=known,
@@ -122,7 +123,7 @@ def _noise(found: BadPixels, axis: int | None, sigmas: FloatArray, exposures: in
 def _spared(mask: Mask, labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """Return whether each label lies in spared rows."""
     spared = np.zeros(int(labels.max(initial=0)) + 1, np.bool_)
-    if mask.parameters.spare_crowded:
+    if mask.parameters is not None and mask.parameters.spare_crowded:
         lines = labels if mask.dispaxis == 1 else labels.T
         rows = [row for row in mask.crowded if row < len(lines)]
         spared[lines[rows]] = True

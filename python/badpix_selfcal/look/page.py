@@ -28,9 +28,7 @@ from ..arrays.floats import FloatArray
 from ..arrays.summary import NAMES_OF_AXES, counted
 from ..instrument import NAMES
 from ..parameters import Parameters
-from ..step.group_mask import GroupMask as Mask
-from ..step.group_mask import MaskMember as Member
-from ..step.mask_file import history_of
+from ..masks.mask import Mask, Member
 from . import shown
 from .layers import bits_layer, float_layer, growth_layer, packed, plain_layer
 from .left import LEVEL
@@ -115,8 +113,9 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
     libraries = require_extra()  # raises before anything is computed
     from . import figures
 
-    judgement, found, slices = judge(mask), mask.bad_pixels, shown.slices_of(mask)
-    columns, numbers = mask.minimum.shape[1], judgement.numbers
+    (minimum, found), slices = shown.images_of(mask), shown.slices_of(mask)
+    judgement, columns = judge(mask), minimum.shape[1]
+    numbers = judgement.numbers
     left = [each["row"] * columns + each["column"] for each in numbers["sharp_left_at"]]
     chosen = {
         "strongest": shown.strongest(found),
@@ -131,7 +130,7 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
     page = rendered(
         "page.html",
         title=f"{mask.name}: {judgement.verdict}",
-        history=history_of(mask),
+        history=mask.origin,
         mask=mask,
         about=_about(mask),
         judgement=judgement,
@@ -278,12 +277,12 @@ def _gallery(
     """Return the small pictures of some pixels."""
     from .figures import small_cuts
 
-    found, columns = mask.bad_pixels, mask.minimum.shape[1]
+    minimum, found = shown.images_of(mask)
     what = "residual" if found.significance is None else "significance"
     where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
     none = np.empty((0, shown.SAMPLES), np.float32)
     for flat in pixels:
-        row, column = pixel = divmod(flat, columns)
+        row, column = pixel = divmod(flat, minimum.shape[1])
         exposures = strips.values[:MOST_LINES, where[flat]] if flat in where else none
         picture = _svg(small_cuts(mask, pixel, exposures), "cuts along and across")
         end = shown.end_of(found, pixel) or "not flagged"
@@ -314,10 +313,11 @@ def _svg(figure: Figure, label: str) -> Any:
 
 def _settings(mask: Mask, judgement: Judgement, strips: shown.Strips) -> dict[str, Any]:
     """Return what `page.js` needs besides the layers."""
-    found, numbers, unit = mask.bad_pixels, judgement.numbers, mask.unit or "unit of SCI"
+    minimum, found = shown.images_of(mask)
+    numbers, unit = judgement.numbers, mask.unit or "unit of SCI"
     along, across = ("row", "column") if mask.dispaxis == 2 else ("column", "row")
     which = "" if mask.dispaxis is None else ", {} the dispersion"
-    sample = mask.minimum.ravel()[::SAMPLE]
+    sample = minimum.ravel()[::SAMPLE]
     sample = sample[np.isfinite(sample)]
     least, most = np.percentile(sample, (1, 99)) if sample.size else (0.0, 1.0)
     scatter = numbers["scatter_before"] or 1.0
@@ -331,7 +331,7 @@ def _settings(mask: Mask, judgement: Judgement, strips: shown.Strips) -> dict[st
     if mask.dq is not None:
         panels.append(("dq", "DQ of the first flagged exposure, before", None))
     return {
-        "shape": [*mask.minimum.shape],
+        "shape": [*minimum.shape],
         "unit": unit,
         "along": along,
         "ways": {"along": along + which.format("along"), "across": across + which.format("across")},
@@ -360,17 +360,18 @@ def _layers(
 
     It holds the running median instead of the residual, as it has no peaks.
     """
-    found, residual = mask.bad_pixels, mask.bad_pixels.residual
-    places, inside = shown.places_of(strips.pixels, mask.minimum.shape, mask.dispaxis)
+    minimum, found = shown.images_of(mask)
+    residual = found.residual
+    places, inside = shown.places_of(strips.pixels, minimum.shape, mask.dispaxis)
 
     def cut(image: FloatArray) -> FloatArray:
         return np.where(inside, image.ravel()[places], np.float32(np.nan)).astype(np.float32)
 
     with np.errstate(invalid="ignore"):
-        median = np.where(np.isinf(residual), residual.dtype.type(0), mask.minimum - residual)
-        above = strips.values - cut(mask.minimum)
+        median = np.where(np.isinf(residual), residual.dtype.type(0), minimum - residual)
+        above = strips.values - cut(minimum)
     tasks: list[tuple[Any, ...]] = [
-        (float_layer, "minimum", mask.minimum, scatter),
+        (float_layer, "minimum", minimum, scatter),
         (float_layer, "median", median, scatter),
         (growth_layer, "strips", above, scatter),
         (plain_layer, "slices", slices.number),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files.location import Location
+from ..files.paths import Location
 from ..files.save import Write
 from ..looks import BLACK, DPI, FAINT, FORMATS, HIGH, LOW, ORANGE
 from ..messages import extra

@@ -9,12 +9,12 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from ..arrays.checks import check_whole
 from ..errors import MaskError
-from ..files.location import AnyLocation, Location, locations_of, output_directory
-from ..files.save import Write
-from ..files.save import save as write_files
-from ..step.group_mask import GroupMask as Mask
-from ..step.mask_file import read_mask
-from ..step.saved import mask_of_result, stem_of
+from ..files.paths import AnyLocation, Location, locations_of, output_directory
+from ..files.outputs import Write
+from ..files.outputs import save as write_files
+from ..masks.mask import Mask
+from ..masks.mask_file import mask_of_result
+from .shown import images_of, stem_of
 
 __all__ = ["ALL", "DPI", "FIGURES", "FORMATS", "Format", "save"]
 
@@ -30,6 +30,8 @@ ALL: Final = "all"
 Format: TypeAlias = Literal["png", "pdf", "svg"]
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+
+NEEDED: Final = 'pip install ".[plot]" in the clone of badpix-selfcal'
 
 DPI: Final = 150
 LEAST_DPI, MOST_DPI = 20, 1200
@@ -79,6 +81,8 @@ def save(
         If an argument has a wrong type or value, or a mask does not have a figure.
     OSError
         If an output cannot be written. After any error there are no outputs.
+    RuntimeError
+        If matplotlib is not installed.
     """
     names = tuple(dict.fromkeys([figure] if isinstance(figure, str) else figure)) or FIGURES[:1]
     for name in names:
@@ -89,28 +93,33 @@ def save(
     resolution = check_whole(dpi, "`dpi`")
     if not LEAST_DPI <= resolution <= MOST_DPI:
         raise ValueError(f"`dpi` must be from {LEAST_DPI} to {MOST_DPI}, got {resolution}")
-    folder, read = output_directory(output_dir), lru_cache(maxsize=1)(read_mask)
+    drawings = _drawings()
+    folder, read = output_directory(output_dir), lru_cache(maxsize=1)(Mask.read)
     stems = _stems(results)
     files: dict[Location, Write] = {}
     for stem, path in stems.items():
         for name in _figures_of(read(path), names, path):
 
             def write(part: Path, name: str = name, path: Location = path) -> None:
-                drawn = _drawing(name)(read(path))
+                drawn = drawings[name](read(path))
                 getattr(drawn, "figure", drawn).savefig(part, format=format, dpi=resolution)
 
             files[folder / f"{stem}_{name}.{format}"] = write
     return write_files(files, stems.values(), overwrite=overwrite)
 
 
-def _drawing(name: str) -> Callable[[Mask], Any]:
-    """Return what draws a figure: a function that returns Axes or a figure."""
-    from . import figures
-
-    if name in ("strongest", "borderline"):
-        return lambda mask: figures.gallery(mask, which=name)
-    draw: Callable[[Mask], Any] = getattr(figures, "figure" if name == "page" else name)
-    return draw
+def _drawings() -> dict[str, Callable[[Mask], Any]]:
+    """Return what draws each figure: a function that returns Axes or a figure."""
+    try:
+        from . import figures
+    except ImportError as error:
+        raise RuntimeError(f"figures need matplotlib ({error}): {NEEDED}") from error
+    others = {
+        "page": figures.figure,
+        "strongest": figures.gallery,
+        "borderline": lambda mask: figures.gallery(mask, which="borderline"),
+    }
+    return {name: others.get(name) or getattr(figures, name) for name in FIGURES}
 
 
 def _stems(results: AnyLocation | Iterable[AnyLocation]) -> dict[str, Location]:
@@ -130,7 +139,7 @@ def _stems(results: AnyLocation | Iterable[AnyLocation]) -> dict[str, Location]:
 def _figures_of(mask: Mask, names: tuple[str, ...], path: Location) -> list[str]:
     """Return the figures to draw; refuse those that a mask does not have."""
     absent = {}
-    if mask.bad_pixels.significance is None:
+    if images_of(mask)[1].significance is None:
         absent["significance"] = "it was found with the fraction cut"
     if mask.dq is None:
         absent["dq"] = "the exposures have no DQ"

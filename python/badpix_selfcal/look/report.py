@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from ..arrays.summary import block, counted
-from ..files.location import AnyLocation, Location, output_directory
-from ..files.save import Write, save
-from ..step.group_mask import GroupMask as Mask
-from ..step.mask_file import read_mask
-from ..step.saved import mask_of_result, stem_of
+from ..files.paths import AnyLocation, Location, output_directory
+from ..files.outputs import Write, save
+from ..masks.mask import Mask
+from ..masks.mask_file import mask_of_result
 from .index import INDEX, index_of
 from .limits import Verdict
 from .page import facts_of, page_of, require_extra
+from .shown import stem_of
 from .verdict import Judgement
 
 __all__ = ["GroupReport", "ReportResult", "report", "report_page"]
@@ -172,7 +172,7 @@ def _masks_of(results: Result | Iterable[Result]) -> dict[str, Mask]:
             name = f"{group}_badpix_selfcal_report.html"
         else:
             path = mask_of_result(each)  # type: ignore[arg-type]
-            mask, origin = read_mask(path), path.resolve()
+            mask, origin = Mask.read(path), path.resolve()
             name = f"{stem_of(path)}_report.html"
         if name in masks and origins[name] != origin:
             raise ValueError(

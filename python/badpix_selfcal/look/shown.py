@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ..arrays.bad_pixels import BadPixels
 from ..arrays.floats import FloatArray, as_stored
-from ..errors import ExposureError
+from ..errors import ExposureError, MaskError
 from ..files import exposure as exposure_file
+from ..files.paths import Location
 from ..instrument import DETECTORS, IMAGE_AXIS, Dispaxis
 from ..simulation.slices import CHANNELS, geometry
-from ..step.group_mask import GroupMask as Mask
-from ..step.group_mask import MaskMember as Member
+from ..masks.mask import Mask, Member
 
 __all__ = [
     "ACROSS",
@@ -35,6 +35,7 @@ __all__ = [
     "borderline",
     "end_of",
     "flagged_first",
+    "images_of",
     "line_of",
     "mode_of",
     "near_cuts",
@@ -42,6 +43,7 @@ __all__ = [
     "places_of",
     "regions_of",
     "slices_of",
+    "stem_of",
     "strips_of",
     "strongest",
 ]
@@ -95,6 +97,24 @@ def mode_of(mask: Mask) -> str:
     keywords = ("DETECTOR", "CHANNEL", "BAND", "FILTER", "GRATING")
     words = [str(mask.about[each]).strip() for each in keywords if each in mask.about]
     return " ".join(word for word in words if word)
+
+
+def stem_of(path: Location) -> str:
+    """Return what the names of files that show a mask begin with: its own, without its ending."""
+    return path.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
+
+
+def images_of(mask: Mask) -> tuple[FloatArray, BadPixels]:
+    """Return the minimum image of a mask, and its bad pixels.
+
+    Raises
+    ------
+    MaskError
+        If it holds flags only, as a reference file of other origin does.
+    """
+    if mask.minimum is None or mask.bad_pixels is None:
+        raise MaskError(f"{mask.title}: holds flags only; give a mask of this package")
+    return mask.minimum, mask.bad_pixels
 
 
 # ---- Pixels ---------------------------------------------------------------------------------
@@ -266,11 +286,10 @@ def axis_of(dispaxis: Dispaxis, direction: Direction) -> int:
 
 def line_of(mask: Mask, pixel: Pixel, direction: Direction, reach: int) -> Line:
     """Return the cut through a pixel, `reach` pixels to either side of it."""
-    axis = axis_of(mask.dispaxis, direction)
-    start = max(pixel[axis] - reach, 0)
-    stop = min(pixel[axis] + reach + 1, mask.minimum.shape[axis])
+    axis, (image, found) = axis_of(mask.dispaxis, direction), images_of(mask)
+    start, stop = max(pixel[axis] - reach, 0), min(pixel[axis] + reach + 1, image.shape[axis])
     at = np.s_[start:stop, pixel[1]] if axis == 0 else np.s_[pixel[0], start:stop]
-    part, minimum = part_of(mask.bad_pixels, at), mask.minimum[at]
+    part, minimum = part_of(found, at), image[at]
     with np.errstate(invalid="ignore", over="ignore"):  # infinite samples have infinite residuals
         median = minimum - part.residual
         if part.significance is None or part.noise is None:
@@ -338,13 +357,13 @@ def strips_of(mask: Mask, pixels: NDArray[np.intp]) -> Strips:
         The pixels, the most important first; the last ones are left out if the page would become
         too large.
     """
-    used = mask.used
+    used, (minimum, _) = mask.used, images_of(mask)
     pixels = pixels[: MOST_SAMPLES // (SAMPLES * max(len(used), 1))]
-    places, inside = places_of(pixels, mask.minimum.shape, mask.dispaxis)
+    places, inside = places_of(pixels, minimum.shape, mask.dispaxis)
     names, values, problems = [], [], {}
     for member in used:
         try:
-            cut = _image(member, mask.minimum).ravel()[places]
+            cut = _image(member, minimum).ravel()[places]
         except (ExposureError, OSError, ImportError) as error:
             problems[member.exposure.name] = str(error)
             continue
@@ -360,7 +379,7 @@ def _image(member: Member, minimum: FloatArray) -> NDArray[np.float32]:
 
     Refuse an exposure that is less than the minimum image somewhere: it has been changed.
     """
-    samples = exposure_file.read(member.exposure, whole=False).science_image()
+    samples = exposure_file.read(member.exposure).science()
     if samples.shape != minimum.shape:
         raise ExposureError(
             f"{member.exposure}: SCI has shape {samples.shape}, the mask {minimum.shape}"
@@ -403,7 +422,7 @@ class Parts:
 
 def regions_of(mask: Mask) -> Parts:
     """Return the regions of a detector: the channels of a whole MIRI detector, else quadrants."""
-    rows, columns = mask.minimum.shape
+    rows, columns = mask.flags.shape
     number = np.zeros((rows, columns), np.uint8)
     detector = DETECTORS.get(str(mask.about.get("DETECTOR", "")))
     if detector is not None and detector.gap is not None and detector.shape == (rows, columns):
@@ -422,7 +441,7 @@ def slices_of(mask: Mask) -> Parts:
     The limits of MIRI's slices are those of the simulation, which follow the distortion solution of
     bands 12A and 34C; in other bands they are off by a few pixels.
     """
-    shape = mask.minimum.shape
+    shape = mask.flags.shape
     detector = DETECTORS.get(str(mask.about.get("DETECTOR", "")))
     if detector is not None and detector.gap is not None and detector.shape == shape:
         found = geometry(detector, *(np.arange(float(size)) for size in shape)).slices
@@ -467,9 +486,8 @@ class Band:
 
 def band_of(mask: Mask, band: tuple[int, int] | None = None) -> Band:
     """Return the spectrum of a band of lines along the dispersion; None: of the brightest one."""
-    axis = axis_of(mask.dispaxis, "along")
-    flagged = mask.bad_pixels.mask
-    before = np.where(np.isfinite(mask.minimum), mask.minimum, np.nan).astype(np.float64)
+    axis, (minimum, _) = axis_of(mask.dispaxis, "along"), images_of(mask)
+    before, flagged = np.where(np.isfinite(minimum), minimum, np.nan).astype(float), mask.flags
     after = np.where(flagged, np.nan, before)
     start, stop = band or _brightest_band(_mean(after, axis))
     if not 0 <= start < stop <= before.shape[1 - axis]:

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from ..arrays.bad_pixels import BadPixels
 from ..arrays.floats import FloatArray
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
-from ..step.group_mask import GroupMask as Mask
-from ..step.group_mask import MaskMember as Member
+from ..masks.mask import Mask, Member
 from .left import block_scatter, left_by, per_pixel, scatter
 from .limits import LIMITS, Limit, Verdict
-from .shown import Parts, regions_of, slices_of
+from .shown import Parts, images_of, regions_of, slices_of
 
 __all__ = ["Judgement", "Reason", "error_factor", "finite_or_none", "judge"]
 
@@ -94,7 +93,7 @@ class Judgement:
 
 def judge(mask: Mask) -> Judgement:
     """Judge the mask of a group."""
-    found, used = mask.bad_pixels, mask.used
+    (_, found), used, parameters = images_of(mask), mask.used, mask.parameters
     sensitive = ~np.isnan(found.residual)
     sigmas, counts = block_scatter(found.residual)
     numbers = _of_pixels(found, sensitive)
@@ -114,8 +113,8 @@ def judge(mask: Mask) -> Judgement:
     numbers |= _of_exposures(used, numbers["scatter_before"] or 0.0)
     numbers["unused"] = len(mask.members) - len(used)
     numbers["error_factor"] = error_factor(found.error_scale)
-    has_no_errors = mask.parameters.needs_errors and numbers["error_factor"] is None
-    numbers["no_errors"] = int(has_no_errors)
+    needs_errors = parameters is not None and parameters.needs_errors
+    numbers["no_errors"] = int(needs_errors and numbers["error_factor"] is None)
     left = left_by(mask, sigmas, numbers["exposures"])
     numbers["sharp_left"] = len(left.peaks)
     numbers["sharp_left_pixels"] = int(left.sizes.sum())
@@ -243,8 +242,7 @@ def _ratio(
 
 def _of_lines(mask: Mask, flagged: int) -> dict[str, Any]:
     """Return the numbers on runs of flags along the dispersion, and on crowded rows."""
-    flags = mask.bad_pixels.mask
-    lines = flags.T if IMAGE_AXIS[mask.dispaxis] == 0 else flags
+    lines = mask.flags.T if IMAGE_AXIS[mask.dispaxis] == 0 else mask.flags
     steps = np.diff(np.pad(lines, ((0, 0), (1, 1))).ravel().view(np.int8))
     lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
     in_crowded = sum(int(lines[row].sum()) for row in mask.crowded if row < len(lines))
