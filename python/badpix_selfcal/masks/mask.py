@@ -23,7 +23,7 @@ from ..parameters import Parameters
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["Card", "Mask", "Member", "Role", "detector_in", "subarray_in"]
+__all__ = ["Card", "Mask", "Member", "Role", "detector_in", "subarray_in", "table_of"]
 
 Card: TypeAlias = str | int | float | bool
 """The value of a header card."""
@@ -31,11 +31,11 @@ Card: TypeAlias = str | int | float | bool
 Role: TypeAlias = Literal["science", "background", "selfcal"]
 """What an exposure is in its group."""
 
+Columns: TypeAlias = dict[str, tuple[NDArray[Any], str, str]]
+"""The columns of a table by name: values, unit and description."""
+
 ANY: Final = ("", "ANY", "N/A", "GENERIC")
 """Values of the cards of a reference file that fit every exposure."""
-
-COLOURS: Final = {"low": "cyan", "high": "red"}
-"""The colours of the regions, which colour-blind readers can distinguish."""
 
 _MOST_OF_NAME: Final = 60
 """Characters of the name of a mask in HISTORY, whose lines hold 72."""
@@ -291,70 +291,69 @@ class Mask:
             (the DQ before), and group. Its meta says what they were found with. Of a mask without
             images: x and y.
         """
-        from astropy.table import Column, Table
-        from astropy.units import Unit
-
-        found = self.bad_pixels
+        found, unit = self.bad_pixels, self.unit
         y, x = np.nonzero(self.flags)
-        columns: dict[str, Any] = {"x": x.astype(np.int32), "y": y.astype(np.int32)}
+        columns: Columns = {
+            "x": (x.astype(np.int32), "pixel", "column of the image, counted from 0"),
+            "y": (y.astype(np.int32), "pixel", "row of the image, counted from 0"),
+        }
         about: dict[str, Any] = {
             "name": self.name,
             "detector": {key: value for key, value in self.about.items() if key != "BUNIT"},
             "shape": [*self.flags.shape],
         }
-        if found is not None and self.minimum is not None and self.parameters is not None:
-            residual, compared = found.residual[y, x], found.compared[y, x]
-            is_sigma = found.significance is not None
-            reason = np.where(is_sigma, "significance", "residual")
-            columns |= {
-                "value": self.minimum[y, x],
-                "residual": residual,
-                "significance": compared if is_sigma else np.full_like(residual, np.nan),
-                "end": np.where(found.low[y, x], "low", "high"),
-                "reason": np.where(np.isinf(compared), "infinite", reason),
-                "known": np.zeros(y.size, np.uint32) if self.dq is None else self.dq[y, x],
-                "group": (found.groups.number + 1).astype(np.int32),
-            }
-            about |= {
-                "dispaxis": self.dispaxis,
-                "parameters": asdict(self.parameters),
-                "cut_low": found.cut_low,
-                "cut_high": found.cut_high,
-                "n_low": found.n_low,
-                "n_high": found.n_high,
-                "n_groups": len(found.groups),
-                "crowded": [*self.crowded],
-                "exposures": [str(member.exposure) for member in self.used],
-                "version": self.version,
-                "made": self.made,
-            }
-        units = {"x": "pixel", "y": "pixel", "value": self.unit, "residual": self.unit}
-        table = Table(meta=about)
-        for name, values in columns.items():
-            unit = Unit(units[name], parse_strict="silent") if units.get(name) else None
-            table[name] = Column(values, unit=unit, description=DESCRIPTIONS[name])
-        return table
+        if found is None or self.minimum is None or self.parameters is None:
+            return table_of(columns, about)
+        residual, compared = found.residual[y, x], found.compared[y, x]
+        is_sigma = found.significance is not None
+        reason = np.where(is_sigma, "significance", "residual")
+        significance = compared if is_sigma else np.full_like(residual, np.nan)
+        known = np.zeros(y.size, np.uint32) if self.dq is None else self.dq[y, x]
+        group = (found.groups.number + 1).astype(np.int32)
+        columns |= {
+            "value": (self.minimum[y, x], unit, "of the minimum image"),
+            "residual": (residual, unit, "minimum image minus its running median"),
+            "significance": (significance, "", "in units of the noise; NaN: fraction cut"),
+            "end": (np.where(found.low[y, x], "low", "high"), "", "low or high"),
+            "reason": (
+                np.where(np.isinf(compared), "infinite", reason),
+                "",
+                "residual, significance or infinite",
+            ),
+            "known": (known, "", "DQ before"),
+            "group": (group, "", "group of pixels that touch, the strongest is 1"),
+        }
+        about |= {
+            "dispaxis": self.dispaxis,
+            "parameters": asdict(self.parameters),
+            "cut_low": found.cut_low,
+            "cut_high": found.cut_high,
+            "n_low": found.n_low,
+            "n_high": found.n_high,
+            "n_groups": len(found.groups),
+            "crowded": [*self.crowded],
+            "exposures": [str(member.exposure) for member in self.used],
+            "version": self.version,
+            "made": self.made,
+        }
+        return table_of(columns, about)
 
     def regions(self) -> str:
         """Return the flagged pixels as regions of DS9, one box for each pixel.
 
-        They are cyan at the low end and red at the high end, or where the end is not known. DS9
-        counts from 1: the centre of the first pixel is (1, 1).
+        They are cyan at the low end, else red: colours that colour-blind readers can distinguish.
+        DS9 counts from 1: the centre of the first pixel is (1, 1).
         """
-        y, x = (axis.tolist() for axis in np.nonzero(self.flags))
-        found = self.bad_pixels
-        is_low = self.flags & False if found is None else found.low
-        ends = ["low" if low else "high" for low in is_low[self.flags].tolist()]
-        tags = ends if found is not None else ["bad"] * len(ends)
+        rows, columns = np.nonzero(self.flags)
+        low = None if self.bad_pixels is None else self.bad_pixels.low
         lines = [
             "# Region file format: DS9 version 4.1",
-            f"# {ascii(self.name)[1:-1]}: low end {COLOURS['low']}, high end {COLOURS['high']}",
+            f"# {ascii(self.name)[1:-1]}: low end cyan, high end red",
             "image",
         ]
-        lines += [
-            f"box({column + 1},{row + 1},1,1,0) # color={COLOURS[end]} tag={{{tag}}}"
-            for column, row, end, tag in zip(x, y, ends, tags, strict=True)
-        ]
+        for y, x in zip(rows.tolist(), columns.tolist(), strict=True):
+            colour, tag = ("red", "high") if low is None or not low[y, x] else ("cyan", "low")
+            lines.append(f"box({x + 1},{y + 1},1,1,0) # color={colour} tag={{{tag}}}")
         return "\n".join(lines) + "\n"
 
     def __repr__(self) -> str:
@@ -381,18 +380,16 @@ class Mask:
         }
 
 
-DESCRIPTIONS: Final = {
-    "x": "column of the image, counted from 0",
-    "y": "row of the image, counted from 0",
-    "value": "of the minimum image",
-    "residual": "minimum image minus its running median",
-    "significance": "in units of the noise; NaN: fraction cut",
-    "end": "low or high",
-    "reason": "residual, significance or infinite",
-    "known": "DQ before",
-    "group": "group of pixels that touch, the strongest is 1",
-}
-"""What the columns of the table of pixels hold."""
+def table_of(columns: Columns, about: dict[str, Any]) -> Table:
+    """Return an astropy table of columns, with `about` as its meta."""
+    from astropy.table import Column, Table
+    from astropy.units import Unit
+
+    table = Table(meta=about)
+    for name, (values, unit, description) in columns.items():
+        known = Unit(unit, parse_strict="silent") if unit else None
+        table[name] = Column(values, unit=known, description=description)
+    return table
 
 
 def detector_in(cards: Mapping[str, Any]) -> str:

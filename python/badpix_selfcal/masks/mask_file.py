@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,13 @@ from ..files.location import AnyLocation, Location, locate
 from ..files.missing import no_such
 from ..instrument import BAD, DETECTORS, DO_NOT_USE, OTHER_BAD_PIXEL
 from ..parameters import Parameters
-from .mask import Card, Mask, Member, Role
+from .mask import Card, Columns, Mask, Member, table_of
 
 if TYPE_CHECKING:
     from astropy.io import fits
     from astropy.table import Table
 
-__all__ = ["ABOUT", "KEYWORDS", "mask_in", "mask_of_result", "read", "write_part"]
+__all__ = ["ABOUT", "mask_in", "mask_of_result", "read", "write_part"]
 
 ABOUT: Final = (
     *("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING"),
@@ -44,64 +44,6 @@ MASK_ENDING: Final = "_mask.fits"
 
 READOUT: Final = {"NRS1": (2, 1), "NRS2": (-2, -1)}
 """FASTAXIS and SLOWAXIS of the detectors where they are not 1 and 2."""
-
-KEYWORDS: Final = {
-    "cut": "BPXCUT",
-    "kernel_size": "BPXKERN",
-    "flagfrac_lower": "BPXFLOW",
-    "flagfrac_upper": "BPXFHIGH",
-    "sigma_lower": "BPXSLOW",
-    "sigma_upper": "BPXSHIGH",
-    "grow": "BPXGROW",
-    "dispaxis": "BPXDISP",
-    "edge": "BPXEDGE",
-    "force_single": "BPXALONE",
-    "spare_crowded": "BPXSPARE",
-    "save_flagged_bkg": "BPXBKG",
-    "save_mask": "BPXSAVE",
-    "report": "BPXREPT",
-    "copy_skipped": "BPXCOPY",
-    "force": "BPXFORCE",
-}
-"""The keywords of the parameters."""
-
-COMMENTS: Final = {
-    **{keyword: f"parameter {name}" for name, keyword in KEYWORDS.items()},
-    "BPXVERS": "version of badpix_selfcal",
-    "BPXMADE": "UTC date the mask was found",
-    "BPXNAME": "product or group",
-    "BPXABOUT": "cards of the first exposure",
-    "BPXAXIS": "dispersion axis, 0 if unknown",
-    "BPXLOW": "flagged below",
-    "BPXHIGH": "flagged above",
-    "BPXNLOW": "pixels flagged below",
-    "BPXNHIGH": "pixels flagged above",
-    "BPXCROWD": "crowded rows, counted from 0",
-    "BPXSCALE": "ERR times this is the noise",
-    "NEXTEND": "number of extensions",
-    "DATE": "UTC date file created",
-    "FILENAME": "name of the file",
-    "DATAMODL": "type of data model",
-    "REFTYPE": "reference file type",
-    "PEDIGREE": "the pedigree of the reference file",
-    "DESCRIP": "description of the reference file",
-    "AUTHOR": "author of the reference file",
-    "USEAFTER": "use after date of the reference file",
-}
-"""The comments of the cards. No exposure gives a mask one of these cards."""
-
-MEMBERS: Final = {
-    "exposure": "path or URL",
-    "role": "science, background or selfcal",
-    "has_gap": "whether a pedestal is measured",
-    "pedestal": "subtracted; NaN: none",
-    "problem": "why it was not used",
-    "output": "its flagged copy",
-    "later": "later steps that it has passed",
-    "same_as": "an earlier one with the same SCI",
-    "constant": "whether SCI holds one value only",
-}
-"""The columns of the table of exposures, and what they hold."""
 
 DQ_DEF: Final = np.array(
     [
@@ -141,8 +83,8 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
         raise ValueError(f"{mask.title}: holds flags only, which cannot be written; copy its file")
     unit = str(mask.about.get("BUNIT", ""))
     primary = fits.PrimaryHDU()
-    for keyword, value in {**_reference_cards(mask, name), **_cards(mask)}.items():
-        primary.header.append(_card(keyword, value, COMMENTS.get(keyword, "")), end=True)
+    for keyword, (value, comment) in _cards(mask, found, name).items():
+        primary.header.append(_card(keyword, value, comment), end=True)
     for line in textwrap.wrap(mask.origin, 72, break_on_hyphens=False):
         primary.header.add_history(line)
     hdus = fits.HDUList([primary])
@@ -160,7 +102,7 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
             hdus.append(fits.ImageHDU(image, name=image_name))
             if unit and image_name in _IN_UNIT:
                 hdus[-1].header["BUNIT"] = unit
-    primary.header["NEXTEND"] = (len(hdus) - 1, COMMENTS["NEXTEND"])
+    primary.header["NEXTEND"] = len(hdus) - 1
     whole = BytesIO()
     hdus.writeto(whole, output_verify="exception")
     part.write_bytes(whole.getbuffer())  # the error of a full disk is the system's, not astropy's
@@ -257,62 +199,56 @@ def _copies_in(path: Path) -> set[str] | None:
 # Writing
 
 
-def _reference_cards(mask: Mask, name: str) -> dict[str, Card]:
-    """Return the cards of a JWST MASK reference file.
+def _cards(mask: Mask, found: BadPixels, name: str) -> dict[str, tuple[Card, str]]:
+    """Return the cards of a mask, with their comments.
 
-    Those of the exposures come first; what they lack is that of a full frame.
+    First those that the exposures may give, else those of a full frame; then those of every JWST
+    MASK reference file; then those from which the mask is read again.
     """
     rows, columns = mask.flags.shape
     known = DETECTORS.get(mask.detector)
     fast, slow = READOUT.get(mask.detector, (1, 2))
     date = str(mask.about.get("DATE-OBS", "")).strip()
-    described: dict[str, Card] = {
-        "TELESCOP": "JWST",
-        "INSTRUME": "ANY" if known is None else known.instrument,
-        "DETECTOR": "ANY",
-        "EXP_TYPE": "ANY",
-        "SUBARRAY": "FULL",
-        "SUBSTRT1": 1,
-        "SUBSTRT2": 1,
-        "SUBSIZE1": columns,
-        "SUBSIZE2": rows,
-        "FASTAXIS": fast,
-        "SLOWAXIS": slow,
+    frame: dict[str, Card] = {
+        **{"TELESCOP": "JWST", "INSTRUME": "ANY" if known is None else known.instrument},
+        **{"DETECTOR": "ANY", "EXP_TYPE": "ANY", "SUBARRAY": "FULL"},
+        **{"SUBSTRT1": 1, "SUBSTRT2": 1, "SUBSIZE1": columns, "SUBSIZE2": rows},
+        **{"FASTAXIS": fast, "SLOWAXIS": slow},
         **{key: value for key, value in mask.about.items() if key != "BUNIT"},
     }
-    if both := sorted(described.keys() & COMMENTS.keys()):
-        raise ValueError(f"about holds {', '.join(both)}, which every mask file has")
-    return described | {
-        "DATE": mask.made,
-        "FILENAME": "".join(c if c.isascii() and c.isprintable() else "?" for c in name),
-        "DATAMODL": "MaskModel",
-        "REFTYPE": "MASK",
-        "PEDIGREE": f"INFLIGHT {date} {date}" if date else "INFLIGHT",
-        "DESCRIP": f"Bad pixels by self-calibration of {counted(len(mask.used), 'exposure')}",
-        "AUTHOR": f"badpix_selfcal {mask.version}",
-        "USEAFTER": f"{date}T00:00:00" if date else mask.made,
-    }
-
-
-def _cards(mask: Mask) -> dict[str, Card]:
-    """Return the cards from which the mask is read again."""
-    found = cast("BadPixels", mask.bad_pixels)
-    cards: dict[str, Card] = {
-        "BPXVERS": mask.version,
-        "BPXMADE": mask.made,
-        "BPXNAME": _escaped(mask.name),
-        "BPXABOUT": " ".join(mask.about),
-        "BPXAXIS": mask.dispaxis or 0,
-        "BPXLOW": float(found.cut_low),
-        "BPXHIGH": float(found.cut_high),
-        "BPXNLOW": int(found.n_low),
-        "BPXNHIGH": int(found.n_high),
-        "BPXCROWD": ranges_of(mask.crowded),
+    file_name = "".join(c if c.isascii() and c.isprintable() else "?" for c in name)
+    used = counted(len(mask.used), "exposure")
+    cards: dict[str, tuple[Card, str]] = {
+        "DATE": (mask.made, "UTC date file created"),
+        "FILENAME": (file_name, "name of the file"),
+        "DATAMODL": ("MaskModel", "type of data model"),
+        "REFTYPE": ("MASK", "reference file type"),
+        "PEDIGREE": (f"INFLIGHT {date} {date}".strip(), "the pedigree of the reference file"),
+        "DESCRIP": (
+            f"Bad pixels by self-calibration of {used}",
+            "description of the reference file",
+        ),
+        "AUTHOR": (f"badpix_selfcal {mask.version}", "author of the reference file"),
+        "USEAFTER": (f"{date}T00:00:00" if date else mask.made, "use after date"),
+        "BPXVERS": (mask.version, "version of badpix_selfcal"),
+        "BPXMADE": (mask.made, "UTC date the mask was found"),
+        "BPXNAME": (_escaped(mask.name), "product or group"),
+        "BPXABOUT": (" ".join(mask.about), "cards of the first exposure"),
+        "BPXAXIS": (mask.dispaxis or 0, "dispersion axis, 0 if unknown"),
+        "BPXLOW": (float(found.cut_low), "flagged below"),
+        "BPXHIGH": (float(found.cut_high), "flagged above"),
+        "BPXNLOW": (int(found.n_low), "pixels flagged below"),
+        "BPXNHIGH": (int(found.n_high), "pixels flagged above"),
+        "BPXCROWD": (ranges_of(mask.crowded), "crowded rows, counted from 0"),
     }
     if found.error_scale is not None:
-        cards["BPXSCALE"] = float(found.error_scale)
-    values = {keyword: getattr(mask.parameters, name) for name, keyword in KEYWORDS.items()}
-    return cards | {key: "none" if value is None else value for key, value in values.items()}
+        cards["BPXSCALE"] = (float(found.error_scale), "ERR times this is the noise")
+    for parameter, each in Parameters.by_name().items():
+        value = getattr(mask.parameters, parameter)
+        cards[each.keyword] = ("none" if value is None else value, f"parameter {parameter}")
+    if both := sorted(frame.keys() & cards.keys()):
+        raise ValueError(f"about holds {', '.join(both)}, which every mask file has")
+    return {key: (value, "") for key, value in frame.items()} | cards
 
 
 def _card(keyword: str, value: Card, comment: str) -> fits.Card:
@@ -328,25 +264,22 @@ def _card(keyword: str, value: Card, comment: str) -> fits.Card:
 
 def _members(mask: Mask) -> Table:
     """Return the table of the exposures."""
-    from astropy.table import Column, Table
-
-    every = mask.members
-    levels = [np.nan if member.pedestal is None else member.pedestal for member in every]
-    columns = (
-        _texts(member.exposure for member in every),
-        _texts(member.role for member in every),
-        np.array([member.pedestal is not None for member in every], np.bool_),
-        np.array(levels, np.float64),
-        _texts(member.problem for member in every),
-        _texts(member.output for member in every),
-        _texts(member.later for member in every),
-        _texts(member.same_as for member in every),
-        np.array([member.is_constant for member in every], np.bool_),
-    )
-    table = Table()
-    for (name, about), column in zip(MEMBERS.items(), columns, strict=True):
-        table[name] = Column(column, description=about)
-    return table
+    each = mask.members
+    levels = [np.nan if member.pedestal is None else member.pedestal for member in each]
+    has_gap = np.array([member.pedestal is not None for member in each], np.bool_)
+    constant = np.array([member.is_constant for member in each], np.bool_)
+    columns: Columns = {
+        "exposure": (_texts(m.exposure for m in each), "", "path or URL"),
+        "role": (_texts(m.role for m in each), "", "science, background or selfcal"),
+        "has_gap": (has_gap, "", "whether a pedestal is measured"),
+        "pedestal": (np.array(levels, np.float64), mask.unit, "subtracted; NaN: none"),
+        "problem": (_texts(m.problem for m in each), "", "why it was not used"),
+        "output": (_texts(m.output for m in each), "", "its flagged copy"),
+        "later": (_texts(m.later for m in each), "", "later steps that it has passed"),
+        "same_as": (_texts(m.same_as for m in each), "", "an earlier one with the same SCI"),
+        "constant": (constant, "", "whether SCI holds one value only"),
+    }
+    return table_of(columns, {})
 
 
 def _table(name: str, table: Table, unit: str) -> fits.BinTableHDU:
@@ -415,37 +348,36 @@ def _checked(
     """Return a mask of this package, if its parts agree."""
     if len(hdus) - 1 < int(cards["NEXTEND"]):
         raise ValueError(f"{len(hdus) - 1} of {cards['NEXTEND']} extensions are left")
-    flags = _image(hdus, "DQ", "u")
+    flags = _required(hdus, "DQ", "u")
     shape = flags.shape
     if len(shape) != 2:
         raise ValueError(f"DQ has shape {shape}")
     if not set(np.unique(flags).tolist()) <= {0, BAD}:
         raise ValueError("DQ holds other bits than those of this package")
     unit = str(hdus["MINIMUM"].header.get("BUNIT", "")) if "MINIMUM" in hdus else ""
-    has = {name: name in hdus for name in ("SIGNIFICANCE", "NOISE", "KNOWN")}
+    about = str(cards["BPXABOUT"]).split()
+    significance, noise = (_image(hdus, name, "f", shape) for name in ("SIGNIFICANCE", "NOISE"))
     found = BadPixels(
         mask=flags != 0,
-        residual=_image(hdus, "RESIDUAL", "f", shape),
+        residual=_required(hdus, "RESIDUAL", "f", shape),
         cut_low=float(cards["BPXLOW"]),
         cut_high=float(cards["BPXHIGH"]),
         n_low=int(cards["BPXNLOW"]),
         n_high=int(cards["BPXNHIGH"]),
-        significance=_image(hdus, "SIGNIFICANCE", "f", shape) if has["SIGNIFICANCE"] else None,
-        noise=_image(hdus, "NOISE", "f", shape) if has["NOISE"] else None,
+        significance=significance,
+        noise=noise,
         error_scale=float(cards["BPXSCALE"]) if "BPXSCALE" in cards else None,
     )
     mask = Mask(
         name=_unescaped(str(cards["BPXNAME"])),
         dispaxis=check_dispaxis(cards["BPXAXIS"] or None),
         parameters=_parameters(cards),
-        minimum=_image(hdus, "MINIMUM", "f", shape),
+        minimum=_required(hdus, "MINIMUM", "f", shape),
         bad_pixels=found,
-        dq=_image(hdus, "KNOWN", "u", shape) if has["KNOWN"] else None,
+        dq=_image(hdus, "KNOWN", "u", shape),
         crowded=_rows(str(cards["BPXCROWD"]), max(shape)),
         members=_members_in(hdus),
-        about={
-            key: unit if key == "BUNIT" else cards[key] for key in str(cards["BPXABOUT"]).split()
-        },
+        about={key: unit if key == "BUNIT" else cards[key] for key in about},
         version=str(cards["BPXVERS"]),
         made=str(cards["BPXMADE"]),
         identity=history.partition(_IDENTITY)[2],
@@ -463,18 +395,25 @@ def _checked(
 
 def _image(
     hdus: fits.HDUList, name: str, kind: str, shape: tuple[int, ...] | None = None
-) -> NDArray[Any]:
-    """Return an image of a kind and shape, apart from the file."""
-    from astropy.io import fits
-
-    if name not in hdus or not isinstance(hdus[name], fits.ImageHDU) or hdus[name].data is None:
-        raise KeyError(name)
+) -> NDArray[Any] | None:
+    """Return an image of a kind and shape, apart from the file; None if there is none."""
+    if name not in hdus or not hdus[name].is_image or hdus[name].data is None:
+        return None
     image = np.asarray(hdus[name].data)
     if image.dtype.kind != kind:
         raise ValueError(f"{name} holds {image.dtype.name} samples")
     if shape not in (None, image.shape):
         raise ValueError(f"{name} has shape {image.shape}, DQ has {shape}")
     return np.array(image, image.dtype.newbyteorder("="))
+
+
+def _required(
+    hdus: fits.HDUList, name: str, kind: str, shape: tuple[int, ...] | None = None
+) -> NDArray[Any]:
+    image = _image(hdus, name, kind, shape)
+    if image is None:
+        raise KeyError(name)
+    return image
 
 
 def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, NDArray[Any]]:
@@ -509,11 +448,8 @@ def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, 
 
 
 def _parameters(cards: Mapping[str, Card]) -> Parameters:
-    values = {name: cards[keyword] for name, keyword in KEYWORDS.items()}
-    given: dict[str, Any] = {
-        name: None if value == "none" else value for name, value in values.items()
-    }
-    return Parameters(**given)
+    values = {name: cards[each.keyword] for name, each in Parameters.by_name().items()}
+    return Parameters.among({name: None if v == "none" else v for name, v in values.items()})
 
 
 def _rows(ranges: str, number: int) -> tuple[int, ...]:
@@ -525,22 +461,24 @@ def _rows(ranges: str, number: int) -> tuple[int, ...]:
 
 
 def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
-    columns = {name: each.tolist() for name, each in _columns(hdus, "MEMBERS", MEMBERS).items()}
     members = []
+    texts = ("exposure", "role", "problem", "output", "later", "same_as")
+    stored = _columns(hdus, "MEMBERS", (*texts, "has_gap", "pedestal", "constant"))
+    columns = {name: column.tolist() for name, column in stored.items()}
+    columns |= {name: [*map(_unescaped, columns[name])] for name in texts}
     for row in zip(*columns.values(), strict=True):
-        value = dict(zip(columns, row, strict=True))
-        text = {name: _unescaped(each) for name, each in value.items() if isinstance(each, str)}
-        if text["role"] not in ("science", "background", "selfcal"):
-            raise ValueError(f"MEMBERS holds the role {text['role']!r}")
+        exposure, role, problem, output, later, same_as, has_gap, pedestal, constant = row
+        if role not in ("science", "background", "selfcal"):
+            raise ValueError(f"MEMBERS holds the role {role!r}")
         member = Member(
-            exposure=locate(text["exposure"]),
-            role=cast("Role", text["role"]),
-            pedestal=value["pedestal"] if value["has_gap"] else None,
-            problem=text["problem"],
-            output=locate(text["output"]) if text["output"] else None,
-            later=text["later"],
-            same_as=locate(text["same_as"]) if text["same_as"] else None,
-            is_constant=bool(value["constant"]),
+            exposure=locate(exposure),
+            role=role,
+            pedestal=pedestal if has_gap else None,
+            problem=problem,
+            output=locate(output) if output else None,
+            later=later,
+            same_as=locate(same_as) if same_as else None,
+            is_constant=constant,
         )
         members.append(member)
     return tuple(members)
