@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .masks.export import export
     from .masks.history import history
     from .masks.mask import Mask
-    from .reports.report import ReportResult, report
     from .step.apply import apply
     from .step.associate import GeneratedAssociation, associate
     from .step.batch import BatchResult, batch
@@ -85,17 +84,17 @@ _MODULES = {
     "GeneratedAssociation": "step.associate",
     "GroupMask": "step.group_mask",
     "Mask": "masks.mask",
-    "ReportResult": "reports.report",
+    "ReportResult": "look.report",
     "MaskHistory": "masks.epochs",
     "SelfcalResult": "step.selfcal",
     "apply": "step.apply",
     "associate": "step.associate",
     "batch": "step.batch",
-    "compare": "masks.compare",
+    "compare": "look.pictures",
     "export": "masks.export",
-    "history": "masks.history",
+    "history": "look.pictures",
     "read_mask": "step.mask_file",
-    "report": "reports.report",
+    "report": "look.report",
     "selfcal": "step.selfcal",
     "share_threads": "threads",
     "write_mask": "step.mask_file",
@@ -108,8 +107,8 @@ _SUBMODULES = (
     "bottleneck",
     "instrument",
     "jwst",
+    "look",
     "ndimage",
-    "plot",
     "simulate",
     "stcal",
     "testing",

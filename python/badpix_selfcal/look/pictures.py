@@ -1,40 +1,31 @@
-"""Pictures of comparisons and histories, by matplotlib (extra ``plot``)."""
+"""``badpix_selfcal.compare`` and ``history``, with pictures by matplotlib (extra ``plot``)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files.paths import Location
-from ..files.save import Write
-from ..looks import BLACK, DPI, FAINT, FORMATS, HIGH, LOW, ORANGE
-from ..messages import extra
-from .comparison import Comparison
-from .epochs import MaskHistory
+from ..arrays.notebook import BLACK, HIGH, LOW
+from ..files.outputs import Write, save
+from ..files.paths import AnyLocation, Location, locate
+from ..masks import compare as comparisons
+from ..masks import history as histories
+from ..masks.compare import Comparison
+from ..masks.history import MaskHistory
+from .plot import DPI, FORMATS, NEEDED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["compared", "drawing", "followed"]
+__all__ = ["compare", "compared", "followed", "history"]
 
-LOOKS: Final = {"both": (FAINT, "s"), "only_a": (LOW, "^"), "only_b": (HIGH, "v")}
-"""The colour and the marker of each kind of pixel."""
-
-LINES: Final = {
-    "flagged": ("flagged", BLACK, "o"),
-    "new": ("new", HIGH, "^"),
-    "returned": ("returned", ORANGE, "s"),
-    "gone": ("gone", LOW, "v"),
-}
-"""The counts of an epoch: label, colour and marker."""
-
-MOST_NUMBERS: Final = 12
-"""Numbers that are written at the scale of colours."""
+FAINT: Final = "#8C8C8C"
+ORANGE: Final = "#E69F00"
 
 STYLE: Final = {
     "font.size": 9,
@@ -47,111 +38,175 @@ LARGEST: Final = 30.0
 """The area of the largest mark, square points."""
 WIDTH: Final = 8.0
 """The width of a picture, inches."""
+MOST_NUMBERS: Final = 12
+"""Numbers that are written at the scale of colours."""
 
-_Shown = TypeVar("_Shown")
 
+def compare(
+    a: AnyLocation,
+    b: AnyLocation,
+    *,
+    before: AnyLocation | None = None,
+    picture: AnyLocation | None = None,
+    overwrite: bool = False,
+) -> Comparison:
+    """Compare the flags, and the samples, of two files.
 
-def drawing(draw: Callable[[_Shown], Figure], shown: _Shown, to: Location) -> Write:
-    """Return what writes a picture.
+    Parameters
+    ----------
+    a, b : path-like
+        Two results of one exposure, of this package or of the pipeline; or two JWST MASK files; or
+        one of each.
+    before : path-like, optional
+        The exposure as it was before flagging. Pixels that have the same bits in its DQ are left
+        out of both files: they were not flagged by self-calibration.
+    picture : path-like, optional
+        The picture to write: PNG, PDF or SVG, by its ending (extra ``plot``).
+    overwrite : bool, optional
+        Whether the picture may replace a file.
+
+    Returns
+    -------
+    Comparison
+        The flags and their counts, and how each extension differs.
 
     Raises
     ------
+    ExposureError, MaskError
+        If a file cannot be read or has no DQ; ValueErrors.
     ValueError
-        If the ending of its name is not that of a format.
+        If the files differ in detector, subarray or shape, or `picture` is of no known format.
     RuntimeError
-        If matplotlib is not installed.
+        If matplotlib is not installed, and `picture` is given.
+    FileExistsError
+        If the picture exists, without `overwrite`.
+
+    Notes
+    -----
+    What counts as a flag: see `badpix_selfcal.masks.compare.compare`.
     """
+    draw = _drawing(picture, lambda: compared(found))
+    found = comparisons.compare(a, b, before=before)
+    inputs = [each for each in (a, b, before) if each is not None]
+    save(draw, map(locate, inputs), overwrite=overwrite)
+    return found
+
+
+def history(
+    masks: AnyLocation | list[AnyLocation],
+    *,
+    at_least: int | None = None,
+    table: AnyLocation | None = None,
+    picture: AnyLocation | None = None,
+    persistent_mask: AnyLocation | None = None,
+    overwrite: bool = False,
+) -> MaskHistory:
+    """Follow the bad pixels of a detector through its masks.
+
+    Parameters
+    ----------
+    masks : path-like, or iterable of these
+        At least two mask files of this package, of one detector, subarray and shape; patterns
+        too. They are put in the order of the dates of their exposures.
+    at_least : int, optional
+        In how many masks a persistent pixel is flagged at least; in all of them unless given.
+    table : path-like, optional
+        A table of the pixels to write: ``.ecsv``.
+    picture : path-like, optional
+        The picture to write: PNG, PDF or SVG, by its ending (extra ``plot``).
+    persistent_mask : path-like, optional
+        A mask of the persistent pixels to write.
+    overwrite : bool, optional
+        Whether these files may replace others.
+
+    Returns
+    -------
+    MaskHistory
+        The counts of each mask, and in which masks each pixel is flagged.
+
+    Raises
+    ------
+    MaskError, ValueError
+        As `badpix_selfcal.masks.history.history`; or `picture` is of no known format.
+    RuntimeError
+        If matplotlib is not installed, and `picture` is given.
+    FileExistsError
+        If a file exists, without `overwrite`.
+
+    Warns
+    -----
+    SelfcalWarning
+        If masks were found with different parameters: their counts cannot be compared.
+    """
+    draw = _drawing(picture, lambda: followed(found))
+    found = histories.history(masks, at_least=at_least)
+    files = {**histories.files_of(found, table, persistent_mask), **draw}
+    save(files, [epoch.path for epoch in found.epochs], overwrite=overwrite)
+    return found
+
+
+def _drawing(picture: AnyLocation | None, draw: Callable[[], Figure]) -> dict[Location, Write]:
+    """Return a picture, if one is asked for, with what writes it."""
+    if picture is None:
+        return {}
+    to = locate(picture)
     kind = to.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise ValueError(f"{to}: a picture must end with {', '.join(map('.'.__add__, FORMATS))}")
     try:
         import matplotlib as mpl
     except ImportError as error:
-        raise RuntimeError(f"{to}: pictures need matplotlib ({error}): {extra('plot')}") from error
+        raise RuntimeError(f"{to}: pictures need matplotlib ({error}): {NEEDED}") from error
 
     def write(part: Path) -> None:
         with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
-            draw(shown).savefig(part, format=kind, dpi=DPI)
+            draw().savefig(part, format=kind, dpi=DPI)
 
-    return write
+    return {to: write}
 
 
-def compared(comparison: Comparison) -> Figure:
+def compared(found: Comparison) -> Figure:
     """Return a map of the detector with the pixels in both, only in A, and only in B."""
     from matplotlib.figure import Figure
 
-    counts = comparison.counts
-    a, b = (ending_of(side.path) for side in (comparison.a, comparison.b))
-    shown = {
-        "both": (comparison.both, f"in both: {counts['both']}"),
-        "only_a": (comparison.only_a, f"only in A: {counts['only_a']}; {a}"),
-        "only_b": (comparison.only_b, f"only in B: {counts['only_b']}; {b}"),
-    }
-    shape = comparison.a.flags.shape
-    size = size_for(int(np.count_nonzero(comparison.a.flags | comparison.b.flags)), shape)
-    figure = Figure(figsize=(WIDTH, height_of(shape) + 1.2), layout="constrained")
+    counts, shape = found.counts, found.a.flags.shape
+    a, b = (f"{each.path.parent.name}/{each.path.name}".lstrip("/") for each in (found.a, found.b))
+    size = _size_for(int(np.count_nonzero(found.a.flags | found.b.flags)), shape)
+    figure = Figure(figsize=(WIDTH, _height_of(shape) + 1.2), layout="constrained")
     axes = figure.subplots()
-    for name, (colour, marker) in LOOKS.items():
-        pixels, label = shown[name]
-        mark(axes, pixels, size, color=colour, marker=marker, label=label)
-    frame(axes, shape)
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        frameon=False,
-        markerscale=(LARGEST / size) ** 0.5,
-    )
+    for pixels, colour, marker, label in (
+        (found.both, FAINT, "s", f"in both: {counts['both']}"),
+        (found.only_a, LOW, "^", f"only in A: {counts['only_a']}; {a}"),
+        (found.only_b, HIGH, "v", f"only in B: {counts['only_b']}; {b}"),
+    ):
+        y, x = np.nonzero(pixels)
+        axes.scatter(x, y, size, color=colour, marker=marker, linewidths=0, label=label)
+    _frame(axes, shape)
+    scale = (LARGEST / size) ** 0.5
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, markerscale=scale)
     return figure
-
-
-def size_for(number: int, shape: tuple[int, ...]) -> float:
-    """Return the area of the marks of some pixels, square points: small ones, where they are many.
-
-    Marks are larger than pixels, so that they are visible.
-    """
-    return float(np.clip(0.03 * np.prod(shape) / max(number, 1), 3.0, LARGEST))
-
-
-def height_of(shape: tuple[int, ...]) -> float:
-    """Return the height of a map with square pixels, inches."""
-    rows, columns = shape
-    return float(np.clip(WIDTH * rows / columns, 1.0, 2 * WIDTH))
-
-
-def mark(axes: Axes, pixels: NDArray[np.bool_], size: float, **how: Any) -> None:
-    """Mark pixels."""
-    rows, columns = np.nonzero(pixels)
-    axes.scatter(columns, rows, size, linewidths=0, **how)
-
-
-def ending_of(path: Location) -> str:
-    """Return the name of a file and that of its folder."""
-    return f"{path.parent.name}/{path.name}".lstrip("/")
-
-
-def frame(axes: Axes, shape: tuple[int, ...]) -> None:
-    """Show the whole detector, with square pixels."""
-    rows, columns = shape
-    axes.set_xlim(-0.5, columns - 0.5)
-    axes.set_ylim(-0.5, rows - 0.5)
-    axes.set_aspect("equal")
-    axes.set_xlabel("column (x, from 0)")
-    axes.set_ylabel("row (y, from 0)")
 
 
 def followed(found: MaskHistory) -> Figure:
     """Return the counts of each mask above a map of how often each pixel is flagged."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
     from matplotlib.dates import ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    heights = [2.5, height_of(found.shape)]
+    heights, number = [2.5, _height_of(found.shape)], len(found.epochs)
     figure = Figure(figsize=(WIDTH, sum(heights) + 1.6), layout="constrained")
     above, below = figure.subplots(2, height_ratios=heights)
     dates = _dates(found)
-    for name, (label, colour, marker) in LINES.items():
+    for name, colour, marker in (
+        ("flagged", BLACK, "o"),
+        ("new", HIGH, "^"),
+        ("returned", ORANGE, "s"),
+        ("gone", LOW, "v"),
+    ):
         counts = [getattr(epoch, name) for epoch in found.epochs]
         known = [float("nan") if count is None else count for count in counts]
-        above.plot(dates, known, color=colour, marker=marker, label=label)
+        above.plot(dates, known, color=colour, marker=marker, label=name)
     if dates.dtype.kind == "M":
         above.xaxis.set_major_formatter(ConciseDateFormatter(above.xaxis.get_major_locator()))
     else:
@@ -160,29 +215,19 @@ def followed(found: MaskHistory) -> Figure:
     above.yaxis.get_major_locator().set_params(integer=True)
     above.set_ylim(bottom=0)
     above.set_ylabel("pixels")
-    above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(LINES), frameon=False)
-    number = len(found.epochs)
+    above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False)
     order = np.argsort(found.number, kind="stable")  # the most frequent ones on top
+    shades = colormaps["viridis_r"](np.linspace(0.15, 1.0, number))  # the lightest can be seen
+    size = _size_for(found.x.size, found.shape)
     shown = below.scatter(
-        found.x[order],
-        found.y[order],
-        size_for(found.x.size, found.shape),
-        found.number[order],
-        marker="s",
-        linewidths=0,
-        cmap=_colours(number),
-        vmin=0.5,
-        vmax=number + 0.5,
-    )
-    frame(below, found.shape)
+        found.x[order], found.y[order], size, found.number[order], marker="s", linewidths=0,
+        cmap=ListedColormap(shades), vmin=0.5, vmax=number + 0.5,
+    )  # fmt: skip
+    _frame(below, found.shape)
     below.set_title(f"{found.x.size} pixels, {np.count_nonzero(found.persistent)} persistent")
+    ticks, label = np.arange(1, number + 1, 1 + number // MOST_NUMBERS), "masks in which a pixel is"
     figure.colorbar(
-        shown,
-        ax=below,
-        location="bottom",
-        aspect=50,
-        label="masks in which a pixel is flagged",
-        ticks=np.arange(1, number + 1, 1 + number // MOST_NUMBERS),
+        shown, ax=below, location="bottom", aspect=50, ticks=ticks, label=f"{label} flagged"
     )
     return figure
 
@@ -197,9 +242,25 @@ def _dates(found: MaskHistory) -> NDArray[Any]:
     return numbers if (dates == dates[0]).all() else dates
 
 
-def _colours(number: int) -> Any:
-    """Return as many colours, from light to dark; the lightest is visible on white."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
+def _size_for(number: int, shape: tuple[int, ...]) -> float:
+    """Return the area of the marks of some pixels, square points: small ones, where they are many.
 
-    return ListedColormap(colormaps["viridis_r"](np.linspace(0.15, 1.0, number)))
+    Marks are larger than pixels, so that they are visible.
+    """
+    return float(np.clip(0.03 * np.prod(shape) / max(number, 1), 3.0, LARGEST))
+
+
+def _height_of(shape: tuple[int, ...]) -> float:
+    """Return the height of a map with square pixels, inches."""
+    rows, columns = shape
+    return float(np.clip(WIDTH * rows / columns, 1.0, 2 * WIDTH))
+
+
+def _frame(axes: Axes, shape: tuple[int, ...]) -> None:
+    """Show the whole detector, with square pixels."""
+    rows, columns = shape
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(-0.5, rows - 0.5)
+    axes.set_aspect("equal")
+    axes.set_xlabel("column (x, from 0)")
+    axes.set_ylabel("row (y, from 0)")

@@ -178,10 +178,10 @@ def _index(how: Writing, pages: list[Location]) -> Location | None:
     """
     if not pages:
         return None
-    from ..reports.index import write_index
+    from ..look.index import write_index
 
     try:
-        return write_index(how.folder, pages, no_sync=how.no_sync)
+        return write_index(how.folder, pages)
     except OSError as error:
         warn(f"the page that lists the others is not written: {error}")
         return None
