@@ -1,7 +1,7 @@
 """What is to be seen of a mask: figures (extra ``plot``), and pages with a verdict (``report``).
 
-`limits`, `verdict` and `left` judge a mask, `shown` chooses what is shown of it, `figures` draws it,
-`page` and `index` make pages; `report` and `plot` write files.
+`limits`, `verdict` and `left` judge a mask, `shown` chooses what is shown, `figures` draws it,
+`page` and `index` make pages; `report`, `plot` and `pictures` write files.
 
 >>> import badpix_selfcal as bps
 >>> bps.look.residual(result.bad_pixels)  # doctest: +SKIP
@@ -10,43 +10,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from .figures import (
-        columns,
-        cut,
-        dq,
-        figure,
-        gallery,
-        histogram,
-        mask,
-        minimum,
-        residual,
-        rows,
-        significance,
-        slices,
-        spectrum,
-    )
-    from .plot import save
+    from .figures import *  # noqa: F403
+    from .plot import save  # noqa: F401
 
 __all__ = [
-    "columns",
-    "cut",
-    "dq",
-    "figure",
-    "gallery",
-    "histogram",
-    "mask",
-    "minimum",
-    "residual",
-    "rows",
-    "save",
-    "significance",
-    "slices",
-    "spectrum",
+    *("minimum", "residual", "significance", "mask", "dq"),
+    *("histogram", "rows", "columns", "slices"),
+    *("cut", "spectrum", "gallery", "figure", "save"),
 ]
 
 
@@ -54,13 +31,11 @@ def __getattr__(name: str) -> Any:
     """Import a figure on first use: a verdict needs no matplotlib."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    plot = import_module(".plot", __name__)
+    if name == "save":
+        return plot.save
     try:
-        from . import figures
+        return getattr(import_module(".figures", __name__), name)
     except ImportError as error:
-        raise ImportError(
-            f'badpix_selfcal.look needs matplotlib ({error}): pip install ".[plot]" in the clone of '
-            "badpix-selfcal"
-        ) from error
-    from .plot import save
-
-    return save if name == "save" else getattr(figures, name)
+        message = f"badpix_selfcal.look needs matplotlib ({error}): {plot.NEEDED}"
+        raise ImportError(message) from error

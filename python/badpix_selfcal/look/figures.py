@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import index
 from typing import Any, Final, Literal, TypeAlias
 
@@ -37,9 +37,11 @@ from .shown import (
     ALONG,
     HALVES,
     IN_GALLERY,
+    SAMPLES,
     Direction,
     Line,
     Pixel,
+    Strips,
     band_of,
     borderline,
     end_of,
@@ -64,7 +66,6 @@ __all__ = [
     "rows",
     "significance",
     "slices",
-    "small_cuts",
     "spectrum",
 ]
 
@@ -136,7 +137,8 @@ def minimum(mask: Mask, *, ax: Axes | None = None, flags: bool = True) -> Axes:
     """Draw the minimum image; `flags`: with its flags in two colours."""
     image, found = images_of(mask)
     good = _finite(image[~found.mask])
-    limits = percentiles(good, np.array([0.5, 99.0])) if good.size else (0.0, 1.0)
+    low, high = percentiles(good, np.array([0.5, 99.0])) if good.size else (0.0, 1.0)
+    limits = float(low), float(high)
     ax = _scaled(mask, image, "gray_r", limits, ("minimum", mask.unit), ax, flags, None)
     _title(ax, "Minimum image", mask, counted(len(mask.used), "exposure") if mask.used else "")
     return ax
@@ -228,7 +230,7 @@ def _scaled(
 ) -> Axes:
     """Draw an image with a scale of colours, labelled with a quantity and its unit."""
     ax = _axes(ax, IMAGE)
-    low, high = map(float, limits)
+    low, high = limits
     if not low < high:
         low, high = low - 1.0, high + 1.0
     drawn = _image(ax, image, colormaps[colours], (low, high), interpolation)
@@ -248,16 +250,15 @@ def _image(
     colours: Colormap,
     limits: tuple[float, float],
     interpolation: str | None = "nearest",
+    extent: tuple[float, float, float, float] | None = None,
 ) -> ScalarMappable:
     """Show an image as detectors are shown: row 0 at the bottom.
 
     By default pixels are not averaged where the figure has fewer dots: single ones would vanish.
     """
-    low, high = limits
-    shades = colours.with_extremes(bad=UNKNOWN)
-    return ax.imshow(
-        image, cmap=shades, vmin=low, vmax=high, origin="lower", interpolation=interpolation
-    )
+    (low, high), shades = limits, colours.with_extremes(bad=UNKNOWN)
+    return ax.imshow(image, cmap=shades, vmin=low, vmax=high, origin="lower", extent=extent,
+                     interpolation=interpolation)  # fmt: skip
 
 
 def _mark(ax: Axes, kinds: Mapping[str, tuple[NDArray[np.bool_], str]]) -> None:
@@ -408,16 +409,14 @@ def cut(
 
     Parameters
     ----------
-    mask : Mask
-        What to show.
+    mask, ax
+        As of all figures.
     row, column : int
         The pixel, counted from 0.
     direction : {"along", "across"}, optional
         Along the dispersion, or across it.
     reach : int, optional
         Pixels to either side.
-    ax : Axes, optional
-        Where to draw. None: in a new figure.
 
     Raises
     ------
@@ -489,38 +488,40 @@ def _limits(line: Line, found: BadPixels) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def small_cuts(mask: Mask, pixel: Pixel, exposures: NDArray[np.float32]) -> Figure:
-    """Draw both cuts of a pixel side by side on one scale, with its samples in the exposures.
+def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> Iterator[Figure]:
+    """Draw both cuts of some pixels side by side on one scale, with `most` exposures at most.
 
-    Parameters
-    ----------
-    mask : Mask
-        What to show.
-    pixel : tuple of int
-        Row and column.
-    exposures : ndarray of float, shape (exposures, samples)
-        Their cuts at this pixel, as in `badpix_selfcal.look.shown.Strips`.
+    It is the same figure for all pixels, which are flat indices: new Axes would take long.
     """
     figure = Figure(figsize=(3.2, 1.26))
-    panels = figure.subplots(1, 2, sharey=True, width_ratios=[each[1] for each in HALVES])
+    panels = figure.subplots(1, 2, width_ratios=[reach for _, reach, _ in HALVES])
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.12)
-    known = []
-    for panel, (direction, reach, first) in zip(panels, HALVES, strict=True):
-        line = line_of(mask, pixel, direction, reach)
-        own = exposures[:, first + reach + line.place - pixel[line.axis]]
-        known += [_finite(line.minimum), _finite(line.median), _finite(own)]
-        panel.fill_between(line.place, line.lower, line.upper, color=FAINT, alpha=0.22, lw=0)
-        panel.axvline(pixel[line.axis], color=FAINT, linewidth=0.8, linestyle=":")
-        panel.plot(line.place, own.T, color=FAINT, linewidth=0.8, alpha=0.7)
-        panel.plot(line.place, line.median, color=HIGH, linewidth=0.8, linestyle="--")
-        panel.plot(line.place, line.minimum, color=LOW, linewidth=1.3)
-        panel.set_xlim(pixel[line.axis] - reach, pixel[line.axis] + reach)
+    for panel in panels:
         panel.set_axis_off()
-    levels = np.concatenate(known)
-    low, high = (float(levels.min()), float(levels.max())) if levels.size else (0.0, 1.0)
-    margin = 0.05 * (high - low) or 1.0
-    panels[0].set_ylim(low - margin, high + margin)
-    return figure
+    where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
+    none = np.empty((0, SAMPLES), np.float32)
+    for flat in pixels:
+        exposures = strips.values[:most, where[flat]] if flat in where else none
+        pixel, known = divmod(flat, mask.flags.shape[1]), []
+        for panel, (direction, reach, first) in zip(panels, HALVES, strict=True):
+            line = line_of(mask, pixel, direction, reach)
+            place = line.place - pixel[line.axis]
+            own = exposures[:, first + reach + place]
+            known += [_finite(each) for each in (line.minimum, line.median, own)]
+            for artist in (*panel.lines, *panel.collections):
+                artist.remove()
+            panel.fill_between(place, line.lower, line.upper, color=FAINT, alpha=0.22, lw=0)
+            panel.axvline(0, color=FAINT, linewidth=0.8, linestyle=(0, (1, 3)))
+            panel.plot(place, own.T, color=FAINT, linewidth=0.8, alpha=0.7)
+            panel.plot(place, line.median, color=HIGH, linewidth=0.8, linestyle="--")
+            panel.plot(place, line.minimum, color=LOW, linewidth=1.3)
+            panel.set_xlim(-reach, reach)
+        levels = np.concatenate(known)
+        low, high = (float(levels.min()), float(levels.max())) if levels.size else (0.0, 1.0)
+        margin = 0.05 * (high - low) or 1.0
+        for panel in panels:
+            panel.set_ylim(low - margin, high + margin)
+        yield figure
 
 
 def spectrum(mask: Mask, *, band: tuple[int, int] | None = None, ax: Axes | None = None) -> Axes:
@@ -528,13 +529,11 @@ def spectrum(mask: Mask, *, band: tuple[int, int] | None = None, ax: Axes | None
 
     Parameters
     ----------
-    mask : Mask
-        What to show.
+    mask, ax
+        As of all figures.
     band : tuple of int, optional
         The columns (rows, if the dispersion is along x) to average: the first, and that after the
         last. None: the brightest ones, about as many as a slice has.
-    ax : Axes, optional
-        Where to draw. None: in a new figure.
 
     Raises
     ------
@@ -574,19 +573,14 @@ def gallery(
 
     Parameters
     ----------
-    mask : Mask
-        What to show.
+    mask
+        As of all figures.
     which : {"strongest", "borderline"}, optional
         The pixels.
     count : int, optional
         How many, at most.
     figure : Figure or SubFigure, optional
-        Where to draw. None: a new figure.
-
-    Returns
-    -------
-    Figure or SubFigure
-        Where it is drawn.
+        Where to draw; returned. None: a new figure.
 
     Raises
     ------
@@ -641,9 +635,9 @@ def _surroundings(panel: Axes, mask: Mask, pixel: Pixel) -> None:
     good = _finite(image[~part.mask])
     low, high = percentiles(good, np.array([1.0, 99.0])) if good.size else (0.0, 1.0)
     high = low + max(2.0 * (high - low), 1e-6 * abs(low), 1e-30)
-    drawn = _image(panel, image, colormaps["gray_r"], (low, high), None)
     y, x = starts[0] - 0.5, starts[1] - 0.5
-    drawn.set_extent((x, x + image.shape[1], y, y + image.shape[0]))
+    extent = (x, x + image.shape[1], y, y + image.shape[0])
+    _image(panel, image, colormaps["gray_r"], (low, high), None, extent)
     for end, colour in ((part.low, LOW), (part.high, HIGH)):
         frames = [Rectangle((x + column, y + row), 1, 1) for row, column in np.argwhere(end)]
         panel.add_collection(PatchCollection(frames, fc="none", ec=colour, linewidth=1.1))

@@ -9,8 +9,8 @@ from html import unescape
 from pathlib import Path
 from typing import Any, Final
 
-from ..files.paths import Location
 from ..files.outputs import Outputs
+from ..files.paths import Location
 from .limits import LIMITS
 from .page import rendered
 

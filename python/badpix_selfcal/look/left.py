@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,16 +15,13 @@ from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask
 from .shown import images_of
 
-__all__ = ["BLOCK", "LEVEL", "Left", "block_scatter", "left_by", "per_pixel", "scatter"]
+__all__ = ["BLOCK", "LEVEL", "NORMAL", "block_scatter", "left_by", "per_pixel", "scatter"]
 
 LEVEL: Final = 20.0
 """Times the noise of one exposure that a pixel is above its running median, to count as left."""
 
 WINDOW: Final = 31
 """Samples along the dispersion from which the noise follows, as in the sigma cut."""
-
-MOST_LISTED: Final = 200
-"""Groups that a page lists and marks."""
 
 BLOCK: Final = 64
 """Rows and columns of a block."""
@@ -34,48 +30,9 @@ NORMAL: Final = 1.4826
 """The standard deviation of normal numbers, in units of the median of their absolute values."""
 
 
-@dataclass(frozen=True, eq=False)
-class Left:
-    """Groups of pixels that a mask leaves, the brightest first.
-
-    Attributes
-    ----------
-    peaks : ndarray of int
-        The brightest pixel of each, as a flat index.
-    sizes : ndarray of int
-        The pixels of each.
-    residuals, ratios : ndarray of float
-        The residual of the brightest pixel, and how many times the noise it is.
-    spared : ndarray of bool
-        Whether it lies in crowded rows that were left unflagged on purpose.
-    """
-
-    peaks: NDArray[np.intp]
-    sizes: NDArray[np.intp]
-    residuals: FloatArray
-    ratios: FloatArray
-    spared: NDArray[np.bool_]
-
-    def places(self, columns: int) -> list[dict[str, Any]]:
-        """Return the brightest groups of an image with some columns, as JSON can hold them."""
-        found = (self.peaks, self.sizes, self.residuals, self.ratios, self.spared)
-        each = zip(*(values[:MOST_LISTED].tolist() for values in found), strict=True)
-        return [
-            {
-                "column": peak % columns,
-                "row": peak // columns,
-                "pixels": size,
-                "residual": residual,
-                "times_noise": ratio if math.isfinite(ratio) else None,  # without noise
-                "spared": spared,
-            }
-            for peak, size, residual, ratio, spared in each
-        ]
-
-
 @np.errstate(all="ignore")
-def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> Left:
-    """Find what a mask leaves. What DQ or the mask flags does not count.
+def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> list[dict[str, Any]]:
+    """Find the groups of pixels that a mask leaves. What DQ or the mask flags does not count.
 
     Parameters
     ----------
@@ -85,6 +42,13 @@ def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> Left:
         The scatter of each block of its residual (`block_scatter`).
     exposures : int
         The different exposures that it was found from.
+
+    Returns
+    -------
+    list of dict
+        The groups, the brightest first: ``column``, ``row``, ``residual`` and ``times_noise`` (None
+        without noise) of the brightest pixel, how many ``pixels`` there are, and whether it is
+        ``spared``: lies in crowded rows that were left unflagged on purpose.
     """
     minimum, found = images_of(mask)
     known = found.mask if mask.dq is None else found.mask | ((mask.dq & DO_NOT_USE) != 0)
@@ -98,13 +62,24 @@ def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> Left:
         known=known,
         detector=str(mask.about.get("DETECTOR", "")) or None,
     )
-    flat, residual = labels.ravel(), found.residual.ravel()
-    pixels = np.flatnonzero(flat)
+    number, residual, spared = labels.ravel(), found.residual.ravel(), _spared(mask, labels)
+    pixels = np.flatnonzero(number)
     pixels = pixels[np.argsort(-residual[pixels], kind="stable")]
-    _, first = np.unique(flat[pixels], return_index=True)  # the brightest of each group
+    _, first = np.unique(number[pixels], return_index=True)  # the brightest of each group
     peaks = pixels[np.sort(first)]
-    sizes, spared = np.bincount(flat)[flat[peaks]], _spared(mask, labels)[flat[peaks]]
-    return Left(peaks, sizes, residual[peaks], residual[peaks] / noise.ravel()[peaks], spared)
+    sizes, ratios = np.bincount(number)[number[peaks]], residual[peaks] / noise.ravel()[peaks]
+    facts = (peaks, sizes, residual[peaks], ratios, spared[number[peaks]])
+    return [
+        {
+            "column": peak % mask.flags.shape[1],
+            "row": peak // mask.flags.shape[1],
+            "pixels": size,
+            "residual": value,
+            "times_noise": ratio if math.isfinite(ratio) else None,
+            "spared": is_spared,
+        }
+        for peak, size, value, ratio, is_spared in zip(*(each.tolist() for each in facts))  # noqa: B905
+    ]
 
 
 def _noise(found: BadPixels, axis: int | None, sigmas: FloatArray, exposures: int) -> FloatArray:
@@ -125,8 +100,7 @@ def _spared(mask: Mask, labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
     spared = np.zeros(int(labels.max(initial=0)) + 1, np.bool_)
     if mask.parameters is not None and mask.parameters.spare_crowded:
         lines = labels if mask.dispaxis == 1 else labels.T
-        rows = [row for row in mask.crowded if row < len(lines)]
-        spared[lines[rows]] = True
+        spared[lines[[row for row in mask.crowded if row < len(lines)]]] = True
     return spared
 
 

@@ -27,8 +27,8 @@ from ..arrays import notebook
 from ..arrays.floats import FloatArray
 from ..arrays.summary import NAMES_OF_AXES, counted
 from ..instrument import NAMES
-from ..parameters import Parameters
 from ..masks.mask import Mask, Member
+from ..parameters import Parameters
 from . import shown
 from .layers import bits_layer, float_layer, growth_layer, packed, plain_layer
 from .left import LEVEL
@@ -123,8 +123,9 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
         "left": left[: shown.IN_GALLERY],
     }
     flagged = shown.flagged_first(found)
-    wanted = [*chosen.values(), flagged[found.groups.first], flagged, shown.near_cuts(found)]
-    pixels = np.concatenate(wanted).astype(np.intp)
+    first = [flat for each in chosen.values() for flat in each]
+    pixels = np.concatenate([first, flagged[found.groups.first], flagged, shown.near_cuts(found)])
+    pixels = pixels.astype(np.intp)
     pixels = pixels[np.sort(np.unique(pixels, return_index=True)[1])]  # each once
     strips = shown.strips_of(mask, pixels)
     page = rendered(
@@ -185,9 +186,9 @@ def _templates() -> Any:
     found.globals |= {
         "counted": counted,
         "version": __version__,
-        "file": lambda name: Markup((folder / name).read_text(encoding="utf-8")),  # noqa: S704
+        "file": lambda name: Markup((folder / name).read_text(encoding="utf-8")),
     }
-    found.filters |= {"shown": _shown, "json": lambda value: Markup(_json(value))}  # noqa: S704
+    found.filters |= {"shown": _shown, "json": lambda value: Markup(_json(value))}
     return found
 
 
@@ -223,10 +224,11 @@ def _about(mask: Mask) -> str:
 
 def _parameters(mask: Mask) -> dict[str, object]:
     """Return the parameters that change what is flagged."""
+    cut = getattr(mask.parameters, "cut", None)
     return {
         name: getattr(mask.parameters, name)
         for name, about in Parameters.by_name().items()
-        if about.changes_copies and about.of_cut in (None, mask.parameters.cut)
+        if about.changes_copies and about.of_cut in (None, cut)
     }
 
 
@@ -262,12 +264,13 @@ def _figure(draw: Callable[..., Any], mask: Mask, width: float, label: str) -> A
     """Return a figure without its title, which the page has as a heading."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(width, 3.6))
+    axes = figure.add_axes((0.6 / width, 0.15, 1 - 0.7 / width, 0.82))
     draw(mask, ax=axes)
     axes.set_title("", loc="left")
     for note in axes.texts:
         note.remove()
+    axes.spines[["top", "right"]].set_visible(False)
     return _svg(figure, label)
 
 
@@ -279,15 +282,11 @@ def _gallery(
 
     minimum, found = shown.images_of(mask)
     what = "residual" if found.significance is None else "significance"
-    where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
-    none = np.empty((0, shown.SAMPLES), np.float32)
-    for flat in pixels:
+    for flat, figure in zip(pixels, small_cuts(mask, pixels, strips, MOST_LINES), strict=True):
         row, column = pixel = divmod(flat, minimum.shape[1])
-        exposures = strips.values[:MOST_LINES, where[flat]] if flat in where else none
-        picture = _svg(small_cuts(mask, pixel, exposures), "cuts along and across")
         end = shown.end_of(found, pixel) or "not flagged"
         label = f"column {column}, row {row}: {what} {found.compared[pixel]:.4g}, {end}"
-        yield {"pixel": flat, "label": label, "svg": picture}
+        yield {"pixel": flat, "label": label, "svg": _svg(figure, "cuts along and across")}
 
 
 def _svg(figure: Figure, label: str) -> Any:
@@ -305,7 +304,7 @@ def _svg(figure: Figure, label: str) -> Any:
     text = re.sub(r' id="[a-zA-Z]\w*_\d+"', "", text)  # the same in every figure
     text = re.sub(r"\s*\n\s*", " ", re.sub(r"(\.\d\d)\d+", r"\1", text))
     view = begin[begin.index("viewBox=") :].partition(" version")[0]
-    return Markup(f'<svg {view} role="img" aria-label="{label}"><defs>{text}')  # noqa: S704
+    return Markup(f'<svg {view} role="img" aria-label="{label}"><defs>{text}')
 
 
 # ---- Data -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,20 +70,9 @@ def compare(
     Comparison
         The flags and their counts, and how each extension differs.
 
-    Raises
-    ------
-    ExposureError, MaskError
-        If a file cannot be read or has no DQ; ValueErrors.
-    ValueError
-        If the files differ in detector, subarray or shape, or `picture` is of no known format.
-    RuntimeError
-        If matplotlib is not installed, and `picture` is given.
-    FileExistsError
-        If the picture exists, without `overwrite`.
-
     Notes
     -----
-    What counts as a flag: see `badpix_selfcal.masks.compare.compare`.
+    What counts as a flag, and the errors: see `badpix_selfcal.masks.compare.compare`.
     """
     draw = _drawing(picture, lambda: compared(found))
     found = comparisons.compare(a, b, before=before)
@@ -93,7 +82,7 @@ def compare(
 
 
 def history(
-    masks: AnyLocation | list[AnyLocation],
+    masks: AnyLocation | Iterable[AnyLocation],
     *,
     at_least: int | None = None,
     table: AnyLocation | None = None,
@@ -124,19 +113,9 @@ def history(
     MaskHistory
         The counts of each mask, and in which masks each pixel is flagged.
 
-    Raises
-    ------
-    MaskError, ValueError
-        As `badpix_selfcal.masks.history.history`; or `picture` is of no known format.
-    RuntimeError
-        If matplotlib is not installed, and `picture` is given.
-    FileExistsError
-        If a file exists, without `overwrite`.
-
-    Warns
+    Notes
     -----
-    SelfcalWarning
-        If masks were found with different parameters: their counts cannot be compared.
+    For errors and warnings see `badpix_selfcal.masks.history.history`.
     """
     draw = _drawing(picture, lambda: followed(found))
     found = histories.history(masks, at_least=at_least)

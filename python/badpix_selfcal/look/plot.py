@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from ..arrays.checks import check_whole
 from ..errors import MaskError
-from ..files.paths import AnyLocation, Location, locations_of, output_directory
 from ..files.outputs import Write
 from ..files.outputs import save as write_files
+from ..files.paths import AnyLocation, Location, locations_of, output_directory
 from ..masks.mask import Mask
 from ..masks.mask_file import mask_of_result
 from .shown import images_of, stem_of
@@ -114,7 +114,7 @@ def _drawings() -> dict[str, Callable[[Mask], Any]]:
         from . import figures
     except ImportError as error:
         raise RuntimeError(f"figures need matplotlib ({error}): {NEEDED}") from error
-    others = {
+    others: dict[str, Callable[[Mask], Any]] = {
         "page": figures.figure,
         "strongest": figures.gallery,
         "borderline": lambda mask: figures.gallery(mask, which="borderline"),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from ..arrays.summary import block, counted
-from ..files.paths import AnyLocation, Location, output_directory
 from ..files.outputs import Write, save
+from ..files.paths import AnyLocation, Location, output_directory
 from ..masks.mask import Mask
 from ..masks.mask_file import mask_of_result
 from .index import INDEX, index_of

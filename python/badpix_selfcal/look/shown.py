@@ -1,4 +1,4 @@
-"""What pages and figures show of a mask, chosen once: pixels, cuts through them, parts and bands."""
+"""What pages and figures show of a mask, chosen once: pixels, cuts through them, parts."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..errors import ExposureError, MaskError
 from ..files import exposure as exposure_file
 from ..files.paths import Location
 from ..instrument import DETECTORS, IMAGE_AXIS, Dispaxis
-from ..simulation.slices import CHANNELS, geometry
 from ..masks.mask import Mask, Member
+from ..simulation.slices import CHANNELS, geometry
 
 __all__ = [
     "ACROSS",
@@ -496,8 +496,8 @@ def band_of(mask: Mask, band: tuple[int, int] | None = None) -> Band:
             f"got {(start, stop)}"
         )
     at = np.s_[:, start:stop] if axis == 0 else np.s_[start:stop]
-    means = (_mean(image[at], 1 - axis) for image in (before, after))
-    return Band(axis, start, stop, *means, int(np.count_nonzero(flagged[at])))
+    one, other = (_mean(image[at], 1 - axis) for image in (before, after))
+    return Band(axis, start, stop, one, other, int(np.count_nonzero(flagged[at])))
 
 
 def _brightest_band(profile: NDArray[np.float64]) -> tuple[int, int]:

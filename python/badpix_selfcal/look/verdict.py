@@ -42,6 +42,9 @@ stands out."""
 LEAST_PART: Final = 1000
 """Light-sensitive pixels of the smallest region or slice that is compared with others."""
 
+MOST_LISTED: Final = 200
+"""Groups that a page lists and marks."""
+
 SPIKE: Final = 10.0
 """Times the scatter of its block by which a spike exceeds its four neighbours."""
 
@@ -105,7 +108,10 @@ def judge(mask: Mask) -> Judgement:
         ("slice", slices_of(mask), np.median),
     ):
         of_parts = _of_parts(parts, sensitive, found)
-        numbers[f"{name}s"], numbers[f"{name}_ratio"] = of_parts, _ratio([*of_parts.values()], usual)
+        numbers[f"{name}s"], numbers[f"{name}_ratio"] = (
+            of_parts,
+            _ratio([*of_parts.values()], usual),
+        )
     numbers |= _of_lines(mask, numbers["flagged"])
     if mask.dq is not None:
         numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
@@ -116,10 +122,10 @@ def judge(mask: Mask) -> Judgement:
     needs_errors = parameters is not None and parameters.needs_errors
     numbers["no_errors"] = int(needs_errors and numbers["error_factor"] is None)
     left = left_by(mask, sigmas, numbers["exposures"])
-    numbers["sharp_left"] = len(left.peaks)
-    numbers["sharp_left_pixels"] = int(left.sizes.sum())
-    numbers["sharp_left_spared"] = int(np.count_nonzero(left.spared))
-    numbers["sharp_left_at"] = left.places(found.mask.shape[1])
+    numbers["sharp_left"] = len(left)
+    numbers["sharp_left_pixels"] = sum(group["pixels"] for group in left)
+    numbers["sharp_left_spared"] = sum(group["spared"] for group in left)
+    numbers["sharp_left_at"] = left[:MOST_LISTED]
     values = ((name, numbers.get(name), limit) for name, limit in LIMITS.items())
     reasons = (Reason(name, value, limit.verdict(value)) for name, value, limit in values)
     return Judgement(tuple(reasons), numbers)
@@ -184,9 +190,7 @@ def _deviation(values: FloatArray) -> float:
     return float(values.std(dtype=np.float64)) if values.size else math.nan
 
 
-def _noise_flags(
-    found: BadPixels, sigmas: FloatArray, counts: NDArray[np.intp]
-) -> float | None:
+def _noise_flags(found: BadPixels, sigmas: FloatArray, counts: NDArray[np.intp]) -> float | None:
     """Return the percentage of flags that normal noise beyond the cuts explains."""
     flagged = int(np.count_nonzero(found.mask))
     if found.significance is not None:
@@ -225,9 +229,7 @@ def _of_parts(
     }
 
 
-def _ratio(
-    parts: Sequence[Mapping[str, Any]], usual: Callable[[list[float]], Any]
-) -> float | None:
+def _ratio(parts: Sequence[Mapping[str, Any]], usual: Callable[[list[float]], Any]) -> float | None:
     """Return the greatest share of flags over the usual one.
 
     One flag is added to each part, so that small numbers do not stand out by chance.
