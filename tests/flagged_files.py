@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.instrument import BAD, DO_NOT_USE, OTHER_BAD_PIXEL
-from badpix_selfcal.masks.epochs import flags_of_epoch, merged
+from badpix_selfcal.masks.history import merged
 
 from .masks import ABOUT, group_mask
 
@@ -109,13 +109,13 @@ def group_mask_of(low, high, *, strength=10.0, cut="fraction", date="2023-05-06"
 
 def saved_mask(path, low=(), high=(), **how):
     """Write such a mask."""
-    bps.write_mask(group_mask_of(low, high, **how), path, overwrite=True)
+    group_mask_of(low, high, **how).write(path, overwrite=True)
     return path
 
 
 def history_of(series, at_least):
     masks = [
-        flags_of_epoch(group_mask_of(low - high, high, strength=2.0 + number), Path(f"{number}"))
+        group_mask_of(low - high, high, strength=2.0 + number, name=f"{number}")
         for number, (low, high) in enumerate(series)
     ]
     return merged(masks, at_least)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal.instrument import BAD, names_of
 
-from .commands import command
+
 from .exposures import observation
 from .flagged_files import PIXELS, SHAPE, exposure, image_of, mask_file, pixels_of, saved_mask
-from .test_step_parity import _association, _run_reference
+
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ from astropy.units import Unit
 from hypothesis import given
 
 import badpix_selfcal as bps
-from badpix_selfcal.cli import main
-from badpix_selfcal.masks.tables import pixel_table
-from badpix_selfcal.step.mask_file import pixels_of
+main = None  # XXX
 
 from .flagged_files import saved_mask
 from .masks import group_mask, masks
@@ -44,16 +42,14 @@ def boxes_in(path):
 @given(masks())
 def test_the_table_is_read_back_exactly(tmp_path_factory, mask):
     path = tmp_path_factory.mktemp("table") / "t.ecsv"
-    pixel_table(mask).write(path)
+    expected = mask.pixels()
+    expected.write(path)
     table = Table.read(path, format="ascii.ecsv")
-    expected = pixels_of(mask)
-    assert table.colnames == [*expected, "group"]
-    np.testing.assert_array_equal(table["group"], mask.bad_pixels.groups.number + 1)
-    for name, column in expected.items():
-        text = column.dtype.kind == "S"
-        np.testing.assert_array_equal(table[name], column.astype(str) if text else column)
-        assert text or table[name].dtype == column.dtype or not len(column)
-        assert table[name].description
+    assert table.colnames == expected.colnames
+    for name, column in expected.columns.items():
+        np.testing.assert_array_equal(table[name], column)
+        assert column.dtype.kind == "U" or table[name].dtype == column.dtype or not len(column)
+        assert table[name].description == column.description
     assert table.meta["name"] == mask.name
     assert table.meta["parameters"] == asdict(mask.parameters)
     assert table.meta["crowded"] == [*mask.crowded]
@@ -63,7 +59,7 @@ def test_the_table_is_read_back_exactly(tmp_path_factory, mask):
 @pytest.mark.parametrize("cut", ["fraction", "sigma"])
 def test_the_regions_are_the_pixels(here, cut):
     mask = group_mask(cut=cut)
-    bps.write_mask(mask, here / "m.fits")
+    mask.write(here / "m.fits")
     assert bps.export(here / "m.fits", [here / "p.ecsv", here / "p.reg"]) == (
         here / "p.ecsv",
         here / "p.reg",
@@ -82,7 +78,7 @@ def test_the_regions_are_the_pixels(here, cut):
 def test_another_program_reads_the_regions(here):
     regions = pytest.importorskip("regions", reason="regions is not installed")
     mask = group_mask(cut="sigma")
-    bps.write_mask(mask, here / "m.fits")
+    mask.write(here / "m.fits")
     bps.export(here / "m.fits", here / "p.reg")
     found = regions.Regions.read(here / "p.reg", format="ds9")
     covered = np.zeros(mask.bad_pixels.mask.shape, int)

@@ -10,7 +10,6 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badpix_selfcal.files.exposure import read
 from badpix_selfcal.instrument import BAD, NAN_PLANES, REFERENCE_PIXEL
 
 from .fits_exposures import (

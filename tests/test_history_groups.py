@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.cli import main
-from badpix_selfcal.masks.tables import history_table
+main = None  # XXX
 
 from .flagged_files import SERIES, history_of, image_of, saved_mask, searched
 
@@ -78,7 +77,7 @@ def test_a_group_is_named_once_by_its_brightest_pixel(here, capsys):
         "  1 group persistent, the strongest first:",
         "    column 5, row 2: 9 pixels, high, residual 20 DN/s",
     ]
-    table = history_table(bps.history(["a.fits", "b.fits", "c.fits"]))
+    table = bps.history(["a.fits", "b.fits", "c.fits"]).table()
     numbers = {(row["y"], row["x"]): row["group"] for row in table}
     assert {numbers[pixel] for pixel in square} == {2}
     assert (numbers[2, 0], numbers[6, 0], numbers[5, 10]) == (1, 3, 4)

@@ -290,12 +290,16 @@ class Exposure:
                 self._copy(file, target, length)
         self.require_unchanged()
 
+    def _require_same(self, known: About) -> None:
+        """Refuse another version of a remote file whose server has not been asked for this one."""
+        if known.tag and not known.conditions:
+            self.require_unchanged()
+
     def _samples(self, name: str, plane: Plane) -> Samples:
         with reading(self.path):
             if isinstance(self.path, RemoteFile) and self._known is not None and plane.dtype:
                 content = read_range(self.path, plane.data, plane.size, self._known)
-                if self._known.tag and not self._known.conditions:
-                    self.require_unchanged()
+                self._require_same(self._known)
                 return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
                 with open_fits(self.path) as hdus:
@@ -322,6 +326,7 @@ class Exposure:
                     if plane is not None and plane.dtype is not None and plane.shape == sci.shape:
                         ranges.seek(plane.data)
                         stored = np.frombuffer(ranges.read(plane.size), plane.dtype)
+                        self._require_same(self._known)
                         return stored.reshape(plane.shape), plane
         if plane is None:
             return None

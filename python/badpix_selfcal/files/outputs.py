@@ -112,15 +112,16 @@ class Outputs:
         wanted = [*names]
         for name in wanted:
             place = self.place(name)
-            if (path := self._inputs.get(file_key(place))) is not None:
+            final = self._folder / name
+            if (path := self._inputs.get(file_key(final))) is not None:
                 raise FileExistsError(
                     f"{place}: would replace the input {path}; choose another output folder"
                 )
-            if isinstance(place, Path) and place.is_dir():
+            if isinstance(final, Path) and final.is_dir():
                 raise IsADirectoryError(f"{place}: is a folder; choose another output folder")
         if self._overwrite:
             return
-        present = existing(self._given, wanted)
+        present = existing(self._folder, wanted)
         for name in wanted:
             if name in present:
                 raise FileExistsError(
@@ -210,14 +211,14 @@ class Outputs:
 
     def _make(self, folder: Path) -> None:
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
         self._made += [each for each in missing if each not in self._made]
         self._made.sort(key=lambda each: -len(each.parts))
+        folder.mkdir(parents=True, exist_ok=True)
 
     def _upload(self, folder: RemoteFile, parts: Mapping[str, Path]) -> None:
         may_replace = self._overwrite and len(parts) > 1
         present = (
-            existing(self._given, parts) if may_replace else set(parts if self._overwrite else ())
+            existing(self._folder, parts) if may_replace else set(parts if self._overwrite else ())
         )
         done: list[str] = []
 
@@ -245,9 +246,9 @@ class Outputs:
     def _named(self, name: str) -> Iterator[None]:
         try:
             yield
-        except FileExistsError:
-            raise
         except OSError as error:
+            if error.errno is None:  # it names the output already
+                raise
             reason = error.strerror or error
             named = type(error)(f"{self.place(name)}: cannot be written: {reason}")
             named.errno = error.errno

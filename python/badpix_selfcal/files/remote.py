@@ -37,8 +37,8 @@ __all__ = [
 VARIABLE: Final = "BADPIX_SELFCAL_TIMEOUT"
 """The environment variable that sets `timeout`."""
 
-MOST: Final = 1 << 31
-"""The largest file that is downloaded or unpacked, bytes: twenty full frames of NIRSpec."""
+MOST: Final = 1 << 30
+"""The largest file that is downloaded or unpacked, bytes: ten full frames of NIRSpec."""
 
 CHANGED: Final = "was changed while it was read; run again when it is complete"
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.summary import block, counted
 from ..errors import ExposureError
-from ..files.content import opened_whole
-from ..files.location import AnyLocation, Location, locate
+from ..files.fits_file import open_fits
+from ..files.paths import AnyLocation, Location, locate
 from ..instrument import BAD, names_of
-from .mask import ANY, detector_in, subarray_in
+from .mask import Mask, detector_in, subarray_in
 from .mask_file import mask_in
 
 __all__ = [
@@ -26,26 +27,22 @@ __all__ = [
     "FileFlags",
     "Frame",
     "compare",
+    "frame_of",
     "require_same_pixels",
 ]
 
 ABOUT_THE_FILE: Final = ("ASDF", "MEMBERS")
 """The tables that say how a file was made, as its headers do: they are not compared."""
 
+Frame: TypeAlias = tuple[Location, str, str, tuple[int, ...]]
+"""The pixels that a file describes: its path, detector and subarray (empty if any), and shape."""
+
 Plane: TypeAlias = NDArray[Any] | bytes
 """The samples of an image, or the bytes of a table as they are stored."""
 
 
-class Frame(NamedTuple):
-    """The pixels that a file describes: its detector and subarray, empty if any, and its shape."""
-
-    path: Location
-    detector: str
-    subarray: str
-    shape: tuple[int, ...]
-
-
-class Counts(NamedTuple):
+@dataclass(frozen=True)
+class Counts:
     """How many pixels are flagged: all, and those at the low and the high end, if it is known."""
 
     number: int
@@ -63,8 +60,8 @@ class FileFlags:
 
     Attributes
     ----------
-    path : path or URL
-        The file.
+    frame : tuple
+        The file, its detector and subarray (empty if any), and its shape.
     kind : {"exposure", "mask"}
         What it is: a file with SCI is an exposure.
     flags : ndarray of bool, shape (rows, cols)
@@ -74,10 +71,15 @@ class FileFlags:
         Those at the low end; None where that is not known: only masks of this package say it.
     """
 
-    path: Location
+    frame: Frame
     kind: Literal["exposure", "mask"]
     flags: NDArray[np.bool_]
     low: NDArray[np.bool_] | None = None
+
+    @property
+    def path(self) -> Location:
+        """The file."""
+        return self.frame[0]
 
     def counts(self, pixels: NDArray[np.bool_]) -> Counts:
         """Return how many of some flagged pixels there are at each end."""
@@ -275,16 +277,14 @@ def compare(a: AnyLocation, b: AnyLocation, *, before: AnyLocation | None = None
 
     Headers, and the tables ASDF and MEMBERS, which say how a file was made, are not compared.
     """
-    one, frame, planes = _read(locate(a))
-    other, frame_of_other, others = _read(locate(b))
-    frames = [frame, frame_of_other]
+    (one, planes), (other, others) = _read(locate(a)), _read(locate(b))
     if before is not None:
-        former, frame_of_former, _ = _read(locate(before))
+        former, _ = _read(locate(before))
         if former.kind != "exposure":
             raise ExposureError(f"{former.path}: has no SCI extension; give the exposure (_rate)")
-        require_same_pixels([*frames, frame_of_former])
+        require_same_pixels([one.frame, other.frame, former.frame])
         one, other = (replace(each, flags=each.flags & ~former.flags) for each in (one, other))
-    require_same_pixels(frames)
+    require_same_pixels([one.frame, other.frame])
     if one.kind != other.kind:
         return Comparison(one, other, ())
     same_flags = one.flags == other.flags
@@ -295,7 +295,7 @@ def compare(a: AnyLocation, b: AnyLocation, *, before: AnyLocation | None = None
     return Comparison(one, other, tuple(differences))
 
 
-def require_same_pixels(frames: Iterable[Frame]) -> None:
+def require_same_pixels(frames: Sequence[Frame]) -> None:
     """Refuse files whose pixels do not correspond.
 
     A file without DETECTOR goes with any detector.
@@ -305,48 +305,47 @@ def require_same_pixels(frames: Iterable[Frame]) -> None:
     ValueError
         If one differs from the first in detector, subarray or shape.
     """
-    first, *others = frames
-    known = next((frame for frame in (first, *others) if frame.detector), first)
-    for frame in (first, *others):
-        if frame.detector not in ("", known.detector):
+    first, _, first_subarray, first_shape = frames[0]
+    known, known_detector, *_ = next((frame for frame in frames if frame[1]), frames[0])
+    for path, detector, subarray, shape in frames:
+        if detector not in ("", known_detector):
             raise ValueError(
-                f"{frame.path}: is of {frame.detector}, {known.path} is of {known.detector}; give "
-                "files of one detector"
+                f"{path}: is of {detector}, {known} is of {known_detector}; give files of one "
+                "detector"
             )
-    for frame in others:
-        if frame.subarray != first.subarray:
+        if subarray != first_subarray:
             raise ValueError(
-                f"{frame.path}: is of the subarray {frame.subarray or 'FULL'}, {first.path} of "
-                f"{first.subarray or 'FULL'}; give files of one subarray"
+                f"{path}: is of the subarray {subarray or 'FULL'}, {first} of "
+                f"{first_subarray or 'FULL'}; give files of one subarray"
             )
-        if frame.shape != first.shape:
+        if shape != first_shape:
             raise ValueError(
-                f"{frame.path}: has shape {frame.shape}, {first.path} has {first.shape}; give "
-                "files of one shape"
+                f"{path}: has shape {shape}, {first} has {first_shape}; give files of one shape"
             )
 
 
-def _read(path: Location) -> tuple[FileFlags, Frame, dict[str, Plane]]:
-    """Return the flags of a file, which pixels it describes, and its extensions."""
-    with opened_whole(path) as (_, hdus):
+def frame_of(mask: Mask) -> Frame:
+    """Return the pixels that a mask describes."""
+    return mask.source or Path(mask.name), mask.detector, mask.subarray or "", mask.flags.shape
+
+
+def _read(path: Location) -> tuple[FileFlags, dict[str, Plane]]:
+    """Return the flags of a file, and its extensions."""
+    with open_fits(path) as hdus:
         planes = _planes(hdus)
-        quality = planes.get("DQ")
+        quality, cards = planes.get("DQ"), hdus[0].header
         if not isinstance(quality, np.ndarray):
             raise ExposureError(f"{path}: has no DQ extension, so no pixel is flagged in it")
         if quality.ndim != 2:
             raise ExposureError(f"{path}: DQ must be 2-D, got shape {quality.shape}")
         if quality.dtype.kind not in "iu":
             raise ExposureError(f"{path}: DQ must hold integers, got {quality.dtype}")
-        if "SCI" in planes:
-            flags = FileFlags(path, "exposure", quality.astype(np.int64) & BAD == BAD)
-        else:
+        if "SCI" not in planes:
             mask = mask_in(hdus, path)
             low = None if mask.bad_pixels is None else mask.bad_pixels.low
-            flags = FileFlags(path, "mask", mask.flags, low)
-        cards = hdus[0].header
-        subarray = subarray_in(cards)
-        subarray = "" if subarray in ANY else subarray
-        return flags, Frame(path, detector_in(cards), subarray, quality.shape), planes
+            return FileFlags(frame_of(mask), "mask", mask.flags, low), planes
+        frame = (path, detector_in(cards), subarray_in(cards), quality.shape)
+        return FileFlags(frame, "exposure", quality.astype(np.int64) & BAD == BAD), planes
 
 
 def _planes(hdus: Any) -> dict[str, Plane]:

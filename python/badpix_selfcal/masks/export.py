@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files.location import AnyLocation, Location, locate, locations_of
-from ..files.save import Write, save
+from ..files.outputs import Write, save
+from ..files.paths import AnyLocation, Location, locate, locations_of
 from .mask import Mask
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def table_writer(make: Callable[[], Table], to: Location) -> Write:
         raise ValueError(f"{to}: a table must end with .ecsv")
 
     def write(part: Path) -> None:
-        make().write(part, format="ascii.ecsv")
+        with part.open("w", encoding="utf-8") as file:
+            make().write(file, format="ascii.ecsv")
 
     return write

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,11 @@ from ..arrays.checks import check_whole
 from ..arrays.groups import Groups, groups_of
 from ..arrays.summary import counted
 from ..errors import MaskError, warn
-from ..files.location import AnyLocation, Location, file_key, is_folder, locate, locations_of
-from ..files.save import Write, save
-from .compare import Frame, require_same_pixels
+from ..files.outputs import Write, save
+from ..files.paths import AnyLocation, Location, file_key, is_folder, locate, locations_of
+from .compare import Frame, frame_of, require_same_pixels
 from .export import table_writer
-from .mask import Mask
+from .mask import Columns, Mask, Member, table_of
 from .mask_file import write_part
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class Epoch(EpochCounts):
     groups: EpochCounts
 
 
-class FoundGroup(NamedTuple):
+@dataclass(frozen=True)
+class FoundGroup:
     """One group of pixels that touch.
 
     Attributes
@@ -211,54 +212,25 @@ class MaskHistory:
 
     def table(self) -> Table:
         """Return an astropy table of the pixels, with the masks in which each is flagged."""
-        from astropy.table import Column, Table
-        from astropy.units import Unit
-
         dates = np.array([epoch.date for epoch in self.epochs])
-        last = len(dates) - 1 - np.argmax(self.flagged[:, ::-1], axis=1)
+        first = dates[np.argmax(self.flagged, axis=1)]
+        last = dates[::-1][np.argmax(self.flagged[:, ::-1], axis=1)]
         low, high = np.any(self.is_low, axis=1), np.any(self.flagged & ~self.is_low, axis=1)
-        digits = np.array(["".join(row) for row in np.where(self.flagged, "1", "0")])
-        columns: dict[str, tuple[NDArray[Any], str, str]] = {
+        end = np.where(low & high, "both", np.where(low, "low", "high"))
+        digits = ["".join(row) for row in np.where(self.flagged, "1", "0")]
+        columns: Columns = {
             "x": (self.x, "pixel", "column of the image, counted from 0"),
             "y": (self.y, "pixel", "row of the image, counted from 0"),
             "number": (self.number, "", "in how many masks the pixel is flagged"),
-            "epochs": (
-                digits.astype(f"U{len(dates)}"),
-                "",
-                "1 for each mask in which it is flagged, else 0, by date",
-            ),
-            "first": (
-                dates[np.argmax(self.flagged, axis=1)],
-                "",
-                "date of the first mask in which it is flagged",
-            ),
-            "last": (dates[last], "", "date of the last one"),
+            "epochs": (np.array(digits, np.str_), "", "1 for each mask that flags it, by date"),
+            "first": (first, "", "date of the first mask in which it is flagged"),
+            "last": (last, "", "date of the last one"),
             "persistent": (self.persistent, "", f"flagged in at least {self.at_least} masks"),
-            "comes_and_goes": (
-                self.comes_and_goes,
-                "",
-                "flagged again after a mask in which it is not",
-            ),
-            "end": (
-                np.where(low & high, "both", np.where(low, "low", "high")),
-                "",
-                "low, high or both",
-            ),
-            "residual": (
-                self.residual,
-                self.unit,
-                "farthest from 0, minimum image minus its running median",
-            ),
-            "significance": (
-                self.significance,
-                "",
-                "farthest from 0, in units of the noise; NaN: fraction cut",
-            ),
-            "group": (
-                self.groups.number + 1,
-                "",
-                "group of pixels that touch, the strongest is 1",
-            ),
+            "comes_and_goes": (self.comes_and_goes, "", "flagged again after a mask without it"),
+            "end": (end, "", "low, high or both"),
+            "residual": (self.residual, self.unit, "farthest from 0"),
+            "significance": (self.significance, "", "farthest from 0; NaN: fraction cut"),
+            "group": (self.groups.number + 1, "", "group of pixels that touch, from 1"),
         }
         about = {
             "detector": self.detector,
@@ -267,11 +239,7 @@ class MaskHistory:
             "at_least": self.at_least,
             "masks": [asdict(epoch) | {"path": str(epoch.path)} for epoch in self.epochs],
         }
-        table = Table(meta=about)
-        for name, (values, unit, description) in columns.items():
-            known = Unit(unit, parse_strict="silent") if unit else None
-            table[name] = Column(values, unit=known, description=description)
-        return table
+        return table_of(columns, about)
 
     def persistent_mask(self) -> Mask:
         """Return a mask that flags the persistent pixels.
@@ -286,24 +254,23 @@ class MaskHistory:
         ValueError
             If the masks were not found with the same cut: their samples cannot be compared.
         """
-        flags = self.counts >= self.at_least
-        made = last = Mask.read(self.epochs[-1].path)
-        members = {member.exposure: member for member in last.members}
+        flags, last = self.counts >= self.at_least, self.epochs[-1].path
+        mask = Mask.read(last)
+        members: dict[Location, Member] = {member.exposure: member for member in mask.members}
         for epoch in reversed(self.epochs[:-1]):
-            mask = Mask.read(epoch.path)
-            if _cut_of(mask) != _cut_of(last):
+            other = Mask.read(epoch.path)
+            if len({each.parameters.cut for each in (mask, other) if each.parameters}) > 1:
                 raise ValueError(
-                    f"{self.epochs[-1].path}: was found with another cut than the masks before; "
-                    "make a mask of persistent pixels from masks of one cut"
+                    f"{last}: was found with another cut than the masks before; make a mask of "
+                    "persistent pixels from masks of one cut"
                 )
-            made = _with_strongest(made, mask, flags)
-            members = {member.exposure: member for member in mask.members} | members
-        found = made.bad_pixels
-        assert found is not None  # every mask here has images
-        found = replace(found, mask=flags)
+            mask = _with_strongest(mask, other, flags)
+            members = {member.exposure: member for member in other.members} | members
+        assert mask.bad_pixels is not None  # checked when it was read
+        found = replace(mask.bad_pixels, mask=flags)
         n_low = int(np.count_nonzero(found.low))
         return replace(
-            made,
+            mask,
             bad_pixels=replace(found, n_low=n_low, n_high=int(flags.sum()) - n_low),
             crowded=(),
             members=tuple(members.values()),
@@ -386,7 +353,12 @@ def history(
         If masks were found with different parameters: their counts cannot be compared.
     """
     paths = _paths(masks)
-    found = merged([_without_images(path) for path in paths], _least(at_least, len(paths)))
+    number = len(paths) if at_least is None else check_whole(at_least, "at_least")
+    if not 1 <= number <= len(paths):
+        raise ValueError(
+            f"`at_least` must be from 1 to the number of masks, {len(paths)}, got {number}"
+        )
+    found = merged(map(Mask.read, paths), number)
     save(files_of(found, table, persistent_mask), paths, overwrite=overwrite)
     return found
 
@@ -427,68 +399,79 @@ def _paths(masks: AnyLocation | Iterable[AnyLocation]) -> list[Location]:
     return paths
 
 
-def _least(at_least: SupportsIndex | None, masks: int) -> int:
-    number = masks if at_least is None else check_whole(at_least, "at_least")
-    if not 1 <= number <= masks:
-        raise ValueError(f"at_least must be from 1 to the number of masks, {masks}, got {number}")
-    return number
+class _Flagged(NamedTuple):
+    """What is kept of a mask: `place` are flat indices, the other arrays are of these pixels."""
+
+    date: str
+    made: str
+    is_observed: bool
+    frame: Frame
+    how: str
+    unit: str
+    place: NDArray[np.intp]
+    is_low: NDArray[np.bool_]
+    residual: NDArray[Any]
+    significance: NDArray[Any]
 
 
-def _without_images(path: Location) -> tuple[Mask, Table]:
-    """Read a mask; return its facts and its pixels, without its images."""
-    mask = Mask.read(path)
+def _flagged_in(mask: Mask) -> _Flagged:
     if mask.parameters is None:
         raise MaskError(
-            f"{path}: holds flags only, not how they were found; give masks that were written with "
-            "`save_mask`"
+            f"{mask.title}: does not say how its pixels were found; give masks that were written "
+            "with `save_mask`"
         )
-    return replace(mask, minimum=None, bad_pixels=None, dq=None), mask.pixels()
-
-
-def _date_of(mask: Mask) -> str:
     day, time = (str(mask.about.get(key, "")).strip() for key in ("DATE-OBS", "TIME-OBS"))
-    return (f"{day}T{time}" if time else day) or mask.made
+    pixels = mask.pixels()
+    return _Flagged(
+        date=(f"{day}T{time}" if time else day) or mask.made,
+        made=mask.made,
+        is_observed=bool(day),
+        frame=frame_of(mask),
+        how=replace(mask.parameters, dispaxis=mask.dispaxis).as_text(),
+        unit=mask.unit,
+        place=np.flatnonzero(mask.flags),
+        is_low=np.asarray(pixels["end"] == "low"),
+        residual=np.asarray(pixels["residual"]),
+        significance=np.asarray(pixels["significance"]),
+    )
 
 
-def merged(masks: Sequence[tuple[Mask, Table]], at_least: int) -> MaskHistory:
-    """Return the history of masks, each with the table of its pixels."""
-    masks = sorted(masks, key=lambda each: (_date_of(each[0]), each[0].made))
-    frames = [
-        Frame(_path_of(mask), mask.detector, mask.subarray or "", mask.flags.shape)
-        for mask, _ in masks
-    ]
-    require_same_pixels(frames)
-    _warn_of_parameters([mask for mask, _ in masks])
-    _, _, subarray, shape = frames[0]
-    places = np.flatnonzero(np.any([mask.flags for mask, _ in masks], axis=0))
-    flagged = np.stack([mask.flags.ravel()[places] for mask, _ in masks], axis=1)
+def merged(masks: Iterable[Mask], at_least: int) -> MaskHistory:
+    """Return the history of masks of this package; their images are not kept."""
+    each = sorted(map(_flagged_in, masks), key=lambda one: (one.date, one.made))
+    require_same_pixels([one.frame for one in each])
+    _warn_of_parameters(each)
+    places = np.unique(np.concatenate([one.place for one in each]))
+    flagged = np.zeros((places.size, len(each)), np.bool_)
     is_low = np.zeros_like(flagged)
     residual, significance = (np.full(places.size, np.nan) for _ in range(2))
-    for number, (_, pixels) in enumerate(masks):
-        at = flagged[:, number]
-        is_low[at, number] = pixels["end"] == "low"
-        for values, name in ((residual, "residual"), (significance, "significance")):
-            here, new = values[at], np.asarray(pixels[name])
-            is_stronger = np.isnan(here) | (np.abs(new) > np.abs(here))
-            values[at] = np.where(is_stronger, new, here)
-    y, x = np.divmod(places.astype(np.int64), shape[1])
-    groups = groups_of(places, _low_only(flagged, is_low), residual, shape[1])
+    for number, one in enumerate(each):
+        at = np.searchsorted(places, one.place)
+        flagged[at, number], is_low[at, number] = True, one.is_low
+        for values, new in ((residual, one.residual), (significance, one.significance)):
+            is_stronger = np.isnan(values[at]) | (np.abs(new) > np.abs(values[at]))
+            values[at] = np.where(is_stronger, new, values[at])
+    _, _, subarray, shape = each[0].frame
+    y, x = np.divmod(places, shape[1])
+    low_only = _low_only(flagged, is_low)
+    groups = groups_of(places, low_only, residual, shape[1])
     flagged_groups = _of_groups(groups, flagged)
-    low_groups = flagged_groups & _low_only(flagged, is_low)[groups.brightest, np.newaxis]
-    epochs = tuple(
+    low_groups = flagged_groups & low_only[groups.brightest, np.newaxis]
+    counts = zip(_counts(flagged, is_low), _counts(flagged_groups, low_groups), strict=True)
+    epochs = (
         Epoch(
-            path=_path_of(mask),
-            date=_date_of(mask),
-            is_observed=_date_of(mask) != mask.made or "DATE-OBS" in mask.about,
-            groups=_counts(flagged_groups, low_groups, number),
-            **vars(_counts(flagged, is_low, number)),
+            **pixels,
+            path=one.frame[0],
+            date=one.date,
+            is_observed=one.is_observed,
+            groups=EpochCounts(**of_groups),
         )
-        for number, (mask, _) in enumerate(masks)
+        for one, (pixels, of_groups) in zip(each, counts, strict=True)
     )
     return MaskHistory(
-        epochs=epochs,
+        epochs=tuple(epochs),
         at_least=at_least,
-        detector=next((frame.detector for frame in frames if frame.detector), ""),
+        detector=next((one.frame[1] for one in each if one.frame[1]), ""),
         subarray=subarray,
         shape=shape,
         x=x,
@@ -498,24 +481,20 @@ def merged(masks: Sequence[tuple[Mask, Table]], at_least: int) -> MaskHistory:
         residual=residual,
         significance=significance,
         groups=groups,
-        unit=masks[0][0].unit,
+        unit=each[0].unit,
     )
 
 
-def _path_of(mask: Mask) -> Location:
-    return mask.source or Path(mask.name)
-
-
-def _counts(flagged: NDArray[np.bool_], is_low: NDArray[np.bool_], number: int) -> EpochCounts:
-    """Return what changed with one mask, from what is flagged in each."""
-    now, low = flagged[:, number], int(np.count_nonzero(is_low[:, number]))
-    changes: dict[str, int] = {}
-    if number:
-        before, seen = flagged[:, number - 1], np.any(flagged[:, :number], axis=1)
-        which = {"new": now & ~seen, "returned": now & seen & ~before, "gone": before & ~now}
-        changes = {name: int(np.count_nonzero(each)) for name, each in which.items()}
-    total = int(np.count_nonzero(now))
-    return EpochCounts(flagged=total, low=low, high=total - low, **changes)
+def _counts(flagged: NDArray[np.bool_], is_low: NDArray[np.bool_]) -> Iterator[dict[str, int]]:
+    """Yield the counts of each mask, from what is flagged in each."""
+    seen = before = np.zeros(len(flagged), np.bool_)
+    for number, (now, low) in enumerate(zip(flagged.T, is_low.T, strict=True)):
+        counted_in = {"flagged": now, "low": low, "high": now & ~low}
+        if number:
+            counted_in |= {"new": now & ~seen, "returned": now & seen & ~before}
+            counted_in["gone"] = before & ~now
+        yield {name: int(np.count_nonzero(each)) for name, each in counted_in.items()}
+        seen, before = seen | now, now
 
 
 def _low_only(flagged: NDArray[np.bool_], is_low: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -536,46 +515,36 @@ def _comes_and_goes(flagged: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(np.count_nonzero(starts, axis=1) + flagged[:, 0] > 1)
 
 
-def _warn_of_parameters(masks: Sequence[Mask]) -> None:
+def _warn_of_parameters(masks: Sequence[_Flagged]) -> None:
     """Warn of the first mask that was found with other parameters than the first one."""
-    words = [_how(mask).split() for mask in masks]
-    for mask, those in zip(masks, words, strict=True):
-        if those != words[0]:
-            one = ", ".join(word for word in those if word not in words[0])
-            two = ", ".join(word for word in words[0] if word not in those)
+    first = masks[0]
+    for mask in masks:
+        if mask.how != first.how:
+            one, two = mask.how.split(), first.how.split()
+            words = (", ".join(w for w in a if w not in b) for a, b in ((one, two), (two, one)))
             warn(
-                f"{_path_of(mask)}: was found with {one}, {_path_of(masks[0])} with {two}: their "
-                "counts cannot be compared"
+                f"{mask.frame[0]}: was found with {next(words)}, {first.frame[0]} with "
+                f"{next(words)}: their counts cannot be compared"
             )
             return
-
-
-def _how(mask: Mask) -> str:
-    assert mask.parameters is not None  # checked when it was read
-    return replace(mask.parameters, dispaxis=mask.dispaxis).as_text()
-
-
-def _cut_of(mask: Mask) -> str:
-    assert mask.parameters is not None  # checked when it was read
-    return mask.parameters.cut
 
 
 def _with_strongest(made: Mask, mask: Mask, flags: NDArray[np.bool_]) -> Mask:
     """Take the samples of the flagged pixels that stand out more in another mask."""
     ours, theirs = made.bad_pixels, mask.bad_pixels
-    assert ours is not None  # checked when they were read
+    assert ours is not None  # `history` takes masks of this package only
     assert theirs is not None
-    strength, other = np.abs(ours.compared), np.abs(theirs.compared)
     # A pixel that is not flagged counts less than one that is, whatever the cuts.
-    at = flags & theirs.mask & ~(np.where(ours.mask, strength, -1.0) >= other)
+    strength = np.where(ours.mask, np.abs(ours.compared), -1.0)
+    at = flags & theirs.mask & ~(strength >= np.abs(theirs.compared))
 
-    def stronger(one: NDArray[Any] | None, two: NDArray[Any] | None) -> NDArray[Any] | None:
+    def stronger(one: NDArray[Any] | None, two: NDArray[Any] | None) -> Any:
         return one if one is None or two is None else np.where(at, two, one)
 
     found = replace(
         ours,
         mask=ours.mask | at,
-        residual=np.where(at, theirs.residual, ours.residual),
+        residual=stronger(ours.residual, theirs.residual),
         significance=stronger(ours.significance, theirs.significance),
         noise=stronger(ours.noise, theirs.noise),
         cut_low=float(np.fmax(ours.cut_low, theirs.cut_low)),
@@ -587,22 +556,20 @@ def _with_strongest(made: Mask, mask: Mask, flags: NDArray[np.bool_]) -> Mask:
 def _lines_of(epochs: Sequence[Epoch]) -> list[str]:
     """Return the lines of a table of the epochs, numbers to the right."""
     names = ("flagged", "low", "high", "new", "returned", "gone")
-    rows: list[tuple[object, ...]] = [("date", "", *names, "mask")]
-    for each in epochs:
-        date = each.date if each.is_observed else f"{each.date}*"
-        for what, counts, begin, end in (
-            ("pixels", each, date, each.path),
-            ("groups", each.groups, "", ""),
-        ):
-            known = (getattr(counts, name) for name in names)
-            rows.append((begin, what, *("-" if count is None else count for count in known), end))
-    width = max(len(str(row[0])) for row in rows)
-    lines = [
-        f"  {row[0]!s:<{width}}  {row[1]!s:<6}"
-        + "".join(f"{cell!s:>9}" for cell in row[2:-1])
-        + f"  {row[-1]}".rstrip()
-        for row in rows
-    ]
+    dates = [each.date if each.is_observed else f"{each.date}*" for each in epochs]
+    width = max(map(len, ["date", *dates]))
+
+    def line(date: str, what: str, cells: Iterable[object], path: object) -> str:
+        return f"  {date:<{width}}  {what:<6}{''.join(f'{c!s:>9}' for c in cells)}  {path}".rstrip()
+
+    def cells_of(counts: EpochCounts) -> list[object]:
+        known = (getattr(counts, name) for name in names)
+        return ["-" if count is None else count for count in known]
+
+    lines = [line("date", "", names, "mask")]
+    for date, each in zip(dates, epochs, strict=True):
+        lines.append(line(date, "pixels", cells_of(each), each.path))
+        lines.append(line("", "groups", cells_of(each.groups), ""))
     if not all(each.is_observed for each in epochs):
         lines.append("  *: the date of the exposures is not known; the mask was made then")
     return lines

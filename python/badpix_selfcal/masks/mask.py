@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,15 @@ from ..arrays.bad_pixels import BadPixels
 from ..arrays.floats import FloatArray
 from ..arrays.notebook import card
 from ..arrays.summary import block, counted, cuts_of, flags_of
-from ..files.location import AnyLocation, Location, locate, output_directory
-from ..files.outputs import Outputs
+from ..files.outputs import save
+from ..files.paths import AnyLocation, Location, locate
 from ..instrument import Dispaxis
 from ..parameters import Parameters
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+    from ..files.exposure import Exposure
 
 __all__ = ["Card", "Mask", "Member", "Role", "detector_in", "subarray_in", "table_of"]
 
@@ -39,19 +41,6 @@ ANY: Final = ("", "ANY", "N/A", "GENERIC")
 
 _MOST_OF_NAME: Final = 60
 """Characters of the name of a mask in HISTORY, whose lines hold 72."""
-
-
-class HasFrame(Protocol):
-    """What of an exposure decides whether a mask fits it: see `badpix_selfcal.files.exposure`."""
-
-    @property
-    def path(self) -> Location: ...
-    @property
-    def detector(self) -> str: ...
-    @property
-    def subarray(self) -> str: ...
-    @property
-    def shape(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -203,11 +192,8 @@ class Mask:
         from .mask_file import write_part
 
         to = locate(path)
-        with Outputs(output_directory(to.parent), overwrite=overwrite) as outputs:
-            final = outputs.claim(to.name)
-            write_part(outputs.part(final), self, to.name)
-            outputs.publish()
-        return final
+        save({to: lambda part: write_part(part, self, to.name)}, (), overwrite=overwrite)
+        return to
 
     @property
     def used(self) -> list[Member]:
@@ -260,7 +246,7 @@ class Mask:
         members = f" members={self.identity}" if self.identity else ""
         return f"badpix_selfcal {self.version} COMPLETE: {how}{members}"
 
-    def refusal(self, exposure: HasFrame) -> str:
+    def refusal(self, exposure: Exposure) -> str:
         """Return why the mask does not fit an exposure; empty if it does."""
         path, title = exposure.path, self.title
         if self.detector not in ("", exposure.detector):

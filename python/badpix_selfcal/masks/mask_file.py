@@ -19,9 +19,8 @@ from ..arrays.checks import check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
 from ..arrays.summary import counted
 from ..errors import ExposureError, MaskError
-from ..files.content import opened_whole
-from ..files.location import AnyLocation, Location, locate
-from ..files.missing import no_such
+from ..files.fits_file import open_fits
+from ..files.paths import AnyLocation, Location, locate, no_such
 from ..instrument import BAD, DETECTORS, DO_NOT_USE, OTHER_BAD_PIXEL
 from ..parameters import Parameters
 from .mask import Card, Columns, Mask, Member, table_of
@@ -111,7 +110,7 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
 def read(location: Location) -> Mask:
     """Read a mask: see `Mask.read`."""
     try:
-        with opened_whole(location) as (_, hdus):
+        with open_fits(location) as hdus:
             return mask_in(hdus, location)
     except ExposureError as error:
         raise MaskError(str(error)) from error
@@ -189,7 +188,7 @@ def mask_of_result(result: AnyLocation) -> Location:
 def _copies_in(path: Path) -> set[str] | None:
     """Return the names of the copies that a mask file lists; None if it is no mask file."""
     try:
-        with opened_whole(path) as (_, hdus):
+        with open_fits(path) as hdus:
             outputs = _columns(hdus, "MEMBERS", ["output"])["output"].tolist()
     except (KeyError, ValueError):  # another file of this name
         return None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args, overload
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from ..arrays.summary import block, counted, cuts_of, files_of, flags_of
 
@@ -173,8 +173,8 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Results(Sequence[Result]):
-    """The results for many exposures: a sequence of those of their groups.
+class Results:
+    """The results for many exposures: those of their groups, over which it iterates.
 
     Attributes
     ----------
@@ -194,11 +194,7 @@ class Results(Sequence[Result]):
     ignored: tuple[Location, ...] = ()
     index: Location | None = None
 
-    @overload
-    def __getitem__(self, at: int) -> Result: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Result]: ...
-    def __getitem__(self, at: int | slice) -> Result | Sequence[Result]:
+    def __getitem__(self, at: int) -> Result:
         return self.groups[at]
 
     def __iter__(self) -> Iterator[Result]:
