@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from badpix_selfcal.instrument import DETECTORS
 from badpix_selfcal.simulate import LIGHT_ONLY, Simulation, simulate
-from badpix_selfcal.simulation.slices import geometry
+from badpix_selfcal.simulate.slices import geometry
 
 PLANES = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE")
 MAPS = Path(__file__).parents[2] / "shared" / "data" / "miri-mrs-geometry"

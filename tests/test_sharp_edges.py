@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal.arrays import reference
 from badpix_selfcal.arrays.bad_pixels import sharp_groups
-from badpix_selfcal.simulation.shapes import PICTURES
+from badpix_selfcal.simulate.groups import PICTURES
 
 SIDE = 44
 DTYPES = st.sampled_from([np.float32, np.float64])

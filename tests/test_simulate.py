@@ -22,7 +22,7 @@ from badpix_selfcal.simulate import (
     Settings,
     simulate,
 )
-from badpix_selfcal.simulation.defects import REFERENCE_WIDTH
+from badpix_selfcal.simulate.defects import REFERENCE_WIDTH
 
 from .profiles import share
 from .simulations import GAP_SIZE, PLANES, cosmic, digests, fixed, plane

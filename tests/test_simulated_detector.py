@@ -11,9 +11,9 @@ from astropy.io import fits
 
 from badpix_selfcal.instrument import DETECTORS, DO_NOT_USE
 from badpix_selfcal.simulate import HALO, HOT, LIGHT_ONLY, LOW, Settings, simulate
-from badpix_selfcal.simulation.defects import REFERENCE_WIDTH, fixed_defects
-from badpix_selfcal.simulation.groups import APART
-from badpix_selfcal.simulation.shapes import DRAWN, PICTURES, SHAPES
+from badpix_selfcal.simulate.defects import REFERENCE_WIDTH, fixed_defects
+from badpix_selfcal.simulate.groups import APART
+from badpix_selfcal.simulate.groups import DRAWN, PICTURES, SHAPES
 
 from .simulations import cosmic, fixed, full_geometry, plane
 

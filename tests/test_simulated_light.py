@@ -10,9 +10,9 @@ from astropy.io import fits
 
 from badpix_selfcal.instrument import DETECTORS, DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.simulate import LIGHT_ONLY, simulate
-from badpix_selfcal.simulation.defects import REFERENCE_WIDTH
-from badpix_selfcal.simulation.scene import FWHM, pointing, sky
-from badpix_selfcal.simulation.slices import CHANNELS
+from badpix_selfcal.simulate.defects import REFERENCE_WIDTH
+from badpix_selfcal.simulate.scene import FWHM, pointing, sky
+from badpix_selfcal.simulate.slices import CHANNELS
 
 from .simulations import GAP_SIZE, MAPS, SOURCE, full_geometry, plane
 

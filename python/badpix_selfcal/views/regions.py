@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..instrument import DETECTORS
-from ..simulation.slices import CHANNELS, geometry
+from ..simulate.slices import CHANNELS, geometry
 from .cuts import axis_of
 
 if TYPE_CHECKING:
