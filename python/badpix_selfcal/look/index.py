@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from html import unescape
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,13 +13,12 @@ from ..files.paths import Location
 from .limits import LIMITS
 from .page import rendered
 
-__all__ = ["INDEX", "facts_in", "history_in", "index_of", "verdict_on", "write_index"]
+__all__ = ["INDEX", "facts_in", "index_of", "verdict_on", "write_index"]
 
 INDEX: Final = "badpix_selfcal_report.html"
 """The name of the page that lists others."""
 
 _NUMBERS: Final = re.compile(r'<script type="application/json" id="numbers">(.*?)</script>')
-_HISTORY: Final = re.compile(r'<meta name="history" content="([^"]*)">')
 
 
 def facts_in(page: Path) -> dict[str, Any] | None:
@@ -31,21 +29,10 @@ def facts_in(page: Path) -> dict[str, Any] | None:
     OSError
         If it cannot be read.
     """
-    found = _found(_NUMBERS, page)
-    facts: dict[str, Any] | None = None if found is None else json.loads(found)
+    with page.open(encoding="utf-8", errors="replace") as lines:
+        found = next(filter(None, map(_NUMBERS.match, lines)), None)
+    facts: dict[str, Any] | None = None if found is None else json.loads(found[1])
     return facts
-
-
-def history_in(page: Path) -> str | None:
-    """Return the HISTORY entry in a page, which says how its mask was made; None if it is none.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
-    found = _found(_HISTORY, page)
-    return None if found is None else unescape(found)
 
 
 def verdict_on(page: Location) -> str | None:
@@ -100,10 +87,3 @@ def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:
 def index_of(pages: Sequence[tuple[str, dict[str, Any]]]) -> str:
     """Return the page that lists others, from their file names and the numbers in them."""
     return rendered("index.html", title="Bad pixels of several groups", history="", pages=pages)
-
-
-def _found(pattern: re.Pattern[str], page: Path) -> str | None:
-    """Return what the first line of a page that matches a pattern holds."""
-    with page.open(encoding="utf-8", errors="replace") as lines:
-        found = next(filter(None, map(pattern.match, lines)), None)
-    return None if found is None else found[1]

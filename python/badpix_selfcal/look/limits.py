@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["LIMITS", "MOST_FACTOR", "Limit", "Verdict"]
+__all__ = ["LIMITS", "Limit", "Verdict"]
 
 Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
 """What to do with a mask."""
-
-MOST_FACTOR: Final = 2.0
-"""The noise of SCI over ERR, or its inverse, beyond which ERR does not describe the data."""
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def report(
     for name, mask in masks.items():
 
         def write(part: Path, mask: Mask = mask, page: Location = folder / name) -> None:
-            groups.append(GroupReport(mask.name, page, report_page(mask, part)))
+            groups.append(GroupReport(mask.name, page, report_page(part, mask)))
 
         files[folder / name] = write
 
@@ -142,7 +142,7 @@ def report(
     return ReportResult(tuple(groups), index)
 
 
-def report_page(mask: Mask, part: Path, name: str = "") -> Judgement:  # noqa: ARG001
+def report_page(part: Path, mask: Mask, name: str = "") -> Judgement:  # noqa: ARG001
     """Write the page of a mask to a file that later gets a name, and return what it says.
 
     Raises

@@ -17,7 +17,7 @@ from ..files import exposure as exposure_file
 from ..files.paths import Location
 from ..instrument import DETECTORS, IMAGE_AXIS, Dispaxis
 from ..masks.mask import Mask, Member
-from ..simulation.slices import CHANNELS, geometry
+from ..simulate.slices import CHANNELS, geometry
 
 __all__ = [
     "ACROSS",

@@ -16,7 +16,7 @@ directions of a column and of a row, in a NIRSpec image those of a row and of a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,10 +72,6 @@ class Channel:
     alpha: tuple[float, float, float]
     wavelength: tuple[float, ...]
     thermal_rate: float
-
-    def slice_number(self, position: int) -> int:
-        """Return the number of the slice at this position (from 0) across the detector."""
-        return self.order[position % 2] + self.order[2] * (position // 2)
 
 
 CHANNELS: Final[dict[str, tuple[Channel, ...]]] = {
@@ -173,25 +169,16 @@ def geometry(detector: Detector, y: Coordinates, x: Coordinates) -> Geometry:
     along, across = (y, x) if dispersed_along_y else (x, y)
     length = detector.shape[0 if dispersed_along_y else 1]
     u = (along - (length - 1) / 2) / (length / 2)
-    shape = (along.size, across.size)
-    maps = Geometry(
-        CHANNELS[detector.name],
-        np.zeros(shape, np.int16),
-        np.zeros(shape, np.float64),
-        np.zeros(shape, np.float32),
-        np.zeros(shape, np.float32),
-    )
-    for channel in maps.channels:
+    channels, shape = CHANNELS[detector.name], (along.size, across.size)
+    maps = [np.zeros(shape, dtype) for dtype in ("i2", "f8", "f4", "f4")]
+    for channel in channels:
         for position in range(channel.slices):
             _draw_slice(maps, channel, position, u[:, np.newaxis], across)
-    if dispersed_along_y:
-        return maps
-    transposed = (maps.slices.T, maps.wavelength.T, maps.alpha.T, maps.beta.T)
-    return Geometry(maps.channels, *transposed)
+    return Geometry(channels, *(each if dispersed_along_y else each.T for each in maps))
 
 
 def _draw_slice(
-    maps: Geometry, channel: Channel, position: int, u: Coordinates, across: Coordinates
+    maps: list[NDArray[Any]], channel: Channel, position: int, u: Coordinates, across: Coordinates
 ) -> None:
     """Draw one slice into the maps; `u` is a column vector, `across` a vector."""
     t = position / (channel.slices - 1) - 0.5
@@ -203,13 +190,14 @@ def _draw_slice(
     x = across[region[1]]
     distance = x - centre
     lit = np.abs(distance) < half
-    number = channel.slice_number(position)
+    number = channel.order[position % 2] + channel.order[2] * (position // 2)
     k = number - (channel.slices + 1) / 2
     v = (x - c[0]) / 256
     w = channel.wavelength
     wavelength = w[0] + (w[1] + w[2] * u) * u + (w[3] + w[4] * v) * v + w[5] * u * v + w[6] * k
     alpha = channel.alpha[0] + (channel.alpha[1] + channel.alpha[2] * t) * distance
-    maps.slices[region][lit] = 100 * channel.number + number
-    maps.wavelength[region][lit] = wavelength[lit]
-    maps.alpha[region][lit] = alpha[lit]
-    maps.beta[region][lit] = k * channel.slice_width
+    slices, wavelengths, alphas, betas = (each[region] for each in maps)
+    slices[lit] = 100 * channel.number + number
+    wavelengths[lit] = wavelength[lit]
+    alphas[lit] = alpha[lit]
+    betas[lit] = k * channel.slice_width

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from .settings import Settings
-from .slices import Channel, Coordinates, Geometry, Image, geometry
+from .slices import Channel, Coordinates, Geometry, Image
 
-if TYPE_CHECKING:
-    from ..instrument import Detector
-
-__all__ = ["FWHM", "Sky", "pointing", "scene_on", "sky"]
+__all__ = ["FWHM", "Sky", "pointing", "scene_on"]
 
 FWHM: Final = 2 * math.sqrt(2 * math.log(2))
 """Full width at half maximum of a Gaussian of unit standard deviation."""
@@ -26,16 +23,19 @@ _THERMAL_LOG: Final = np.log([0.25, 3.4, 23.0, 167.0, 628.0, 1829.0])
 
 @dataclass(frozen=True)
 class Sky:
-    """The light of one scene in front of the detector, with a margin of one pixel on every side.
+    """The light of one scene in front of the detector.
+
+    Its images have a margin of one pixel on every side, and are without fringes. Those that the
+    methods `background` and `extended` return have fringes and no margin.
 
     Parameters
     ----------
     geometry : Geometry
         Slice, wavelength and position on the sky of each pixel.
     thermal : ndarray of float32, shape (rows + 2, columns + 2)
-        Rate of the thermal background, DN/s, without fringes.
+        Rate of the thermal background, DN/s.
     spectrum : ndarray of float32, shape (rows + 2, columns + 2)
-        Rate that a point source centred on the pixel would have, DN/s, without fringes.
+        Rate that a point source centred on the pixel would have, DN/s.
     fringes : ndarray of float32, shape (rows + 2, columns + 2)
         Factor of the fringes.
     settings : Settings
@@ -53,48 +53,22 @@ class Sky:
         return _blurred(self.thermal * self.fringes, self.settings.blur)
 
     def target(self, position: tuple[float, float]) -> Image:
-        """Return the rate of an exposure of the target.
-
-        Parameters
-        ----------
-        position : tuple of float
-            Alpha and beta of the source, arcsec.
-
-        Returns
-        -------
-        ndarray of float32, shape (rows, columns)
-            Rate, DN/s.
-        """
+        """Return the rate of an exposure, DN/s, with the source at alpha and beta (arcsec)."""
         return self.extended(self.profile(position) + np.float32(self.settings.nebula_fraction))
 
     def extended(self, extent: Image) -> Image:
-        """Return the rate of an exposure of any target with this spectrum.
+        """Return the rate of an exposure of any target with this spectrum, DN/s.
 
-        Parameters
-        ----------
-        extent : ndarray of float32, shape (rows + 2, columns + 2)
-            Brightness of the target in each pixel, relative to the centre of the point source.
-
-        Returns
-        -------
-        ndarray of float32, shape (rows, columns)
-            Rate, DN/s.
+        `extent` is the brightness of the target in each pixel, margin included, relative to the
+        centre of the point source.
         """
         rate = self.thermal + self.spectrum * extent
         return _blurred(rate * self.fringes, self.settings.blur)
 
     def profile(self, position: tuple[float, float]) -> Image:
-        """Return the profile of a point source; without slices it is 1 at the centre.
+        """Return the profile of a point source at alpha and beta (arcsec), with the margin.
 
-        Parameters
-        ----------
-        position : tuple of float
-            Alpha and beta of the source, arcsec.
-
-        Returns
-        -------
-        ndarray of float32, shape (rows + 2, columns + 2)
-            Brightness in each pixel, relative to the centre of the source.
+        Without slices it is 1 at the centre.
         """
         seen = self.geometry
         profile = np.zeros(seen.slices.shape, np.float32)
@@ -109,39 +83,11 @@ class Sky:
         return profile
 
 
-def sky(
-    detector: Detector, shape: tuple[int, int], settings: Settings, rng: np.random.Generator
-) -> Sky:
-    """Return the light of the scene in the top-left region of a detector.
-
-    Parameters
-    ----------
-    detector : Detector
-        One of `badpix_selfcal.instrument.DETECTORS`.
-    shape : tuple of int
-        Rows and columns, counted from pixel (0, 0) of the full frame.
-    settings : Settings
-        The numbers to use.
-    rng : numpy.random.Generator
-        Random stream for the emission lines and the phases of the fringes, which are the same for
-        every `shape`.
-    """
-    y, x = (np.arange(-1.0, size + 1) for size in shape)
-    return scene_on(geometry(detector, y, x), settings, rng)
-
-
 def scene_on(seen: Geometry, settings: Settings, rng: np.random.Generator) -> Sky:
-    """Return the light of the scene on a given geometry.
+    """Return the light of the scene on a geometry, which has a margin of one pixel on every side.
 
-    Parameters
-    ----------
-    seen : Geometry
-        Slice, wavelength and position on the sky of each pixel, with a margin of one pixel on
-        every side.
-    settings : Settings
-        The numbers to use.
-    rng : numpy.random.Generator
-        Random stream for the emission lines and the phases of the fringes.
+    The random stream is used for the emission lines and the phases of the fringes, which do not
+    depend on the size of the region.
     """
     thermal, spectrum = (np.zeros(seen.slices.shape, np.float32) for _ in range(2))
     fringes = np.ones(seen.slices.shape, np.float32)

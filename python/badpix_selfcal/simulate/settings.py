@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Final
 
-from .shapes import SHAPES
+from .groups import SHAPES
 
 __all__ = ["LIGHT_ONLY", "Settings"]
 
@@ -17,91 +17,6 @@ class Settings:
 
     A pair of numbers is a range ``(low, high)`` unless noted.
 
-    Parameters
-    ----------
-    groups : int
-        Groups in the ramp of an exposure, at least 2 (assumption).
-    group_time : float
-        Time between groups, s (MIRI FASTR1 readout).
-    read_noise : float
-        Read noise of one group, DN (MIRI).
-    gain : float
-        Electrons per DN (MIRI).
-    poisson_excess : float
-        Photon variance of a slope fitted to a ramp, relative to the slope between its end points
-        (6/5 for an unweighted fit to many groups).
-    source_rate : float
-        Continuum of the point source at its centre, before slices blur it, DN/s (assumption).
-    source_fwhm : float
-        Width of the point source at 10 um, arcsec; it grows with the wavelength.
-    nebula_fraction : float
-        Extended emission of the target in each pixel, relative to its point source (assumption).
-    lines : int
-        Emission lines in a channel.
-    line_contrast : tuple of float
-        Peak of a line, relative to the continuum; its logarithm is uniform (assumption).
-    resolving_power : float
-        Wavelength divided by the width (FWHM) of a line. With the blur a line is 2.3 pixels wide at
-        3000, and 1.7 at 4500.
-    blur : float
-        Standard deviation of the blur of optics and detector, pixels.
-    dither : tuple of float
-        Distance of the dithered source from the centre, along and across slices, arcsec
-        (assumption).
-    thermal_scale : float
-        Thermal background, relative to that in flight (JWST backgrounds tool).
-    fringe_amplitude, fringe_spacing : float
-        Relative amplitude of the uncorrected fringes, and their spacing in wavenumber, 1/cm.
-    second_fringe_amplitude, second_fringe_spacing : float
-        The same for the fine fringes of channels 3 and 4 (the amplitude is an assumption).
-    pedestal_short, pedestal_long : tuple of float
-        Pedestal of an exposure of MIRIFUSHORT and of MIRIFULONG, DN/s.
-    column_noise : float
-        Standard deviation of the offsets of columns (MIRI), DN/s.
-    hot_normalisation : float
-        Number of hot pixels above 1 DN/s on a detector. The number above A is this divided by A
-        (a fit to rates of 10 to 40 DN/s in flight).
-    hot_range : tuple of float
-        Faintest and brightest hot pixel, DN/s (assumption).
-    hot_scatter : float
-        Relative scatter of a hot pixel from exposure to exposure.
-    hot_groups : int
-        Number of groups of hot pixels on a detector, besides the single ones.
-    hot_group_range : tuple of float
-        Faintest and brightest group, DN/s in each pixel; its logarithm is uniform (assumption).
-    hot_group_scatter : float
-        Factor by which the pixels of a group scatter (one standard deviation of the logarithm);
-        1: all are equally bright (assumption).
-    hot_group_shapes : tuple of str
-        Shapes of the groups, names of `shapes.SHAPES`; each is equally frequent.
-    new_hot : float
-        Single hot pixels and groups that become hot from one epoch to the next, relative to those
-        of the first (assumption).
-    halo_coupling : float
-        Fraction of a hot pixel's rate that appears in each of its four neighbours.
-    halo_minimum : float
-        Faintest halo that the truth map marks, DN/s (assumption: four times the read noise).
-    low_pixels : int
-        Number of pixels of low response on a detector.
-    low_response : tuple of float
-        Their response, relative to a good pixel (assumption).
-    known_bad_fraction : float
-        Fraction of the light-sensitive pixels that the data-quality plane marks as bad.
-    known_bad_clustered : float
-        Fraction of those in clusters of 3 x 3 to 5 x 5 pixels (assumption).
-    cosmic_ray_rate : float
-        Hits on a detector, 1/s.
-    cosmic_ray_survival : float
-        Fraction of the hits that jump detection misses.
-    cosmic_ray_range : tuple of float
-        Faintest and brightest missed hit, DN/s; the number above A falls as 1/A (assumption).
-    shower_interval : float
-        Mean time between cosmic-ray showers, s.
-    shower_fwhm : tuple of float
-        Width of a shower along each of its axes, pixels.
-    shower_rate : tuple of float
-        Peak of a shower, DN/s (assumption).
-
     Raises
     ------
     ValueError
@@ -109,46 +24,93 @@ class Settings:
     """
 
     groups: int = 45
+    """Groups in the ramp of an exposure, at least 2 (assumption)."""
     group_time: float = 2.775
+    """Time between groups, s (MIRI FASTR1 readout)."""
     read_noise: float = 6.0
+    """Read noise of one group, DN (MIRI)."""
     gain: float = 4.0
+    """Electrons per DN (MIRI)."""
     poisson_excess: float = 1.2
+    """Photon variance of a slope fitted to a ramp, relative to the slope between its end points
+    (6/5 for an unweighted fit to many groups)."""
     source_rate: float = 5.0
+    """Continuum of the point source at its centre, before slices blur it, DN/s (assumption)."""
     source_fwhm: float = 0.33
+    """Width of the point source at 10 um, arcsec; it grows with the wavelength."""
     nebula_fraction: float = 0.02
+    """Extended emission of the target in each pixel, relative to its point source (assumption)."""
     lines: int = 12
+    """Emission lines in a channel."""
     line_contrast: tuple[float, float] = (0.5, 8.0)
+    """Peak of a line, relative to the continuum; its logarithm is uniform (assumption)."""
     resolving_power: float = 3000.0
+    """Wavelength divided by the width (FWHM) of a line. With the blur a line is 2.3 pixels wide at
+    3000, and 1.7 at 4500."""
     blur: float = 0.5
+    """Standard deviation of the blur of optics and detector, pixels."""
     dither: tuple[float, float] = (0.9, 0.8)
+    """Distance of the dithered source from the centre, along and across slices, arcsec
+    (assumption)."""
     thermal_scale: float = 1.0
+    """Thermal background, relative to that in flight (JWST backgrounds tool)."""
     fringe_amplitude: float = 0.15
+    """Relative amplitude of the uncorrected fringes."""
     fringe_spacing: float = 2.9
+    """Their spacing in wavenumber, 1/cm."""
     second_fringe_amplitude: float = 0.05
+    """The same for the fine fringes of channels 3 and 4 (assumption)."""
     second_fringe_spacing: float = 0.4
+    """Their spacing, 1/cm."""
     pedestal_short: tuple[float, float] = (-0.016, 0.012)
+    """Pedestal of an exposure of MIRIFUSHORT, DN/s."""
     pedestal_long: tuple[float, float] = (0.05, 0.09)
+    """Pedestal of an exposure of MIRIFULONG, DN/s."""
     column_noise: float = 0.01
+    """Standard deviation of the offsets of columns (MIRI), DN/s."""
     hot_normalisation: float = 3900.0
+    """Number of hot pixels above 1 DN/s on a detector. The number above A is this divided by A (a
+    fit to rates of 10 to 40 DN/s in flight)."""
     hot_range: tuple[float, float] = (0.5, 5000.0)
+    """Faintest and brightest hot pixel, DN/s (assumption)."""
     hot_scatter: float = 0.03
+    """Relative scatter of a hot pixel from exposure to exposure."""
     hot_groups: int = 0
+    """Number of groups of hot pixels on a detector, besides the single ones."""
     hot_group_range: tuple[float, float] = (0.5, 200.0)
+    """Faintest and brightest group, DN/s in each pixel; its logarithm is uniform (assumption)."""
     hot_group_scatter: float = 1.6
+    """Factor by which the pixels of a group scatter (one standard deviation of the logarithm); 1:
+    all are equally bright (assumption)."""
     hot_group_shapes: tuple[str, ...] = SHAPES
+    """Shapes of the groups, names of `groups.SHAPES`; each is equally frequent."""
     new_hot: float = 0.05
+    """Single hot pixels and groups that become hot from one epoch to the next, relative to those of
+    the first (assumption)."""
     halo_coupling: float = 0.031
+    """Fraction of a hot pixel's rate that appears in each of its four neighbours."""
     halo_minimum: float = 0.1
+    """Faintest halo that the truth map marks, DN/s (assumption: four times the read noise)."""
     low_pixels: int = 250
+    """Number of pixels of low response on a detector."""
     low_response: tuple[float, float] = (0.0, 0.5)
+    """Their response, relative to a good pixel (assumption)."""
     known_bad_fraction: float = 0.009
+    """Fraction of the light-sensitive pixels that the data-quality plane marks as bad."""
     known_bad_clustered: float = 0.5
+    """Fraction of those in clusters of 3 x 3 to 5 x 5 pixels (assumption)."""
     cosmic_ray_rate: float = 54.0
+    """Hits on a detector, 1/s."""
     cosmic_ray_survival: float = 0.03
+    """Fraction of the hits that jump detection misses."""
     cosmic_ray_range: tuple[float, float] = (0.5, 100.0)
+    """Faintest and brightest missed hit, DN/s; the number above A falls as 1/A (assumption)."""
     shower_interval: float = 40.0
+    """Mean time between cosmic-ray showers, s."""
     shower_fwhm: tuple[float, float] = (8.0, 40.0)
+    """Width of a shower along each of its axes, pixels."""
     shower_rate: tuple[float, float] = (0.05, 0.3)
+    """Peak of a shower, DN/s (assumption)."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -7,20 +7,16 @@ region. A region therefore shows the same defects as the full frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..instrument import DO_NOT_USE, REFERENCE_PIXEL
-from .groups import HotPixels, Positions, draw_groups
+from ..instrument import DO_NOT_USE, REFERENCE_PIXEL, Detector
+from .groups import HotPixels, Mask, Positions, draw_groups
 from .scene import FWHM
 from .settings import Settings
-from .shapes import Mask
 from .slices import Image
-
-if TYPE_CHECKING:
-    from ..instrument import Detector
 
 __all__ = [
     "COSMIC_RAY",
@@ -44,7 +40,7 @@ REFERENCE_WIDTH: Final = 4
 
 Truth: TypeAlias = NDArray[np.uint8]
 
-_NEIGHBOURS: Final = ((-1, 0), (1, 0), (0, -1), (0, 1))
+_NEIGHBOURS: Final = np.array([[[-1], [0]], [[1], [0]], [[0], [-1]], [[0], [1]]])
 
 
 @dataclass(frozen=True)
@@ -104,23 +100,12 @@ def fixed_defects(
     rng: np.random.Generator,
     epoch: int = 1,
 ) -> Defects:
-    """Draw the defects of a detector, and return those in its top-left region.
+    """Draw the defects of a detector, and return those in its top-left region of this shape.
 
-    Parameters
-    ----------
-    detector : Detector
-        One of `badpix_selfcal.instrument.DETECTORS`.
-    shape : tuple of int
-        Rows and columns of the region.
-    settings : Settings
-        The numbers to use.
-    rng : numpy.random.Generator
-        The random stream of the detector.
-    epoch : int
-        Epoch of the observation, from 1 on. In each later one further pixels are hot.
+    In each epoch after the first further pixels are hot.
     """
     reference = _reference_pixels(detector)
-    n_hot = int(rng.poisson(_expected_hot(settings)))
+    n_hot = _number_of_hot(settings, rng)
     spots = _spots(~reference, n_hot + settings.low_pixels, rng)
     low = spots[:, n_hot:]
     hot = _singles(spots[:, :n_hot], settings, rng)
@@ -136,7 +121,7 @@ def fixed_defects(
     truth = np.zeros(detector.shape, np.uint8)
     bright = settings.halo_coupling * hot.rate >= settings.halo_minimum
     for step in _NEIGHBOURS:
-        _mark(truth, hot.pixels[:, bright] + np.reshape(step, (2, 1)), HALO)
+        _mark(truth, hot.pixels[:, bright] + step, HALO)
     _mark(truth, hot.pixels, HOT)
     _mark(truth, low, LOW)
     truth[reference] = 0
@@ -151,23 +136,8 @@ def expose(
     settings: Settings,
     rng: np.random.Generator,
 ) -> Readout:
-    """Take one exposure.
+    """Take one exposure of this light (DN/s) with the random stream of the exposure.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (rows, columns)
-        Rate from the sky, DN/s.
-    defects : Defects
-        The defects of the detector.
-    detector : Detector
-        One of `badpix_selfcal.instrument.DETECTORS`.
-    settings : Settings
-        The numbers to use.
-    rng : numpy.random.Generator
-        The random stream of the exposure.
-
-    Notes
-    -----
     The noise is Gaussian, with the variance that belongs to the true rate of the exposure. The
     pipeline estimates the variance from the ramp; at these rates the difference is smaller than the
     error of that estimate.
@@ -206,10 +176,10 @@ def _reference_pixels(detector: Detector) -> Mask:
     return mask
 
 
-def _expected_hot(settings: Settings) -> float:
-    """Return the expected number of single hot pixels."""
+def _number_of_hot(settings: Settings, rng: np.random.Generator, share: float = 1.0) -> int:
+    """Draw the number of single hot pixels, or of a share of them."""
     faintest, brightest = settings.hot_range
-    return settings.hot_normalisation * (1 / faintest - 1 / brightest)
+    return int(rng.poisson(share * (settings.hot_normalisation * (1 / faintest - 1 / brightest))))
 
 
 def _singles(pixels: Positions, settings: Settings, rng: np.random.Generator) -> HotPixels:
@@ -221,7 +191,7 @@ def _singles(pixels: Positions, settings: Settings, rng: np.random.Generator) ->
 
 def _new_hot(free: Mask, settings: Settings, rng: np.random.Generator) -> HotPixels:
     """Draw the pixels and groups that become hot from one epoch to the next on free pixels."""
-    count = int(rng.poisson(settings.new_hot * _expected_hot(settings)))
+    count = _number_of_hot(settings, rng, settings.new_hot)
     singles = _singles(_spots(free, count, rng), settings, rng)
     free[tuple(singles.pixels)] = False
     return singles + draw_groups(free, round(settings.new_hot * settings.hot_groups), settings, rng)
@@ -285,7 +255,7 @@ def _add_hot_pixels(
     bright = hot.rate * np.maximum(scatter, 0)
     _add(rate, hot.pixels, bright)
     for step in _NEIGHBOURS:
-        _add(rate, hot.pixels + np.reshape(step, (2, 1)), settings.halo_coupling * bright)
+        _add(rate, hot.pixels + step, settings.halo_coupling * bright)
 
 
 def _add_cosmic_rays(
