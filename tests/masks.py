@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 import badpix_selfcal as bps
 from badpix_selfcal.files.paths import locate
-from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.masks.mask import Member
+from badpix_selfcal.parameters import Parameters
 
 ABOUT = {
     "TELESCOP": "JWST",
@@ -135,7 +135,9 @@ def parameters(draw):
 
 
 SAMPLES = st.floats(width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 5.0])
-IMAGES = arrays(st.sampled_from(["f4", "f8"]), array_shapes(min_dims=2, max_dims=2), elements=SAMPLES)
+IMAGES = arrays(
+    st.sampled_from(["f4", "f8"]), array_shapes(min_dims=2, max_dims=2), elements=SAMPLES
+)
 
 
 @st.composite

@@ -57,12 +57,11 @@ print(loaded()[-1])
 
 
 PUBLIC = {
-    *("selfcal", "batch", "associate", "SelfcalResult", "BatchResult", "GeneratedAssociation"),
+    *("selfcal", "batch", "apply", "associate", "Mask", "Result", "Results", "GeneratedAssociation"),
     *("find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles", "BadPixels"),
     *("AssociationError", "ExposureError", "MaskError", "SelfcalWarning"),
-    *("GroupMask", "apply", "read_mask", "write_mask", "compare", "Comparison"),
-    *("history", "MaskHistory", "mad_filter", "export", "report", "ReportResult"),
-    *("num_threads", "set_num_threads", "share_threads", "__version__"),
+    *("compare", "Comparison", "history", "MaskHistory", "mad_filter", "export", "report"),
+    *("ReportResult", "num_threads", "set_num_threads", "share_threads", "__version__"),
 }
 
 MODULES = {

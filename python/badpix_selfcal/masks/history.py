@@ -586,4 +586,4 @@ def _list(what: str, groups: Sequence[FoundGroup], unit: str) -> list[str]:
     ]
     more = len(groups) - len(lines)
     head = f"  {counted(len(groups), 'group')} {what}, the strongest first:"
-    return [head, *lines, *([f"    and {more} more"] if more else [])]
+    return [head, *lines, *[f"    and {more} more"] * bool(more)]

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate, no_such
 from ..instrument import BAD, DETECTORS, DO_NOT_USE, OTHER_BAD_PIXEL
 from ..parameters import Parameters
-from .mask import Card, Columns, Mask, Member, table_of
+from .mask import Card, Columns, Mask, Member, Role, table_of
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -52,6 +52,16 @@ DQ_DEF: Final = np.array(
     [("BIT", "i4"), ("VALUE", "u4"), ("NAME", "S40"), ("DESCRIPTION", "S80")],
 )
 """The table that defines the bits of DQ."""
+
+_TEXTS: Final = {
+    "exposure": "path or URL",
+    "role": "science, background or selfcal",
+    "problem": "why it was not used",
+    "output": "its flagged copy",
+    "later": "later steps that it has passed",
+    "same_as": "an earlier one with the same SCI",
+}
+"""The columns of texts about an exposure: fields of `Member`, and what they hold."""
 
 _IDENTITY: Final = " members="
 """Stands before the identity of the exposures in HISTORY."""
@@ -89,7 +99,7 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
     hdus = fits.HDUList([primary])
     hdus.append(fits.ImageHDU(np.where(found.mask, np.uint32(BAD), np.uint32(0)), name="DQ"))
     hdus.append(fits.BinTableHDU(DQ_DEF, name="DQ_DEF", uint=True))
-    hdus += [_table("PIXELS", mask.pixels(), unit), _table("MEMBERS", _members(mask), unit)]
+    hdus += [_table("PIXELS", mask.pixels(), unit), _table("MEMBERS", _members(mask.members), unit)]
     for image_name, image in (
         ("MINIMUM", mask.minimum),
         ("RESIDUAL", found.residual),
@@ -222,12 +232,9 @@ def _cards(mask: Mask, found: BadPixels, name: str) -> dict[str, tuple[Card, str
         "FILENAME": (file_name, "name of the file"),
         "DATAMODL": ("MaskModel", "type of data model"),
         "REFTYPE": ("MASK", "reference file type"),
-        "PEDIGREE": (f"INFLIGHT {date} {date}".strip(), "the pedigree of the reference file"),
-        "DESCRIP": (
-            f"Bad pixels by self-calibration of {used}",
-            "description of the reference file",
-        ),
-        "AUTHOR": (f"badpix_selfcal {mask.version}", "author of the reference file"),
+        "PEDIGREE": (f"INFLIGHT {date} {date}".strip(), "pedigree"),
+        "DESCRIP": (f"Bad pixels by self-calibration of {used}", "description"),
+        "AUTHOR": (f"badpix_selfcal {mask.version}", "author"),
         "USEAFTER": (f"{date}T00:00:00" if date else mask.made, "use after date"),
         "BPXVERS": (mask.version, "version of badpix_selfcal"),
         "BPXMADE": (mask.made, "UTC date the mask was found"),
@@ -261,23 +268,23 @@ def _card(keyword: str, value: Card, comment: str) -> fits.Card:
     return fits.Card(keyword, text, comment if has_room else "")
 
 
-def _members(mask: Mask) -> Table:
+def _members(members: tuple[Member, ...]) -> Table:
     """Return the table of the exposures."""
-    each = mask.members
-    levels = [np.nan if member.pedestal is None else member.pedestal for member in each]
-    has_gap = np.array([member.pedestal is not None for member in each], np.bool_)
-    constant = np.array([member.is_constant for member in each], np.bool_)
+    texts = {name: [getattr(member, name) for member in members] for name in _TEXTS}
     columns: Columns = {
-        "exposure": (_texts(m.exposure for m in each), "", "path or URL"),
-        "role": (_texts(m.role for m in each), "", "science, background or selfcal"),
-        "has_gap": (has_gap, "", "whether a pedestal is measured"),
-        "pedestal": (np.array(levels, np.float64), mask.unit, "subtracted; NaN: none"),
-        "problem": (_texts(m.problem for m in each), "", "why it was not used"),
-        "output": (_texts(m.output for m in each), "", "its flagged copy"),
-        "later": (_texts(m.later for m in each), "", "later steps that it has passed"),
-        "same_as": (_texts(m.same_as for m in each), "", "an earlier one with the same SCI"),
-        "constant": (constant, "", "whether SCI holds one value only"),
+        name: (
+            np.array([_escaped("" if v is None else str(v)) for v in values], np.str_),
+            "",
+            _TEXTS[name],
+        )
+        for name, values in texts.items()
     }
+    levels = [np.nan if member.pedestal is None else member.pedestal for member in members]
+    has_gap = np.array([member.pedestal is not None for member in members], np.bool_)
+    constant = np.array([member.is_constant for member in members], np.bool_)
+    columns["pedestal"] = (np.array(levels, np.float64), "", "subtracted; NaN: none")
+    columns["has_gap"] = (has_gap, "", "whether a pedestal is measured")
+    columns["constant"] = (constant, "", "whether SCI holds one value only")
     return table_of(columns, {})
 
 
@@ -293,10 +300,6 @@ def _table(name: str, table: Table, unit: str) -> fits.BinTableHDU:
         elif unit and column.name in _IN_UNIT:
             hdu.columns[column.name].unit = unit
     return hdu
-
-
-def _texts(values: Iterable[object]) -> NDArray[np.str_]:
-    return np.array([_escaped("" if value is None else str(value)) for value in values], np.str_)
 
 
 def _escaped(text: str) -> str:
@@ -318,13 +321,13 @@ def _unescaped(text: str) -> str:
 def _reference(hdus: fits.HDUList, cards: Mapping[str, Card], location: Location) -> Mask:
     """Return the flags of a reference file of other origin."""
     reftype = str(cards.get("REFTYPE", "")).strip().upper()
-    if reftype != "MASK":
+    if reftype != "MASK" and (reftype or cards.get("DATAMODL") != "MaskModel"):
         found = f"REFTYPE is {reftype}" if reftype else "it has no REFTYPE"
         raise MaskError(
             f"{location}: is no mask ({found}); give a file that was written with `save_mask`, or "
             "a JWST MASK reference file"
         )
-    image = np.asarray(hdus["DQ"].data if "DQ" in hdus else None)
+    image = np.asarray(hdus["DQ"].data if "DQ" in hdus and hdus["DQ"].is_image else None)
     if image.ndim != 2 or image.dtype.kind not in "iu":
         raise MaskError(f"{location}: has no DQ extension with a 2-D image of integers")
     bits = DO_NOT_USE
@@ -347,36 +350,39 @@ def _checked(
     """Return a mask of this package, if its parts agree."""
     if len(hdus) - 1 < int(cards["NEXTEND"]):
         raise ValueError(f"{len(hdus) - 1} of {cards['NEXTEND']} extensions are left")
-    flags = _required(hdus, "DQ", "u")
-    shape = flags.shape
-    if len(shape) != 2:
-        raise ValueError(f"DQ has shape {shape}")
+    kinds = {"DQ": "u", "MINIMUM": "f", "RESIDUAL": "f"}
+    kinds |= {"SIGNIFICANCE": "f", "NOISE": "f", "KNOWN": "u"}
+    images = {name: _image(hdus, name, kind) for name, kind in kinds.items() if name in hdus}
+    flags = images["DQ"]
+    for name, image in images.items():
+        if image.ndim != 2 or image.shape != flags.shape:
+            raise ValueError(f"{name} has shape {image.shape}, DQ has {flags.shape}")
     if not set(np.unique(flags).tolist()) <= {0, BAD}:
         raise ValueError("DQ holds other bits than those of this package")
-    unit = str(hdus["MINIMUM"].header.get("BUNIT", "")) if "MINIMUM" in hdus else ""
-    about = str(cards["BPXABOUT"]).split()
-    significance, noise = (_image(hdus, name, "f", shape) for name in ("SIGNIFICANCE", "NOISE"))
+    minimum = images["MINIMUM"]
+    cards = {**cards, "BUNIT": str(hdus["MINIMUM"].header.get("BUNIT", ""))}
+    how = {name: cards[each.keyword] for name, each in Parameters.by_name().items()}
     found = BadPixels(
         mask=flags != 0,
-        residual=_required(hdus, "RESIDUAL", "f", shape),
+        residual=images["RESIDUAL"],
         cut_low=float(cards["BPXLOW"]),
         cut_high=float(cards["BPXHIGH"]),
         n_low=int(cards["BPXNLOW"]),
         n_high=int(cards["BPXNHIGH"]),
-        significance=significance,
-        noise=noise,
+        significance=images.get("SIGNIFICANCE"),
+        noise=images.get("NOISE"),
         error_scale=float(cards["BPXSCALE"]) if "BPXSCALE" in cards else None,
     )
     mask = Mask(
         name=_unescaped(str(cards["BPXNAME"])),
         dispaxis=check_dispaxis(cards["BPXAXIS"] or None),
-        parameters=_parameters(cards),
-        minimum=_required(hdus, "MINIMUM", "f", shape),
+        parameters=Parameters.among({k: None if v == "none" else v for k, v in how.items()}),
+        minimum=minimum,
         bad_pixels=found,
-        dq=_image(hdus, "KNOWN", "u", shape),
-        crowded=_rows(str(cards["BPXCROWD"]), max(shape)),
+        dq=images.get("KNOWN"),
+        crowded=_rows(str(cards["BPXCROWD"]), max(flags.shape)),
         members=_members_in(hdus),
-        about={key: unit if key == "BUNIT" else cards[key] for key in about},
+        about={key: cards[key] for key in str(cards["BPXABOUT"]).split()},
         version=str(cards["BPXVERS"]),
         made=str(cards["BPXMADE"]),
         identity=history.partition(_IDENTITY)[2],
@@ -392,27 +398,12 @@ def _checked(
     return mask
 
 
-def _image(
-    hdus: fits.HDUList, name: str, kind: str, shape: tuple[int, ...] | None = None
-) -> NDArray[Any] | None:
-    """Return an image of a kind and shape, apart from the file; None if there is none."""
-    if name not in hdus or not hdus[name].is_image or hdus[name].data is None:
-        return None
-    image = np.asarray(hdus[name].data)
+def _image(hdus: fits.HDUList, name: str, kind: str) -> NDArray[Any]:
+    """Return an image of a kind of samples, apart from the file."""
+    image = np.asarray(hdus[name].data if hdus[name].is_image else None)
     if image.dtype.kind != kind:
         raise ValueError(f"{name} holds {image.dtype.name} samples")
-    if shape not in (None, image.shape):
-        raise ValueError(f"{name} has shape {image.shape}, DQ has {shape}")
     return np.array(image, image.dtype.newbyteorder("="))
-
-
-def _required(
-    hdus: fits.HDUList, name: str, kind: str, shape: tuple[int, ...] | None = None
-) -> NDArray[Any]:
-    image = _image(hdus, name, kind, shape)
-    if image is None:
-        raise KeyError(name)
-    return image
 
 
 def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, NDArray[Any]]:
@@ -446,11 +437,6 @@ def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, 
     return found
 
 
-def _parameters(cards: Mapping[str, Card]) -> Parameters:
-    values = {name: cards[each.keyword] for name, each in Parameters.by_name().items()}
-    return Parameters.among({name: None if v == "none" else v for name, v in values.items()})
-
-
 def _rows(ranges: str, number: int) -> tuple[int, ...]:
     """Return the rows that a card lists, which are fewer than a number."""
     limits = [int(each) for each in re.findall(r"\d+", ranges)]
@@ -460,18 +446,17 @@ def _rows(ranges: str, number: int) -> tuple[int, ...]:
 
 
 def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
-    members = []
-    texts = ("exposure", "role", "problem", "output", "later", "same_as")
-    stored = _columns(hdus, "MEMBERS", (*texts, "has_gap", "pedestal", "constant"))
+    stored = _columns(hdus, "MEMBERS", (*_TEXTS, "pedestal", "has_gap", "constant"))
     columns = {name: column.tolist() for name, column in stored.items()}
-    columns |= {name: [*map(_unescaped, columns[name])] for name in texts}
+    members = []
     for row in zip(*columns.values(), strict=True):
-        exposure, role, problem, output, later, same_as, has_gap, pedestal, constant = row
+        exposure, role, problem, output, later, same_as = map(_unescaped, row[: len(_TEXTS)])
+        pedestal, has_gap, constant = row[len(_TEXTS) :]
         if role not in ("science", "background", "selfcal"):
             raise ValueError(f"MEMBERS holds the role {role!r}")
         member = Member(
             exposure=locate(exposure),
-            role=role,
+            role=cast("Role", role),
             pedestal=pedestal if has_gap else None,
             problem=problem,
             output=locate(output) if output else None,
