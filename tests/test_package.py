@@ -57,7 +57,8 @@ print(loaded()[-1])
 
 
 PUBLIC = {
-    *("selfcal", "batch", "apply", "associate", "Mask", "Result", "Results", "GeneratedAssociation"),
+    *("selfcal", "batch", "apply", "associate", "GeneratedAssociation", "Mask", "Result"),
+    "Results",
     *("find_bad_pixels", "median_filter", "minimum_image", "pedestal", "percentiles", "BadPixels"),
     *("AssociationError", "ExposureError", "MaskError", "SelfcalWarning"),
     *("compare", "Comparison", "history", "MaskHistory", "mad_filter", "export", "report"),
