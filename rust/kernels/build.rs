@@ -19,15 +19,14 @@ use error::Error;
 use network::{Network, Node, Shape};
 use stages::Stages;
 use std::fmt::Write as _;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// The lines with code.
-const COMPILED: RangeInclusive<usize> = 2..=32;
+/// The lines with code: windows with a middle, up to the longest one of the sigma cut.
+const LINES: [usize; 15] = [3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
 
-/// The squares with code for adjacent windows.
-const SQUARES: RangeInclusive<usize> = 2..=8;
+/// The squares with code.
+const SQUARES: [usize; 3] = [3, 5, 7];
 
 /// Rows of a block of squares. Four rows are 6 to 13 % faster for 7 x 7 and 8 x 8, with twice the code.
 const ROWS_OF_A_BLOCK: usize = 2;
@@ -35,7 +34,7 @@ const ROWS_OF_A_BLOCK: usize = 2;
 /// The squares with code, each with the rows of a block and the ranks that are selected on either
 /// side of the middle.
 fn adjacent() -> impl Iterator<Item = (Shape, usize, usize)> {
-    SQUARES.map(|side| {
+    SQUARES.into_iter().map(|side| {
         // As tables (`program.rs`). An even window has no middle rank, so that it needs one more on
         // either side.
         let margin = side.isqrt() + usize::from(side.is_multiple_of(2));
@@ -59,7 +58,7 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed=src/{used}.rs");
     }
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    let networks = COMPILED.map(|window| code(window, block_of(window)));
+    let networks = LINES.iter().map(|&window| code(window, block_of(window)));
     let networks = networks.collect::<Result<String, _>>().map_err(io::Error::other)?;
     fs::write(folder.join("compiled.rs"), networks + &dispatch())?;
     let networks = adjacent().map(|(window, rows, margin)| {
@@ -157,7 +156,7 @@ impl CompiledNetwork for Compiled{window} {{
 /// The code of the function that calls the compiled network of a window.
 fn dispatch() -> String {
     let mut arms = String::new();
-    for window in COMPILED {
+    for window in LINES {
         let _ = writeln!(arms, "        {window} => Some(with.call::<Compiled{window}>()),");
     }
     format!(

@@ -5,7 +5,6 @@ use super::choice::Choice;
 use super::lines::{self, Lines};
 use super::network::builder::Shape;
 use super::reach::Extent;
-use super::short::{self, Short};
 use super::{Axis, Edge, Method, Window, blocks, by_heap};
 use crate::{Error, Image, Sample, memory};
 use rayon::prelude::*;
@@ -22,8 +21,6 @@ enum Medians<'a, T: Sample> {
     Lines(Lines<'a, T>),
     /// The same, by a network of adjacent windows.
     Adjacent(Adjacent<'a, T>),
-    /// The same, by the kernel of seven or eight samples.
-    Short(Short<'a, T>),
     /// They are computed, because their kernel computes all of them at once.
     All(Vec<T>),
 }
@@ -112,7 +109,6 @@ impl<T: Sample> Medians<'_, T> {
         match self {
             Self::Lines(lines) => lines.rows(first, out),
             Self::Adjacent(adjacent) => adjacent.rows(first, out),
-            Self::Short(short) => short.rows(first, out),
             Self::All(all) => {
                 out.copy_from_slice(&all[first * image.cols()..][..out.len()]);
                 Ok(())
@@ -169,10 +165,6 @@ fn by_rows<'a, T: Sample>(
         Axis::X => (cols, image.rows()),
         Axis::Y => (rows, image.cols()),
     };
-    let length = extent.width.len();
-    if axis == Axis::X && short::has_code(length) {
-        return Some(Medians::Short(Short { image, border, length, of_magnitudes }));
-    }
     lines::are_many(program, lines)
         .then(|| Lines::new(image, axis, program.clone(), border, of_magnitudes))
         .map(Medians::Lines)

@@ -27,7 +27,6 @@ mod lines;
 mod network;
 mod reach;
 mod running;
-mod short;
 mod strip;
 mod surplus;
 
