@@ -22,7 +22,7 @@ mod _kernels {
         samples, stored_images, swapped,
     };
     use crate::threads;
-    use badpix_selfcal_kernels::{Axis, Image, Region, Sample, Stored, Window};
+    use badpix_selfcal_kernels::{Axis, Image, Region, Sample, Stored};
     use badpix_selfcal_kernels::{mean, minimum, outliers, pedestal, percentile, significance};
     use numpy::{
         Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2,
@@ -205,7 +205,7 @@ mod _kernels {
         edge: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let criteria = outliers::Criteria {
-            window: Window::new(kernel_size).map_err(kernel_error)?,
+            window: kernel_size,
             dispersion: axis.map(self::axis).transpose()?,
             flagfrac_lower,
             flagfrac_upper,
@@ -265,7 +265,7 @@ mod _kernels {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let (coupling, along, across) = blur;
         let criteria = significance::Criteria {
-            window: Window::new(kernel_size).map_err(kernel_error)?,
+            window: kernel_size,
             dispersion: axis.map(self::axis).transpose()?,
             edge: self::edge(edge, f64::NAN)?,
             lower: sigma_lower,

@@ -1,8 +1,7 @@
 //! Whether the edges of a group are sharper than those of light.
 
 use super::super::SAMPLED;
-use super::clusters::{Pixel, Place, around};
-use super::groups::{Extent, Groups};
+use super::groups::{Extent, Groups, Pixel, Place, around};
 use super::{Blur, Level};
 use crate::median::Axis;
 use crate::{Image, Sample};
