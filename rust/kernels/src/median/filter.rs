@@ -188,7 +188,7 @@ impl<'a, T: Sample> Filter<'a, T> {
         edge: Edge,
         of_magnitudes: bool,
     ) -> Result<Self, Error> {
-        if length % 2 == 0 {
+        if length.is_multiple_of(2) {
             return Err(Error::EvenWindow(length));
         }
         let extent = Extent::of(axis, centred(length));
