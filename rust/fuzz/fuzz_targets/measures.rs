@@ -4,8 +4,8 @@
 
 use badpix_selfcal_fuzz::{Input, assert_same, doubles, naive_median, same, singles};
 use badpix_selfcal_kernels::{
-    Axis, Edge, Image, Median, Method, Region, Sample, Stored, Swapped, mean, minimum,
-    outliers, pedestal, percentile, significance,
+    Axis, Edge, Image, Median, Method, Region, Sample, Stored, Swapped, mean, minimum, outliers,
+    pedestal, percentile, significance,
 };
 use libfuzzer_sys::fuzz_target;
 
