@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from ..files.location import Location
+    from ..files.paths import Location
     from .bad_pixels import BadPixels
 
 __all__ = ["NAMES_OF_AXES", "block", "counted", "cuts_of", "files_of", "flags_of"]
