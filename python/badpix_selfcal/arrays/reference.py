@@ -28,7 +28,7 @@ from .bad_pixels import (
 from .checks import AskedEdge, Cut, edge_of
 from .floats import FloatArray, precision_of
 from .medians import NORMAL, Border, Scale, check_window
-from .reference_edges import Edges
+from .reference_edges import SharpGroups
 
 __all__ = [
     "find_bad_pixels",
@@ -294,9 +294,9 @@ def _add_sharp_groups(
     for values in [residual, images.contrast] if shows_light_beside else [residual]:
         with np.errstate(all="ignore"):
             significance = values / base
-        is_beside = values is not residual
-        edges = Edges(residual, base, images.slope, axis, blur, is_beside=is_beside)
-        for place in edges.sharp(values, significance, high):
+        minus_beside = values is not residual
+        groups = SharpGroups(residual, base, images.slope, axis, blur, minus_beside=minus_beside)
+        for place in groups.find(values, significance, high):
             if not flagged[place]:
                 flagged[place] = True
                 images.significance[place] = significance[place]
