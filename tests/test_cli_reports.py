@@ -460,7 +460,11 @@ def test_history_in_json(here, report):
     saved_mask(here / "a.fits", {(0, 0)}, {(1, 1), (2, 2)}, date="2023-05-06")
     saved_mask(here / "b.fits", {(0, 0)}, {(1, 1)}, date="2024-05-06")
     found = report("history", "a.fits", "b.fits", "--table", "pixels.ecsv")
-    assert (found["detector"], found["at_least"], found["table"]) == ("MIRIFULONG", 2, "pixels.ecsv")
+    assert (found["detector"], found["at_least"], found["table"]) == (
+        "MIRIFULONG",
+        2,
+        "pixels.ecsv",
+    )
     assert (found["in_any"], found["persistent"], found["come_and_go"]) == (3, 2, 0)
     assert [epoch["path"] for epoch in found["masks"]] == ["a.fits", "b.fits"]
     assert {*found["groups"]} == {"in_any", "come_and_go", "new", "gone", "persistent"}
@@ -559,10 +563,11 @@ def test_an_output_that_exists_is_kept(user, capsys):
 def test_an_output_is_no_input(user, capsys):
     assert main(["run", "sci_rate.fits", "--background", "sky_rate.fits", "--quiet"]) == 0
     copy = "sci_badpix_selfcal.fits"
-    said = refused(capsys, "run", copy, "--background", "sky_rate.fits")
+    for words in ((copy, "--background", "sky_rate.fits"), ("sky_rate.fits", "--background", copy)):
+        said = refused(capsys, "run", *words)
+        assert said.startswith(f"{copy}: is flagged already (S_BPXSLF = COMPLETE)")
+    said = refused(capsys, "run", copy, "--background", "sky_rate.fits", "--force", "--overwrite")
     assert said.startswith(f"{copy}: would replace the input")
-    said = refused(capsys, "run", "sky_rate.fits", "--background", copy)
-    assert said.startswith(f"{copy}: is flagged already (S_BPXSLF = COMPLETE)")
     assert main(["run", "sky_rate.fits", "--background", copy, "--force", "--quiet"]) == 0
     assert (user / "sky_badpix_selfcal.fits").exists()
 

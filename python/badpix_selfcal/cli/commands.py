@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +14,7 @@ from typing import Any, Final, Literal
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from . import others, steps
-from .options import PACKAGE, option, options_of, plain, texts_of
+from .options import PACKAGE, option, options_of, plain
 from .report import Report
 from .terminal import PROGRAM
 
@@ -228,8 +229,9 @@ def _with_options(command: Command) -> Callable[..., dict[str, Any]]:
     """Return a function with the options of a command; it returns the arguments that are given."""
     options = options_of(command.function)
     for name in command.settings:
-        default, text = getattr(_settings(), name), texts_of(_settings())[name]
-        options.append(option(name, type(default), default, text=text))
+        default = getattr(_settings(), name)
+        found = re.search(rf'\n    {name}: .*\n    """(.*?)"""', inspect.getsource(_settings()))
+        options.append(option(name, type(default), default, text=found[1] if found else ""))
     options += PRINTING
 
     def given(*positional: Any, **named: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from cyclopts import Parameter, Token, convert
 
 from ..parameters import Parameters
 
-__all__ = ["ONLY_IN_PYTHON", "PACKAGE", "option", "options_of", "plain", "texts_of"]
+__all__ = ["ONLY_IN_PYTHON", "PACKAGE", "option", "options_of", "plain"]
 
 PACKAGE: Final = __package__.rpartition(".")[0]
 
@@ -30,7 +30,7 @@ ONLY_IN_PYTHON: Final = ("progress", "settings")
 
 def options_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """Return the parameters of a function as cyclopts takes them."""
-    hints, texts = _hints(function), texts_of(function)
+    hints, texts = _hints(function), _texts_of(function)
     texts |= {name: _sentence(each.help) for name, each in Parameters.by_name().items()}
     return [
         option(name, *_kind(hints[name], each.default), texts.get(name, ""))
@@ -103,11 +103,9 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
             unknown[error.name or ""] = str
 
 
-def texts_of(described: Callable[..., Any]) -> dict[str, str]:
+def _texts_of(described: Callable[..., Any]) -> dict[str, str]:
     """Return the texts of the parameters in a docstring, as plain text in one line each."""
-    section = re.search(
-        r"\n(?:Parameters|Attributes)\n-+\n(.*?)(?:\n\n|$)", inspect.getdoc(described) or "", re.S
-    )
+    section = re.search(r"\nParameters\n-+\n(.*?)(?:\n\n|$)", inspect.getdoc(described) or "", re.S)
     texts = {}
     for entry in re.split(r"\n(?=\S)", section[1]) if section else []:
         names, *lines = entry.split("\n")
@@ -115,14 +113,14 @@ def texts_of(described: Callable[..., Any]) -> dict[str, str]:
         for name in names.partition(" : ")[0].split(", "):
             texts[name] = text
             if other := re.match(r"As in `badpix_selfcal\.(\w+)`", text):
-                there = _texts_of_public(other[1]).get(name, other[0]).rstrip(".")
+                there = _public_texts(other[1]).get(name, other[0]).rstrip(".")
                 texts[name] = there + text[other.end() :]
     return {name: plain(text) for name, text in texts.items()}
 
 
 @cache
-def _texts_of_public(name: str) -> dict[str, str]:
-    return texts_of(getattr(import_module(PACKAGE), name))
+def _public_texts(name: str) -> dict[str, str]:
+    return _texts_of(getattr(import_module(PACKAGE), name))
 
 
 def plain(text: str) -> str:
