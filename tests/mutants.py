@@ -10,7 +10,7 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.arrays import reference
-from badpix_selfcal.arrays.windows import BORDERS
+from badpix_selfcal.arrays.medians import BORDERS
 from badpix_selfcal.testing import (
     find_bad_pixels_checks,
     median_filter_checks,

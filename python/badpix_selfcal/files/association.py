@@ -13,25 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import AssociationError, is_of_machine
-from ..messages import function
-from .location import Location, RemoteFile, beside, locate
-from .missing import no_such
-from .remote import read_text
+from .paths import Location, RemoteFile, beside, locate, no_such, stem_of
+from .remote import RemoteError, download
 
-__all__ = ["Association", "Product", "is_plain_name", "read", "stem_of"]
-
-KNOWN_SUFFIXES: Final = (
-    "badpix_selfcal",
-    "assign_wcs",
-    "clean_flicker_noise",
-    "msa_flagging",
-    "rateints",
-    "rate",
-    "bsub",
-    "cal",
-    "crf",
-)
-"""Suffixes of exposures' names; some of those that the pipeline knows."""
+__all__ = ["Association", "Product", "is_plain_name", "read"]
 
 ROLES: Final = ("science", "background", "selfcal")
 """The exposure types that self-calibration uses."""
@@ -60,16 +45,13 @@ MOST_YAML: Final = 1 << 20
 """Characters of a YAML association, which takes seconds to parse."""
 
 MOST_MEMBERS: Final = 20_000
-"""Members of all products together. YAML can repeat a list of them in a few bytes."""
+"""Members of all products together."""
 
 MOST_NAME: Final = 4096
 """Characters of a path or URL."""
 
-MOST_MERGED: Final = 100_000
-"""Keys that YAML's merge keys (``<<``) may copy. A few bytes could copy 2**50 of them."""
-
-MOST_TOKENS: Final = 250_000
-"""Words and signs of a YAML association, which take 5 s; 20 000 members have 220 000."""
+MOST_EVENTS: Final = 150_000
+"""Texts and tables of a YAML association; 20 000 members have 120 000."""
 
 MOST_DEPTH: Final = 20
 """Lists and tables within each other in a YAML association, which needs five."""
@@ -162,100 +144,57 @@ def read(path: str | Location) -> Association:
     return Association(path, pool if isinstance(pool, str) else None, products)
 
 
-def stem_of(exposure: str | Location) -> str:
-    """Return an exposure's name without its ending and its known suffix.
-
-    The stem of ``jw01_00001_mirifulong_rate.fits`` is ``jw01_00001_mirifulong``.
-    """
-    name = locate(exposure).name
-    for ending in (".gz", ".fits", ".fit"):
-        if name.lower().endswith(ending) and len(name) > len(ending):
-            name = name[: -len(ending)]
-    for suffix in KNOWN_SUFFIXES:
-        stem = name.removesuffix(f"_{suffix}")
-        if stem not in ("", name):
-            return stem
-    return name
-
-
 def _parse(path: Location) -> object:
+    is_yaml = path.suffix.lower() in YAML_ENDINGS
+    most, advice = (MOST_YAML, "write it as JSON") if is_yaml else (MOST_BYTES, _DOUBT)
     try:
-        text = read_text(path) if isinstance(path, RemoteFile) else _local_text(path)
+        with download(path, most) if isinstance(path, RemoteFile) else path.open("rb") as file:
+            content = file.read(most + 1)
+        text = content.decode()
     except FileNotFoundError:
         raise AssociationError(no_such(Path(str(path)))) from None
+    except RemoteError as error:
+        raise AssociationError(f"{path}: cannot be read: {error}") from None
     except UnicodeError as error:
         raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         if isinstance(error, OSError) and is_of_machine(error):
             raise
         raise AssociationError(f"{path}: cannot be read: {error}") from error
-    if path.suffix.lower() in YAML_ENDINGS:
-        _refuse_longer(path, len(text), MOST_YAML, "write it as JSON")
+    if len(content) > most:
+        raise AssociationError(f"{path}: is longer than {most} bytes; {advice}")
+    if is_yaml:
         return _parse_yaml(path, text)
-    _refuse_longer(path, len(text), MOST_BYTES, _DOUBT)
-
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise AssociationError(f"{path}: is not valid JSON: {error}") from error
 
 
-def _local_text(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    _refuse_longer(path, len(content), MOST_BYTES, _DOUBT)
-    return content.decode()
-
-
-def _refuse_longer(path: Location, length: int, most: int, advice: str) -> None:
-    if length > most:
-        raise AssociationError(f"{path}: is longer than {most} bytes; {advice}")
-
-
 def _parse_yaml(path: Location, text: str) -> object:
+    """Parse YAML, which jwst 3.0.0 still reads; without aliases: a few bytes can hold any size."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        """Counts the words and signs, and the keys that merge keys copy."""
-
-        merged = 0
-
-        def fetch_more_tokens(self) -> None:
-            super().fetch_more_tokens()
-            if self.tokens_taken + len(self.tokens) > MOST_TOKENS:
-                raise AssociationError(f"{path}: is too long for YAML; write it as JSON")
-            if max(self.flow_level, len(self.indents)) > MOST_DEPTH:
-                raise AssociationError(
-                    f"{path}: has more than {MOST_DEPTH} lists or tables within each other; "
-                    f"{_DOUBT}"
-                )
-
-        def flatten_mapping(self, node: yaml.MappingNode) -> None:
-            for key, value in node.value:
-                if key.tag == "tag:yaml.org,2002:merge":
-                    sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
-                    for source in filter(_is_mapping, sources):
-                        self.flatten_mapping(source)
-                        self.count(len(source.value) + 1)
-            super().flatten_mapping(node)
-
-        def count(self, number: int) -> None:
-            self.merged += number
-            if self.merged > MOST_MERGED:
-                raise AssociationError(
-                    f"{path}: its merge keys (<<) copy more than {MOST_MERGED} keys; write out "
-                    "each product and member"
-                )
-
-    def _is_mapping(node: object) -> bool:
-        return isinstance(node, yaml.MappingNode)
-
+    problem, depth = "", 0
     try:
-        return yaml.load(text, Loader)
-    except (AssociationError, MemoryError):
+        for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
+            is_begin = isinstance(event, yaml.CollectionStartEvent)
+            depth += is_begin - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent):
+                problem = f"refers to {event.anchor!r} (*); write out each product and member"
+            elif count > MOST_EVENTS:
+                problem = "is too long for YAML; write it as JSON"
+            elif depth > MOST_DEPTH:
+                problem = f"has more than {MOST_DEPTH} lists or tables within each other; {_DOUBT}"
+            if problem:
+                break
+        else:
+            return yaml.safe_load(text)
+    except MemoryError:
         raise
     except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
         raise AssociationError(f"{path}: is not valid YAML: {error}") from error
+    raise AssociationError(f"{path}: {problem}")
 
 
 def _refuse_many(path: Location, entries: list[object]) -> None:
@@ -264,7 +203,7 @@ def _refuse_many(path: Location, entries: list[object]) -> None:
     if count > MOST_MEMBERS or len(entries) > MOST_MEMBERS:
         raise AssociationError(
             f"{path}: lists {max(count, len(entries))} members, more than {MOST_MEMBERS}; "
-            f"process many exposures with {function('batch')}, or divide the association"
+            "process many exposures with `batch`, or divide the association"
         )
 
 

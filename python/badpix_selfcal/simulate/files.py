@@ -189,9 +189,8 @@ def simulate(
         raise TypeError(f"settings must be a Settings, got {type(settings).__name__}")
     observation = _Observation(known, shape, seed, settings, epoch)
     files = _name_files(_folder(directory), observation, n_science, n_background)
-    with Outputs(files.truth.parent, overwrite=overwrite, no_sync=True) as outputs:
-        for path in files.files:
-            outputs.claim(path.name)
+    with Outputs(files.truth.parent, overwrite=overwrite) as outputs:
+        outputs.check(path.name for path in files.files)
         _write(observation, files, outputs)
         outputs.publish()
     return files
@@ -233,11 +232,11 @@ def _write(observation: _Observation, files: Simulation, outputs: Outputs) -> No
             rng = observation.random(number, index, *later)
             readout = expose(light, defects, detector, settings, rng)
             cards = _primary_cards(observation, path.name, number, index)
-            _write_exposure(outputs.part(path), observation, cards, readout)
+            _write_exposure(outputs.part(path.name), observation, cards, readout)
             truths.append((path.name, readout.truth, readout.pedestal))
-    _write_truth(outputs.part(files.truth), observation, defects.truth, truths)
+    _write_truth(outputs.part(files.truth.name), observation, defects.truth, truths)
     for path, science in zip(files.associations, files.science, strict=True):
-        _write_association(outputs.part(path), science, files)
+        _write_association(outputs.part(path.name), science, files)
 
 
 def _write_association(part: Path, science: Path, files: Simulation) -> None:

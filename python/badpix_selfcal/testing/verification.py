@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import _kernels
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
-from ..arrays.windows import BORDERS
+from ..arrays.medians import BORDERS
 from ..step.selfcal import selfcal
 from .check import THOROUGH, Check, CheckFailed, check_examples
 from .step import step_checks
