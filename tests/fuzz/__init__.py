@@ -24,7 +24,7 @@ MOST_MEMORY = 1 << 30
 MOST_SECONDS = 20
 """That an input may take."""
 
-LONGEST = 1 << 16
+LONGEST = 1 << 20
 """Bytes of an input."""
 
 
