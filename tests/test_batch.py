@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 import subprocess
@@ -18,13 +19,13 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
-from badpix_selfcal.files.remote import HEAD
+from badpix_selfcal.files.exposure import read
 from badpix_selfcal.instrument import BAD
 from badpix_selfcal.simulate import simulate
-from badpix_selfcal.step.minimum import MinimumImage
+from badpix_selfcal.step.minimum import Minimum, measured
 
 from . import servers
-from .exposures import MRS, assert_equal_planes, header, planes, sky
+from .exposures import MRS, assert_equal_planes, entry_of, header, planes, sky, write
 from .pools import pool, take
 from .profiles import share
 
@@ -34,10 +35,9 @@ GAP = (50, 974, 474, 507)
 def assert_equal_to_the_step(folder, result, **how):
     """Run the step on every association of the pool and compare masks and files."""
     outputs = {each.exposure.resolve(): each for each in result.exposures}
-    masks = {path: group.masks for group in result.groups for path in group.members}
-    made = bps.associate(
-        folder, output_dir=folder / "asn", group_by=how.pop("group_by", "detector")
-    )
+    masks = {path: group.bad_pixels for group in result.groups for path in group.members}
+    by = how.pop("group_by", "detector")
+    made = bps.associate(folder, output_dir=folder / "asn", group_by=by)
     for each in made:
         step = bps.selfcal(each.path, output_dir=folder / "step", save_flagged_bkg=True, **how)
         ours = outputs[each.science.resolve()]
@@ -46,7 +46,7 @@ def assert_equal_to_the_step(folder, result, **how):
         assert_equal_planes(ours.output, step.science)
         assert header(ours.output)["S_BPXSLF"] == header(step.science)["S_BPXSLF"]
         if step.bad_pixels is not None:
-            found = masks[each.science][step.dispaxis]
+            found = masks[each.science]
             np.testing.assert_array_equal(found.mask, step.bad_pixels.mask)
             np.testing.assert_array_equal(found.residual, step.bad_pixels.residual)
         for path, background in zip(each.backgrounds, step.backgrounds, strict=False):
@@ -138,7 +138,7 @@ def test_each_exposure_is_read_once_to_find_the_masks_and_once_to_be_copied(tmp_
         assert len(copied) == 3
         for path in made:
             size = path.stat().st_size if path.name in copied else 0
-            assert web.sent[path.name] == HEAD + sky(1).nbytes + size
+            assert web.sent[path.name] < 1.6 * (sky(1).nbytes + size)
 
 
 def test_a_result_holds_masks_pedestals_and_every_exposure(tmp_path):
@@ -150,7 +150,7 @@ def test_a_result_holds_masks_pedestals_and_every_exposure(tmp_path):
     assert set(group.members) == set(group.pedestals) == set(made["MIRIFULONG"])
     assert group.pedestals[made["MIRIFULONG"][0]] == bps.pedestal(sky(1), GAP)
     assert [each.status for each in group.exposures] == ["COMPLETE"] * 3
-    assert list(group.masks) == [2]
+    assert group.dispaxis == 2
     assert (result.failed, result.ignored, group.left_out) == ((), (), ())
     assert len(list((tmp_path / "out").iterdir())) == 6
 
@@ -184,8 +184,6 @@ def test_folders_patterns_and_files_are_given_together(tmp_path):
 
 
 def test_gzipped_exposures_and_unusual_names(tmp_path):
-    import gzip
-
     made = pool(tmp_path, detectors=("NRS1",), background=0)["NRS1"]
     made[0].with_name(f"{made[0].name}.gz").write_bytes(gzip.compress(made[0].read_bytes()))
     made[0].unlink()
@@ -256,7 +254,7 @@ def test_exposures_with_empty_gaps_are_left_out_and_flagged(tmp_path):
     images = [sky(seed) for seed in (1, 2, 3, 50, 51)]
     minimum = bps.minimum_image(images, [bps.pedestal(image, GAP) for image in images])
     expected = bps.find_bad_pixels(minimum, dispaxis=2)
-    np.testing.assert_array_equal(group.masks[2].mask, expected.mask)
+    np.testing.assert_array_equal(group.bad_pixels.mask, expected.mask)
     assert len(group.exposures) == len(made) - 2 + 1
 
 
@@ -282,7 +280,7 @@ def test_all_gaps_empty_is_skipped(tmp_path):
     assert [each.status for each in result.exposures] == ["SKIPPED"] * 3
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"{number}_badpix_selfcal.fits" for number in (1, 2)]
-    assert reported[-1] == (3, 3)
+    assert reported[-1] == (6, 6)
 
 
 def test_a_pool_of_backgrounds_only_causes_a_warning(tmp_path):
@@ -292,13 +290,16 @@ def test_a_pool_of_backgrounds_only_causes_a_warning(tmp_path):
     assert result.exposures == ()
 
 
-def test_exposures_of_one_detector_that_differ_in_axis_get_a_mask_each(tmp_path):
-    made = pool(tmp_path, detectors=("NRS1",), background=0)["NRS1"]
-    with fits.open(made[0], mode="update") as hdus:
-        hdus["SCI"].header["DISPAXIS"] = 2
-    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    assert set(result.groups[0].masks) == {1, 2}
+def test_exposures_of_one_detector_that_differ_in_axis_are_two_groups(tmp_path):
+    made = pool(tmp_path, detectors=("NRS1",), background=0, science=4)["NRS1"]
+    for path in made[:2]:
+        fits.setval(path, "DISPAXIS", value=2, extname="SCI")
+    result = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
+    assert {each.name: each.dispaxis for each in result} == {"NRS1 axis2": 2, "NRS1 axis1": 1}
+    assert [each.mask_file.name[:10] for each in result] == ["nrs1_axis2", "nrs1_axis1"]
     assert_equal_to_the_step(tmp_path, result)
+    one = bps.batch(made, output_dir=tmp_path / "one", dispaxis=1)
+    assert [each.name for each in one] == ["NRS1"]
 
 
 def test_progress_is_reported_from_nothing_to_all(tmp_path):
@@ -311,7 +312,7 @@ def test_progress_is_reported_from_nothing_to_all(tmp_path):
         tmp_path, output_dir=tmp_path / "out", progress=lambda *now: reported.append(now)
     )
     assert len(result.failed) == 2
-    assert (reported[0], reported[-1]) == ((0, 6), (6, 6))
+    assert (reported[0], reported[-1]) == ((0, 16), (16, 16))  # 10 are read, 6 copied
     assert reported == sorted(set(reported))
 
 
@@ -333,15 +334,16 @@ def test_results_do_not_depend_on_the_workers(tmp_path):
     dtypes=st.lists(st.sampled_from(["f4", "f8", ">f4"]), min_size=5, max_size=5),
 )
 def test_minimum_images_can_be_merged(order, cut, dtypes):
-    def fold(into, number):
-        image = sky(number, (60, 520), dtypes[number])
-        into.fold(Path(str(number)), into.measure(image))
-
-    whole, one, other = (MinimumImage(GAP) for _ in range(3))
+    whole, one, other = (Minimum(GAP) for _ in range(3))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.fits" for number in range(5)]
+        for number, path in enumerate(paths):
+            write(path, sky(number, (60, 520), dtypes[number]))
+        found = [measured(read(path), GAP, with_errors=False) for path in paths]
     for number in range(5):
-        fold(whole, number)
+        whole.fold(paths[number], found[number])
     for place, number in enumerate(order):
-        fold(one if place < cut else other, number)
+        (one if place < cut else other).fold(paths[number], found[number])
     one.merge(other)
     np.testing.assert_array_equal(one.image, whole.image)
     assert one.image.dtype == whole.image.dtype
@@ -380,16 +382,10 @@ def test_peak_memory_does_not_grow_with_the_exposures(tmp_path):
 def test_the_history_records_how_and_from_what(tmp_path):
     pool(tmp_path, detectors=("NRS1",))
     result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    histories = [" ".join(header(each.output)["HISTORY"]) for each in result.exposures]
-    found = [
-        re.fullmatch(
-            f"badpix_selfcal {re.escape(bps.__version__)} COMPLETE: cut=fraction kernel_size=15 "
-            r"flagfrac_lower=0\.001 flagfrac_upper=0\.001 dispaxis=1 edge=zero force_single=False "
-            r"spare_crowded=False input=([0-9a-f]{16}) members=(5:[0-9a-f]{16}) "
-            r"data=[0-9a-f]{16}",
-            history,
-        )
-        for history in histories
-    ]
+    pattern = (
+        rf"badpix_selfcal {re.escape(bps.__version__)} COMPLETE: cut=fraction .* dispaxis=1 .* "
+        r"input=(\w{16}) members=(5:\w{16})"
+    )
+    found = [re.fullmatch(pattern, entry_of(each.output)) for each in result.exposures]
     assert len({each[1] for each in found}) == 3
     assert len({each[2] for each in found}) == 1

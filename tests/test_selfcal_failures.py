@@ -11,7 +11,7 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError
-from badpix_selfcal.step.plan import Job
+from badpix_selfcal.files.exposure import Exposure
 
 from .exposures import enlarge, header, largest_file, observation, sky, write
 
@@ -45,15 +45,15 @@ class TestNothingIsWrittenWhen:
     def test_one_copy_fails_while_others_are_written(self, tmp_path, monkeypatch):
         """Nothing is written after the files of the run have been removed."""
         observation(tmp_path)
-        usual, held = Job.write, threading.Event()
+        usual, held = Exposure.write_copy, threading.Event()
 
-        def late(job, mask, reader):
-            if not job.copy.is_background:
+        def late(exposure, *how):
+            if "sci" in exposure.path.name:
                 raise OSError(28, "No space left on device")
             held.wait(0.3)
-            usual(job, mask, reader)
+            usual(exposure, *how)
 
-        monkeypatch.setattr(Job, "write", late)
+        monkeypatch.setattr(Exposure, "write_copy", late)
         (tmp_path / "given").mkdir()
         with pytest.raises(OSError, match="No space left"):
             bps.selfcal(
