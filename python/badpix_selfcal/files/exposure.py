@@ -271,7 +271,7 @@ class Exposure:
                 found = [*headers(file, length)]
                 planes = _planes_of(found)
                 with silenced():
-                    header = _renewed(found[0].header, cards, history)
+                    header = _renewed(found[0].header.parsed, cards, history)
             if mask is not None:
                 if problem := _problem_of(planes):
                     raise ExposureError(f"{self.path}: {problem}")
@@ -423,7 +423,7 @@ def _exposure(
         primary = found[0].header
         sci = next(hdu.header for hdu in found if hdu.start == planes["SCI"].header)
 
-        found_cards = {key: primary.get(key) for key in (*_KEPT, *LATER_STEPS) if key in primary}
+        found_cards = {key: primary.get(key) for key in (*_KEPT, *LATER_STEPS)}
         texts = {key: _text(value) for key, value in found_cards.items()}
 
         def word(keyword: str) -> str:
@@ -449,7 +449,7 @@ def _exposure(
             unit=_text(sci.get("BUNIT")),
             planes=planes,
             cards={key: found_cards[key] for key in _KEPT if texts.get(key)},
-            history=tuple(map(str, primary.get("HISTORY", ()))),
+            history=primary.history,
             problem="" if known is not None else _named(location, _problem_of(planes)),
             _known=known,
         )
@@ -457,8 +457,7 @@ def _exposure(
 
 def _text(value: object) -> str:
     """Return the value of a card as text; empty where absent or undefined."""
-    is_defined = value is not None and not isinstance(value, fits.card.Undefined)
-    return str(value).strip() if is_defined else ""
+    return "" if value is None else str(value).strip()
 
 
 def _named(location: Location, problem: str) -> str:
@@ -485,7 +484,7 @@ def _stored_as(hdu: Hdu) -> tuple[np.dtype[Any] | None, str]:
     """Return the dtype of a plane's stored samples, or None and why it cannot be patched."""
     if hdu.kind == "BINTABLE":
         return None, "is tile-compressed; uncompress the file first (funpack)"
-    bits, zero = hdu.header["BITPIX"], hdu.header.get("BZERO", 0)
+    bits, zero = hdu.header.get("BITPIX"), hdu.header.get("BZERO", 0)
     scale = hdu.header.get("BSCALE", 1)
     if hdu.name == "DQ":
         if bits != 32 or scale != 1 or zero not in (0, 2**31):
