@@ -76,8 +76,6 @@ class TestMissing:
         assert len(list((tmp_path / "out").iterdir())) == 2
 
 
-
-
 class TestExposureTypes:
     """The exposure types of an association's members."""
 
@@ -202,7 +200,6 @@ class TestDetectors:
             result = bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out", force=True)
         flags = planes(result.science)["DQ"] & BAD == BAD
         assert flags[result.bad_pixels.mask].all()
-
 
     def test_one_without_detector_and_mode_causes_no_warning(self, tmp_path):
         science = write(tmp_path / "a_rate.fits", sky(1))

@@ -69,6 +69,8 @@ class Group:
         field unit; the subarray; also the band, if exposures are grouped by band.
     stem : str
         The start of the names of the files that show the mask.
+    members : tuple of Location
+        All exposures, each once; those that cannot be flagged too.
     detector : str
         The detector. Its gap is used for all exposures.
     dispaxis : {1, 2, None}
@@ -96,6 +98,7 @@ class Group:
 
     name: str
     stem: str
+    members: tuple[Location, ...]
     detector: str
     dispaxis: Dispaxis
     exposures: tuple[Exposure, ...]
@@ -117,11 +120,6 @@ class Group:
     def missing(self) -> tuple[Copy, ...]:
         """The copies to write."""
         return tuple(copy for copy in self.copies if copy.name not in self.kept)
-
-    @property
-    def members(self) -> tuple[Location, ...]:
-        """All exposures, each once; those that cannot be flagged too."""
-        return (*dict.fromkeys([*(each.path for each in self.exposures), *self.failed]),)
 
     def is_skipped(
         self, used: Collection[Location], failed: Collection[Location] = (), *, alone: bool
@@ -293,6 +291,7 @@ def of_pool(exposures: Iterable[Exposure], by: GroupBy, parameters: Parameters) 
         group = Group(
             name=name,
             stem=file_part(name),
+            members=tuple(each.path for each in members),
             detector=members[0].detector,
             dispaxis=axis,
             exposures=combined,
