@@ -23,11 +23,12 @@ if TYPE_CHECKING:
         percentiles,
     )
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
-    from .masks.compare import Comparison, compare
+    from .look.pictures import compare, history
+    from .look.report import ReportResult, report
+    from .masks.compare import Comparison
     from .masks.export import export
-    from .masks.history import MaskHistory, history
+    from .masks.history import MaskHistory
     from .masks.mask import Mask
-    from .reports.report import ReportResult, report
     from .step.apply import apply
     from .step.associate import GeneratedAssociation, associate
     from .step.batch import batch
@@ -77,17 +78,17 @@ _MODULES = {
     "Comparison": "masks.compare",
     "GeneratedAssociation": "step.associate",
     "Mask": "masks.mask",
-    "ReportResult": "reports.report",
+    "ReportResult": "look.report",
     "MaskHistory": "masks.history",
     "Result": "step.result",
     "Results": "step.result",
     "apply": "step.apply",
     "associate": "step.associate",
     "batch": "step.batch",
-    "compare": "masks.compare",
+    "compare": "look.pictures",
     "export": "masks.export",
-    "history": "masks.history",
-    "report": "reports.report",
+    "history": "look.pictures",
+    "report": "look.report",
     "selfcal": "step.selfcal",
     "share_threads": "threads",
 }
@@ -99,8 +100,8 @@ _SUBMODULES = (
     "bottleneck",
     "instrument",
     "jwst",
+    "look",
     "ndimage",
-    "plot",
     "simulate",
     "stcal",
     "testing",
