@@ -1,9 +1,7 @@
 //! Windows with too few valid samples.
 
-use super::Edge;
-use super::edge::Border;
 use super::network::builder::Shape;
-use super::reach::Extent;
+use super::window::{Border, Edge, Extent};
 use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};

@@ -1,7 +1,7 @@
 //! The light around a pixel: the third brightest of its square of 3 x 3 pixels, and whether the
 //! pixel may be the halo of a neighbour.
 
-use crate::median::Lanes;
+use crate::lanes::Lanes;
 use crate::{Error, Image, Sample, memory};
 use pulp::Scalar;
 
@@ -98,7 +98,7 @@ mod tests {
     use super::{Columns, may_be_halo};
     use crate::Image;
     use crate::instructions::arch;
-    use crate::median::Vectorized;
+    use crate::lanes::Vectorized;
     use proptest::prelude::*;
     use pulp::{Scalar, Simd, WithSimd};
 

@@ -10,13 +10,12 @@
 //!
 //! A tile has as many lines as `TILE_VECTORS` vectors have lanes.
 
-use crate::median::infinite::Extremes;
-use crate::median::network::compiled::{
-    CompiledNetwork, Receiver, Source, WithCompiled, with_compiled,
-};
-use crate::median::network::lanes::{Lanes, Vectors};
-use crate::median::network::program::Program;
+use crate::lanes::{Lanes, Vectors};
+use crate::median::infinities::Extremes;
 use crate::median::network::table::{PLACE_VECTORS, Place, Table};
+use crate::median::network::{
+    CompiledNetwork, Program, Receiver, Source, WithCompiled, with_compiled,
+};
 use crate::{Error, Sample, memory};
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;

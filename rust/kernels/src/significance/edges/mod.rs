@@ -18,17 +18,14 @@
 //! dispersion, and with the brightness above the light beside the group, for groups on bright light.
 //! Clusters whose pixels are all flagged already are left out: they add nothing.
 
-mod candidates;
-mod clusters;
 mod groups;
 mod judge;
 
 use super::Criteria;
 use crate::median::Axis;
 use crate::{Error, Image, Sample, memory};
-pub(super) use candidates::{Candidate, add_candidates};
-use clusters::{MISSING, NONE, Pixel, sort_by_cluster};
-use groups::Groups;
+pub(super) use groups::{Candidate, add_candidates};
+use groups::{Groups, MISSING, NONE, Pixel, sort_by_cluster};
 use judge::Judge;
 use rayon::prelude::*;
 

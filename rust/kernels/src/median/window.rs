@@ -1,6 +1,120 @@
-//! What a window contains beyond the border of an image.
+//! Where a window lies, and what it contains beyond the border of an image.
 
-use crate::Sample;
+use super::Axis;
+use super::network::builder::Shape;
+use crate::{Error, Image, Sample};
+
+/// The number of samples in a window before and after the sample that it belongs to.
+///
+/// The two numbers are equal in centred windows of odd length. In causal windows, which contain no
+/// later samples, `after` is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// Samples before.
+    pub before: usize,
+    /// Samples after.
+    pub after: usize,
+}
+
+impl Reach {
+    /// Samples in the window.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // never empty
+    pub fn len(self) -> usize {
+        self.before.saturating_add(self.after).saturating_add(1)
+    }
+
+    /// Shifted towards the start of the line if `origin` is positive.
+    pub(super) fn shifted(self, origin: isize) -> Result<Self, Error> {
+        let before = self.before.checked_add_signed(origin);
+        let after = self.after.checked_add_signed(origin.saturating_neg());
+        match (before, after) {
+            (Some(before), Some(after)) => Ok(Self { before, after }),
+            _ => Err(Error::Origin { origin, before: self.before, after: self.after }),
+        }
+    }
+
+    /// A reach with the same medians on lines of `n` samples.
+    ///
+    /// A window that extends `n` to either side holds more equal values from beyond the border than
+    /// samples, if any value counts there. Further ones change no median. If the sides differ, `2 n`
+    /// to one side are enough. Where samples stand for the places beyond, each place counts.
+    fn fitted_to(self, n: usize, edge: Edge) -> Self {
+        if edge.repeats() {
+            return self;
+        }
+        let most = if self.before == self.after { n } else { n.saturating_mul(2) };
+        Self { before: self.before.min(most), after: self.after.min(most) }
+    }
+}
+
+/// The reach of a centred window of `length` samples, at least 1. Of an even number, one more lies
+/// before the pixel.
+pub(super) fn centred(length: usize) -> Reach {
+    Reach { before: length / 2, after: (length - 1) / 2 }
+}
+
+/// The rows and columns that a window contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Extent {
+    /// Rows.
+    pub(super) height: Reach,
+    /// Columns.
+    pub(super) width: Reach,
+}
+
+impl Shape {
+    /// The shape of an image.
+    pub(super) fn of<T: Copy>(image: Image<'_, T>) -> Self {
+        Self { rows: image.rows(), cols: image.cols() }
+    }
+}
+
+impl Extent {
+    /// A window along an axis, or a square window if there is none.
+    pub(super) fn of(axis: Option<Axis>, reach: Reach) -> Self {
+        let one = Reach::default();
+        match axis {
+            Some(Axis::X) => Self { height: one, width: reach },
+            Some(Axis::Y) => Self { height: reach, width: one },
+            None => Self { height: reach, width: reach },
+        }
+    }
+
+    /// Rows and columns.
+    pub(super) fn shape(self) -> Shape {
+        Shape { rows: self.height.len(), cols: self.width.len() }
+    }
+
+    /// The axis of a window of one line.
+    pub(super) fn axis(self) -> Option<Axis> {
+        match self.shape() {
+            Shape { rows: 1, .. } => Some(Axis::X),
+            Shape { cols: 1, .. } => Some(Axis::Y),
+            _ => None,
+        }
+    }
+
+    /// A window with the same medians on an image of this shape; see [`Reach::fitted_to`].
+    pub(super) fn fitted_to(self, image: Shape, edge: Edge) -> Self {
+        Self {
+            height: self.height.fitted_to(image.rows, edge),
+            width: self.width.fitted_to(image.cols, edge),
+        }
+    }
+
+    /// Rows and columns exchanged.
+    pub(super) fn transposed(self) -> Self {
+        Self { height: self.width, width: self.height }
+    }
+
+    /// The places of the windows in the rows and in the columns of an image.
+    pub(super) fn places(self, image: Shape, edge: Edge) -> (Border, Border) {
+        let rows = Border { before: self.height.before, n: image.rows, edge };
+        let cols = Border { before: self.width.before, n: image.cols, edge };
+        (rows, cols)
+    }
+}
 
 /// What a window contains beyond the image's border. The examples show a line `a b c d`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
