@@ -110,9 +110,7 @@ CHANGED = {
         "UPPER_CUTS: Final = {1: 4.5": "UPPER_CUTS: Final = {1: 5.5",
     },
     "parameters.py": {
-        """AskedDispaxis = field(
-        default="auto",""": """AskedDispaxis = field(
-        default=None,""",
+        '"auto", check_asked_dispaxis': "None, check_asked_dispaxis",
     },
 }
 
