@@ -4,30 +4,25 @@
 //! below the other form a block and share rows; adjacent windows share columns. The values that
 //! adjacent windows share are computed once and kept (`build/stages.rs`).
 //!
-//! NaNs are replaced by infinities as `surplus` describes, but the signs alternate down each column,
-//! by itself, which needs no branch. The surplus of a column in a window is then 0, 1 or -1. It is half
-//! the sign that the next NaN gets at the first row of the window, minus half the sign that it gets
-//! below the last. `tile` keeps these halves, summed over the columns of each window.
+//! NaNs are replaced by infinities as `infinities` describes, but the signs alternate down each
+//! column, by itself, which needs no branch. The surplus of a column in a window is then 0, 1 or
+//! -1. It is half the sign that the next NaN gets at the first row of the window, minus half the
+//! sign that it gets below the last. [`Tile`] keeps these halves, summed over the columns of each
+//! window.
 
-mod rows;
-mod tile;
-
-use super::edge::Border;
-use super::infinite::{Extremes, note_infinite};
+use super::infinities::{Extremes, note_infinite, select};
 use super::network::builder::Shape;
-use super::network::compiled::{AdjacentNetwork, Receiver, Source, WithAdjacent, with_adjacent};
-use super::network::lanes::Lanes;
+use super::network::{AdjacentNetwork, Kept, Receiver, Source, WithAdjacent, with_adjacent};
 use super::strip::Strip;
-use super::surplus::select;
+use super::window::Border;
 use crate::instructions::arch;
-use crate::{Error, Image, Sample};
+use crate::lanes::Lanes;
+use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};
-use rows::{Rows, store};
 use std::marker::PhantomData;
-use tile::Tile;
 
-/// Rows of medians whose samples are read at a time: few enough to stay in cache, many in comparison
-/// with the further rows of their windows. A multiple of all blocks.
+/// Rows of medians whose samples are read at a time: few enough to stay in cache, many in
+/// comparison with the further rows of their windows. A multiple of all blocks.
 pub(super) const ROWS: usize = 16;
 
 /// The most columns of medians that are computed at a time: few, so that the kept values stay in
@@ -216,16 +211,214 @@ impl<L: Lanes> Receiver<L> for Block<'_, L> {
     }
 }
 
+/// The samples of some medians.
+struct Tile<L: Lanes> {
+    l: L,
+    window: Shape,
+    /// The samples, with NaNs replaced.
+    samples: Rows<L>,
+    /// Half the sign of the infinity that replaces the next NaN of each column, in one row.
+    signs: Rows<L>,
+    /// The sums of the signs over the columns of each window, as they were after some rows.
+    sums: Rows<L>,
+    /// The row of the sums before each row of samples, and after the last.
+    sums_of: Vec<usize>,
+}
+
+impl<L: Lanes> Tile<L> {
+    /// The memory for up to so many rows of windows.
+    #[inline(always)]
+    fn new(l: L, window: Shape, rows: usize) -> Result<Self, Error> {
+        let rows = rows + window.rows - 1;
+        Ok(Self {
+            l,
+            window,
+            samples: Rows::new(l, rows)?,
+            signs: Rows::new(l, 1)?,
+            sums: Rows::new(l, rows + 1)?,
+            sums_of: memory::zeros(rows + 1)?,
+        })
+    }
+
+    /// Reads the samples of a strip, and replaces NaNs.
+    #[inline(always)]
+    fn read(&mut self, strip: &Strip<'_, L::T>) {
+        let cols = strip.medians.cols;
+        let width = cols + self.window.cols - 1;
+        let all = width.next_multiple_of(L::WIDTH);
+        for (x, sign) in self.signs.row_mut(0)[..all].iter_mut().enumerate() {
+            *sign = if x % 2 == 0 { L::T::HALF } else { L::T::ZERO - L::T::HALF };
+        }
+        self.sum_signs(0, cols);
+        self.sums_of[0] = 0;
+        for row in 0..strip.medians.rows + self.window.rows - 1 {
+            let samples = &mut self.samples.row_mut(row)[..all];
+            strip.copy_row(row, 0, &mut samples[..width]);
+            self.sums_of[row + 1] = self.sums_of[row];
+            if may_have_nans(self.l, samples) {
+                replace_nans(self.l, samples, self.signs.row_mut(0));
+                self.sums_of[row + 1] += 1;
+                self.sum_signs(self.sums_of[row + 1], cols);
+            }
+        }
+    }
+
+    /// Writes the sums of the signs over the columns of each window to row `to`.
+    #[inline(always)]
+    fn sum_signs(&mut self, to: usize, windows: usize) {
+        let (l, signs) = (self.l, self.signs.from(0));
+        let sums = &mut self.sums.row_mut(to)[..windows.next_multiple_of(L::WIDTH)];
+        for (number, sum) in L::vectors_mut(sums).0.iter_mut().enumerate() {
+            let at = number * L::WIDTH;
+            *sum = signs.get(0, at);
+            for col in 1..self.window.cols {
+                *sum = l.add(*sum, signs.get(0, at + col));
+            }
+        }
+    }
+
+    /// Whether a row of windows may have NaNs.
+    #[inline(always)]
+    fn may_have_nans(&self, row: usize) -> bool {
+        self.sums_of[row] != self.sums_of[row + self.window.rows]
+    }
+
+    /// The surplus of the windows of a row, from column `at` on.
+    #[inline(always)]
+    fn surplus(&self, row: usize, at: usize) -> L::V {
+        let before = self.sums.from(self.sums_of[row]).get(0, at);
+        let after = self.sums.from(self.sums_of[row + self.window.rows]).get(0, at);
+        self.l.sub(before, after)
+    }
+}
+
+/// Whether there are NaNs. A sum without NaN has no NaN, unless it overflows.
+#[inline(always)]
+fn may_have_nans<L: Lanes>(l: L, samples: &[L::T]) -> bool {
+    // Sums that are made at the same time, since each addition waits for the one before.
+    const SUMS: usize = 4;
+    let (zero, mut sums) = (l.splat(L::T::ZERO), [l.splat(L::T::ZERO); SUMS]);
+    let (groups, rest) = L::vectors(samples).0.as_chunks::<SUMS>();
+    for samples in groups {
+        for (sum, &sample) in sums.iter_mut().zip(samples) {
+            *sum = l.add(*sum, sample);
+        }
+    }
+    let sum = sums.iter().chain(rest).fold(zero, |all, &sum| l.add(all, sum));
+    l.any(l.differ(l.equal(sum, sum), l.equal(zero, zero)))
+}
+
+/// Replaces NaNs by infinities of the columns' signs, which then change.
+#[inline(always)]
+fn replace_nans<L: Lanes>(l: L, samples: &mut [L::T], signs: &mut [L::T]) {
+    let infinity = l.splat(L::T::INFINITY);
+    let signs = L::vectors_mut(signs).0;
+    for (sample, sign) in L::vectors_mut(samples).0.iter_mut().zip(signs) {
+        let valid = l.equal(*sample, *sample);
+        *sample = l.select(valid, *sample, l.mul(*sign, infinity));
+        *sign = l.select(valid, *sign, l.negated(*sign));
+    }
+}
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Values in a row behind those of `COLS` windows. A stage begins at most one vector behind them,
+/// since adjacent windows keep values for the last ones, and reads it up to a window further.
+const FURTHER: usize = 32;
+
+/// Rows of values. Each starts with a cache line.
+struct Rows<L: Lanes> {
+    l: L,
+    values: Vec<L::T>,
+    /// The place of the first value.
+    start: usize,
+}
+
+impl<L: Lanes> Rows<L> {
+    /// Values of a cache line.
+    const LINE: usize = LINE / size_of::<L::T>();
+
+    /// The distance of rows, which the compiler knows: an odd number of cache lines, so that the
+    /// lines of one column have different places in the nearest cache.
+    const PITCH: usize = ((COLS + FURTHER).div_ceil(Self::LINE) | 1) * Self::LINE;
+
+    /// Zeros.
+    #[inline(always)]
+    fn new(l: L, rows: usize) -> Result<Self, Error> {
+        let values: Vec<L::T> = memory::zeros(rows * Self::PITCH + Self::LINE)?;
+        let start = values.as_ptr().align_offset(LINE).min(Self::LINE);
+        Ok(Self { l, values, start })
+    }
+
+    #[inline(always)]
+    fn row_mut(&mut self, row: usize) -> &mut [L::T] {
+        &mut self.values[self.start + row * Self::PITCH..][..Self::PITCH]
+    }
+
+    /// The rows from `first` on.
+    #[inline(always)]
+    fn from(&self, first: usize) -> View<'_, L> {
+        View { l: self.l, values: &self.values[self.start + first * Self::PITCH..] }
+    }
+
+    /// All rows.
+    #[inline(always)]
+    fn view_mut(&mut self) -> ViewMut<'_, L> {
+        ViewMut { l: self.l, values: &mut self.values[self.start..] }
+    }
+}
+
+/// Some rows.
+#[derive(Clone, Copy)]
+struct View<'r, L: Lanes> {
+    l: L,
+    values: &'r [L::T],
+}
+
+impl<L: Lanes> Source<L> for View<'_, L> {
+    #[inline(always)]
+    fn get(&self, row: usize, at: usize) -> L::V {
+        debug_assert!(at + L::WIDTH <= Rows::<L>::PITCH, "a vector lies in two rows");
+        self.l.load(&self.values[row * Rows::<L>::PITCH + at..])
+    }
+}
+
+/// Rows that are written.
+struct ViewMut<'r, L: Lanes> {
+    l: L,
+    values: &'r mut [L::T],
+}
+
+impl<L: Lanes> Source<L> for ViewMut<'_, L> {
+    #[inline(always)]
+    fn get(&self, row: usize, at: usize) -> L::V {
+        View { l: self.l, values: self.values }.get(row, at)
+    }
+}
+
+impl<L: Lanes> Kept<L> for ViewMut<'_, L> {
+    #[inline(always)]
+    fn put(&mut self, row: usize, at: usize, value: L::V) {
+        debug_assert!(at + L::WIDTH <= Rows::<L>::PITCH, "a vector lies in two rows");
+        store::<L>(&mut self.values[row * Rows::<L>::PITCH + at..], value);
+    }
+}
+
+/// Writes a vector to the first values.
+#[inline(always)]
+fn store<L: Lanes>(to: &mut [L::T], value: L::V) {
+    L::vectors_mut(&mut to[..L::WIDTH]).0[0] = value;
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Adjacent, COLS, ROWS, SomeRows, has_code};
     use crate::median::network::builder::Shape;
-    use crate::median::network::lanes::{
-        are_same, assert_equal_to_the_heap, special_samples, with_each,
-    };
-    use crate::median::reach::Extent;
     use crate::median::strip::Strip;
-    use crate::{Edge, Image, Median, Method, Reach, Sample};
+    use crate::median::window::{Extent, centred};
+    use crate::testing::{are_same, assert_equal_to_the_heap, special_samples, with_each};
+    use crate::{Edge, Image, Median, Method, Sample};
     use pulp::{Simd, WithSimd};
 
     /// All medians of an image.
@@ -244,16 +437,12 @@ mod tests {
         }
     }
 
-    fn square(side: usize) -> Extent {
-        let reach = Reach { before: side / 2, after: (side - 1) / 2 };
-        Extent { height: reach, width: reach }
-    }
-
     fn check<T: Sample>(side: usize, greatest: T) {
         let median = Median::rectangle(side, side);
         let widths = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 40, 64, 69];
         assert_equal_to_the_heap(median, greatest, widths, |image, edge, of| {
-            let places = square(side).places(Shape::of(image), edge);
+            let (height, width) = (centred(side), centred(side));
+            let places = Extent { height, width }.places(Shape::of(image), edge);
             let window = Shape { rows: side, cols: side };
             with_each(|| AllRows(Adjacent { image, window, places, of_magnitudes: of }))
         });
@@ -263,7 +452,7 @@ mod tests {
     fn every_instruction_set_gives_the_medians_of_the_heap() {
         let sides: Vec<_> =
             (1..100).filter(|&side| has_code(Shape { rows: side, cols: side })).collect();
-        assert_eq!(sides, [2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(sides, [3, 5, 7]);
         for side in sides {
             check(side, f32::MAX);
             check(side, f64::MAX);
@@ -282,7 +471,7 @@ mod tests {
 
     #[test]
     fn images_of_several_tiles() {
-        for side in [4, 7, 8] {
+        for side in [3, 5, 7] {
             for cols in [COLS - 9, COLS, COLS + 1, 2 * COLS] {
                 check_tiles(side, cols, f32::MAX);
                 check_tiles(side, cols, f64::MAX);

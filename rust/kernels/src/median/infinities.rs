@@ -1,21 +1,25 @@
-//! NaNs in windows of any shape: infinities of both signs replace them.
+//! Infinities in selection networks: those that replace NaNs, and medians that are infinite.
 //!
-//! The signs alternate along a path down and up the columns of each band of rows, so that a window
-//! contains whole stretches of the path. Let s be the surplus of +inf over -inf in a window of k
-//! samples. The median of its valid samples has rank (k - 1 - s) / 2, which stands for the mean of two
-//! samples if it is not whole. (In a window of one line, s is 0, 1 or -1.)
+//! In windows of any shape, infinities of both signs replace NaNs. The signs alternate along a path
+//! down and up the columns of each band of rows, so that a window contains whole stretches of the
+//! path. Let s be the surplus of +inf over -inf in a window of k samples. The median of its valid
+//! samples has rank (k - 1 - s) / 2, which stands for the mean of two samples if it is not whole.
+//! (In a window of one line, s is 0, 1 or -1.)
+//!
+//! A median that is infinite may be wrong: the mean of two finite samples may have overflowed, or
+//! the ranks of the network do not suffice for the surplus.
 
+use super::network::Source;
 use super::network::builder::Shape;
-use super::network::compiled::Source;
-use super::network::lanes::Lanes;
+use crate::lanes::Lanes;
 use crate::{Error, Sample, memory};
 
 /// Rows of a band, for windows of several rows. Of the heights tried, this one has the least
 /// varying surplus (2 % NaN, windows from 7 x 7 to 51 x 51).
 const BAND: usize = 8;
 
-/// Columns in which NaNs are looked for at once: an even number, so that the path goes down the first
-/// column of each group.
+/// Columns in which NaNs are looked for at once: an even number, so that the path goes down the
+/// first column of each group.
 const COLUMNS: usize = 16;
 
 /// The rows of a band for a window.
@@ -108,8 +112,8 @@ impl Surplus {
             out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::from(sum));
             return;
         }
-        // The sums along a long row may wrap around. Their differences are still right: they are the
-        // sums over a window, which has fewer samples than a table has places.
+        // The sums along a long row may wrap around. Their differences are still right: they are
+        // the sums over a window, which has fewer samples than a table has places.
         let mut sum = 0i16;
         sums[0] = 0;
         for (after, &column) in sums[1..].iter_mut().zip(&*columns) {
@@ -154,6 +158,55 @@ pub(super) fn select<L: Lanes>(
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // far below 2^15
 fn bound(ranks: usize) -> i16 {
     ranks as i16 - 1
+}
+
+/// The least and the greatest median, lane by lane.
+pub(super) struct Extremes<L: Lanes> {
+    least: L::V,
+    greatest: L::V,
+}
+
+impl<L: Lanes> Extremes<L> {
+    #[inline(always)]
+    pub(super) fn new(l: L) -> Self {
+        let zero = l.splat(L::T::ZERO);
+        Self { least: zero, greatest: zero }
+    }
+
+    #[inline(always)]
+    pub(super) fn include(&mut self, l: L, median: L::V) {
+        // If the median is NaN, most instruction sets return the second operand. Where one returns
+        // NaN, the medians count as wrong and are computed again, which costs time only.
+        self.least = l.min(median, self.least);
+        self.greatest = l.max(median, self.greatest);
+    }
+
+    pub(super) fn are_finite(&self) -> bool {
+        let extremes = [self.least, self.greatest];
+        bytemuck::cast_slice::<L::V, L::T>(&extremes).iter().all(|extreme| extreme.is_finite())
+    }
+}
+
+/// Adds the pixels of infinite medians to `pixels`. The medians are those of every `step`th pixel
+/// of a row, from `first` on.
+#[inline(always)]
+pub(super) fn note_infinite<T: Sample>(
+    medians: &[T],
+    first: (usize, usize),
+    step: usize,
+    pixels: &mut Vec<(usize, usize)>,
+) -> Result<(), Error> {
+    const AT_ONCE: usize = 64;
+    let is_infinite = |median: T| median.magnitude() == T::INFINITY;
+    for (group, medians) in medians.chunks(AT_ONCE).enumerate() {
+        // A loop of its own, on vectors.
+        if medians.iter().fold(false, |any, &median| any | is_infinite(median)) {
+            let all = (group * AT_ONCE..).zip(medians);
+            let infinite = all.filter(|&(_, &median)| is_infinite(median));
+            memory::extend(pixels, infinite.map(|(number, _)| (first.0, first.1 + number * step)))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,10 +1,37 @@
-//! The noise of pixels of like brightness, where there are no errors.
+//! The least noise of a pixel besides the scatter: its scaled error, or the noise of pixels of like
+//! brightness where there are no errors. Both are measured at a part of the pixels.
 
-use super::places;
+use super::{LEFT, NORMAL, WITHOUT_ERROR};
+use crate::mean::is_valid;
 use crate::median::of_samples;
-use crate::{Error, Image, Sample, memory};
+use crate::{Error, Image, Sample, memory, percentile};
 use rayon::prelude::*;
 use std::cmp::Ordering;
+use std::ops::Range;
+
+/// The least noise, besides the scatter.
+pub(super) enum Base<'a, T> {
+    /// Errors, and their factor.
+    Error(Image<'a, T>, T),
+    /// Noise that depends on the brightness.
+    Level(NoiseByLevel<T>),
+}
+
+/// The factor for the errors; `None` if no error with a contrast is valid.
+pub(super) fn error_scale<T: Sample>(
+    contrasts: Image<'_, T>,
+    error: Image<'_, T>,
+    spread: f64,
+) -> Result<Option<f64>, Error> {
+    let mut ratios = Vec::new();
+    for run in runs(contrasts.rows(), contrasts.cols()) {
+        let pixels = contrasts.samples()[run.clone()].iter().zip(&error.samples()[run]);
+        let valid = pixels.filter(|&(_, &error)| is_valid(error));
+        memory::extend(&mut ratios, valid.map(|(&contrast, &error)| contrast.magnitude() / error))?;
+    }
+    let median = percentile::percentiles(&ratios, &[50.0])?[0];
+    Ok((!median.is_nan()).then(|| NORMAL * median / (LEFT * spread)))
+}
 
 /// The median contrast as a function of brightness, which never falls.
 ///
@@ -39,7 +66,7 @@ impl<T: Sample> NoiseByLevel<T> {
     /// Measures the noise of an image with these contrasts.
     pub(super) fn new(image: Image<'_, T>, contrasts: Image<'_, T>) -> Result<Self, Error> {
         let mut pixels: Vec<(T, T)> = Vec::new();
-        for run in places::runs(image.rows(), image.cols()) {
+        for run in runs(image.rows(), image.cols()) {
             let samples = image.samples()[run.clone()].iter().zip(&contrasts.samples()[run]);
             let found =
                 samples.map(|(&sample, &contrast)| (sample - contrast, contrast.magnitude()));
@@ -92,7 +119,7 @@ impl<T: Sample> NoiseByLevel<T> {
                 *value = *value + beyond.greater(T::ZERO).lesser(*width) * *rise;
             }
         }
-        let (normal, factor) = (T::nearest(super::NORMAL), T::nearest(super::WITHOUT_ERROR));
+        let (normal, factor) = (T::nearest(NORMAL), T::nearest(WITHOUT_ERROR));
         for (noise, &value) in noise.iter_mut().zip(&*values) {
             *noise = noise.greater(value * normal) * factor;
         }
@@ -109,11 +136,42 @@ fn in_order<T: Sample>(a: &(T, T), b: &(T, T)) -> Ordering {
     }
 }
 
+/// Pixels that are enough: a median of so many is known to 1 %.
+const ENOUGH: usize = 1 << 14;
+
+/// Adjacent pixels of a run: many, because the first ones take longest to read.
+const RUN: usize = 64;
+
+/// Runs of adjacent pixels, evenly spread over an image, with about `ENOUGH` pixels; all pixels if
+/// these are few.
+///
+/// They hold the same pixels if the image is turned upside down or mirrored. A pixel is used if
+/// 3 times its distance from the upper or lower border, plus the number of its run from the left or
+/// right border, is a multiple of a step.
+fn runs(rows: usize, cols: usize) -> impl Iterator<Item = Range<usize>> {
+    let step = rows.saturating_mul(cols).div_ceil(ENOUGH).max(1);
+    let half = cols.div_ceil(2);
+    let rows = if cols == 0 { 0 } else { rows }; // a view may have any number of empty rows
+    (0..rows).flat_map(move |y| {
+        let from_border = 3 * y.min(rows - 1 - y);
+        let first = (step - from_border % step) % step;
+        let left = (first..half.div_ceil(RUN)).step_by(step).map(move |run| {
+            let start = run * RUN;
+            start..half.min(start + RUN)
+        });
+        left.flat_map(move |left| {
+            let middle = cols - half; // the middle column of an odd number is on the left only
+            let right = cols - left.end.min(middle)..cols - left.start.min(middle);
+            [left, right].map(|run| y * cols + run.start..y * cols + run.end)
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::NoiseByLevel;
+    use super::{ENOUGH, NORMAL, NoiseByLevel, WITHOUT_ERROR, runs};
     use crate::Image;
-    use crate::significance::{NORMAL, WITHOUT_ERROR};
+    use std::collections::BTreeSet;
 
     /// The level of pixel i is i, and its contrast a tenth of that.
     fn tenths() -> NoiseByLevel<f64> {
@@ -143,5 +201,38 @@ mod tests {
         let mut noise = [1e3; 7];
         tenths().add(&mut noise, &samples, &contrast, &mut memory);
         assert_eq!(noise, [WITHOUT_ERROR * 1e3; 7]);
+    }
+
+    fn places(rows: usize, cols: usize) -> BTreeSet<usize> {
+        let all: Vec<_> = runs(rows, cols).flatten().collect();
+        let different: BTreeSet<_> = all.iter().copied().collect();
+        assert_eq!(different.len(), all.len());
+        different
+    }
+
+    #[test]
+    fn of_a_small_image_all_pixels() {
+        for (rows, cols) in
+            [(1, 1), (1, 7), (7, 1), (4, 5), (3, 64), (2, 33), (0, 3), (3, 0), (usize::MAX, 0)]
+        {
+            assert_eq!(places(rows, cols), (0..rows * cols).collect());
+        }
+    }
+
+    #[test]
+    fn of_no_columns_none() {
+        assert_eq!(runs(usize::MAX, 0).count(), 0);
+    }
+
+    #[test]
+    fn of_a_large_image_a_part_that_turning_does_not_change() {
+        for (rows, cols) in [(1024, 1032), (401, 999), (2048, 2048), (3, 500_001)] {
+            let places = places(rows, cols);
+            assert!(places.len() > ENOUGH / 2 && places.len() < 2 * ENOUGH, "{}", places.len());
+            let turned = places.iter().map(|&at| (rows - 1 - at / cols) * cols + at % cols);
+            assert_eq!(turned.collect::<BTreeSet<_>>(), places);
+            let mirrored = places.iter().map(|&at| at / cols * cols + cols - 1 - at % cols);
+            assert_eq!(mirrored.collect::<BTreeSet<_>>(), places);
+        }
     }
 }
