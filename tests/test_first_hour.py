@@ -1,211 +1,97 @@
-"""What a new user types in the first hour, and word for word what the installed command prints.
-
-The transcripts play in the folder of a simulation, one after the other in each class.
-"""
+"""What a new user types in the first hour: the status of each command, and what it says."""
 
 from __future__ import annotations
 
-from .transcripts import facts, play
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from badpix_selfcal.cli import main
+
+SKY = "--background sky_rate.fits"
 
 
-def test_an_output_exists(demo):
-    transcript = """\
-$ badpix-selfcal run sci_rate.fits --background sky_rate.fits --quiet
-$ badpix-selfcal run sci_rate.fits --background sky_rate.fits --quiet
-badpix-selfcal: error: sci_badpix_selfcal.fits exists already; pass --overwrite to replace it, or choose another output folder
-[exit status 1]
-$ badpix-selfcal run sci_rate.fits --background sky_rate.fits --overwrite --quiet
-"""
-    assert play(transcript, demo) == transcript
+@pytest.fixture
+def here(demo, monkeypatch):
+    """The folder of a simulation, which is the current folder."""
+    monkeypatch.chdir(demo)
+    for name in (path.name for path in demo.glob("jw*1001*_rate.fits")):
+        with fits.open(name) as hdus:
+            hdus["SCI"].data = np.ones((3, 9, 9), np.float32)
+            hdus.writeto("sci_s3d.fits", overwrite=True)
+    shutil.copy("sci_rate.fits", "sci_cal.fits")
+    (demo / "data").mkdir()
+    return demo
 
 
-def test_associations_that_exist_are_listed(demo):
-    group = "(MIRIFUSHORT GENERIC 12: 1 science, 2 background, 4 selfcal)"
-    transcript = f"""\
-$ rm s*_rate.fits *_00002_*_asn.json
-$ badpix-selfcal associate . --dry-run
-exists          jw09999001001_02101_00001_mirifushort_spec2_asn.json  {group}
-would write     jw09999001001_02101_00002_mirifushort_spec2_asn.json  {group}
-$ badpix-selfcal associate . --dry-run --overwrite
-would replace   jw09999001001_02101_00001_mirifushort_spec2_asn.json  {group}
-would write     jw09999001001_02101_00002_mirifushort_spec2_asn.json  {group}
-$ badpix-selfcal associate .
-badpix-selfcal: error: jw09999001001_02101_00001_mirifushort_spec2_asn.json exists already; pass --overwrite to replace it, or choose another output folder
-[exit status 1]
-$ ls *.json
-jw09999001001_02101_00001_mirifushort_spec2_asn.json
-"""
-    assert play(transcript, demo) == transcript
+@pytest.fixture
+def command(here, capsys):
+    """A function that runs a command and returns its status and all that it prints."""
+
+    def run(line):
+        status = main(shlex.split(line))
+        printed = capsys.readouterr()
+        return status, " ".join((printed.out + printed.err).split())
+
+    assert here.exists()
+    return run
 
 
-RUN_USAGE = "usage: badpix-selfcal run [OPTION ...] INPUT"
-LISTS = "'badpix-selfcal run --help' lists the options\n[exit status 2]"
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("run sci_rate.fits", 3, "no selfcal or background exposures for sci, step skipped: no "),
+        ("run sci_rate.fits", 3, "use the science exposure alone (generally not recommended)"),
+        ("run sci_rate.fits --background sci_rate.fits", 0, "is compared with itself only"),
+        (f"run sci_rate.fits {SKY}", 0, "61 low + 61 high = 122 pixels in 113 groups (0.199 %)"),
+        ("run sci_rate.fits --background 'jw*2001_*_rate.fits'", 0, "122 pixels in 114 groups"),
+        ("run sci_rate.fits --background 'no*.fits'", 1, "no*.fits: no file matches this pattern"),
+        ("batch sci_rate.fits", 3, "exposures for MIRIFUSHORT GENERIC 12, step skipped: no pixel"),
+        ("batch dta", 1, "dta: no such file or folder; did you mean data?"),
+        ("associate elsewhere", 1, "elsewhere: no such file or folder"),
+        ("batch data", 1, "data: this folder holds no *_rate.fits; name the exposures one by one"),
+        ("run sci_rte.fits", 1, "sci_rte.fits: no such file or folder; did you mean sci_rate.fits"),
+        ("run data", 1, "data: is a folder; use `batch`"),
+        (f"run sci_rate.fits {SKY} --output-dir sky_rate.fits", 1, "is a file; give a folder for"),
+        (f"run sci_cal.fits {SKY}", 0, "sci_cal.fits: later steps of the pipeline have changed"),
+        (f"run sci_s3d.fits {SKY}", 1, "SCI must be 2-D, got shape (3, 9, 9); _s3d is a spectral"),
+        (f"run sci_rate.fits {SKY} --kernel-size 8", 2, "must be odd, got 8"),
+        (f"run sci_rate.fits {SKY} --kernal-size 9", 2, "--kernel-size"),
+        ("bach .", 2, "batch"),
+    ],
+)
+def test_a_first_command(command, line, status, said):
+    found, printed = command(line)
+    assert found == status, printed
+    assert said in printed
 
 
-def test_wrong_usage_names_the_command_and_what_was_meant(demo):
-    transcript = f"""\
-$ badpix-selfcal run sci_rate.fits --background sky_rate.fits other_rate.fits
-{RUN_USAGE}
-badpix-selfcal run: error: --background takes one FILE at a time, and other_rate.fits is one more: repeat --background for each, or quote a pattern
-{LISTS}
-$ badpix-selfcal run --background sky_rate.fits other_rate.fits sci_rate.fits
-{RUN_USAGE}
-badpix-selfcal run: error: --background takes one FILE at a time, and sci_rate.fits is one more: repeat --background for each, or quote a pattern
-{LISTS}
-$ badpix-selfcal run sci_rate.fits --kernal-size 9
-{RUN_USAGE}
-badpix-selfcal run: error: no such option: --kernal-size; did you mean --kernel-size?
-{LISTS}
-$ badpix-selfcal run sci_rate.fits --kernel-size 8
-{RUN_USAGE}
-badpix-selfcal run: error: argument --kernel-size: the value must be odd, got 8
-{LISTS}
-$ badpix-selfcal run sci_rate.fits --kernel-size nine
-{RUN_USAGE}
-badpix-selfcal run: error: argument --kernel-size: the value must be a whole number, got nine
-{LISTS}
-$ badpix-selfcal run sci_rate.fits --sigma-upper five
-{RUN_USAGE}
-badpix-selfcal run: error: argument --sigma-upper: the value must be a number, got five
-{LISTS}
-$ badpix-selfcal run sci_rate.fits --nope
-{RUN_USAGE}
-badpix-selfcal run: error: no such option: --nope
-{LISTS}
-$ badpix-selfcal run sci_rate.fits sky_rate.fits
-{RUN_USAGE}
-badpix-selfcal run: error: one argument too many: sky_rate.fits; 'badpix-selfcal batch' takes many exposures
-{LISTS}
-$ badpix-selfcal -v run sci_rate.fits
-{RUN_USAGE}
-badpix-selfcal run: error: -v stands before the command; write badpix-selfcal run ... -v
-{LISTS}
-"""
-    assert play(transcript, demo) == transcript
-
-
-def test_a_command_that_is_missing_or_unknown(demo):
-    usage = "usage: badpix-selfcal COMMAND [OPTION ...] ..."
-    lists = "'badpix-selfcal --help' lists the commands\n[exit status 2]"
-    transcript = f"""\
-$ badpix-selfcal
-{usage}
-badpix-selfcal: error: no command given
-{lists}
-$ badpix-selfcal -v
-{usage}
-badpix-selfcal: error: no command given; options stand after it, and --version prints the version
-{lists}
-$ badpix-selfcal bach .
-{usage}
-badpix-selfcal: error: no such command: bach; did you mean batch?
-{lists}
-"""
-    assert play(transcript, demo) == transcript
-
-
-def test_a_pattern_stands_for_several_backgrounds(demo):
-    transcript = """\
-$ badpix-selfcal run sci_rate.fits --background 'jw*2001_*_rate.fits'
-sci: COMPLETE
-  member    sci_rate.fits  pedestal 0.0128321
-  member    jw09999002001_02101_00001_mirifushort_rate.fits  pedestal 0.00377237
-  member    jw09999002001_02101_00002_mirifushort_rate.fits  pedestal -0.000871569
-  dispaxis  2 (along y), kernel 15
-  cuts      residual below -0.0725314 or above 3.16084
-  flagged   61 low + 61 high = 122 pixels in 114 groups (0.199 %)
-  written   sci_badpix_selfcal.fits
-look      --report shows the flags on a page; --save-mask keeps the mask to plot
-next      strun calwebb_spec2 sci_badpix_selfcal.fits
-$ badpix-selfcal run sci_rate.fits --background 'no*_rate.fits'
-badpix-selfcal: error: no*_rate.fits: no file matches this pattern
-[exit status 1]
-"""
-    assert play(transcript, demo) == transcript
-
-
-def test_the_table_of_a_batch_accounts_for_every_exposure(demo):
-    transcript = """\
-$ rm s*_rate.fits; echo junk > junk_rate.fits
-$ badpix-selfcal batch . --output-dir out
-badpix-selfcal: error: junk_rate.fits: is not a FITS file, nor one compressed by gzip
-group                   exposures  complete  skipped  kept  failed  background  flagged pixels
-MIRIFUSHORT GENERIC 12  4          2         0        0     0       2           61 low + 61 high
-unreadable              1          0         0        0     1       0           -
-written   2 files in out: <exposure>_badpix_selfcal.fits
-next      correct what failed, then repeat it with --resume
-[exit status 1]
-$ rm junk_rate.fits; badpix-selfcal batch . --output-dir out --resume
-group                   exposures  complete  skipped  kept  failed  background  flagged pixels
-MIRIFUSHORT GENERIC 12  4          0         0        2     0       2           -
-written   0 files in out (2 kept)
-next      strun calwebb_spec2 FILE, for each of the 2 files
-$ badpix-selfcal batch . --save-flagged-bkg --group-by band
-group                         exposures  complete  skipped  kept  failed  background  flagged pixels
-MIRIFUSHORT GENERIC 12 SHORT  4          4         0        0     0       0           61 low + 61 high
-written   4 files in the current directory: <exposure>_badpix_selfcal.fits
-look      --report shows the flags on a page; --save-mask keeps the mask to plot
-next      strun calwebb_spec2 FILE, for each of the 4 files
-$ ls out | wc -l; ls *_badpix_selfcal.fits | wc -l
-2
-4
-"""
-    assert play(transcript, demo) == transcript
-
-
-def test_a_folder_a_file_and_a_cube_in_the_wrong_place(demo):
-    code = (
-        "import numpy; from astropy.io import fits; "
-        "h = fits.open('sci_rate.fits'); h['SCI'].data = numpy.ones((3, 9, 9), 'f4'); "
-        "h.writeto('sci_s3d.fits')"
-    )
-    transcript = f"""\
-$ badpix-selfcal run .
-badpix-selfcal: error: .: is a folder; use badpix-selfcal batch
-[exit status 1]
-$ badpix-selfcal run sci_rate.fits --background sky_rate.fits --output-dir sky_rate.fits
-badpix-selfcal: error: sky_rate.fits: is a file; give a folder for the outputs
-[exit status 1]
-$ badpix-selfcal batch . --output-dir sky_rate.fits/out
-badpix-selfcal: error: sky_rate.fits: is a file; give a folder for the outputs
-[exit status 1]
-$ python -c "{code}"; badpix-selfcal run sci_s3d.fits --background sky_rate.fits
-badpix-selfcal: error: sci_s3d.fits: SCI must be 2-D, got shape (3, 9, 9); _s3d is a spectral cube: take the rate image (_rate)
-[exit status 1]
-"""
-    assert play(transcript, demo) == transcript
-
-
-class TestJson:
-    """With --json there is always a report, and it says how the command ended."""
-
-    def test_a_skipped_run_has_its_warning(self, demo):
-        found = facts("badpix-selfcal run sci_rate.fits --json --quiet", demo)
-        assert [product["status"] for product in found["products"]] == ["SKIPPED"]
-        (warning,) = found["warnings"]
-        assert warning.startswith("sci_rate.fits: no selfcal or background exposures")
-        assert "--force-single" in warning
-        assert found["errors"] == []
-
-    def test_an_error(self, demo):
-        found = facts("badpix-selfcal run nowhere.fits --json", demo)
-        assert found["exit_status"] == 1
-        assert found["errors"] == ["nowhere.fits: no such file or folder"]
-
-    def test_wrong_usage(self, demo):
-        found = facts("badpix-selfcal run sci_rate.fits --kernal-size 9 --json", demo)
-        assert found["exit_status"] == 2
-        assert found["errors"] == ["no such option: --kernal-size; did you mean --kernel-size?"]
-
-    def test_a_failed_exposure_of_a_batch(self, demo):
-        (demo / "junk_rate.fits").write_text("junk")
-        found = facts("badpix-selfcal batch . --output-dir out --json", demo)
-        assert found["exit_status"] == 1
-        assert found["errors"] == ["junk_rate.fits: is not a FITS file, nor one compressed by gzip"]
-        assert found["statuses"]["COMPLETE"] == 3
-        assert sum(found["statuses"].values()) == 7
-
-    def test_a_run_without_trouble(self, demo):
-        found = facts("badpix-selfcal associate . --output-dir out --json", demo)
-        assert (found["exit_status"], found["warnings"], found["errors"]) == (0, [], [])
-        assert len(found["associations"]) == 3
+@pytest.mark.parametrize(
+    ("first", "then", "said"),
+    [
+        ("run sci_rate.fits", "run sci_rate.fits", "sci_badpix_selfcal.fits exists already; set"),
+        (
+            "run sci_rate.fits",
+            "run sci_badpix_selfcal.fits",
+            "would replace the input, which has the name of an output; give the exposure that it",
+        ),
+        (
+            "run sci_rate.fits",
+            "run sci_badpix_selfcal.fits --output-dir out",
+            "is flagged already (S_BPXSLF = COMPLETE), by this step or the pipeline's; give the",
+        ),
+        (
+            "batch sci_rate.fits",
+            "batch sci_rate.fits --resume --kernel-size 9",
+            "was made with kernel_size=15 (now 9). To continue, give the same parameters;",
+        ),
+    ],
+)
+def test_a_second_command_that_does_not_go_with_the_first_one(command, first, then, said):
+    assert command(f"{first} {SKY} --save-flagged-bkg")[0] == 0
+    found, printed = command(f"{then} {SKY}")
+    assert found == 1
+    assert said in printed
