@@ -22,8 +22,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// The lines with code: that of the step (15), those of the sigma cut (7 and 31), and shorter ones with
-/// a middle, which users of the drop-ins prefer.
+/// The lines with code: that of the step (15), those of the sigma cut (7 and 31), and other short
+/// ones with a middle, which are the most frequent ones of the drop-ins.
 const LINES: [usize; 8] = [3, 5, 7, 9, 11, 13, 15, 31];
 
 /// The squares with code: that of outlier detection (7), and smaller ones with a middle.

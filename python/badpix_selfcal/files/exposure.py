@@ -423,42 +423,36 @@ def _up_to(name: str, found: Iterable[Hdu]) -> list[Hdu]:
 def _exposure(
     location: Location, version: str, found: list[Hdu], known: About | None = None
 ) -> Exposure:
-    with silenced():
-        planes = _planes_of(found)
-        _require_image(location, planes)
-        primary = found[0].header
-        sci = next(hdu.header for hdu in found if hdu.start == planes["SCI"].header)
-
-        found_cards = {key: primary.get(key) for key in (*_KEPT, *LATER_STEPS)}
-        texts = {key: _text(value) for key, value in found_cards.items()}
-
-        def word(keyword: str) -> str:
-            return texts.get(keyword, "").upper()
-
-        corner = tuple(word(keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2"))
-        at = "" if corner == ("1", "1") else f"({','.join(corner)})"
-        optics = "/".join(filter(None, (word("FILTER"), word("GRATING"))))
-        later = (step for step in LATER_STEPS if word(step) == "COMPLETE")
-        return Exposure(
-            path=location,
-            version=version,
-            detector=word("DETECTOR"),
-            instrument=word("INSTRUME"),
-            channel=word("CHANNEL"),
-            band=word("BAND") or optics,
-            exp_type=word("EXP_TYPE"),
-            subarray=word("SUBARRAY").replace("FULL", "") + at,
-            is_background=found_cards.get("BKGDTARG") is True,
-            status=word("S_BPXSLF"),
-            later_step=next(later, ""),
-            dispaxis=sci.get("DISPAXIS"),
-            unit=_text(sci.get("BUNIT")),
-            planes=planes,
-            cards={key: found_cards[key] for key in _KEPT if texts.get(key)},
-            history=primary.history,
-            problem="" if known is not None else _named(location, _problem_of(planes)),
-            _known=known,
-        )
+    planes = _planes_of(found)
+    _require_image(location, planes)
+    primary = found[0].header
+    sci = next(hdu.header for hdu in found if hdu.start == planes["SCI"].header)
+    cards = {keyword: primary.get(keyword) for keyword in (*_KEPT, *LATER_STEPS)}
+    words = {keyword: _text(value).upper() for keyword, value in cards.items()}
+    corner = (words["SUBSTRT1"] or "1", words["SUBSTRT2"] or "1")
+    at = "" if corner == ("1", "1") else f"({','.join(corner)})"
+    optics = "/".join(filter(None, (words["FILTER"], words["GRATING"])))
+    later = (step for step in LATER_STEPS if words[step] == "COMPLETE")
+    return Exposure(
+        path=location,
+        version=version,
+        detector=words["DETECTOR"],
+        instrument=words["INSTRUME"],
+        channel=words["CHANNEL"],
+        band=words["BAND"] or optics,
+        exp_type=words["EXP_TYPE"],
+        subarray=("" if words["SUBARRAY"] == "FULL" else words["SUBARRAY"]) + at,
+        is_background=cards["BKGDTARG"] is True,
+        status=words["S_BPXSLF"],
+        later_step=next(later, ""),
+        dispaxis=sci.get("DISPAXIS"),
+        unit=_text(sci.get("BUNIT")),
+        planes=planes,
+        cards={keyword: cards[keyword] for keyword in _KEPT if words[keyword]},
+        history=primary.history,
+        problem="" if known is not None else _named(location, _problem_of(planes)),
+        _known=known,
+    )
 
 
 def _text(value: object) -> str:

@@ -76,7 +76,10 @@ class Header:
         count = self._text.count(f"{keyword:<8}=")
         if count == 1 and keyword in self._plain:
             return self._plain[keyword]
-        value = self.parsed.get(keyword, default) if count else default
+        if not count:
+            return default
+        with silenced():
+            value = self.parsed.get(keyword, default)
         return default if isinstance(value, fits.card.Undefined) else value
 
     @property
@@ -243,10 +246,9 @@ def headers(file: BinaryIO | io.BufferedReader, length: int, start: int = 0) -> 
         text, data = _header_text(file, start, number)
         if not text:
             return
-        with silenced():
-            header = Header(text)
-            name, kind = (_capitals(header, each) for each in ("EXTNAME", "XTENSION"))
-            shape, size = _shape_and_size(header, number, kind)
+        header = Header(text)
+        name, kind = (_capitals(header, each) for each in ("EXTNAME", "XTENSION"))
+        shape, size = _shape_and_size(header, number, kind)
         hdu = Hdu(header, name, kind, shape, start, data, size)
         if hdu.data + hdu.size > length:
             raise ExposureError(

@@ -206,6 +206,12 @@ class Mask:
         return str(self.about.get("BUNIT", "")).strip()
 
     @property
+    def date(self) -> str:
+        """When its first exposure was taken, in UTC, or only the day; else when it was made."""
+        day, time = (str(self.about.get(key, "")).strip() for key in ("DATE-OBS", "TIME-OBS"))
+        return (f"{day}T{time}" if time else day) or self.made
+
+    @property
     def title(self) -> str:
         """What messages call it: its file, or its name if it is not read from a file."""
         return str(self.source or self.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import textwrap
@@ -303,16 +302,13 @@ def _table(name: str, table: Table, unit: str) -> fits.BinTableHDU:
 
 
 def _escaped(text: str) -> str:
-    r"""Return text in characters that FITS keeps: others, also a space at an end, as ``\u0020``."""
-    escaped = json.dumps(text)[1:-1].replace("&", r"\u0026").replace("\x7f", r"\u007f")
-    inner = escaped.strip(" ")
-    before = len(escaped) - len(escaped.lstrip(" ")) if inner else 0
-    after = len(escaped) - len(inner) - before
-    return before * r"\u0020" + inner + after * r"\u0020"
+    r"""Return text in characters that FITS keeps: others, also a space at an end, as ``\x20``."""
+    escaped = text.encode("unicode_escape").decode().replace("&", r"\x26")
+    return re.sub("^ +| +$", lambda spaces: r"\x20" * len(spaces[0]), escaped)
 
 
 def _unescaped(text: str) -> str:
-    return str(json.loads(f'"{text}"'))
+    return text.encode("ascii").decode("unicode_escape")
 
 
 # Reading
@@ -357,7 +353,7 @@ def _checked(
     for name, image in images.items():
         if image.ndim != 2 or image.shape != flags.shape:
             raise ValueError(f"{name} has shape {image.shape}, DQ has {flags.shape}")
-    if not set(np.unique(flags).tolist()) <= {0, BAD}:
+    if np.any((flags != 0) & (flags != BAD)):
         raise ValueError("DQ holds other bits than those of this package")
     minimum = images["MINIMUM"]
     cards = {**cards, "BUNIT": str(hdus["MINIMUM"].header.get("BUNIT", ""))}
@@ -421,7 +417,7 @@ def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, 
 
     if table not in hdus or not isinstance(hdus[table], fits.BinTableHDU):
         raise KeyError(table)
-    stored = {column.name.lower(): column for column in hdus[table].columns}
+    stored = {str(column.name).lower(): column for column in hdus[table].columns}
     found = {}
     for name in names:
         column = stored.get(name.lower())

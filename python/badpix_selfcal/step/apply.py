@@ -119,6 +119,7 @@ def _group(exposures: Iterable[Exposure], mask: Mask) -> Group:
     return Group(
         name=mask.name,
         stem=file_part(mask.name),
+        members=tuple(each.path for each, _ in refused),
         detector=mask.detector,
         dispaxis=mask.dispaxis,
         exposures=fitting,

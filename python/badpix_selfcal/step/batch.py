@@ -150,12 +150,7 @@ def batch(
         found = read_pool(exposures, backgrounds, local.read, force=parameters.force)
         warn_of_odd(found.exposures)
         log.info("%d exposures, %d unreadable", len(found.exposures), len(found.failed))
-        groups = of_pool(
-            found.exposures,
-            group_by,
-            parameters.dispaxis,
-            with_backgrounds=parameters.save_flagged_bkg,
-        )
+        groups = of_pool(found.exposures, group_by, parameters)
         return run_pool(
             found,
             groups,

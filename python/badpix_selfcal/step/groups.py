@@ -21,6 +21,7 @@ from ..files.inputs import expanded
 from ..files.paths import AnyLocation, Location, file_key
 from ..instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE, Dispaxis, Region, gap_of
 from ..masks.mask import Mask, Role
+from ..parameters import Parameters
 
 __all__ = [
     "Copy",
@@ -68,6 +69,8 @@ class Group:
         field unit; the subarray; also the band, if exposures are grouped by band.
     stem : str
         The start of the names of the files that show the mask.
+    members : tuple of Location
+        All exposures, each once; those that cannot be flagged too.
     detector : str
         The detector. Its gap is used for all exposures.
     dispaxis : {1, 2, None}
@@ -95,6 +98,7 @@ class Group:
 
     name: str
     stem: str
+    members: tuple[Location, ...]
     detector: str
     dispaxis: Dispaxis
     exposures: tuple[Exposure, ...]
@@ -116,11 +120,6 @@ class Group:
     def missing(self) -> tuple[Copy, ...]:
         """The copies to write."""
         return tuple(copy for copy in self.copies if copy.name not in self.kept)
-
-    @property
-    def members(self) -> tuple[Location, ...]:
-        """All exposures, each once; those that cannot be flagged too."""
-        return (*dict.fromkeys([*(each.path for each in self.exposures), *self.failed]),)
 
     def is_skipped(
         self, used: Collection[Location], failed: Collection[Location] = (), *, alone: bool
@@ -233,64 +232,77 @@ def read_pool(
     return Pool(tuple(exposures), failed, tuple(ignored))
 
 
-def grouped(exposures: Iterable[Exposure], by: GroupBy) -> list[tuple[str, list[Exposure]]]:
-    """Return the exposures that share their bad pixels, with the name of their group.
+def grouped(
+    exposures: Iterable[Exposure], by: GroupBy, asked: AskedDispaxis = "auto"
+) -> list[tuple[str, Dispaxis, list[Exposure]]]:
+    """Return the exposures that share their bad pixels, with the name and axis of their group.
 
-    Parameters
-    ----------
-    exposures : iterable of Exposure
-        The exposures.
-    by : {"detector", "band"}
-        What they have to share: the detector (and MIRI's channels, which go with it), EXP_TYPE and
-        subarray, or the band too.
+    They share the detector (and MIRI's channels, which go with it), EXP_TYPE, subarray and
+    dispersion axis; or the band too. An exposure whose axis is wrong counts as one of its mode.
     """
     check_group_by(by)
-    groups: dict[tuple[str, ...], list[Exposure]] = {}
+    groups: dict[tuple[str, ...], dict[Dispaxis, list[Exposure]]] = {}
     for each in exposures:
         key = (each.instrument, each.exp_type, each.detector, each.subarray, each.channel)
-        groups.setdefault((*key, each.band) if by == "band" else key, []).append(each)
-    return [(_name(each[0], by), each) for each in groups.values()]
+        try:
+            axis = dispaxis_of(each, asked)
+        except ExposureError:
+            axis = DISPAXIS_OF_EXP_TYPE.get(each.exp_type)
+        axes = groups.setdefault((*key, each.band) if by == "band" else key, {})
+        axes.setdefault(axis, []).append(each)
+    return [
+        (_name(those[0], by) + (f" {_AXES[axis]}" if len(axes) > 1 else ""), axis, those)
+        for axes in groups.values()
+        for axis, those in axes.items()
+    ]
 
 
-def of_pool(
-    exposures: Iterable[Exposure], by: GroupBy, asked: AskedDispaxis, *, with_backgrounds: bool
-) -> list[Group]:
-    """Return the groups of a pool, each with one dispersion axis.
+def of_pool(exposures: Iterable[Exposure], by: GroupBy, parameters: Parameters) -> list[Group]:
+    """Return the groups of a pool.
 
-    Exposures whose shape is not that of most of their group cannot be flagged.
-
-    Parameters
-    ----------
-    exposures : iterable of Exposure
-        The exposures.
-    by : {"detector", "band"}
-        What the exposures of one mask share.
-    asked : {"auto", 1, 2, None}
-        The dispersion axis; "auto": as the headers say.
-    with_backgrounds : bool
-        Whether backgrounds are flagged too.
+    Exposures whose shape is not that of most of their group cannot be flagged, nor those whose axis
+    is wrong.
 
     Warns
     -----
     SelfcalWarning
         If a group has backgrounds only, or its dispersion axis is not known.
     """
-    groups = []
-    for name, members in grouped(exposures, by):
-        axes: dict[Dispaxis, list[Exposure]] = {}
-        failed: dict[Location, str] = {}
-        for each in members:
+    groups, asked = [], parameters.dispaxis
+    for name, axis, members in grouped(exposures, by, asked):
+        failed = _odd_shapes(name, members)
+        combined = tuple(each for each in members if each.path not in failed)
+        flagged = [
+            each for each in combined if parameters.save_flagged_bkg or not each.is_background
+        ]
+        for each in flagged:
             try:
-                axes.setdefault(dispaxis_of(each, asked), []).append(each)
+                dispaxis_of(each, asked)
             except ExposureError as error:
                 failed[each.path] = str(error)
-        for axis, those in (axes or {None: []}).items():
-            label = name if len(axes) < 2 else f"{name} {_AXES[axis]}"
-            group = _group(label, those, axis, failed, with_backgrounds=with_backgrounds)
-            if axis is None and asked == "auto":
-                warn_of_axis([copy.exposure for copy in group.copies])
-            groups.append(group)
-            failed = {}
+        flagged = [each for each in flagged if each.path not in failed]
+        roles: dict[Location, Role] = {
+            each.path: "background" for each in members if each.is_background
+        }
+        if len(roles) == len(members) and not parameters.save_flagged_bkg:
+            warn(f"{name}: there are backgrounds only, nothing to flag")
+        if axis is None and asked == "auto":
+            warn_of_axis(flagged)
+        group = Group(
+            name=name,
+            stem=file_part(name),
+            members=tuple(each.path for each in members),
+            detector=members[0].detector,
+            dispaxis=axis,
+            exposures=combined,
+            copies=tuple(
+                Copy(each, name_of(each.stem), roles.get(each.path, "science")) for each in flagged
+            ),
+            roles=roles,
+            companions=frozenset(each.path for each in combined if len(combined) > 1),
+            failed=failed,
+        )
+        groups.append(group)
     return groups
 
 
@@ -409,38 +421,6 @@ def warn_of_axis(exposures: Sequence[Exposure]) -> None:
 
 _AXES: Final[dict[Dispaxis, str]] = {1: "axis1", 2: "axis2", None: "square"}
 """What names of groups end with if the exposures have several dispersion axes."""
-
-
-def _group(
-    name: str,
-    members: Sequence[Exposure],
-    dispaxis: Dispaxis,
-    failed: Mapping[Location, str],
-    *,
-    with_backgrounds: bool,
-) -> Group:
-    odd = _odd_shapes(name, members)
-    exposures = tuple(each for each in members if each.path not in odd)
-    if members and not with_backgrounds and all(each.is_background for each in members):
-        warn(f"{name}: there are backgrounds only, nothing to flag")
-    roles: dict[Location, Role] = {
-        each.path: "background" for each in exposures if each.is_background
-    }
-    return Group(
-        name=name,
-        stem=file_part(name),
-        detector=members[0].detector if members else "",
-        dispaxis=dispaxis,
-        exposures=exposures,
-        copies=tuple(
-            Copy(each, name_of(each.stem), roles.get(each.path, "science"))
-            for each in exposures
-            if with_backgrounds or not each.is_background
-        ),
-        roles=roles,
-        companions=frozenset(each.path for each in exposures if len(exposures) > 1),
-        failed={**failed, **odd},
-    )
 
 
 def _odd_shapes(name: str, members: Sequence[Exposure]) -> dict[Location, str]:

@@ -123,7 +123,13 @@ def outputs_of(
         If two exposures have the same copy, or two groups the same output.
     FileExistsError
         If an output would replace an input, or another file without `overwrite`.
+    RuntimeError
+        If a page is asked for, and the extra ``report`` is not installed.
     """
+    if parameters.report:
+        from ..look.page import require_extra
+
+        require_extra()
     copies = [copy for group in groups for copy in group.copies]
     for source, name, _ in copies:
         if source.path.name == name and file_key(source.path) == file_key(folder / name):

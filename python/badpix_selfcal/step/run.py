@@ -476,7 +476,13 @@ def _described(
         for keyword, value in first.cards.items()
         if keyword not in NOT_OF_MODE and isinstance(value, (str, int, float))
     }
-    return {**about, "BUNIT": first.unit} if first.unit else about, first.dq()
+    if first.unit:
+        about["BUNIT"] = first.unit
+    try:
+        return about, first.dq()
+    except ExposureError as error:  # its copy fails for the same reason
+        log.info("%s", error)
+        return about, None
 
 
 def _members(

@@ -1,8 +1,8 @@
-//! Running medians that skip NaN, and the kernels around them that find bad pixels of integral-field
-//! exposures from the exposures themselves.
+//! Running medians that skip NaN, and the kernels around them that find bad pixels of
+//! integral-field exposures from the exposures themselves.
 //!
-//! [`Median`] is the running median of an image: along an axis or over a rectangle, for odd, even and
-//! shifted windows and all usual borders. [`RunningMedian`] is that of a stream.
+//! [`Median`] is the running median of an image: along an axis or over a rectangle, for odd, even
+//! and shifted windows and all usual borders. [`RunningMedian`] is that of a stream.
 //!
 //! ```
 //! use badpix_selfcal_kernels::{Axis, Edge, Image, Median};

@@ -44,9 +44,8 @@ pub struct Outliers<T> {
 /// Infinite residuals do not move the cuts and are all flagged.
 ///
 /// # Errors
-/// [`Error::EvenWindow`] if the window has no middle. [`Error::WindowTooLarge`] if it holds 2^31 samples
-/// or more. [`Error::Memory`] if there is
-/// too little.
+/// [`Error::EvenWindow`] if the window has no middle. [`Error::WindowTooLarge`] if it holds 2^31
+/// samples or more. [`Error::Memory`] if there is too little.
 pub fn find<T: Sample>(minimum: Image<'_, T>, criteria: &Criteria) -> Result<Outliers<T>, Error> {
     let mut residual = memory::zeros(minimum.samples().len())?;
     let filter = Filter::new(minimum, criteria.dispersion, criteria.window, criteria.edge)?;
@@ -127,8 +126,8 @@ fn cuts<T: Sample>(
     }
 }
 
-/// A mask of the samples strictly below `low` or above `high` and of all infinities, and the numbers
-/// of those at the low and the high end.
+/// A mask of the samples strictly below `low` or above `high` and of all infinities, and the
+/// numbers of those at the low and the high end.
 fn flag<T: Sample>(samples: &[T], low: T, high: T) -> Result<(Vec<bool>, usize, usize), Error> {
     let mut mask = memory::zeros(samples.len())?;
     let chunks = mask.par_chunks_mut(CHUNK).zip(samples.par_chunks(CHUNK));

@@ -17,10 +17,12 @@ impl<'a, T: Copy> TryFrom<ArrayView2<'a, T>> for Image<'a, T> {
 }
 
 impl Median {
-    /// Writes the medians of an array to `out`. Both are contiguous in row-major order. (Feature `ndarray`.)
+    /// Writes the medians of an array to `out`. Both are contiguous in row-major order. (Feature
+    /// `ndarray`.)
     ///
     /// # Errors
-    /// [`Error::Layout`] if one is not. [`Error::OutputShape`] if their shapes differ. Else as [`Median::run`].
+    /// [`Error::Layout`] if one is not. [`Error::OutputShape`] if their shapes differ. Else as
+    /// [`Median::run`].
     pub fn run_array<T: Sample>(
         &self,
         array: &ArrayView2<'_, T>,

@@ -267,8 +267,8 @@ mod _kernels {
 
     /// The number of the group with sharp edges of each pixel; 0 for none.
     ///
-    /// `noise` and `smooth`, the light that was subtracted, have the dtype of the residual. `blur` is
-    /// that of `find_significant_pixels`.
+    /// `noise` and `smooth`, the light that was subtracted, have the dtype of the residual. `blur`
+    /// is that of `find_significant_pixels`.
     #[pyfunction]
     #[pyo3(signature = (residual, noise, smooth, missing, level, axis, blur))]
     #[allow(clippy::too_many_arguments)] // images and parameters of the rule

@@ -4,10 +4,11 @@
 //! below the other form a block and share rows; adjacent windows share columns. The values that
 //! adjacent windows share are computed once and kept (`build/stages.rs`).
 //!
-//! NaNs are replaced by infinities as `infinities` describes, but the signs alternate down each column,
-//! by itself, which needs no branch. The surplus of a column in a window is then 0, 1 or -1. It is half
-//! the sign that the next NaN gets at the first row of the window, minus half the sign that it gets
-//! below the last. [`Tile`] keeps these halves, summed over the columns of each window.
+//! NaNs are replaced by infinities as `infinities` describes, but the signs alternate down each
+//! column, by itself, which needs no branch. The surplus of a column in a window is then 0, 1 or
+//! -1. It is half the sign that the next NaN gets at the first row of the window, minus half the
+//! sign that it gets below the last. [`Tile`] keeps these halves, summed over the columns of each
+//! window.
 
 use super::infinities::{Extremes, note_infinite, select};
 use super::network::builder::Shape;
@@ -20,8 +21,8 @@ use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 
-/// Rows of medians whose samples are read at a time: few enough to stay in cache, many in comparison
-/// with the further rows of their windows. A multiple of all blocks.
+/// Rows of medians whose samples are read at a time: few enough to stay in cache, many in
+/// comparison with the further rows of their windows. A multiple of all blocks.
 pub(super) const ROWS: usize = 16;
 
 /// The most columns of medians that are computed at a time: few, so that the kept values stay in
@@ -338,8 +339,8 @@ impl<L: Lanes> Rows<L> {
     /// Values of a cache line.
     const LINE: usize = LINE / size_of::<L::T>();
 
-    /// The distance of rows, which the compiler knows: an odd number of cache lines, so that the lines
-    /// of one column have different places in the nearest cache.
+    /// The distance of rows, which the compiler knows: an odd number of cache lines, so that the
+    /// lines of one column have different places in the nearest cache.
     const PITCH: usize = ((COLS + FURTHER).div_ceil(Self::LINE) | 1) * Self::LINE;
 
     /// Zeros.

@@ -6,7 +6,8 @@
 //! The samples of a strip are arranged so that a vector holds the same input of adjacent blocks. A
 //! block of windows contains a rectangle of samples. The block to its right contains that rectangle
 //! shifted by the width of a block. Samples are therefore grouped by phase, which is their row and
-//! column modulo the shape of a block. Input (y, x) of successive blocks then has successive indices.
+//! column modulo the shape of a block. Input (y, x) of successive blocks then has successive
+//! indices.
 
 use super::infinities::{self, Surplus, fill_nans, note_infinite, select};
 use super::network::builder::Shape;

@@ -8,8 +8,8 @@ use pulp::{Simd, WithSimd};
 
 /// Replaces medians by NaN where the window has fewer than `least` samples that are not NaN.
 ///
-/// `medians` are some rows, from row `first` on. The counts of each column of the window are kept from
-/// row to row.
+/// `medians` are some rows, from row `first` on. The counts of each column of the window are kept
+/// from row to row.
 pub(super) fn blank<T: Sample>(
     image: Image<'_, T>,
     extent: Extent,

@@ -1,5 +1,5 @@
-//! Which kernel computes the medians of a window. It computes some rows at a time where it can, so that
-//! the caller uses them while they are in cache.
+//! Which kernel computes the medians of a window. It computes some rows at a time where it can, so
+//! that the caller uses them while they are in cache.
 
 use super::adjacent::{self, Adjacent};
 use super::lines::{self, Lines};
@@ -90,7 +90,8 @@ const LONGEST_LINE: usize = 1501;
 ///
 /// A compiled network nearly always is; that of a square needs some memory first. A table must be
 /// built first, which takes longer than filtering a small image with the double heap. For large
-/// rectangles the double heap is faster: it moves along the longer side. `make bench` measures both.
+/// rectangles the double heap is faster: it moves along the longer side. `make bench` measures
+/// both.
 fn pays(window: Shape, samples: usize) -> bool {
     const LEAST_COMPILED: usize = 128;
     const LEAST_PER_PLACE: usize = 25;
@@ -160,8 +161,8 @@ impl<'a, T: Sample> Filter<'a, T> {
     /// The running median of `length` samples along an axis, or over a square if there is none.
     ///
     /// # Errors
-    /// [`Error::EvenWindow`] if the window has no middle. [`Error::WindowTooLarge`] if it holds 2^31
-    /// samples or more. [`Error::Memory`] if there is too little.
+    /// [`Error::EvenWindow`] if the window has no middle. [`Error::WindowTooLarge`] if it holds
+    /// 2^31 samples or more. [`Error::Memory`] if there is too little.
     pub(crate) fn new(
         image: Image<'a, T>,
         axis: Option<Axis>,

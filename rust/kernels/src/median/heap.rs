@@ -355,8 +355,8 @@ impl<T: Sample, H: Half> Heap<T, H> {
     }
 }
 
-/// Writes the running median of an image that is not empty, in O(s log(s l)) for each pixel, where s
-/// and l are the window's shorter and longer side.
+/// Writes the running median of an image that is not empty, in O(s log(s l)) for each pixel, where
+/// s and l are the window's shorter and longer side.
 pub(super) fn filter<T: Sample>(
     image: Image<'_, T>,
     extent: Extent,

@@ -1,13 +1,13 @@
 //! Infinities in selection networks: those that replace NaNs, and medians that are infinite.
 //!
 //! In windows of any shape, infinities of both signs replace NaNs. The signs alternate along a path
-//! down and up the columns of each band of rows, so that a window contains whole stretches of the path.
-//! Let s be the surplus of +inf over -inf in a window of k samples. The median of its valid samples has
-//! rank (k - 1 - s) / 2, which stands for the mean of two samples if it is not whole. (In a window of
-//! one line, s is 0, 1 or -1.)
+//! down and up the columns of each band of rows, so that a window contains whole stretches of the
+//! path. Let s be the surplus of +inf over -inf in a window of k samples. The median of its valid
+//! samples has rank (k - 1 - s) / 2, which stands for the mean of two samples if it is not whole.
+//! (In a window of one line, s is 0, 1 or -1.)
 //!
-//! A median that is infinite may be wrong: the mean of two finite samples may have overflowed, or the
-//! ranks of the network do not suffice for the surplus.
+//! A median that is infinite may be wrong: the mean of two finite samples may have overflowed, or
+//! the ranks of the network do not suffice for the surplus.
 
 use super::network::Source;
 use super::network::builder::Shape;
@@ -18,8 +18,8 @@ use crate::{Error, Sample, memory};
 /// varying surplus (2 % NaN, windows from 7 x 7 to 51 x 51).
 const BAND: usize = 8;
 
-/// Columns in which NaNs are looked for at once: an even number, so that the path goes down the first
-/// column of each group.
+/// Columns in which NaNs are looked for at once: an even number, so that the path goes down the
+/// first column of each group.
 const COLUMNS: usize = 16;
 
 /// The rows of a band for a window.
@@ -112,8 +112,8 @@ impl Surplus {
             out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::from(sum));
             return;
         }
-        // The sums along a long row may wrap around. Their differences are still right: they are the
-        // sums over a window, which has fewer samples than a table has places.
+        // The sums along a long row may wrap around. Their differences are still right: they are
+        // the sums over a window, which has fewer samples than a table has places.
         let mut sum = 0i16;
         sums[0] = 0;
         for (after, &column) in sums[1..].iter_mut().zip(&*columns) {
@@ -187,8 +187,8 @@ impl<L: Lanes> Extremes<L> {
     }
 }
 
-/// Adds the pixels of infinite medians to `pixels`. The medians are those of every `step`th pixel of
-/// a row, from `first` on.
+/// Adds the pixels of infinite medians to `pixels`. The medians are those of every `step`th pixel
+/// of a row, from `first` on.
 #[inline(always)]
 pub(super) fn note_infinite<T: Sample>(
     medians: &[T],

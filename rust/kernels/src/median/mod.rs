@@ -1,17 +1,17 @@
 //! Running medians that skip NaN, over lines along either axis and over rectangles.
 //!
-//! [`Median`] has the window and the border. NaNs in a window are skipped. The median of a window with
-//! NaNs only is NaN. The median of an even number of samples is the mean of the two middle ones, in the
-//! precision of the image.
+//! [`Median`] has the window and the border. NaNs in a window are skipped. The median of a window
+//! with NaNs only is NaN. The median of an even number of samples is the mean of the two middle
+//! ones, in the precision of the image.
 //!
 //! Two kernels compute the same medians. The double heap (`heap`) serves any window. Selection
-//! networks (`network`) are faster where they fit: `lines` runs them with one line in each lane of a
-//! vector, `blocks` with one block of windows in each lane, and `adjacent` runs those of small squares
-//! with one window in each lane. `filter` picks the kernel.
+//! networks (`network`) are faster where they fit: `lines` runs them with one line in each lane of
+//! a vector, `blocks` with one block of windows in each lane, and `adjacent` runs those of small
+//! squares with one window in each lane. `filter` picks the kernel.
 //!
-//! `window` says where a window lies and which samples stand beyond the border; `counts` finds windows
-//! with too few. Of what the networks share, `strip` reads samples, and `infinities` has the rule for
-//! NaNs.
+//! `window` says where a window lies and which samples stand beyond the border; `counts` finds
+//! windows with too few. Of what the networks share, `strip` reads samples, and `infinities` has
+//! the rule for NaNs.
 
 mod adjacent;
 mod blocks;
@@ -68,8 +68,8 @@ enum Size {
 }
 
 impl Median {
-    /// A window of `length` samples along the lines of an axis. They are centred: of an even number,
-    /// one more lies before the pixel.
+    /// A window of `length` samples along the lines of an axis. They are centred: of an even
+    /// number, one more lies before the pixel.
     pub fn along(axis: Axis, length: usize) -> Self {
         Self::over(Size::Line(axis, length))
     }
@@ -79,7 +79,8 @@ impl Median {
         Self::over(Size::Rectangle(rows, cols))
     }
 
-    /// A window that extends as far as it says before and after each pixel, down and along the rows.
+    /// A window that extends as far as it says before and after each pixel, down and along the
+    /// rows.
     pub fn reaching(height: Reach, width: Reach) -> Self {
         Self::over(Size::Reaching(height, width))
     }
@@ -89,8 +90,9 @@ impl Median {
         Self { size, origin: 0, edge, min_count: 1, method }
     }
 
-    /// Shifts the window, towards the start of the lines if positive. A window of `k` samples can be
-    /// shifted from `-(k / 2)`, where it begins at the pixel, to `(k - 1) / 2`, where it ends there.
+    /// Shifts the window, towards the start of the lines if positive. A window of `k` samples can
+    /// be shifted from `-(k / 2)`, where it begins at the pixel, to `(k - 1) / 2`, where it ends
+    /// there.
     pub fn origin(mut self, origin: isize) -> Self {
         self.origin = origin;
         self
@@ -137,8 +139,9 @@ impl Median {
 
     /// Writes the running median of `|x - m|`, where `m` is the running median of `x`.
     ///
-    /// This is not the median deviation from the median of each window: `m` varies within it. Beyond
-    /// the border, the deviations have the values of [`Edge`], not those of samples beyond it.
+    /// This is not the median deviation from the median of each window: `m` varies within it.
+    /// Beyond the border, the deviations have the values of [`Edge`], not those of samples beyond
+    /// it.
     ///
     /// # Errors
     /// As [`Median::run`].
@@ -158,8 +161,8 @@ impl Median {
 
     /// The kernel that computes the medians of an image of that shape, on this machine.
     ///
-    /// Kernels differ in speed. If a network table is needed and not kept from an earlier call, it is
-    /// built here and kept for later calls.
+    /// Kernels differ in speed. If a network table is needed and not kept from an earlier call, it
+    /// is built here and kept for later calls.
     ///
     /// # Errors
     /// [`Error::EmptyWindow`] and [`Error::Origin`] if there is no such window.

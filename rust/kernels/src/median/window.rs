@@ -37,8 +37,8 @@ impl Reach {
     /// A reach with the same medians on lines of `n` samples.
     ///
     /// A window that extends `n` to either side holds more equal values from beyond the border than
-    /// samples, if any value counts there. Further ones change no median. If the sides differ, `2 n`
-    /// to one side are enough. Where samples stand for the places beyond, each place counts.
+    /// samples, if any value counts there. Further ones change no median. If the sides differ, `2
+    /// n` to one side are enough. Where samples stand for the places beyond, each place counts.
     fn fitted_to(self, n: usize, edge: Edge) -> Self {
         if edge.repeats() {
             return self;
@@ -122,7 +122,8 @@ pub enum Edge {
     /// Zeros that count as samples: `0 0 | a b c d | 0 0`.
     #[default]
     Zero,
-    /// A value that counts as a sample, rounded to the precision of the image: `v v | a b c d | v v`.
+    /// A value that counts as a sample, rounded to the precision of the image: `v v | a b c d | v
+    /// v`.
     Constant(f64),
     /// Nothing: the window ends at the border.
     Shrink,

@@ -109,8 +109,8 @@ fn all_of_three<L: Lanes>(l: L, rows: [&[L::T]; 3], out: &mut [L::T]) {
     of_three(L::T::lanes(Scalar::new()), [a_rest, b_rest, c_rest], out_rest);
 }
 
-/// The medians of those of three samples that are not NaN; NaN if there are none. All rows are whole
-/// vectors.
+/// The medians of those of three samples that are not NaN; NaN if there are none. All rows are
+/// whole vectors.
 #[inline(always)]
 fn of_three<L: Lanes>(l: L, [a, b, c]: [&[L::T]; 3], out: &mut [L::T]) {
     let (infinity, half) = (l.splat(L::T::INFINITY), l.splat(L::T::HALF));

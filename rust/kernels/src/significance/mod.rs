@@ -9,9 +9,9 @@
 //!
 //! 1. Residual `r = m - med(m, window, D)`; contrast `c = r - med(r, 7, X)`.
 //! 2. Scatter: `1.4826 med(|c|, 31, D)`.
-//! 3. Error (`base`): the ERR of one exposure times a factor that makes its scale that of the contrasts,
-//!    `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. Without errors, the scatter and the contrasts
-//!    at like brightness take its place.
+//! 3. Error (`base`): the ERR of one exposure times a factor that makes its scale that of the
+//!    contrasts, `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. Without errors, the scatter and
+//!    the contrasts at like brightness take its place.
 //! 4. Fine structure (`fine`) F: light that fills more than half of a square of 3 x 3 pixels, less
 //!    its running median over 31.
 //! 5. Neighbours (`neighbours`): the third brightest contrast L of the square, where it stands out
@@ -23,11 +23,11 @@
 //!    place of c, where n is the fainter neighbour along D, or the brighter one along X if that is
 //!    fainter still. A dark gap between two lines, or beside a line and a hot pixel, is below its
 //!    running median, but not below its neighbours.
-//! 7. The significance of bright pixels is divided by `blunt`: the noise of a minimum falls with the
-//!    number of exposures, and so does the cut; light that looks like a bad pixel does not.
-//! 8. Groups with sharp edges (`edges`), of pixels with r / base above the upper cut, are flagged too,
-//!    and so are those with c / base above it that end sharply above the light beside them. These
-//!    ratios are then their significance, and the base is their noise.
+//! 7. The significance of bright pixels is divided by `blunt`: the noise of a minimum falls with
+//!    the number of exposures, and so does the cut; light that looks like a bad pixel does not.
+//! 8. Groups with sharp edges (`edges`), of pixels with r / base above the upper cut, are flagged
+//!    too, and so are those with c / base above it that end sharply above the light beside them.
+//!    These ratios are then their significance, and the base is their noise.
 //!
 //! Without a dispersion axis all windows are squares, and nothing lies beside a group; nor does it
 //! where light across the dispersion is undersampled.
@@ -74,8 +74,8 @@ pub struct Criteria {
 }
 
 impl Criteria {
-    /// Whether the pixels beside a group show the light that it lies on: not without a dispersion axis,
-    /// and not where light is so narrow that it does not reach them.
+    /// Whether the pixels beside a group show the light that it lies on: not without a dispersion
+    /// axis, and not where light is so narrow that it does not reach them.
     fn shows_light_beside(&self) -> bool {
         self.dispersion.is_some() && self.blur.across >= SAMPLED
     }
@@ -86,8 +86,8 @@ impl Criteria {
 pub struct Significant<T> {
     /// Minimum image minus its running median.
     pub residual: Vec<T>,
-    /// Contrast divided by noise (and by `blunt`), or brightness divided by the base of the noise in
-    /// a group with sharp edges; NaN where there is none.
+    /// Contrast divided by noise (and by `blunt`), or brightness divided by the base of the noise
+    /// in a group with sharp edges; NaN where there is none.
     pub significance: Vec<T>,
     /// The noise of one exposure.
     pub noise: Vec<T>,
@@ -128,8 +128,9 @@ const STANDS_OUT: f64 = 2.0;
 /// follows from the scatter. An infinite contrast is always flagged and has infinite significance.
 ///
 /// # Errors
-/// [`Error::Shape`] if the error has another shape. [`Error::EvenWindow`] if the window has no middle.
-/// [`Error::WindowTooLarge`] if it holds 2^31 samples or more. [`Error::Memory`] if there is too little.
+/// [`Error::Shape`] if the error has another shape. [`Error::EvenWindow`] if the window has no
+/// middle. [`Error::WindowTooLarge`] if it holds 2^31 samples or more. [`Error::Memory`] if there
+/// is too little.
 pub fn find<T: Sample>(
     minimum: Image<'_, T>,
     error: Option<Image<'_, T>>,

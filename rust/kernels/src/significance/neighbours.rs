@@ -139,7 +139,8 @@ mod tests {
         })) {
             let thirds = arch().dispatch(Thirds([0, 1, 2].map(|y| &rows[y][..])));
             for (x, third) in thirds.into_iter().enumerate() {
-                let around = rows.iter().flat_map(|row| &row[x.saturating_sub(1)..row.len().min(x + 2)]);
+                let cols = x.saturating_sub(1)..(x + 2).min(rows[0].len());
+                let around = rows.iter().flat_map(|row| &row[cols.clone()]);
                 let mut found: Vec<_> = around.copied().filter(|sample| !sample.is_nan()).collect();
                 found.extend([f32::NEG_INFINITY; 3]);
                 found.sort_by(f32::total_cmp);

@@ -141,9 +141,9 @@ impl Program {
     /// The program of a window of more than one sample; None if its network is too large, or if
     /// there is too little memory to build it.
     ///
-    /// The tables used last are kept. No thread waits long for their lock: in a process that is forked
-    /// while another thread holds the lock, it stays locked. Such a process builds its tables for
-    /// each call.
+    /// The tables used last are kept. No thread waits long for their lock: in a process that is
+    /// forked while another thread holds the lock, it stays locked. Such a process builds its
+    /// tables for each call.
     pub(crate) fn of(window: Shape) -> Option<Self> {
         static TABLES: Mutex<KeptTables> = Mutex::new(KeptTables(Vec::new()));
         Self::with_tables(window, &TABLES)
@@ -225,7 +225,8 @@ impl KeptTables {
         self.0.first().map(Arc::clone)
     }
 
-    /// Keeps a table, unless another thread has kept one for the same window, or there is no memory.
+    /// Keeps a table, unless another thread has kept one for the same window, or there is no
+    /// memory.
     fn keep(&mut self, table: &Arc<Table>) {
         if self.find(table.window).is_none() && self.0.try_reserve(1).is_ok() {
             self.0.truncate(Self::MOST - 1);

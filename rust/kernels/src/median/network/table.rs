@@ -1,9 +1,9 @@
 //! A selection network as a table of steps over places in memory, for windows of any shape.
 //!
-//! A step comes some time after the steps that it depends on. A value that has just been written to memory can be read only several cycles later. In the order
-//! in which a network is built, most steps directly follow one that they depend on and have to
-//! wait. In this order they rarely wait. Steps that store the same results follow each other where that
-//! costs no wait.
+//! A step comes some time after the steps that it depends on. A value that has just been written to
+//! memory can be read only several cycles later. In the order in which a network is built, most
+//! steps directly follow one that they depend on and have to wait. In this order they rarely wait.
+//! Steps that store the same results follow each other where that costs no wait.
 
 use super::builder::{Known, Network, Node, Shape};
 use super::{Receiver, Source};

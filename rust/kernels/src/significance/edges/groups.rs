@@ -1,5 +1,5 @@
-//! The pixels that may belong to groups, their clusters (pixels above the cut that touch), and the groups
-//! of a cluster as they grow.
+//! The pixels that may belong to groups, their clusters (pixels above the cut that touch), and the
+//! groups of a cluster as they grow.
 
 use super::Sharp;
 use super::judge::LONGEST;
@@ -145,8 +145,8 @@ pub(super) fn around(
     rows.map(move |v| v * cols + columns.start..v * cols + columns.end)
 }
 
-/// The groups of a cluster. A group has the number of one of its pixels, which is their place in the
-/// cluster.
+/// The groups of a cluster. A group has the number of one of its pixels, which is their place in
+/// the cluster.
 pub(super) struct Groups<'a, T> {
     pub(super) pixels: &'a [Pixel<T>],
     /// The labels of all pixels of the image.

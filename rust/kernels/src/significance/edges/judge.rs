@@ -16,8 +16,8 @@ const SHARE_OF_DIRECTION: f64 = 0.6;
 const TROUGH: f64 = 2.0;
 /// The noise of the pixels outside, in standard deviations, that may be added to the part.
 const ALLOWANCE: f64 = 0.5;
-/// A group has no pixel fainter than this part of its peak: that far out, the light of a line differs
-/// little from charge.
+/// A group has no pixel fainter than this part of its peak: that far out, the light of a line
+/// differs little from charge.
 const FAINTEST: f64 = 0.01;
 /// The same where light is undersampled: its flanks are as steep as edges nearer to the peak.
 const FAINTEST_UNDERSAMPLED: f64 = 0.05;
@@ -30,10 +30,11 @@ const SIDE: usize = 2;
 
 /// Judges the edges of groups.
 ///
-/// For each pixel p of a group and each of its four neighbours q outside it, light whose peak is the
-/// brightest pixel P of the group would leave at least `p exp(-sqrt(2 ln(P / p)) / s - 1 / (2 s^2))`
-/// at q: the flank of a Gaussian of standard deviation s at the height p, one pixel further out.
-/// What is there is the brightness of q, less the charge that its neighbours have lost to it.
+/// For each pixel p of a group and each of its four neighbours q outside it, light whose peak is
+/// the brightest pixel P of the group would leave at q at least
+/// `p exp(-sqrt(2 ln(P / p)) / s - 1 / (2 s^2))`: the flank of a Gaussian of standard deviation s at
+/// the height p, one pixel further out. What is there is the brightness of q, less the charge that
+/// its neighbours have lost to it.
 pub(super) struct Judge<'a, T> {
     residuals: Image<'a, T>,
     smooth: Option<Image<'a, T>>,
@@ -113,8 +114,9 @@ impl<'a, T: Sample> Judge<'a, T> {
             })
     }
 
-    /// Whether a pixel of a group is brighter than the step of the smooth light to its neighbour along
-    /// the dispersion. On the flank of a line, a missing sample shifts the running median by as much.
+    /// Whether a pixel of a group is brighter than the step of the smooth light to its neighbour
+    /// along the dispersion. On the flank of a line, a missing sample shifts the running median by
+    /// as much.
     pub(super) fn is_above_slope(&self, groups: &Groups<'_, T>, group: u32) -> bool {
         let Some(smooth) = self.smooth else { return true };
         let along = match self.dispersion {
