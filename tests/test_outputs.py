@@ -128,6 +128,22 @@ def test_files_of_several_folders_are_saved_together(tmp_path):
     assert one.read_text() == "1"
 
 
+def test_an_interrupt_while_outputs_are_renamed_comes_after_the_last(tmp_path, monkeypatch):
+    replace = Path.replace
+
+    def interrupted(part: Path, final: Path) -> None:
+        replace(part, final)
+        if final.name == "a":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), Outputs(tmp_path) as outputs:
+        for name in "abc":
+            write(outputs, name)
+        outputs.publish()
+    assert contents(tmp_path) == dict.fromkeys("abc", "new")
+
+
 # Two runs at the same time, and runs that were killed
 
 
