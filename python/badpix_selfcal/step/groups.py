@@ -8,17 +8,20 @@ pixels, or their pixels are others.
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis, check_group_by
 from ..errors import ExposureError, warn
 from ..files.exposure import Cards, Exposure
-from ..files.inputs import expanded
-from ..files.paths import AnyLocation, Location, file_key
+from ..files.paths import AnyLocation, Location, RemoteFile, file_key, locate, no_such
+from ..files.remote import RemoteError, matching
 from ..instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE, Dispaxis, Region, gap_of
 from ..masks.mask import Mask, Role
 from ..parameters import Parameters
@@ -29,6 +32,7 @@ __all__ = [
     "Pool",
     "check_product",
     "dispaxis_of",
+    "expanded",
     "file_part",
     "grouped",
     "later_step",
@@ -39,6 +43,9 @@ __all__ = [
     "warn_of_axis",
     "warn_of_odd",
 ]
+
+RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
+"""The files that a folder stands for: the pipeline's first stage writes them."""
 
 LATER_NAME: Final = re.compile(r".*_(bsub|cal|crf)\.fits?(\.gz)?", re.IGNORECASE | re.DOTALL)
 """The names of the files that later steps of the pipeline write."""
@@ -201,6 +208,39 @@ def read_pool(
             "modes: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
         )
     return Pool(tuple(exposures), failed, tuple(ignored))
+
+
+def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
+    """Return the files that locations, patterns and folders stand for.
+
+    Each has with it whether it was found in a folder.
+
+    Raises
+    ------
+    ExposureError
+        If a folder or a pattern stands for no file.
+    """
+    files: list[tuple[Location, bool]] = []
+    for path in map(locate, inputs):
+        if not isinstance(path, Path):
+            files += _expanded_remote(path)
+        elif path.is_dir():
+            rates = [found for pattern in RATES for found in path.glob(pattern)]
+            if not rates:
+                raise ExposureError(
+                    f"{path}: this folder holds no {RATES[0]}; name the exposures one by one"
+                )
+            files += [(rate, True) for rate in sorted(rates)]
+        elif not path.exists() and glob.has_magic(str(path)):
+            matches = sorted(glob.glob(str(path)))  # noqa: PTH207 - patterns may be absolute
+            if not matches:
+                raise ExposureError(f"{path}: no file matches this pattern")
+            files += [(Path(match), False) for match in matches]
+        elif not os.path.lexists(path):  # that of a link to nowhere fails on its own
+            raise ExposureError(no_such(path))
+        else:
+            files.append((path, False))
+    return files
 
 
 def grouped(
@@ -461,3 +501,19 @@ def _name(exposure: Exposure, by: GroupBy) -> str:
     band = exposure.band if by == "band" else ""
     words = (exposure.detector, mode, exposure.subarray, exposure.channel, band)
     return " ".join(filter(None, words))
+
+
+def _expanded_remote(given: RemoteFile) -> list[tuple[Location, bool]]:
+    url = given.url
+    is_folder = url.endswith("/")
+    if not (is_folder or "*" in url):  # ? is no wildcard here: it begins a query
+        return [(given, False)]
+    try:
+        patterns = [url + rates for rates in RATES] if is_folder else [url]
+        found = [each for pattern in patterns for each in matching(RemoteFile(pattern))]
+    except RemoteError as error:
+        raise ExposureError(f"{given}: {error}") from error
+    if not found:
+        what = f"this folder holds no {RATES[0]}" if is_folder else "no file matches this pattern"
+        raise ExposureError(f"{given}: {what}")
+    return [(each, is_folder) for each in found]

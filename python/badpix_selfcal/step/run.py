@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from .._kernels import __version__, num_threads
 from ..arrays import BadPixels, find_bad_pixels
 from ..arrays.checks import MOST_WORKERS
-from ..arrays.crowded import crowded_rows, ranges_of, spared
 from ..arrays.summary import counted
 from ..errors import ExposureError, warn
 from ..files import exposure as exposure_file
@@ -366,6 +365,8 @@ def find(
     )
     if parameters.needs_errors:
         _warn_of_errors(found, group)
+    from ..arrays.crowded import crowded_rows, spared
+
     sensitive = ~np.isnan(found.residual)
     crowded = crowded_rows(found.mask, dispaxis=group.dispaxis, sensitive=sensitive)
     if crowded:
@@ -516,6 +517,8 @@ def _warn_of_errors(found: BadPixels, group: Group) -> None:
 
 
 def _warn_of_crowded(rows: tuple[int, ...], group: Group, parameters: Parameters) -> None:
+    from ..arrays.crowded import ranges_of
+
     warn(
         f"{group.name}: {len(rows)} {LINES[group.dispaxis]} along the dispersion are crowded with "
         f"flags ({ranges_of(rows)}, counted from 0), as if a trace or the edge of a slit were "
