@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import __version__
+from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import check_whole
 from ..arrays.groups import Groups, groups_of
 from ..arrays.summary import counted
@@ -259,19 +260,19 @@ class MaskHistory:
         members: dict[Location, Member] = {member.exposure: member for member in mask.members}
         for epoch in reversed(self.epochs[:-1]):
             other = Mask.read(epoch.path)
-            if len({each.parameters.cut for each in (mask, other) if each.parameters}) > 1:
+            cuts = [_bad_pixels_of(each).significance is None for each in (mask, other)]
+            if cuts[0] != cuts[1]:
                 raise ValueError(
                     f"{last}: was found with another cut than the masks before; make a mask of "
                     "persistent pixels from masks of one cut"
                 )
             mask = _with_strongest(mask, other, flags)
             members = {member.exposure: member for member in other.members} | members
-        assert mask.bad_pixels is not None  # checked when it was read
-        found = replace(mask.bad_pixels, mask=flags)
-        n_low = int(np.count_nonzero(found.low))
+        found = replace(_bad_pixels_of(mask), mask=flags)
+        n_low, n_high = (int(np.count_nonzero(end)) for end in (found.low, found.high))
         return replace(
             mask,
-            bad_pixels=replace(found, n_low=n_low, n_high=int(flags.sum()) - n_low),
+            bad_pixels=replace(found, n_low=n_low, n_high=n_high),
             crowded=(),
             members=tuple(members.values()),
             version=__version__,
@@ -308,25 +309,12 @@ class MaskHistory:
 
 
 def history(
-    masks: AnyLocation | Iterable[AnyLocation],
-    *,
-    at_least: int | None = None,
+    masks: AnyLocation | Iterable[AnyLocation], *, at_least: int | None = None
 ) -> MaskHistory:
-    """Follow the bad pixels of a detector through its masks.
+    """Follow the bad pixels of a detector: `badpix_selfcal.history` without its files.
 
-    Parameters
-    ----------
-    masks : path-like, or iterable of these
-        At least two mask files of this package, of one detector, subarray and shape; patterns
-        too. They are put in the order of the dates of their exposures (DATE-OBS, TIME-OBS); where
-        these are not known, the date at which the mask was made counts.
-    at_least : int, optional
-        In how many masks a persistent pixel is flagged at least; in all of them unless given.
-
-    Returns
-    -------
-    MaskHistory
-        The counts of each mask, and in which masks each pixel is flagged.
+    The masks are put in the order of the dates of their exposures (DATE-OBS, TIME-OBS); where these
+    are not known, the date at which the mask was made counts.
 
     Raises
     ------
@@ -493,11 +481,14 @@ def _warn_of_parameters(masks: Sequence[Mask]) -> None:
             return
 
 
+def _bad_pixels_of(mask: Mask) -> BadPixels:
+    assert mask.bad_pixels is not None  # `history` takes masks of this package only
+    return mask.bad_pixels
+
+
 def _with_strongest(made: Mask, mask: Mask, flags: NDArray[np.bool_]) -> Mask:
     """Take the samples of the flagged pixels that stand out more in another mask."""
-    ours, theirs = made.bad_pixels, mask.bad_pixels
-    assert ours is not None  # `history` takes masks of this package only
-    assert theirs is not None
+    ours, theirs = _bad_pixels_of(made), _bad_pixels_of(mask)
     # A pixel that is not flagged counts less than one that is, whatever the cuts.
     strength = np.where(ours.mask, np.abs(ours.compared), -1.0)
     at = flags & theirs.mask & ~(strength >= np.abs(theirs.compared))
