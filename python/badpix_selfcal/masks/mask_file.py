@@ -28,14 +28,7 @@ from .mask import Card, Columns, Mask, Member, Role, table_of
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["ABOUT", "mask_in", "mask_of_result", "read", "write_part"]
-
-ABOUT: Final = (
-    *("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING"),
-    *("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS"),
-    *("READPATT", "DATE-OBS", "TIME-OBS"),
-)
-"""The cards of an exposure that describe its detector, mode and epoch."""
+__all__ = ["mask_in", "mask_of_result", "read", "write_part"]
 
 MASK_ENDING: Final = "_mask.fits"
 """How the name of a mask file ends."""
