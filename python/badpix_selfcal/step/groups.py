@@ -8,20 +8,16 @@ pixels, or their pixels are others.
 
 from __future__ import annotations
 
-import glob
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis, check_group_by
 from ..errors import ExposureError, warn
 from ..files.exposure import Cards, Exposure
-from ..files.paths import AnyLocation, Location, RemoteFile, file_key, locate, no_such
-from ..files.remote import RemoteError, matching
+from ..files.paths import AnyLocation, Location, expanded, file_key
 from ..instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE, Dispaxis, Region, gap_of
 from ..masks.mask import Mask, Role
 from ..parameters import Parameters
@@ -32,7 +28,6 @@ __all__ = [
     "Pool",
     "check_product",
     "dispaxis_of",
-    "expanded",
     "file_part",
     "grouped",
     "later_step",
@@ -43,9 +38,6 @@ __all__ = [
     "warn_of_axis",
     "warn_of_odd",
 ]
-
-RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
-"""The files that a folder stands for: the pipeline's first stage writes them."""
 
 LATER_NAME: Final = re.compile(r".*_(bsub|cal|crf)\.fits?(\.gz)?", re.IGNORECASE | re.DOTALL)
 """The names of the files that later steps of the pipeline write."""
@@ -193,7 +185,10 @@ def read_pool(
             failed[path] = str(exposure)
         elif not exposure.detector:
             failed[path] = _no_detector(exposure)
-        elif in_folder and not _is_wanted(exposure, detector):
+        elif in_folder and (
+            exposure.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE)
+            or detector not in ("", exposure.detector)
+        ):
             ignored.append(path)
         elif why := _refusal(exposure, force=force):
             failed[path] = why
@@ -208,39 +203,6 @@ def read_pool(
             "modes: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
         )
     return Pool(tuple(exposures), failed, tuple(ignored))
-
-
-def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
-    """Return the files that locations, patterns and folders stand for.
-
-    Each has with it whether it was found in a folder.
-
-    Raises
-    ------
-    ExposureError
-        If a folder or a pattern stands for no file.
-    """
-    files: list[tuple[Location, bool]] = []
-    for path in map(locate, inputs):
-        if not isinstance(path, Path):
-            files += _expanded_remote(path)
-        elif path.is_dir():
-            rates = [found for pattern in RATES for found in path.glob(pattern)]
-            if not rates:
-                raise ExposureError(
-                    f"{path}: this folder holds no {RATES[0]}; name the exposures one by one"
-                )
-            files += [(rate, True) for rate in sorted(rates)]
-        elif not path.exists() and glob.has_magic(str(path)):
-            matches = sorted(glob.glob(str(path)))  # noqa: PTH207 - patterns may be absolute
-            if not matches:
-                raise ExposureError(f"{path}: no file matches this pattern")
-            files += [(Path(match), False) for match in matches]
-        elif not os.path.lexists(path):  # that of a link to nowhere fails on its own
-            raise ExposureError(no_such(path))
-        else:
-            files.append((path, False))
-    return files
 
 
 def grouped(
@@ -371,16 +333,30 @@ def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool
                 f"{member.path}: SCI has shape {member.shape}, that of the science exposure "
                 f"{science.path} has {science.shape}; use one detector"
             )
-    _warn_of_later(members)
-    _warn_of_modes([member for member in members if member.exp_type == science.exp_type])
+    warn_of_odd(members, science.exp_type)
     for member in members:
         _compare(science, member, force=force)
 
 
-def warn_of_odd(exposures: Sequence[Exposure]) -> None:
-    """Warn of exposures that have passed later steps, or are of a mode without this step."""
-    _warn_of_later(exposures)
-    _warn_of_modes(exposures)
+def warn_of_odd(exposures: Sequence[Exposure], mode: str | None = None) -> None:
+    """Warn of exposures that have passed later steps, or are of a mode without this step.
+
+    Of other modes than one that is given is warned elsewhere.
+    """
+    later = [each for each in exposures if each.later_step or LATER_NAME.fullmatch(each.path.name)]
+    if later:
+        step = f" ({later[0].later_step} = COMPLETE)" if later[0].later_step else ""
+        warn(
+            f"{_listed(later)}: later steps of the pipeline have changed the samples{step}; this "
+            "step takes rates (_rate)"
+        )
+    for exp_type in dict.fromkeys(each.exp_type for each in exposures):
+        if exp_type not in ("", *DISPAXIS_OF_EXP_TYPE) and mode in (None, exp_type):
+            those = [each for each in exposures if each.exp_type == exp_type]
+            warn(
+                f"{_listed(those)}: EXP_TYPE is {exp_type}; this step is made for "
+                f"{', '.join(DISPAXIS_OF_EXP_TYPE)}"
+            )
 
 
 def warn_of_axis(exposures: Sequence[Exposure]) -> None:
@@ -459,39 +435,12 @@ def _refusal(exposure: Exposure, *, force: bool | None) -> str:
     )
 
 
-def _warn_of_later(exposures: Sequence[Exposure]) -> None:
-    later = [each for each in exposures if each.later_step or LATER_NAME.fullmatch(each.path.name)]
-    if later:
-        step = f" ({later[0].later_step} = COMPLETE)" if later[0].later_step else ""
-        warn(
-            f"{_listed(later)}: later steps of the pipeline have changed the samples{step}; this "
-            "step takes rates (_rate)"
-        )
-
-
-def _warn_of_modes(exposures: Sequence[Exposure]) -> None:
-    modes: dict[str, list[Exposure]] = {}
-    for each in exposures:
-        if each.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
-            modes.setdefault(each.exp_type, []).append(each)
-    for exp_type, those in modes.items():
-        warn(
-            f"{_listed(those)}: EXP_TYPE is {exp_type}; this step is made for "
-            f"{', '.join(DISPAXIS_OF_EXP_TYPE)}"
-        )
-
-
 def _listed(exposures: Iterable[Exposure]) -> str:
     return listed(each.path for each in exposures)
 
 
 def _no_detector(exposure: Exposure) -> str:
     return f"{exposure.path}: has no DETECTOR keyword, so its gap is not known"
-
-
-def _is_wanted(exposure: Exposure, detector: str) -> bool:
-    is_mode = exposure.exp_type in ("", *DISPAXIS_OF_EXP_TYPE)
-    return is_mode and detector in ("", exposure.detector)
 
 
 def _name(exposure: Exposure, by: GroupBy) -> str:
@@ -501,19 +450,3 @@ def _name(exposure: Exposure, by: GroupBy) -> str:
     band = exposure.band if by == "band" else ""
     words = (exposure.detector, mode, exposure.subarray, exposure.channel, band)
     return " ".join(filter(None, words))
-
-
-def _expanded_remote(given: RemoteFile) -> list[tuple[Location, bool]]:
-    url = given.url
-    is_folder = url.endswith("/")
-    if not (is_folder or "*" in url):  # ? is no wildcard here: it begins a query
-        return [(given, False)]
-    try:
-        patterns = [url + rates for rates in RATES] if is_folder else [url]
-        found = [each for pattern in patterns for each in matching(RemoteFile(pattern))]
-    except RemoteError as error:
-        raise ExposureError(f"{given}: {error}") from error
-    if not found:
-        what = f"this folder holds no {RATES[0]}" if is_folder else "no file matches this pattern"
-        raise ExposureError(f"{given}: {what}")
-    return [(each, is_folder) for each in found]

@@ -432,17 +432,18 @@ def _members(
     """Return the exposures of a group, and those that could not be combined."""
     names = {copy.exposure.path: copy.name for copy in group.copies}
     later = {each.path: later_step(each) for each in group.exposures}
+    copies, left_out, constant = minimum.copies, {*minimum.left_out}, {*minimum.constant}
     unmeasured = "no pedestal can be measured in the gap"
     return tuple(
         Member(
             exposure=path,
             role=group.roles.get(path, "science"),
             pedestal=minimum.pedestals.get(path, None if group.gap is None else np.nan),
-            problem=errors.get(path) or (unmeasured if path in minimum.left_out else ""),
+            problem=errors.get(path) or (unmeasured if path in left_out else ""),
             output=outputs.place(names[path]) if path in names and path not in errors else None,
             later=later.get(path, ""),
-            same_as=minimum.copies.get(path),
-            is_constant=path in minimum.constant,
+            same_as=copies.get(path),
+            is_constant=path in constant,
         )
         for path in dict.fromkeys([*group.members, *errors])
     )

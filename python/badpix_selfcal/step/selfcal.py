@@ -14,6 +14,7 @@ from ..files.exposure import Cards, Exposure
 from ..files.paths import (
     AnyLocation,
     Location,
+    expanded,
     file_key,
     is_folder,
     locate,
@@ -25,7 +26,7 @@ from ..log import log
 from ..masks.mask import Role
 from ..parameters import Parameters
 from ..threads import threads_set
-from .groups import Copy, Group, check_product, dispaxis_of, expanded, name_of, warn_of_axis
+from .groups import Copy, Group, check_product, dispaxis_of, name_of, warn_of_axis
 from .outputs import ascii_of, outputs_of
 from .result import Result
 from .run import Progress, Run, Threads, threads_for
