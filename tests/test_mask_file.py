@@ -303,6 +303,14 @@ def test_hostile_tables_are_refused_soon(written):
         assert re.search(problem, said), said
 
 
+def test_a_table_of_many_columns_is_refused_soon(written):
+    card = b"TFIELDS =                    9"
+    content = written.read_bytes()
+    assert card in content
+    written.write_bytes(content.replace(card, b"TFIELDS =           9999999999"))
+    assert "has TFIELDS = 9999999999; a table of FITS has at most 999 columns" in refusal(written)
+
+
 def empty_columns():
     """Return a table of many rows without bytes."""
     table = fits.BinTableHDU.from_columns([fits.Column("exposure", "0A")], name="MEMBERS")

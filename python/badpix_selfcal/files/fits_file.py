@@ -42,6 +42,9 @@ MOST_BLOCKS: Final = 1000
 
 MOST_AXES: Final = 999
 
+MOST_FIELDS: Final = 999
+"""Columns of a table. Astropy would make a million of them from a card."""
+
 _END: Final = re.compile(rb"((?:.{80})*?)END(?![A-Z0-9_-])", re.DOTALL)
 _PLAIN: Final = re.compile(
     r"([A-Z0-9_-]{1,8}) *= (?: *(-?[0-9]{1,18})| *([TF])|'([ -%(-~]*[!-%(-~]) *') *(?:/.*)?"
@@ -306,6 +309,11 @@ def _shape_and_size(header: Header, number: int, kind: str) -> tuple[tuple[int, 
         )
     if type(bits) is not int or bits not in (8, 16, 32, 64, -32, -64):
         raise ExposureError(damaged)
+    if (fields := count("TFIELDS", 0)) > MOST_FIELDS:
+        raise ExposureError(
+            f"extension {number} has TFIELDS = {fields}; a table of FITS has at most "
+            f"{MOST_FIELDS} columns"
+        )
     shape = tuple(count(f"NAXIS{axis}") for axis in range(axes, 0, -1))
     samples = math.prod(shape) if shape else 0
     heap, groups = count("PCOUNT", 0), count("GCOUNT", 1)
