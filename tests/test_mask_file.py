@@ -360,6 +360,7 @@ def test_do_not_use_is_what_dq_def_says(tmp_path, definitions, bits, kind):
     mask = bps.Mask.read(reference(tmp_path / "ref.fits", image, definitions))
     np.testing.assert_array_equal(mask.flags, (image.astype(np.int64) & bits) != 0)
     assert (mask.name, mask.detector, mask.subarray) == ("ref.fits", "NRS1", None)
+    assert mask.origin == ""
     assert (mask.minimum, mask.bad_pixels, mask.parameters, mask.members) == (None, None, None, ())
     assert len(mask.pixels()) == mask.regions().count("box") == mask.flags.sum()
     assert repr(mask).startswith("Mask ref.fits: 20 x 30 pixels\n  detector  NRS1\n")

@@ -35,10 +35,8 @@ class ExposureResult:
         Flagged; not searched for bad pixels; written by an earlier run; or failed.
     output : Location or None
         Its copy; None if there is none. The copy of a skipped exposure is unflagged.
-    error : str
-        Why it failed.
-    role : {"science", "background", "selfcal"}
-        What it is in its group.
+    error, role : str
+        Why it failed, and what it is in its group ("science", "background" or "selfcal").
     """
 
     exposure: Location
@@ -127,7 +125,9 @@ class Result:
     @property
     def written(self) -> tuple[Location, ...]:
         """The copies that this call has written."""
-        return tuple(each.output for each in self.exposures if each.output and _is_new(each))
+        return tuple(
+            each.output for each in self.exposures if each.output and each.status != "KEPT"
+        )
 
     @property
     def failed(self) -> tuple[ExposureResult, ...]:
@@ -142,10 +142,9 @@ class Result:
     @property
     def statuses(self) -> dict[str, int]:
         """The number of exposures of each status. BACKGROUND: used, and not flagged itself."""
-        counts = Counter(each.status for each in self.exposures)
-        by_status = {status: counts[status] for status in get_args(Status)}
-        paths = {each.exposure for each in self.exposures}
-        return {**by_status, "BACKGROUND": len([*filter(lambda p: p not in paths, self.members)])}
+        counts = Counter[str](each.status for each in self.exposures)
+        counts["BACKGROUND"] = len({*self.members} - {each.exposure for each in self.exposures})
+        return {status: counts[status] for status in (*get_args(Status), "BACKGROUND")}
 
     def __repr__(self) -> str:
         found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
@@ -249,10 +248,6 @@ class Results:
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the counts, and the groups in a table."""
         return f"<pre>{_html(repr(self))}</pre>"
-
-
-def _is_new(each: ExposureResult) -> bool:
-    return each.status != "KEPT"
 
 
 def _flags_of(result: Result) -> str:
