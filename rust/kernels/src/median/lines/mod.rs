@@ -232,10 +232,19 @@ fn transpose<T: Sample>(rows: &[&[T]], out: &mut [T], lines: usize) {
 /// `medians` returns a row of them.
 #[inline(always)]
 fn transpose_back<'m, T: Sample>(medians: impl Fn(usize) -> &'m [T], out: &mut [&mut [T]]) {
+    let cols = out[0].len();
     for (group, out) in out.chunks_mut(ROWS_AT_ONCE).enumerate() {
-        for column in 0..out[0].len() {
-            for (out, &median) in out.iter_mut().zip(&medians(column)[group * ROWS_AT_ONCE..]) {
-                out[column] = median;
+        let medians = (0..cols).map(|column| &medians(column)[group * ROWS_AT_ONCE..]);
+        if let Some(out) = out.first_chunk_mut::<ROWS_AT_ONCE>() {
+            let mut out = out.each_mut().map(|row| &mut row[..cols]);
+            for (column, medians) in medians.enumerate() {
+                for (out, &median) in out.iter_mut().zip(&medians[..ROWS_AT_ONCE]) {
+                    out[column] = median;
+                }
+            }
+        } else {
+            for (column, medians) in medians.enumerate() {
+                out.iter_mut().zip(medians).for_each(|(out, &median)| out[column] = median);
             }
         }
     }
