@@ -246,8 +246,12 @@ class Mask:
 
     @property
     def origin(self) -> str:
-        """The HISTORY entry of its own file and of pages that show it: how it was found."""
-        assert self.parameters is not None  # nothing shows a mask without images
+        """The HISTORY entry of its own file and of pages that show it: how it was found.
+
+        Empty if it is no mask of this package.
+        """
+        if self.parameters is None:
+            return ""
         how = replace(self.parameters, dispaxis=self.dispaxis).as_text()
         members = f" members={self.identity}" if self.identity else ""
         return f"badpix_selfcal {self.version} COMPLETE: {how}{members}"

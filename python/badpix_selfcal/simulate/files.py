@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from ..arrays.checks import check_whole
-from ..files.location import refuse_file
 from ..files.outputs import Outputs
+from ..files.paths import refuse_file
 from ..instrument import DETECTORS, Detector
 from .defects import COSMIC_RAY, HALO, HOT, LOW, Readout, Truth, expose, fixed_defects
 from .scene import pointing, scene_on

@@ -134,7 +134,7 @@ def associate(
         raise ExposureError(why)
     found = [
         _association(science, name, group, directory)
-        for name, group in grouped(pool.exposures, group_by)
+        for name, _, group in grouped(pool.exposures, group_by)
         for science in group
         if not science.is_background
     ]

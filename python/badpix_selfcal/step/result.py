@@ -152,7 +152,7 @@ class Result:
         text = block(
             f"Result {self.name}: {self.status}, {counted(len(self.members), 'exposure')}",
             {
-                "exposures": _tally_of(self.statuses),
+                "status": _tally_of(self.statuses),
                 "cuts": "" if found is None else cuts_of(found),
                 "flagged": _flags_of(self),
                 "failed": _first(each.error for each in self.failed),
@@ -232,9 +232,9 @@ class Results:
         return {path: why for group in self.groups for path, why in group.unwritten.items()}
 
     def __repr__(self) -> str:
-        rows = [("group", "exposures", "flagged")]
+        rows = [("group", "exposures", "flagged")] if self.groups else []
         rows += [(each.name, _tally_of(each.statuses), _flags_of(each) or "-") for each in self]
-        first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+        first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
         lines = block(
             f"Results of {counted(sum(self.statuses.values()), 'exposure')}",
             {

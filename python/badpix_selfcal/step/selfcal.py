@@ -234,6 +234,7 @@ def _group(
     group = Group(
         name=product.name,
         stem=product.name,
+        members=tuple(members),
         detector=science.detector,
         dispaxis=None,
         exposures=tuple(members.values()),
