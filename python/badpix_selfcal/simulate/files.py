@@ -359,7 +359,10 @@ def _write_truth(
     ]
     hdus = [_with_cards(fits.PrimaryHDU(), cards), fits.ImageHDU(defects, name="DEFECTS")]
     for number, (name, truth, pedestal) in enumerate(exposures, start=1):
-        about = [("EXPNAME", name, "exposure"), ("PEDESTAL", pedestal, "[DN/s] pedestal")]
+        about: list[Card] = [
+            ("EXPNAME", name, "exposure"),
+            ("PEDESTAL", pedestal, "[DN/s] pedestal"),
+        ]
         hdus.append(_with_cards(fits.ImageHDU(truth, name="COSMIC", ver=number), about))
     fits.HDUList(hdus).writeto(part, overwrite=True)
 
