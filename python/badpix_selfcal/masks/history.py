@@ -17,9 +17,8 @@ from ..arrays.checks import check_whole
 from ..arrays.groups import Groups, groups_of
 from ..arrays.summary import counted
 from ..errors import MaskError, warn
-from ..files.inputs import expanded
 from ..files.outputs import Write
-from ..files.paths import AnyLocation, Location, file_key, is_folder, locate, locations_of
+from ..files.paths import AnyLocation, Location, expanded, file_key, is_folder, locate, locations_of
 from .compare import frame_of, require_same_pixels
 from .export import write_table
 from .mask import Columns, Mask, Member, table_of
