@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .floats import FloatArray
 
-__all__ = ["BLACK", "HIGH", "LOW", "UNKNOWN", "card", "picture_of", "table"]
+__all__ = ["BLACK", "HIGH", "LOW", "UNKNOWN", "card", "picture_of"]
 
 LOW: Final = "#0072B2"
 """Pixels flagged at the low end. Colours are of the palette of Okabe and Ito, which colour-blind
@@ -67,18 +67,6 @@ def card(head: str, lines: Mapping[str, str], pictures: Mapping[str, Found]) -> 
     )
     drawn = "".join(_picture(title, found) for title, found in pictures.items())
     return f"<div><strong>{escape(head)}</strong><table>{rows}</table>{drawn}</div>"
-
-
-def table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Return a table as HTML; empty without rows."""
-    if not rows:
-        return ""
-    heads = "".join(f'<th scope="col" style="{_CELL}">{escape(name)}</th>' for name in columns)
-    body = ""
-    for row in rows:
-        cells = "".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in row)
-        body += f"<tr>{cells}</tr>"
-    return f"<table><tr>{heads}</tr>{body}</table>"
 
 
 def picture_of(found: Found) -> NDArray[np.uint8]:
