@@ -112,7 +112,9 @@ NAMES = st.text(min_size=1, max_size=90)
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 PATHS = st.one_of(
     st.text(st.characters(exclude_characters="\0"), min_size=1).map(Path),
-    WORDS.map(lambda word: locate(f"s3://bucket/{word}")),
+    st.from_regex(r"[a-z0-9_.~'&() -]{1,12}", fullmatch=True).map(
+        lambda word: locate(f"s3://bucket/{word}")
+    ),
 )
 
 

@@ -9,7 +9,6 @@ import warnings
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -26,7 +25,6 @@ import badpix_selfcal as bps
 from badpix_selfcal import look
 from badpix_selfcal.instrument import DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.look.page import page_of
-from badpix_selfcal.look.plot import FIGURES
 from badpix_selfcal.look.shown import (
     ACROSS,
     ALONG,
@@ -39,7 +37,6 @@ from badpix_selfcal.look.shown import (
     slices_of,
     strongest,
 )
-from badpix_selfcal.masks.mask import Member
 
 from .masks import GROUPS, group_mask, masks, with_groups
 from .reported import mask_of
@@ -477,94 +474,3 @@ class TestMatplotlib:
 def test_the_package_does_not_import_matplotlib(tmp_path):
     code = "import sys, badpix_selfcal as bps; bps.selfcal; sys.exit('matplotlib' in sys.modules)"
     assert shell(f'{sys.executable} -c "{code}"', tmp_path).status == 0
-
-
-@pytest.fixture
-def saved(tmp_path, monkeypatch):
-    """A mask file in the current folder, beside the copy that it lists."""
-    monkeypatch.chdir(tmp_path)
-    Path("sci_badpix_selfcal.fits").touch()
-    member = Member(Path("sci_rate.fits"), "science", None, "", Path("sci_badpix_selfcal.fits"))
-    return shown(members=(member,)).write("sci_mask.fits")
-
-
-def made():
-    pictures = [path for path in Path().rglob("*") if path.suffix in (".png", ".pdf", ".svg")]
-    return sorted(path.name for path in pictures)
-
-
-@pytest.mark.usefixtures("saved")
-class TestFiles:
-    def test_all_figures(self):
-        written = look.save("sci_mask.fits", figure="all", dpi=20)
-        assert [path.name for path in written] == [f"sci_{name}.png" for name in FIGURES]
-        for path in written:
-            with Image.open(path) as picture:
-                picture.load()
-                assert picture.size[0] > 80
-
-    def test_a_copy_has_the_figures_of_its_mask(self):
-        copy = look.save("sci_badpix_selfcal.fits", figure=["mask", "rows"], output_dir="out")
-        assert [str(path) for path in copy] == ["out/sci_mask.png", "out/sci_rows.png"]
-        assert len(look.save(["sci_mask.fits", "sci_badpix_selfcal.fits"], dpi=20)) == 1
-
-    def test_pdf_and_svg(self):
-        for kind in ("pdf", "svg"):
-            look.save("sci_mask.fits", figure=["histogram", "mask"], format=kind)
-        assert Path("sci_mask.pdf").read_bytes().startswith(b"%PDF-")
-        assert b"%%EOF" in Path("sci_mask.pdf").read_bytes()[-10:]
-        root = ElementTree.parse("sci_histogram.svg").getroot()
-        assert root.tag == "{http://www.w3.org/2000/svg}svg"
-
-    def test_an_existing_figure_stays(self):
-        Path("sci_rows.png").write_text("mine")
-        with pytest.raises(FileExistsError, match=r"sci_rows\.png exists already; set `overwrite`"):
-            look.save("sci_mask.fits", figure=["columns", "rows"])
-        assert made() == ["sci_rows.png"]
-        look.save("sci_mask.fits", figure="rows", overwrite=True)
-        assert Path("sci_rows.png").read_bytes().startswith(b"\x89PNG")
-
-    @pytest.mark.parametrize(
-        ("given", "said"),
-        [
-            ({"figure": "pages"}, r"`figure` must be one of page, minimum, .*, all, got 'pages'"),
-            ({"format": "gif"}, r"`format` must be one of png, pdf, svg, got 'gif'"),
-            ({"dpi": 5}, r"`dpi` must be from 20 to 1200, got 5"),
-            ({"dpi": 1.5}, r"`dpi` must be a whole number"),
-        ],
-    )
-    def test_a_wrong_argument(self, given, said):
-        with pytest.raises((TypeError, ValueError), match=said):
-            look.save("sci_mask.fits", **given)
-        assert made() == []
-
-    def test_a_figure_that_the_mask_does_not_have(self):
-        shown(cut="fraction", dq=None).write("bare_mask.fits")
-        for name, why in (("significance", "found with the fraction cut"), ("dq", "have no DQ")):
-            said = rf"bare_mask\.fits: the mask has no {name}: .*{why}"
-            with pytest.raises(ValueError, match=said):
-                look.save(["sci_mask.fits", "bare_mask.fits"], figure=["rows", name])
-        assert made() == []
-        assert len(look.save("bare_mask.fits", figure="all", dpi=20)) == len(FIGURES) - 2
-
-    def test_wrong_masks(self):
-        Path("x_mask.fits").write_text("junk")
-        Path("other").mkdir()
-        Path("other/sci_mask.fits").write_bytes(Path("sci_mask.fits").read_bytes())
-        for paths, said in (
-            ("x_mask.fits", r"x_mask\.fits: "),
-            (["sci_mask.fits", "other/sci_mask.fits"], "figures of the same names; draw them sep"),
-        ):
-            with pytest.raises(bps.MaskError, match=said):
-                look.save(paths)
-        assert made() == []
-
-    def test_without_matplotlib(self, monkeypatch):
-        monkeypatch.delitem(sys.modules, "badpix_selfcal.look.figures")
-        monkeypatch.delattr(look, "figures")
-        monkeypatch.setitem(sys.modules, "matplotlib", None)
-        said = r'needs? matplotlib \(.*\): pip install "\.\[plot\]" in the clone of badpix-selfcal$'
-        with pytest.raises(RuntimeError, match=said):
-            look.save("sci_mask.fits")
-        with pytest.raises(ImportError, match=said):
-            look.residual(shown())

@@ -354,7 +354,7 @@ def test_a_file_that_cannot_be_written_prevents_the_others(here):
 def test_the_persistent_mask_is_applied(tmp_path):
     made = simulate(tmp_path / "data", detector="MIRIFUSHORT", size=(96, 640))
     masks = [
-        bps.selfcal(path, cut="sigma", output_dir=tmp_path / "masks", save_mask=True).mask
+        bps.selfcal(path, cut="sigma", output_dir=tmp_path / "masks", save_mask=True).mask_file
         for path in made.associations
     ]
     bps.history(masks, persistent_mask=tmp_path / "p.fits")

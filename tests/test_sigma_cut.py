@@ -21,7 +21,7 @@ from badpix_selfcal.arrays.bad_pixels import (
     upper_cut,
 )
 from badpix_selfcal.arrays.crowded import crowded_rows, spared
-from badpix_selfcal.simulation.shapes import PICTURES
+from badpix_selfcal.simulate.groups import PICTURES
 from badpix_selfcal.testing import assert_same, dispaxes, images, kernel_sizes, large_images
 
 from .profiles import share

@@ -8,15 +8,16 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .floats import FloatArray
+if TYPE_CHECKING:
+    from .bad_pixels import BadPixels
 
-__all__ = ["BLACK", "HIGH", "LOW", "UNKNOWN", "card", "picture_of"]
+__all__ = ["BLACK", "HIGH", "LOW", "UNKNOWN", "card", "picture_of", "table"]
 
 LOW: Final = "#0072B2"
 """Pixels flagged at the low end. Colours are of the palette of Okabe and Ito, which colour-blind
@@ -36,18 +37,7 @@ MOST_PIXELS: Final = 256
 _CELL: Final = "text-align:left;padding:0 1em 0 0;border:0;background:none"
 
 
-class Found(Protocol):
-    """What a picture shows of `badpix_selfcal.BadPixels`."""
-
-    @property
-    def residual(self) -> FloatArray: ...
-    @property
-    def low(self) -> NDArray[np.bool_]: ...
-    @property
-    def high(self) -> NDArray[np.bool_]: ...
-
-
-def card(head: str, lines: Mapping[str, str], pictures: Mapping[str, Found]) -> str:
+def card(head: str, lines: Mapping[str, str], pictures: Mapping[str, BadPixels]) -> str:
     """Return a headline, lines that each begin with a word, and pictures of masks, as HTML.
 
     Parameters
@@ -69,7 +59,19 @@ def card(head: str, lines: Mapping[str, str], pictures: Mapping[str, Found]) -> 
     return f"<div><strong>{escape(head)}</strong><table>{rows}</table>{drawn}</div>"
 
 
-def picture_of(found: Found) -> NDArray[np.uint8]:
+def table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Return a table as HTML; empty without rows."""
+    if not rows:
+        return ""
+    heads = "".join(f'<th scope="col" style="{_CELL}">{escape(name)}</th>' for name in columns)
+    body = ""
+    for row in rows:
+        cells = "".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in row)
+        body += f"<tr>{cells}</tr>"
+    return f"<table><tr>{heads}</tr>{body}</table>"
+
+
+def picture_of(found: BadPixels) -> NDArray[np.uint8]:
     """Return the picture of a mask, shape (rows, cols, 3): red, green, blue; row 0 at the bottom.
 
     A block of pixels has the colour of its flags, even of a single one; black if it has some of
@@ -92,7 +94,7 @@ def _reduced(image: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.logical_or.reduceat(found, columns, axis=1)
 
 
-def _picture(title: str, found: Found) -> str:
+def _picture(title: str, found: BadPixels) -> str:
     """Return the picture of a mask with its legend; empty for an image without pixels."""
     try:
         from matplotlib.image import imsave

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ..errors import AssociationError, is_of_machine
 from .paths import Location, RemoteFile, beside, locate, no_such, stem_of
-from .remote import RemoteError, download
+from .remote import download
 
 __all__ = ["Association", "Product", "is_plain_name", "read"]
 
@@ -22,27 +21,16 @@ ROLES: Final = ("science", "background", "selfcal")
 """The exposure types that self-calibration uses."""
 
 UNUSED: Final = (
-    "autoflat",
-    "autowave",
-    "dark",
-    "direct_image",
-    "engineering",
-    "flat",
-    "imprint",
-    "psf",
-    "segmap",
-    "sourcecat",
-    "target_acquisition",
+    *("autoflat", "autowave", "dark", "direct_image", "engineering", "flat", "imprint", "psf"),
+    *("segmap", "sourcecat", "target_acquisition"),
 )
 """The other exposure types that the pipeline knows."""
-
-YAML_ENDINGS: Final = (".yaml", ".yml")
 
 MOST_BYTES: Final = 1 << 24
 """Length of an association; one of 20 000 members takes 2 MB."""
 
 MOST_YAML: Final = 1 << 20
-"""Characters of a YAML association, which takes seconds to parse."""
+"""Length of a YAML association, which takes seconds to parse."""
 
 MOST_MEMBERS: Final = 20_000
 """Members of all products together."""
@@ -137,111 +125,112 @@ def read(path: str | Location) -> Association:
     entries = content.get("products")
     if not isinstance(entries, list) or not entries:
         raise AssociationError(f"{path}: 'products' must be a list of at least one product")
-    _refuse_many(path, entries)
-    products = tuple(_product(path, number, entry) for number, entry in enumerate(entries))
-    _refuse_repeated(path, (product.name for product in products))
+    lists = [entry.get("members") for entry in entries if isinstance(entry, dict)]
+    count = max(len(entries), sum(len(each) for each in lists if isinstance(each, list)))
+    if count > MOST_MEMBERS:
+        raise AssociationError(
+            f"{path}: lists {count} members, more than {MOST_MEMBERS}; process many exposures with "
+            "`batch`, or divide the association"
+        )
+    products: dict[str, Product] = {}
+    for number, entry in enumerate(entries):
+        product = _product(path, f"{path}: product {number}", entry)
+        if product.name.casefold() in products:  # some file systems ignore the case of names
+            raise AssociationError(
+                f"{path}: two products have the name {product.name!r}; rename one"
+            )
+        products[product.name.casefold()] = product
     pool = content.get("asn_pool")
-    return Association(path, pool if isinstance(pool, str) else None, products)
+    return Association(path, pool if isinstance(pool, str) else None, tuple(products.values()))
+
+
+def is_plain_name(name: str) -> bool:
+    """Return whether a product's name can be part of a file's name and of a FITS card."""
+    is_text = name.isascii() and name.isprintable() and name.strip() == name != ""
+    return is_text and not name.startswith(".") and not {*name} & {*"/\\:"}
 
 
 def _parse(path: Location) -> object:
-    is_yaml = path.suffix.lower() in YAML_ENDINGS
+    is_yaml = path.suffix.lower() in (".yaml", ".yml")
     most, advice = (MOST_YAML, "write it as JSON") if is_yaml else (MOST_BYTES, _DOUBT)
     try:
         with download(path, most) if isinstance(path, RemoteFile) else path.open("rb") as file:
             content = file.read(most + 1)
-        text = content.decode()
     except FileNotFoundError:
         raise AssociationError(no_such(Path(str(path)))) from None
-    except RemoteError as error:
-        raise AssociationError(f"{path}: cannot be read: {error}") from None
-    except UnicodeError as error:
-        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         if isinstance(error, OSError) and is_of_machine(error):
             raise
-        raise AssociationError(f"{path}: cannot be read: {error}") from error
+        raise AssociationError(f"{path}: cannot be read: {error}") from None
     if len(content) > most:
         raise AssociationError(f"{path}: is longer than {most} bytes; {advice}")
-    if is_yaml:
-        return _parse_yaml(path, text)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise AssociationError(f"{path}: is not valid JSON: {error}") from error
+        text = content.decode()
+        return _parse_yaml(text) if is_yaml else json.loads(text)
+    except UnicodeError as error:
+        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
+    except MemoryError:
+        raise
+    except AssociationError as error:
+        raise AssociationError(f"{path}: {error}") from None
+    except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
+        form = "YAML" if is_yaml else "JSON"
+        raise AssociationError(f"{path}: is not valid {form}: {error}") from error
 
 
-def _parse_yaml(path: Location, text: str) -> object:
+def _parse_yaml(text: str) -> object:
     """Parse YAML, which jwst 3.0.0 still reads; without aliases: a few bytes can hold any size."""
     import yaml
 
-    problem, depth = "", 0
-    try:
-        for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
-            is_begin = isinstance(event, yaml.CollectionStartEvent)
-            depth += is_begin - isinstance(event, yaml.CollectionEndEvent)
-            if isinstance(event, yaml.AliasEvent):
-                problem = f"refers to {event.anchor!r} (*); write out each product and member"
-            elif count > MOST_EVENTS:
-                problem = "is too long for YAML; write it as JSON"
-            elif depth > MOST_DEPTH:
-                problem = f"has more than {MOST_DEPTH} lists or tables within each other; {_DOUBT}"
-            if problem:
-                break
-        else:
-            return yaml.safe_load(text)
-    except MemoryError:
-        raise
-    except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
-        raise AssociationError(f"{path}: is not valid YAML: {error}") from error
-    raise AssociationError(f"{path}: {problem}")
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise AssociationError(
+                f"refers to {event.anchor!r} (*); write out each product and member"
+            )
+        if count > MOST_EVENTS:
+            raise AssociationError("is too long for YAML; write it as JSON")
+        if depth > MOST_DEPTH:
+            raise AssociationError(
+                f"has more than {MOST_DEPTH} lists or tables within each other; {_DOUBT}"
+            )
+    return yaml.safe_load(text)
 
 
-def _refuse_many(path: Location, entries: list[object]) -> None:
-    lists = (entry.get("members") for entry in entries if isinstance(entry, dict))
-    count = sum(len(members) for members in lists if isinstance(members, list))
-    if count > MOST_MEMBERS or len(entries) > MOST_MEMBERS:
-        raise AssociationError(
-            f"{path}: lists {max(count, len(entries))} members, more than {MOST_MEMBERS}; "
-            "process many exposures with `batch`, or divide the association"
-        )
-
-
-def _product(path: Location, number: int, entry: object) -> Product:
-    place = f"{path}: product {number}"
+def _product(path: Location, place: str, entry: object) -> Product:
     table = _table(entry, place)
     members = table.get("members")
     if not isinstance(members, list) or not members:
         raise AssociationError(f"{place}: 'members' must be a list of at least one member")
     found: dict[str, list[Location]] = {role: [] for role in ROLES}
     unused: list[tuple[Location, str]] = []
-    checked: set[Location] = set()
-    for role, exposure in _members(path, place, members):
+    for number, member in enumerate(members):
+        here = f"{place}, member {number}"
+        expname = _text(_table(member, here), "expname", here)
+        role, exposure = _role(member, f"{here} ({expname})"), beside(path, expname)
         if role in found:
-            if exposure not in checked:
-                _require_file(exposure, place)
-                checked.add(exposure)
             found[role].append(exposure)
         else:
             unused.append((exposure, role))
+    for exposure in dict.fromkeys(each for exposures in found.values() for each in exposures):
+        _require_file(exposure, place)
     if len(found["science"]) != 1:
         names = ", ".join(exposure.name for exposure in found["science"]) or "none"
         raise AssociationError(
             f"{place}: must have exactly one member of exptype science, got {names}"
         )
-    science = found["science"][0]
-    name = _name(place, table.get("name", stem_of(science)))
+    (science,) = found["science"]
+    name = table.get("name", stem_of(science))
+    if not isinstance(name, str) or not is_plain_name(name):
+        raise AssociationError(
+            f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
+            f"dot), got {reprlib.repr(name)}"
+        )
     return Product(
         name, science, tuple(found["background"]), tuple(found["selfcal"]), tuple(unused)
     )
-
-
-def _members(path: Location, place: str, members: list[object]) -> Iterator[tuple[str, Location]]:
-    for number, member in enumerate(members):
-        here = f"{place}, member {number}"
-        table = _table(member, here)
-        expname = _text(table, "expname", here)
-        yield _role(table, f"{here} ({expname})"), beside(path, expname)
 
 
 def _role(member: dict[object, object], here: str) -> str:
@@ -266,13 +255,12 @@ def _table(value: object, place: str) -> dict[object, object]:
 
 def _text(table: dict[object, object], key: str, place: str) -> str:
     value = table.get(key)
-    is_text = isinstance(value, str) and value.strip() and "\0" not in value
-    if not isinstance(value, str) or not is_text or len(value) > MOST_NAME:
-        raise AssociationError(
-            f"{place}: {key!r} must be a text that is not empty, of at most {MOST_NAME} "
-            f"characters, got {reprlib.repr(value)}"
-        )
-    return value
+    if isinstance(value, str) and value.strip() and "\0" not in value and len(value) <= MOST_NAME:
+        return value
+    raise AssociationError(
+        f"{place}: {key!r} must be a text that is not empty, of at most {MOST_NAME} characters, "
+        f"got {reprlib.repr(value)}"
+    )
 
 
 def _require_file(exposure: Location, place: str) -> None:
@@ -287,32 +275,3 @@ def _require_file(exposure: Location, place: str) -> None:
     raise AssociationError(
         f"{place}: member {exposure} {what}; paths are relative to the association file"
     )
-
-
-def _name(place: str, name: object) -> str:
-    """Return a product's name if it can be part of a file's name and of a FITS card."""
-    if not isinstance(name, str) or not is_plain_name(name):
-        raise AssociationError(
-            f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
-            f"dot), got {reprlib.repr(name)}"
-        )
-    return name
-
-
-def is_plain_name(name: str) -> bool:
-    """Return whether a product's name can be part of a file's name and of a FITS card."""
-    return (
-        name.isascii()
-        and name.isprintable()
-        and not name.startswith(".")
-        and not any(separator in name for separator in "/\\:")
-        and name.strip() == name != ""
-    )
-
-
-def _refuse_repeated(path: Location, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name.casefold() in seen:  # some file systems ignore the case of names
-            raise AssociationError(f"{path}: two products have the name {name!r}; rename one")
-        seen.add(name.casefold())

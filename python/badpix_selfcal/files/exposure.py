@@ -235,10 +235,13 @@ class Exposure:
         return np.asarray(stored, np.uint32) ^ np.uint32(plane.inverted)
 
     def require_unchanged(self) -> None:
-        """Raise an ExposureError if the file is another version than when it was read."""
-        with reading(self.path):
-            if version_of(self.path) != self.version:
-                raise ExposureError(CHANGED)
+        """Raise an ExposureError if the file is another version than when it was read.
+
+        Servers are not asked again: a remote file is compared each time that samples of it are
+        read.
+        """
+        if not isinstance(self.path, RemoteFile):
+            self._require_same()
 
     def write_copy(
         self, to: Path, mask: NDArray[np.bool_] | None, cards: Cards, history: str
@@ -271,7 +274,7 @@ class Exposure:
                 found = [*headers(file, length)]
                 planes = _planes_of(found)
                 with silenced():
-                    header = _renewed(found[0].header, cards, history)
+                    header = _renewed(found[0].header.parsed, cards, history)
             if mask is not None:
                 if problem := _problem_of(planes):
                     raise ExposureError(f"{self.path}: {problem}")
@@ -288,18 +291,21 @@ class Exposure:
                         target.write(_without_checksums(stored))
                         self._copy_flagged(file, target, name, plane, flagged)
                 self._copy(file, target, length)
-        self.require_unchanged()
+        self._require_same()
 
-    def _require_same(self, known: About) -> None:
-        """Refuse another version of a remote file whose server has not been asked for this one."""
-        if known.tag and not known.conditions:
-            self.require_unchanged()
+    def _require_same(self) -> None:
+        """Refuse another version of the file, if no server has refused it."""
+        known = self._known
+        if known is None or (known.tag and not known.conditions):
+            with reading(self.path):
+                if version_of(self.path) != self.version:
+                    raise ExposureError(CHANGED)
 
     def _samples(self, name: str, plane: Plane) -> Samples:
         with reading(self.path):
             if isinstance(self.path, RemoteFile) and self._known is not None and plane.dtype:
                 content = read_range(self.path, plane.data, plane.size, self._known)
-                self._require_same(self._known)
+                self._require_same()
                 return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
                 with open_fits(self.path) as hdus:
@@ -310,7 +316,7 @@ class Exposure:
                     samples = np.fromfile(file, plane.dtype, plane.count, offset=plane.data)
             if samples.size != plane.count:
                 raise ExposureError(CHANGED)
-        self.require_unchanged()
+        self._require_same()
         return samples.reshape(plane.shape)
 
     def _further(self, name: str) -> tuple[Samples, Plane] | None:
@@ -326,7 +332,7 @@ class Exposure:
                     if plane is not None and plane.dtype is not None and plane.shape == sci.shape:
                         ranges.seek(plane.data)
                         stored = np.frombuffer(ranges.read(plane.size), plane.dtype)
-                        self._require_same(self._known)
+                        self._require_same()
                         return stored.reshape(plane.shape), plane
         if plane is None:
             return None
@@ -417,48 +423,41 @@ def _up_to(name: str, found: Iterable[Hdu]) -> list[Hdu]:
 def _exposure(
     location: Location, version: str, found: list[Hdu], known: About | None = None
 ) -> Exposure:
-    with silenced():
-        planes = _planes_of(found)
-        _require_image(location, planes)
-        primary = found[0].header
-        sci = next(hdu.header for hdu in found if hdu.start == planes["SCI"].header)
-
-        found_cards = {key: primary.get(key) for key in (*_KEPT, *LATER_STEPS) if key in primary}
-        texts = {key: _text(value) for key, value in found_cards.items()}
-
-        def word(keyword: str) -> str:
-            return texts.get(keyword, "").upper()
-
-        corner = tuple(word(keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2"))
-        at = "" if corner == ("1", "1") else f"({','.join(corner)})"
-        optics = "/".join(filter(None, (word("FILTER"), word("GRATING"))))
-        later = (step for step in LATER_STEPS if word(step) == "COMPLETE")
-        return Exposure(
-            path=location,
-            version=version,
-            detector=word("DETECTOR"),
-            instrument=word("INSTRUME"),
-            channel=word("CHANNEL"),
-            band=word("BAND") or optics,
-            exp_type=word("EXP_TYPE"),
-            subarray=word("SUBARRAY").replace("FULL", "") + at,
-            is_background=found_cards.get("BKGDTARG") is True,
-            status=word("S_BPXSLF"),
-            later_step=next(later, ""),
-            dispaxis=sci.get("DISPAXIS"),
-            unit=_text(sci.get("BUNIT")),
-            planes=planes,
-            cards={key: found_cards[key] for key in _KEPT if texts.get(key)},
-            history=tuple(map(str, primary.get("HISTORY", ()))),
-            problem="" if known is not None else _named(location, _problem_of(planes)),
-            _known=known,
-        )
+    planes = _planes_of(found)
+    _require_image(location, planes)
+    primary = found[0].header
+    sci = next(hdu.header for hdu in found if hdu.start == planes["SCI"].header)
+    cards = {keyword: primary.get(keyword) for keyword in (*_KEPT, *LATER_STEPS)}
+    words = {keyword: _text(value).upper() for keyword, value in cards.items()}
+    corner = (words["SUBSTRT1"] or "1", words["SUBSTRT2"] or "1")
+    at = "" if corner == ("1", "1") else f"({','.join(corner)})"
+    optics = "/".join(filter(None, (words["FILTER"], words["GRATING"])))
+    later = (step for step in LATER_STEPS if words[step] == "COMPLETE")
+    return Exposure(
+        path=location,
+        version=version,
+        detector=words["DETECTOR"],
+        instrument=words["INSTRUME"],
+        channel=words["CHANNEL"],
+        band=words["BAND"] or optics,
+        exp_type=words["EXP_TYPE"],
+        subarray=("" if words["SUBARRAY"] == "FULL" else words["SUBARRAY"]) + at,
+        is_background=cards["BKGDTARG"] is True,
+        status=words["S_BPXSLF"],
+        later_step=next(later, ""),
+        dispaxis=sci.get("DISPAXIS"),
+        unit=_text(sci.get("BUNIT")),
+        planes=planes,
+        cards={keyword: cards[keyword] for keyword in _KEPT if words[keyword]},
+        history=primary.history,
+        problem="" if known is not None else _named(location, _problem_of(planes)),
+        _known=known,
+    )
 
 
 def _text(value: object) -> str:
     """Return the value of a card as text; empty where absent or undefined."""
-    is_defined = value is not None and not isinstance(value, fits.card.Undefined)
-    return str(value).strip() if is_defined else ""
+    return "" if value is None else str(value).strip()
 
 
 def _named(location: Location, problem: str) -> str:
@@ -485,7 +484,7 @@ def _stored_as(hdu: Hdu) -> tuple[np.dtype[Any] | None, str]:
     """Return the dtype of a plane's stored samples, or None and why it cannot be patched."""
     if hdu.kind == "BINTABLE":
         return None, "is tile-compressed; uncompress the file first (funpack)"
-    bits, zero = hdu.header["BITPIX"], hdu.header.get("BZERO", 0)
+    bits, zero = hdu.header.get("BITPIX"), hdu.header.get("BZERO", 0)
     scale = hdu.header.get("BSCALE", 1)
     if hdu.name == "DQ":
         if bits != 32 or scale != 1 or zero not in (0, 2**31):

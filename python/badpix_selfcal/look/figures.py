@@ -93,7 +93,7 @@ DOT: Final = 1.3
 BINS: Final = 160
 
 LARGEST: Final = 1e300
-"""The largest number in a histogram; there must be some room beyond it."""
+"""The largest number of a graph; there must be some room beyond it."""
 
 REACH: Final = 10
 """Pixels to either side in the images of a gallery."""
@@ -299,6 +299,7 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
     values = _finite(found.compared).astype(np.float64)
     width = _scatter(values) or 1.0
     edges = _edges(values, width)
+    ax.set_xlim(edges[0], edges[-1])  # first: margins that matplotlib chooses may overflow
     ax.set_ylim(0.6, max(10.0, 2.0 * int(np.histogram(values, edges)[0].max())))
     ax.set_yscale("log", nonpositive="clip")  # after the limits: there may be nothing to scale to
     for name, pixels, colour in (
@@ -314,7 +315,6 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
         if np.isfinite(cut_at):
             text = f"cut at {_level(cut_at, unit)}"
             ax.axvline(cut_at, color=colour, linestyle="--", linewidth=1.0, label=text)
-    ax.set_xlim(edges[0], edges[-1])  # before the scale: the margins of others may overflow
     ax.set_xscale("asinh", linear_width=width)
     ax.xaxis.set_major_locator(FixedLocator(_ticks(edges, width)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -504,6 +504,7 @@ def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> 
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.12)
     for panel in panels:
         panel.set_axis_off()
+        panel.set_autoscale_on(False)  # numbers may be so large that margins overflow
     where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
     none = np.empty((0, SAMPLES), np.float32)
     for flat in pixels:
@@ -524,6 +525,7 @@ def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> 
             panel.set_xlim(-reach, reach)
         levels = np.concatenate(known)
         low, high = (float(levels.min()), float(levels.max())) if levels.size else (0.0, 1.0)
+        low, high = max(low, -LARGEST), min(high, LARGEST)
         margin = 0.05 * (high - low) or 1.0
         for panel in panels:
             panel.set_ylim(low - margin, high + margin)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from .mask import Mask
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["export", "table_writer"]
+__all__ = ["export", "write_table"]
 
 
 def export(
@@ -55,33 +56,22 @@ def export(
     is (1, 1).
     """
     finals, found = locations_of(files), Mask.read(mask)
-
-    def write_regions(part: Path) -> None:
-        part.write_text(found.regions(), encoding="utf-8")
-
     writers: dict[Location, Write] = {}
     for to in finals:
-        if to.suffix.lower() not in (".ecsv", ".reg"):
+        if to.suffix.lower() == ".ecsv":
+            writers[to] = partial(write_table, found.pixels())
+        elif to.suffix.lower() == ".reg":
+            writers[to] = partial(_write_text, found.regions())
+        else:
             raise ValueError(f"{to}: must end with .ecsv (a table) or .reg (regions of DS9)")
-        is_table = to.suffix.lower() == ".ecsv"
-        writers[to] = table_writer(found.pixels, to) if is_table else write_regions
-    save(writers, [locate(mask)], overwrite=overwrite)
-    return finals
+    return save(writers, [locate(mask)], overwrite=overwrite)
 
 
-def table_writer(make: Callable[[], Table], to: Location) -> Write:
-    """Return what writes a table.
+def write_table(table: Table, part: Path) -> None:
+    """Write a table as ECSV, which astropy reads back with units and descriptions."""
+    with part.open("w", encoding="utf-8") as file:
+        table.write(file, format="ascii.ecsv")
 
-    Raises
-    ------
-    ValueError
-        If its name does not end with ``.ecsv``.
-    """
-    if to.suffix.lower() != ".ecsv":
-        raise ValueError(f"{to}: a table must end with .ecsv")
 
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8") as file:
-            make().write(file, format="ascii.ecsv")
-
-    return write
+def _write_text(text: str, part: Path) -> None:
+    part.write_text(text, encoding="utf-8")

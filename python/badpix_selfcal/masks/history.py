@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import __version__
+from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import check_whole
 from ..arrays.groups import Groups, groups_of
 from ..arrays.summary import counted
 from ..errors import MaskError, warn
-from ..files.outputs import Write, save
-from ..files.paths import AnyLocation, Location, file_key, is_folder, locate, locations_of
-from .compare import Frame, frame_of, require_same_pixels
-from .export import table_writer
+from ..files.outputs import Write
+from ..files.paths import AnyLocation, Location, expanded, file_key, is_folder, locate, locations_of
+from .compare import frame_of, require_same_pixels
+from .export import write_table
 from .mask import Columns, Mask, Member, table_of
 from .mask_file import write_part
 
@@ -259,19 +258,19 @@ class MaskHistory:
         members: dict[Location, Member] = {member.exposure: member for member in mask.members}
         for epoch in reversed(self.epochs[:-1]):
             other = Mask.read(epoch.path)
-            if len({each.parameters.cut for each in (mask, other) if each.parameters}) > 1:
+            cuts = [_bad_pixels_of(each).significance is None for each in (mask, other)]
+            if cuts[0] != cuts[1]:
                 raise ValueError(
                     f"{last}: was found with another cut than the masks before; make a mask of "
                     "persistent pixels from masks of one cut"
                 )
             mask = _with_strongest(mask, other, flags)
             members = {member.exposure: member for member in other.members} | members
-        assert mask.bad_pixels is not None  # checked when it was read
-        found = replace(mask.bad_pixels, mask=flags)
-        n_low = int(np.count_nonzero(found.low))
+        found = replace(_bad_pixels_of(mask), mask=flags)
+        n_low, n_high = (int(np.count_nonzero(end)) for end in (found.low, found.high))
         return replace(
             mask,
-            bad_pixels=replace(found, n_low=n_low, n_high=int(flags.sum()) - n_low),
+            bad_pixels=replace(found, n_low=n_low, n_high=n_high),
             crowded=(),
             members=tuple(members.values()),
             version=__version__,
@@ -308,44 +307,20 @@ class MaskHistory:
 
 
 def history(
-    masks: AnyLocation | Iterable[AnyLocation],
-    *,
-    at_least: int | None = None,
-    table: AnyLocation | None = None,
-    persistent_mask: AnyLocation | None = None,
-    overwrite: bool = False,
+    masks: AnyLocation | Iterable[AnyLocation], *, at_least: int | None = None
 ) -> MaskHistory:
-    """Follow the bad pixels of a detector through its masks.
+    """Follow the bad pixels of a detector: `badpix_selfcal.history` without its files.
 
-    Parameters
-    ----------
-    masks : path-like, or iterable of these
-        At least two mask files of this package, of one detector, subarray and shape; patterns
-        too. They are put in the order of the dates of their exposures (DATE-OBS, TIME-OBS); where
-        these are not known, the date at which the mask was made counts.
-    at_least : int, optional
-        In how many masks a persistent pixel is flagged at least; in all of them unless given.
-    table : path-like, optional
-        A table of the pixels to write: ``.ecsv``.
-    persistent_mask : path-like, optional
-        A mask of the persistent pixels to write.
-    overwrite : bool, optional
-        Whether these files may replace others.
-
-    Returns
-    -------
-    MaskHistory
-        The counts of each mask, and in which masks each pixel is flagged.
+    The masks are put in the order of the dates of their exposures (DATE-OBS, TIME-OBS); where these
+    are not known, the date at which the mask was made counts.
 
     Raises
     ------
-    MaskError
-        If a mask cannot be read; a ValueError.
+    ExposureError, MaskError
+        If a mask does not exist or cannot be read; ValueErrors.
     ValueError
         If there are fewer than two masks, one is given twice, they differ in detector, subarray or
         shape, or `at_least` is not from 1 to their number.
-    FileExistsError
-        If a file exists, without `overwrite`.
 
     Warns
     -----
@@ -358,37 +333,31 @@ def history(
         raise ValueError(
             f"`at_least` must be from 1 to the number of masks, {len(paths)}, got {number}"
         )
-    found = merged(map(Mask.read, paths), number)
-    save(files_of(found, table, persistent_mask), paths, overwrite=overwrite)
-    return found
+    return merged(map(Mask.read, paths), number)
 
 
 def files_of(
     found: MaskHistory, table: AnyLocation | None, persistent_mask: AnyLocation | None
 ) -> dict[Location, Write]:
-    """Return the files to write of a history, and what writes each of them."""
+    """Return the files to write of a history, a table and a mask, and what writes each of them."""
     files: dict[Location, Write] = {}
     if table is not None:
-        files[locate(table)] = table_writer(found.table, locate(table))
+        to = locate(table)
+        if to.suffix.lower() != ".ecsv":
+            raise ValueError(f"{to}: a table must end with .ecsv")
+        files[to] = partial(write_table, found.table())
     if persistent_mask is not None:
         to = locate(persistent_mask)
-        made = found.persistent_mask()
-        files[to] = lambda part: write_part(part, made, to.name)
+        files[to] = partial(write_part, mask=found.persistent_mask(), name=to.name)
     return files
 
 
 def _paths(masks: AnyLocation | Iterable[AnyLocation]) -> list[Location]:
-    paths: list[Location] = []
-    for path in locations_of(masks):
+    given = locations_of(masks)
+    for path in given:
         if is_folder(path):
             raise MaskError(f"{path}: is a folder; name the masks in it, or give a pattern")
-        if isinstance(path, Path) and not path.exists() and glob.has_magic(str(path)):
-            matches = sorted(glob.glob(str(path)))  # noqa: PTH207 - patterns may be absolute
-            if not matches:
-                raise MaskError(f"{path}: no file matches this pattern")
-            paths += map(Path, matches)
-        else:
-            paths.append(path)
+    paths = [path for path, _ in expanded(given)]
     seen = set()
     for path in paths:
         if file_key(path) in seen:
@@ -399,90 +368,65 @@ def _paths(masks: AnyLocation | Iterable[AnyLocation]) -> list[Location]:
     return paths
 
 
-class _Flagged(NamedTuple):
-    """What is kept of a mask: `place` are flat indices, the other arrays are of these pixels."""
-
-    date: str
-    made: str
-    is_observed: bool
-    frame: Frame
-    how: str
-    unit: str
-    place: NDArray[np.intp]
-    is_low: NDArray[np.bool_]
-    residual: NDArray[Any]
-    significance: NDArray[Any]
-
-
-def _flagged_in(mask: Mask) -> _Flagged:
-    if mask.parameters is None:
-        raise MaskError(
-            f"{mask.title}: does not say how its pixels were found; give masks that were written "
-            "with `save_mask`"
-        )
-    day, time = (str(mask.about.get(key, "")).strip() for key in ("DATE-OBS", "TIME-OBS"))
-    pixels = mask.pixels()
-    return _Flagged(
-        date=(f"{day}T{time}" if time else day) or mask.made,
-        made=mask.made,
-        is_observed=bool(day),
-        frame=frame_of(mask),
-        how=replace(mask.parameters, dispaxis=mask.dispaxis).as_text(),
-        unit=mask.unit,
-        place=np.flatnonzero(mask.flags),
-        is_low=np.asarray(pixels["end"] == "low"),
-        residual=np.asarray(pixels["residual"]),
-        significance=np.asarray(pixels["significance"]),
-    )
-
-
 def merged(masks: Iterable[Mask], at_least: int) -> MaskHistory:
     """Return the history of masks of this package; their images are not kept."""
-    each = sorted(map(_flagged_in, masks), key=lambda one: (one.date, one.made))
-    require_same_pixels([one.frame for one in each])
-    _warn_of_parameters(each)
-    places = np.unique(np.concatenate([one.place for one in each]))
-    flagged = np.zeros((places.size, len(each)), np.bool_)
+    read = sorted(map(_without_images, masks), key=lambda each: (each[0].date, each[0].made))
+    frames = [frame_of(mask) for mask, _ in read]
+    require_same_pixels(frames)
+    _warn_of_parameters([mask for mask, _ in read])
+    _, _, subarray, shape = frames[0]
+    each_place = [np.ravel_multi_index((table["y"], table["x"]), shape) for _, table in read]
+    places = np.unique(np.concatenate(each_place))
+    flagged = np.zeros((places.size, len(read)), np.bool_)
     is_low = np.zeros_like(flagged)
-    residual, significance = (np.full(places.size, np.nan) for _ in range(2))
-    for number, one in enumerate(each):
-        at = np.searchsorted(places, one.place)
-        flagged[at, number], is_low[at, number] = True, one.is_low
-        for values, new in ((residual, one.residual), (significance, one.significance)):
-            is_stronger = np.isnan(values[at]) | (np.abs(new) > np.abs(values[at]))
-            values[at] = np.where(is_stronger, new, values[at])
-    _, _, subarray, shape = each[0].frame
+    strongest = {name: np.full(places.size, np.nan) for name in ("residual", "significance")}
+    for number, (place, (_, table)) in enumerate(zip(each_place, read, strict=True)):
+        at = np.searchsorted(places, place)
+        flagged[at, number], is_low[at, number] = True, table["end"] == "low"
+        for name, values in strongest.items():
+            here, new = values[at], np.asarray(table[name])
+            values[at] = np.where(np.isnan(here) | (np.abs(new) > np.abs(here)), new, here)
     y, x = np.divmod(places, shape[1])
     low_only = _low_only(flagged, is_low)
-    groups = groups_of(places, low_only, residual, shape[1])
+    groups = groups_of(places, low_only, strongest["residual"], shape[1])
     flagged_groups = _of_groups(groups, flagged)
     low_groups = flagged_groups & low_only[groups.brightest, np.newaxis]
     counts = zip(_counts(flagged, is_low), _counts(flagged_groups, low_groups), strict=True)
     epochs = (
         Epoch(
             **pixels,
-            path=one.frame[0],
-            date=one.date,
-            is_observed=one.is_observed,
+            path=frame[0],
+            date=mask.date,
+            is_observed=bool(mask.about.get("DATE-OBS")),
             groups=EpochCounts(**of_groups),
         )
-        for one, (pixels, of_groups) in zip(each, counts, strict=True)
+        for frame, (mask, _), (pixels, of_groups) in zip(frames, read, counts, strict=True)
     )
     return MaskHistory(
         epochs=tuple(epochs),
         at_least=at_least,
-        detector=next((one.frame[1] for one in each if one.frame[1]), ""),
+        detector=next((detector for _, detector, *_ in frames if detector), ""),
         subarray=subarray,
         shape=shape,
         x=x,
         y=y,
         flagged=flagged,
         is_low=is_low,
-        residual=residual,
-        significance=significance,
+        **strongest,
         groups=groups,
-        unit=each[0].unit,
+        unit=read[0][0].unit,
     )
+
+
+def _without_images(mask: Mask) -> tuple[Mask, Table]:
+    """Return a mask without its images, and the table of its pixels."""
+    if mask.parameters is None:
+        raise MaskError(
+            f"{mask.title}: does not say how its pixels were found; give masks that were written "
+            "with `save_mask`"
+        )
+    flags = np.broadcast_to(np.False_, mask.flags.shape)
+    return replace(mask, flags=flags, minimum=None, bad_pixels=None, dq=None), mask.pixels()
 
 
 def _counts(flagged: NDArray[np.bool_], is_low: NDArray[np.bool_]) -> Iterator[dict[str, int]]:
@@ -515,25 +459,28 @@ def _comes_and_goes(flagged: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(np.count_nonzero(starts, axis=1) + flagged[:, 0] > 1)
 
 
-def _warn_of_parameters(masks: Sequence[_Flagged]) -> None:
+def _warn_of_parameters(masks: Sequence[Mask]) -> None:
     """Warn of the first mask that was found with other parameters than the first one."""
-    first = masks[0]
-    for mask in masks:
-        if mask.how != first.how:
-            one, two = mask.how.split(), first.how.split()
-            words = (", ".join(w for w in a if w not in b) for a, b in ((one, two), (two, one)))
+    words = [mask.origin.partition(": ")[2].partition(" members=")[0].split() for mask in masks]
+    for mask, those in zip(masks, words, strict=True):
+        if those != words[0]:
+            one = ", ".join(word for word in those if word not in words[0])
+            two = ", ".join(word for word in words[0] if word not in those)
             warn(
-                f"{mask.frame[0]}: was found with {next(words)}, {first.frame[0]} with "
-                f"{next(words)}: their counts cannot be compared"
+                f"{mask.title}: was found with {one}, {masks[0].title} with {two}: their counts "
+                "cannot be compared"
             )
             return
 
 
+def _bad_pixels_of(mask: Mask) -> BadPixels:
+    assert mask.bad_pixels is not None  # `history` takes masks of this package only
+    return mask.bad_pixels
+
+
 def _with_strongest(made: Mask, mask: Mask, flags: NDArray[np.bool_]) -> Mask:
     """Take the samples of the flagged pixels that stand out more in another mask."""
-    ours, theirs = made.bad_pixels, mask.bad_pixels
-    assert ours is not None  # `history` takes masks of this package only
-    assert theirs is not None
+    ours, theirs = _bad_pixels_of(made), _bad_pixels_of(mask)
     # A pixel that is not flagged counts less than one that is, whatever the cuts.
     strength = np.where(ours.mask, np.abs(ours.compared), -1.0)
     at = flags & theirs.mask & ~(strength >= np.abs(theirs.compared))

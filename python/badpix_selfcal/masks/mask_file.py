@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import textwrap
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from ..arrays.bad_pixels import BadPixels
@@ -26,17 +26,9 @@ from ..parameters import Parameters
 from .mask import Card, Columns, Mask, Member, Role, table_of
 
 if TYPE_CHECKING:
-    from astropy.io import fits
     from astropy.table import Table
 
-__all__ = ["ABOUT", "mask_in", "mask_of_result", "read", "write_part"]
-
-ABOUT: Final = (
-    *("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING"),
-    *("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS"),
-    *("READPATT", "DATE-OBS", "TIME-OBS"),
-)
-"""The cards of an exposure that describe its detector, mode and epoch."""
+__all__ = ["mask_in", "mask_of_result", "read", "write_part"]
 
 MASK_ENDING: Final = "_mask.fits"
 """How the name of a mask file ends."""
@@ -85,8 +77,6 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
     ValueError
         If it has no images, or a card cannot hold its value.
     """
-    from astropy.io import fits
-
     found = mask.bad_pixels
     if found is None or mask.minimum is None or mask.parameters is None:
         raise ValueError(f"{mask.title}: holds flags only, which cannot be written; copy its file")
@@ -259,8 +249,6 @@ def _cards(mask: Mask, found: BadPixels, name: str) -> dict[str, tuple[Card, str
 
 def _card(keyword: str, value: Card, comment: str) -> fits.Card:
     """Return a card that holds its value exactly: astropy cuts long numbers short."""
-    from astropy.io import fits
-
     if isinstance(value, float) and math.isfinite(value):
         return fits.Card.fromstring(f"{keyword:8}= {repr(value).upper():>20} / {comment}")
     text = repr(value) if isinstance(value, float) else value
@@ -290,8 +278,6 @@ def _members(members: tuple[Member, ...]) -> Table:
 
 def _table(name: str, table: Table, unit: str) -> fits.BinTableHDU:
     """Return a table; a unit is written as the exposures spell it."""
-    from astropy.io import fits
-
     hdu = fits.BinTableHDU(table.as_array(), name=name, uint=True)
     for number, column in enumerate(table.itercols(), start=1):
         hdu.header.comments[f"TTYPE{number}"] = column.description
@@ -303,16 +289,13 @@ def _table(name: str, table: Table, unit: str) -> fits.BinTableHDU:
 
 
 def _escaped(text: str) -> str:
-    r"""Return text in characters that FITS keeps: others, also a space at an end, as ``\u0020``."""
-    escaped = json.dumps(text)[1:-1].replace("&", r"\u0026").replace("\x7f", r"\u007f")
-    inner = escaped.strip(" ")
-    before = len(escaped) - len(escaped.lstrip(" ")) if inner else 0
-    after = len(escaped) - len(inner) - before
-    return before * r"\u0020" + inner + after * r"\u0020"
+    r"""Return text in characters that FITS keeps: others, also a space at an end, as ``\x20``."""
+    escaped = text.encode("unicode_escape").decode().replace("&", r"\x26")
+    return re.sub("^ +| +$", lambda spaces: r"\x20" * len(spaces[0]), escaped)
 
 
 def _unescaped(text: str) -> str:
-    return str(json.loads(f'"{text}"'))
+    return text.encode("ascii").decode("unicode_escape")
 
 
 # Reading
@@ -357,7 +340,7 @@ def _checked(
     for name, image in images.items():
         if image.ndim != 2 or image.shape != flags.shape:
             raise ValueError(f"{name} has shape {image.shape}, DQ has {flags.shape}")
-    if not set(np.unique(flags).tolist()) <= {0, BAD}:
+    if np.any((flags != 0) & (flags != BAD)):
         raise ValueError("DQ holds other bits than those of this package")
     minimum = images["MINIMUM"]
     cards = {**cards, "BUNIT": str(hdus["MINIMUM"].header.get("BUNIT", ""))}
@@ -417,11 +400,9 @@ def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, 
         If a column has several values in a row, none, or a number that is stored elsewhere: then
         few bytes of a file could stand for any number of values.
     """
-    from astropy.io import fits
-
     if table not in hdus or not isinstance(hdus[table], fits.BinTableHDU):
         raise KeyError(table)
-    stored = {column.name.lower(): column for column in hdus[table].columns}
+    stored = {str(column.name).lower(): column for column in hdus[table].columns}
     found = {}
     for name in names:
         column = stored.get(name.lower())

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from ..arrays.checks import check_whole
-from ..files.location import refuse_file
 from ..files.outputs import Outputs
+from ..files.paths import refuse_file
 from ..instrument import DETECTORS, Detector
 from .defects import COSMIC_RAY, HALO, HOT, LOW, Readout, Truth, expose, fixed_defects
 from .scene import pointing, scene_on
@@ -359,7 +359,10 @@ def _write_truth(
     ]
     hdus = [_with_cards(fits.PrimaryHDU(), cards), fits.ImageHDU(defects, name="DEFECTS")]
     for number, (name, truth, pedestal) in enumerate(exposures, start=1):
-        about = [("EXPNAME", name, "exposure"), ("PEDESTAL", pedestal, "[DN/s] pedestal")]
+        about: list[Card] = [
+            ("EXPNAME", name, "exposure"),
+            ("PEDESTAL", pedestal, "[DN/s] pedestal"),
+        ]
         hdus.append(_with_cards(fits.ImageHDU(truth, name="COSMIC", ver=number), about))
     fits.HDUList(hdus).writeto(part, overwrite=True)
 

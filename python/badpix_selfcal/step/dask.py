@@ -12,7 +12,7 @@ import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
@@ -60,29 +60,17 @@ STOP: Final = 5.0
 _Item = TypeVar("_Item")
 
 
-class Cluster:
-    """The workers of a Dask cluster; a context manager.
+class Cluster(Threads):
+    """Threads of this process that read headers; the workers of a cluster do the other work.
 
-    Parameters
-    ----------
-    scheduler : str or Client
-        The address of its scheduler, or a client of it, which stays open.
-    local : Threads
-        The threads of this process.
-    overwrite : bool
-        Whether copies may replace other files.
-
-    Raises
-    ------
-    RuntimeError
-        When the context is entered, if Dask is not installed.
-    OSError
-        When the context is entered, if the cluster cannot be reached or has no workers.
+    `scheduler` is its address, or a client, which stays open. When the context is entered, raises a
+    RuntimeError if Dask is not installed, an OSError if the cluster cannot be reached or has no
+    workers.
     """
 
-    def __init__(self, scheduler: str | Client, local: Threads, *, overwrite: bool) -> None:
+    def __init__(self, number: int, scheduler: str | Client, *, overwrite: bool) -> None:
+        super().__init__(number)
         self._scheduler = scheduler
-        self._local = local
         self._overwrite = overwrite
         self._exits = ExitStack()
         self._submitted: list[Remote] = []
@@ -112,20 +100,14 @@ class Cluster:
             cancel = threading.Thread(target=self._cancel, args=(submitted,), daemon=True)
             cancel.start()
             cancel.join(STOP)
-
-    def submit(self, work: Callable[..., Any], /, *given: Any) -> Future[Any]:
-        """Do work in a thread of this process."""
-        return self._local.submit(work, *given)
+        super().stop()
 
     def minimum_of(
         self, group: Group, *, with_errors: bool, done: Callable[[int], None]
     ) -> Minimum:
         """Combine the exposures of a group.
 
-        Raises
-        ------
-        ConnectionError, RuntimeError
-            If the cluster has gone, or workers die again and again.
+        Raises a ConnectionError if the cluster has gone, a RuntimeError if workers die repeatedly.
         """
         listed = [(each.path, each.version) for each in group.exposures]
         with _plain_errors():

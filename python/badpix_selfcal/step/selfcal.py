@@ -11,10 +11,10 @@ from ..errors import ExposureError, warn
 from ..files import association
 from ..files.association import Association, Product
 from ..files.exposure import Cards, Exposure
-from ..files.inputs import expanded
 from ..files.paths import (
     AnyLocation,
     Location,
+    expanded,
     file_key,
     is_folder,
     locate,
@@ -234,6 +234,7 @@ def _group(
     group = Group(
         name=product.name,
         stem=product.name,
+        members=tuple(members),
         detector=science.detector,
         dispaxis=None,
         exposures=tuple(members.values()),

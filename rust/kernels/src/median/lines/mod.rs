@@ -4,11 +4,11 @@
 
 mod tile;
 
-use super::edge::Border;
-use super::network::lanes::Vectorized;
-use super::network::program::Program;
+use super::network::Program;
+use super::window::Border;
 use super::{Axis, RunningMedian};
 use crate::instructions::arch;
+use crate::lanes::Vectorized;
 use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
@@ -209,11 +209,19 @@ impl<T: Sample> WithSimd for AlongRows<'_, T> {
 const ROWS_AT_ONCE: usize = 8;
 
 /// Writes the columns of `rows`, which have equal lengths, as rows of `lines` samples.
+#[inline(always)]
 fn transpose<T: Sample>(rows: &[&[T]], out: &mut [T], lines: usize) {
+    let cols = rows[0].len();
     for (group, rows) in rows.chunks(ROWS_AT_ONCE).enumerate() {
-        for (column, out) in out.chunks_exact_mut(lines).take(rows[0].len()).enumerate() {
-            for (out, row) in out[group * ROWS_AT_ONCE..].iter_mut().zip(rows) {
-                *out = row[column];
+        let out = out.chunks_exact_mut(lines).map(|out| &mut out[group * ROWS_AT_ONCE..]);
+        if let Some(rows) = rows.first_chunk::<ROWS_AT_ONCE>() {
+            let rows = rows.map(|row| &row[..cols]);
+            for (column, out) in (0..cols).zip(out) {
+                out[..ROWS_AT_ONCE].copy_from_slice(&rows.map(|row| row[column]));
+            }
+        } else {
+            for (column, out) in (0..cols).zip(out) {
+                out.iter_mut().zip(rows).for_each(|(out, row)| *out = row[column]);
             }
         }
     }
@@ -222,11 +230,71 @@ fn transpose<T: Sample>(rows: &[&[T]], out: &mut [T], lines: usize) {
 /// Writes the columns of the medians to the rows of `out`, which have equal lengths.
 ///
 /// `medians` returns a row of them.
+#[inline(always)]
 fn transpose_back<'m, T: Sample>(medians: impl Fn(usize) -> &'m [T], out: &mut [&mut [T]]) {
+    let cols = out[0].len();
     for (group, out) in out.chunks_mut(ROWS_AT_ONCE).enumerate() {
-        for column in 0..out[0].len() {
-            for (out, &median) in out.iter_mut().zip(&medians(column)[group * ROWS_AT_ONCE..]) {
-                out[column] = median;
+        let medians = (0..cols).map(|column| &medians(column)[group * ROWS_AT_ONCE..]);
+        if let Some(out) = out.first_chunk_mut::<ROWS_AT_ONCE>() {
+            let mut out = out.each_mut().map(|row| &mut row[..cols]);
+            for (column, medians) in medians.enumerate() {
+                for (out, &median) in out.iter_mut().zip(&medians[..ROWS_AT_ONCE]) {
+                    out[column] = median;
+                }
+            }
+        } else {
+            for (column, medians) in medians.enumerate() {
+                out.iter_mut().zip(medians).for_each(|(out, &median)| out[column] = median);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AlongRows, DownColumns, Lines, Strip};
+    use crate::median::network::Program;
+    use crate::median::network::builder::Shape;
+    use crate::median::window::{Extent, centred};
+    use crate::testing::{assert_equal_to_the_heap, with_each};
+    use crate::{Axis, Median, Sample};
+    use pulp::{Simd, WithSimd};
+
+    /// All medians of an image.
+    struct AllRows<'a, T>(Lines<'a, T>);
+
+    impl<T: Sample> WithSimd for AllRows<'_, T> {
+        type Output = Vec<T>;
+
+        fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
+            let Self(lines) = self;
+            let mut out = vec![T::ZERO; lines.image.samples().len()];
+            let strip = Strip { lines: &lines, first: 0 };
+            match lines.axis {
+                Axis::Y => DownColumns(strip, &mut out).with_simd(simd).unwrap(),
+                Axis::X => AlongRows(strip, &mut out).with_simd(simd).unwrap(),
+            }
+            out
+        }
+    }
+
+    fn check<T: Sample>(axis: Axis, length: usize, greatest: T) {
+        let median = Median::along(axis, length);
+        let program = Program::of(Shape::line(length)).unwrap();
+        assert_equal_to_the_heap(median, greatest, [1, 7, 33, 69], |image, edge, of_magnitudes| {
+            let places = Extent::of(Some(axis), centred(length)).places(Shape::of(image), edge);
+            let border = if axis == Axis::X { places.1 } else { places.0 };
+            let lines = || Lines::new(image, axis, program.clone(), border, of_magnitudes);
+            with_each(|| AllRows(lines()))
+        });
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_medians_of_the_heap() {
+        for axis in [Axis::X, Axis::Y] {
+            for length in [7, 8, 15, 31] {
+                check(axis, length, f32::MAX);
+                check(axis, length, f64::MAX);
             }
         }
     }
