@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 import badpix_selfcal as bps
-from badpix_selfcal.arrays.arguments import METHODS
+from badpix_selfcal.arrays.checks import METHODS
 
 from .images import image, ours
 from .sizes import Sizes

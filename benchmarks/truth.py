@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import badpix_selfcal as bps
 from badpix_selfcal.instrument import DETECTORS, Detector
-from badpix_selfcal.simulation.defects import (
+from badpix_selfcal.simulate.defects import (
     COSMIC_RAY,
     LOW,
     Defects,
@@ -25,10 +25,10 @@ from badpix_selfcal.simulation.defects import (
     expose,
     fixed_defects,
 )
-from badpix_selfcal.simulation.groups import HotPixels
-from badpix_selfcal.simulation.scene import Sky, pointing, scene_on
-from badpix_selfcal.simulation.settings import Settings
-from badpix_selfcal.simulation.slices import CHANNELS, Geometry, geometry
+from badpix_selfcal.simulate.groups import HotPixels
+from badpix_selfcal.simulate.scene import Sky, pointing, scene_on
+from badpix_selfcal.simulate.settings import Settings
+from badpix_selfcal.simulate.slices import CHANNELS, Geometry, geometry
 
 __all__ = ["GEOMETRY", "REAL", "Observed", "Scene", "is_there", "observe", "source_of_geometry"]
 

@@ -26,8 +26,8 @@ try:
 
     from badpix_selfcal.instrument import BAD, DETECTORS
     from badpix_selfcal.simulate import LIGHT_ONLY, Settings, simulate
-    from badpix_selfcal.simulation.scene import FWHM, pointing
-    from badpix_selfcal.simulation.slices import geometry
+    from badpix_selfcal.simulate.scene import FWHM, pointing
+    from badpix_selfcal.simulate.slices import geometry
 except ImportError as error:  # the help page needs none of them
     MISSING = f'{error}; in the clone: pip install ".[examples]"'
 

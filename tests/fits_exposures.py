@@ -182,7 +182,8 @@ def refusal(path: Path, attempt: Callable[[Path], object] = read) -> str:
 
 
 def flag(path: Path) -> None:
-    read(path).require_flaggable()
+    if problem := read(path).problem:
+        raise ExposureError(problem)
 
 
 # Copies and how they differ
@@ -200,7 +201,6 @@ MASK = mask_of((0, 0), (0, 1), (2, 3), (5, 8))
 
 def copy_of(path: Path, mask: Mask | None, history: str = "flagged", **cards: str) -> Path:
     to = path.parent / "copy.fits"
-    to.unlink(missing_ok=True)
     set_cards = {**CARDS, **{keyword: (value, "") for keyword, value in cards.items()}}
     read(path).write_copy(to, mask, set_cards, history)
     return to

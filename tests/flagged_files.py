@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 from hypothesis import strategies as st
 
-import badpix_selfcal as bps
 from badpix_selfcal.instrument import BAD, DO_NOT_USE, OTHER_BAD_PIXEL
-from badpix_selfcal.masks.epochs import flags_of_epoch, merged
+from badpix_selfcal.masks.history import merged
 
 from .masks import ABOUT, group_mask
 
@@ -64,8 +62,8 @@ def exposure(path, pixels=(), *, other=(), seed=1, **cards):
     return path
 
 
-def mask_file(path, quality, definitions=(), ends=None, **cards):
-    """Write a MASK file: its DQ, the bits that DQ_DEF defines, and ends of pixels."""
+def mask_file(path, quality, definitions=(), **cards):
+    """Write a MASK file: its DQ, and the bits that DQ_DEF defines."""
     primary = fits.PrimaryHDU()
     primary.header.update({"DETECTOR": "MIRIFULONG", "REFTYPE": "MASK", **cards})
     hdus = [primary, fits.ImageHDU(np.asarray(quality, np.uint32), name="DQ")]
@@ -75,14 +73,6 @@ def mask_file(path, quality, definitions=(), ends=None, **cards):
             fits.Column("NAME", "40A", array=[*definitions.values()]),
         ]
         hdus.append(fits.BinTableHDU.from_columns(columns, name="DQ_DEF"))
-    if ends is not None:
-        places = np.array(sorted(ends), int).reshape(-1, 2).T
-        columns = [
-            fits.Column("x", "J", array=places[1]),
-            fits.Column("y", "J", array=places[0]),
-            fits.Column("end", "4A", array=[ends[pixel] for pixel in sorted(ends)]),
-        ]
-        hdus.append(fits.BinTableHDU.from_columns(columns, name="PIXELS"))
     fits.HDUList(hdus).writeto(path, overwrite=True)
     return path
 
@@ -109,13 +99,13 @@ def group_mask_of(low, high, *, strength=10.0, cut="fraction", date="2023-05-06"
 
 def saved_mask(path, low=(), high=(), **how):
     """Write such a mask."""
-    bps.write_mask(group_mask_of(low, high, **how), path, overwrite=True)
+    group_mask_of(low, high, **how).write(path, overwrite=True)
     return path
 
 
 def history_of(series, at_least):
     masks = [
-        flags_of_epoch(group_mask_of(low - high, high, strength=2.0 + number), Path(f"{number}"))
+        group_mask_of(low - high, high, strength=2.0 + number, name=f"{number}")
         for number, (low, high) in enumerate(series)
     ]
     return merged(masks, at_least)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 import badpix_selfcal as bps
-from badpix_selfcal.files.location import locate
+from badpix_selfcal.files.paths import locate
+from badpix_selfcal.masks.mask import Member
 from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.step.group_mask import MaskMember
-from badpix_selfcal.testing import images
 
 ABOUT = {
     "TELESCOP": "JWST",
@@ -28,9 +28,9 @@ ABOUT = {
 }
 
 MEMBERS = (
-    MaskMember(Path("jw01_rate.fits"), "science", 1.25, "", Path("out/jw01_badpix_selfcal.fits")),
-    MaskMember(Path("jw02_rate.fits"), "background", float("nan"), "no pedestal"),
-    MaskMember(locate("s3://bucket/jw03_rate.fits"), "selfcal", None),
+    Member(Path("jw01_rate.fits"), "science", 1.25, "", Path("out/jw01_badpix_selfcal.fits")),
+    Member(Path("jw02_rate.fits"), "background", float("nan"), "no pedestal"),
+    Member(locate("s3://bucket/jw03_rate.fits"), "selfcal", None),
 )
 
 
@@ -68,7 +68,7 @@ def group_mask(image=None, *, seed=1, shape=(40, 50), cut="fraction", dispaxis=2
         "version": bps.__version__,
         "made": "2026-11-27T15:13:37",
     }
-    return bps.GroupMask(**{**given, **how})
+    return bps.Mask(**{**given, **how})
 
 
 GROUPS = (
@@ -112,7 +112,9 @@ NAMES = st.text(min_size=1, max_size=90)
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 PATHS = st.one_of(
     st.text(st.characters(exclude_characters="\0"), min_size=1).map(Path),
-    WORDS.map(lambda word: locate(f"s3://bucket/{word}")),
+    st.from_regex(r"[a-z0-9_.~'&() -]{1,12}", fullmatch=True).map(
+        lambda word: locate(f"s3://bucket/{word}")
+    ),
 )
 
 
@@ -134,17 +136,23 @@ def parameters(draw):
     )
 
 
+SAMPLES = st.floats(width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 5.0])
+IMAGES = arrays(
+    st.sampled_from(["f4", "f8"]), array_shapes(min_dims=2, max_dims=2), elements=SAMPLES
+)
+
+
 @st.composite
 def masks(draw):
     """Draw masks of all kinds."""
-    image = draw(images())
+    image = draw(IMAGES)
     asked = draw(parameters())
     mask = group_mask(image, parameters=asked, dispaxis=draw(st.sampled_from([1, 2, None])))
     levels = st.one_of(st.none(), FLOATS)
     roles = st.sampled_from(["science", "background", "selfcal"])
     perhaps = st.one_of(st.none(), PATHS)
     member = st.builds(
-        MaskMember, PATHS, roles, levels, st.text(), perhaps, st.text(), perhaps, st.booleans()
+        Member, PATHS, roles, levels, st.text(), perhaps, st.text(), perhaps, st.booleans()
     )
     found = replace(
         mask.bad_pixels,
@@ -153,7 +161,7 @@ def masks(draw):
         error_scale=draw(st.one_of(st.none(), FLOATS)),
     )
     known = np.random.default_rng(draw(st.integers(0, 9))).integers(0, 2**32, image.shape, "u4")
-    rows = draw(st.sets(st.integers(0, 5000)))
+    rows = draw(st.sets(st.integers(0, max(image.shape) - 1)))
     about = draw(st.sets(st.sampled_from([*ABOUT])))
     return replace(
         mask,
@@ -169,11 +177,13 @@ def masks(draw):
 
 def assert_same_masks(ours, expected):
     """Check that two masks are equal, their arrays to the last bit."""
-    for each in fields(bps.GroupMask):
+    for each in fields(bps.Mask):
         one, other = getattr(ours, each.name), getattr(expected, each.name)
         if each.name == "bad_pixels":
             for part in fields(bps.BadPixels):
                 _assert_same(getattr(one, part.name), getattr(other, part.name), part.name)
+        elif each.name == "source":
+            continue
         elif each.name == "members":
             assert list(map(repr, one)) == list(map(repr, other))  # NaN equals NaN
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import badpix_selfcal as bps
-from badpix_selfcal.arrays.windows import BORDERS
+from badpix_selfcal.arrays.medians import BORDERS
 from badpix_selfcal.testing import median_filter_checks
 
 from .mutants import mutant

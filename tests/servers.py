@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from contextlib import contextmanager, suppress
+from email.utils import formatdate
 from functools import partial
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +39,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, b"absent")
             return
         content = file.read_bytes()
+        if self._is_refused(file):
+            self._answer(412, b"changed", path)
+            return
         wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         if wanted is None or not self.facts.ranges:
             self._answer(200, content, path)
@@ -48,13 +52,29 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
             self._answer(206, content[start:end], path, headers)
 
+    def _is_refused(self, file):
+        """Return whether a condition of the request does not hold."""
+        names = {"If-Match": "ETag", "If-Unmodified-Since": "Last-Modified"}
+        facts = self._version(file)
+        asked = {name: self.headers.get(name) for name in names}
+        return any(value and value != facts.get(names[name]) for name, value in asked.items())
+
+    def _version(self, file):
+        """Return the headers that tell the version of a file."""
+        time = formatdate(file.stat().st_mtime, usegmt=True)
+        each = {"etag": {"ETag": f'"{time}"'}, "time": {"Last-Modified": time}}
+        return each.get(self.facts.versions, {})
+
     def do_HEAD(self):
         time.sleep(self.facts.delay)
         self.facts.heads += 1
-        file = self.folder / self.path.lstrip("/")
+        file = self.folder / self.path.partition("?")[0].lstrip("/")
         self.send_response(200 if file.is_file() else 404)
         self.send_header("Content-Length", str(file.stat().st_size if file.is_file() else 0))
-        self.send_header("Accept-Ranges", "bytes" if self.facts.ranges else "none")
+        if not self.facts.hides_ranges:
+            self.send_header("Accept-Ranges", "bytes" if self.facts.ranges else "none")
+        for name, value in (self._version(file) if file.is_file() else {}).items():
+            self.send_header(name, value)
         self.end_headers()
 
     def _answer(self, status, body, path="", headers=()):
@@ -73,13 +93,18 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Facts:
-    """The requests that a server received, the bytes that it sent by path, and its settings."""
+    """The requests that a server received, the bytes that it sent by path, and its settings.
+
+    `versions` is "etag" or "time": what it says about the version of a file.
+    """
 
     def __init__(self, ranges):
         self.ranges = ranges
         self.sent, self.requests, self.failures = Counter(), Counter(), Counter()
         self.heads = 0
         self.delay = 0.0
+        self.versions = ""
+        self.hides_ranges = False
         self.url = ""
 
 

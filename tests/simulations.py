@@ -1,9 +1,8 @@
-"""Simulated observations: those that many tests share, and how their files are read."""
+"""Simulated observations that tests share, and how their files are read."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,20 +11,15 @@ import pytest
 from astropy.io import fits
 
 from badpix_selfcal.instrument import DETECTORS
-from badpix_selfcal.simulate import LIGHT_ONLY, Simulation, simulate
-from badpix_selfcal.simulation.slices import geometry
+from badpix_selfcal.simulate import Simulation, simulate
+from badpix_selfcal.simulate.slices import geometry
 
 PLANES = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE")
-MAPS = Path(__file__).parents[2] / "shared" / "data" / "miri-mrs-geometry"
 GAP_SIZE = (96, 640)  # a region with a part of either MRS gap
 
-# Of the light, only the point source.
-SOURCE = replace(LIGHT_ONLY, thermal_scale=0, nebula_fraction=0, fringe_amplitude=0,
-                 second_fringe_amplitude=0)  # fmt: skip
 
-
-def plane(path: Path, name: str = "SCI", version: int = 1) -> np.ndarray:
-    return fits.getdata(path, name, version).astype(None if name == "DQ" else "f8")
+def plane(path: Path, name: str = "SCI") -> np.ndarray:
+    return fits.getdata(path, name).astype(None if name == "DQ" else "f8")
 
 
 def fixed(files: Simulation) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from badpix_selfcal.simulation.shapes import DRAWN
+from badpix_selfcal.simulate.groups import DRAWN
 from benchmarks.accuracy import main, measure
 from benchmarks.accuracy_goals import GOALS, Goal
 from benchmarks.accuracy_tables import Results

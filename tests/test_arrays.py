@@ -1,4 +1,4 @@
-"""The array functions on particular images, and their errors for wrong arguments.
+"""The array functions: particular images, inputs of all kinds, and errors for wrong arguments.
 
 test_suites.py compares them with `badpix_selfcal.arrays.reference` by the public property tests.
 """
@@ -6,72 +6,31 @@ test_suites.py compares them with `badpix_selfcal.arrays.reference` by the publi
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tracemalloc
+import warnings
 from functools import partial
 
 import numpy as np
+import numpy.ma
 import pytest
+from astropy import units
+from astropy.nddata import CCDData, NDData
+from astropy.utils.masked import Masked
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
+from badpix_selfcal import SelfcalWarning
 from badpix_selfcal.arrays import RunningMinimum, reference
 from badpix_selfcal.testing import assert_same, dispaxes, flagfracs, images, kernel_sizes
 
-edges = st.sampled_from(["zero", "shrink"])
+EDGES = st.sampled_from(["zero", "shrink"])
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("edge", ["zero", "shrink"])
-@pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize("k", [3, 5, 9, 13, 15, 17, 23, 27, 31, 33, 51, 101, 501])
-def test_all_methods_are_equal_on_many_long_lines(k, axis, edge, dtype):
-    rng = np.random.default_rng(k)
-    image = rng.normal(size=(331, 413)).astype(dtype)
-    image[rng.random(image.shape) < 0.1] = np.nan
-    image[40:200, 50:250] = np.nan
-    heap = bps.median_filter(image, k, axis=axis, edge=edge, method="heap")
-    for method in ("network", "auto"):
-        assert_same(bps.median_filter(image, k, axis=axis, edge=edge, method=method), heap)
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-def test_the_network_survives_overflow_and_infinities(axis):
-    largest = np.finfo(np.float32).max
-    image = np.random.default_rng(0).normal(size=(200, 200)).astype(np.float32)
-    image[50:60, 50:60] = largest
-    image[52, 52:56] = np.nan
-    image[120:130, 20:30] = np.inf
-    image[130:140, 21:40] = -np.inf
-    heap = bps.median_filter(image, 5, axis=axis, method="heap")
-    assert heap.max() == np.inf
-    assert_same(bps.median_filter(image, 5, axis=axis, method="network"), heap)
-
-
-ORDERS = st.sampled_from("<>")
-
-
-@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f4", "<f8"])
-def test_exposures_are_read_in_either_byte_order_without_a_copy(dtype):
-    image = np.zeros((1000, 1000), dtype)
-    running = RunningMinimum()
-    running.fold(image)
-    tracemalloc.start()
-    try:
-        running.fold(image, 1.0)
-        bps.pedestal(image, (0, 10, 0, 10))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert (running.image == -1).all()
-    assert peak < 100_000
-
-
-@given(images(infinities=True), kernel_sizes(21), dispaxes(), flagfracs(), flagfracs(), edges)
+@given(images(infinities=True), kernel_sizes(21), dispaxes(), flagfracs(), flagfracs(), EDGES)
 @example(np.zeros((1, 1), np.float32), 1, None, 0.0, 0.0, "zero")
 @example(np.full((3, 4), np.nan), 5, 1, 0.5, 0.5, "shrink")
+@example(np.zeros((0, 5)), 3, 2, 0.001, 0.001, "zero")
 def test_bad_pixels(image, k, dispaxis, lower, upper, edge):
     how = {
         "kernel_size": k,
@@ -117,6 +76,22 @@ def test_shrinking_edges_cause_no_extra_flags_near_the_border():
     # The border rows hold 7 % of the pixels.
     assert share_of_border("zero") > 0.25
     assert share_of_border("shrink") < 0.15
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f4", "<f8"])
+def test_exposures_are_read_in_either_byte_order_without_a_copy(dtype):
+    image = np.zeros((1000, 1000), dtype)
+    running = RunningMinimum()
+    running.fold(image)
+    tracemalloc.start()
+    try:
+        running.fold(image, 1.0)
+        bps.pedestal(image, (0, 10, 0, 10))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (running.image == -1).all()
+    assert peak < 100_000
 
 
 FORMS = {
@@ -197,30 +172,6 @@ def test_images_without_pixels(shape):
 IMAGE = np.zeros((4, 5))
 find = partial(bps.find_bad_pixels, dispaxis=1)
 WRONG = [
-    (lambda: bps.median_filter(IMAGE, 0), ValueError, "kernel_size must be 1 or more, got 0"),
-    (lambda: bps.median_filter(IMAGE, -3), ValueError, "kernel_size must be 1 or more, got -3"),
-    (lambda: bps.median_filter(IMAGE, 3.0), TypeError, "kernel_size must be a whole number"),
-    (lambda: bps.median_filter(IMAGE, "3"), TypeError, "kernel_size must be a whole number"),
-    (lambda: bps.median_filter(IMAGE, (3, 3, 3)), ValueError, "kernel_size must be one whole"),
-    (lambda: bps.median_filter(IMAGE, (3, 3), axis=0), ValueError, "kernel_size must be one"),
-    (
-        lambda: bps.median_filter(IMAGE, 3, axis=2),
-        ValueError,
-        "axis must be from -2 to 1 or None, got 2",
-    ),
-    (
-        lambda: bps.median_filter(IMAGE[0], 3, axis=1),
-        ValueError,
-        "axis must be from -1 to 0 or None, got 1",
-    ),
-    (lambda: bps.median_filter(IMAGE, 3, axis=1.0), TypeError, "axis must be a whole number"),
-    (lambda: bps.median_filter(IMAGE, 3, edge="around"), ValueError, "edge must be one of zero, "),
-    (lambda: bps.median_filter(IMAGE, 3, method="fft"), ValueError, "method must be one of"),
-    (lambda: bps.median_filter(3.0, 3), ValueError, "image must have at least one dimension"),
-    (lambda: bps.median_filter(IMAGE + 1j, 3), TypeError, "image must hold real numbers"),
-    (lambda: bps.median_filter(IMAGE > 0, 3), TypeError, "image must hold real numbers"),
-    (lambda: bps.median_filter([["a"]], 3), TypeError, "image must hold real numbers"),
-    (lambda: bps.median_filter(np.ma.masked_array(IMAGE), 3), TypeError, "filled(numpy.nan)"),
     (lambda: bps.pedestal(IMAGE[0], (0, 1, 0, 1)), ValueError, "image must be 2-D"),
     (lambda: bps.pedestal(IMAGE, IMAGE[1:] > 0), ValueError, "gap must have the image's shape"),
     (lambda: bps.pedestal(IMAGE, (0, 1, 0)), ValueError, "gap must be (y0, y1, x0, x1)"),
@@ -259,39 +210,143 @@ def test_wrong_arguments_are_named(call, error, words):
         call()
 
 
-def test_windows_of_absurd_length():
-    line = np.array([1.0, np.nan, 3.0])
-    assert_same(bps.median_filter(line, 10**30 + 1, edge="shrink"), np.full(3, 2.0))
-    assert_same(bps.median_filter(line[None], 10**30 + 1), np.zeros((1, 3)))
+VALUES = np.random.default_rng(1).normal(100, 10, (30, 40))
+MASK = np.random.default_rng(2).random(VALUES.shape) < 0.1
 
 
-@pytest.mark.parametrize("shape", [(3, 20000), (20000, 3), (1, 50000), (50000, 1), (5, 6000)])
-@pytest.mark.parametrize("axis", [0, 1])
-def test_all_methods_are_equal_on_long_and_short_axes(shape, axis):
-    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    image[np.random.default_rng(1).random(shape) < 0.1] = np.nan
-    for k in (3, 15, 51):
-        heap = bps.median_filter(image, k, axis=axis, method="heap")
-        for method in ("network", "auto"):
-            assert_same(bps.median_filter(image, k, axis=axis, method=method), heap)
+def with_nan(dtype):
+    """Return the values in a type, with NaN where they are masked."""
+    values = VALUES.astype(dtype)
+    return np.where(MASK, np.nan, values if values.dtype.kind == "f" else values.astype(float))
 
 
-# The peak of this program alone: that of getrusage begins with the peak of its parent.
-PEAK = """
-import numpy as np
-import badpix_selfcal as bps
-image = np.zeros((3, 500_000), np.float32)
-bps.median_filter(image, 3, axis=0)
-for line in open("/proc/self/status"):
-    if line.startswith("VmHWM"):
-        print(int(line.split()[1]) * 1024)
-"""
+def advised(image):
+    """Return what the error advises to pass instead of an image."""
+    with pytest.raises(TypeError) as caught:
+        bps.median_filter(image, 3)
+    found = re.fullmatch(r"image is a \w+; pass (.*)", str(caught.value))
+    assert found, caught.value
+    return eval(found[1], {"image": image, "numpy": numpy})
 
 
-def test_short_lines_take_little_memory():
-    def peak(code):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-        return int(done.stdout)
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f4", "i2", "i4", "u2"])
+@pytest.mark.parametrize("kind", ["numpy", "astropy", "NDData", "CCDData"])
+def test_the_advice_for_a_masked_array_works(kind, dtype):
+    values = VALUES.astype(dtype)
+    image = {
+        "numpy": lambda: np.ma.masked_array(values, MASK),
+        "astropy": lambda: Masked(values, MASK),
+        "NDData": lambda: NDData(values, mask=MASK),
+        "CCDData": lambda: CCDData(values, mask=MASK, unit="DN"),
+    }[kind]()
+    instead = advised(image)
+    np.testing.assert_array_equal(instead, with_nan(dtype))
+    assert instead.dtype.itemsize == (4 if "f4" in dtype else 8)
+    np.testing.assert_array_equal(
+        bps.median_filter(instead, 3), bps.median_filter(with_nan(dtype), 3)
+    )
 
-    idle = peak(PEAK.replace("bps.median_filter(image, 3, axis=0)", ""))
-    assert peak(PEAK) - idle < 6 * 3 * 500_000 * 4
+
+@pytest.mark.parametrize(
+    "image", [CCDData(VALUES, unit="DN"), NDData(VALUES, unit=units.Jy)], ids=["CCDData", "NDData"]
+)
+def test_the_unit_of_a_container_is_not_dropped_in_silence(image):
+    assert advised(image) is image.data
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f4"])
+def test_the_advice_for_a_quantity_works(dtype):
+    """Its unit was dropped in silence."""
+    values = VALUES.astype(dtype)
+    np.testing.assert_array_equal(advised(values * units.Jy), values)
+    np.testing.assert_array_equal(advised(Masked(values * units.Jy, MASK)), with_nan(dtype))
+
+
+def listed(image):
+    """Return the images of a list in which an array is, in several forms."""
+    return [[image, image], (image[0], image[1]), [[image], [image]], [[1.0] * 40, image[0]]]
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        (lambda: np.ma.masked_array(VALUES, MASK), "each.filled(numpy.nan)"),
+        (lambda: Masked(VALUES, MASK), "each.filled(numpy.nan)"),
+        (lambda: VALUES * units.m, "each.value"),
+        (lambda: Masked(VALUES * units.m, MASK), "each.value.filled(numpy.nan)"),
+    ],
+    ids=["masked", "Masked", "Quantity", "masked Quantity"],
+)
+def test_a_list_of_arrays_with_masks_or_units_is_refused(kind, advice, number):
+    """NumPy dropped the masks and the units."""
+    image = listed(kind())[number]
+    with pytest.raises(TypeError, match=r"^image is a list that holds a ") as caught:
+        bps.percentiles(image, [50])
+    assert f"({advice} for each of them)" in str(caught.value)
+
+
+def test_a_masked_number_in_a_list_is_refused():
+    with pytest.raises(TypeError, match="holds a MaskedConstant"):
+        bps.median_filter([1.0, np.ma.masked, 2.0], 3)
+
+
+def test_lists_of_numbers_are_taken():
+    assert bps.median_filter([1, 9, 2], 3).tolist() == [1, 2, 2]
+    assert bps.median_filter([[1, 9.0, 2], (np.float32(1), 9, 2)], 3, axis=1).shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", [np.ma.masked_array, Masked])
+def test_a_gap_with_a_mask_is_refused(kind):
+    gap = kind(VALUES > 100, MASK)
+    with pytest.raises(TypeError, match=r"gap is a \w+; pass gap\.filled\(False\)"):
+        bps.pedestal(VALUES, gap)
+    assert np.isfinite(bps.pedestal(VALUES, gap.filled(False)))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda image: bps.find_bad_pixels(image, dispaxis=1),
+        lambda image: bps.pedestal(image, (0, 3, 0, 3)),
+        lambda image: bps.percentiles(image, [50.0]),
+        lambda image: bps.minimum_image([VALUES, image]),
+    ],
+    ids=["find_bad_pixels", "pedestal", "percentiles", "minimum_image"],
+)
+@pytest.mark.parametrize("kind", [CCDData, np.ma.masked_array])
+def test_every_function_refuses_it_by_name(call, kind):
+    how = {"unit": "DN"} if kind is CCDData else {}
+    with pytest.raises(TypeError, match=r"(image|minimum|images\[1\]) is a (CCDData|MaskedArray);"):
+        call(kind(VALUES, mask=MASK, **how))
+
+
+DETECTOR = np.zeros((1024, 1032), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("gap", "part"),
+    [
+        ((50, 974, 474, 5070), "only 12 %"),
+        ((50, 9740, 474, 507), "only 10 %"),
+        ((1000, 1100, 474, 507), "only 24 %"),
+        ((5000, 5100, 474, 507), "nothing"),
+        ((50, 974, 1032, 1065), "nothing"),
+    ],
+)
+def test_a_gap_beyond_the_image_causes_a_warning(gap, part):
+    with pytest.warns(SelfcalWarning) as warned:
+        level = bps.pedestal(DETECTOR, gap)
+    assert np.isnan(level) == (part == "nothing")
+    assert [str(each.message) for each in warned] == [
+        f"gap {gap}: {part} of it lies inside the image of shape (1024, 1032); it is "
+        "(y0, y1, x0, x1)"
+    ]
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("gap", [(50, 974, 474, 507), (0, 2048, 0, 1032), (5, 5, 0, 9000)])
+def test_a_gap_that_lies_mostly_inside_or_is_empty_causes_none(gap):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bps.pedestal(DETECTOR, gap)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal.simulate import simulate
+
 
 from .flagged_files import saved_mask
 from .test_readme import run

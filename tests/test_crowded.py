@@ -1,26 +1,24 @@
-"""Rows crowded with flags: found in masks, reported by runs, and left unflagged on demand."""
+"""Rows crowded with flags, and groups of flags that touch, in masks; runs: test_cuts_of_runs.py."""
 
 from __future__ import annotations
 
-import json
-import warnings
+import time
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import badpix_selfcal as bps
-from badpix_selfcal import SelfcalWarning, instrument
 from badpix_selfcal.arrays.crowded import LEAST_COUNT, crowded_rows, ranges_of, rows_in, spared
-from badpix_selfcal.cli import main
+from badpix_selfcal.arrays.groups import groups_of
 
-from .exposures import header, planes, write
+from .flagged_files import searched
 from .profiles import share
 
 SHAPE = (64, 600)
-TRACE = (20, 21, 40)
 
 
 def scattered(seed, density, shape=SHAPE):
@@ -62,8 +60,10 @@ def test_flags_in_threes_crowd_no_row_of_ten_detectors(density):
 def test_a_flagged_trace_is_found_among_hot_pixels(seed, density, rows, length):
     mask = scattered(seed, density)
     mask[sorted(rows), :length] = True
-    assert crowded_rows(mask, dispaxis=1) == tuple(sorted(rows))
-    assert crowded_rows(mask.T, dispaxis=2) == tuple(sorted(rows))
+    rows = tuple(sorted(rows))
+    assert crowded_rows(mask, dispaxis=1) == crowded_rows(mask[:, ::-1], dispaxis=1) == rows
+    assert crowded_rows(mask.T, dispaxis=2) == rows
+    assert crowded_rows(mask[::-1], dispaxis=1) == tuple(SHAPE[0] - 1 - row for row in rows[::-1])
     assert crowded_rows(mask, dispaxis=None) == ()
 
 
@@ -75,15 +75,6 @@ def test_further_flags_in_a_row_keep_it_crowded(seed, density, length, row, more
     mask[row] |= scattered(seed + 1, more)[row]
     after = crowded_rows(mask, dispaxis=1)
     assert set(before) <= set(after) <= {*before, row}
-
-
-@given(seeds, densities, st.integers(LEAST_COUNT, 100))
-def test_flipping_the_image_flips_the_rows(seed, density, length):
-    mask = scattered(seed, density)
-    mask[list(TRACE), :length] = True
-    rows = crowded_rows(mask, dispaxis=1)
-    assert crowded_rows(mask[:, ::-1], dispaxis=1) == rows
-    assert crowded_rows(mask[::-1], dispaxis=1) == tuple(SHAPE[0] - 1 - row for row in rows[::-1])
 
 
 def test_the_limits():
@@ -163,130 +154,86 @@ def test_sparing_changes_the_flags_and_counts_of_these_rows_only(seed, cut, axis
     assert spared(found, rows, None) is found
 
 
-@pytest.fixture
-def exposures(tmp_path):
-    """A function that writes exposures with hot pixels and a narrow, rippled, fixed trace."""
-
-    def made(axis=1, count=3, trace=TRACE):
-        rng = np.random.default_rng(8)
-        fixed = 50.0 * (rng.random(SHAPE) < 0.001)
-        fixed[list(trace)] += 60 * (np.arange(SHAPE[1]) % 10 == 0)
-        (tmp_path / "in").mkdir()
-        for number in range(count):
-            image = (rng.normal(0, 1, SHAPE) + fixed).astype(np.float32)
-            how = {"detector": "NRS1", "exp_type": "NRS_MSASPEC", "dispaxis": axis}
-            write(tmp_path / "in" / f"{number}_rate.fits", image if axis == 1 else image.T, **how)
-        return sorted((tmp_path / "in").iterdir())
-
-    return made
+ENDS = arrays(
+    np.int8,
+    st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    elements=st.sampled_from([0, 0, 1, 1, -1]),
+)
+RESIDUALS = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, 2.0, -3.0])
 
 
-HOW = {"flagfrac_upper": 0.006}
+def grouped(ends, residual=None):
+    place = np.flatnonzero(ends)
+    values = np.ones(place.size) if residual is None else residual.ravel()[place]
+    return groups_of(place, ends.ravel()[place] < 0, values, ends.shape[1])
 
 
-@pytest.mark.parametrize("axis", [1, 2])
-def test_a_run_reports_crowded_rows_and_spares_them_on_demand(tmp_path, exposures, axis):
-    paths = exposures(axis)
-    found = {}
-    for spare, ending in ((False, "spare_crowded=True leaves"), (True, "they are left unflagged")):
-        words = (
-            rf"^0: 3 {('rows', 'columns')[axis - 1]} along the dispersion are crowded with flags"
-        )
-        with pytest.warns(SelfcalWarning, match=rf"{words} \(20-21, 40, .*{ending}") as warned:
-            result = bps.selfcal(
-                paths[0],
-                selfcal=paths[1:],
-                output_dir=tmp_path / f"{spare}",
-                spare_crowded=spare,
-                **HOW,
-            )
-        assert len(warned) == 1
-        assert result.crowded_rows == TRACE
-        flagged = planes(result.science)["DQ"] & instrument.BAD == instrument.BAD
-        np.testing.assert_array_equal(flagged, result.bad_pixels.mask)
-        assert f"spare_crowded={spare}" in " ".join(header(result.science)["HISTORY"])
-        found[spare] = result.bad_pixels
-    minimum = bps.minimum_image(planes(path)["SCI"] for path in paths)
-    plain = bps.find_bad_pixels(minimum, dispaxis=axis, **HOW)
-    np.testing.assert_array_equal(found[False].mask, plain.mask)
-    assert (found[False].n_low, found[False].n_high) == (plain.n_low, plain.n_high)
-    expected = plain.mask.copy()
-    expected[(list(TRACE), slice(None)) if axis == 1 else (slice(None), list(TRACE))] = False
-    np.testing.assert_array_equal(found[True].mask, expected)
-    assert found[True].n_low + found[True].n_high == expected.sum() > 20
+@given(ENDS, st.data())
+def test_the_groups_are_those_of_a_search(ends, data):
+    residual = data.draw(arrays(np.float64, ends.shape, elements=RESIDUALS))
+    found = grouped(ends, residual)
+    pixels = [tuple(map(int, pixel)) for pixel in np.argwhere(ends)]
+    groups = [{pixels[at] for at in np.flatnonzero(found.number == n)} for n in range(len(found))]
+    assert sorted(map(sorted, groups)) == sorted(map(sorted, searched(ends)))
+    assert found.size.tolist() == [len(group) for group in groups]
+    # Strong pixels come first, and so do the groups of the strongest ones.
+    strength = np.where(ends < 0, -residual, residual)
+    strength[np.isnan(strength)] = -np.inf
+    strongest = [max(strength[pixel] for pixel in group) for group in groups]
+    assert strongest == sorted(strongest, reverse=True)
+    ordered = [pixels[at] for at in found.order]
+    for group, first, brightest in zip(groups, found.first, found.brightest, strict=True):
+        own = ordered[first : first + len(group)]
+        assert {*own} == group
+        values = [strength[pixel] for pixel in own]
+        assert values == sorted(values, reverse=True)
+        assert pixels[brightest] == own[0]
 
 
-def test_sparing_with_the_sigma_cut(tmp_path, exposures):
-    paths = exposures()
-    how = {"selfcal": paths[1:], "cut": "sigma", "spare_crowded": True}
-    with pytest.warns(SelfcalWarning, match="left unflagged"):
-        result = bps.selfcal(paths[0], output_dir=tmp_path / "out", **how)
-    assert set(result.crowded_rows) == set(TRACE)
-    mask = result.bad_pixels.mask
-    assert not mask[list(TRACE)].any()
-    assert mask.sum() == result.bad_pixels.n_low + result.bad_pixels.n_high > 20
+def winding(shape, step):
+    """Return a path that winds through an image, line after line."""
+    path = np.zeros(shape, np.int8)
+    path[::step] = 1
+    for turn, row in enumerate(range(0, shape[0] - step, step)):
+        path[row : row + step, -1 if turn % 2 == 0 else 0] = 1
+    return path
 
 
-@pytest.mark.parametrize("spare", [False, True])
-def test_without_crowded_rows_nothing_changes(tmp_path, exposures, spare):
-    paths = exposures(trace=())
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        result = bps.selfcal(
-            paths[0], selfcal=paths[1:], output_dir=tmp_path / "out", spare_crowded=spare
-        )
-    minimum = bps.minimum_image(planes(path)["SCI"] for path in paths)
-    plain = bps.find_bad_pixels(minimum, dispaxis=1)
-    assert result.crowded_rows == ()
-    np.testing.assert_array_equal(result.bad_pixels.mask, plain.mask)
+def hot_pixels():
+    ends = np.zeros(2048**2, np.int8)
+    ends[np.random.default_rng(1).choice(ends.size, 20_000, replace=False)] = 1
+    return ends.reshape(2048, 2048)
 
 
-@pytest.mark.filterwarnings("ignore::badpix_selfcal.SelfcalWarning")
-def test_batch_spares_and_resumes(tmp_path, exposures):
-    exposures()
-
-    def run(spare):
-        out = tmp_path / "out"
-        how = {"spare_crowded": spare, "resume": True, "overwrite": True}
-        return bps.batch(tmp_path / "in", output_dir=out, **how, **HOW)
-
-    def statuses(result):
-        return {each.status for each in result.exposures}
-
-    first = run(False)
-    assert first.groups[0].crowded_rows == {1: TRACE}
-    assert first.groups[0].masks[1].mask[list(TRACE)].any()
-    assert (statuses(first), statuses(run(False))) == ({"COMPLETE"}, {"KEPT"})
-    second = run(True)
-    assert statuses(second) == {"COMPLETE"}
-    assert second.groups[0].crowded_rows == {1: TRACE}
-    for each in second.exposures:
-        assert not (planes(each.output)["DQ"] & instrument.BAD == instrument.BAD)[list(TRACE)].any()
-    kept = run(True)
-    assert (statuses(kept), kept.groups[0].crowded_rows) == ({"KEPT"}, {})
+@pytest.mark.parametrize(
+    ("ends", "number", "seconds"),
+    [
+        (hot_pixels(), None, 0.05),
+        (np.ones((1024, 1024), np.int8), 1, 2.0),
+        (np.tile(np.array([[1, 0], [0, 0]], np.int8), (512, 512)), 512**2, 2.0),
+        (np.indices((1024, 1024)).sum(0).astype(np.int8) % 2, 1, 2.0),
+        (winding((1024, 1024), 2), 1, 2.0),
+        (np.ascontiguousarray(winding((1024, 1024), 2).T), 1, 2.0),
+    ],
+    ids=["scattered", "full", "grid", "chessboard", "winding along rows", "along columns"],
+)
+def test_large_masks_take_no_time(ends, number, seconds):
+    for _ in range(3):  # other programs take their share
+        began = time.perf_counter()
+        found = grouped(ends)
+        taken = time.perf_counter() - began
+        if taken < 4 * seconds:
+            break
+    assert taken < 4 * seconds
+    assert number is None or len(found) == number
 
 
-def test_the_commands(tmp_path, exposures, capsys):
-    paths = [str(path) for path in exposures()]
-    out = tmp_path / "out"
-    run = ["run", paths[0], "--selfcal", paths[1], "--flagfrac-upper", "0.006"]
-    assert main([*run, "--output-dir", f"{out}/1"]) == 0
-    printed = capsys.readouterr()
-    assert "  crowded   3 rows, flagged\n" in printed.out
-    assert "warning: 0: 3 rows along the dispersion are crowded" in printed.err
-    assert main([*run, "--output-dir", f"{out}/2", "--spare-crowded", "--quiet", "--json"]) == 0
-    (facts,) = json.loads(capsys.readouterr().out)["products"]
-    assert facts["crowded_rows"] == [*TRACE]
-    assert main([*run, "--output-dir", f"{out}/3", "--spare-crowded"]) == 0
-    printed = capsys.readouterr().out
-    assert "  crowded   3 rows, left unflagged\n" in printed
-    assert f"{facts['n_low']} low + {facts['n_high']} high" in printed
-    batch = ["batch", *paths, "--flagfrac-upper", "0.006", "--spare-crowded", "--json", "--quiet"]
-    assert main([*batch, "--output-dir", f"{out}/4"]) == 0
-    (group,) = json.loads(capsys.readouterr().out)["groups"]
-    assert group["masks"][0]["crowded_rows"] == [*TRACE]
-
-
-def test_spare_crowded_is_a_switch(tmp_path):
-    with pytest.raises(TypeError, match="spare_crowded must be True or False, got 1"):
-        bps.batch(tmp_path, spare_crowded=1)
+def test_groups_in_words():
+    image = np.zeros((20, 20))
+    image[5, 5] = 9.0
+    how = {"dispaxis": 1, "flagfrac_lower": 0, "flagfrac_upper": 0.001}
+    assert " = 1 pixel (" in repr(bps.find_bad_pixels(image, **how))
+    image[5, 6], image[9, 9] = 8.0, 7.0
+    found = bps.find_bad_pixels(image, **{**how, "flagfrac_upper": 0.01})
+    assert " = 3 pixels in 2 groups (" in repr(found)
+    assert found.groups.number.size == found.groups.size.sum() == found.mask.sum()

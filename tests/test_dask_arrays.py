@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.arrays.dask import median_filter
+from badpix_selfcal.arrays.medians import BORDERS
 from badpix_selfcal.testing import assert_same
 
 da = pytest.importorskip("dask.array", reason="Dask is not installed")
-
-EDGES = ["zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap"]
 
 
 @st.composite
@@ -30,7 +29,7 @@ def cases(draw):
         "kernel_size": lengths[0] if len(axes) == 1 else tuple(lengths),
         "axis": axes[0] if len(axes) == 1 else tuple(axes),
         "origin": tuple(draw(st.integers(-(each // 2), (each - 1) // 2)) for each in lengths),
-        "edge": draw(st.sampled_from(EDGES)),
+        "edge": draw(st.sampled_from(BORDERS)),
         "min_count": draw(st.integers(1, int(np.prod(lengths)))),
     }
     if how["edge"] == "constant":
@@ -48,12 +47,9 @@ def test_chunks_have_the_medians_of_the_whole(case):
     assert_same(ours.compute(scheduler="synchronous"), expected)
 
 
-def test_the_work_is_done_in_chunks():
+def test_the_work_is_done_in_chunks_also_of_whole_numbers():
     lazy = median_filter(da.zeros((1000, 30), chunks=(100, 30)), 15, axis=0)
     assert lazy.numblocks == (10, 1)
-
-
-def test_whole_numbers():
     counts = np.arange(40).reshape(5, 8)
     ours = median_filter(da.from_array(counts, (2, 3)), 3, edge="reflect")
     assert_same(ours.compute(), bps.median_filter(counts, 3, edge="reflect"))
@@ -73,35 +69,25 @@ def test_wrong_arguments_are_refused_at_once():
         median_filter(lazy, 3, origin=2)
 
 
-class TestXarray:
-    """The recipe of docs/medians.md."""
-
-    @pytest.fixture
-    def flux(self):
-        xr = pytest.importorskip("xarray", reason="xarray is not installed")
-        values = np.random.default_rng(3).normal(size=(40, 3, 4))
-        values[5:9, 1] = np.nan
-        coordinates = {"time": np.linspace(0, 1, 40), "x": [10, 20, 30, 40]}
-        attributes = {"units": "MJy/sr"}
-        return xr.DataArray(values, coordinates, ["time", "y", "x"], "flux", attributes)
-
-    @pytest.mark.parametrize("chunks", [None, {"x": 2}])
-    def test_coordinates_and_attributes_are_kept(self, flux, chunks):
-        import xarray as xr
-
-        given = flux if chunks is None else flux.chunk(chunks)
-        smooth = xr.apply_ufunc(
-            bps.median_filter,
-            given,
-            kwargs={"kernel_size": 7, "axis": -1, "edge": "nearest"},
-            input_core_dims=[["time"]],
-            output_core_dims=[["time"]],
-            dask="parallelized",
-            output_dtypes=[given.dtype],
-            keep_attrs=True,
-        ).transpose(*given.dims)
-        expected = bps.median_filter(flux.values, 7, axis=0, edge="nearest")
-        assert_same(smooth.values, expected)
-        assert smooth.dims == flux.dims
-        assert smooth.attrs == flux.attrs
-        xr.testing.assert_equal(smooth.coords.to_dataset(), flux.coords.to_dataset())
+@pytest.mark.parametrize("chunks", [None, {"x": 2}])
+def test_coordinates_and_attributes_of_xarray_are_kept(chunks):
+    """By the recipe of docs/medians.md."""
+    xr = pytest.importorskip("xarray", reason="xarray is not installed")
+    values = np.random.default_rng(3).normal(size=(40, 3, 4))
+    values[5:9, 1] = np.nan
+    coordinates = {"time": np.linspace(0, 1, 40), "x": [10, 20, 30, 40]}
+    flux = xr.DataArray(values, coordinates, ["time", "y", "x"], "flux", {"units": "MJy/sr"})
+    flux = flux if chunks is None else flux.chunk(chunks)
+    smooth = xr.apply_ufunc(
+        bps.median_filter,
+        flux,
+        kwargs={"kernel_size": 7, "axis": -1, "edge": "nearest"},
+        input_core_dims=[["time"]],
+        output_core_dims=[["time"]],
+        dask="parallelized",
+        output_dtypes=[flux.dtype],
+        keep_attrs=True,
+    ).transpose(*flux.dims)
+    assert_same(smooth.values, bps.median_filter(values, 7, axis=0, edge="nearest"))
+    assert (smooth.dims, smooth.attrs) == (flux.dims, flux.attrs)
+    xr.testing.assert_equal(smooth.coords.to_dataset(), flux.coords.to_dataset())

@@ -54,6 +54,8 @@ def filters(draw, dtypes):
     origins = [draw(st.integers(-(each // 2), (each - 1) // 2)) for each in sizes]
     mode = draw(st.sampled_from(MODES + OTHER_NAMES))
     how = {"size": tuple(sizes), "origin": tuple(origins), "mode": mode}
+    if array.ndim <= 2 and draw(st.booleans()):
+        how |= {"size": draw(st.integers(1, 5)), "origin": 0}
     if "constant" in mode:
         how["cval"] = draw(st.sampled_from([0.0, 0.1, -3.0, np.nan]))
     return array, how
@@ -81,7 +83,8 @@ class TestScipy:
     def test_without_nan_an_odd_window_is_that_of_median_filter(self, case):
         array, how = case
         array = np.nan_to_num(array)
-        how["size"] = tuple(each - (each % 2 == 0) for each in how["size"])
+        sizes = np.broadcast_to(how["size"], array.ndim).tolist()
+        how["size"] = tuple(each - (each % 2 == 0) for each in sizes)
         how["origin"], how["cval"] = 0, np.float32(how.get("cval", 0.0))
         if np.isnan(how["cval"]):
             how["cval"] = 2.0
@@ -89,11 +92,6 @@ class TestScipy:
             return  # scipy 1.17.1 reads memory beyond such a line: its results change
         expected = ndimage.median_filter(array, **how)
         assert_same(our_ndimage.nanmedian_filter(array, **how), expected)
-
-    @given(arrays(FLOATS, ndim=2), st.integers(1, 5), st.sampled_from(MODES))
-    def test_one_size_for_all_axes(self, array, size, mode):
-        ours = our_ndimage.nanmedian_filter(array, size, mode=mode)
-        assert_same(ours, theirs(array, np.nanmedian, size=size, mode=mode))
 
     @given(arrays(FLOATS), st.data())
     def test_some_axes(self, array, data):
@@ -108,10 +106,12 @@ class TestScipy:
         array = np.random.default_rng(1).integers(0, 99, (6, 7)).astype("f8")
         expected = theirs(array, np.nanmedian, size=4, output=dtype)
         assert our_ndimage.nanmedian_filter(array, 4, output=dtype).dtype == expected.dtype
-        for output in (np.empty((6, 7), dtype), np.empty((7, 6), dtype).T):
+        for output in (np.empty((6, 7), dtype), np.empty((7, 6), dtype).T, array.astype(dtype)):
             ours = our_ndimage.nanmedian_filter(array, 4, output=output)
             assert ours is output
             np.testing.assert_array_equal(ours, expected)
+        before = theirs(array, np.nanmedian, size=3)
+        assert_same(our_ndimage.nanmedian_filter(array, 3, output=array), before)
 
     @given(arrays(["<f4", ">f4"], ndim=2), st.sampled_from(["f4", "f8", "i8"]))
     def test_an_output_of_another_type_is_rounded_once(self, array, dtype):
@@ -121,19 +121,12 @@ class TestScipy:
         expected = theirs(array.astype("f8"), np.nanmedian, size=2, output=dtype)
         assert_same(our_ndimage.nanmedian_filter(array, 2, output=dtype), expected)
 
-    @pytest.mark.parametrize("dtype", [complex, object, "U5", "M8[s]"])
-    def test_an_output_of_no_real_numbers_is_refused(self, dtype):
-        with pytest.raises(TypeError, match="output must hold real numbers, got dtype"):
-            our_ndimage.nanmedian_filter(np.zeros((4, 5)), 3, output=dtype)
-
-    def test_a_wrong_value_beyond_the_border_is_named(self):
+    def test_arguments_of_wrong_types_are_named(self):
+        for dtype in (complex, object, "U5", "M8[s]"):
+            with pytest.raises(TypeError, match="output must hold real numbers, got dtype"):
+                our_ndimage.nanmedian_filter(np.zeros((4, 5)), 3, output=dtype)
         with pytest.raises(TypeError, match="cval must be a number, got 'a'"):
             our_ndimage.nanmedian_filter(np.zeros(4), 3, mode="constant", cval="a")
-
-    def test_an_output_that_is_the_input(self):
-        array = np.random.default_rng(2).normal(size=(6, 7))
-        expected = theirs(array, np.nanmedian, size=3)
-        assert_same(our_ndimage.nanmedian_filter(array, 3, output=array), expected)
 
     def test_full_footprints(self):
         array = np.random.default_rng(3).normal(size=(6, 7))
@@ -163,8 +156,8 @@ class TestScipy:
         [
             ({}, "size or footprint must be given"),
             ({"size": 0}, "size must be 1 or more along every axis, got 0"),
-            ({"size": (3, 3, 3)}, "size must have one number for each of 2 axes, got (3, 3, 3)"),
-            ({"size": 3, "mode": "zero"}, "mode must be one of reflect, grid-mirror, constant"),
+            ({"size": (3, 3, 3)}, "size must be one whole number or 2, got (3, 3, 3)"),
+            ({"size": 3, "mode": "zero"}, "mode must be 'reflect', 'grid-mirror', 'constant'"),
             ({"size": 3, "origin": 2}, "origin of a window of 3 must be from -1 to 1, got 2"),
             ({"size": (1, 3), "origin": 1}, "origin must be 0 where the window has one sample"),
             ({"size": 3, "axes": 2}, "axes must be from -2 to 1, got 2"),
@@ -194,41 +187,21 @@ def gappy(shape, seed):
     return np.where(random.random(shape) < 0.2, np.nan, random.normal(size=shape))
 
 
-class TestPrograms:
-    """The calls of three programs, as they make them, with one import changed."""
-
-    @pytest.mark.parametrize("dtype", ["f4", "f8"])
-    def test_breads(self, dtype):
-        """Spectra, and rows times their mask: jwst_IFUs.py, jwstmiri_cal.py, reduction_utils.py."""
-        spectrum = gappy(2048, 5).astype(dtype)
-        window_size = 50
-        for filter_of in (our_ndimage.generic_filter, theirs):
-            smooth = filter_of(spectrum, np.nanmedian, size=50)
-            row = spectrum - filter_of(spectrum * (spectrum > -1), np.nanmedian, size=window_size)
-            if filter_of is our_ndimage.generic_filter:
-                ours = smooth, row
-        assert_same(ours[0], smooth)
-        assert_same(ours[1], row)
-
-    def test_jwst_giant_planets(self):
-        """Spikes in images: exp_despike (3 x 3) and sigma_filter (5 x 5) of image_filters.py."""
-        img = gappy((60, 50), 6).astype("f4")
-        how = {"mode": "constant", "cval": np.nan}
-        ours = our_ndimage.generic_filter(img, np.nanmedian, 3, **how)
-        assert_same(ours, theirs(img, np.nanmedian, size=3, **how))
-        ours = our_ndimage.generic_filter(img, np.nanmedian, 5, mode="nearest")
-        assert_same(ours, theirs(img, np.nanmedian, size=5, mode="nearest"))
-        std = our_ndimage.generic_filter(img - ours, np.nanstd, 5, mode="nearest")
-        assert_same(std, theirs(img - ours, np.nanstd, size=5, mode="nearest"))
-
-    def test_river_obs(self):
-        """Heights of a river: SWOTRiverEstimator.py."""
-        hgt_2d = np.nan * np.ones((70, 40))
-        random = np.random.default_rng(7)
-        img_y, img_x = random.integers(0, 70, 600), random.integers(0, 40, 600)
-        hgt_2d[img_y, img_x] = random.normal(100.0, 0.3, 600)
-        ours = our_ndimage.generic_filter(hgt_2d, bottleneck.nanmedian, size=11)
-        assert_same(ours, theirs(hgt_2d, bottleneck.nanmedian, size=11))
+def test_programs_that_change_one_import():
+    """The calls of breads, jwst_giant_planets and RiverObs, as they make them."""
+    spectrum, img, hgt_2d = gappy(2048, 5), gappy((60, 50), 6).astype("f4"), gappy((70, 40), 7)
+    found = []
+    for filter_of in (our_ndimage.generic_filter, ndimage.generic_filter):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # all NaN
+            row = filter_of(spectrum * (spectrum > -1), np.nanmedian, size=50)
+            spikes = filter_of(img, np.nanmedian, 3, mode="constant", cval=np.nan)
+            smooth = filter_of(img, np.nanmedian, 5, mode="nearest")
+            noise = filter_of(img - smooth, np.nanstd, 5, mode="nearest")
+            heights = filter_of(hgt_2d, bottleneck.nanmedian, size=11)
+        found.append((row, spikes, smooth, noise, heights))
+    for ours, expected in zip(*found, strict=True):
+        assert_same(ours, expected)
 
 
 class TestBottleneck:

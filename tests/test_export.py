@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 
@@ -13,11 +12,8 @@ from astropy.units import Unit
 from hypothesis import given
 
 import badpix_selfcal as bps
-from badpix_selfcal.cli import main
-from badpix_selfcal.masks.tables import pixel_table
-from badpix_selfcal.step.mask_file import pixels_of
 
-from .flagged_files import saved_mask
+from .flagged_files import SHAPE, image_of, mask_file, saved_mask
 from .masks import group_mask, masks
 from .profiles import share
 
@@ -43,17 +39,16 @@ def boxes_in(path):
 @share(0.5)
 @given(masks())
 def test_the_table_is_read_back_exactly(tmp_path_factory, mask):
-    path = tmp_path_factory.mktemp("table") / "t.ecsv"
-    pixel_table(mask).write(path)
-    table = Table.read(path, format="ascii.ecsv")
-    expected = pixels_of(mask)
-    assert table.colnames == [*expected, "group"]
-    np.testing.assert_array_equal(table["group"], mask.bad_pixels.groups.number + 1)
-    for name, column in expected.items():
-        text = column.dtype.kind == "S"
-        np.testing.assert_array_equal(table[name], column.astype(str) if text else column)
-        assert text or table[name].dtype == column.dtype or not len(column)
-        assert table[name].description
+    folder = tmp_path_factory.mktemp("table")
+    mask.write(folder / "m.fits")
+    bps.export(folder / "m.fits", folder / "t.ecsv")
+    table, expected = Table.read(folder / "t.ecsv", format="ascii.ecsv"), mask.pixels()
+    assert table.colnames == expected.colnames
+    for name, column in expected.columns.items():
+        np.testing.assert_array_equal(table[name], column)
+        assert column.dtype.kind == "U" or table[name].dtype == column.dtype or not len(column)
+        assert table[name].description == column.description != ""
+        assert table[name].unit == column.unit
     assert table.meta["name"] == mask.name
     assert table.meta["parameters"] == asdict(mask.parameters)
     assert table.meta["crowded"] == [*mask.crowded]
@@ -61,18 +56,16 @@ def test_the_table_is_read_back_exactly(tmp_path_factory, mask):
 
 
 @pytest.mark.parametrize("cut", ["fraction", "sigma"])
-def test_the_regions_are_the_pixels(here, cut):
+def test_tables_and_regions_have_the_same_pixels(here, cut):
     mask = group_mask(cut=cut)
-    bps.write_mask(mask, here / "m.fits")
-    assert bps.export(here / "m.fits", [here / "p.ecsv", here / "p.reg"]) == (
-        here / "p.ecsv",
-        here / "p.reg",
-    )
+    mask.write("m.fits")
+    files = bps.export("m.fits", ["new/p.ecsv", here / "p.reg"])
+    assert [str(each) for each in files] == ["new/p.ecsv", str(here / "p.reg")]
     rows, columns = mask.bad_pixels.indices
     assert rows.size > 5
     boxes = boxes_in(here / "p.reg")
     assert [(x - 1, y - 1) for x, y, _, _ in boxes] == [*zip(columns, rows, strict=True)]
-    table = Table.read(here / "p.ecsv", format="ascii.ecsv")
+    table = Table.read("new/p.ecsv", format="ascii.ecsv")
     assert [end for *_, end in boxes] == table["end"].tolist()
     assert {(colour, end) for *_, colour, end in boxes} <= {("cyan", "low"), ("red", "high")}
     assert table["residual"].unit == table["value"].unit == Unit("DN/s")
@@ -82,8 +75,8 @@ def test_the_regions_are_the_pixels(here, cut):
 def test_another_program_reads_the_regions(here):
     regions = pytest.importorskip("regions", reason="regions is not installed")
     mask = group_mask(cut="sigma")
-    bps.write_mask(mask, here / "m.fits")
-    bps.export(here / "m.fits", here / "p.reg")
+    mask.write("m.fits")
+    bps.export("m.fits", "p.reg")
     found = regions.Regions.read(here / "p.reg", format="ds9")
     covered = np.zeros(mask.bad_pixels.mask.shape, int)
     for region in found:
@@ -95,65 +88,53 @@ def test_another_program_reads_the_regions(here):
     assert ends == {"red": ["high"]} | ({"cyan": ["low"]} if mask.bad_pixels.n_low else {})
 
 
-def test_both_ends_have_their_colours(here):
-    saved_mask(here / "m.fits", {(0, 3), (6, 10)}, {(2, 0)})
-    assert main(["export", "m.fits", "p.reg"]) == 0
-    assert boxes_in(here / "p.reg") == [
-        (4, 1, "cyan", "low"),
-        (1, 3, "red", "high"),
-        (11, 7, "cyan", "low"),
-    ]
+@pytest.mark.parametrize(
+    ("low", "high", "boxes"),
+    [
+        ((), (), []),
+        (
+            {(0, 3), (6, 10)},
+            {(2, 0)},
+            [(4, 1, "cyan", "low"), (1, 3, "red", "high"), (11, 7, "cyan", "low")],
+        ),
+    ],
+)
+def test_both_ends_have_their_colours(here, low, high, boxes):
+    saved_mask(here / "m.fits", low, high, name="a\nbox(1,1,1,1,0)\u2028é")
+    bps.export("m.fits", ["p.ecsv", "p.reg"])
+    assert boxes_in(here / "p.reg") == boxes
+    assert len(Table.read("p.ecsv")) == len(boxes)
+    assert (here / "p.reg").read_bytes().isascii()  # no name can break the file
 
 
-def test_a_mask_without_flags_has_an_empty_table(here, capsys):
-    saved_mask(here / "m.fits")
-    assert main(["export", "m.fits", "new/p.ecsv", "new/p.reg", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["files"] == ["new/p.ecsv", "new/p.reg"]
-    assert len(Table.read(here / "new" / "p.ecsv")) == 0
-    assert boxes_in(here / "new" / "p.reg") == []
+def test_a_mask_of_the_pipeline_is_exported(here):
+    mask_file(here / "m.fits", image_of({(2, 0), (6, 10)}))
+    bps.export("m.fits", ["p.ecsv", "p.reg"])
+    assert [(x, y) for x, y, *_ in boxes_in(here / "p.reg")] == [(1, 3), (11, 7)]
+    table = Table.read("p.ecsv")
+    assert (table.colnames, table["y"].tolist()) == (["x", "y"], [2, 6])
+    assert table.meta["shape"] == [*SHAPE]
 
 
-def test_names_cannot_break_the_region_file(here):
-    saved_mask(here / "m.fits", {(0, 0)}, name="a\nbox(1,1,1,1,0)\u2028é")
-    bps.export(here / "m.fits", here / "p.reg")
-    assert boxes_in(here / "p.reg") == [(1, 1, "cyan", "low")]
-    assert (here / "p.reg").read_bytes().isascii()
-
-
-def refused(capsys, *words, status=1):
-    assert main(["export", *words]) == status
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    return printed.err.splitlines()[-2 if status == 2 else -1].partition("error: ")[2]
-
-
-def test_bad_inputs_are_named(here, capsys):
+def test_bad_inputs_are_named_and_nothing_is_written(here):
     saved_mask(here / "m.fits", {(0, 0)})
+    saved_mask(here / "m.reg", {(0, 0)})
     (here / "text.fits").write_text("text")
     (here / "old.reg").write_text("old")
     (here / "dir.reg").mkdir()
-    before = {path.name for path in here.iterdir()}
-    assert refused(capsys, "n.fits", "p.reg") == (
-        "n.fits: no such file or folder; did you mean m.fits or text.fits?"
-    )
-    assert refused(capsys, "text.fits", "p.reg").startswith("text.fits: is not a FITS file")
-    assert refused(capsys, "m.fits", "p.ecsv", "old.reg").startswith("old.reg exists already; ")
-    assert refused(capsys, "m.fits", "p.ecsv", "dir.reg").startswith("dir.reg: is a folder")
-    assert refused(capsys, "m.fits", "p.ecsv", "p.csv") == (
-        "p.csv: must end with .ecsv (a table) or .reg (regions of DS9)"
-    )
-    assert refused(capsys, "m.fits", status=2).endswith("required: FILE")
-    assert {path.name for path in here.iterdir()} == before
-    assert (here / "old.reg").read_text() == "old"
-    assert main(["export", "m.fits", "old.reg", "--overwrite"]) == 0
+    before = {path.name: path.is_dir() or path.read_bytes() for path in here.iterdir()}
+    for mask, files, message in (
+        ("n.fits", "p.reg", "n.fits: no such file or folder; did you mean m.fits or text.fits?"),
+        ("text.fits", "p.reg", "text.fits: is not a FITS file"),
+        ("m.fits", ["p.ecsv", "old.reg"], "old.reg exists already; set `overwrite` to replace it"),
+        ("m.fits", ["p.ecsv", "dir.reg"], "dir.reg: is a folder"),
+        ("m.fits", ["p.ecsv", "p.csv"], "p.csv: must end with .ecsv (a table) or .reg (regions"),
+        ("m.reg", "m.reg", "m.reg: would replace the input m.reg"),
+    ):
+        with pytest.raises((ValueError, OSError)) as caught:
+            bps.export(mask, files)
+        assert str(caught.value).startswith(message)
+    now = {path.name: path.is_dir() or path.read_bytes() for path in here.iterdir()}
+    assert now == before
+    bps.export("m.fits", "old.reg", overwrite=True)
     assert boxes_in(here / "old.reg") == [(1, 1, "cyan", "low")]
-    with pytest.raises(ValueError, match=r"p\.csv: must end with \.ecsv"):
-        bps.export("m.fits", "p.csv")
-
-
-def test_the_mask_is_not_replaced(here, capsys):
-    saved_mask(here / "m.reg", {(0, 0)})
-    before = (here / "m.reg").read_bytes()
-    line = refused(capsys, "m.reg", "m.reg", "--overwrite")
-    assert line.startswith("m.reg: would replace the input m.reg")
-    assert (here / "m.reg").read_bytes() == before

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import os
+import pickle
 import tracemalloc
 import zipfile
 
@@ -53,7 +54,7 @@ def test_an_exposure_has_its_detector_type_and_shape(tmp_path):
     assert (exposure.detector, exposure.exp_type) == ("MIRIFULONG", "MIR_MRS")
     assert (exposure.dispaxis, exposure.shape) == (2, SHAPE)
     assert set(exposure.planes) == {"DQ", *NAN_PLANES}
-    assert exposure.require_flaggable() is None
+    assert exposure.problem == ""
 
 
 @pytest.mark.parametrize("keyword", ["DETECTOR", "EXP_TYPE"])
@@ -69,12 +70,55 @@ def test_a_keyword_without_value_is_as_if_absent(tmp_path, keyword, value):
 def test_text_that_looks_like_a_card_is_none(tmp_path):
     def change(hdus: fits.HDUList) -> None:
         hdus[0].header.insert(4, ("COMMENT", "CHANNEL = '12'"))
-        hdus[0].header.update(TITLE="CHANNEL = 3", CHANNEL="34", EMPTY=None)
+        hdus[0].header.update(TITLE="CHANNEL = 3", CHANNEL="34", BAND=None)
 
     exposure = read(write(tmp_path / "in.fits", change))
-    assert exposure.primary_value("CHANNEL") == "34"
-    assert exposure.primary_value("EMPTY") is None
-    assert exposure.primary_value("ABSENT") is None
+    assert (exposure.channel, exposure.band) == ("34", "")
+    assert exposure.cards["CHANNEL"] == "34"
+    assert "BAND" not in exposure.cards
+
+
+@pytest.mark.parametrize(
+    ("cards", "facts"),
+    [
+        ({"SUBARRAY": "FULL"}, {"subarray": ""}),
+        ({"SUBARRAY": "sub64", "SUBSTRT1": 9}, {"subarray": "SUB64(9,1)"}),
+        ({"SUBARRAY": "FULL", "SUBSTRT1": 1, "SUBSTRT2": 5}, {"subarray": "(1,5)"}),
+        ({"FILTER": "F170LP", "GRATING": "G235H"}, {"band": "F170LP/G235H"}),
+        ({"BAND": "long", "FILTER": "X"}, {"band": "LONG"}),
+        ({"BKGDTARG": True}, {"is_background": True}),
+        ({"BKGDTARG": "T"}, {"is_background": False}),
+        ({"S_BPXSLF": "COMPLETE"}, {"is_flagged": True, "status": "COMPLETE"}),
+        ({"S_BPXSLF": "SKIPPED"}, {"is_flagged": False, "status": "SKIPPED"}),
+        ({"S_FLAT": "COMPLETE", "S_PHOTOM": "COMPLETE"}, {"later_step": "S_FLAT"}),
+        ({"S_CLNFNS": "COMPLETE", "S_FLAT": "SKIPPED"}, {"later_step": ""}),
+        ({"HISTORY": "made"}, {"history": ("made",)}),
+        ({"EXP_TYPE": 5}, {"exp_type": "5"}),
+    ],
+)
+def test_what_the_headers_say(tmp_path, cards, facts):
+    path = write(tmp_path / "jw1_rate.fits", lambda hdus: hdus[0].header.update(cards))
+    exposure = read(path)
+    assert {name: getattr(exposure, name) for name in facts} == facts
+    assert (exposure.stem, exposure.unit) == ("jw1", "")
+
+
+def test_other_planes_are_read_too(tmp_path):
+    exposure = read(write(tmp_path / "in.fits"))
+    assert exposure.error().tobytes() == samples(">f4", 3).tobytes()
+    np.testing.assert_array_equal(exposure.dq(), samples("u4", 2))
+    signed = read(write(tmp_path / "signed.fits", signed_dq))
+    np.testing.assert_array_equal(signed.dq(), samples("u4", 2))
+    bare = read(write(tmp_path / "bare.fits", only_needed))
+    assert bare.error() is None
+    assert read(write(tmp_path / "none.fits", without("DQ"))).dq() is None
+
+
+def test_exposures_are_small_and_travel(tmp_path):
+    exposure = read(write(tmp_path / "in.fits", appending(image("HUGE"))))
+    sent = pickle.dumps(exposure)
+    assert len(sent) < 5000
+    assert pickle.loads(sent) == exposure
 
 
 def test_absent_keywords_are_empty(tmp_path):
@@ -87,8 +131,7 @@ def test_absent_keywords_are_empty(tmp_path):
 )
 def test_sci_is_read_from_where_it_lies(tmp_path, change):
     path = write(tmp_path / "in.fits", change)
-    science = read(path).science_image()
-    assert not science.flags.writeable
+    science = read(path).science()
     with fits.open(path) as hdus:
         assert science.dtype == hdus["SCI"].data.dtype
         assert science.tobytes() == hdus["SCI"].data.tobytes()
@@ -105,7 +148,7 @@ def test_no_other_plane_is_read(tmp_path):
     os.truncate(path, start + 4 * 2**28 + BLOCK)
     tracemalloc.start()
     try:
-        science = read(path).science_image()
+        science = read(path).science()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -117,7 +160,7 @@ def test_no_other_plane_is_read(tmp_path):
 def test_integer_sci_is_read_but_not_flagged(tmp_path, kind):
     data = samples(kind, 1)
     path = write(tmp_path / "in.fits", holding("SCI", data))
-    np.testing.assert_array_equal(read(path).science_image(), data)
+    np.testing.assert_array_equal(read(path).science(), data)
     assert "SCI must hold floating-point samples" in refusal(path, flag)
 
 
@@ -140,7 +183,7 @@ def blank(hdus: fits.HDUList) -> None:
 def test_scaled_sci_is_read_but_not_flagged(tmp_path, change, ending):
     path = write(tmp_path / f"in.{ending}", change)
     with fits.open(path, memmap=False) as hdus:
-        np.testing.assert_array_equal(read(path).science_image(), hdus["SCI"].data)
+        np.testing.assert_array_equal(read(path).science(), hdus["SCI"].data)
     assert "SCI must hold floating-point samples" in refusal(path, flag)
 
 
@@ -157,7 +200,7 @@ def test_scaled_floats_are_not_flagged(tmp_path, name, keyword, value):
         path, flag
     )
     with fits.open(path, memmap=False) as hdus:
-        np.testing.assert_array_equal(read(path).science_image(), hdus["SCI"].data)
+        np.testing.assert_array_equal(read(path).science(), hdus["SCI"].data)
 
 
 def test_unit_scaling_is_no_scaling(tmp_path):
@@ -167,7 +210,7 @@ def test_unit_scaling_is_no_scaling(tmp_path):
     path = write(tmp_path / "in.fits", change)
     with_card(path, "SCI", "FACTOR", b"BSCALE  =                  1.0")
     with_card(path, "SCI", "TERM", b"BZERO   =                  0.0")
-    assert read(path).science_image().dtype == ">f4"
+    assert read(path).science().dtype == ">f4"
     copy = copy_of(path, MASK)
     assert extensions(copy)[1:] == expected(path, MASK)
 
@@ -182,7 +225,7 @@ def test_the_image_named_sci_is_read_among_others_of_that_name(tmp_path):
     zipped.write_bytes(gzip.compress(path.read_bytes()))
     for each in (path, zipped):
         assert read(each).dispaxis == 2
-        assert read(each).science_image().tobytes() == samples(">f4", 3).tobytes()
+        assert read(each).science().tobytes() == samples(">f4", 3).tobytes()
 
 
 # Compressed files
@@ -195,7 +238,7 @@ def test_a_gzipped_exposure_equals_the_plain_one(tmp_path, change, name):
     plain = write(tmp_path / "in.fits", change)
     zipped = tmp_path / "zipped" / name
     zipped.write_bytes(gzip.compress(plain.read_bytes()))
-    one, other = read(plain).science_image(), read(zipped).science_image()
+    one, other = read(plain).science(), read(zipped).science()
     assert one.dtype == other.dtype
     assert one.tobytes() == other.tobytes()
     assert copy_of(zipped, MASK).read_bytes() == copy_of(plain, MASK).read_bytes()
@@ -217,17 +260,21 @@ def test_a_zip_archive_is_not_mapped_as_if_it_were_fits(tmp_path):
     assert "cut short" not in refusal(path)
 
 
-@pytest.mark.parametrize("name", ["SCI", "ERR", "DQ", "VAR_FLAT"])
-def test_tile_compressed_planes_are_read_but_not_flagged(tmp_path, name):
+@pytest.mark.parametrize("name", ["ERR", "DQ", "VAR_FLAT"])
+def test_tile_compressed_planes_are_not_flagged(tmp_path, name):
     data = np.arange(54, dtype="i4" if name == "DQ" else "f4").reshape(SHAPE)
     hdu = fits.CompImageHDU(data, name=name, compression_type="GZIP_1")
     path = write(tmp_path / "in.fits", replacing(name, hdu))
-    science = read(path).science_image()
-    with fits.open(path) as hdus:
-        np.testing.assert_array_equal(science, hdus["SCI"].data)
-    assert f"{name} is tile-compressed" in refusal(path, flag)
+    assert read(path).science().tobytes() == samples(">f4", 3).tobytes()
+    assert f"{name} is tile-compressed; uncompress the file first (funpack)" in refusal(path, flag)
     refusal(path, lambda path: copy_of(path, MASK))
     assert not (tmp_path / "copy.fits").exists()
+
+
+def test_a_tile_compressed_sci_is_refused_with_the_remedy(tmp_path):
+    hdu = fits.CompImageHDU(np.zeros((64, 64), "f4"), name="SCI")
+    path = write(tmp_path / "in.fits", replacing("SCI", hdu))
+    assert "SCI is tile-compressed; uncompress the file first (funpack)" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["EXTRA", "VAR_FLAT"])
@@ -237,7 +284,7 @@ def test_a_tile_compressed_image_at_the_end_is_not_cut_short(tmp_path, name):
         hdus.append(fits.CompImageHDU(np.zeros((64, 64), "f4"), name=name))
 
     path = write(tmp_path / "in.fits", change)
-    assert read(path).science_image().tobytes() == samples(">f4", 3).tobytes()
+    assert read(path).science().tobytes() == samples(">f4", 3).tobytes()
     if name == "EXTRA":
         assert extensions(copy_of(path, MASK))[1:] == expected(path, MASK)
 
@@ -248,7 +295,7 @@ def test_a_tile_compressed_image_at_the_end_is_not_cut_short(tmp_path, name):
 @pytest.mark.parametrize("kind", ["u1", "i2", "u2", "f4", "f8", "i8", "u8"])
 def test_dq_of_another_type_is_not_flagged(tmp_path, kind):
     path = write(tmp_path / "in.fits", holding("DQ", np.ones(SHAPE, kind)))
-    assert read(path).science_image().shape == SHAPE
+    assert read(path).science().shape == SHAPE
     assert "DQ must hold 32-bit integers" in refusal(path, flag)
 
 
@@ -274,7 +321,7 @@ def test_a_plane_that_cannot_hold_nan_is_not_flagged(tmp_path, name, kind):
 def test_without_dq_no_pixel_is_flagged(tmp_path, change):
     path = write(tmp_path / "in.fits", change)
     assert "has no DQ extension" in refusal(path, flag)
-    assert read(path).science_image().shape == SHAPE
+    assert read(path).science().shape == SHAPE
     assert extensions(copy_of(path, None))[1:] == extensions(path)[1:]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badpix_selfcal.files.exposure import read
 from badpix_selfcal.instrument import BAD, NAN_PLANES, REFERENCE_PIXEL
 
 from .fits_exposures import (
@@ -114,16 +112,6 @@ def test_a_refused_copy_is_not_begun(tmp_path):
     assert not (tmp_path / "copy.fits").exists()
 
 
-def test_a_copy_replaces_no_file(tmp_path):
-    exposure = read(write(tmp_path / "in.fits"))
-    (tmp_path / "copy.fits").write_text("old")
-    for to in (tmp_path / "copy.fits", exposure.path):
-        before = digest(to)
-        with pytest.raises(FileExistsError):
-            exposure.write_copy(to, MASK, CARDS, "")
-        assert digest(to) == before
-
-
 @pytest.mark.parametrize("shape", [(9, 6), (54,), (7, 9), (3, 9)], ids=str)
 def test_a_mask_of_another_shape_is_refused(tmp_path, shape):
     path = write(tmp_path / "in.fits")
@@ -157,7 +145,7 @@ def test_cards_are_set_and_others_kept(tmp_path):
     assert (new["S_BPXSLF"], new.comments["S_BPXSLF"]) == CARDS["S_BPXSLF"]
     before, after = new["HISTORY"]
     assert before == "before"
-    assert re.fullmatch("after data=[0-9a-f]{16}", after)
+    assert after == "after"
     for header in (old, new):
         for keyword in ("FILENAME", "S_BPXSLF", "HISTORY"):
             header.remove(keyword, ignore_missing=True, remove_all=True)

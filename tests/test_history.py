@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,14 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.cli import main
 from badpix_selfcal.errors import MaskError, SelfcalWarning
-from badpix_selfcal.masks.pictures import followed
-from badpix_selfcal.masks.tables import history_table
 from badpix_selfcal.simulate import simulate
 
 from .exposures import largest_file
-from .flagged_files import PIXELS, SERIES, SHAPE, history_of, image_of, pixels_of, saved_mask
+from .flagged_files import (
+    PIXELS,
+    SERIES,
+    SHAPE,
+    history_of,
+    image_of,
+    mask_file,
+    pixels_of,
+    saved_mask,
+    searched,
+)
 from .profiles import share
 
 
@@ -62,7 +67,7 @@ def test_the_history_is_that_of_the_sets(series, data):
 
 @given(SERIES)
 def test_the_table_has_a_row_for_each_pixel(series):
-    table = history_table(history_of(series, 1))
+    table = history_of(series, 1).table()
     sets = [low | high for low, high in series]
     assert len(table) == len(set().union(*sets))
     for row in table:
@@ -89,7 +94,7 @@ def test_the_masks_are_put_in_the_order_of_their_dates(here):
         "2023-05-06T08:00:00.0",
         "2023-05-06T12:00:00.5",
     ]
-    table = history_table(found)
+    table = found.table()
     assert table["first"].tolist() == ["2023-09-01T00:00:00", "2023-05-06T08:00:00.0"]
     assert table["last"].tolist() == ["2024-01-01", "2023-05-06T12:00:00.5"]
     same = [saved_mask(here / f"{name}.fits", {(0, 0)}) for name in "yx"]
@@ -104,11 +109,10 @@ def epochs_of(folder, **how):
     ]
 
 
-def test_the_report_as_text(here, capsys):
+def test_the_report(here):
     epochs_of(here)
-    assert main(["history", "*_mask.fits", "--at-least", "2"]) == 0
     assert (
-        capsys.readouterr().out
+        str(bps.history("*_mask.fits", at_least=2))
         == """\
 3 masks of MIRIFULONG, 7 x 11 pixels
   date                flagged      low     high      new returned     gone  mask
@@ -123,43 +127,14 @@ def test_the_report_as_text(here, capsys):
   1 pixel and 0 groups come and go: flagged again after a mask in which they are not
   2 groups persistent, the strongest first:
     column 0, row 0: 1 pixel, low, residual -10 DN/s
-    column 1, row 1: 3 pixels, high, residual 10 DN/s
-"""
+    column 1, row 1: 3 pixels, high, residual 10 DN/s"""
     )
-
-
-def test_the_report_in_json(here, capsys):
-    epochs_of(here)
-    words = ["history", "1_mask.fits", "3_mask.fits", "2_mask.fits", "--json"]
-    assert main([*words, "--table", "t.ecsv"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["masks"][2] == {
-        "path": "3_mask.fits",
-        "date": "2023-05-01",
-        "is_observed": True,
-        "flagged": 3,
-        "low": 1,
-        "high": 2,
-        "new": 0,
-        "returned": 1,
-        "gone": 0,
-        "groups": {"flagged": 2, "low": 1, "high": 1, "new": 0, "returned": 0, "gone": 0},
-    }
-    low, high = report["groups"]["persistent"]
-    assert low == {"x": 0, "y": 0, "pixels": 1, "end": "low", "residual": -10.0}
-    assert (high["x"], high["y"], high["pixels"], high["end"]) == (1, 1, 3, "high")
-    groups = {"in_any": 2, "come_and_go": 0, "new": [], "gone": []}
-    assert {**report["groups"], **groups} == report["groups"]
-    numbers = {"in_any": 4, "persistent": 1, "come_and_go": 1, "at_least": 3, "exit_status": 0}
-    files = {"table": "t.ecsv", "picture": None, "persistent_mask": None}
-    about = {"detector": "MIRIFULONG", "subarray": "", "shape": [7, 11], "warnings": []}
-    assert {**report, **numbers, **files, **about} == report
 
 
 def test_the_table_is_read_back(here):
     found = bps.history(epochs_of(here), table=here / "t.ecsv")
     table = Table.read(here / "t.ecsv", format="ascii.ecsv")
-    expected = history_table(found)
+    expected = found.table()
     assert table.colnames == expected.colnames
     for name in table.colnames:
         np.testing.assert_array_equal(table[name], expected[name])
@@ -169,35 +144,67 @@ def test_the_table_is_read_back(here):
     assert [each["path"] for each in table.meta["masks"]][1] == str(here / "2_mask.fits")
 
 
-def test_the_picture_is_drawn(here):
-    image = pytest.importorskip("matplotlib.image", reason="matplotlib is not installed")
-    epochs_of(here)
-    assert main(["history", "*_mask.fits", "--picture", "map.png"]) == 0
-    shown = image.imread(here / "map.png")
-    colours = {tuple(each) for each in np.rint(255 * shown[..., :3].reshape(-1, 3)).astype(int)}
-    assert {(0, 0, 0), (0xD5, 0x5E, 0x00), (0x00, 0x72, 0xB2)} <= colours
-    assert main(["history", "*_mask.fits", "--picture", "map.svg"]) == 0
-    text = (here / "map.svg").read_text()
-    for label in ("flagged", "new", "gone", "2023-May", "4 pixels, 1 persistent"):
-        assert label in text
+@given(SERIES, st.data())
+def test_the_groups_are_those_of_the_sets(series, data):
+    at_least = data.draw(st.integers(1, len(series)))
+    found = history_of(series, at_least)
+    highs = set().union(*(high for _, high in series))
+    lows = set().union(*(low for low, _ in series)) - highs
+    groups = searched(image_of(highs).astype(int) - image_of(lows))
+    assert sorted(found.groups.size) == sorted(map(len, groups))
+    words = ["".join("01"[bool(group & (low | high))] for low, high in series) for group in groups]
+    for name, expected in {
+        "persistent_groups": sum(word.count("1") >= at_least for word in words),
+        "changing_groups": sum(bool(re.search("10+1", word)) for word in words),
+        "new_groups": sum("1" not in word[:-1] and word.endswith("1") for word in words),
+        "gone_groups": sum(word.endswith("10") for word in words),
+    }.items():
+        assert np.count_nonzero(getattr(found, name)) == expected, name
+    for number, epoch in enumerate(found.epochs):
+        counts = epoch.groups
+        assert counts.flagged == sum(word[number] == "1" for word in words)
+        assert counts.flagged == counts.low + counts.high
+        assert counts.low == sum(
+            word[number] == "1" and group <= lows for word, group in zip(words, groups, strict=True)
+        )
+        if number:
+            assert counts.new == sum(word.find("1") == number for word in words)
+            assert counts.gone == sum(word[number - 1 : number + 1] == "10" for word in words)
 
 
-def test_a_picture_without_dates_is_drawn(here):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    masks = [saved_mask(here / f"{name}.fits", {(0, 0)}, date=f"day {name}") for name in "ab"]
-    bps.history(masks, picture=here / "map.png")
-    assert (here / "map.png").stat().st_size > 1000
+def test_a_group_is_named_once_by_its_brightest_pixel(here):
+    square = {(y, x) for y in (1, 2, 3) for x in (4, 5, 6)}
+    old, corner, line = {(2, 0)}, {(6, 0)}, {(6, 9), (5, 10)}
+    saved_mask(here / "a.fits", corner, old | square - {(1, 4)}, date="2023-01-01", strength=3.0)
+    saved_mask(here / "b.fits", corner, old | {(2, 5)}, date="2023-02-01", strength=20.0)
+    saved_mask(here / "c.fits", (), square | line, date="2023-03-01", strength=4.0)
+    found = bps.history(["a.fits", "b.fits", "c.fits"])
+    lines = str(found).splitlines()
+    assert lines[7] == "              groups        2        0        2        1        0        2"
+    assert lines[8:] == [
+        "  13 pixels and 4 groups flagged in any mask",
+        "  1 pixel and 1 group persistent: in at least 3 of 3",
+        "  7 pixels and 0 groups come and go: flagged again after a mask in which they are not",
+        "  1 group new in the last mask, the strongest first:",
+        "    column 10, row 5: 2 pixels, high, residual 4 DN/s",
+        "  2 groups gone from the last mask, the strongest first:",
+        "    column 0, row 2: 1 pixel, high, residual 20 DN/s",
+        "    column 0, row 6: 1 pixel, low, residual -20 DN/s",
+        "  1 group persistent, the strongest first:",
+        "    column 5, row 2: 9 pixels, high, residual 20 DN/s",
+    ]
+    numbers = {(row["y"], row["x"]): row["group"] for row in found.table()}
+    assert {numbers[pixel] for pixel in square} == {2}
+    assert (numbers[2, 0], numbers[6, 0], numbers[5, 10]) == (1, 3, 4)
 
 
-@pytest.mark.parametrize(("dates", "across"), [
-    (("2024-01-01", "2024-01-01", "2024-01-01"), [1, 2, 3]),
-    (("2024-01-01", "2024-01-01", "2024-01-03"), [19723, 19723, 19725]),  # days since 1970
-])  # fmt: skip
-def test_masks_of_one_date_do_not_lie_on_each_other(here, dates, across):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    masks = [saved_mask(here / f"{at}.fits", {(0, at)}, date=date) for at, date in enumerate(dates)]
-    counts = followed(bps.history(masks)).axes[0]
-    assert counts.lines[0].get_xdata(orig=False).tolist() == across
+def test_a_long_list_of_groups_is_cut_short(here):
+    for name in "ab":
+        saved_mask(here / f"{name}.fits", (), {(0, x) for x in range(0, 11, 2)})
+    *_, head, first, _, _, _, _, last = str(bps.history(["a.fits", "b.fits"])).splitlines()
+    assert head == "  6 groups persistent, the strongest first:"
+    assert first == "    column 0, row 0: 1 pixel, high, residual 10 DN/s"
+    assert last == "    and 1 more"
 
 
 # The mask of the persistent pixels
@@ -225,7 +232,7 @@ def test_the_persistent_mask_flags_the_persistent_pixels(tmp_path_factory, serie
         for number, (low, high) in enumerate(series)
     ]
     bps.history(paths, at_least=at_least, persistent_mask=folder / "p.fits")
-    mask = bps.read_mask(folder / "p.fits")
+    mask = bps.Mask.read(folder / "p.fits")
     sets = [low | high for low, high in series]
     persistent = {
         pixel for pixel in set().union(*sets) if sum(pixel in each for each in sets) >= at_least
@@ -254,68 +261,60 @@ def test_the_masks_are_not_changed(here):
     before = [path.read_bytes() for path in paths]
     bps.history(paths, at_least=2, persistent_mask=here / "p.fits", table=here / "t.ecsv")
     assert [path.read_bytes() for path in paths] == before
-    for words in (["--persistent-mask", "1_mask.fits"], ["--table", "t.ecsv"]):
-        assert main(["history", *map(str, paths), *words]) == 1
+    for files in ({"persistent_mask": here / "1_mask.fits"}, {"table": here / "t.ecsv"}):
+        with pytest.raises(FileExistsError):
+            bps.history(paths, **files)
     assert [path.read_bytes() for path in paths] == before
 
 
 # Bad inputs
 
 
-def refused(capsys, *words, status=1):
-    before = {path.name for path in Path().iterdir()}
-    assert main(["history", *words]) == status
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert {path.name for path in Path().iterdir()} == before
-    return printed.err.splitlines()[-2 if status == 2 else -1].partition("error: ")[2]
+def refused(folder, *masks, error=ValueError, **files):
+    before = {path.name for path in folder.iterdir()}
+    with pytest.raises(error) as caught:
+        bps.history(masks, **files)
+    assert {path.name for path in folder.iterdir()} == before
+    return str(caught.value)
 
 
-def test_bad_inputs_are_named(here, capsys):
+def test_bad_inputs_are_named(here):
     epochs_of(here)
-    one = "1_mask.fits"
+    one, two, every = "1_mask.fits", "2_mask.fits", "*_mask.fits"
     saved_mask(here / "short.fits", about={"DETECTOR": "MIRIFUSHORT"})
     saved_mask(here / "part.fits", about={"SUBARRAY": "SUB64"})
+    mask_file(here / "foreign.fits", np.zeros(SHAPE))
+    found = bps.find_bad_pixels(np.random.default_rng(1).normal(size=(7, 12)), dispaxis=2)
+    wide = replace(bps.Mask.read(one), bad_pixels=found, minimum=found.residual, dq=None)
+    wide.write("wide.fits")
     (here / "text.fits").write_text("text")
     (here / "folder").mkdir()
-    for words, message in (
+    for masks, message in (
         ([one], "a history needs at least two masks, got 1"),
         ([one, f"./{one}"], "1_mask.fits: is given twice; give each mask once"),
         ([one, "4_mask.fits"], "4_mask.fits: no such file or folder; did you mean "),
         ([one, "no*.fits"], "no*.fits: no file matches this pattern"),
         ([one, "folder"], "folder: is a folder; name the masks in it, or give a pattern"),
         ([one, "text.fits"], "text.fits: is not a FITS file"),
+        ([one, "foreign.fits"], "foreign.fits: does not say how its pixels were found; give "),
         ([one, "short.fits"], "short.fits: is of MIRIFUSHORT, 1_mask.fits is of MIRIFULONG; "),
         ([one, "part.fits"], "part.fits: is of the subarray SUB64, 1_mask.fits of FULL; "),
-        (
-            ["*_mask.fits", "--at-least", "4"],
-            "--at-least must be from 1 to the number of masks, 3, got 4",
-        ),
-        (["*_mask.fits", "--table", "t.csv"], "t.csv: a table must end with .ecsv"),
-        (["*_mask.fits", "--picture", "p.gif"], "p.gif: a picture must end with .png, "),
-        (["*_mask.fits", "--table", "t.ecsv", "--picture", "p.gif"], "p.gif: a picture must"),
-        (["*_mask.fits", "--persistent-mask", one], f"{one}: would replace the input {one}; "),
+        ([one, "wide.fits"], "wide.fits: has shape (7, 12), 1_mask.fits has (7, 11); give files "),
     ):
-        assert refused(capsys, *words).startswith(message), words
-    assert refused(capsys, "*_mask.fits", "--at-least", "0", status=2) == (
-        "argument --at-least: the value must be at least 1, got 0"
+        assert refused(here, *masks).startswith(message), masks
+    for number in (0, 4):
+        assert refused(here, every, at_least=number) == (
+            f"`at_least` must be from 1 to the number of masks, 3, got {number}"
+        )
+    assert refused(here, every, table="t.csv") == "t.csv: a table must end with .ecsv"
+    files = {"table": "t.ecsv", "persistent_mask": one}
+    said = refused(here, every, **files, error=FileExistsError)
+    assert said.startswith(f"{one}: would replace the input {one}; ")
+    assert "at_least must be a whole number, got 'x'" in refused(
+        here, one, two, at_least="x", error=TypeError
     )
     with pytest.raises(MaskError, match=r"text\.fits: is not a FITS file"):
         bps.history([one, "text.fits"])
-    with pytest.raises(TypeError, match=r"at_least must be a whole number, got 'x'"):
-        bps.history([one, "2_mask.fits"], at_least="x")
-
-
-def test_masks_of_other_shapes_are_refused(here, capsys):
-    epochs_of(here)
-    mask = bps.read_mask("1_mask.fits")
-    rng = np.random.default_rng(1)
-    found = bps.find_bad_pixels(rng.normal(size=(7, 12)).astype("f4"), dispaxis=2)
-    other = dict(vars(mask)) | {"bad_pixels": found, "minimum": found.residual, "dq": None}
-    bps.write_mask(bps.GroupMask(**other), "wide.fits")
-    assert refused(capsys, "1_mask.fits", "wide.fits") == (
-        "wide.fits: has shape (7, 12), 1_mask.fits has (7, 11); give files of one shape"
-    )
 
 
 def test_masks_of_other_parameters_are_warned_of(here):
@@ -334,38 +333,28 @@ def test_masks_of_other_parameters_are_warned_of(here):
     assert not (here / "p.fits").exists()
 
 
-def test_without_matplotlib_a_picture_says_what_to_install(here, capsys, monkeypatch):
-    epochs_of(here)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    line = refused(capsys, "*_mask.fits", "--picture", "map.png", "--table", "t.ecsv")
-    assert line.startswith("map.png: pictures need matplotlib (")
-    assert line.endswith('): pip install ".[plot]" in the clone of badpix-selfcal')
-
-
-@pytest.mark.parametrize(
-    ("option", "name"),
-    [("--table", "t.ecsv"), ("--picture", "p.svg"), ("--persistent-mask", "p.fits")],
-)
-def test_a_full_disk_leaves_nothing(here, capsys, option, name):
+@pytest.mark.parametrize("files", [{"table": "t.ecsv"}, {"persistent_mask": "p.fits"}])
+def test_a_full_disk_leaves_nothing(here, files):
     pytest.importorskip("resource", reason="this system has no limits of file sizes")
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     epochs_of(here)
+    (name,) = files.values()
     with largest_file(1000):
-        line = refused(capsys, "*_mask.fits", option, name)
-    assert re.fullmatch(rf"{name}: cannot be written: (\[Errno 27\] )?File too large", line)
+        said = refused(here, "*_mask.fits", **files, error=OSError)
+    assert re.fullmatch(rf"(\[Errno 27\] )?{name}: cannot be written: File too large", said)
 
 
-def test_a_file_that_cannot_be_written_prevents_the_others(here, capsys):
+def test_a_file_that_cannot_be_written_prevents_the_others(here):
     epochs_of(here)
     (here / "pixels.ecsv").mkdir()
-    line = refused(capsys, "*_mask.fits", "--persistent-mask", "p.fits", "--table", "pixels.ecsv")
-    assert line == "pixels.ecsv: is a folder; choose another output folder"
+    files = {"persistent_mask": "p.fits", "table": "pixels.ecsv"}
+    said = refused(here, "*_mask.fits", **files, error=OSError)
+    assert said == "pixels.ecsv: is a folder; choose another output folder"
 
 
 def test_the_persistent_mask_is_applied(tmp_path):
     made = simulate(tmp_path / "data", detector="MIRIFUSHORT", size=(96, 640))
     masks = [
-        bps.selfcal(path, cut="sigma", output_dir=tmp_path / "masks", save_mask=True).mask
+        bps.selfcal(path, cut="sigma", output_dir=tmp_path / "masks", save_mask=True).mask_file
         for path in made.associations
     ]
     bps.history(masks, persistent_mask=tmp_path / "p.fits")
@@ -381,5 +370,5 @@ def test_masks_without_any_flag_have_a_history(here):
     found = bps.history(paths, table=here / "t.ecsv", persistent_mask=here / "p.fits")
     assert (found.x.size, [epoch.new for epoch in found.epochs]) == (0, [None, 0])
     assert len(Table.read(here / "t.ecsv")) == 0
-    assert not bps.read_mask(here / "p.fits").bad_pixels.mask.any()
+    assert not bps.Mask.read(here / "p.fits").bad_pixels.mask.any()
     assert image_of(()).shape == SHAPE == found.shape

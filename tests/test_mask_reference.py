@@ -62,7 +62,7 @@ def ramp_of(detector, shape=None, corner=(1, 1), subarray="FULL"):
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_the_schema_of_mask_reference_files(tmp_path, detector):
     mask = mask_of(detector)
-    path = bps.write_mask(mask, tmp_path / "x_mask.fits")
+    path = mask.write(tmp_path / "x_mask.fits")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with dm.MaskModel(path, strict_validation=True) as model:
@@ -92,20 +92,20 @@ def assert_valid(path):
 def test_masks_of_runs_are_valid(tmp_path, detector):
     made = simulate(tmp_path / "in", detector=detector, size=(96, 640))
     result = bps.selfcal(made.associations[0], output_dir=tmp_path / "out", save_mask=True)
-    assert_valid(result.mask)
+    assert_valid(result.mask_file)
 
 
 def test_a_mask_of_flight_exposures_is_valid(tmp_path, flight_exposures):
     science, *others = flight_exposures
     result = bps.selfcal(science, selfcal=others, output_dir=tmp_path, save_mask=True)
-    assert_valid(result.mask)
-    assert bps.read_mask(result.mask).about["READPATT"] == "NRSIRS2"
+    assert_valid(result.mask_file)
+    assert bps.Mask.read(result.mask_file).about["READPATT"] == "NRSIRS2"
 
 
 @pytest.mark.parametrize("detector", ["MIRIFULONG", "MIRIFUSHORT", "NRS1", "NRS2"])
 def test_dq_init_takes_a_mask_in_place_of_its_own(tmp_path, detector):
     mask = mask_of(detector)
-    path = bps.write_mask(mask, tmp_path / "x_mask.fits")
+    path = mask.write(tmp_path / "x_mask.fits")
     result = DQInitStep.call(ramp_of(detector), override_mask=str(path))
     flags = np.where(mask.bad_pixels.mask, np.uint32(instrument.BAD), np.uint32(0))
     flags[0, 0] |= np.uint32(instrument.REFERENCE_PIXEL)
@@ -116,7 +116,7 @@ def test_dq_init_takes_a_mask_in_place_of_its_own(tmp_path, detector):
 
 def test_dq_init_takes_a_mask_in_addition_to_another(tmp_path):
     mask = mask_of("MIRIFULONG")
-    path = bps.write_mask(mask, tmp_path / "x_mask.fits")
+    path = mask.write(tmp_path / "x_mask.fits")
     with dm.MaskModel(path) as model:
         model.dq = np.zeros_like(model.dq)
         model.dq[5, 6] = DEAD
@@ -132,7 +132,7 @@ def test_dq_init_takes_a_mask_in_addition_to_another(tmp_path):
 
 def test_dq_init_cuts_a_subarray_out_of_a_full_frame(tmp_path):
     mask = mask_of("NRS1")
-    path = bps.write_mask(mask, tmp_path / "x_mask.fits")
+    path = mask.write(tmp_path / "x_mask.fits")
     ramp = ramp_of("NRS1", shape=(256, 2048), corner=(1, 101), subarray="SUB512")
     ramp.meta.subarray.fastaxis, ramp.meta.subarray.slowaxis = 2, 1
     result = DQInitStep.call(ramp, override_mask=str(path))

@@ -1,8 +1,10 @@
-"""Running medians of arrays of any shape: windows, ends, counts, outputs."""
+"""Running medians of arrays of any shape: windows, ends, counts, outputs, methods."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -12,11 +14,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import badpix_selfcal as bps
+from badpix_selfcal import _kernels
 from badpix_selfcal.arrays import reference
-from badpix_selfcal.arrays.medians import NORMAL
-from badpix_selfcal.testing import assert_same
+from badpix_selfcal.arrays.medians import BORDERS, NORMAL
+from badpix_selfcal.testing import assert_same, large_images
 
-EDGES = ["zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap"]
+from .profiles import share
+
+LARGEST = np.finfo(np.float32).max
+
 SAMPLES = st.sampled_from([np.nan, np.nan, np.inf, -np.inf, 0.0, 1.0, 1.0, -2.0, 1e30])
 SAMPLES |= st.floats(-100, 100, width=32)
 
@@ -41,7 +47,7 @@ def cases(draw):
     axes = draw(st.permutations(range(-array.ndim, 0)))[:count]
     lengths = [draw(st.integers(1, 12)) for _ in axes]
     origins = [draw(st.integers(-(each // 2), (each - 1) // 2)) for each in lengths]
-    edge = draw(st.sampled_from(EDGES))
+    edge = draw(st.sampled_from(BORDERS))
     how = {
         "kernel_size": lengths[0] if count == 1 else tuple(lengths),
         "axis": axes[0] if count == 1 else tuple(axes),
@@ -111,7 +117,7 @@ def test_without_an_axis_the_window_is_over_the_last_two():
 
 
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3), (2, 0, 4), (0, 0, 0)])
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", BORDERS)
 def test_arrays_without_samples(shape, edge):
     fill = {"fill": 1.0} if edge == "constant" else {}
     for axis in [None, *range(len(shape))]:
@@ -134,9 +140,9 @@ def test_whole_numbers_become_double_precision():
 
 
 def test_windows_longer_than_any_array():
-    line = np.array([1.0, 2.0, 4.0])
-    assert_same(bps.median_filter(line, 10**30, edge="shrink"), [2.0] * 3)
-    assert_same(bps.median_filter(line, 10**30, min_count=10**9), [0.0] * 3)
+    line = np.array([1.0, np.nan, 2.0, 4.0])
+    assert_same(bps.median_filter(line, 10**30, edge="shrink"), [2.0] * 4)
+    assert_same(bps.median_filter(line[None], 10**30 + 1, min_count=10**9), np.zeros((1, 4)))
     with pytest.raises(ValueError, match="holds too many samples"):
         bps.median_filter(line, 10**30, edge="wrap")
 
@@ -148,10 +154,185 @@ def test_the_scale_of_normal_noise():
     assert pytest.approx(1 / 0.6744897501960817, rel=1e-15) == NORMAL
 
 
+def gappy(shape, dtype=np.float32, *, missing=0.1, seed=0):
+    """Noise of which a part is missing."""
+    rng = np.random.default_rng(seed)
+    image = rng.normal(size=shape).astype(dtype)
+    image[rng.random(shape) < missing] = np.nan
+    return image
+
+
+def assert_methods_agree(image, window, **how):
+    heap = bps.median_filter(image, window, method="heap", **how)
+    for method in ("network", "auto"):
+        assert_same(bps.median_filter(image, window, method=method, **how), heap)
+    return heap
+
+
+@pytest.mark.parametrize("k", [3, 5, 9, 13, 15, 17, 23, 27, 31, 33, 51, 101, 501])
+def test_all_methods_are_equal_on_many_long_lines(k):
+    for dtype in (np.float32, np.float64):
+        image = gappy((331, 413), dtype, seed=k)
+        image[40:200, 50:250] = np.nan
+        for edge in ("zero", "shrink"):
+            for axis in (0, 1):
+                assert_methods_agree(image, k, axis=axis, edge=edge)
+
+
+@pytest.mark.parametrize("shape", [(3, 20000), (20000, 3), (1, 50000), (50000, 1), (5, 6000)])
+def test_all_methods_are_equal_on_long_and_short_axes(shape):
+    for k in (3, 15, 51):
+        for axis in (0, 1):
+            assert_methods_agree(gappy(shape), k, axis=axis)
+
+
+@pytest.mark.parametrize("k", [3, 15, 33, 101, 1001, 1501, 1503])
+def test_all_methods_are_equal_on_one_long_line(k):
+    line = gappy(60_000, missing=0.05, seed=k)
+    line[5_000:9_000] = np.nan
+    line[20_000:20_010] = np.inf
+    for edge in ("zero", "shrink"):
+        assert_methods_agree(line, k, edge=edge)
+
+
+@pytest.mark.parametrize("window", [(61, 61), (101, 101), (3, 301), (301, 3), (1501, 1)])
+def test_all_methods_are_equal_with_large_windows(window):
+    assert_methods_agree(gappy((97, 160), missing=0.05), window, edge="shrink")
+
+
+def test_overflow_and_infinities_along_a_line():
+    image = gappy((200, 200), missing=0)
+    image[50:60, 50:60] = LARGEST
+    image[52, 52:56] = np.nan
+    image[120:130, 20:30] = np.inf
+    image[130:140, 21:40] = -np.inf
+    for axis in (0, 1):
+        assert assert_methods_agree(image, 5, axis=axis).max() == np.inf
+
+
+def test_overflow_and_infinities_in_a_rectangle():
+    image = gappy((120, 150), missing=0)
+    image[:40] = LARGEST
+    image[60:90, ::2] = np.inf
+    image[60:90, 1::3] = -np.inf
+    image[100:, ::4] = np.nan
+    for window in ((3, 3), (9, 9), (19, 5)):
+        assert assert_methods_agree(image, window, edge="shrink")[10, 10] == LARGEST
+
+
+@share(0.05)
+@given(large_images(), st.sampled_from([(3, 3), (5, 7), (15, 3), (3, 15), (9, 9)]))
+def test_networks_of_rectangles_equal_stcal(image, window):
+    stcal = pytest.importorskip("stcal.outlier_detection.utils", reason="stcal is not installed")
+    ours = bps.median_filter(image, window, method="network")
+    assert_same(ours, stcal.medfilt(image, list(window)))
+
+
+def _nan_everywhere_but(step, shape=(90, 130)):
+    image = np.full(shape, np.nan)
+    image[::step, ::step] = np.random.default_rng(step).normal(size=image[::step, ::step].shape)
+    return image
+
+
+def _nan_where(chosen, shape=(90, 130)):
+    image = np.random.default_rng(0).normal(size=shape)
+    y, x = np.indices(shape)
+    image[chosen(y, x)] = np.nan
+    return image
+
+
+# Fillers of opposite signs balance in most windows; in these patterns they are hardest to.
+PATTERNS = {
+    "few valid samples": _nan_everywhere_but(7),
+    "one valid sample in three": _nan_everywhere_but(2),
+    "every second sample": _nan_where(lambda y, x: (x + y) % 2 == 0),
+    "every second column": _nan_where(lambda _, x: x % 2 == 0),
+    "every second row": _nan_where(lambda y, _: y % 2 == 0),
+    "a slanted border": _nan_where(lambda y, x: 3 * x > 4 * y),
+    "blocks": _nan_where(lambda y, x: (x // 11 + y // 13) % 2 == 0),
+    "half of them": _nan_where(lambda y, _: np.random.default_rng(5).random(y.shape) < 0.5),
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("window", [(3, 3), (7, 7), (15, 15), (5, 21), (31, 9)])
+def test_all_methods_are_equal_where_fillers_do_not_balance(pattern, window):
+    for dtype in (np.float32, np.float64):
+        for edge in ("zero", "shrink"):
+            assert_methods_agree(PATTERNS[pattern].astype(dtype), window, edge=edge)
+
+
+@pytest.mark.parametrize(
+    ("window", "image", "kernel"),
+    [
+        ((1, 15), (1024, 1032), "compiled network"),
+        ((15, 1), (1024, 1032), "compiled network"),
+        ((15, 15), (1024, 1032), "network table"),
+        ((7, 7), (1024, 1032), "compiled network"),
+        ((8, 8), (1024, 1032), "network table"),
+        ((1, 101), (1024, 1032), "network table"),
+        ((1, 1503), (1024, 2048), "double heap"),
+        ((63, 63), (1024, 1032), "double heap"),
+        ((5, 5), (20, 20), "double heap"),
+        ((9, 9), (20, 1), "double heap"),
+        ((1, 1), (1024, 1032), "copy"),
+        ((15, 15), (0, 10), "copy"),
+    ],
+)
+def test_the_kernel_that_is_chosen(window, image, kernel):
+    assert _kernels.median_kernel(*window, *image) == kernel
+
+
+def test_the_kernel_of_a_method():
+    assert _kernels.median_kernel(1, 15, 1024, 1032, "heap") == "double heap"
+    assert _kernels.median_kernel(5, 5, 20, 20, "network") == "compiled network"
+    assert _kernels.median_kernel(5, 7, 20, 20, "network") == "network table"
+    assert _kernels.median_kernel(1, 1503, 1024, 2048, method="network") == "double heap"
+
+
+def test_wrong_windows_and_methods_have_no_kernel():
+    with pytest.raises(ValueError, match="a window must hold at least one sample"):
+        _kernels.median_kernel(0, 3, 10, 10)
+    with pytest.raises(ValueError, match="method must be"):
+        _kernels.median_kernel(3, 3, 10, 10, "fast")
+
+
+# The peak of this program alone: that of getrusage begins with the peak of its parent.
+PEAK = """
+import numpy as np
+import badpix_selfcal as bps
+image = np.zeros((3, 500_000), np.float32)
+bps.median_filter(image, 3, axis=0)
+for line in open("/proc/self/status"):
+    if line.startswith("VmHWM"):
+        print(int(line.split()[1]) * 1024)
+"""
+
+
+def test_short_lines_take_little_memory():
+    def peak(code):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        return int(done.stdout)
+
+    idle = peak(PEAK.replace("bps.median_filter(image, 3, axis=0)", ""))
+    assert peak(PEAK) - idle < 6 * 3 * 500_000 * 4
+
+
 IMAGE = np.zeros((4, 5))
 READ_ONLY = np.zeros((4, 5))
 READ_ONLY.flags.writeable = False
 WRONG = [
+    ({"image": 3.0}, ValueError, "image must have at least one dimension"),
+    ({"image": IMAGE + 1j}, TypeError, "image must hold real numbers"),
+    ({"image": IMAGE > 0}, TypeError, "image must hold real numbers"),
+    ({"image": [["a"]]}, TypeError, "image must hold real numbers"),
+    ({"image": np.ma.masked_array(IMAGE)}, TypeError, "filled(numpy.nan)"),
+    ({"image": IMAGE[0], "axis": 1}, ValueError, "axis must be from -1 to 0 or None, got 1"),
+    ({"kernel_size": -3}, ValueError, "kernel_size must be 1 or more, got -3"),
+    ({"kernel_size": 3.0}, TypeError, "kernel_size must be a whole number"),
+    ({"kernel_size": "3"}, TypeError, "kernel_size must be a whole number"),
+    ({"kernel_size": (3, 3, 3)}, ValueError, "kernel_size must be one whole number or 2"),
+    ({"method": "fft"}, ValueError, "method must be 'auto', 'heap' or 'network', got 'fft'"),
     ({"kernel_size": 0}, ValueError, "kernel_size must be 1 or more, got 0"),
     ({"kernel_size": (3, 3), "axis": 0}, ValueError, "kernel_size must be one whole number along"),
     ({"axis": (0, 0)}, ValueError, "axis must be one axis or two different ones, got (0, 0)"),
@@ -161,7 +342,7 @@ WRONG = [
     ({"origin": 2}, ValueError, "origin of a window of 3 must be from -1 to 1, got 2"),
     ({"kernel_size": 4, "origin": -3}, ValueError, "must be from -2 to 1, got -3"),
     ({"origin": (1,)}, ValueError, "origin must be one whole number or 2, got (1,)"),
-    ({"edge": "grid-wrap"}, ValueError, "edge must be one of zero, constant, shrink, nearest"),
+    ({"edge": "grid-wrap"}, ValueError, "edge must be 'zero', 'constant', 'shrink', 'nearest'"),
     ({"edge": "constant"}, ValueError, "edge='constant' needs fill, the value beyond the border"),
     ({"fill": 1.0}, ValueError, "edge='zero' has no fill"),
     ({"edge": "constant", "fill": "a"}, TypeError, "fill must be a number, got 'a'"),
@@ -177,11 +358,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("how", "error", "words"), WRONG, ids=[each[2] for each in WRONG])
+@pytest.mark.parametrize(("how", "error", "words"), WRONG, ids=[words for *_, words in WRONG])
 @pytest.mark.parametrize("function", [bps.median_filter, bps.mad_filter])
 def test_wrong_arguments_are_named(function, how, error, words):
     with pytest.raises(error, match=re.escape(words)):
-        function(IMAGE, **({"kernel_size": 3} | how))
+        function(**({"image": IMAGE, "kernel_size": 3} | how))
     assert not IMAGE.any()
 
 
@@ -189,11 +370,6 @@ def test_wrong_arguments_are_named(function, how, error, words):
 def test_wrong_scales(scale, error):
     with pytest.raises(error, match="scale must be a number or 'normal'"):
         bps.mad_filter(IMAGE, 3, scale=scale)
-
-
-def test_a_single_number_is_no_image():
-    with pytest.raises(ValueError, match="image must have at least one dimension"):
-        bps.median_filter(3.0, 3)
 
 
 def test_an_output_beside_the_image_in_one_array():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal.arrays.windows import BORDERS
+from badpix_selfcal.arrays.medians import BORDERS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "medians.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```(?:python|py)\n(.*?)```", PAGE, re.DOTALL)

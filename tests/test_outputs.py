@@ -1,19 +1,21 @@
-"""Output files: written all or none, and never over an input."""
+"""Output files: written all or none, whole, and never over an input."""
 
 from __future__ import annotations
 
-# ruff: noqa: PT012 - a failure within the context is what is tested
+# ruff: noqa: PT012, SIM117 - a failure within the context is what is tested
 import os
 import signal
-import threading
-import time
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from badpix_selfcal._interrupts import POLL
-from badpix_selfcal.files.outputs import Outputs
+from badpix_selfcal.files.outputs import Outputs, save
+from badpix_selfcal.files.paths import RemoteFile
+
+from .exposures import largest_file
 
 
 def contents(folder: Path) -> dict[str, str | None]:
@@ -25,9 +27,9 @@ def contents(folder: Path) -> dict[str, str | None]:
 
 
 def write(outputs: Outputs, name: str, text: str = "new") -> Path:
-    final = outputs.claim(name)
-    outputs.part(final).write_text(text)
-    return final
+    outputs.check([name])
+    outputs.part(name).write_text(text)
+    return outputs.place(name)
 
 
 class Interruption(BaseException):
@@ -39,7 +41,7 @@ class Interruption(BaseException):
 
 @pytest.mark.parametrize("folder", [".", "out", "out/deep/er"])
 def test_published_outputs_lie_under_their_names_alone(tmp_path, folder):
-    with Outputs(tmp_path / folder, [], overwrite=False) as outputs:
+    with Outputs(tmp_path / folder) as outputs:
         assert write(outputs, "a", "1") == tmp_path / folder / "a"
         write(outputs, "b", "2")
         outputs.publish()
@@ -49,35 +51,88 @@ def test_published_outputs_lie_under_their_names_alone(tmp_path, folder):
 
 def test_a_relative_folder_is_made_in_the_current_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with Outputs(Path("out"), [], overwrite=False) as outputs:
-        write(outputs, "a")
+    with Outputs(Path("out")) as outputs:
+        assert write(outputs, "a") == Path("out/a")
         outputs.publish()
     assert contents(tmp_path) == {"out": None, "out/a": "new"}
 
 
 def test_nothing_lies_under_a_final_name_before_publishing(tmp_path):
     (tmp_path / "a").write_text("old")
-    with Outputs(tmp_path, [], overwrite=True) as outputs:
-        final = write(outputs, "a")
-        other = write(outputs, "b")
+    with Outputs(tmp_path, overwrite=True) as outputs:
+        final, other = write(outputs, "a"), write(outputs, "b")
         assert final.read_text() == "old"
         assert not other.exists()
         outputs.publish()
     assert contents(tmp_path) == {"a": "new", "b": "new"}
 
 
-def test_parts_lie_beside_their_finals_under_names_of_their_own(tmp_path):
-    with Outputs(tmp_path, [], overwrite=False) as outputs:
-        parts = [outputs.part(outputs.claim(name)) for name in "abc"]
-        assert len({*parts}) == 3
-        assert {part.parent for part in parts} == {tmp_path}
-        assert not any(part.exists() for part in parts)
+def test_parts_are_hidden_beside_their_outputs(tmp_path):
+    with Outputs(tmp_path) as outputs:
+        assert outputs.part("a") == tmp_path / ".a.part"
+        long = outputs.part("b" * 250)
+        assert long.parent == tmp_path
+        assert long.name.startswith(".")
+
+
+def test_some_outputs_are_published_before_others(tmp_path):
+    with Outputs(tmp_path) as outputs:
+        write(outputs, "a")
+        write(outputs, "b")
+        outputs.publish("a")
+        assert (tmp_path / "a").exists()
+        assert not (tmp_path / "b").exists()
+    assert contents(tmp_path) == {"a": "new"}
+
+
+def test_overwriting_replaces_a_link_and_not_what_it_points_to(tmp_path):
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / "a").symlink_to("kept")
+    with Outputs(tmp_path, overwrite=True) as outputs:
+        write(outputs, "a")
+        outputs.publish()
+    assert contents(tmp_path) == {"a": "new", "kept": "kept"}
+    assert not (tmp_path / "a").is_symlink()
+
+
+def test_a_part_may_be_written_again(tmp_path):
+    with Outputs(tmp_path) as outputs:
+        write(outputs, "a", "first, and long")
+        write(outputs, "a", "second")
+        outputs.publish()
+    assert contents(tmp_path) == {"a": "second"}
+
+
+def test_several_threads_write_parts(tmp_path):
+    names = [f"{number}" for number in range(40)]
+    with Outputs(tmp_path) as outputs:
+        with ThreadPoolExecutor(8) as threads:
+            parts = [*threads.map(outputs.part, names * 3)]
+        assert len({*parts}) == 40
+        for part, name in zip(parts, names * 3, strict=True):
+            part.write_text(name)
+        outputs.publish()
+    assert contents(tmp_path) == {name: name for name in names}
+
+
+def test_files_of_several_folders_are_saved_together(tmp_path):
+    one, two = tmp_path / "a" / "x", tmp_path / "b" / "y"
+    assert save({one: lambda part: part.write_text("1"), two: Path.touch}, []) == (one, two)
+    assert contents(tmp_path) == {"a": None, "a/x": "1", "b": None, "b/y": ""}
+
+    def fail(_: Path) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        save({one: lambda part: part.write_text("2"), two: fail}, [], overwrite=True)
+    assert one.read_text() == "1"
+
+
+# Two runs at the same time, and runs that were killed
 
 
 def test_two_runs_into_one_folder_do_not_disturb_each_other(tmp_path):
-    one = Outputs(tmp_path / "out", [], overwrite=False)
-    two = Outputs(tmp_path / "out", [], overwrite=False)
-    with one, two:
+    with Outputs(tmp_path / "out") as one, Outputs(tmp_path / "out") as two:
         write(one, "a", "1")
         write(two, "b", "2")
         one.publish()
@@ -85,31 +140,51 @@ def test_two_runs_into_one_folder_do_not_disturb_each_other(tmp_path):
     assert contents(tmp_path / "out") == {"a": "1", "b": "2"}
 
 
-def test_overwriting_is_a_rename(tmp_path):
-    (tmp_path / "a").write_text("old")
-    with Outputs(tmp_path, [], overwrite=True) as outputs, (tmp_path / "a").open() as reader:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_output_that_another_run_is_writing_is_refused(tmp_path, overwrite):
+    with Outputs(tmp_path) as one, Outputs(tmp_path, overwrite=overwrite) as two:
+        write(one, "a", "1")
+        with pytest.raises(FileExistsError, match=r"/a is being written by another run; wait"):
+            two.part("a")
+        one.publish()
+    assert contents(tmp_path) == {"a": "1"}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from badpix_selfcal.files.outputs import Outputs
+with Outputs(Path(sys.argv[1])) as outputs:
+    outputs.part("a").write_text("a long text that is not complete")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_part_of_a_killed_run_is_replaced(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out"], check=False)
+    assert [*contents(tmp_path / "out")] == [".a.part"]
+    with Outputs(tmp_path / "out") as outputs:
         write(outputs, "a")
         outputs.publish()
-        assert reader.read() == "old"
-    assert contents(tmp_path) == {"a": "new"}
+    assert contents(tmp_path / "out") == {"a": "new"}
 
 
-def test_overwriting_replaces_a_link_and_not_what_it_points_to(tmp_path):
-    (tmp_path / "kept").write_text("kept")
-    (tmp_path / "a").symlink_to("kept")
-    with Outputs(tmp_path, [], overwrite=True) as outputs:
-        write(outputs, "a")
-        outputs.publish()
-    assert contents(tmp_path) == {"a": "new", "kept": "kept"}
-    assert not (tmp_path / "a").is_symlink()
+def test_of_runs_that_write_the_same_outputs_at_once_one_wins(tmp_path):
+    names = [f"{number}" for number in range(50)]
 
+    def run(text: str) -> str | None:
+        try:
+            with Outputs(tmp_path / "out") as outputs:
+                for name in names:
+                    write(outputs, name, text)
+                outputs.publish()
+        except FileExistsError:
+            return None
+        return text
 
-def test_a_part_requested_twice_leaves_nothing_behind(tmp_path):
-    with Outputs(tmp_path, [], overwrite=False) as outputs:
-        write(outputs, "a", "first")
-        write(outputs, "a", "second")
-        outputs.publish()
-    assert contents(tmp_path) == {"a": "second"}
+    with ThreadPoolExecutor(3) as threads:
+        (text,) = filter(None, threads.map(run, "123"))
+    assert contents(tmp_path / "out") == dict.fromkeys(names, text)
 
 
 # What is refused
@@ -118,21 +193,21 @@ def test_a_part_requested_twice_leaves_nothing_behind(tmp_path):
 def test_an_existing_output_is_refused_without_overwrite(tmp_path):
     (tmp_path / "a").write_text("old")
     with (
-        Outputs(tmp_path, [], overwrite=False) as outputs,
+        Outputs(tmp_path) as outputs,
         pytest.raises(FileExistsError, match="exists"),
     ):
-        outputs.claim("a")
+        outputs.check(["a"])
     assert contents(tmp_path) == {"a": "old"}
 
 
 def test_a_link_that_points_nowhere_is_an_existing_output(tmp_path):
     (tmp_path / "a").symlink_to("gone")
-    with Outputs(tmp_path, [], overwrite=False) as outputs, pytest.raises(FileExistsError):
-        outputs.claim("a")
+    with Outputs(tmp_path) as outputs, pytest.raises(FileExistsError):
+        outputs.check(["a"])
 
 
 def test_an_output_that_appeared_meanwhile_is_refused_without_overwrite(tmp_path):
-    with pytest.raises(FileExistsError), Outputs(tmp_path, [], overwrite=False) as outputs:
+    with pytest.raises(FileExistsError), Outputs(tmp_path) as outputs:
         write(outputs, "b")
         write(outputs, "a")
         (tmp_path / "a").write_text("somebody's")
@@ -144,10 +219,10 @@ def test_an_output_that_appeared_meanwhile_is_refused_without_overwrite(tmp_path
 def test_a_folder_in_the_place_of_an_output_is_refused_at_once(tmp_path, overwrite):
     (tmp_path / "a").mkdir()
     with (
-        Outputs(tmp_path, [], overwrite=overwrite) as outputs,
+        Outputs(tmp_path, overwrite=overwrite) as outputs,
         pytest.raises(OSError, match=str(tmp_path / "a")),
     ):
-        outputs.claim("a")
+        outputs.check(["a"])
 
 
 def same(folder: Path) -> tuple[Path, Path]:
@@ -209,7 +284,7 @@ def test_an_input_is_never_replaced(tmp_path, way, overwrite):
     before = contents(tmp_path)
     with (
         pytest.raises(FileExistsError, match="would replace the input"),
-        Outputs(directory, [tmp_path / "other", path], overwrite=overwrite) as outputs,
+        Outputs(directory, inputs=[tmp_path / "other", path], overwrite=overwrite) as outputs,
     ):
         write(outputs, "a")
     assert contents(tmp_path) == before
@@ -219,7 +294,7 @@ def test_an_input_that_was_moved_to_the_place_of_an_output_is_not_replaced(tmp_p
     (tmp_path / "input").write_text("input")
     with (
         pytest.raises(FileExistsError, match="would replace the input"),
-        Outputs(tmp_path / "out", [tmp_path / "input"], overwrite=True) as outputs,
+        Outputs(tmp_path / "out", inputs=[tmp_path / "input"], overwrite=True) as outputs,
     ):
         write(outputs, "a").hardlink_to(tmp_path / "input")
         outputs.publish()
@@ -228,7 +303,7 @@ def test_an_input_that_was_moved_to_the_place_of_an_output_is_not_replaced(tmp_p
 
 def test_other_files_beside_an_input_may_be_written(tmp_path):
     (tmp_path / "in").write_text("input")
-    with Outputs(tmp_path, [tmp_path / "in"], overwrite=True) as outputs:
+    with Outputs(tmp_path, inputs=[tmp_path / "in"], overwrite=True) as outputs:
         write(outputs, "a")
         outputs.publish()
     assert contents(tmp_path) == {"in": "input", "a": "new"}
@@ -240,9 +315,9 @@ def test_other_files_beside_an_input_may_be_written(tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, Interruption])
 @pytest.mark.parametrize("folder", ["out", "out/deep/er"])
 def test_a_failure_leaves_nothing_behind(tmp_path, error, folder):
-    with pytest.raises(error), Outputs(tmp_path / folder, [], overwrite=False) as outputs:
+    with pytest.raises(error), Outputs(tmp_path / folder) as outputs:
         write(outputs, "a")
-        outputs.part(outputs.claim("b"))
+        outputs.part("b")
         raise error
     assert contents(tmp_path) == {}
 
@@ -252,8 +327,8 @@ def test_a_failure_keeps_what_was_there(tmp_path):
     (tmp_path / "out" / "a").write_text("old")
     with (
         pytest.raises(RuntimeError),
-        Outputs(tmp_path / "out" / "deep", [], overwrite=True) as deep,
-        Outputs(tmp_path / "out", [], overwrite=True) as outputs,
+        Outputs(tmp_path / "out" / "deep", overwrite=True) as deep,
+        Outputs(tmp_path / "out", overwrite=True) as outputs,
     ):
         write(deep, "a")
         write(outputs, "a")
@@ -263,7 +338,7 @@ def test_a_failure_keeps_what_was_there(tmp_path):
 
 def test_a_failure_keeps_an_empty_folder_that_was_there(tmp_path):
     (tmp_path / "out").mkdir()
-    with pytest.raises(RuntimeError), Outputs(tmp_path / "out", [], overwrite=True):
+    with pytest.raises(RuntimeError), Outputs(tmp_path / "out", overwrite=True):
         raise RuntimeError
     assert contents(tmp_path) == {"out": None}
 
@@ -271,13 +346,13 @@ def test_a_failure_keeps_an_empty_folder_that_was_there(tmp_path):
 def test_a_failure_keeps_an_empty_folder_named_by_way_of_a_missing_one(tmp_path):
     (tmp_path / "out").mkdir()
     way = tmp_path / "new" / ".." / "out"
-    with pytest.raises(RuntimeError), Outputs(way, [], overwrite=True):
+    with pytest.raises(RuntimeError), Outputs(way, overwrite=True):
         raise RuntimeError
     assert contents(tmp_path) == {"out": None}
 
 
 def test_a_failure_keeps_a_made_folder_that_others_use_by_now(tmp_path):
-    with pytest.raises(RuntimeError), Outputs(tmp_path / "out" / "er", [], overwrite=True) as mine:
+    with pytest.raises(RuntimeError), Outputs(tmp_path / "out" / "er", overwrite=True) as mine:
         write(mine, "a")
         (tmp_path / "out" / "other").write_text("other")
         raise RuntimeError
@@ -285,98 +360,81 @@ def test_a_failure_keeps_a_made_folder_that_others_use_by_now(tmp_path):
 
 
 def test_what_was_not_published_is_removed(tmp_path):
-    with Outputs(tmp_path, [], overwrite=False) as outputs:
+    with Outputs(tmp_path) as outputs:
         write(outputs, "a")
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.parametrize("folder", ["file", "file/below"])
-def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path, folder):
+@pytest.mark.parametrize("folder", ["file", "file/below", "new/" + "a" * 300])
+def test_a_folder_that_cannot_be_made_is_an_error_that_names_the_output(tmp_path, folder):
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(OSError, match="file"), Outputs(tmp_path / folder, [], overwrite=True):
-        pass
+    with pytest.raises(OSError, match=f"{folder}/a: cannot be written"):
+        with Outputs(tmp_path / folder) as outputs:
+            outputs.part("a")
     assert contents(tmp_path) == {"file": "kept"}
 
 
-def test_a_folder_that_cannot_be_made_leaves_no_folders_above_it(tmp_path):
-    folder = tmp_path / "new" / ("a" * 300)
-    with pytest.raises(OSError, match="too long"), Outputs(folder, [], overwrite=True):
-        pass
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="there are no limits")
+def test_a_full_disk_names_the_output(tmp_path):
+    with largest_file(10), Outputs(tmp_path / "out") as outputs:
+        with pytest.raises(OSError, match="out/a: cannot be written: File too large") as caught:
+            with outputs.writing("a") as part:
+                part.write_text("x" * 100)
+    assert caught.value.errno
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.parametrize("old", [{}, {"a": "old"}, {"c": "old"}, {"a": "old", "c": "old"}])
-def test_publishing_is_all_or_nothing(tmp_path, old):
-    """The second of three outputs was never written, so that it cannot be renamed."""
-    for name, text in old.items():
-        (tmp_path / name).write_text(text)
-    with pytest.raises(OSError), Outputs(tmp_path, [], overwrite=True) as outputs:
+# Object stores
+
+
+@pytest.fixture
+def store(bucket, scratch):
+    assert scratch
+    return RemoteFile(f"{bucket.url}/out")
+
+
+def test_objects_appear_when_they_are_published(bucket, store):
+    with Outputs(store) as outputs:
+        write(outputs, "a", "1")
+        assert write(outputs, "b", "2") == store / "b"
+        assert bucket.contents() == {}
+        outputs.publish("a")
+        assert bucket.contents() == {"out/a": "1"}
+        outputs.publish()
+    assert bucket.contents() == {"out/a": "1", "out/b": "2"}
+
+
+def test_an_object_is_replaced_only_if_that_is_asked_for(bucket, store):
+    bucket.system.pipe_file(f"{bucket.name}/out/a", b"old")
+    with Outputs(store) as outputs:
+        with pytest.raises(FileExistsError, match="out/a exists already; set `overwrite`"):
+            outputs.check(["b", "a"])
+    with Outputs(store, overwrite=True) as outputs:
         write(outputs, "a")
-        outputs.part(outputs.claim("b"))
-        write(outputs, "c")
         outputs.publish()
-    assert contents(tmp_path) == old
+    assert bucket.contents() == {"out/a": "new"}
 
 
-@pytest.mark.parametrize("old", [{}, {"a": "old", "b": "old", "c": "old"}])
-def test_an_interrupt_undoes_publishing(tmp_path, monkeypatch, old):
-    """The interrupt is sent from `os.replace`, so that it arrives at the right moment."""
-    replace = os.replace
-
-    def interrupted(source: os.PathLike[str], target: os.PathLike[str]) -> None:
-        if Path(target).name == "b" and Path(source).read_text() == "new":
-            signal.raise_signal(signal.SIGINT)
-            time.sleep(2 * POLL)  # the main thread looks for it now and then
-        replace(source, target)
-
-    (tmp_path / "out").mkdir()
-    for name, text in old.items():
-        (tmp_path / "out" / name).write_text(text)
-    monkeypatch.setattr(os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt), Outputs(tmp_path / "out", overwrite=True) as outputs:
-        for name in "abc":
-            write(outputs, name)
-        outputs.publish()
-    assert contents(tmp_path / "out") == old
+def test_an_input_in_the_store_is_not_replaced(store):
+    with Outputs(store, inputs=[store / "a"], overwrite=True) as outputs:
+        with pytest.raises(FileExistsError, match="would replace the input"):
+            outputs.check(["a"])
 
 
-def test_a_folder_made_is_gone_after_a_failed_publish(tmp_path):
-    with pytest.raises(OSError), Outputs(tmp_path / "out", [], overwrite=False) as outputs:
-        write(outputs, "a")
-        outputs.part(outputs.claim("b"))
-        outputs.publish()
-    assert contents(tmp_path) == {}
+def test_an_upload_that_fails_leaves_no_new_object(bucket, store):
+    bucket.system.pipe_file(f"{bucket.name}/out/d", b"old")
+    bucket.proxy.refuse("PUT", "/out/c")
+    with pytest.raises(OSError, match=r"/out/c: cannot be written: "):
+        with Outputs(store, overwrite=True) as outputs:
+            for name in "abc":
+                write(outputs, name)
+            outputs.publish()
+    assert bucket.contents() == {"out/d": "old"}
 
 
-def test_of_runs_that_publish_the_same_names_at_once_one_wins(tmp_path):
-    names = [f"{number}" for number in range(200)]
-    runs = 3
-    barrier = threading.Barrier(runs)
-
-    def run(text: str) -> str | None:
-        with Outputs(tmp_path / "out") as outputs:
-            for final in outputs.claim_all(names):
-                outputs.part(final).write_text(text)
-            barrier.wait()
-            try:
-                outputs.publish()
-            except FileExistsError:
-                return None
-            return text
-
-    with ThreadPoolExecutor(runs) as threads:
-        (text,) = filter(None, threads.map(run, "123"))
-    assert contents(tmp_path / "out") == dict.fromkeys(names, text)
-
-
-def test_several_threads_write_parts(tmp_path):
-    names = [f"{number}" for number in range(40)]
-    with Outputs(tmp_path) as outputs:
-        finals = outputs.claim_all(names)
-        with ThreadPoolExecutor(8) as threads:
-            parts = [*threads.map(outputs.part, finals * 3)]
-        assert len({*parts}) == 40
-        for part, name in zip(parts, names * 3, strict=True):
-            part.write_text(name)
-        outputs.publish()
-    assert contents(tmp_path) == {name: name for name in names}
+def test_a_bucket_that_is_not_there_is_named(bucket):
+    assert bucket
+    missing = RemoteFile("s3://no-such-bucket-at-all/out")
+    with Outputs(missing) as outputs:
+        with pytest.raises(OSError, match="s3://no-such-bucket-at-all/out: cannot be listed"):
+            outputs.check(["a"])

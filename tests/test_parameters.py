@@ -103,16 +103,15 @@ def test_exposures_are_grouped_by_the_first_choice_unless_asked_otherwise(capsys
 
 
 CHANGED = {
-    "KERNEL_SIZE: Final = 15": "KERNEL_SIZE: Final = 9",
-    "FLAGFRAC: Final = 0.001": "FLAGFRAC: Final = 0.01",
-    """AskedEdge = field(
-        default="auto",""": """AskedEdge = field(
-        default="shrink",""",
-    """AskedDispaxis = field(
-        default="auto",""": """AskedDispaxis = field(
-        default=None,""",
-    "default=12.0": "default=10.5",
-    "UPPER_CUTS: Final = {1: 4.5": "UPPER_CUTS: Final = {1: 5.5",
+    "arrays/bad_pixels.py": {
+        "KERNEL_SIZE: Final = 15": "KERNEL_SIZE: Final = 9",
+        "FLAGFRAC: Final = 0.001": "FLAGFRAC: Final = 0.01",
+        "SIGMA_LOWER: Final = 12.0": "SIGMA_LOWER: Final = 10.5",
+        "UPPER_CUTS: Final = {1: 4.5": "UPPER_CUTS: Final = {1: 5.5",
+    },
+    "parameters.py": {
+        '"auto", check_asked_dispaxis': "None, check_asked_dispaxis",
+    },
 }
 
 PROBE = """
@@ -124,7 +123,7 @@ from badpix_selfcal.parameters import __file__ as where
 
 def defaults(function):
     given = inspect.signature(function).parameters
-    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "sigma_lower", "edge")
+    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "sigma_lower")
     return [given[name].default for name in names if name in given]
 
 page = io.StringIO()
@@ -144,14 +143,15 @@ print(json.dumps({
 
 
 def test_a_default_changed_in_one_place_changes_everywhere(tmp_path):
-    """Change defaults in a copy of the package, in parameters.py alone."""
+    """Change defaults in a copy of the package."""
     copy = tmp_path / "copy" / "badpix_selfcal"
     shutil.copytree(Path(bps.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    source = (copy / "parameters.py").read_text()
-    for before, after in CHANGED.items():
-        assert source.count(before) == 1
-        source = source.replace(before, after)
-    (copy / "parameters.py").write_text(source)
+    for name, changes in CHANGED.items():
+        source = (copy / name).read_text()
+        for before, after in changes.items():
+            assert source.count(before) == 1
+            source = source.replace(before, after)
+        (copy / name).write_text(source)
     observation(tmp_path)
     drop_in = "jwst" if find_spec("jwst") else "none"
     code = f"import sys; sys.path.insert(0, {str(copy.parent)!r})\n{PROBE}"
@@ -166,17 +166,17 @@ def test_a_default_changed_in_one_place_changes_everywhere(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert Path(found["where"]).is_relative_to(copy)
-    assert found["defaults"][:4] == [[9, 0.01, 0.01, 10.5, "shrink"]] * 4
+    assert found["defaults"][:4] == [[9, 0.01, 0.01, 10.5]] * 4
     without_edge = [[9, 0.01, 0.01]] if drop_in == "jwst" else []
     assert found["defaults"][4:] == without_edge
     assert found["dispaxis"] is None
-    for word in ("9", "0.01", "10.5", "shrink", "none"):
+    for word in ("9", "0.01", "10.5", "none"):
         assert f"(default: {word})" in found["page"]
     assert "(default: 5.5 for one exposure" in found["page"]
     history = " ".join(header(tmp_path / found["output"])["HISTORY"])
     assert history.partition(" data=")[0].endswith(
         "cut=fraction kernel_size=9 flagfrac_lower=0.01 flagfrac_upper=0.01 dispaxis=None "
-        "edge=shrink force_single=False spare_crowded=False"
+        "edge=zero force_single=False spare_crowded=False"
     )
 
 

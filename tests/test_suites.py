@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.arrays.windows import BORDERS
+from badpix_selfcal.arrays.medians import BORDERS
 from badpix_selfcal.testing import (
     Check,
     CheckFailed,

@@ -34,9 +34,12 @@ def _all_results(image):
         bps.median_filter(image, 15, axis=1),
         bps.median_filter(image, (3, 7)),
         bps.minimum_image([image, image[::-1]], [0.1, 0.2]),
+        bps.median_filter(image, (9, 7), method="network"),
+        bps.median_filter(image.ravel(), 101, method="network"),
         found.mask,
         found.residual,
         [found.cut_low, found.cut_high],
+        bps.find_bad_pixels(image, dispaxis=2, cut="sigma").significance,
     )
 
 
@@ -117,24 +120,28 @@ def _assert_in_new_process(code, **environment):
 
 
 @needs_proc
-@pytest.mark.parametrize("number", [1, 3])
-def test_the_same_number_again_keeps_the_threads(number):
+def test_threads_are_started_when_needed_and_kept_while_their_number_is_the_same():
     _assert_in_new_process(
-        f"""
-bps.set_num_threads({number})
-compute()
-first = threads()
-assert len(first) == {number}, first
-for _ in range(20):
-    bps.set_num_threads({number})
+        """
+bps.set_num_threads(5)
+assert bps.num_threads() == 5
+bps.set_num_threads(None)
+assert bps.num_threads() >= 1
+bps.share_threads(1000)
+assert bps.num_threads() == 1
+assert not threads(), threads()
+for number in (1, 3):
+    bps.set_num_threads(number)
     compute()
-    assert threads() == first
+    first = threads()
+    if number == 1:
+        bps.share_threads(1000)
+    for _ in range(20):
+        bps.set_num_threads(number)
+        compute()
+        assert threads() == first
 """
     )
-
-
-@needs_proc
-def test_the_default_keeps_threads_of_its_number():
     _assert_in_new_process(
         """
 bps.set_num_threads(bps.num_threads())
@@ -155,6 +162,7 @@ import time
 bps.set_num_threads(2)
 compute()
 first = threads()
+assert len(first) == 2, first
 bps.set_num_threads(3)
 assert bps.num_threads() == 3
 compute()
@@ -162,36 +170,6 @@ deadline = time.monotonic() + 30
 while threads() & first and time.monotonic() < deadline:
     time.sleep(0.01)
 assert len(threads() - first) == 3 and not threads() & first, (first, threads())
-"""
-    )
-
-
-@needs_proc
-def test_asking_for_the_number_starts_no_threads():
-    _assert_in_new_process(
-        """
-assert bps.num_threads() >= 1
-bps.set_num_threads(5)
-assert bps.num_threads() == 5
-bps.set_num_threads(None)
-assert not threads(), threads()
-"""
-    )
-
-
-@needs_proc
-def test_a_share_of_the_processors_starts_no_threads():
-    _assert_in_new_process(
-        """
-bps.share_threads(1000)
-assert bps.num_threads() == 1
-assert not threads(), threads()
-compute()
-first = threads()
-assert len(first) == 1, first
-bps.share_threads(1000)
-compute()
-assert threads() == first
 """
     )
 

@@ -23,32 +23,31 @@ if TYPE_CHECKING:
         percentiles,
     )
     from .errors import AssociationError, ExposureError, MaskError, SelfcalWarning
-    from .masks.compare import compare
-    from .masks.comparison import Comparison
-    from .masks.epochs import MaskHistory
+    from .look.pictures import compare, history
+    from .look.report import ReportResult, report
+    from .masks.compare import Comparison
     from .masks.export import export
-    from .masks.history import history
-    from .reports.report import ReportResult, report
+    from .masks.history import MaskHistory
+    from .masks.mask import Mask
     from .step.apply import apply
     from .step.associate import GeneratedAssociation, associate
-    from .step.batch import BatchResult, batch
-    from .step.group_mask import GroupMask
-    from .step.mask_file import read_mask, write_mask
-    from .step.selfcal import SelfcalResult, selfcal
+    from .step.batch import batch
+    from .step.result import Result, Results
+    from .step.selfcal import selfcal
     from .threads import share_threads
 
 __all__ = [
     "AssociationError",
     "BadPixels",
-    "BatchResult",
     "Comparison",
     "ExposureError",
     "GeneratedAssociation",
-    "GroupMask",
+    "Mask",
     "MaskError",
     "MaskHistory",
     "ReportResult",
-    "SelfcalResult",
+    "Result",
+    "Results",
     "SelfcalWarning",
     "__version__",
     "apply",
@@ -64,12 +63,10 @@ __all__ = [
     "num_threads",
     "pedestal",
     "percentiles",
-    "read_mask",
     "report",
     "selfcal",
     "set_num_threads",
     "share_threads",
-    "write_mask",
 ]
 
 
@@ -78,24 +75,22 @@ _MODULES = {
     "ExposureError": "errors",
     "MaskError": "errors",
     "SelfcalWarning": "errors",
-    "BatchResult": "step.batch",
-    "Comparison": "masks.comparison",
+    "Comparison": "masks.compare",
     "GeneratedAssociation": "step.associate",
-    "GroupMask": "step.group_mask",
-    "ReportResult": "reports.report",
-    "MaskHistory": "masks.epochs",
-    "SelfcalResult": "step.selfcal",
+    "Mask": "masks.mask",
+    "ReportResult": "look.report",
+    "MaskHistory": "masks.history",
+    "Result": "step.result",
+    "Results": "step.result",
     "apply": "step.apply",
     "associate": "step.associate",
     "batch": "step.batch",
-    "compare": "masks.compare",
+    "compare": "look.pictures",
     "export": "masks.export",
-    "history": "masks.history",
-    "read_mask": "step.mask_file",
-    "report": "reports.report",
+    "history": "look.pictures",
+    "report": "look.report",
     "selfcal": "step.selfcal",
     "share_threads": "threads",
-    "write_mask": "step.mask_file",
 }
 """The modules of the names that are not in `arrays`."""
 
@@ -105,8 +100,8 @@ _SUBMODULES = (
     "bottleneck",
     "instrument",
     "jwst",
+    "look",
     "ndimage",
-    "plot",
     "simulate",
     "stcal",
     "testing",

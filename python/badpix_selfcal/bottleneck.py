@@ -9,13 +9,11 @@ bottleneck is not needed.
 
 from __future__ import annotations
 
-import math
-
 from numpy.typing import ArrayLike
 
-from .arrays.checks import check_whole
+from .arrays.checks import check_axes, check_whole
 from .arrays.floats import FloatArray, as_floats
-from .arrays.windows import check_axes, check_window, filtered
+from .arrays.medians import check_window, filtered
 
 __all__ = ["move_median"]
 
@@ -61,7 +59,7 @@ def move_median(
     samples = as_floats(a, "a", ndim=None)
     if samples.ndim == 0:
         raise ValueError("a must have at least one dimension, got a single number")
-    (along,) = check_axes(samples.ndim, (axis,), "axis")
+    (along,) = check_axes(samples.ndim, axis, "axis")
     length, most = check_whole(window, "window"), samples.shape[along]
     if not 1 <= length <= most:
         raise ValueError(f"window must be from 1 to the {most} samples of the axis, got {window}")
@@ -69,4 +67,4 @@ def move_median(
     if not 1 <= least <= length:
         raise ValueError(f"min_count must be from 1 to window ({length}), got {min_count}")
     trailing = check_window(samples.ndim, length, along, (length - 1) // 2)
-    return filtered(samples, trailing, "shrink", math.nan, least)
+    return filtered(samples, trailing, "shrink", min_count=least)

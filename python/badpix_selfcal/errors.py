@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
-
-from ._forks import renew_in_child
 
 __all__ = [
     "AssociationError",
@@ -64,12 +63,13 @@ def reason_of(error: BaseException) -> str:
 _silence = threading.RLock()
 
 
-def _renew_silence() -> None:
+def _renew_lock() -> None:
     global _silence
     _silence = threading.RLock()
 
 
-renew_in_child(_renew_silence)
+if hasattr(os, "register_at_fork"):  # a child inherits the lock, but not the thread that holds it
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @contextmanager

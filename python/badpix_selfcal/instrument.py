@@ -133,35 +133,19 @@ def within(region: Region, shape: tuple[int, ...]) -> Region:
 def gap_of(detector: str) -> Region | None:
     """Return the unlit gap in which the pedestal of a detector is measured.
 
-    Parameters
-    ----------
-    detector : str
-        The DETECTOR keyword, in any case.
-
-    Returns
-    -------
-    tuple of int or None
-        ``(y0, y1, x0, x1)``, half-open. None if the detector has no gap or is not in `DETECTORS`:
-        no pedestal is subtracted.
+    `detector` is the DETECTOR keyword, in any case. None if the detector has no gap or is not in
+    `DETECTORS`: no pedestal is subtracted.
     """
     known = DETECTORS.get(detector.strip().upper())
     return None if known is None else known.gap
 
 
 def blur_of(detector: str | None) -> Blur:
-    """Return how far charge and light spread on a detector.
+    """Return how far charge and light spread on a detector, named as in `gap_of`.
 
-    Parameters
-    ----------
-    detector : str or None
-        The DETECTOR keyword, in any case.
-
-    Returns
-    -------
-    Blur
-        MIRI's if the detector is None or not in `DETECTORS`.
+    On None and on detectors that are not in `DETECTORS`: as on MIRI's.
     """
-    known = None if detector is None else DETECTORS.get(detector.strip().upper())
+    known = DETECTORS.get((detector or "").strip().upper())
     return MIRI_BLUR if known is None else known.blur
 
 

@@ -22,9 +22,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .arrays.checks import check_whole
+from .arrays.checks import check_axes, check_choice, check_each, check_number
 from .arrays.floats import as_floats
-from .arrays.windows import Border, Window, check_axes, check_window, filtered
+from .arrays.medians import Border, Window, check_window, filtered
 
 __all__ = ["generic_filter", "nanmedian_filter"]
 
@@ -84,7 +84,9 @@ def generic_filter(
     TypeError, ValueError
         As `nanmedian_filter`.
     """
-    if _is_nanmedian(function) and not extra_arguments and not extra_keywords:
+    theirs = sys.modules.get("bottleneck")
+    is_nanmedian = function is np.nanmedian or (theirs and function is theirs.nanmedian)
+    if is_nanmedian and not extra_arguments and not extra_keywords:
         named: dict[str, Any] = {"footprint": footprint, "output": output, "mode": mode}
         named |= {"cval": cval, "origin": origin, "axes": axes}
         with contextlib.suppress(_OtherWindowError):
@@ -97,13 +99,8 @@ def generic_filter(
             f"({error}): pip install scipy"
         ) from error
     given = (size, footprint, output, mode, cval, origin, extra_arguments, extra_keywords)
-    filtered: NDArray[Any] = ndimage.generic_filter(input, function, *given, axes=axes)
-    return filtered
-
-
-def _is_nanmedian(function: Any) -> bool:
-    theirs = sys.modules.get("bottleneck")
-    return function is np.nanmedian or (theirs is not None and function is theirs.nanmedian)
+    found: NDArray[Any] = ndimage.generic_filter(input, function, *given, axes=axes)
+    return found
 
 
 def nanmedian_filter(
@@ -168,10 +165,9 @@ def nanmedian_filter(
     given = np.asarray(input)
     array = given.view(np.uint8) if given.dtype.kind == "b" else given
     window = _window(array.ndim, size, footprint, origin, axes)
-    edge = _EDGES.get(mode) if isinstance(mode, str) else None
-    if edge is None:
-        raise ValueError(f"mode must be one of {', '.join(_EDGES)}, got {mode!r}")
-    result, fill = _output(output, given), _fill(cval, edge)
+    edge = _EDGES[check_choice([*_EDGES], mode, "mode")]
+    fill = check_number(cval, "cval") if edge == "constant" else math.nan
+    result = _output(output, given)
     if _is_short(array.dtype) and not (_is_short(result.dtype) and _is_single(fill)):
         array = array.astype(np.float64)
     medians = filtered(as_floats(array, "input", ndim=None), window, edge, fill)
@@ -195,31 +191,27 @@ def _window(
     # is over all axes.
     along = sorted(given)
     order = given if len(given) < ndim else along
-    by_axis = dict(zip(order, _for_each(len(given), origin, "origin"), strict=True))
-    origins = [by_axis[axis] for axis in along]
+    origins = dict(zip(order, check_each(origin, len(given), "origin"), strict=True))
     if any(length < 1 for length in lengths):
         raise ValueError(f"size must be 1 or more along every axis, got {size}")
-    long = [place for place, length in enumerate(lengths) if length > 1]
-    if any(origins[place] for place in range(len(along)) if place not in long):
+    long = {axis: length for axis, length in zip(along, lengths, strict=True) if length > 1}
+    if any(origins[axis] for axis in along if axis not in long):
         raise ValueError(f"origin must be 0 where the window has one sample, got {origin}")
     if len(long) > 2:
         raise _OtherWindowError(
             f"the window may be longer than 1 along two axes only, got {lengths}; "
             "use scipy.ndimage.generic_filter"
         )
-    long = long or [0]
+    long = long or {along[0]: 1}
     return check_window(
-        ndim,
-        tuple(lengths[place] for place in long),
-        tuple(along[place] for place in long),
-        tuple(origins[place] for place in long),
+        ndim, tuple(long.values()), tuple(long), tuple(origins[axis] for axis in long)
     )
 
 
 def _axes(ndim: int, axes: _Whole | None) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(ndim))
-    found = check_axes(ndim, _several(axes) or (axes,), "axes")
+    found = check_axes(ndim, axes, "axes")
     if not 0 < len(set(found)) == len(found):
         raise ValueError(f"axes must be different axes, got {axes}")
     return found
@@ -229,7 +221,7 @@ def _lengths(count: int, size: _Whole | None, footprint: ArrayLike | None) -> tu
     if footprint is None:
         if size is None:
             raise ValueError("size or footprint must be given")
-        return _for_each(count, size, "size")
+        return check_each(size, count, "size")
     if size is not None:
         warnings.warn("ignoring size because footprint is set", UserWarning, stacklevel=4)
     full = np.asarray(footprint, dtype=bool)
@@ -240,24 +232,6 @@ def _lengths(count: int, size: _Whole | None, footprint: ArrayLike | None) -> tu
             "footprint must be true everywhere; use scipy.ndimage.generic_filter"
         )
     return full.shape
-
-
-def _for_each(count: int, given: _Whole, name: str) -> tuple[int, ...]:
-    values: tuple[Any, ...] = _several(given) or (given,) * count
-    if len(values) != count:
-        raise ValueError(f"{name} must have one number for each of {count} axes, got {given}")
-    return tuple(check_whole(value, name) for value in values)
-
-
-def _several(given: _Whole) -> tuple[Any, ...] | None:
-    return tuple(given) if isinstance(given, (Sequence, np.ndarray)) else None
-
-
-def _fill(cval: float, edge: Border) -> float:
-    try:
-        return float(cval) if edge == "constant" else math.nan
-    except (TypeError, ValueError):
-        raise TypeError(f"cval must be a number, got {cval!r}") from None
 
 
 def _is_short(dtype: np.dtype[Any]) -> bool:

@@ -1,16 +1,16 @@
-"""The parameters of the step: names, defaults, allowed values, help texts. Each is defined once.
+"""The parameters of the step: name, default, check, a sentence of help and header keyword, once.
 
-`Parameters` is the list. The signatures of the public functions, the options of the command line
-and the HISTORY entry of an output take names, defaults and checks from it. Names and defaults are
-those of ``jwst``'s ``badpix_selfcal`` step.
+The signatures of the public functions, the command line, the HISTORY of an output and the cards of
+a mask file take them from here. Names and defaults are those of jwst's ``badpix_selfcal`` step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final
+from typing import Any, Self
 
+from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, SIGMA_LOWER, UPPER_CUTS, upper_cut
 from .arrays.checks import (
     AskedDispaxis,
     AskedEdge,
@@ -26,45 +26,7 @@ from .arrays.checks import (
     edge_of,
 )
 
-__all__ = [
-    "FLAGFRAC",
-    "KERNEL_SIZE",
-    "UPPER_CUTS",
-    "Parameter",
-    "Parameters",
-    "upper_cut",
-]
-
-KERNEL_SIZE: Final = 15
-FLAGFRAC: Final = 0.001
-
-UPPER_CUTS: Final = {1: 4.5, 2: 4.0, 4: 3.75}
-"""The high sigma cut, unless it is given, from this number of exposures on.
-
-The minimum of many exposures has a narrow upper tail: a lower cut flags few more good pixels.
-"""
-
-
-def upper_cut(n_exposures: int) -> float:
-    """Return the high sigma cut for the minimum of some exposures.
-
-    Parameters
-    ----------
-    n_exposures : int
-        How many exposures, at least 1.
-
-    Returns
-    -------
-    float
-        4.5 for one exposure, 4.0 for two and three, 3.75 for more (`UPPER_CUTS`).
-    """
-    return UPPER_CUTS[max(least for least in UPPER_CUTS if least <= n_exposures)]
-
-
-def _upper_cuts() -> str:
-    """Return the default of the high sigma cut in words."""
-    (_, one), *_, (most, last) = UPPER_CUTS.items()
-    return f"{one} for one exposure, falling to {last} for {most} and more"
+__all__ = ["FLAGFRAC", "KERNEL_SIZE", "UPPER_CUTS", "Parameter", "Parameters", "upper_cut"]
 
 
 @dataclass(frozen=True)
@@ -76,24 +38,38 @@ class Parameter:
     check : callable
         Takes a value, and `name` for errors. Returns the value, normalised; raises TypeError or
         ValueError.
+    keyword : str
+        Its keyword in mask files.
     help : str
-        The help text on the command line.
-    metavar : str
-        The placeholder of a value on the command line.
-    choices : mapping of str to object
-        The words of the command line and their values, for a parameter that takes only a few.
-    changes_copies : bool
-        Whether the content of a flagged copy depends on it.
+        What it does, in a sentence.
     of_cut : {"fraction", "sigma", None}
         The only cut that uses it; None: both do.
+    changes_copies : bool
+        Whether the content of a flagged copy depends on it.
     """
 
     check: Callable[..., Any]
+    keyword: str
     help: str
-    metavar: str = ""
-    choices: Mapping[str, Any] = field(default_factory=dict)
-    changes_copies: bool = True
     of_cut: Cut | None = None
+    changes_copies: bool = True
+
+
+def _parameter(
+    default: object,
+    check: Callable[..., Any],
+    keyword: str,
+    text: str,
+    *,
+    of_cut: Cut | None = None,
+    changes_copies: bool = True,
+) -> Any:
+    about = Parameter(check, keyword, text, of_cut, changes_copies)
+    return field(default=default, metadata={"about": about})
+
+
+def _switch(keyword: str, text: str, **about: Any) -> Any:
+    return _parameter(False, check_switch, keyword, text, **about)  # noqa: FBT003
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,173 +85,58 @@ class Parameters:
         If a parameter has a wrong type or value.
     """
 
-    cut: Cut = field(
-        default="fraction",
-        metadata={
-            "about": Parameter(
-                check_cut,
-                "fraction: flag fixed fractions of the pixels, as jwst does; sigma: flag what "
-                "stands out from the noise, recommended for science",
-                metavar="CUT",
-                choices={"fraction": "fraction", "sigma": "sigma"},
-            )
-        },
+    cut: Cut = _parameter(  # noqa: RUF009
+        "fraction", check_cut, "BPXCUT",
+        "fraction: flag fixed fractions of the pixels, as jwst does; sigma: flag what stands out "
+        "from the noise, recommended for science",
+    )  # fmt: skip
+    kernel_size: int = _parameter(
+        KERNEL_SIZE, check_kernel_size, "BPXKERN", "samples in the running median, odd"
     )
-    kernel_size: int = field(
-        default=KERNEL_SIZE,
-        metadata={
-            "about": Parameter(
-                check_kernel_size,
-                "samples in the running median, odd",
-                metavar="K",
-            )
-        },
+    flagfrac_lower: float = _parameter(
+        FLAGFRAC, check_flagfrac, "BPXFLOW", "fraction to flag at the low end", of_cut="fraction"
     )
-    flagfrac_lower: float = field(
-        default=FLAGFRAC,
-        metadata={
-            "about": Parameter(
-                check_flagfrac,
-                "fraction to flag at the low end",
-                metavar="F",
-                of_cut="fraction",
-            )
-        },
+    flagfrac_upper: float = _parameter(
+        FLAGFRAC, check_flagfrac, "BPXFHIGH", "fraction to flag at the high end", of_cut="fraction"
     )
-    flagfrac_upper: float = field(
-        default=FLAGFRAC,
-        metadata={
-            "about": Parameter(
-                check_flagfrac,
-                "fraction to flag at the high end",
-                metavar="F",
-                of_cut="fraction",
-            )
-        },
+    sigma_lower: float = _parameter(
+        SIGMA_LOWER, check_sigma, "BPXSLOW", "low sigma cut, in units of the noise", of_cut="sigma"
     )
-    sigma_lower: float = field(
-        default=12.0,
-        metadata={
-            "about": Parameter(
-                check_sigma,
-                "low sigma cut, in units of the noise",
-                metavar="S",
-                of_cut="sigma",
-            )
-        },
+    sigma_upper: float | None = _parameter(
+        None, check_asked_sigma, "BPXSHIGH",
+        f"high sigma cut, in units of the noise (default: {upper_cut(1)} for one exposure, falling "
+        f"to {upper_cut(max(UPPER_CUTS))} for {max(UPPER_CUTS)} and more)",
+        of_cut="sigma",
+    )  # fmt: skip
+    grow: bool = _switch(
+        "BPXGROW", "flag the neighbours that bright pixels light up", of_cut="sigma"
     )
-    sigma_upper: float | None = field(
-        default=None,
-        metadata={
-            "about": Parameter(
-                check_asked_sigma,
-                f"high sigma cut, in units of the noise (default: {_upper_cuts()})",
-                metavar="S",
-                of_cut="sigma",
-            )
-        },
+    dispaxis: AskedDispaxis = _parameter(  # noqa: RUF009
+        "auto", check_asked_dispaxis, "BPXDISP",
+        "dispersion axis: 1 (along x), 2 (along y), none (a square window), auto (from the header)",
+    )  # fmt: skip
+    edge: AskedEdge = _parameter(  # noqa: RUF009
+        "auto", check_asked_edge, "BPXEDGE",
+        "pixels outside the image are 0 (zero) or ignored (shrink; auto: with the sigma cut)",
+    )  # fmt: skip
+    force_single: bool = _switch("BPXALONE", "go on with the science exposure alone")
+    spare_crowded: bool = _switch(
+        "BPXSPARE", "flag no pixel of crowded rows (a trace, a slit's edge)"
     )
-    grow: bool = field(
-        default=False,
-        metadata={
-            "about": Parameter(
-                check_switch,
-                "flag the neighbours that bright pixels light up",
-                of_cut="sigma",
-            )
-        },
+    save_flagged_bkg: bool = _switch(
+        "BPXBKG", "write the flagged backgrounds too", changes_copies=False
     )
-    dispaxis: AskedDispaxis = field(
-        default="auto",
-        metadata={
-            "about": Parameter(
-                check_asked_dispaxis,
-                "dispersion axis: 1 (along x), 2 (along y), none (a square window), auto (from the "
-                "header)",
-                metavar="AXIS",
-                choices={"auto": "auto", "1": 1, "2": 2, "none": None},
-            )
-        },
+    save_mask: bool = _switch(
+        "BPXSAVE", "write the mask too, a JWST MASK reference file", changes_copies=False
     )
-    edge: AskedEdge = field(
-        default="auto",
-        metadata={
-            "about": Parameter(
-                check_asked_edge,
-                "pixels outside the image are 0 (zero) or ignored (shrink; auto: with the sigma "
-                "cut)",
-                metavar="RULE",
-                choices={"auto": "auto", "zero": "zero", "shrink": "shrink"},
-            )
-        },
+    report: bool = _switch(
+        "BPXREPT", 'write a page that shows the mask too (extra "report")', changes_copies=False
     )
-    force_single: bool = field(
-        default=False,
-        metadata={
-            "about": Parameter(
-                check_switch,
-                "go on with the science exposure alone",
-            )
-        },
+    copy_skipped: bool = _switch(
+        "BPXCOPY", "write unflagged copies, marked SKIPPED, if skipped", changes_copies=False
     )
-    spare_crowded: bool = field(
-        default=False,
-        metadata={
-            "about": Parameter(
-                check_switch,
-                "flag no pixel of crowded rows (a trace, a slit's edge)",
-            )
-        },
-    )
-    save_flagged_bkg: bool = field(
-        default=False,
-        metadata={
-            "about": Parameter(
-                check_switch,
-                "write the flagged backgrounds too",
-                changes_copies=False,
-            )
-        },
-    )
-    save_mask: bool = field(
-        default=False,
-        metadata={
-            "about": Parameter(
-                check_switch,
-                "write the mask too, a JWST MASK reference file",
-                changes_copies=False,
-            )
-        },
-    )
-    report: bool = field(
-        default=False,
-        metadata={
-            "about": Parameter(
-                check_switch,
-                'write a page that shows the mask too (extra "report")',
-                changes_copies=False,
-            )
-        },
-    )
-    copy_skipped: bool = field(
-        default=False,
-        metadata={
-            "about": Parameter(
-                check_switch,
-                "write unflagged copies, marked SKIPPED, if skipped",
-                changes_copies=False,
-            )
-        },
-    )
-    force: bool = field(
-        default=False,
-        metadata={
-            "about": Parameter(
-                check_switch,
-                "use flagged exposures, or several MIRI detectors at once",
-                changes_copies=False,
-            )
-        },
+    force: bool = _switch(
+        "BPXFORCE", "use flagged exposures, or several MIRI detectors at once", changes_copies=False
     )
 
     def __post_init__(self) -> None:
@@ -294,6 +155,11 @@ class Parameters:
         if self.cut != "sigma" or self.sigma_upper is not None:
             return self
         return replace(self, sigma_upper=upper_cut(n_exposures))
+
+    @classmethod
+    def among(cls, arguments: Mapping[str, Any]) -> Self:
+        """Return the parameters among the arguments of a function: ``among(locals())``."""
+        return cls(**{name: arguments[name] for name in cls.by_name()})
 
     @classmethod
     def by_name(cls) -> dict[str, Parameter]:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from .arrays.floats import FloatArray
-from .arrays.windows import Window, filtered
+from .arrays.floats import FloatArray, precision_of
+from .arrays.medians import Window, filtered
 
 __all__ = ["medfilt"]
 
@@ -92,9 +92,7 @@ def _samples(arr: ArrayLike) -> FloatArray | None:
     array = np.asarray(arr)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         return None
-    single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    dtype = np.float32 if single else np.float64
-    return np.require(array, dtype=dtype, requirements=["A"])
+    return np.require(array, dtype=precision_of(array.dtype), requirements=["A"])
 
 
 def _is_fast(samples: FloatArray, lengths: tuple[int, ...]) -> bool:
@@ -113,7 +111,7 @@ def _by_kernels(samples: FloatArray, lengths: tuple[int, ...]) -> FloatArray:
         samples = np.pad(samples, [(0, 1 - length % 2) for length in lengths])
     axes = tuple(axis for axis, length in enumerate(lengths) if length > 1) or (0,)
     reaches = tuple((lengths[axis] // 2, (lengths[axis] - 1) // 2) for axis in axes)
-    return filtered(np.ascontiguousarray(samples), Window(axes, reaches), "zero", math.nan)
+    return filtered(np.ascontiguousarray(samples), Window(axes, reaches), "zero")
 
 
 def _overflown(

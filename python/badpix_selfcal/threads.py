@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import SupportsIndex
 
 from ._kernels import default_threads, num_threads, set_num_threads
-from .arrays.checks import check_whole
 
 __all__ = ["share_threads", "threads_set"]
 
@@ -36,7 +36,10 @@ def share_threads(processes: SupportsIndex) -> None:
     ValueError
         If `processes` is less than 1, or the variable is not a whole number from 1 to 1024.
     """
-    count = check_whole(processes, "processes")
+    try:
+        count = operator.index(processes)
+    except TypeError:
+        raise TypeError(f"processes must be a whole number, got {processes!r}") from None
     if count < 1:
         raise ValueError(f"processes must be at least 1, got {count}")
     available = default_threads()
@@ -45,18 +48,12 @@ def share_threads(processes: SupportsIndex) -> None:
 
 @contextmanager
 def threads_set(threads: int | None) -> Iterator[None]:
-    """Compute with a number of threads while the context lasts; None: with the present number.
-
-    Raises
-    ------
-    ValueError
-        If it is not from 1 to 1024.
-    """
+    """Compute with 1 to 1024 threads while the context lasts; None: with the present number."""
     if threads is None:
         yield
         return
     before = _set_number()
-    set_num_threads(check_whole(threads, "threads"))
+    set_num_threads(threads)
     try:
         yield
     finally:
@@ -64,14 +61,14 @@ def threads_set(threads: int | None) -> Iterator[None]:
 
 
 def _set_number() -> int | None:
-    """Return the number of threads that is set for this process; None for the default."""
-    try:
+    """Forget the number of threads that is set for this process; return it, None for the default.
+
+    A wrong value of the variable is no error while it is not used.
+    """
+    number = default = None
+    with suppress(ValueError):
         number = num_threads()
-    except ValueError:  # the variable is wrong, so nothing is set
-        return None
     set_num_threads(None)
-    try:
+    with suppress(ValueError):
         default = num_threads()
-    except ValueError:
-        return number
     return None if number == default else number

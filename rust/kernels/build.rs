@@ -1,4 +1,4 @@
-//! Writes the selection networks of the common windows as code without branches.
+//! Writes the selection networks of frequent windows as code without branches.
 //!
 //! The values of compiled code stay in registers. Other windows use a table, which keeps its values
 //! in memory and is slower.
@@ -19,26 +19,24 @@ use error::Error;
 use network::{Network, Node, Shape};
 use stages::Stages;
 use std::fmt::Write as _;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// The lines with code.
-const COMPILED: RangeInclusive<usize> = 2..=32;
+/// The lines with code: that of the step (15), those of the sigma cut (7 and 31), and other short
+/// ones with a middle, which are the most frequent ones of the drop-ins.
+const LINES: [usize; 8] = [3, 5, 7, 9, 11, 13, 15, 31];
 
-/// The squares with code for adjacent windows.
-const SQUARES: RangeInclusive<usize> = 2..=8;
+/// The squares with code: that of outlier detection (7), and smaller ones with a middle.
+const SQUARES: [usize; 3] = [3, 5, 7];
 
-/// Rows of a block of squares. Four rows are 6 to 13 % faster for 7 x 7 and 8 x 8, with twice the code.
+/// Rows of a block of squares. Four rows are 6 to 13 % faster for 7 x 7, with twice the code.
 const ROWS_OF_A_BLOCK: usize = 2;
 
 /// The squares with code, each with the rows of a block and the ranks that are selected on either
 /// side of the middle.
 fn adjacent() -> impl Iterator<Item = (Shape, usize, usize)> {
-    SQUARES.map(|side| {
-        // As tables (`program.rs`). An even window has no middle rank, so that it needs one more on
-        // either side.
-        let margin = side.isqrt() + usize::from(side.is_multiple_of(2));
+    SQUARES.into_iter().map(|side| {
+        let margin = side.isqrt(); // as that of a table
         (Shape { rows: side, cols: side }, ROWS_OF_A_BLOCK, margin)
     })
 }
@@ -46,8 +44,8 @@ fn adjacent() -> impl Iterator<Item = (Shape, usize, usize)> {
 /// The number of windows in a block: the fastest of several measured.
 fn block_of(window: usize) -> usize {
     match window {
-        ..=4 => 2,
-        5..=10 => 4,
+        3 => 2,
+        4..=10 => 4,
         _ => 8,
     }
 }
@@ -59,7 +57,7 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed=src/{used}.rs");
     }
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    let networks = COMPILED.map(|window| code(window, block_of(window)));
+    let networks = LINES.iter().map(|&window| code(window, block_of(window)));
     let networks = networks.collect::<Result<String, _>>().map_err(io::Error::other)?;
     fs::write(folder.join("compiled.rs"), networks + &dispatch())?;
     let networks = adjacent().map(|(window, rows, margin)| {
@@ -157,7 +155,7 @@ impl CompiledNetwork for Compiled{window} {{
 /// The code of the function that calls the compiled network of a window.
 fn dispatch() -> String {
     let mut arms = String::new();
-    for window in COMPILED {
+    for window in LINES {
         let _ = writeln!(arms, "        {window} => Some(with.call::<Compiled{window}>()),");
     }
     format!(

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
-FUZZED = {"headers": 4, "associations": 3, "ranges": 3, "kernels": 3}
+FUZZED = {"headers": 4, "associations": 3, "kernels": 3}
 """The targets in Python, and their shares of the time."""
 
 RUST = {"medians": 2, "measures": 1}

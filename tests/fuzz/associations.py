@@ -14,7 +14,7 @@ import yaml
 
 from badpix_selfcal.errors import AssociationError
 from badpix_selfcal.files.association import ROLES, UNUSED, read
-from badpix_selfcal.files.location import beside
+from badpix_selfcal.files.paths import beside
 
 from ..associations import FILES, content, member, with_files
 from ..attacks.test_associations import KEYS, LINES, WORDS
@@ -30,13 +30,9 @@ def _seeds() -> list[bytes]:
     two = content(member("s3://a/b.fits", "background"), member("x.fits", "imprint"))
     two["products"].append({**two["products"][0], "name": "q"})
     two["asn_pool"] = "pool.csv"
-    anchors = (
-        f"a: &a {{expname: {FILES[0]}, exptype: science}}\n"
-        f"b: &b {{<<: *a, exptype: background}}\nproducts: [{{name: p, members: [*a, *b]}}]\n"
-    )
     texts = [b"J" + json.dumps(each, indent=1).encode() for each in (one, two)]
     texts += [b"Y" + yaml.safe_dump(each).encode() for each in (one, two)]
-    return [*texts, b"Y" + anchors.encode()]
+    return texts
 
 
 def said_plainly(path: Path) -> list[tuple[str, list[tuple[str, object]]]]:

@@ -1,4 +1,4 @@
-"""The scanner of headers: whatever it accepts, astropy reads in the same way.
+"""The checks on headers: whatever they accept, astropy reads in the same way.
 
 An input is a list of cards, one a line. A line of "%" and a digit stands for so many blocks of
 data. If the first byte is "G", the file is gzipped; after "R" follows the file as it is.
@@ -9,18 +9,15 @@ from __future__ import annotations
 import gzip
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
+from astropy.io import fits
 
-from badpix_selfcal.errors import ExposureError
+from badpix_selfcal.errors import ExposureError, silenced
 from badpix_selfcal.files import exposure
-from badpix_selfcal.files.input_file import InputFile
-from badpix_selfcal.files.plain_headers import scan
 
 from ..attacks.test_fits import CARDS, VALUES
 from ..exposures import sky, write
-from ..test_plain_headers import ODD
 from . import Target
 
 CARD, BLOCK = 80, 2880
@@ -81,48 +78,31 @@ def _seeds() -> list[bytes]:
     ]
 
 
-def result_of(path: Path) -> object:
-    """Return what reading and copying a file leads to, or the error."""
-    copy = FOLDER / "copy.fits"
-    copy.unlink(missing_ok=True)
+def attempt(data: bytes) -> str:
+    path, copy = FOLDER / "in.fits", FOLDER / "copy.fits"
+    path.write_bytes(file_of(data))
     try:
         found = exposure.read(path)
-        names = ("detector", "exp_type", "dispaxis", "shape", "planes")
-        facts = [getattr(found, name) for name in names]
-        image = found.science_image()
-        facts += [image.dtype.str, image.tobytes(), found.history, found.problem]
+        science = found.science()
         mask = None if found.problem else np.ones(found.shape, dtype=bool)
         found.write_copy(copy, mask, NEW_CARDS, "flagged")
     except ExposureError as error:
         assert str(error).startswith(f"{path}: "), error  # noqa: PT017 - or it is read
-        return str(error)
-    return [*facts, copy.read_bytes()]
+        return "refused"
+    try:
+        theirs = _sci(path)
+    except (OSError, KeyError, IndexError):  # what follows the extensions is no header
+        return "left to us"
+    assert theirs.tobytes() == science.tobytes()
+    assert mask is None or np.isnan(_sci(copy)).all()
+    return "copied" if mask is None else "flagged"
 
 
-def is_same(ours: object, theirs: object, path: Path) -> bool:
-    """Return whether two results are equal, but for cards that only astropy repairs in a copy."""
-    if not (isinstance(ours, list) and isinstance(theirs, list)):
-        return ours == theirs
-    with InputFile(path).open() as file:
-        before = {*_cards(file.read())}
-    pairs = zip(_cards(ours[-1]), _cards(theirs[-1]), strict=True)
-    return ours[:-1] == theirs[:-1] and all(a == b or a in before for a, b in pairs)
+def _sci(path: Path) -> np.ndarray:
+    """Return the samples of SCI as astropy reads them."""
+    with silenced(), fits.open(path, memmap=False) as hdus:
+        images = [hdu for hdu in hdus[1:] if isinstance(hdu, fits.ImageHDU)]
+        return next(hdu.data for hdu in images if hdu.name == "SCI")
 
 
-def _cards(content: bytes) -> list[bytes]:
-    return [content[at : at + CARD] for at in range(0, len(content), CARD)]
-
-
-def attempt(data: bytes) -> str:
-    path = FOLDER / "in.fits"
-    path.write_bytes(file_of(data))
-    ours = result_of(path)
-    if scan(InputFile(path)) is None:
-        return "refused" if isinstance(ours, str) else "left to astropy"
-    with mock.patch.object(exposure, "scan", return_value=None):
-        theirs = result_of(path)
-    assert is_same(ours, theirs, path), f"{str(ours)[:300]} is not {str(theirs)[:300]}"
-    return "accepted, then refused as by astropy" if isinstance(ours, str) else "as by astropy"
-
-
-TARGET = Target(_seeds(), [*VALUES, *CARDS, *ODD, b"\n", b"%1\n", b"END\n"], attempt)
+TARGET = Target(_seeds(), [*VALUES, *CARDS, b"\n", b"%1\n", b"END\n"], attempt)

@@ -13,13 +13,11 @@ from badpix_selfcal import ExposureError
 from . import Target, engine
 from .__main__ import FUZZED
 
-NUMBERS = {"headers": 300, "associations": 600, "ranges": 200, "kernels": 60}
+NUMBERS = {"headers": 300, "associations": 600, "kernels": 60}
 """The inputs of each draw, which take some seconds."""
 
 
 def target_of(name: str) -> Target:
-    if name == "ranges":
-        pytest.importorskip("aiohttp", reason="needs the extra cloud")
     return importlib.import_module(f"tests.fuzz.{name}").TARGET
 
 

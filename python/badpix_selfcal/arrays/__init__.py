@@ -8,13 +8,7 @@ and is skipped. `badpix_selfcal.arrays.reference` does the same in plain NumPy, 
 """
 
 from .bad_pixels import BadPixels, find_bad_pixels
-from .images import (
-    MeanError,
-    RunningMinimum,
-    minimum_image,
-    pedestal,
-    percentiles,
-)
+from .images import MeanError, RunningMinimum, minimum_image, pedestal, percentiles
 from .medians import mad_filter, median_filter
 
 __all__ = [

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from logging import DEBUG
-from typing import Final, SupportsIndex
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _kernels
 from ..instrument import IMAGE_AXIS, Dispaxis, blur_of
 from ..log import log
-from ..parameters import Parameters, upper_cut
 from .checks import (
     AskedEdge,
     Cut,
@@ -34,7 +33,31 @@ from .groups import Groups, groups_of
 from .notebook import card
 from .summary import block, cuts_of, flags_of
 
-__all__ = ["BadPixels", "blunt_of", "find_bad_pixels", "sharp_groups", "spread_of_minimum"]
+__all__ = [
+    "FLAGFRAC",
+    "KERNEL_SIZE",
+    "SIGMA_LOWER",
+    "UPPER_CUTS",
+    "BadPixels",
+    "blunt_factor",
+    "find_bad_pixels",
+    "sharp_groups",
+    "spread_of_minimum",
+    "upper_cut",
+]
+
+KERNEL_SIZE: Final = 15
+FLAGFRAC: Final = 0.001
+SIGMA_LOWER: Final = 12.0
+
+UPPER_CUTS: Final = {1: 4.5, 2: 4.0, 4: 3.75}
+"""The high sigma cut, unless it is given, from this number of exposures on.
+
+The minimum of many exposures has a narrow upper tail: a lower cut flags few more good pixels.
+"""
+
+MOST_EXPOSURES: Final = 10**6
+"""The number of exposures from which on the spread of their minimum counts as the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +149,17 @@ def find_bad_pixels(
     minimum: ArrayLike,
     *,
     dispaxis: Dispaxis,
-    cut: Cut = Parameters.cut,
-    kernel_size: int = Parameters.kernel_size,
-    flagfrac_lower: float = Parameters.flagfrac_lower,
-    flagfrac_upper: float = Parameters.flagfrac_upper,
+    cut: Cut = "fraction",
+    kernel_size: int = KERNEL_SIZE,
+    flagfrac_lower: float = FLAGFRAC,
+    flagfrac_upper: float = FLAGFRAC,
     error: ArrayLike | None = None,
     n_exposures: int = 1,
-    sigma_lower: float = Parameters.sigma_lower,
-    sigma_upper: float | None = Parameters.sigma_upper,
-    grow: bool = Parameters.grow,
+    sigma_lower: float = SIGMA_LOWER,
+    sigma_upper: float | None = None,
+    grow: bool = False,
     detector: str | None = None,
-    edge: AskedEdge = Parameters.edge,
+    edge: AskedEdge = "auto",
 ) -> BadPixels:
     """Find the pixels of a minimum image that stand out from its running median.
 
@@ -166,7 +189,7 @@ def find_bad_pixels(
         For the sigma cut.
     sigma_upper : float or None, optional
         The same above their surroundings. None: as `n_exposures` decides
-        (`badpix_selfcal.parameters.upper_cut`).
+        (`badpix_selfcal.arrays.bad_pixels.UPPER_CUTS`).
     grow : bool, optional
         Flag the four neighbours of a pixel, too, that is flagged at the high end and so bright that
         the share of its residual that they get lies above the cut. Their significance is that
@@ -212,7 +235,7 @@ def find_bad_pixels(
     Without a dispersion axis all windows are squares. Scaling image and error by a power of two
     changes no flag, nor does scaling the error alone.
     """
-    samples = as_floats(minimum, "minimum", ndim=(2,))
+    samples = as_floats(minimum, "minimum", ndim=2)
     axis = IMAGE_AXIS[check_dispaxis(dispaxis)]
     length = check_kernel_size(kernel_size)
     cut = check_cut(cut)
@@ -230,10 +253,12 @@ def find_bad_pixels(
     lower = check_sigma(sigma_lower, "sigma_lower")
     given = check_asked_sigma(sigma_upper, "sigma_upper")
     errors = None if error is None else _errors_for(samples, error)
-    grow, blur = check_switch(grow, "grow"), blur_of(_check_detector(detector))
-    number = _check_n_exposures(n_exposures)
+    grow = check_switch(grow, "grow")
+    if detector is not None and not isinstance(detector, str):
+        raise TypeError(f"detector must be a string or None, got {detector!r}")
+    blur, number = blur_of(detector), check_whole(n_exposures, "n_exposures", least=1)
     upper = upper_cut(number) if given is None else given
-    spread, blunt = spread_of_minimum(number), blunt_of(number)
+    spread, blunt = spread_of_minimum(number), blunt_factor(number)
     mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
         samples, errors, length, axis, lower, upper, spread, blunt, blur, border
     )
@@ -284,12 +309,10 @@ def sharp_groups(
         dtype. Groups are brighter than the slope of the running median.
     level : float
         Pixels of groups are more than this many times the noise above 0.
-    dispaxis : {1, 2, None}
-        The dispersion axis.
     known : ndarray of bool, shape (rows, cols)
         Pixels that count as missing.
-    detector : str or None, optional
-        The DETECTOR keyword.
+    dispaxis, detector
+        As of `find_bad_pixels`.
 
     Returns
     -------
@@ -313,15 +336,8 @@ def sharp_groups(
 def spread_of_minimum(n_exposures: int) -> float:
     """Return the standard deviation of the least of some unit normal numbers.
 
-    Parameters
-    ----------
-    n_exposures : int
-        How many numbers, at least 1. More than a million count as a million.
-
-    Returns
-    -------
-    float
-        1, 0.826, 0.748, 0.701 for 1, 2, 3, 4; by numerical integration.
+    It is 1, 0.826, 0.748, 0.701 for 1, 2, 3, 4 of them, by numerical integration. More than a
+    million count as a million.
     """
     number = min(n_exposures, MOST_EXPOSURES)
     x = np.linspace(-9.0, 9.0, 3601)
@@ -332,7 +348,12 @@ def spread_of_minimum(n_exposures: int) -> float:
     return math.sqrt(((x - mean) ** 2 * density).sum())
 
 
-def blunt_of(n_exposures: int) -> float:
+def upper_cut(n_exposures: int) -> float:
+    """Return the high sigma cut for the minimum of some exposures, as in `UPPER_CUTS`."""
+    return UPPER_CUTS[max(least for least in UPPER_CUTS if least <= n_exposures)]
+
+
+def blunt_factor(n_exposures: int) -> float:
     """Return by how much more than the upper cut a pixel must stand out without sharp edges.
 
     The noise of a minimum falls with the number of exposures, and so does the cut; light that looks
@@ -341,25 +362,9 @@ def blunt_of(n_exposures: int) -> float:
     return upper_cut(1) / upper_cut(n_exposures)
 
 
-MOST_EXPOSURES: Final = 10**6
-
-
-def _check_n_exposures(value: SupportsIndex) -> int:
-    number = check_whole(value, "n_exposures")
-    if number < 1:
-        raise ValueError(f"n_exposures must be at least 1, got {number}")
-    return number
-
-
-def _check_detector(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    raise TypeError(f"detector must be a string or None, got {value!r}")
-
-
 def _errors_for(samples: FloatArray, error: ArrayLike) -> FloatArray:
     """Return errors in the precision of the image; those too large for it become infinite."""
-    errors = as_floats(error, "error", ndim=(2,))
+    errors = as_floats(error, "error", ndim=2)
     if errors.shape != samples.shape:
         raise ValueError(f"error has shape {errors.shape}, minimum has {samples.shape}")
     with np.errstate(over="ignore"):

@@ -69,14 +69,13 @@ def crowded_rows(
     if sensitive is not None and sensitive.shape != mask.shape:
         raise ValueError(f"sensitive has shape {sensitive.shape}, mask has {mask.shape}")
     axis = IMAGE_AXIS[check_dispaxis(dispaxis)]
-    if axis is None or not mask.any():
+    if axis is None or not mask.size:
         return ()
-    if np.count_nonzero(mask, axis=axis).max() < LEAST_COUNT:  # as a rule; saves most of the time
+    flagged = np.count_nonzero(mask, axis=axis)
+    if flagged.max() < LEAST_COUNT:  # as a rule; saves most of the time
         return ()
-    if sensitive is None:
-        flagged, total = np.count_nonzero(mask, axis=axis), np.full(mask.shape[1 - axis], 1)
-        total *= mask.shape[axis]
-    else:
+    total = np.full(flagged.shape, mask.shape[axis])
+    if sensitive is not None:
         flagged = np.count_nonzero(mask & sensitive, axis=axis)
         total = np.count_nonzero(sensitive, axis=axis)
     share = flagged / np.maximum(total, 1)
@@ -86,17 +85,7 @@ def crowded_rows(
 
 
 def spared(found: BadPixels, rows: tuple[int, ...], dispaxis: Dispaxis) -> BadPixels:
-    """Return bad pixels without those of some lines along the dispersion.
-
-    Parameters
-    ----------
-    found : BadPixels
-        The bad pixels, which are not changed.
-    rows : tuple of int
-        The rows (columns, if `dispaxis` is 2).
-    dispaxis : {1, 2, None}
-        The dispersion axis.
-    """
+    """Return bad pixels without those of some lines along the dispersion, as of `crowded_rows`."""
     axis = IMAGE_AXIS[dispaxis]
     if axis is None or not rows:
         return found
@@ -108,13 +97,7 @@ def spared(found: BadPixels, rows: tuple[int, ...], dispaxis: Dispaxis) -> BadPi
 
 
 def rows_in(ranges: str) -> tuple[int, ...]:
-    """Return the numbers that a text of `ranges_of` stands for.
-
-    Raises
-    ------
-    ValueError
-        If it is no such text.
-    """
+    """Return the numbers in a text of `ranges_of`; ValueError if it is no such text."""
     rows: list[int] = []
     for each in filter(None, ranges.split(", ")):
         first, _, last = each.partition("-")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..messages import extra
-from .arguments import Method
+from .checks import Method
+from .floats import FloatArray
+from .medians import Border, check_window
 from .medians import median_filter as filter_array
-from .windows import Border, check_window
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -68,16 +69,26 @@ def median_filter(
     try:
         import dask.array as da
     except ImportError as error:
-        raise ImportError(f"Dask arrays need Dask ({error}): {extra('dask')}") from error
+        raise ImportError(
+            f'Dask arrays need Dask ({error}): pip install ".[dask]" in the clone of badpix-selfcal'
+        ) from error
     if not isinstance(image, da.Array):
         raise TypeError(f"image must be a Dask array, got a {type(image).__name__}")
     if any(math.isnan(length) for length in image.shape):
         raise ValueError(
             "image has chunks of unknown length; call image.compute_chunk_sizes() first"
         )
-    how: dict[str, Any] = {"axis": axis, "edge": edge, "fill": fill, "min_count": min_count}
-    how |= {"kernel_size": kernel_size, "origin": origin, "method": method}
-    meta = filter_array(np.empty((0,) * image.ndim, image.dtype), **how)  # refuses wrong arguments
+    filter_chunk: Callable[..., FloatArray] = partial(
+        filter_array,
+        kernel_size=kernel_size,
+        axis=axis,
+        edge=edge,
+        fill=fill,
+        min_count=min_count,
+        origin=origin,
+        method=method,
+    )
+    meta = filter_chunk(np.empty((0,) * image.ndim, image.dtype))  # refuses wrong arguments
     window = check_window(image.ndim, kernel_size, axis, origin)
     depth = dict(zip(window.axes, map(max, window.reaches), strict=True))
     whole = [along for along, reach in depth.items() if reach >= image.shape[along]]
@@ -85,7 +96,7 @@ def median_filter(
     # Beyond the ends of the whole array, the kernel applies the edge to the first and last chunks.
     border = dict.fromkeys(depth, "periodic" if edge == "wrap" else "none")
     return da.map_overlap(
-        partial(filter_array, **how),
+        filter_chunk,
         image.rechunk(dict.fromkeys(whole, -1)),
         depth=depth,
         boundary=border,

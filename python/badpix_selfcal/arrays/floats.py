@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FloatArray", "as_floats", "as_stored", "bits_of", "refuse_dressed"]
+__all__ = ["FloatArray", "as_floats", "as_stored", "kernel_view", "precision_of", "refuse_masked"]
 
 FloatArray: TypeAlias = NDArray[np.float32 | np.float64]
 """An array of the precisions in which the kernels compute."""
 
 
-def as_floats(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> FloatArray:
+def as_floats(values: ArrayLike, name: str, ndim: int | None) -> FloatArray:
     """Convert an array to one that the kernels take, with a copy only where needed.
 
     Parameters
@@ -24,8 +24,8 @@ def as_floats(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> Flo
         The array.
     name : str
         Its name in error messages.
-    ndim : tuple of int or None
-        The allowed numbers of dimensions; None allows any.
+    ndim : int or None
+        The number of dimensions that it must have; None allows any.
 
     Returns
     -------
@@ -37,66 +37,48 @@ def as_floats(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> Flo
     TypeError
         If it has a mask or a unit, or does not hold real numbers.
     ValueError
-        If its number of dimensions is not allowed.
+        If it has another number of dimensions.
     """
     array = _real(values, name, ndim)
-    return np.require(array, dtype=_precision(array), requirements=["C", "A"])
+    return np.require(array, dtype=precision_of(array.dtype), requirements=["C", "A"])
 
 
 def as_stored(values: ArrayLike, name: str) -> FloatArray:
-    """Convert an exposure as `as_floats` does, but leave it in its byte order.
+    """Convert an image as `as_floats` does, but leave it in its byte order.
 
-    Parameters
-    ----------
-    values : array_like of real numbers, shape (rows, cols)
-        The exposure. Big-endian samples, as in FITS files, are not copied.
-    name : str
-        Its name in error messages.
-
-    Returns
-    -------
-    ndarray of float32 or float64, shape (rows, cols)
-        Aligned and C-contiguous, in native byte order or the other one.
-
-    Raises
-    ------
-    TypeError
-        If it has a mask or a unit, or does not hold real numbers.
-    ValueError
-        If it is not 2-D.
+    Big-endian samples, as in FITS files, are not copied.
     """
-    array = _real(values, name, (2,))
-    dtype = _precision(array)
+    array = _real(values, name, 2)
+    dtype = precision_of(array.dtype)
     if array.dtype.kind == "f" and array.dtype.itemsize == dtype.itemsize:
         dtype = array.dtype
     return np.require(array, dtype=dtype, requirements=["C", "A"])
 
 
-def bits_of(samples: FloatArray) -> NDArray[Any]:
-    """View samples in the other byte order as unsigned integers; return native ones unchanged."""
+def kernel_view(samples: FloatArray) -> NDArray[Any]:
+    """View samples as the kernels take them: unsigned integers, if in the other byte order."""
     return samples if samples.dtype.isnative else samples.view(f"u{samples.dtype.itemsize}")
 
 
-def _real(values: ArrayLike, name: str, ndim: tuple[int, ...] | None) -> NDArray[Any]:
-    refuse_dressed(values, name)
+def precision_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the precision in which samples of a type are computed."""
+    return np.dtype(np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64)
+
+
+def _real(values: ArrayLike, name: str, ndim: int | None) -> NDArray[Any]:
+    refuse_masked(values, name)
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    if ndim is not None and array.ndim not in ndim:
-        wanted = " or ".join(f"{n}-D" for n in ndim)
-        raise ValueError(f"{name} must be {wanted}, got shape {array.shape}")
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name} must be {ndim}-D, got shape {array.shape}")
     return array
 
 
-def refuse_dressed(values: object, name: str) -> None:
-    """Refuse an array that has a mask or a unit, and a list of such arrays.
+def refuse_masked(values: object, name: str) -> None:
+    """Raise a TypeError for an array that has a mask or a unit, and for a list of such arrays.
 
-    NumPy drops both without a word.
-
-    Raises
-    ------
-    TypeError
-        With the name, and with what to pass.
+    NumPy drops both without a word. The message says what to pass.
     """
     if isinstance(values, (list, tuple)):
         for each in filter(lambda each: _advice(each, ""), _kinds_in(values)):
@@ -139,8 +121,3 @@ def _filled(dtype: np.dtype[Any], name: str) -> str:
     if dtype.kind == "b":
         return f"{name}.filled(False)"
     return f"{name}{'' if dtype.kind == 'f' else '.astype(float)'}.filled(numpy.nan)"
-
-
-def _precision(array: NDArray[Any]) -> np.dtype[Any]:
-    single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    return np.dtype(np.float32 if single else np.float64)

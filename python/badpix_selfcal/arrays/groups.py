@@ -87,15 +87,14 @@ def _labels(
     at += np.where(is_low, at.max(initial=0) + 2 * width, 0)  # far from the high end
     order = np.argsort(at, kind="stable")
     at = at[order]
-    begins = np.diff(at, prepend=-2) > 1
-    starts, stops = at[begins], at[np.roll(begins, -1)]  # runs of pixels side by side
-    # The runs of the next row that touch each run.
-    first = np.searchsorted(stops, starts + width - 1)
-    number = np.searchsorted(starts, stops + width + 1, side="right") - first
-    run = np.repeat(np.arange(starts.size), number)
-    offset = np.repeat(first - (np.cumsum(number) - number), number)
+    pairs = []
+    for step in (1, width - 1, width, width + 1):  # to the right, and to the next row
+        other = np.searchsorted(at, at + step)
+        other[other == at.size] = 0
+        one = np.flatnonzero(at[other] == at + step)
+        pairs.append((one, other[one]))
     label = np.empty_like(order)
-    label[order] = _joined(starts.size, run, np.arange(run.size) + offset)[np.cumsum(begins) - 1]
+    label[order] = _joined(at.size, *map(np.concatenate, zip(*pairs, strict=True)))
     return label
 
 

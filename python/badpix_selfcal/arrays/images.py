@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -10,24 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _kernels
 from ..errors import warn
-from ..instrument import Region
-from .arguments import Method, check_region, doubt_of
-from .bad_pixels import BadPixels, find_bad_pixels
-from .floats import FloatArray, as_floats, as_stored, bits_of, refuse_dressed
-from .medians import mad_filter, median_filter
+from ..instrument import Region, within
+from .checks import check_region
+from .floats import FloatArray, as_floats, as_stored, kernel_view, refuse_masked
 
-__all__ = [
-    "BadPixels",
-    "MeanError",
-    "Method",
-    "RunningMinimum",
-    "find_bad_pixels",
-    "mad_filter",
-    "median_filter",
-    "minimum_image",
-    "pedestal",
-    "percentiles",
-]
+__all__ = ["MeanError", "RunningMinimum", "minimum_image", "pedestal", "percentiles"]
+
+LEAST_INSIDE: Final = 0.5
+"""The part of a gap that usually lies inside the image; with less, its bounds are doubted."""
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
@@ -65,7 +56,7 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
     The gap regions of the MIRI detectors are in `badpix_selfcal.instrument`.
     """
     samples = as_stored(image, "image")
-    refuse_dressed(gap, "gap")
+    refuse_masked(gap, "gap")
     mask = np.asarray(gap)
     if mask.dtype == bool:
         if mask.shape != samples.shape:
@@ -73,11 +64,21 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
                 f"gap must have the image's shape {samples.shape} or be (y0, y1, x0, x1), "
                 f"got a mask of shape {mask.shape}"
             )
-        return _kernels.pedestal_in_mask(bits_of(samples), np.ascontiguousarray(mask))
+        return _kernels.pedestal_in_mask(kernel_view(samples), np.ascontiguousarray(mask))
     region = check_region(mask)
-    if doubt := doubt_of(region, samples.shape):
-        warn(doubt)
-    return _kernels.pedestal_in_region(bits_of(samples), region)
+    whole, inside = _area(region), _area(within(region, samples.shape))
+    if inside < LEAST_INSIDE * whole:
+        part = f"only {100 * inside / whole:.2g} %" if inside else "nothing"
+        warn(
+            f"gap {region}: {part} of it lies inside the image of shape {samples.shape}; it is "
+            "(y0, y1, x0, x1)"
+        )
+    return _kernels.pedestal_in_region(kernel_view(samples), region)
+
+
+def _area(region: Region) -> int:
+    y0, y1, x0, x1 = region
+    return (y1 - y0) * (x1 - x0)
 
 
 def minimum_image(
@@ -108,8 +109,18 @@ def minimum_image(
         and `images` differ in length, or a pedestal is not finite (leave out that exposure).
     """
     running = RunningMinimum()
-    for image, level in _paired(images, pedestals):
-        running.fold(image, level)
+    if pedestals is None:
+        for image in images:
+            running.fold(image)
+    else:
+        absent: Any = object()
+        for image, level in zip_longest(images, pedestals, fillvalue=absent):
+            if image is absent or level is absent:
+                raise ValueError(
+                    "pedestals must be as many as images, "
+                    f"got {'more' if image is absent else f'only {running.count}'}"
+                )
+            running.fold(image, level)
     if running.image is None:
         raise ValueError("images must hold at least one exposure, got none")
     return running.image
@@ -131,21 +142,9 @@ class RunningMinimum:
         self.count = 0
 
     def fold(self, image: ArrayLike, pedestal: float = 0.0) -> None:
-        """Fold in one exposure minus its pedestal.
+        """Fold in one exposure minus its pedestal, which must be finite.
 
-        Parameters
-        ----------
-        image : array_like of real numbers, shape (rows, cols)
-            The exposure. It is not modified.
-        pedestal : float, optional
-            The level to subtract from it, in its own precision.
-
-        Raises
-        ------
-        TypeError
-            If `image` is masked or not real.
-        ValueError
-            If `image` is not 2-D or differs in shape from the first, or `pedestal` is not finite.
+        The exposure is not modified. The pedestal is subtracted in its precision.
         """
         number = self.count
         samples = as_stored(image, f"images[{number}]")
@@ -162,13 +161,13 @@ class RunningMinimum:
                 f"images[{number}] has shape {samples.shape}, images[0] has {self.image.shape}; "
                 "all must have the same"
             )
-        if samples.dtype.itemsize > self.image.dtype.itemsize:
-            self.image = self.image.astype(np.float64)
-        if samples.dtype.itemsize == self.image.dtype.itemsize:
-            is_first = number == 0
-            _kernels.fold_minimum(self.image, bits_of(samples), float(pedestal), is_first)
-        else:  # subtracts in single precision, the exposure's own
+        if samples.dtype.itemsize < self.image.dtype.itemsize:
+            # Subtracts in single precision, the exposure's own.
             self.image = np.fmin(self.image, samples - np.float32(pedestal))
+        else:
+            self.image = self.image.astype(samples.dtype.newbyteorder("="), copy=False)
+            is_first = number == 0
+            _kernels.fold_minimum(self.image, kernel_view(samples), float(pedestal), is_first)
         self.count += 1
 
 
@@ -211,31 +210,17 @@ class MeanError:
         return object.__sizeof__(self) + self._sum.nbytes + self._count.nbytes
 
     def add(self, errors: ArrayLike) -> None:
-        """Add the ERR of one exposure.
-
-        Parameters
-        ----------
-        errors : array_like of real numbers, shape (rows, cols)
-            The samples, in either byte order.
-
-        Raises
-        ------
-        TypeError
-            If it is masked or not real.
-        ValueError
-            If it is not 2-D, or has another shape.
-        """
+        """Add the ERR of one exposure, in either byte order."""
         samples = as_stored(errors, "errors")
         if samples.shape != self.shape:
             raise ValueError(f"errors has shape {samples.shape}, the others have {self.shape}")
-        if len(self._waiting) == AT_A_TIME or any(
-            samples.dtype != each.dtype for each in self._waiting
-        ):
+        waiting = self._waiting
+        if len(waiting) == AT_A_TIME or any(samples.dtype != each.dtype for each in waiting):
             self._add_waiting()
         self._waiting.append(samples)
 
     def _add_waiting(self) -> None:
-        exposures = [bits_of(each) for each in self._waiting]
+        exposures = [kernel_view(each) for each in self._waiting]
         _kernels.add_errors(self._sum, self._count, exposures)
         self._waiting.clear()
 
@@ -287,20 +272,3 @@ def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     if not np.all((percentages >= 0.0) & (percentages <= 100.0)):
         raise ValueError(f"q must be from 0 to 100, got {q!r}")
     return _kernels.percentiles(samples.ravel(), percentages.ravel()).reshape(percentages.shape)
-
-
-def _paired(
-    images: Iterable[ArrayLike], pedestals: Iterable[float] | None
-) -> Iterator[tuple[ArrayLike, float]]:
-    if pedestals is None:
-        for image in images:
-            yield image, 0.0
-        return
-    levels = iter(pedestals)
-    for number, image in enumerate(images):
-        level = next(levels, None)
-        if level is None:
-            raise ValueError(f"pedestals must be as many as images, got only {number}")
-        yield image, level
-    if next(levels, None) is not None:
-        raise ValueError("pedestals must be as many as images, got more")

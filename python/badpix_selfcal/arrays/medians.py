@@ -1,22 +1,42 @@
 """Running medians that skip NaN, over arrays of any number of dimensions.
 
 `badpix_selfcal.ndimage`, `badpix_selfcal.bottleneck`, `badpix_selfcal.stcal` and
-`badpix_selfcal.jwst` have running medians under the names and by the rules of other packages.
+`badpix_selfcal.jwst` have running medians under the names and by the rules of other packages: they
+make a `Window` and call `filtered`, which views any array as the stack of images that the kernels
+filter. A window over one axis moves along the rows or the columns of the images.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .arguments import Method, check_method
-from .checks import check_whole
+from .. import _kernels
+from .checks import METHODS, Method, check_axes, check_choice, check_each, check_number, check_whole
 from .floats import FloatArray, as_floats
-from .windows import Border, Whole, Window, check_border, check_fill, check_window, filtered
 
-__all__ = ["NORMAL", "Border", "Scale", "mad_filter", "median_filter"]
+__all__ = [
+    "BORDERS",
+    "NORMAL",
+    "Border",
+    "Scale",
+    "Window",
+    "check_window",
+    "filtered",
+    "mad_filter",
+    "median_filter",
+]
+
+Border: TypeAlias = Literal["zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap"]
+"""What a window contains beyond the ends of an axis; the last four as in `scipy.ndimage`."""
+
+BORDERS: Final[tuple[Border, ...]] = (
+    "zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap",
+)  # fmt: skip
 
 Scale: TypeAlias = float | Literal["normal"]
 """What deviations are multiplied by; "normal": `NORMAL`."""
@@ -24,8 +44,32 @@ Scale: TypeAlias = float | Literal["normal"]
 NORMAL: Final = 1.482602218505602
 """The standard deviation of normal noise, in units of its median absolute deviation."""
 
-_MOST_WORK: Final[Any] = 10_000
-"""Steps in which memory that two arrays share must be found."""
+FARTHEST: Final = 1 << 61
+"""Samples to one side of a window: more than any array has."""
+
+Whole: TypeAlias = int | tuple[int, ...]
+"""A number for all axes of a window, or one for each."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window over one axis or two.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        The axes, in ascending order.
+    reaches : tuple of tuple of int
+        For each axis the samples in the window before and after the one that it belongs to.
+    """
+
+    axes: tuple[int, ...]
+    reaches: tuple[tuple[int, int], ...]
+
+    @property
+    def size(self) -> int:
+        """Samples in the window."""
+        return math.prod(before + after + 1 for before, after in self.reaches)
 
 
 def median_filter(
@@ -95,8 +139,8 @@ def median_filter(
     ``bottleneck.move_median``. The double heap needs O(log k) operations per sample (Hardle and
     Steiger 1995, Applied Statistics 44, 258).
     """
-    where = kernel_size, axis, origin
-    return _filtered(image, where, edge, fill, min_count, out, method, deviation=False)
+    how = kernel_size, axis, origin, edge, fill, min_count, method
+    return _checked(image, *how, out, deviation=False)
 
 
 def mad_filter(
@@ -150,59 +194,81 @@ def mad_filter(
     >>> np.flatnonzero(np.abs(line - median) > 5 * sigma)
     array([3])
     """
-    factor, where = _factor(scale), (kernel_size, axis, origin)
-    found = _filtered(image, where, edge, fill, min_count, out, method, deviation=True)
+    if isinstance(scale, str) and scale != "normal":
+        raise ValueError(f"scale must be a number or 'normal', got {scale!r}")
+    factor = NORMAL if scale == "normal" else check_number(scale, "scale", "a number or 'normal'")
+    how = kernel_size, axis, origin, edge, fill, min_count, method
+    found = _checked(image, *how, out, deviation=True)
     if factor != 1.0:
         with np.errstate(over="ignore"):
             found *= found.dtype.type(factor)
     return found
 
 
-def _filtered(
+def check_window(ndim: int, kernel_size: Whole, axis: Whole | None, origin: Whole) -> Window:
+    """Return the window of `median_filter` on an array of `ndim` axes."""
+    if axis is None:
+        axes = tuple(range(max(0, ndim - 2), ndim))
+    else:
+        axes = check_axes(ndim, axis, "axis", " or None")
+        if not 1 <= len(set(axes)) == len(axes) <= 2:
+            raise ValueError(f"axis must be one axis or two different ones, got {axis}")
+    if len(axes) == 1 and isinstance(kernel_size, tuple) and len(kernel_size) != 1:
+        raise ValueError(f"kernel_size must be one whole number along one axis, got {kernel_size}")
+    lengths = check_each(kernel_size, len(axes), "kernel_size")
+    reaches = map(_reach, lengths, check_each(origin, len(axes), "origin"))
+    ordered = sorted(zip(axes, reaches, strict=True))
+    return Window(tuple(each for each, _ in ordered), tuple(reach for _, reach in ordered))
+
+
+def _reach(length: int, origin: int) -> tuple[int, int]:
+    if length < 1:
+        raise ValueError(f"kernel_size must be 1 or more, got {length}")
+    before = length // 2 + origin
+    if not 0 <= before < length:
+        least, most = -(length // 2), (length - 1) // 2
+        raise ValueError(
+            f"origin of a window of {length} must be from {least} to {most}, got {origin}"
+        )
+    return min(before, FARTHEST), min(length - 1 - before, FARTHEST)
+
+
+def _checked(
     image: ArrayLike,
-    where: tuple[Whole, Whole | None, Whole],
-    edge: Border,
+    kernel_size: Whole,
+    axis: Whole | None,
+    origin: Whole,
+    edge: str,
     fill: float | None,
     min_count: int,
+    method: str,
     out: FloatArray | None,
-    method: Method,
     *,
     deviation: bool,
 ) -> FloatArray:
-    """Check all arguments, and filter; `where` is the size, the axis and the origin."""
+    """Check all arguments of `median_filter` and `mad_filter`, and filter."""
     samples = as_floats(image, "image", ndim=None)
     if samples.ndim == 0:
         raise ValueError("image must have at least one dimension, got a single number")
-    window = check_window(samples.ndim, *where)
-    edge = check_border(edge)
-    how = edge, check_fill(fill, edge), _least(min_count, window), check_method(method)
-    return filtered(samples, window, *how, _checked(out, samples, image), deviation=deviation)
-
-
-def _least(min_count: int, window: Window) -> int:
+    window = check_window(samples.ndim, kernel_size, axis, origin)
+    border = check_choice(BORDERS, edge, "edge")
+    if (fill is None) == (border == "constant"):
+        what = "needs fill, the value beyond the border" if fill is None else "has no fill"
+        raise ValueError(f"edge={edge!r} {what}")
+    beyond = math.nan if fill is None else check_number(fill, "fill")
     least = check_whole(min_count, "min_count")
     if not 1 <= least <= window.size:
         raise ValueError(
             f"min_count must be from 1 to the {window.size} samples of the window, got {least}"
         )
-    return least
+    kernel = check_choice(METHODS, method, "method")
+    if out is not None:
+        _check_out(out, samples, image)
+    return filtered(samples, window, border, beyond, least, kernel, out, deviation=deviation)
 
 
-def _factor(scale: Scale) -> float:
-    if isinstance(scale, str):
-        if scale != "normal":
-            raise ValueError(f"scale must be a number or 'normal', got {scale!r}")
-        return NORMAL
-    try:
-        return float(scale)
-    except (TypeError, ValueError):
-        raise TypeError(f"scale must be a number or 'normal', got {scale!r}") from None
-
-
-def _checked(out: Any, samples: FloatArray, image: ArrayLike) -> NDArray[Any] | None:
-    """Return an array to write to, if it can take the medians of some samples."""
-    if out is None:
-        return None
+def _check_out(out: object, samples: FloatArray, image: ArrayLike) -> None:
+    """Refuse an array to write to that cannot take the medians of some samples."""
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"out must be a plain ndarray, got a {type(out).__name__}")
     if out.dtype != samples.dtype:
@@ -213,12 +279,71 @@ def _checked(out: Any, samples: FloatArray, image: ArrayLike) -> NDArray[Any] | 
         raise ValueError("out is read-only; pass an array that can be written")
     if any(_overlap(out, each) for each in (samples, image)):
         raise ValueError("out shares memory with image; pass an array of its own")
-    return out
 
 
 def _overlap(out: NDArray[Any], image: ArrayLike) -> bool:
     """Return whether they share memory; also if that takes long to find out."""
+    most_steps: Any = 10_000
     try:
-        return np.shares_memory(out, image, max_work=_MOST_WORK)
+        return np.shares_memory(out, image, max_work=most_steps)
     except np.exceptions.TooHardError:
         return True
+
+
+def filtered(
+    samples: FloatArray,
+    window: Window,
+    edge: Border,
+    fill: float = math.nan,
+    min_count: int = 1,
+    method: Method = "auto",
+    out: FloatArray | None = None,
+    *,
+    deviation: bool = False,
+) -> FloatArray:
+    """Filter an array, whose samples are native, aligned and C-contiguous.
+
+    Parameters
+    ----------
+    samples : ndarray of float32 or float64
+        The samples.
+    window : Window
+        The window.
+    edge, fill, min_count, method
+        As in `median_filter`, checked; `fill` serves "constant" alone.
+    out : ndarray or None, optional
+        Where to write, if possible without a copy. It has the shape and dtype of `samples`.
+    deviation : bool, optional
+        Whether to compute the deviations from the running median.
+
+    Returns
+    -------
+    ndarray
+        The medians: `out`, if it is given.
+    """
+    axes, ndim = window.axes, samples.ndim
+    last = tuple(range(ndim - len(axes), ndim))
+    moved = samples
+    if len(axes) == 2:
+        rows, cols = window.reaches
+        if axes != last:
+            moved = np.ascontiguousarray(np.moveaxis(samples, axes, last))
+        stack: tuple[int, ...] = (-1, *moved.shape[-2:])
+    elif axes == last:
+        rows, cols = (0, 0), window.reaches[0]
+        stack = (1, -1, samples.shape[-1])
+    else:
+        rows, cols = window.reaches[0], (0, 0)
+        (axis,), shape = axes, samples.shape
+        stack = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
+    is_direct = out is not None and moved is samples and out.flags.carray
+    target = out if out is not None and is_direct else np.empty(moved.shape, moved.dtype)
+    if samples.size:
+        how = rows, cols, edge, fill, min_count, method, deviation
+        _kernels.median_filter(moved.reshape(stack), target.reshape(stack), *how)
+    medians = target if moved is samples else np.moveaxis(target, last, axes)
+    if out is None:
+        return np.ascontiguousarray(medians)
+    if not is_direct:
+        out[...] = medians
+    return out

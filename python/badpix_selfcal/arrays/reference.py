@@ -16,13 +16,19 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from ..instrument import IMAGE_AXIS, Blur, Dispaxis, Region, blur_of
-from ..parameters import Parameters, upper_cut
-from .bad_pixels import BadPixels, blunt_of, spread_of_minimum
+from .bad_pixels import (
+    FLAGFRAC,
+    KERNEL_SIZE,
+    SIGMA_LOWER,
+    BadPixels,
+    blunt_factor,
+    spread_of_minimum,
+    upper_cut,
+)
 from .checks import AskedEdge, Cut, edge_of
-from .floats import FloatArray
-from .medians import NORMAL, Scale
-from .reference_edges import Edges
-from .windows import Border, check_window
+from .floats import FloatArray, precision_of
+from .medians import NORMAL, Border, Scale, check_window
+from .reference_edges import SharpGroups
 
 __all__ = [
     "find_bad_pixels",
@@ -138,17 +144,17 @@ def find_bad_pixels(
     minimum: ArrayLike,
     *,
     dispaxis: Dispaxis,
-    cut: Cut = Parameters.cut,
-    kernel_size: int = Parameters.kernel_size,
-    flagfrac_lower: float = Parameters.flagfrac_lower,
-    flagfrac_upper: float = Parameters.flagfrac_upper,
+    cut: Cut = "fraction",
+    kernel_size: int = KERNEL_SIZE,
+    flagfrac_lower: float = FLAGFRAC,
+    flagfrac_upper: float = FLAGFRAC,
     error: ArrayLike | None = None,
     n_exposures: int = 1,
-    sigma_lower: float = Parameters.sigma_lower,
-    sigma_upper: float | None = Parameters.sigma_upper,
-    grow: bool = Parameters.grow,
+    sigma_lower: float = SIGMA_LOWER,
+    sigma_upper: float | None = None,
+    grow: bool = False,
     detector: str | None = None,
-    edge: AskedEdge = Parameters.edge,
+    edge: AskedEdge = "auto",
 ) -> BadPixels:
     """Cut the residual or the significance; see `badpix_selfcal.arrays.find_bad_pixels`."""
     samples = _as_floats(minimum)
@@ -161,10 +167,10 @@ def find_bad_pixels(
         errors = None if error is None else _as_floats(error).astype(samples.dtype)
         upper = upper_cut(n_exposures) if sigma_upper is None else sigma_upper
         blur = blur_of(detector)
-        seen = _seen(samples, smooth, errors, axis, spread, blunt_of(n_exposures))
-        _add_sharp_groups(seen, axis, -sigma_lower, upper, blur)
-        measured = {"noise": seen.noise, "error_scale": seen.error_scale}
-        values = seen.significance
+        images = _sigma_images(samples, smooth, errors, axis, spread, blunt_factor(n_exposures))
+        _add_sharp_groups(images, axis, -sigma_lower, upper, blur)
+        measured = {"noise": images.noise, "error_scale": images.error_scale}
+        values = images.significance
         found = _flagged(residual, values, -sigma_lower, upper, significance=values, **measured)
         return _grown(found, blur.coupling) if grow else found
     finite = residual[np.isfinite(residual)]
@@ -212,7 +218,7 @@ def _grown(found: BadPixels, coupling: float) -> BadPixels:
 
 
 @dataclass
-class _Seen:
+class _SigmaImages:
     """The images of the sigma cut."""
 
     residual: FloatArray
@@ -224,14 +230,14 @@ class _Seen:
     error_scale: float | None
 
 
-def _seen(
+def _sigma_images(
     samples: FloatArray,
     smooth: FloatArray,
     error: FloatArray | None,
     axis: int | None,
     spread: float,
     blunt: float,
-) -> _Seen:
+) -> _SigmaImages:
     """Return the contrasts and the noise, before groups with sharp edges are looked for."""
     across = None if axis is None else 1 - axis
     kind = samples.dtype.type
@@ -262,36 +268,39 @@ def _seen(
         noise = np.fmax(base, (structure - usual) * kind(2 / 3))
         noise = np.fmax(noise, np.where(is_light, third, 0))
         directions = [along for along in (0, 1) if axis in (None, along)]
-        steps = [_slope(smooth, each) for each in directions]
-        slope = np.fmax.reduce(steps)
+        sides = [side for along in directions for side in _around(smooth, along)]
+        slope = np.fmax.reduce([np.abs(smooth - side) for side in sides])
         noise = np.fmax(noise, slope * kind(0.25))
-        dark = np.fmax.reduce([samples - _fainter(samples, each) for each in directions])
+        dark = np.fmax.reduce([samples - np.fmin(*_around(samples, along)) for along in directions])
         if across is not None:
             dark = np.fmax(dark, samples - np.fmax(*_around(samples, across)))
         least = np.fmin(np.fmax(residual, dark * kind(3)), 0)
         weakest = np.where(contrast < least, least, contrast)
         divisor = np.where(weakest > 0, kind(blunt), kind(1))
         significance = np.where(np.isinf(weakest), weakest, weakest / np.abs(noise) / divisor)
-    return _Seen(residual, contrast, base, slope, noise, significance, scale)
+    return _SigmaImages(residual, contrast, base, slope, noise, significance, scale)
 
 
-def _add_sharp_groups(seen: _Seen, axis: int | None, low: float, high: float, blur: Blur) -> None:
+def _add_sharp_groups(
+    images: _SigmaImages, axis: int | None, low: float, high: float, blur: Blur
+) -> None:
     """Give the pixels of groups with sharp edges the significance and the noise of these.
 
     Pixels that are flagged already keep theirs.
     """
-    flagged = np.logical_or(*_beyond(seen.significance, low, high))
+    residual, base = images.residual, images.base
+    flagged = np.logical_or(*_beyond(images.significance, low, high))
     shows_light_beside = axis is not None and blur.across >= 0.5  # else it is undersampled
-    values = [seen.residual, seen.contrast] if shows_light_beside else [seen.residual]
-    for number, image in enumerate(values):
+    for values in [residual, images.contrast] if shows_light_beside else [residual]:
         with np.errstate(all="ignore"):
-            significance = image / seen.base
-        edges = Edges(seen.residual, seen.base, seen.slope, axis, blur, is_beside=number == 1)
-        for place in edges.sharp(image, significance, high):
+            significance = values / base
+        minus_beside = values is not residual
+        groups = SharpGroups(residual, base, images.slope, axis, blur, minus_beside=minus_beside)
+        for place in groups.find(values, significance, high):
             if not flagged[place]:
                 flagged[place] = True
-                seen.significance[place] = significance[place]
-                seen.noise[place] = seen.base[place]
+                images.significance[place] = significance[place]
+                images.noise[place] = base[place]
 
 
 def _neighbours(contrast: FloatArray, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -299,15 +308,15 @@ def _neighbours(contrast: FloatArray, residual: FloatArray) -> tuple[FloatArray,
 
     NaN and pixels beyond the border count as less than any.
     """
-    padded = [
+    rows, columns = contrast.shape
+    places = [np.s_[y : y + rows, x : x + columns] for y in range(3) for x in range(3)]
+    contrasts, residuals = (
         np.pad(np.where(np.isnan(image), -np.inf, image), 1, constant_values=-np.inf)
         for image in (contrast, residual)
-    ]
-    squares, others = (
-        sliding_window_view(image, (3, 3)).reshape(*contrast.shape, 9) for image in padded
     )
-    third = np.sort(squares, axis=-1)[..., 6].astype(contrast.dtype)
-    return third, np.delete(others, 4, axis=-1).max(axis=-1).astype(contrast.dtype)
+    third = np.sort([contrasts[each] for each in places], axis=0)[6]
+    brightest = np.max([residuals[each] for each in places if each != places[4]], axis=0)
+    return third.astype(contrast.dtype), brightest.astype(contrast.dtype)
 
 
 def _around(image: FloatArray, axis: int) -> tuple[FloatArray, FloatArray]:
@@ -316,20 +325,6 @@ def _around(image: FloatArray, axis: int) -> tuple[FloatArray, FloatArray]:
     beyond = np.full_like(lines[:1], np.nan)
     before, after = np.concatenate([beyond, lines[:-1]]), np.concatenate([lines[1:], beyond])
     return np.moveaxis(before, 0, axis), np.moveaxis(after, 0, axis)
-
-
-def _slope(smooth: FloatArray, axis: int) -> FloatArray:
-    """Return the greater of the steps to the neighbours along an axis, or the only one."""
-    before, after = _around(smooth, axis)
-    greater: FloatArray = np.fmax(np.abs(smooth - before), np.abs(smooth - after))
-    return greater
-
-
-def _fainter(image: FloatArray, axis: int) -> FloatArray:
-    """Return the lesser of the neighbours along an axis, or the only one."""
-    before, after = _around(image, axis)
-    lesser: FloatArray = np.fmin(before, after)
-    return lesser
 
 
 def _noise_by_level(level: FloatArray, magnitude: FloatArray) -> FloatArray:
@@ -370,8 +365,7 @@ LEVEL_BINS = (*range(50, 901, 50), 930, 960, 980, 990, 995, 998, 999, 1000)
 
 def _as_floats(values: ArrayLike) -> FloatArray:
     array = np.asarray(values)
-    single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    return array.astype(np.float32 if single else np.float64)
+    return array.astype(precision_of(array.dtype))
 
 
 def _median(windows: FloatArray) -> FloatArray:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..instrument import Blur
 from .floats import FloatArray
 
-__all__ = ["Edges"]
+__all__ = ["SharpGroups"]
 
 Place: TypeAlias = tuple[int, int]
 """Row and column."""
@@ -26,7 +26,7 @@ LONGEST_GROUP = 9
 """The most rows and columns of a group with sharp edges."""
 
 
-class Edges:
+class SharpGroups:
     """The groups of an image whose edges are sharper than those of light.
 
     Parameters
@@ -37,8 +37,8 @@ class Edges:
         The image axis of the dispersion.
     blur : Blur
         How far charge and light spread.
-    is_beside : bool
-        Whether the light beside a group is subtracted.
+    minus_beside : bool
+        Whether the light beside a group is subtracted first.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Edges:
         axis: int | None,
         blur: Blur,
         *,
-        is_beside: bool,
+        minus_beside: bool,
     ) -> None:
         # Lines across the dispersion are rows here.
         self._turned = axis == 1
@@ -60,14 +60,14 @@ class Edges:
         least = min(blur.along, blur.across)
         self._widths = (blur.along, blur.across) if axis is not None else (least, least)
         self._faintest = 0.05 if self._widths[1] < 0.5 else 0.01  # undersampled or not
-        self._coupling, self._is_beside = blur.coupling, is_beside
+        self._coupling, self._minus_beside = blur.coupling, minus_beside
         self._missing = ~np.isfinite(self._values)
 
     def _turn(self, image: NDArray[Any]) -> NDArray[Any]:
         return image.T if self._turned else image
 
-    def sharp(self, values: FloatArray, significance: FloatArray, upper: float) -> list[Place]:
-        """Return the pixels above the cut that belong to groups with sharp edges."""
+    def find(self, values: FloatArray, significance: FloatArray, upper: float) -> list[Place]:
+        """Return the pixels above the cut that belong to such groups."""
         values, significance = self._turn(values), self._turn(significance)
         above = (significance.astype(np.float64) > upper) & np.isfinite(values)
         order = sorted(
@@ -91,7 +91,7 @@ class Edges:
 
     def _is_complete(self, place: Place, active: NDArray[np.bool_]) -> bool:
         """Return whether no neighbour that may still join is nearly as bright."""
-        if self._is_beside:
+        if self._minus_beside:
             return True
         y, x = place
         around = (slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2))
@@ -123,7 +123,7 @@ class Edges:
 
     def _is_sharp(self, group: set[Place]) -> bool:
         levels = {y: 0.0 for v, _ in group for y in (v - 1, v, v + 1)}
-        if self._is_beside:
+        if self._minus_beside:
             columns = [x for _, x in group]
             levels = {y: self._beside(y, min(columns), max(columns)) for y in levels}
         heights = [self._values[place] - levels[place[0]] for place in group]
@@ -140,18 +140,18 @@ class Edges:
                 base = float(self._base[place])
                 expected = _light_outside(part, self._widths[direction])
                 sums[direction] += (
-                    self._there(other, level, base) / peak,
+                    self._light_in(other, level, base) / peak,
                     expected,
                     (base / peak) ** 2,
                 )
-        allowance = 0.5 if self._is_beside else 0.0
+        allowance = 0.5 if self._minus_beside else 0.0
         limits = ((sums.sum(axis=0), 0.35), (sums[0], 0.6), (sums[1], 0.6))
         return all(
             there <= share * expected + allowance * math.sqrt(variance)
             for (there, expected, variance), share in limits
         )
 
-    def _there(self, place: Place, level: float, base: float) -> float:
+    def _light_in(self, place: Place, level: float, base: float) -> float:
         """Return the light of a pixel outside a group."""
         above = float(self._values[place]) - level
         light = -above if above < -2 * base else above

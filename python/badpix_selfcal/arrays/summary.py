@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ..files.location import Location
+    from ..files.paths import Location
+    from .bad_pixels import BadPixels
 
 __all__ = ["NAMES_OF_AXES", "block", "counted", "cuts_of", "files_of", "flags_of"]
 
 NAMES_OF_AXES: Final = {1: "1 (along x)", 2: "2 (along y)", None: "unknown (square window)"}
-
-
-class Found(Protocol):
-    """What is summarized of `badpix_selfcal.BadPixels`."""
-
-    @property
-    def mask(self) -> NDArray[Any]: ...
-    @property
-    def n_low(self) -> int: ...
-    @property
-    def n_high(self) -> int: ...
-    @property
-    def cut_low(self) -> float: ...
-    @property
-    def cut_high(self) -> float: ...
-    @property
-    def significance(self) -> object: ...
-    @property
-    def groups(self) -> Sized: ...
 
 
 def block(head: str, lines: Mapping[str, str]) -> str:
@@ -44,7 +24,7 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def flags_of(found: Found) -> str:
+def flags_of(found: BadPixels) -> str:
     """Return how many pixels are flagged, and how many groups they form if some touch."""
     flagged = found.n_low + found.n_high
     share = 100 * flagged / found.mask.size if found.mask.size else 0.0
@@ -56,7 +36,7 @@ def flags_of(found: Found) -> str:
     )
 
 
-def cuts_of(found: Found) -> str:
+def cuts_of(found: BadPixels) -> str:
     """Return below and above what pixels are flagged."""
     quantity = "residual" if found.significance is None else "significance"
     low, high = (

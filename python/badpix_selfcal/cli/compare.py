@@ -11,8 +11,7 @@ from .options import Report, add_overwrite, add_picture, add_report_options, com
 from .parser import Commands
 
 if TYPE_CHECKING:
-    from ..masks.comparison import Comparison
-    from ..masks.planes import PlaneDifference
+    from ..masks.compare import Comparison, Difference
 
 __all__ = ["add"]
 
@@ -48,7 +47,7 @@ def add(commands: Commands) -> None:
 
 
 def _compare(given: argparse.Namespace) -> Report:
-    from ..masks.compare import compare
+    from ..look.pictures import compare
 
     found = compare(
         given.a,
@@ -79,6 +78,6 @@ def _facts(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _facts_of_plane(plane: PlaneDifference) -> dict[str, Any]:
+def _facts_of_plane(plane: Difference) -> dict[str, Any]:
     largest = plane.largest if math.isfinite(plane.largest) else None
     return {"equal": plane.is_equal, **asdict(plane), "largest": largest}

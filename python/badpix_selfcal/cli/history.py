@@ -11,7 +11,7 @@ from .options import Report, add_overwrite, add_picture, add_report_options, che
 from .parser import Commands
 
 if TYPE_CHECKING:
-    from ..masks.epochs import FoundGroup, MaskHistory
+    from ..masks.history import FoundGroup, MaskHistory
 
 __all__ = ["add"]
 
@@ -57,7 +57,7 @@ def _positive(number: int) -> int:
 
 
 def _history(given: argparse.Namespace) -> Report:
-    from ..masks.history import history
+    from ..look.pictures import history
 
     files = {
         "table": given.table,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..figures.names import ALL, NAMES
-from ..looks import DPI, FORMATS
+from ..look.plot import ALL, DPI, FIGURES, FORMATS
 from .options import (
     Report,
     add_output_dir,
@@ -38,7 +37,7 @@ figures:
   mask         the flagged pixels, low and high in two colours
   dq           the pixels that were known to be bad, and the new flags
   histogram    what is cut, with the cuts
-  rows         the flags of each row; columns: of each column
+  rows         the flags of each row; columns: of each column; slices: of each
   spectrum     a band of the minimum image, with and without flagged pixels
   strongest    the pixels that stand out most; borderline: those near the cuts
   all          every figure that the mask has
@@ -53,7 +52,7 @@ def add(commands: Commands) -> None:
         "--figure",
         metavar="NAME",
         action="append",
-        choices=(*NAMES, ALL),
+        choices=(*FIGURES, ALL),
         default=[],
         help="what to draw, see below; repeatable",
     )
@@ -77,11 +76,9 @@ def add(commands: Commands) -> None:
 
 
 def _plot(given: argparse.Namespace) -> Report:
-    try:
-        from .. import plot
-    except ImportError as error:
-        raise RuntimeError(str(error)) from error
-    figures = plot.save(
+    from ..look.plot import save
+
+    figures = save(
         given.results,
         figure=given.figure,
         format=given.format,

@@ -143,7 +143,7 @@ def _text(result: BatchResult, directory: str | None, ignored: str, *, finds: bo
 
 def _verdicts(result: BatchResult) -> list[tuple[str, str]]:
     """Return the groups and the verdicts on their pages; of several axes, which one it is."""
-    from ..reports.index import verdict_on
+    from ..look.index import verdict_on
 
     found = []
     for group in result.groups:

@@ -10,7 +10,7 @@ from .options import Report, add_output_dir, add_overwrite, add_report_options, 
 from .parser import Commands
 
 if TYPE_CHECKING:
-    from ..reports.report import GroupReport
+    from ..look.report import GroupReport
 
 __all__ = ["add"]
 
@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
 
 
 def _report(given: argparse.Namespace) -> Report:
-    from ..reports.report import report
+    from ..look.report import report
 
     made = report(given.results, output_dir=given.output_dir, overwrite=given.overwrite)
     index = None if made.index is None else str(made.index)

@@ -156,6 +156,6 @@ def _verdict(result: SelfcalResult) -> str | None:
     """Return the verdict on the page of a product; None without a page."""
     if result.page is None:
         return None
-    from ..reports.index import verdict_on
+    from ..look.index import verdict_on
 
     return verdict_on(result.page)

@@ -7,69 +7,39 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ..errors import AssociationError, is_of_machine
-from ..messages import function
-from .location import Location, RemoteFile, beside, locate
-from .missing import no_such
-from .remote import read_text
+from .paths import Location, RemoteFile, beside, locate, no_such, stem_of
+from .remote import download
 
-__all__ = ["Association", "Product", "is_plain_name", "read", "stem_of"]
-
-KNOWN_SUFFIXES: Final = (
-    "badpix_selfcal",
-    "assign_wcs",
-    "clean_flicker_noise",
-    "msa_flagging",
-    "rateints",
-    "rate",
-    "bsub",
-    "cal",
-    "crf",
-)
-"""Suffixes of exposures' names; some of those that the pipeline knows."""
+__all__ = ["Association", "Product", "is_plain_name", "read"]
 
 ROLES: Final = ("science", "background", "selfcal")
 """The exposure types that self-calibration uses."""
 
 UNUSED: Final = (
-    "autoflat",
-    "autowave",
-    "dark",
-    "direct_image",
-    "engineering",
-    "flat",
-    "imprint",
-    "psf",
-    "segmap",
-    "sourcecat",
-    "target_acquisition",
+    *("autoflat", "autowave", "dark", "direct_image", "engineering", "flat", "imprint", "psf"),
+    *("segmap", "sourcecat", "target_acquisition"),
 )
 """The other exposure types that the pipeline knows."""
-
-YAML_ENDINGS: Final = (".yaml", ".yml")
 
 MOST_BYTES: Final = 1 << 24
 """Length of an association; one of 20 000 members takes 2 MB."""
 
 MOST_YAML: Final = 1 << 20
-"""Characters of a YAML association, which takes seconds to parse."""
+"""Length of a YAML association, which takes seconds to parse."""
 
 MOST_MEMBERS: Final = 20_000
-"""Members of all products together. YAML can repeat a list of them in a few bytes."""
+"""Members of all products together."""
 
 MOST_NAME: Final = 4096
 """Characters of a path or URL."""
 
-MOST_MERGED: Final = 100_000
-"""Keys that YAML's merge keys (``<<``) may copy. A few bytes could copy 2**50 of them."""
-
-MOST_TOKENS: Final = 250_000
-"""Words and signs of a YAML association, which take 5 s; 20 000 members have 220 000."""
+MOST_EVENTS: Final = 150_000
+"""Texts and tables of a YAML association; 20 000 members have 120 000."""
 
 MOST_DEPTH: Final = 20
 """Lists and tables within each other in a YAML association, which needs five."""
@@ -155,154 +125,112 @@ def read(path: str | Location) -> Association:
     entries = content.get("products")
     if not isinstance(entries, list) or not entries:
         raise AssociationError(f"{path}: 'products' must be a list of at least one product")
-    _refuse_many(path, entries)
-    products = tuple(_product(path, number, entry) for number, entry in enumerate(entries))
-    _refuse_repeated(path, (product.name for product in products))
+    lists = [entry.get("members") for entry in entries if isinstance(entry, dict)]
+    count = max(len(entries), sum(len(each) for each in lists if isinstance(each, list)))
+    if count > MOST_MEMBERS:
+        raise AssociationError(
+            f"{path}: lists {count} members, more than {MOST_MEMBERS}; process many exposures with "
+            "`batch`, or divide the association"
+        )
+    products: dict[str, Product] = {}
+    for number, entry in enumerate(entries):
+        product = _product(path, f"{path}: product {number}", entry)
+        if product.name.casefold() in products:  # some file systems ignore the case of names
+            raise AssociationError(
+                f"{path}: two products have the name {product.name!r}; rename one"
+            )
+        products[product.name.casefold()] = product
     pool = content.get("asn_pool")
-    return Association(path, pool if isinstance(pool, str) else None, products)
+    return Association(path, pool if isinstance(pool, str) else None, tuple(products.values()))
 
 
-def stem_of(exposure: str | Location) -> str:
-    """Return an exposure's name without its ending and its known suffix.
-
-    The stem of ``jw01_00001_mirifulong_rate.fits`` is ``jw01_00001_mirifulong``.
-    """
-    name = locate(exposure).name
-    for ending in (".gz", ".fits", ".fit"):
-        if name.lower().endswith(ending) and len(name) > len(ending):
-            name = name[: -len(ending)]
-    for suffix in KNOWN_SUFFIXES:
-        stem = name.removesuffix(f"_{suffix}")
-        if stem not in ("", name):
-            return stem
-    return name
+def is_plain_name(name: str) -> bool:
+    """Return whether a product's name can be part of a file's name and of a FITS card."""
+    is_text = name.isascii() and name.isprintable() and name.strip() == name != ""
+    return is_text and not name.startswith(".") and not {*name} & {*"/\\:"}
 
 
 def _parse(path: Location) -> object:
+    is_yaml = path.suffix.lower() in (".yaml", ".yml")
+    most, advice = (MOST_YAML, "write it as JSON") if is_yaml else (MOST_BYTES, _DOUBT)
     try:
-        text = read_text(path) if isinstance(path, RemoteFile) else _local_text(path)
+        with download(path, most) if isinstance(path, RemoteFile) else path.open("rb") as file:
+            content = file.read(most + 1)
     except FileNotFoundError:
         raise AssociationError(no_such(Path(str(path)))) from None
-    except UnicodeError as error:
-        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         if isinstance(error, OSError) and is_of_machine(error):
             raise
-        raise AssociationError(f"{path}: cannot be read: {error}") from error
-    if path.suffix.lower() in YAML_ENDINGS:
-        _refuse_longer(path, len(text), MOST_YAML, "write it as JSON")
-        return _parse_yaml(path, text)
-    _refuse_longer(path, len(text), MOST_BYTES, _DOUBT)
-
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise AssociationError(f"{path}: is not valid JSON: {error}") from error
-
-
-def _local_text(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    _refuse_longer(path, len(content), MOST_BYTES, _DOUBT)
-    return content.decode()
-
-
-def _refuse_longer(path: Location, length: int, most: int, advice: str) -> None:
-    if length > most:
+        raise AssociationError(f"{path}: cannot be read: {error}") from None
+    if len(content) > most:
         raise AssociationError(f"{path}: is longer than {most} bytes; {advice}")
+    try:
+        text = content.decode()
+        return _parse_yaml(text) if is_yaml else json.loads(text)
+    except UnicodeError as error:
+        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
+    except MemoryError:
+        raise
+    except AssociationError as error:
+        raise AssociationError(f"{path}: {error}") from None
+    except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
+        form = "YAML" if is_yaml else "JSON"
+        raise AssociationError(f"{path}: is not valid {form}: {error}") from error
 
 
-def _parse_yaml(path: Location, text: str) -> object:
+def _parse_yaml(text: str) -> object:
+    """Parse YAML, which jwst 3.0.0 still reads; without aliases: a few bytes can hold any size."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        """Counts the words and signs, and the keys that merge keys copy."""
-
-        merged = 0
-
-        def fetch_more_tokens(self) -> None:
-            super().fetch_more_tokens()
-            if self.tokens_taken + len(self.tokens) > MOST_TOKENS:
-                raise AssociationError(f"{path}: is too long for YAML; write it as JSON")
-            if max(self.flow_level, len(self.indents)) > MOST_DEPTH:
-                raise AssociationError(
-                    f"{path}: has more than {MOST_DEPTH} lists or tables within each other; "
-                    f"{_DOUBT}"
-                )
-
-        def flatten_mapping(self, node: yaml.MappingNode) -> None:
-            for key, value in node.value:
-                if key.tag == "tag:yaml.org,2002:merge":
-                    sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
-                    for source in filter(_is_mapping, sources):
-                        self.flatten_mapping(source)
-                        self.count(len(source.value) + 1)
-            super().flatten_mapping(node)
-
-        def count(self, number: int) -> None:
-            self.merged += number
-            if self.merged > MOST_MERGED:
-                raise AssociationError(
-                    f"{path}: its merge keys (<<) copy more than {MOST_MERGED} keys; write out "
-                    "each product and member"
-                )
-
-    def _is_mapping(node: object) -> bool:
-        return isinstance(node, yaml.MappingNode)
-
-    try:
-        return yaml.load(text, Loader)
-    except (AssociationError, MemoryError):
-        raise
-    except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
-        raise AssociationError(f"{path}: is not valid YAML: {error}") from error
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise AssociationError(
+                f"refers to {event.anchor!r} (*); write out each product and member"
+            )
+        if count > MOST_EVENTS:
+            raise AssociationError("is too long for YAML; write it as JSON")
+        if depth > MOST_DEPTH:
+            raise AssociationError(
+                f"has more than {MOST_DEPTH} lists or tables within each other; {_DOUBT}"
+            )
+    return yaml.safe_load(text)
 
 
-def _refuse_many(path: Location, entries: list[object]) -> None:
-    lists = (entry.get("members") for entry in entries if isinstance(entry, dict))
-    count = sum(len(members) for members in lists if isinstance(members, list))
-    if count > MOST_MEMBERS or len(entries) > MOST_MEMBERS:
-        raise AssociationError(
-            f"{path}: lists {max(count, len(entries))} members, more than {MOST_MEMBERS}; "
-            f"process many exposures with {function('batch')}, or divide the association"
-        )
-
-
-def _product(path: Location, number: int, entry: object) -> Product:
-    place = f"{path}: product {number}"
+def _product(path: Location, place: str, entry: object) -> Product:
     table = _table(entry, place)
     members = table.get("members")
     if not isinstance(members, list) or not members:
         raise AssociationError(f"{place}: 'members' must be a list of at least one member")
     found: dict[str, list[Location]] = {role: [] for role in ROLES}
     unused: list[tuple[Location, str]] = []
-    checked: set[Location] = set()
-    for role, exposure in _members(path, place, members):
+    for number, member in enumerate(members):
+        here = f"{place}, member {number}"
+        expname = _text(_table(member, here), "expname", here)
+        role, exposure = _role(member, f"{here} ({expname})"), beside(path, expname)
         if role in found:
-            if exposure not in checked:
-                _require_file(exposure, place)
-                checked.add(exposure)
             found[role].append(exposure)
         else:
             unused.append((exposure, role))
+    for exposure in dict.fromkeys(each for exposures in found.values() for each in exposures):
+        _require_file(exposure, place)
     if len(found["science"]) != 1:
         names = ", ".join(exposure.name for exposure in found["science"]) or "none"
         raise AssociationError(
             f"{place}: must have exactly one member of exptype science, got {names}"
         )
-    science = found["science"][0]
-    name = _name(place, table.get("name", stem_of(science)))
+    (science,) = found["science"]
+    name = table.get("name", stem_of(science))
+    if not isinstance(name, str) or not is_plain_name(name):
+        raise AssociationError(
+            f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
+            f"dot), got {reprlib.repr(name)}"
+        )
     return Product(
         name, science, tuple(found["background"]), tuple(found["selfcal"]), tuple(unused)
     )
-
-
-def _members(path: Location, place: str, members: list[object]) -> Iterator[tuple[str, Location]]:
-    for number, member in enumerate(members):
-        here = f"{place}, member {number}"
-        table = _table(member, here)
-        expname = _text(table, "expname", here)
-        yield _role(table, f"{here} ({expname})"), beside(path, expname)
 
 
 def _role(member: dict[object, object], here: str) -> str:
@@ -327,13 +255,12 @@ def _table(value: object, place: str) -> dict[object, object]:
 
 def _text(table: dict[object, object], key: str, place: str) -> str:
     value = table.get(key)
-    is_text = isinstance(value, str) and value.strip() and "\0" not in value
-    if not isinstance(value, str) or not is_text or len(value) > MOST_NAME:
-        raise AssociationError(
-            f"{place}: {key!r} must be a text that is not empty, of at most {MOST_NAME} "
-            f"characters, got {reprlib.repr(value)}"
-        )
-    return value
+    if isinstance(value, str) and value.strip() and "\0" not in value and len(value) <= MOST_NAME:
+        return value
+    raise AssociationError(
+        f"{place}: {key!r} must be a text that is not empty, of at most {MOST_NAME} characters, "
+        f"got {reprlib.repr(value)}"
+    )
 
 
 def _require_file(exposure: Location, place: str) -> None:
@@ -348,32 +275,3 @@ def _require_file(exposure: Location, place: str) -> None:
     raise AssociationError(
         f"{place}: member {exposure} {what}; paths are relative to the association file"
     )
-
-
-def _name(place: str, name: object) -> str:
-    """Return a product's name if it can be part of a file's name and of a FITS card."""
-    if not isinstance(name, str) or not is_plain_name(name):
-        raise AssociationError(
-            f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
-            f"dot), got {reprlib.repr(name)}"
-        )
-    return name
-
-
-def is_plain_name(name: str) -> bool:
-    """Return whether a product's name can be part of a file's name and of a FITS card."""
-    return (
-        name.isascii()
-        and name.isprintable()
-        and not name.startswith(".")
-        and not any(separator in name for separator in "/\\:")
-        and name.strip() == name != ""
-    )
-
-
-def _refuse_repeated(path: Location, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name.casefold() in seen:  # some file systems ignore the case of names
-            raise AssociationError(f"{path}: two products have the name {name!r}; rename one")
-        seen.add(name.casefold())

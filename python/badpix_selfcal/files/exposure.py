@@ -1,286 +1,391 @@
-"""One exposure file: read its headers and SCI, write a flagged copy.
+"""One exposure file: its facts, SCI, ERR and DQ, and its flagged copy.
 
-Reading scans the headers for the places of the planes in the file; astropy is only used if a
-header is unusual. SCI is read from its place, and nothing else. A flagged copy consists
-of the file's own bytes, with a new primary header and with the flagged samples patched. The other
-samples are never decoded. A remote exposure is downloaded only if it is copied; otherwise its
-headers and SCI are read by ranges.
+A file is opened for each use and closed again, so that any number of exposures can be held. Of a
+remote exposure the headers up to SCI are read, then the samples that are asked for (three requests
+for SCI); it is downloaded to be copied, and where its server or its form allows nothing else. A
+flagged copy consists of the file's own bytes, with a new primary header and with the flagged
+samples patched; the other samples are never decoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import hashlib
+import textwrap
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from .. import instrument
-from ..errors import ExposureError
-from .byte_copy import Source
-from .digest import UNKNOWN, Summed, digest_of
-from .fits_bytes import length_of, opened, refuse_truncated, require_fits, without_checksums
-from .input_file import CHANGED, InputFile, Stored, reading
-from .location import Location, RemoteFile, locate
-from .missing import require_file
-from .plain_headers import PlainHeader, scan, scan_to
-from .planes import Plane, flag, images_of, plane_of, require_image, stored_as
-from .primary_header import Cards, Primary, history_in, renewed, value_in
-from .remote import Ranges
-from .requests import Version
+from ..errors import ExposureError, silenced
+from .fits_file import BLOCK, CARD, CHUNK, Hdu, headers, open_fits, opened, reading
+from .paths import AnyLocation, Location, RemoteFile, locate, require_file, stem_of, version_of
+from .remote import CHANGED, About, about, open_ranges, read_range
 
-if TYPE_CHECKING:
-    from astropy.io import fits
-
-__all__ = ["Cards", "Exposure", "Plane", "Samples", "read"]
+__all__ = ["LATER_STEPS", "Cards", "Exposure", "Plane", "Samples", "read"]
 
 Samples: TypeAlias = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 """The samples of an image as they are stored."""
 
-NewBytes: TypeAlias = Callable[[int], NDArray[np.uint8]]
-"""Returns memory of a number of bytes."""
+Cards: TypeAlias = Mapping[str, tuple[str, str]]
+"""Header cards to set: keyword -> (value, comment)."""
+
+LATER_STEPS: Final = (
+    *("S_IMPRNT", "S_BKDSUB", "S_EXTR2D", "S_MSBSUB", "S_FLAT", "S_STRAY", "S_FRINGE"),
+    *("S_PTHLOS", "S_BARSHA", "S_CONTAM", "S_PHOTOM", "S_RESFRI", "S_TRCMOD", "S_PXREPL"),
+    *("S_OUTLIR", "S_RESAMP", "S_IFUCUB"),
+)
+"""Cards of pipeline steps that follow this one and change the samples, in their order.
+
+Without S_CLNFNS (``clean_flicker_noise``): rates may have it.
+"""
+
+_KEPT: Final = (
+    *("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING"),
+    *("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS"),
+    *("READPATT", "DATE-OBS", "TIME-OBS", "BKGDTARG", "S_BPXSLF"),
+)
+"""The cards of the primary header that `Exposure.cards` has."""
+
+_PLANES: Final = ("DQ", *instrument.NAN_PLANES)
+_HEAD: Final = 17 * 2880
+"""Bytes of a remote file fetched at a time: usually the primary header and that of SCI."""
+
+_PIECE: Final = 1 << 20
+"""Bytes of samples patched at a time: small enough for the processor's cache."""
+
+_STALE: Final = (b"CHECKSUM", b"DATASUM ")
+"""The cards whose values become wrong when samples change."""
+
+_HISTORY_WIDTH: Final = 72
+
+_KINDS: Final = {
+    "uncal": "a raw ramp",
+    "ramp": "a ramp",
+    "rateints": "a cube of integrations",
+    "calints": "a cube of integrations",
+    "s3d": "a spectral cube",
+    "x1d": "a spectrum",
+    "mask": "a mask",
+}
+"""What the pipeline's products are that are no images, by their suffix."""
+
+_OF_AXES: Final = {
+    3: "a cube of integrations (_rateints) or a spectral cube (_s3d)",
+    4: "a ramp (_uncal, _ramp)",
+}
+"""The same by the number of axes."""
 
 
-def _new_bytes(count: int) -> NDArray[np.uint8]:
-    return np.empty(count, np.uint8)
+@dataclass(frozen=True)
+class Plane:
+    """The place of an image extension in the file.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    header, data : int
+        Where the extension's header and its samples begin, bytes.
+    dtype : dtype or None
+        The type of the stored samples; None for a form that cannot be patched in place.
+    problem : str
+        Why `dtype` is None.
+    inverted : int
+        The bits that are stored inverted: unsigned integers are stored as signed with an offset.
+    """
+
+    shape: tuple[int, ...]
+    header: int
+    data: int
+    dtype: np.dtype[Any] | None
+    problem: str = ""
+    inverted: int = 0
+
+    @property
+    def count(self) -> int:
+        """The number of samples."""
+        return int(np.prod(self.shape))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the samples; 0 without a dtype."""
+        return 0 if self.dtype is None else self.count * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """An exposure file whose headers have been read.
+    """An exposure file whose headers have been read, without its samples.
 
     Attributes
     ----------
     path : Path or RemoteFile
         The file.
-    detector, exp_type : str
-        DETECTOR and EXP_TYPE, in capitals; empty where absent.
+    version : str
+        Differs between versions of the file: its size, and its time or ETag.
+    detector, instrument, channel, band, exp_type : str
+        Values of the primary header, in capitals; empty where absent. For NIRSpec `band` is
+        FILTER/GRATING.
+    subarray : str
+        The part of the detector that was read: SUBARRAY, and its first column and row unless they
+        are 1. Empty for the full frame, and where absent.
+    is_background : bool
+        Whether the header says that it is of an empty field (BKGDTARG).
+    status : str
+        S_BPXSLF, in capitals.
+    later_step : str
+        The card of a later step of the pipeline that it has passed; empty if there is none.
     dispaxis : object
         The DISPAXIS card of SCI; None where absent.
-    planes : dict of str to Plane
-        SCI, DQ and the other planes to be flagged (`NAN_PLANES`) that exist.
+    unit : str
+        BUNIT of SCI.
+    planes : mapping of str to Plane
+        SCI, DQ and the other planes to be flagged (`instrument.NAN_PLANES`) that exist; of a remote
+        file SCI alone.
+    cards : mapping of str to object
+        The values of the primary header that tell instrument, mode and epoch, by keyword.
+    history : tuple of str
+        The lines of the primary header's HISTORY.
+    problem : str
+        Why no flagged copy can be written; empty if one can, and if that is not known before the
+        file is downloaded.
     """
 
     path: Location
+    version: str
     detector: str
+    instrument: str
+    channel: str
+    band: str
     exp_type: str
+    subarray: str
+    is_background: bool
+    status: str
+    later_step: str
     dispaxis: object
-    planes: Mapping[str, Plane]
-    _primary: Primary = field(repr=False)
-    _primary_length: int = field(repr=False)
-    _file_length: int = field(repr=False)
-    _file: InputFile | Ranges = field(repr=False)
+    unit: str
+    planes: Mapping[str, Plane] = field(repr=False)
+    cards: Mapping[str, object] = field(repr=False)
+    history: tuple[str, ...] = field(repr=False)
+    problem: str = ""
+    _known: About | None = field(default=None, repr=False)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, int]:
         """Rows and columns of the image."""
-        return self.planes["SCI"].shape
+        rows, columns = self.planes["SCI"].shape
+        return rows, columns
 
     @property
-    def stamp(self) -> str:
-        """A text that differs between versions of a local file; empty for a remote one."""
-        return self._file.stamp if isinstance(self._file, InputFile) else ""
-
-    def primary_value(self, keyword: str) -> object:
-        """Return the value of a card of the primary header; None where absent or undefined.
-
-        Raises
-        ------
-        ExposureError
-            If the card cannot be read.
-        """
-        return value_in(self.path, self._primary, keyword)
+    def stem(self) -> str:
+        """The start of its outputs' names."""
+        return stem_of(self.path)
 
     @property
-    def history(self) -> list[str]:
-        """The lines of the primary header's HISTORY."""
-        return history_in(self.path, self._primary)
+    def is_flagged(self) -> bool:
+        """Whether it is a flagged copy already."""
+        return self.status == "COMPLETE"
 
-    def science_image(self, new: NewBytes = _new_bytes) -> Samples:
+    @property
+    def identity(self) -> str:
+        """A digest of the file's name and version."""
+        text = f"{self.path.name}:{self.version}".encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+    def science(self) -> Samples:
         """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
 
-        Parameters
-        ----------
-        new : callable, optional
-            Returns the memory for the samples of a plain file.
+        Raises
+        ------
+        ExposureError
+            If the samples cannot be read, or the file is another version than before.
+        """
+        return self._samples("SCI", self.planes["SCI"])
+
+    def error(self) -> Samples | None:
+        """Return the ERR samples as `science` does those of SCI; None without ERR.
 
         Raises
         ------
         ExposureError
-            If the samples cannot be read.
+            As `science`, or if their shape is not that of SCI.
         """
-        return self._samples("SCI", new)
+        found = self._further("ERR")
+        return None if found is None else found[0]
 
-    def error_image(self, new: NewBytes = _new_bytes) -> Samples | None:
-        """Return the ERR samples as `science_image` does those of SCI; None without ERR.
+    def dq(self) -> NDArray[np.uint32] | None:
+        """Return the DQ bits; None without DQ.
 
         Raises
         ------
         ExposureError
-            If the samples cannot be read, or their shape is not that of SCI.
+            As `science`, or if DQ has another shape or type.
         """
-        plane = self.planes.get("ERR")
-        if plane is None:
+        found = self._further("DQ")
+        if found is None:
             return None
-        if plane.shape != self.shape:
-            raise ExposureError(f"{self.path}: ERR has shape {plane.shape}, SCI has {self.shape}")
-        return self._samples("ERR", new)
-
-    def _samples(self, name: str, new: NewBytes) -> Samples:
-        plane, file = self.planes[name], self._file
-        with reading(file):
-            if isinstance(file, Ranges):
-                assert plane.dtype is not None  # else the file is downloaded
-                content = file.read(plane.data, plane.size)
-                return np.frombuffer(content, plane.dtype).reshape(plane.shape)
-            if plane.dtype is None:
-                with opened(file, self._file_length) as hdus:
-                    return np.array(images_of(hdus, name)[0].data)
-            if file.is_compressed:
-                content = Source(file, plane.data).read(plane.size)
-                return np.frombuffer(content, plane.dtype).reshape(plane.shape)
-            samples = new(plane.size)
-            if file.read_into(samples.data, plane.data) < plane.size:
-                raise ExposureError(f"{file}: {CHANGED}")
-        image = samples.view(plane.dtype).reshape(plane.shape)
-        image.flags.writeable = False
-        return image
-
-    @contextmanager
-    def opened(self) -> Iterator[fits.HDUList]:
-        """Open the file, which is whole, with astropy."""
-        assert isinstance(self._file, InputFile)
-        with reading(self._file), opened(self._file, self._file_length) as hdus:
-            yield hdus
-
-    def prefetch(self, names: Iterable[str] = ("SCI",)) -> None:
-        """Ask the system to read planes of a plain local file in the background, where it can."""
-        for name in names:
-            plane = self.planes.get(name)
-            if isinstance(self._file, InputFile) and plane is not None and plane.dtype is not None:
-                self._file.prefetch(plane.data, plane.size)
+        stored, plane = found
+        if plane.dtype is None:
+            raise ExposureError(f"{self.path}: DQ {plane.problem}")
+        return np.asarray(stored, np.uint32) ^ np.uint32(plane.inverted)
 
     def require_unchanged(self) -> None:
-        """Raise an ExposureError if the file was changed or replaced since it was opened."""
-        if isinstance(self._file, InputFile):
-            self._file.require_unchanged()
+        """Raise an ExposureError if the file is another version than when it was read.
 
-    @property
-    def version(self) -> Version | None:
-        """The version of a remote file, if its server distinguishes versions; None otherwise."""
-        file = self._file
-        if not isinstance(file, InputFile):
-            return file.version
-        return None if isinstance(file.path, Path) else file.path.version
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the file can be copied; False if only parts of a remote file were read."""
-        return not isinstance(self._file, Ranges)
-
-    def digest(self) -> str:
-        """Return the digest of all that follows the primary header; see `write_copy`."""
-        assert isinstance(self._file, InputFile)
-        with reading(self._file):
-            return digest_of(self._file, self._primary_length)
-
-    @property
-    def problem(self) -> str:
-        """The error message if no flagged copy can be written; empty if one can."""
-        if not self.is_whole:
-            return f"{self.path}: only SCI was read; read it whole to flag it"
-        if "DQ" not in self.planes:
-            return f"{self.path}: has no DQ extension, so no pixel can be flagged"
-        for name, plane in self.planes.items():
-            if plane.problem:
-                return f"{self.path}: {name} {plane.problem}"
-            if plane.shape != self.shape:
-                return f"{self.path}: {name} has shape {plane.shape}, SCI has {self.shape}"
-        return ""
-
-    def require_flaggable(self) -> None:
-        """Raise an ExposureError if no flagged copy can be written; see `problem`."""
-        if self.problem:
-            raise ExposureError(self.problem)
+        Servers are not asked again: a remote file is compared each time that samples of it are
+        read.
+        """
+        if not isinstance(self.path, RemoteFile):
+            self._require_same()
 
     def write_copy(
         self, to: Path, mask: NDArray[np.bool_] | None, cards: Cards, history: str
     ) -> None:
         """Write a copy in which flagged pixels are bad; safe in any thread.
 
-        Suppresses warnings in all threads while it makes the header.
-
         Parameters
         ----------
         to : Path
-            A file that does not exist yet.
+            The file to write.
         mask : ndarray of bool, shape (rows, cols), or None
             The pixels to flag: DQ gets `badpix_selfcal.instrument.BAD`, the other planes NaN. None
             flags nothing.
         cards : mapping of str to (str, str)
             Cards of the primary header to set: keyword -> (value, comment).
         history : str
-            A HISTORY entry to add to it. With a mask, the digest of all that follows is added.
+            A HISTORY entry to add to it.
 
         Raises
         ------
         ExposureError
-            If this exposure's header or samples cannot be read, or it is changed meanwhile.
+            If this exposure's header or samples cannot be read, it cannot be flagged, or it is
+            another version than before.
         OSError
             If the copy cannot be written.
         """
-        if mask is not None:
-            self.require_flaggable()
-            if mask.shape != self.shape:
-                raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
-        entry = history if mask is None else f"{history} {UNKNOWN}"
-        header = renewed(self.path, self._primary, cards, entry)
-        with to.open("xb") as file:
-            file.write(header)
-            target = file if mask is None else Summed(file, header)
-            self._copy_extensions(target, mask)
-            if isinstance(target, Summed):
-                target.finish()
-        self.require_unchanged()
+        with ExitStack() as stack:
+            with reading(self.path):
+                file, length = stack.enter_context(opened(self.path, self._known))
+                found = [*headers(file, length)]
+                planes = _planes_of(found)
+                with silenced():
+                    header = _renewed(found[0].header.parsed, cards, history)
+            if mask is not None:
+                if problem := _problem_of(planes):
+                    raise ExposureError(f"{self.path}: {problem}")
+                if mask.shape != planes["SCI"].shape:
+                    raise ValueError(f"mask has shape {mask.shape}, {self.path} has {self.shape}")
+            with to.open("wb") as target:
+                target.write(header)
+                file.seek(found[0].data)
+                if mask is not None:
+                    flagged = np.flatnonzero(mask)
+                    for name, plane in sorted(planes.items(), key=lambda each: each[1].header):
+                        self._copy(file, target, plane.header)
+                        stored = file.read(plane.data - plane.header)
+                        target.write(_without_checksums(stored))
+                        self._copy_flagged(file, target, name, plane, flagged)
+                self._copy(file, target, length)
+        self._require_same()
 
-    def _copy_extensions(self, target: BinaryIO | Summed, mask: NDArray[np.bool_] | None) -> None:
-        assert isinstance(self._file, InputFile)
-        source = Source(self._file, self._primary_length)
-        if mask is not None:
-            flagged = np.flatnonzero(mask)
-            for name, plane in sorted(self.planes.items(), key=lambda each: each[1].header):
-                source.copy(target, plane.header)
-                target.write(without_checksums(source.read(plane.data - plane.header)))
-                assert plane.dtype is not None  # else `problem` says so
-                for first, samples in source.pieces(plane.dtype, mask.size):
-                    ends = np.searchsorted(flagged, (first, first + samples.size))
-                    flag(name, samples, flagged[slice(*ends)] - first)
-                    target.write(samples.data)
-        source.copy(target, self._file_length)
-        source.require_end()
+    def _require_same(self) -> None:
+        """Refuse another version of the file, if no server has refused it."""
+        known = self._known
+        if known is None or (known.tag and not known.conditions):
+            with reading(self.path):
+                if version_of(self.path) != self.version:
+                    raise ExposureError(CHANGED)
+
+    def _samples(self, name: str, plane: Plane) -> Samples:
+        with reading(self.path):
+            if isinstance(self.path, RemoteFile) and self._known is not None and plane.dtype:
+                content = read_range(self.path, plane.data, plane.size, self._known)
+                self._require_same()
+                return np.frombuffer(content, plane.dtype).reshape(plane.shape)
+            if plane.dtype is None:
+                with open_fits(self.path) as hdus:
+                    images = (hdu for hdu in hdus[1:] if isinstance(hdu, fits.ImageHDU))
+                    samples = np.array(next(hdu.data for hdu in images if hdu.name == name))
+            else:
+                with opened(self.path, self._known) as (file, _):
+                    samples = np.fromfile(file, plane.dtype, plane.count, offset=plane.data)
+            if samples.size != plane.count:
+                raise ExposureError(CHANGED)
+        self._require_same()
+        return samples.reshape(plane.shape)
+
+    def _further(self, name: str) -> tuple[Samples, Plane] | None:
+        """Return the samples of a plane of the shape of SCI, and their place; None without it."""
+        sci, plane = self.planes["SCI"], self.planes.get(name)
+        if plane is None and isinstance(self.path, RemoteFile) and self._known is not None:
+            with reading(self.path):
+                buffer = _HEAD + sci.size * (name == "ERR")  # which follows SCI
+                with open_ranges(self.path, self._known, buffer) as ranges:
+                    end = sci.data + -(-sci.size // BLOCK) * BLOCK
+                    found = _up_to(name, headers(ranges, self._known.size or 0, end))
+                    plane = _planes_of(found[-1:]).get(name)
+                    if plane is not None and plane.dtype is not None and plane.shape == sci.shape:
+                        ranges.seek(plane.data)
+                        stored = np.frombuffer(ranges.read(plane.size), plane.dtype)
+                        self._require_same()
+                        return stored.reshape(plane.shape), plane
+        if plane is None:
+            return None
+        if plane.shape != sci.shape:
+            raise ExposureError(f"{self.path}: {name} has shape {plane.shape}, SCI has {sci.shape}")
+        return self._samples(name, plane), plane
+
+    def _copy_flagged(
+        self,
+        file: BinaryIO,
+        target: BinaryIO,
+        name: str,
+        plane: Plane,
+        flagged: NDArray[np.intp],
+    ) -> None:
+        """Copy the samples of a plane; `flagged` are the flat indices of bad pixels."""
+        assert plane.dtype is not None  # else `problem` says so
+        step = _PIECE // plane.dtype.itemsize
+        for first in range(0, plane.count, step):
+            samples = np.fromfile(file, plane.dtype, min(step, plane.count - first))
+            if samples.size != min(step, plane.count - first):
+                raise ExposureError(f"{self.path}: {CHANGED}")
+            start, stop = np.searchsorted(flagged, (first, first + samples.size))
+            if name == "DQ":
+                # DQ is stored as signed integers with an offset of 2**31. The offset only inverts
+                # the highest bit, so the bits set here have their usual places.
+                samples[flagged[start:stop] - first] |= instrument.BAD
+            else:
+                samples[flagged[start:stop] - first] = np.nan
+            target.write(samples.data)
+
+    def _copy(self, file: BinaryIO, target: BinaryIO, end: int) -> None:
+        """Copy the bytes up to a place."""
+        while (count := min(CHUNK, end - file.tell())) > 0:
+            content = file.read(count)
+            if len(content) != count:
+                raise ExposureError(f"{self.path}: {CHANGED}")
+            target.write(content)
 
 
-def read(path: str | Location, *, whole: bool = True, last: str = "SCI") -> Exposure:
+def read(path: AnyLocation) -> Exposure:
     """Read the headers of an exposure file.
 
     Parameters
     ----------
     path : str, Path or RemoteFile
         A FITS file, which may be compressed by gzip.
-    whole : bool, optional
-        Whether to download a remote file. Otherwise only its headers up to one image are read, if
-        its server supports ranges and these headers are well-formed; whatever follows that image
-        is not checked.
-    last : str, optional
-        That image: SCI, or ERR, which follows it. A file without it is downloaded.
 
     Returns
     -------
     Exposure
-        Its headers and the places of its planes.
+        Its facts. Of a remote file the headers up to SCI are read, if its server supports ranges;
+        whatever follows is not checked.
 
     Raises
     ------
@@ -289,101 +394,159 @@ def read(path: str | Location, *, whole: bool = True, last: str = "SCI") -> Expo
         SCI extension with a 2-D image.
     """
     location = locate(path)
-    if isinstance(location, RemoteFile):
-        return _read_remote(location, whole=whole, last=last)
     with reading(location):
-        require_file(location)
-    return _read(location)
+        if not isinstance(location, RemoteFile):
+            require_file(location)
+            version = version_of(location)
+            with opened(location) as (file, length):
+                return _exposure(location, version, [*headers(file, length)])
+        known = about(location)
+        if known.has_ranges:
+            with open_ranges(location, known, _HEAD) as ranges:
+                if ranges.peek(2)[:2] != b"\x1f\x8b":
+                    found = _up_to("SCI", headers(ranges, known.size or 0))
+                    return _exposure(location, known.version, found, known)
+        with opened(location, known) as (file, length):
+            return _exposure(location, known.version, [*headers(file, length)])
 
 
-def _read_remote(remote: RemoteFile, *, whole: bool, last: str) -> Exposure:
-    ranges, headers = Ranges(remote), None
-    if not whole:
-        with ranges.open() as file:
-            headers = scan_to(last, file)
-    found = None if headers is None else _of_plain(ranges, headers)
-    if found is not None:
-        return found
-    with reading(ranges):
-        copy = ranges.whole()
-    return _read(copy)
+def _up_to(name: str, found: Iterable[Hdu]) -> list[Hdu]:
+    """Return headers up to that of the image of a name."""
+    read: list[Hdu] = []
+    for hdu in found:
+        read.append(hdu)
+        if hdu.name == name and hdu.kind == "IMAGE":
+            break
+    return read
 
 
-def _read(path: Stored) -> Exposure:
-    with reading(path):
-        file = InputFile(path)
-        headers = scan(file)
-        exposure = None if headers is None else _of_plain(file, headers)
-        if exposure is not None:
-            return exposure
-        length = length_of(file)  # first: it finds damage in a compressed file
-        require_fits(file)
-        with opened(file, length) as hdus:
-            return _scan(file, length, hdus)
-
-
-def _of_plain(file: InputFile | Ranges, headers: list[PlainHeader]) -> Exposure | None:
-    """Return an exposure of well-formed headers; None if a plane needs astropy."""
-    images: dict[str, PlainHeader] = {}
-    for header in headers[1:]:
-        name = str(header.cards.get("EXTNAME", "")).upper()
-        if header.cards["XTENSION"] == "IMAGE" and name in ("DQ", *instrument.NAN_PLANES):
-            if name in images:
-                return None
-            images[name] = header
-    planes = {
-        name: Plane(
-            image.shape,
-            image.start,
-            image.data,
-            *stored_as(name, image.cards, image.cards["BITPIX"]),
-        )
-        for name, image in sorted(images.items())
-    }
-    if any(plane.problem for plane in planes.values()):
-        return None
-    require_image(file, planes)
-    primary = headers[0]
+def _exposure(
+    location: Location, version: str, found: list[Hdu], known: About | None = None
+) -> Exposure:
+    planes = _planes_of(found)
+    _require_image(location, planes)
+    primary = found[0].header
+    sci = next(hdu.header for hdu in found if hdu.start == planes["SCI"].header)
+    cards = {keyword: primary.get(keyword) for keyword in (*_KEPT, *LATER_STEPS)}
+    words = {keyword: _text(value).upper() for keyword, value in cards.items()}
+    corner = (words["SUBSTRT1"] or "1", words["SUBSTRT2"] or "1")
+    at = "" if corner == ("1", "1") else f"({','.join(corner)})"
+    optics = "/".join(filter(None, (words["FILTER"], words["GRATING"])))
+    later = (step for step in LATER_STEPS if words[step] == "COMPLETE")
     return Exposure(
-        path=file.location if isinstance(file, InputFile) else file.remote,
-        detector=str(primary.cards.get("DETECTOR", "")).upper(),
-        exp_type=str(primary.cards.get("EXP_TYPE", "")).upper(),
-        dispaxis=images["SCI"].cards.get("DISPAXIS"),
-        planes=planes,
-        _primary=primary.content.decode(),
-        _primary_length=primary.data,
-        _file_length=headers[-1].end,
-        _file=file,
-    )
-
-
-def _scan(file: InputFile, length: int, hdus: fits.HDUList) -> Exposure:
-    refuse_truncated(file, length, hdus)
-    planes: dict[str, Plane] = {}
-    for name in ("DQ", *instrument.NAN_PLANES):
-        found = images_of(hdus, name)
-        if len(found) > 1:
-            raise ExposureError(
-                f"{file}: has {len(found)} {name} extensions; an exposure whose slits are not "
-                "cut out has one"
-            )
-        if found:
-            planes[name] = plane_of(name, found[0])
-    require_image(file, planes)
-    primary, sci = hdus[0].header, images_of(hdus, "SCI")[0].header
-    return Exposure(
-        path=file.location,
-        detector=_capitals(primary, "DETECTOR"),
-        exp_type=_capitals(primary, "EXP_TYPE"),
+        path=location,
+        version=version,
+        detector=words["DETECTOR"],
+        instrument=words["INSTRUME"],
+        channel=words["CHANNEL"],
+        band=words["BAND"] or optics,
+        exp_type=words["EXP_TYPE"],
+        subarray=("" if words["SUBARRAY"] == "FULL" else words["SUBARRAY"]) + at,
+        is_background=cards["BKGDTARG"] is True,
+        status=words["S_BPXSLF"],
+        later_step=next(later, ""),
         dispaxis=sci.get("DISPAXIS"),
+        unit=_text(sci.get("BUNIT")),
         planes=planes,
-        _primary=primary.copy(),
-        _primary_length=hdus[0].fileinfo()["datLoc"],
-        _file_length=length,
-        _file=file,
+        cards={keyword: cards[keyword] for keyword in _KEPT if words[keyword]},
+        history=primary.history,
+        problem="" if known is not None else _named(location, _problem_of(planes)),
+        _known=known,
     )
 
 
-def _capitals(header: fits.Header, keyword: str) -> str:
-    value = header.get(keyword)  # None also for a card without a value
-    return "" if value is None else str(value).strip().upper()
+def _text(value: object) -> str:
+    """Return the value of a card as text; empty where absent or undefined."""
+    return "" if value is None else str(value).strip()
+
+
+def _named(location: Location, problem: str) -> str:
+    return problem and f"{location}: {problem}"
+
+
+def _planes_of(found: Iterable[Hdu]) -> dict[str, Plane]:
+    """Return the places of the images that are read or flagged."""
+    planes: dict[str, Plane] = {}
+    for hdu in found:
+        is_packed = hdu.kind == "BINTABLE" and hdu.header.get("ZIMAGE") is True
+        if hdu.name not in _PLANES or not (hdu.kind in ("IMAGE", "IUEIMAGE") or is_packed):
+            continue
+        if hdu.name in planes:
+            raise ExposureError(
+                f"has 2 {hdu.name} extensions; an exposure whose slits are not cut out has one"
+            )
+        inverted = 1 << 31 if hdu.name == "DQ" and hdu.header.get("BZERO") else 0
+        planes[hdu.name] = Plane(hdu.shape, hdu.start, hdu.data, *_stored_as(hdu), inverted)
+    return planes
+
+
+def _stored_as(hdu: Hdu) -> tuple[np.dtype[Any] | None, str]:
+    """Return the dtype of a plane's stored samples, or None and why it cannot be patched."""
+    if hdu.kind == "BINTABLE":
+        return None, "is tile-compressed; uncompress the file first (funpack)"
+    bits, zero = hdu.header.get("BITPIX"), hdu.header.get("BZERO", 0)
+    scale = hdu.header.get("BSCALE", 1)
+    if hdu.name == "DQ":
+        if bits != 32 or scale != 1 or zero not in (0, 2**31):
+            return None, f"must hold 32-bit integers, got BITPIX = {bits}, BZERO = {zero}"
+        return np.dtype(">u4"), ""
+    if bits not in (-32, -64):
+        return None, f"must hold floating-point samples, got BITPIX = {bits}"
+    if scale != 1 or zero != 0:
+        return None, f"is scaled (BSCALE = {scale}, BZERO = {zero}); store the samples unscaled"
+    return np.dtype(">f4" if bits == -32 else ">f8"), ""
+
+
+def _problem_of(planes: Mapping[str, Plane]) -> str:
+    """Return why no flagged copy can be written; empty if one can."""
+    if "DQ" not in planes:
+        return "has no DQ extension, so no pixel can be flagged"
+    shape = planes["SCI"].shape
+    for name, plane in planes.items():
+        if plane.problem:
+            return f"{name} {plane.problem}"
+        if plane.shape != shape:
+            return f"{name} has shape {plane.shape}, SCI has {shape}"
+    return ""
+
+
+def _require_image(location: Location, planes: Mapping[str, Plane]) -> None:
+    """Refuse a file without a 2-D SCI image."""
+    if "SCI" not in planes:
+        raise ExposureError(f"has no SCI extension{_hint(location, 0)}")
+    sci = planes["SCI"]
+    if sci.problem.startswith("is tile-compressed"):
+        raise ExposureError(f"SCI {sci.problem}")
+    if len(sci.shape) != 2:
+        hint = _hint(location, len(sci.shape))
+        raise ExposureError(f"SCI must be 2-D, got shape {sci.shape}{hint}")
+    if min(sci.shape) < 1:
+        raise ExposureError(f"SCI is empty, its shape is {sci.shape}")
+
+
+def _hint(location: Location, ndim: int) -> str:
+    """Return what a file without an image is, by its name or its number of axes."""
+    kind = location.name.lower().removesuffix(".gz").removesuffix(".fits").rpartition("_")[2]
+    if kind in _KINDS:
+        return f"; _{kind} is {_KINDS[kind]}: take the rate image (_rate)"
+    return f"; it may be {_OF_AXES[ndim]}: take the rate image (_rate)" if ndim in _OF_AXES else ""
+
+
+def _renewed(header: fits.Header, cards: Cards, history: str) -> bytes:
+    """Return the primary header of a copy, with other cards and one more entry of HISTORY."""
+    try:
+        for stale in _STALE:
+            header.remove(stale.decode().strip(), ignore_missing=True)
+        for keyword, card in cards.items():
+            header[keyword] = card
+        for line in textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False):
+            header.add_history(line)
+        return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
+    except (ValueError, fits.VerifyError) as error:
+        raise ExposureError(f"bad primary header: {error}") from error
+
+
+def _without_checksums(header: bytes) -> bytes:
+    """Blank the checksum cards of a header whose samples have changed."""
+    cards = (header[at : at + CARD] for at in range(0, len(header), CARD))
+    return b"".join(b" " * CARD if card[:8] in _STALE else card for card in cards)

@@ -1,49 +1,224 @@
-"""Files given by URL (``s3://``, ``https://``): read by ranges, or downloaded whole.
+"""Requests for remote files, all through fsspec (extra ``cloud``, imported when first needed).
 
-Of an exposure that only serves the minimum image, only the headers up to that of SCI and the
-samples of SCI are read. An exposure that will be copied is downloaded to a temporary file.
+fsspec is configured by its own files and variables, such as ``FSSPEC_S3_ANON=true`` for a public
+bucket. Here are only the limits: how long a request may take, and how often it is repeated.
 """
 
 from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Final, TypeVar
 
-from .cursor import Cursor
-from .location import Location, RemoteFile
-from .requests import RangeError, RemoteError, Version, request
-from .scratch import Scratch
-
-if TYPE_CHECKING:
-    pass
+from ..errors import is_of_machine
+from .paths import RemoteFile, without_secrets
 
 __all__ = [
     "CHANGED",
-    "NOT_FITS",
-    "Downloaded",
-    "Ranges",
+    "MOST",
+    "About",
+    "RemoteError",
+    "about",
+    "download",
     "matching",
-    "read_text",
-    "version_of",
+    "names_in",
+    "open_ranges",
+    "read_range",
+    "remove",
+    "timeout",
+    "upload",
 ]
 
-HEAD: Final = 17 * 2880
-"""Bytes fetched at a time while headers are read: usually the primary header and that of SCI."""
+VARIABLE: Final = "BADPIX_SELFCAL_TIMEOUT"
+"""The environment variable that sets `timeout`."""
 
-MOST_TEXT: Final = 1 << 24
-"""The largest association that is downloaded, bytes."""
-
-MOST: Final = 1 << 31
-"""The largest exposure that is downloaded, bytes: twenty times a full frame of NIRSpec."""
+MOST: Final = 1 << 30
+"""The largest file that is downloaded or unpacked, bytes: ten full frames of NIRSpec."""
 
 CHANGED: Final = "was changed while it was read; run again when it is complete"
 
-NOT_FITS: Final = "is not a FITS file, nor one compressed by gzip"
+_PAUSES: Final = (0.4, 1.6)
+"""Seconds before each further try of a request that failed."""
 
-_STARTS: Final = (b"SIMPLE  =", b"\x1f\x8b")
-_HOUR: Final = 3600.0
+_TRANSPORT: Final = frozenset(
+    {
+        *("ClientConnectionError", "ClientPayloadError", "ConnectionError", "TimeoutError"),
+        *("HTTPClientError", "IncompleteReadError", "ResponseStreamingError"),
+    }
+)
+"""Errors that a further try may not meet: of Python, aiohttp and botocore."""
+
+_PUBLIC: Final = (
+    "; give credentials as for any tool of AWS, or set FSSPEC_S3_ANON=true for a public bucket"
+)
+
+_Result = TypeVar("_Result")
+
+
+class RemoteError(OSError):
+    """A request for a remote file failed. The caller adds the file to the message."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a server says about a file.
+
+    Attributes
+    ----------
+    size : int or None
+        Its bytes.
+    has_ranges : bool
+        Whether parts of it can be read.
+    tag : str
+        Differs between versions of the file: its ETag or time; empty if the server is silent.
+    conditions : mapping of str to str
+        The headers of HTTP that make a server refuse another version.
+    """
+
+    size: int | None
+    has_ranges: bool
+    tag: str
+    conditions: Mapping[str, str]
+
+    @property
+    def version(self) -> str:
+        """Size and tag."""
+        return f"{self.size}:{self.tag}"
+
+
+def timeout() -> float:
+    """Return the time to wait for a connection, or for the next part of an answer, s.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable has another value than a positive number.
+    """
+    given = os.environ.get(VARIABLE) or "30"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"{VARIABLE} must be a positive number of seconds, got {given!r}")
+    return seconds
+
+
+def about(remote: RemoteFile) -> About:
+    """Ask for size and version of a file.
+
+    Raises
+    ------
+    RemoteError
+        If there is no such file, or no answer.
+    """
+    found = _request(remote, lambda system, path: system.info(path))
+    tag = str(found.get("ETag") or "")
+    times = (
+        found.get(each) for each in ("Last-Modified", "LastModified", "mtime", "last_modified")
+    )
+    modified = str(next(filter(None, times), ""))
+    size = found.get("size")
+    conditions = {}
+    if _is_web(remote):
+        strong = tag and not tag.startswith("W/")
+        conditions = {"If-Match": tag} if strong else {"If-Unmodified-Since": modified}
+    return About(
+        size,
+        size is not None and found.get("partial") is not False,
+        tag or modified,
+        {name: value for name, value in conditions.items() if value},
+    )
+
+
+def read_range(remote: RemoteFile, start: int, length: int, known: About) -> bytes:
+    """Return a part of a file.
+
+    Raises
+    ------
+    RemoteError
+        If it cannot be read, or the file is another version than that which is known.
+    """
+
+    def fetch(system: Any, path: str) -> bytes:
+        content: bytes = system.cat_file(
+            path, start=start, end=start + length, **_headers(remote, known)
+        )
+        return content
+
+    content = _request(remote, fetch)
+    if len(content) == known.size:  # some servers ignore ranges
+        content = content[start : start + length]
+    if len(content) != length:
+        raise RemoteError(f"the server sent {len(content)} bytes of a range of {length}")
+    return content
+
+
+def open_ranges(remote: RemoteFile, known: About, buffer: int) -> io.BufferedReader:
+    """Open a file for reading at any place, `buffer` bytes at a time."""
+    return io.BufferedReader(_Ranges(remote, known), buffer)
+
+
+def download(remote: RemoteFile, most: int = MOST, known: About | None = None) -> BinaryIO:
+    """Return a copy of a file, without a name on this machine, which ends when it is closed.
+
+    Raises
+    ------
+    RemoteError
+        If it cannot be fetched, is too large, or is another version than that which is known.
+    """
+    if known is not None and known.size is not None and known.size > most:
+        raise RemoteError(f"is larger than {most} bytes")
+    descriptor, name = tempfile.mkstemp(prefix="badpix-selfcal-")
+    try:
+
+        def fetch(system: Any, path: str) -> None:
+            headers = _headers(remote, known)
+            system.get_file(path, name, callback=_at_most(most), **headers)
+
+        _request(remote, fetch)
+        return open(name, "rb")  # noqa: PTH123
+    finally:
+        os.close(descriptor)
+        Path(name).unlink()
+
+
+def upload(part: Path, remote: RemoteFile) -> None:
+    """Write a file of this machine to an object store, which shows it when it is complete."""
+    _request(remote, lambda system, path: system.put_file(str(part), path), "written")
+
+
+def remove(remote: RemoteFile) -> None:
+    """Remove an object."""
+    _request(remote, lambda system, path: system.rm_file(path), "removed")
+
+
+def names_in(folder: RemoteFile) -> set[str]:
+    """Return the names of the files in a folder; none if there is no such folder.
+
+    Raises
+    ------
+    RemoteError
+        If the store does not answer, or there is no such bucket.
+    """
+
+    def names(system: Any, path: str) -> set[str]:
+        system.invalidate_cache(path)  # fsspec would answer from an older listing
+        try:
+            found: Iterable[dict[str, Any]] = system.ls(path, detail=True)
+        except FileNotFoundError as error:
+            response = getattr(error.__cause__, "response", None) or {}
+            if response.get("Error", {}).get("Code") == "NoSuchBucket":
+                raise OSError("there is no such bucket") from None
+            return set()
+        return {PurePosixPath(each["name"]).name for each in found if each["type"] == "file"}
+
+    return _request(folder, names, "listed")
 
 
 def matching(pattern: RemoteFile) -> list[RemoteFile]:
@@ -56,249 +231,148 @@ def matching(pattern: RemoteFile) -> list[RemoteFile]:
     """
 
     def match(system: Any, path: str) -> list[str]:
-        system.invalidate_cache()  # fsspec may have listed the folder before files were added
+        system.invalidate_cache()
         return [system.unstrip_protocol(found) for found in system.glob(path)]
 
-    return [RemoteFile(url) for url in sorted(request(pattern.url, match))]
+    return [RemoteFile(url) for url in sorted(_request(pattern, match, "listed"))]
 
 
-def version_of(remote: RemoteFile) -> str:
-    """Return a text that differs between versions of a file, if its server distinguishes them.
+class _Ranges(io.RawIOBase):
+    """The unbuffered file below `open_ranges`."""
 
-    Raises
-    ------
-    RemoteError
-        If there is no such file.
-    """
-    about = request(remote.url, lambda system, path: system.info(path))
-    return ":".join(str(about.get(fact, "")) for fact in ("size", "ETag", "Last-Modified"))
+    def __init__(self, remote: RemoteFile, known: About) -> None:
+        self._remote, self._known, self._at = remote, known, 0
 
+    def readable(self) -> bool:
+        return True
 
-def read_text(location: Location, encoding: str = "utf-8") -> str:
-    """Return the whole content of a text file.
+    def seekable(self) -> bool:
+        return True
 
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    UnicodeError
-        If it is not text in this encoding.
-    """
-    if isinstance(location, Path):
-        return location.read_text(encoding)
-    content = bytearray()
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        assert whence == os.SEEK_SET
+        self._at = offset
+        return offset
 
-    def stream(system: Any, path: str) -> Any:
-        from .bodies import whole_of
+    def tell(self) -> int:
+        return self._at
 
-        content.clear()
-        return whole_of(system, path, content.extend, MOST_TEXT)
-
-    def fetch(system: Any, path: str) -> None:
-        content[:] = system.cat_file(path)
-
-    request(location.url, fetch, stream=stream)
-    return content.decode(encoding)
+    def readinto(self, buffer: Any) -> int:
+        count = max(0, min(len(buffer), (self._known.size or 0) - self._at))
+        if count:
+            buffer[:count] = read_range(self._remote, self._at, count, self._known)
+        self._at += count
+        return count
 
 
-class Downloaded:
-    """A local copy of a remote exposure, which exists as long as this object.
+def _is_web(remote: RemoteFile) -> bool:
+    return remote.url.lower().startswith(("http://", "https://"))
 
-    It is used like a `pathlib.Path`; `str` returns the URL.
 
-    Parameters
-    ----------
-    remote : RemoteFile
-        The file; kept as an attribute.
+def _headers(remote: RemoteFile, known: About | None) -> dict[str, dict[str, str]]:
+    if not _is_web(remote):
+        return {}
+    conditions = {} if known is None else known.conditions
+    return {"headers": {"Accept-Encoding": "identity", **conditions}}
 
-    Attributes
-    ----------
-    version : Version or None
-        Its version, if its server distinguishes versions.
 
-    Raises
-    ------
-    RemoteError
-        If it cannot be fetched, or does not begin as a FITS file does.
-    """
+def _at_most(most: int) -> Any:
+    """Return what fsspec calls while it downloads."""
+    from fsspec.callbacks import Callback
 
-    def __init__(self, remote: RemoteFile) -> None:
-        self.remote = remote
-        self._scratch = Scratch()
-        self._path = self._scratch.path / "exposure.part"
+    class Limit(Callback):  # type: ignore[misc]
+        def relative_update(self, inc: int = 1) -> None:
+            super().relative_update(inc)
+            if self.value > most:
+                raise RemoteError(f"is larger than {most} bytes")
+
+    return Limit()
+
+
+def _request(
+    remote: RemoteFile, action: Callable[[Any, str], _Result], verb: str = "fetched"
+) -> _Result:
+    """Call ``action(filesystem, path)``, and again after a failure that may be temporary."""
+    begin, seconds = time.monotonic(), timeout()
+    for pause in (*_PAUSES, None):
         try:
-            self.version = _download(remote.url, self._path)
-        except BaseException:
-            self._scratch.remove()  # at once: the error's traceback keeps this object alive
+            return action(*_opened(remote.url, seconds))
+        except (RemoteError, MemoryError):
             raise
-
-    def __str__(self) -> str:
-        return str(self.remote)
-
-    def __fspath__(self) -> str:
-        return str(self._path)
-
-    def open(self, mode: Literal["rb"]) -> io.BufferedReader:
-        """Open the copy."""
-        return self._path.open(mode)
-
-    def stat(self) -> os.stat_result:
-        """Return the size and times of the copy."""
-        return self._path.stat()
+        except Exception as error:  # every protocol has errors of its own
+            cause = _cause_of(error)
+            is_late = time.monotonic() - begin > 1.9 * seconds
+            if pause is None or is_late or not _is_temporary(cause):
+                raise _remote_error(remote, cause, verb) from None
+        time.sleep(pause)
+    raise AssertionError
 
 
-def _download(url: str, to: Path) -> Version | None:
-    """Download a file; return its version."""
+def _opened(url: str, seconds: float) -> tuple[Any, str]:
+    """Return the filesystem of a URL and the path there.
 
-    def fetch(system: Any, path: str) -> Version | None:
-        system.get_file(path, str(to))
-        return None
-
-    with to.open("wb") as file:
-
-        def stream(system: Any, path: str) -> Any:
-            from .bodies import whole_of
-
-            file.seek(0)
-            file.truncate()
-            return whole_of(system, path, _FitsSink(file), MOST)
-
-        version: Version | None = request(url, fetch, stream=stream, limit=_HOUR)
-    return version
-
-
-class _FitsSink:
-    """Writes pieces of a file, and refuses what does not begin as an exposure."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._head = b""
-
-    def __call__(self, piece: bytes) -> None:
-        most = len(_STARTS[0])
-        if len(self._head) < most:
-            self._head += piece[:most]
-            if not any(self._head.startswith(start[: len(self._head)]) for start in _STARTS):
-                raise RemoteError(NOT_FITS)
-        try:
-            self._file.write(piece)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._file.name) from error
-
-
-class Ranges:
-    """A remote file of which only ranges are read, all from one version of it.
-
-    Parameters
-    ----------
-    remote : RemoteFile
-        The file; kept as an attribute.
-
-    Attributes
-    ----------
-    version : Version or None
-        Its version, once a range has been read, if its server distinguishes versions.
-    failure : RemoteError or None
-        The error of a request, unless its server only refuses ranges.
+    Looked up every time: fsspec keeps its connections, and makes new ones after a fork.
     """
+    import fsspec
 
-    def __init__(self, remote: RemoteFile) -> None:
-        self.remote = remote
-        self.version: Version | None = None
-        self.failure: RemoteError | None = None
+    options: dict[str, dict[str, Any]] = {}
+    for protocol in {each.partition("://")[0] for each in url.split("::")}:
+        given = fsspec.config.conf.get(protocol, {})
+        if protocol in ("http", "https"):
+            from aiohttp import ClientTimeout
 
-    def __str__(self) -> str:
-        return str(self.remote)
-
-    def open(self) -> io.BufferedReader:
-        """Open it for reading from front to back, `HEAD` bytes at a time."""
-        return io.BufferedReader(_RangeReader(self), HEAD)
-
-    def whole(self) -> Downloaded:
-        """Download it, unless its server does not answer.
-
-        Raises
-        ------
-        RemoteError
-            If it cannot be fetched.
-        """
-        if self.failure is not None:
-            raise self.failure
-        return Downloaded(self.remote)
-
-    def read(self, start: int, length: int) -> bytes:
-        """Return a range of the file.
-
-        Raises
-        ------
-        RemoteError
-            If it cannot be read, or the file ends within it.
-        """
-        content = self.read_to(start, length)
-        if len(content) != length:
-            raise RemoteError(f"is cut short: ends {length - len(content)} bytes within SCI")
-        return content
-
-    def read_to(self, start: int, length: int) -> bytes:
-        """Return a range of the file, fewer bytes if the file ends within it.
-
-        Raises
-        ------
-        RemoteError
-            If it cannot be read, or the file is another one than at first.
-        """
-
-        def fetch(system: Any, path: str) -> tuple[bytes, Version | None]:
-            return system.cat_file(path, start=start, end=start + length), None
-
-        def stream(system: Any, path: str) -> Any:
-            from .bodies import part_of
-
-            return part_of(system, path, start, length)
-
-        answer: tuple[bytes, Version | None]
-        try:
-            answer = request(self.remote.url, fetch, stream=stream)
-        except RangeError:
-            raise
-        except RemoteError as error:
-            self.failure = error
-            raise
-        content, version = answer
-        if len(content) > length:
-            raise RangeError("the server ignores ranges")
-        if version is not None and content:
-            self.version = self.version or version
-            if self.version.differs(version):
-                self.failure = RemoteError(CHANGED)
-                raise self.failure
-        return content
+            limit = ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
+            options[protocol] = {
+                "client_kwargs": {"timeout": limit, **given.get("client_kwargs", {})}
+            }
+        elif protocol in ("s3", "s3a"):
+            limits: dict[str, Any] = {"connect_timeout": seconds, "read_timeout": seconds}
+            limits["retries"] = {"max_attempts": 1}
+            options[protocol] = {"config_kwargs": {**limits, **given.get("config_kwargs", {})}}
+    system, path = fsspec.core.url_to_fs(url, **options)
+    if hasattr(system, "retries"):
+        system.retries = 1  # `_request` repeats it
+    return system, path
 
 
-class _RangeReader(Cursor):
-    """The unbuffered file below `Ranges.open`.
+def _cause_of(error: Exception) -> BaseException:
+    """Return why a file was not found: fsspec says so whatever happens to a request for it."""
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or cause is None:
+        return error
+    is_other = getattr(cause, "status", 404) not in (404, 410)
+    kinds = {kind.__name__ for kind in type(cause).__mro__}
+    return cause if is_other or not kinds.isdisjoint(_TRANSPORT) else error
 
-    `fsspec.open` would ask for the size of each file first, one request more. Headers and SCI of 16
-    exposures from a server that delays each answer by 100 ms (``python -m benchmarks.remote``):
 
-    ==========================  ========  ======  ===========  ============
-    reader                      requests  MB      s, 1 thread  s, 8 threads
-    ==========================  ========  ======  ===========  ============
-    this                        32        5.0     3.3          0.43
-    readahead, first, or bytes  48        4.3-6   5.0          0.64
-    none                        80        4.3     8.2          1.04
-    background                  112       4.7     11.6         1.50
-    readahead of 5 MiB          32        21.6    3.3          0.46
-    ==========================  ========  ======  ===========  ============
+def _is_temporary(error: BaseException) -> bool:
+    """Return whether the same request may succeed later."""
+    status = getattr(error, "status", None)  # of an HTTP response
+    if isinstance(status, int) and status:
+        return status >= 500 or status == 429
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return "ClientSSLError" not in kinds and not kinds.isdisjoint(_TRANSPORT)
 
-    The last one is as fast, but keeps SCI of every exposure in memory once its headers are read.
-    """
 
-    def __init__(self, file: Ranges) -> None:
-        super().__init__()
-        self._file = file
-
-    def _fill(self, view: memoryview) -> int:
-        content = self._file.read_to(self._at, len(view))
-        view[: len(content)] = content
-        return len(content)
+def _remote_error(remote: RemoteFile, error: BaseException, verb: str) -> Exception:
+    """Return the error of a request, in words."""
+    if isinstance(error, ImportError):
+        return RemoteError(
+            f"this URL needs packages that are not installed ({error}): "
+            'pip install ".[cloud]" in the clone of badpix-selfcal'
+        )
+    if isinstance(error, OSError) and is_of_machine(error):
+        return error
+    is_read = verb == "fetched"
+    if isinstance(error, FileNotFoundError) and is_read:
+        return RemoteError("no such file")
+    status = getattr(error, "status", None)
+    if status == 412:
+        return RemoteError(CHANGED)
+    if status:
+        reason = f"{status} {getattr(error, 'message', '')}".strip()
+    else:
+        reason = without_secrets(str(error)) or type(error).__name__
+    refused = isinstance(error, PermissionError) or "Credentials" in type(error).__name__
+    hint = _PUBLIC if refused and is_read and remote.url.startswith("s3") else ""
+    return RemoteError(f"cannot be {verb}: {reason}{hint}")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING
 
-from ..files.location import AnyLocation, Location, locate, locations_of
-from ..files.save import Write, save
-from ..step.group_mask import GroupMask
-from ..step.mask_file import pixels_of, read_mask
-from .tables import pixel_table, table_writer
+from ..files.outputs import Write, save
+from ..files.paths import AnyLocation, Location, locate, locations_of
+from .mask import Mask
 
-__all__ = ["export"]
+if TYPE_CHECKING:
+    from astropy.table import Table
 
-COLOURS: Final = {b"low": "cyan", b"high": "red"}
-"""The colours of the regions, which colour-blind readers can distinguish."""
+__all__ = ["export", "write_table"]
 
 
 def export(
@@ -28,18 +27,18 @@ def export(
 
     Parameters
     ----------
-    mask : path-like or RemoteFile
-        A mask file of this package.
-    files : path-like or RemoteFile, or iterable of these
+    mask : path-like
+        A mask of this package, or any JWST MASK reference file.
+    files : path-like, or iterable of these
         The files to write. ``.ecsv``: a table, which ``astropy.table.Table.read`` reads back
-        exactly, with the parameters in its meta. ``.reg``: regions of DS9, one box for each pixel,
-        cyan at the low end and red at the high end.
+        exactly, with the parameters in its meta (`Mask.pixels`). ``.reg``: regions of DS9, one box
+        for each pixel (`Mask.regions`).
     overwrite : bool, optional
         Whether they may replace other files.
 
     Returns
     -------
-    tuple of Path or RemoteFile
+    tuple of paths or URLs
         The files.
 
     Raises
@@ -56,34 +55,23 @@ def export(
     The table counts pixels from 0, as NumPy does. DS9 counts from 1: the centre of the first pixel
     is (1, 1).
     """
-    finals = locations_of(files)
-    found, source = read_mask(mask), locate(mask)
-    save({to: _writer(found, to) for to in finals}, [source], overwrite=overwrite)
-    return finals
+    finals, found = locations_of(files), Mask.read(mask)
+    writers: dict[Location, Write] = {}
+    for to in finals:
+        if to.suffix.lower() == ".ecsv":
+            writers[to] = partial(write_table, found.pixels())
+        elif to.suffix.lower() == ".reg":
+            writers[to] = partial(_write_text, found.regions())
+        else:
+            raise ValueError(f"{to}: must end with .ecsv (a table) or .reg (regions of DS9)")
+    return save(writers, [locate(mask)], overwrite=overwrite)
 
 
-def _writer(mask: GroupMask, to: Location) -> Write:
-    if to.suffix.lower() == ".ecsv":
-        return table_writer(pixel_table, mask, to)
-    if to.suffix.lower() != ".reg":
-        raise ValueError(f"{to}: must end with .ecsv (a table) or .reg (regions of DS9)")
-
-    def write(part: Path) -> None:
-        part.write_text(_regions(mask), encoding="utf-8")
-
-    return write
+def write_table(table: Table, part: Path) -> None:
+    """Write a table as ECSV, which astropy reads back with units and descriptions."""
+    with part.open("w", encoding="utf-8") as file:
+        table.write(file, format="ascii.ecsv")
 
 
-def _regions(mask: GroupMask) -> str:
-    pixels = pixels_of(mask)
-    lines = [
-        "# Region file format: DS9 version 4.1",
-        f"# {ascii(mask.name)[1:-1]}: low end {COLOURS[b'low']}, high end {COLOURS[b'high']}",
-        "image",
-    ]
-    places = zip(pixels["x"].tolist(), pixels["y"].tolist(), pixels["end"].tolist(), strict=True)
-    lines += [
-        f"box({x + 1},{y + 1},1,1,0) # color={COLOURS[end]} tag={{{end.decode()}}}"
-        for x, y, end in places
-    ]
-    return "\n".join(lines) + "\n"
+def _write_text(text: str, part: Path) -> None:
+    part.write_text(text, encoding="utf-8")

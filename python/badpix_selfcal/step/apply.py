@@ -7,20 +7,15 @@ from typing import TYPE_CHECKING
 
 from ..arrays.checks import check_switch
 from ..errors import warn
-from ..files.location import AnyLocation, Location, locations_of, output_directory
+from ..files.exposure import Exposure
+from ..files.paths import AnyLocation, absolute, locations_of, output_directory
 from ..log import log
+from ..masks.mask import Mask
 from ..parameters import Parameters
-from . import pool
-from .execute import Progress, Tally
-from .given_mask import GivenMask, given_mask
-from .group_mask import GroupMask
-from .member import Member
-from .plan import Copy, Plan
-from .pool import Group
-from .pooled import Writing, carried_out, workers_of
-from .provenance import file_part, name_of
-from .results import BatchResult
-from .suitable import warn_of_odd
+from .batch import run_pool, workers_of
+from .groups import Copy, Group, file_part, name_of, read_pool, warn_of_odd
+from .result import Results
+from .run import Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -29,23 +24,22 @@ __all__ = ["apply"]
 
 
 def apply(
-    mask: AnyLocation | GroupMask,
+    mask: AnyLocation | Mask,
     inputs: AnyLocation | Iterable[AnyLocation],
     *,
     output_dir: AnyLocation | None = None,
     force: bool = False,
     overwrite: bool = False,
-    no_sync: bool = False,
     resume: bool = False,
     workers: int | None = None,
     scheduler: str | Client | None = None,
     progress: Progress | None = None,
-) -> BatchResult:
+) -> Results:
     """Write flagged copies of exposures with a mask that exists already.
 
     Parameters
     ----------
-    mask : path-like or GroupMask
+    mask : path-like or Mask
         A mask that ``save_mask=True`` has written, or any JWST MASK reference file: of this, the
         pixels that have DO_NOT_USE according to its DQ_DEF. With the extra ``cloud`` it may be a
         URL.
@@ -58,8 +52,6 @@ def apply(
         Use exposures that are flagged already.
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
-    no_sync : bool, optional
-        As in `badpix_selfcal.selfcal`.
     resume : bool, optional
         Keep existing outputs that are whole and were made from the same exposures with the same
         mask; write the others again. With another mask, set `overwrite` too.
@@ -68,7 +60,7 @@ def apply(
 
     Returns
     -------
-    BatchResult
+    Results
         The results for all exposures, in one group. One that does not fit the mask, or cannot be
         read or written, is reported there; the others continue.
 
@@ -95,52 +87,54 @@ def apply(
     holds a digest of its flags.
     """
     force = check_switch(force, "force")
-    given, exposures = given_mask(mask), locations_of(inputs)
-    tally, folder = Tally(progress), output_directory(output_dir)
-    by, folder = workers_of((folder, *exposures), tally, workers=workers, scheduler=scheduler)
-    with by:
-        found = pool.read(exposures, (), by.read, force=force, detector=given.detector)
-        warn_of_odd(found.members)
-        _warn_of_modes(found.members, given)
-        log.info("%d exposures, %d unreadable", len(found.members), len(found.failed))
-        group = Group(given.group, found.members)
-        plan = _plan(group, given, folder, Parameters(force=force))
-        how = Writing(
-            folder, (), readers=workers, overwrite=overwrite, no_sync=no_sync, resume=resume
+    given = mask if isinstance(mask, Mask) else Mask.read(mask)
+    exposures, folder = locations_of(inputs), output_directory(output_dir)
+    if scheduler is not None:  # its workers have other current folders
+        folder, exposures = absolute(folder), tuple(map(absolute, exposures))
+    with workers_of(
+        (folder, *exposures), workers=workers, scheduler=scheduler, overwrite=overwrite or resume
+    ) as (local, work):
+        found = read_pool(exposures, (), local.read, force=force, detector=given.detector)
+        warn_of_odd(found.exposures)
+        _warn_of_modes(found.exposures, given)
+        log.info("%d exposures, %d unreadable", len(found.exposures), len(found.failed))
+        return run_pool(
+            found,
+            [_group(found.exposures, given)],
+            Parameters(force=force),
+            folder,
+            local,
+            work,
+            overwrite=overwrite,
+            resume=resume,
+            progress=progress,
+            mask=given.source,
         )
-        return carried_out(found, [group], [plan], by, tally, how)
 
 
-def _plan(group: Group, given: GivenMask, folder: Location, parameters: Parameters) -> Plan:
-    """Plan the copies of the exposures that the mask fits."""
-    refused = {member: given.refusal(member) for member in group.members}
-    axis = None if given.mask is None else given.mask.dispaxis
-    fitting = tuple(member for member, why in refused.items() if not why)
-    return Plan(
-        name=group.name,
-        detector=given.detector,
-        members=fitting,
-        companions=frozenset(),
-        copies=tuple(
-            Copy(member, folder, name_of(member.stem), axis, is_background=False)
-            for member in fitting
-        ),
-        parameters=parameters,
-        stem=file_part(group.name),
-        given=given,
-        failed={member.path: why for member, why in refused.items() if why},
+def _group(exposures: Iterable[Exposure], mask: Mask) -> Group:
+    """Return the group of the exposures that a mask is applied to."""
+    refused = [(each, mask.refusal(each)) for each in exposures]
+    fitting = tuple(each for each, why in refused if not why)
+    return Group(
+        name=mask.name,
+        stem=file_part(mask.name),
+        detector=mask.detector,
+        dispaxis=mask.dispaxis,
+        exposures=fitting,
+        copies=tuple(Copy(each, name_of(each.stem), "science") for each in fitting),
+        failed={each.path: why for each, why in refused if why},
+        mask=mask,
     )
 
 
-def _warn_of_modes(members: Iterable[Member], given: GivenMask) -> None:
+def _warn_of_modes(exposures: Iterable[Exposure], mask: Mask) -> None:
     """Warn of exposures whose light falls on other pixels than that of the mask's exposures."""
     others = [
-        member
-        for member in members
-        if given.exp_type and member.exp_type not in ("", given.exp_type)
+        each for each in exposures if mask.exp_type and each.exp_type not in ("", mask.exp_type)
     ]
     if others:
         warn(
-            f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask {given.name} is "
-            f"{given.exp_type}; exposures of other modes: {len(others)}"
+            f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask {mask.title} is "
+            f"{mask.exp_type}; exposures of other modes: {len(others)}"
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,11 @@ from ..arrays.checks import GROUP_BY, GroupBy, check_group_by
 from ..arrays.summary import block
 from ..errors import ExposureError
 from ..files.association import is_plain_name
-from ..files.location import AnyLocation, Location, RemoteFile, locations_of, output_directory
-from ..files.outputs import Outputs, existing
-from .local import Threads, workers_for
-from .member import Member
-from .pool import Group, grouped
-from .pool import read as read_pool
+from ..files.exposure import Exposure
+from ..files.outputs import existing, save
+from ..files.paths import AnyLocation, Location, RemoteFile, locations_of, output_directory
+from .groups import grouped, read_pool
+from .run import Threads, threads_for
 
 __all__ = ["GeneratedAssociation", "associate"]
 
@@ -109,8 +108,7 @@ def associate(
     ExposureError
         If there is no science exposure, one cannot be read, or two have the same product name.
     FileExistsError
-        If a file exists without `overwrite`. After any error there are no new files; the notes
-        say what holds for URLs.
+        If a file exists without `overwrite`. After any error there are no new files.
     ValueError
         If `group_by` has another value, or `output_dir` is a URL that cannot be written to.
     OSError
@@ -126,30 +124,29 @@ def associate(
     A member is listed by its path relative to the association, if both are on this machine or the
     member is below the URL of the association's folder. Other members are listed by their URL; the
     URL of a file on this machine begins with ``file://``.
-
-    An object store cannot publish several files at once. If a file cannot be written there, the new
-    files are removed and the replaced ones restored, as far as the store allows.
     """
     check_group_by(group_by)
     directory = None if output_dir is None else output_directory(output_dir)
     exposures, backgrounds = locations_of(inputs), locations_of(background)
-    with Threads(workers_for((*exposures, *backgrounds))) as workers:
-        pool = read_pool(exposures, backgrounds, workers.read)
+    with Threads(threads_for((*exposures, *backgrounds))) as threads:
+        pool = read_pool(exposures, backgrounds, threads.read)
     for why in pool.failed.values():
         raise ExposureError(why)
     found = [
-        _association(member, group, directory)
-        for group in grouped(pool.members, group_by)
-        for member in group.members
-        if not member.is_background
+        _association(science, name, group, directory)
+        for name, group in grouped(pool.exposures, group_by)
+        for science in group
+        if not science.is_background
     ]
     if not found:
         raise ExposureError(
-            f"there are backgrounds only ({len(pool.members)}), no science exposure"
+            f"there are backgrounds only ({len(pool.exposures)}), no science exposure"
         )
     _refuse_collisions(found)
     found = _with_existing(found)
-    _write(found, overwrite=overwrite, dry_run=dry_run)
+    if not dry_run:
+        members = [path for each in found for path in (each.science, *each.backgrounds)]
+        save({each.path: partial(_write, each) for each in found}, members, overwrite=overwrite)
     return tuple(found)
 
 
@@ -180,7 +177,9 @@ def content_of(association: GeneratedAssociation) -> dict[str, Any]:
     }
 
 
-def _association(science: Member, group: Group, directory: Location | None) -> GeneratedAssociation:
+def _association(
+    science: Exposure, name: str, group: Sequence[Exposure], directory: Location | None
+) -> GeneratedAssociation:
     if not is_plain_name(science.stem):
         raise ExposureError(
             f"{science.path}: its name cannot be that of a product (printable ASCII, no leading "
@@ -188,18 +187,17 @@ def _association(science: Member, group: Group, directory: Location | None) -> G
         )
     beside = science.path.parent if isinstance(science.path, Path) else Path()
     folder = beside if directory is None else directory
-    others = group.members if len(group.members) > 1 else ()
     return GeneratedAssociation(
         path=folder / f"{science.stem}_spec2_asn.json",
         product=science.stem,
-        group=group.name,
+        group=name,
         science=science.path,
         backgrounds=tuple(
-            member.path
-            for member in group.members
-            if member.is_background and member.key("band") == science.key("band")
+            each.path
+            for each in group
+            if each.is_background and (each.channel, each.band) == (science.channel, science.band)
         ),
-        selfcal=tuple(member.path for member in others),
+        selfcal=tuple(each.path for each in group if len(group) > 1),
     )
 
 
@@ -216,41 +214,19 @@ def _refuse_collisions(associations: list[GeneratedAssociation]) -> None:
         seen[name] = each.science
 
 
-def _folders(
-    associations: list[GeneratedAssociation],
-) -> dict[Location, list[GeneratedAssociation]]:
-    """Return the associations by the folder of their files."""
-    folders: dict[Location, list[GeneratedAssociation]] = {}
-    for each in associations:
-        folders.setdefault(each.path.parent, []).append(each)
-    return folders
-
-
 def _with_existing(associations: list[GeneratedAssociation]) -> list[GeneratedAssociation]:
     """Return the same associations, with whether their files exist."""
+    folders: dict[Location, list[str]] = {}
+    for each in associations:
+        folders.setdefault(each.path.parent, []).append(each.path.name)
     present = {
-        folder / name
-        for folder, there in _folders(associations).items()
-        for name in existing(folder, [each.path.name for each in there])
+        folder / name for folder, names in folders.items() for name in existing(folder, names)
     }
     return [replace(each, exists=each.path in present) for each in associations]
 
 
-def _write(associations: list[GeneratedAssociation], *, overwrite: bool, dry_run: bool) -> None:
-    exposures = [path for each in associations for path in (each.science, *each.backgrounds)]
-    with ExitStack() as stack:
-        written = []
-        for folder, there in _folders(associations).items():
-            outputs = Outputs(folder, dict.fromkeys(exposures), overwrite=overwrite or dry_run)
-            if not dry_run:
-                written.append(stack.enter_context(outputs))
-            finals = outputs.claim_all([each.path.name for each in there])
-            if not dry_run:
-                for each, final in zip(there, finals, strict=True):
-                    text = json.dumps(content_of(each), indent=4) + "\n"
-                    outputs.part(final).write_text(text, encoding="utf-8")
-        for outputs in written:
-            outputs.publish()
+def _write(association: GeneratedAssociation, part: Path) -> None:
+    part.write_text(json.dumps(content_of(association), indent=4) + "\n", encoding="utf-8")
 
 
 def _relative(member: Location, folder: Location) -> str:

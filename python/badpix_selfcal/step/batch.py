@@ -6,31 +6,27 @@ mask. A batch reads each exposure once to find the mask and once to copy it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..arrays.checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by
-from ..errors import ExposureError, warn
-from ..files.location import AnyLocation, Location, locations_of, output_directory
+from ..arrays.checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by, check_workers
+from ..errors import warn
+from ..files.paths import AnyLocation, Location, absolute, locations_of, output_directory
 from ..log import log
 from ..parameters import Parameters
 from ..threads import threads_set
-from . import pool
-from .execute import Progress, Tally
-from .member import dispaxis_of
-from .outcome import ExposureResult, ResultStatus
-from .plan import Copy, Plan
-from .pool import Group, grouped
-from .pooled import Writing, carried_out, workers_of
-from .products import products_of
-from .provenance import file_part, name_of
-from .results import BatchResult, GroupResult
-from .suitable import odd_shapes, warn_of_odd
+from .groups import Group, Pool, of_pool, read_pool, warn_of_odd
+from .outputs import outputs_of, resumed
+from .result import ExposureResult, Results
+from .run import Progress, Run, Threads, threads_for
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["BatchResult", "ExposureResult", "GroupResult", "ResultStatus", "batch", "plan_of"]
+    from .dask import Cluster
+
+__all__ = ["batch", "run_pool", "workers_of"]
 
 
 def batch(
@@ -56,13 +52,12 @@ def batch(
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
-    no_sync: bool = False,
     resume: bool = False,
     workers: int | None = None,
     scheduler: str | Client | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> BatchResult:
+) -> Results:
     """Find one mask for each detector and write flagged copies of all its exposures.
 
     Parameters
@@ -94,8 +89,6 @@ def batch(
         As in `badpix_selfcal.selfcal`.
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
-    no_sync : bool, optional
-        As in `badpix_selfcal.selfcal`.
     resume : bool, optional
         Keep existing outputs that are whole and were made from the same exposures; write the others
         again. The parameters must be those of the existing outputs, unless `overwrite` is set too.
@@ -109,11 +102,11 @@ def batch(
     threads : int, optional
         As in `badpix_selfcal.selfcal`; not with a scheduler.
     progress : callable, optional
-        Called with the number of finished exposures and the total number.
+        As in `badpix_selfcal.selfcal`.
 
     Returns
     -------
-    BatchResult
+    Results
         The results for all exposures. One that cannot be read or written is reported there; the
         others continue.
 
@@ -140,79 +133,143 @@ def batch(
     They equal, plane by plane, the outputs of `badpix_selfcal.selfcal` for the associations that
     `badpix_selfcal.associate` writes with the same `group_by`.
     """
-    parameters = Parameters(
-        cut=cut,
-        kernel_size=kernel_size,
-        flagfrac_lower=flagfrac_lower,
-        flagfrac_upper=flagfrac_upper,
-        sigma_lower=sigma_lower,
-        sigma_upper=sigma_upper,
-        grow=grow,
-        dispaxis=dispaxis,
-        edge=edge,
-        force_single=force_single,
-        spare_crowded=spare_crowded,
-        save_flagged_bkg=save_flagged_bkg,
-        save_mask=save_mask,
-        report=report,
-        copy_skipped=copy_skipped,
-        force=force,
-    )
+    parameters = Parameters.among(locals())
     check_group_by(group_by)
     exposures, backgrounds = locations_of(inputs), locations_of(background)
-    tally, folder = Tally(progress), output_directory(output_dir)
-    by, folder = workers_of(
+    folder = output_directory(output_dir)
+    if scheduler is not None:  # its workers have other current folders
+        folder = absolute(folder)
+        exposures, backgrounds = (tuple(map(absolute, each)) for each in (exposures, backgrounds))
+    with workers_of(
         (folder, *exposures, *backgrounds),
-        tally,
         workers=workers,
         scheduler=scheduler,
+        overwrite=overwrite or resume,
         threads=threads,
-        with_errors=parameters.needs_errors,
-    )
-    with threads_set(threads), by:
-        found = pool.read(exposures, backgrounds, by.read, force=parameters.force)
-        warn_of_odd(found.members)
-        log.info("%d exposures, %d unreadable", len(found.members), len(found.failed))
-        groups = grouped(found.members, group_by)
-        plans = [plan_of(group, parameters, folder) for group in groups]
-        writing = Writing(
-            folder,
-            products_of(parameters),
-            readers=workers,
-            overwrite=overwrite,
-            no_sync=no_sync,
-            resume=resume,
+    ) as (local, work):
+        found = read_pool(exposures, backgrounds, local.read, force=parameters.force)
+        warn_of_odd(found.exposures)
+        log.info("%d exposures, %d unreadable", len(found.exposures), len(found.failed))
+        groups = of_pool(
+            found.exposures,
+            group_by,
+            parameters.dispaxis,
+            with_backgrounds=parameters.save_flagged_bkg,
         )
-        return carried_out(found, groups, plans, by, tally, writing)
+        return run_pool(
+            found,
+            groups,
+            parameters,
+            folder,
+            local,
+            work,
+            overwrite=overwrite,
+            resume=resume,
+            progress=progress,
+        )
 
 
-def plan_of(group: Group, parameters: Parameters, folder: Location) -> Plan:
-    """Plan a group. Exposures whose shape is not that of most of them cannot be flagged."""
-    copies: list[Copy] = []
-    odd = odd_shapes(group.name, group.members)
-    members = tuple(member for member in group.members if member not in odd)
-    failed = {member.path: why for member, why in odd.items()}
-    if not parameters.save_flagged_bkg and all(each.is_background for each in group.members):
-        warn(f"{group.name}: there are backgrounds only, nothing to flag")
-    for member in members:
-        if member.is_background and not parameters.save_flagged_bkg:
-            continue
-        try:
-            dispaxis = dispaxis_of(member, parameters.dispaxis)
-        except ExposureError as error:
-            failed[member.path] = str(error)
-            continue
-        name = name_of(member.stem)
-        copies.append(Copy(member, folder, name, dispaxis, member.is_background))
-    paths = [member.path for member in members]
-    return Plan(
-        name=group.name,
-        detector=group.members[0].detector,
-        members=members,
-        companions=frozenset(paths if len(paths) > 1 else ()),
-        copies=tuple(copies),
-        parameters=parameters,
-        stem=file_part(group.name),
-        roles={each.path: "background" for each in members if each.is_background},
-        failed=failed,
+@contextmanager
+def workers_of(
+    locations: Sequence[Location],
+    *,
+    workers: int | None,
+    scheduler: str | Client | None,
+    overwrite: bool,
+    threads: int | None = None,
+) -> Iterator[tuple[Threads, Threads | Cluster]]:
+    """Start the threads of this process, and connect to a cluster if one is given.
+
+    Parameters
+    ----------
+    locations : sequence of Location
+        The folder of the outputs, and the inputs.
+    workers, scheduler, threads
+        As in `badpix_selfcal.batch`.
+
+    Yields
+    ------
+    local, work
+        What reads headers, and what combines exposures and writes copies.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `workers` has a wrong type or value, or does not go with `scheduler`.
+    """
+    for name, number in (("workers", workers), ("threads", threads)):
+        if scheduler is not None and number is not None:
+            raise ValueError(
+                f"`{name}` is a number of threads of this process; leave it out with `scheduler`, "
+                "whose workers have threads of their own"
+            )
+    count = threads_for(locations) if workers is None else check_workers(workers)
+    with threads_set(threads), Threads(count) as local:
+        if scheduler is None:
+            yield local, local
+            return
+        from .dask import Cluster
+
+        with Cluster(scheduler, local, overwrite=overwrite) as cluster:
+            yield local, cluster
+
+
+def run_pool(
+    found: Pool,
+    groups: Sequence[Group],
+    parameters: Parameters,
+    folder: Location,
+    local: Threads,
+    work: Threads | Cluster,
+    *,
+    overwrite: bool,
+    resume: bool,
+    progress: Progress | None,
+    mask: Location | None = None,
+) -> Results:
+    """Run the groups of a pool, for `batch` or `apply`; each output appears on its own.
+
+    Parameters
+    ----------
+    found : Pool
+        The exposures.
+    groups : sequence of Group
+        Their groups.
+    parameters : Parameters
+        The step's parameters.
+    folder : Location
+        Where the outputs go.
+    local, work
+        As of `workers_of`.
+    overwrite, resume, progress
+        As in `badpix_selfcal.batch`.
+    mask : Location or None, optional
+        The file of the mask that is applied, which no output may replace.
+    """
+    inputs = found.files if mask is None else (*found.files, mask)
+    remedy = "set `overwrite` to replace it, `resume` to keep what is done"
+    outputs = outputs_of(
+        groups, parameters, folder, inputs, overwrite=overwrite or resume, remedy=remedy
     )
+    if resume:
+        groups = resumed(groups, parameters, folder, local, overwrite=overwrite)
+    results = Run(parameters, work, outputs, together=False, progress=progress).results(groups)
+    failed = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
+    index = _index(folder, [each.page for each in results if each.page is not None])
+    return Results(tuple(results), tuple(failed), found.ignored, index)
+
+
+def _index(folder: Location, pages: Sequence[Location]) -> Location | None:
+    """List the pages of masks in a further page, if there are several.
+
+    Warns if it cannot be written: all that it lists is there.
+    """
+    if not pages:
+        return None
+    from ..look.index import write_index
+
+    try:
+        return write_index(folder, pages)
+    except OSError as error:
+        warn(f"the page that lists the others is not written: {error}")
+        return None

@@ -1,33 +1,32 @@
-"""The minimum image of a plan's exposures, computed from one exposure after the other."""
+"""The minimum image of a group's exposures, computed from one exposure after the other."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
-from typing import Final, NamedTuple, TypeAlias
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._interrupts import result_of
 from ..arrays import MeanError, RunningMinimum, pedestal
 from ..arrays.floats import FloatArray, as_stored
 from ..errors import ExposureError
-from ..files.exposure import Samples
-from ..files.location import Location
+from ..files.exposure import Exposure
+from ..files.paths import Location
 from ..instrument import Region, within
 from ..log import log
-from .reader import AHEAD, Reader, in_order
 
-__all__ = ["Failed", "Measured", "MinimumImage", "combine"]
+__all__ = ["Measured", "Minimum", "in_order", "measured", "minimum_of"]
 
 APART: Final = 31
 """Every so many rows and columns hold a sample that shows whether an image is constant."""
 
-Failed: TypeAlias = dict[Location, Exception]
-"""The exposures that cannot be used, and why."""
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
 
 
 class Measured(NamedTuple):
@@ -38,7 +37,7 @@ class Measured(NamedTuple):
     image : ndarray of float, shape (rows, cols)
         Its SCI.
     level : float
-        Its pedestal, in the unit of SCI.
+        Its pedestal, in the unit of SCI: 0 without a gap, NaN or infinite if it cannot be measured.
     errors : ndarray of float, shape (rows, cols), or None
         Its ERR, if it is asked for and exists.
     digest : bytes
@@ -54,7 +53,7 @@ class Measured(NamedTuple):
     is_constant: bool
 
 
-class MinimumImage:
+class Minimum:
     """The minimum image of exposures minus their pedestals, folded in one by one.
 
     The order does not matter. Minimum images can be computed separately and merged.
@@ -67,14 +66,14 @@ class MinimumImage:
 
     Attributes
     ----------
-    pedestals : dict of Path or RemoteFile to float
+    pedestals : dict of Location to float
         The pedestal of each exposure, in the unit of its SCI; NaN if the exposure was left out.
         Empty without a gap.
-    used : list of Path or RemoteFile
+    used : list of Location
         The exposures folded in, without those left out.
-    digests : dict of Path or RemoteFile to bytes
-        A digest of the SCI of each of them.
-    constant : list of Path or RemoteFile
+    failed : dict of Location to Exception
+        The exposures that cannot be used, and why.
+    constant : list of Location
         Those whose SCI is constant.
     """
 
@@ -82,8 +81,9 @@ class MinimumImage:
         self.gap = gap
         self.pedestals: dict[Location, float] = {}
         self.used: list[Location] = []
-        self.digests: dict[Location, bytes] = {}
+        self.failed: dict[Location, Exception] = {}
         self.constant: list[Location] = []
+        self._digests: dict[Location, bytes] = {}
         self._running = RunningMinimum()
         self._errors: MeanError | None = None
 
@@ -103,10 +103,15 @@ class MinimumImage:
         return None if self._errors is None else self._errors.image()
 
     @property
+    def left_out(self) -> list[Location]:
+        """The exposures that were left out, for their pedestal cannot be measured."""
+        return [path for path, level in self.pedestals.items() if level != level]
+
+    @property
     def copies(self) -> dict[Location, Location]:
         """The exposures with the SCI of an earlier one, and that one: they add nothing."""
         first: dict[bytes, Location] = {}
-        origins = {path: first.setdefault(self.digests[path], path) for path in self.used}
+        origins = {path: first.setdefault(self._digests[path], path) for path in self.used}
         return {path: origin for path, origin in origins.items() if path != origin}
 
     @property
@@ -114,43 +119,15 @@ class MinimumImage:
         """How many different exposures are combined."""
         return len(self.used) - len(self.copies)
 
-    def measure(self, samples: Samples, errors: Samples | None = None) -> Measured:
-        """Return an exposure as `fold` takes it; callable in any thread.
-
-        Parameters
-        ----------
-        samples : ndarray of real numbers, shape (rows, cols)
-            The SCI of one exposure.
-        errors : ndarray of real numbers, shape (rows, cols), or None, optional
-            Its ERR.
-
-        Returns
-        -------
-        Measured
-            Both, and the pedestal in the unit of the samples: 0 without a gap, NaN or infinite if
-            it cannot be measured.
-        """
-        image = as_stored(samples, "SCI")
-        level = 0.0 if self.gap is None else pedestal(image, within(self.gap, image.shape))
-        stored = None if errors is None else as_stored(errors, "ERR")
-        return Measured(image, level, stored, _digest(image), _is_constant(image))
-
-    def fold(self, path: Location, measured: Measured) -> None:
+    def fold(self, path: Location, found: Measured) -> None:
         """Fold in one exposure, unless its pedestal is not finite.
-
-        Parameters
-        ----------
-        path : Path or RemoteFile
-            The exposure.
-        measured : Measured
-            Its images, which are not kept, and its pedestal.
 
         Raises
         ------
         ExposureError
             If its shape differs from that of the others.
         """
-        image, level, errors, digest, is_constant = measured
+        image, level, errors, digest, is_constant = found
         if self.gap is not None:
             self.pedestals[path] = level if np.isfinite(level) else np.nan
         if not np.isfinite(level):
@@ -165,11 +142,11 @@ class MinimumImage:
             self._errors = self._errors or MeanError(image.shape)
             self._errors.add(errors)
         self.used.append(path)
-        self.digests[path] = digest
+        self._digests[path] = digest
         self.constant += [path] * is_constant
         log.debug("%s: combined, pedestal %.6g", path, level)
 
-    def merge(self, other: MinimumImage) -> None:
+    def merge(self, other: Minimum) -> None:
         """Fold in the exposures of another minimum image with the same gap."""
         if other.image is not None:
             self._running.fold(other.image)
@@ -178,18 +155,20 @@ class MinimumImage:
             self._errors.merge(other._errors)
         self.pedestals |= other.pedestals
         self.used += other.used
-        self.digests |= other.digests
+        self.failed |= other.failed
         self.constant += other.constant
+        self._digests |= other._digests
 
 
-def combine(
-    paths: Iterable[Location],
+def minimum_of(
+    exposures: Iterable[Exposure],
     gap: Region | None,
-    reader: Reader,
-    executor: Executor,
-    ahead: int = AHEAD,
+    threads: Executor,
+    *,
+    with_errors: bool,
+    ahead: int,
     done: Callable[[], None] = lambda: None,
-) -> tuple[MinimumImage, Failed]:
+) -> Minimum:
     """Combine exposures of one detector.
 
     Other threads read exposures and measure pedestals. This thread folds the exposures in. Memory
@@ -197,39 +176,72 @@ def combine(
 
     Parameters
     ----------
-    paths : iterable of Path or RemoteFile
+    exposures : iterable of Exposure
         The exposures.
     gap : tuple of int or None
         Where their pedestals are measured.
-    reader : Reader
-        Reads them.
-    executor : Executor
+    threads : Executor
         The threads that read.
-    ahead : int, optional
-        The largest number of images that are read ahead.
+    with_errors : bool
+        Whether ERR is needed too.
+    ahead : int
+        The largest number of exposures that are read ahead.
     done : callable, optional
         Called after each exposure, in this thread.
 
     Returns
     -------
-    minimum : MinimumImage
-        The minimum image and the pedestals.
-    failed : dict of Path or RemoteFile to Exception
-        The exposures that could not be read; the others are combined.
+    Minimum
+        The minimum image of those that can be used.
     """
-    minimum, failed = MinimumImage(gap), Failed()
+    minimum = Minimum(gap)
 
-    def read(path: Location) -> Measured:
-        return minimum.measure(*reader.images(path))
+    def read(exposure: Exposure) -> Measured:
+        return measured(exposure, gap, with_errors=with_errors)
 
-    for path, measured in in_order(executor, read, paths, ahead):
+    for exposure, found in in_order(threads, read, exposures, ahead):
         try:
-            minimum.fold(path, result_of(measured))
+            minimum.fold(exposure.path, found.result())
         except ExposureError as error:
-            failed[path] = error
+            minimum.failed[exposure.path] = error
         done()
-        del measured  # its samples would stay in memory while the next exposure is read
-    return minimum, failed
+        del found  # its samples would stay in memory while the next exposure is read
+    return minimum
+
+
+def measured(exposure: Exposure, gap: Region | None, *, with_errors: bool) -> Measured:
+    """Read an exposure and measure its pedestal; callable in any thread.
+
+    Raises
+    ------
+    ExposureError
+        If the exposure cannot be read, or was changed since its headers were read.
+    """
+    image = as_stored(exposure.science(), "SCI")
+    stored = exposure.error() if with_errors else None
+    exposure.require_unchanged()
+    level = 0.0 if gap is None else pedestal(image, within(gap, image.shape))
+    errors = None if stored is None else as_stored(stored, "ERR")
+    return Measured(image, level, errors, _digest(image), _is_constant(image))
+
+
+def in_order(
+    threads: Executor, work: Callable[[_Item], _Found], items: Iterable[_Item], ahead: int
+) -> Iterator[tuple[_Item, Future[_Found]]]:
+    """Process items in other threads, at most `ahead` of them before they are needed.
+
+    Yields
+    ------
+    tuple
+        Each item with the future of its result, in the order of the items.
+    """
+    waiting: deque[tuple[_Item, Future[_Found]]] = deque()
+    for item in items:
+        waiting.append((item, threads.submit(work, item)))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()
 
 
 def _digest(image: FloatArray) -> bytes:

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from ..arrays.checks import AskedDispaxis, AskedEdge, Cut
-from ..errors import ExposureError
+from ..errors import ExposureError, warn
 from ..files import association
-from ..files.association import Association, Product, stem_of
-from ..files.exposure import Cards
-from ..files.location import (
+from ..files.association import Association, Product
+from ..files.exposure import Cards, Exposure
+from ..files.inputs import expanded
+from ..files.paths import (
     AnyLocation,
     Location,
+    file_key,
     is_folder,
     locate,
     locations_of,
     output_directory,
+    stem_of,
 )
 from ..log import log
-from ..messages import function
+from ..masks.mask import Role
 from ..parameters import Parameters
 from ..threads import threads_set
-from .collisions import refuse_collisions
-from .execute import Progress, Tally, Workers, execute
-from .group_mask import Role
-from .local import Threads, workers_for
-from .member import Listed, Member, dispaxis_of
-from .outcome import Outcome
-from .plan import Copy, Plan
-from .pool import expanded
-from .products import MASK, products_of
-from .provenance import PAGE, ascii_of, further_name, name_of
-from .results import SelfcalResult
-from .suitable import check_product, warn_of_itself
+from .groups import Copy, Group, check_product, dispaxis_of, name_of, warn_of_axis
+from .outputs import ascii_of, outputs_of
+from .result import Result
+from .run import Progress, Run, Threads, threads_for
 
-__all__ = ["SelfcalResult", "selfcal"]
+__all__ = ["selfcal"]
 
 FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
 
@@ -64,16 +59,15 @@ def selfcal(
     edge: AskedEdge = Parameters.edge,
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
-    no_sync: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> SelfcalResult:
+) -> Result:
     """Find the bad pixels of an association's exposures and write flagged copies.
 
     Parameters
     ----------
     input : path-like
-        An association (JSON, YAML) or a science exposure (FITS, also gzipped). With the extra
+        An association (JSON) or a science exposure (FITS, also gzipped). With the extra
         ``cloud``, this and all other inputs may be URLs.
     selfcal, background : path-like or iterable of path-like, optional
         Further exposures, appended to those of the association: files, patterns, and folders, which
@@ -106,7 +100,7 @@ def selfcal(
         Write the flagged backgrounds too.
     save_mask : bool, optional
         Write the mask too, as a JWST MASK reference file that the pipeline, `badpix_selfcal.apply`
-        and `badpix_selfcal.read_mask` take: ``<product>_badpix_selfcal_mask.fits``.
+        and `badpix_selfcal.Mask.read` take: ``<product>_badpix_selfcal_mask.fits``.
     report : bool, optional
         Write a page that shows the mask too (extra ``report``), as `badpix_selfcal.report` does:
         ``<product>_badpix_selfcal_report.html``.
@@ -123,9 +117,6 @@ def selfcal(
         science exposure's DISPAXIS, else its EXP_TYPE, else None with a warning.
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
-    no_sync : bool, optional
-        Do not wait until the disk has the outputs. This is faster, for scratch disks: if the power
-        fails soon after, outputs may be lost or damaged.
     threads : int, optional
         Threads that compute, in this process and until the function returns. Default: the number of
         `badpix_selfcal.num_threads`.
@@ -135,7 +126,7 @@ def selfcal(
 
     Returns
     -------
-    SelfcalResult
+    Result
         The result for the first product; `others` holds those for the others.
 
     Raises
@@ -164,58 +155,18 @@ def selfcal(
     ``<product>_badpix_selfcal_bkg_<i>.fits``. The method and the defaults are those of ``jwst``
     3.0.0; on finite data so are the results, to the last bit.
     """
-    parameters = Parameters(
-        cut=cut,
-        kernel_size=kernel_size,
-        flagfrac_lower=flagfrac_lower,
-        flagfrac_upper=flagfrac_upper,
-        sigma_lower=sigma_lower,
-        sigma_upper=sigma_upper,
-        grow=grow,
-        dispaxis=dispaxis,
-        edge=edge,
-        force_single=force_single,
-        spare_crowded=spare_crowded,
-        save_flagged_bkg=save_flagged_bkg,
-        save_mask=save_mask,
-        report=report,
-        copy_skipped=copy_skipped,
-        force=force,
-    )
+    parameters = Parameters.among(locals())
     folder = output_directory(output_dir)
     found = _found(locate(input), _files(background), _files(selfcal))
-    members = dict.fromkeys(path for product in found.products for path in product.members)
-    products = products_of(parameters)
-    refuse_collisions(
-        (each for product in found.products for each in _copies(product, parameters)),
-        ((p.name, further_name(p.name, each.kind)) for p in found.products for each in products),
-        folder,
-        (found.path, *members),
-        overwrite=overwrite,
-    )
+    paths = dict.fromkeys(path for product in found.products for path in product.members)
     log.info("%s: products: %s", found.path, ", ".join(each.name for each in found.products))
-    tally, count = Tally(progress), workers_for((folder, *members))
-    with (
-        threads_set(threads),
-        Threads(count, tally, with_errors=parameters.needs_errors, counts_reading=True) as workers,
-    ):
-        tally.begin(sum(_count(product, parameters) for product in found.products))
-        plans = (_plan(product, parameters, folder, workers, found) for product in found.products)
-        outcomes = execute(
-            plans,
-            workers,
-            folder,
-            together=True,
-            overwrite=overwrite,
-            no_sync=no_sync,
-            products=products,
-            tally=tally,
-        )
-    results = [
-        replace(_result(outcome), unused=dict(product.unused))
-        for outcome, product in zip(outcomes, found.products, strict=True)
-    ]
-    return replace(results[0], others=tuple(results[1:]))
+    with threads_set(threads), Threads(threads_for((folder, *paths))) as work:
+        exposures = _read(paths, work)
+        groups = [_group(product, exposures, parameters, found) for product in found.products]
+        outputs = outputs_of(groups, parameters, folder, (found.path, *paths), overwrite=overwrite)
+        run = Run(parameters, work, outputs, together=True, progress=progress)
+        first, *others = run.results(groups)
+    return replace(first, others=tuple(others))
 
 
 def _files(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, ...]:
@@ -228,7 +179,7 @@ def _found(
 ) -> Association:
     """Return the association, with the further exposures appended to its own."""
     if is_folder(path):
-        raise ExposureError(f"{path}: is a folder; use {function('batch')}")
+        raise ExposureError(f"{path}: is a folder; use `batch`")
     if _is_exposure(path):
         found = Association(path, None, (Product(stem_of(path), path),))
     else:
@@ -244,82 +195,65 @@ def _found(
     return replace(found, products=tuple(products))
 
 
-def _copies(product: Product, parameters: Parameters) -> Iterator[tuple[Location, str]]:
-    """Yield the exposures of a product that are flagged, and the names of their copies."""
-    yield product.science, name_of(product.name)
-    if parameters.save_flagged_bkg:
-        for number, path in enumerate(product.backgrounds):
-            yield path, name_of(product.name, number)
+def _read(paths: Iterable[Location], work: Threads) -> dict[Hashable, Exposure]:
+    """Read the headers of exposures, each once."""
+    named: dict[Hashable, Location] = {}
+    for path in paths:
+        named.setdefault(file_key(path), path)
+    exposures: dict[Hashable, Exposure] = {}
+    for key, exposure in zip(named, work.read(named.values()), strict=True):
+        if isinstance(exposure, Exception):
+            raise exposure
+        exposures[key] = exposure
+    return exposures
 
 
-def _count(product: Product, parameters: Parameters) -> int:
-    """Return how many exposures a product reads, and how many copies are written of it."""
-    read = {path.resolve() for path in product.members}
-    return len(read) + sum(1 for _ in _copies(product, parameters))
-
-
-def _plan(
+def _group(
     product: Product,
+    exposures: Mapping[Hashable, Exposure],
     parameters: Parameters,
-    folder: Location,
-    workers: Workers,
     found: Association,
-) -> Plan:
-    """Read the headers of a product's exposures, and plan it."""
-    named = [*_copies(product, parameters)]
-    members = _members(product, {path.resolve() for path, _ in named}, workers)
-    science = members[product.science.resolve()]
+) -> Group:
+    """Return the group of a product."""
+
+    def those(*paths: Location) -> list[Exposure]:
+        return [exposures[file_key(path)] for path in paths]
+
+    (science,) = those(product.science)
+    backgrounds, companions = those(*product.backgrounds), those(*product.selfcal)
+    members = {each.path: each for each in (science, *backgrounds, *companions)}
     check_product(science, [*members.values()], force=parameters.force)
-    companions = {path.resolve() for path in {*product.backgrounds, *product.selfcal}}
-    plan = Plan(
+    copies = [Copy(science, name_of(product.name), "science")]
+    if parameters.save_flagged_bkg:
+        copies += [
+            Copy(each, name_of(product.name, number), "background")
+            for number, each in enumerate(backgrounds)
+        ]
+    roles: dict[Location, Role] = {each.path: "selfcal" for each in companions}
+    roles |= {each.path: "background" for each in backgrounds}
+    group = Group(
         name=product.name,
-        detector=science.detector,
-        members=tuple(members.values()),
-        companions=frozenset(members[path].path for path in companions),
-        copies=(),
-        parameters=parameters,
         stem=product.name,
-        roles=_roles(product, members),
+        detector=science.detector,
+        dispaxis=None,
+        exposures=tuple(members.values()),
+        copies=tuple(copies),
+        roles={**roles, science.path: "science"},
+        companions=frozenset(each.path for each in (*backgrounds, *companions)),
         origin=_origin(found),
+        unused=dict(product.unused),
     )
-    skipped = plan.is_skipped([member.path for member in plan.members])
-    if not skipped and not parameters.force_single:
-        warn_of_itself(science, plan.members)
-    dispaxis = None if skipped else dispaxis_of(science, parameters.dispaxis)
-    copies = (
-        Copy(members[path.resolve()], folder, name, dispaxis, is_background=number > 0)
-        for number, (path, name) in enumerate(named)
-    )
-    return replace(plan, copies=tuple(copies))
-
-
-def _members(
-    product: Product, flagged: Container[Location], workers: Workers
-) -> dict[Location, Member]:
-    """Read the headers of a product's exposures, each once."""
-    paths: dict[Location, Location] = {}
-    for path in dict.fromkeys(product.members):
-        paths.setdefault(path.resolve(), path)
-    listed = [
-        Listed(path, whole=resolved in flagged, identified=False)
-        for resolved, path in paths.items()
-    ]
-    members: dict[Location, Member] = {}
-    for resolved, member in zip(paths, workers.read(listed), strict=True):
-        if isinstance(member, Exception):
-            raise member
-        members[resolved] = member
-    return members
-
-
-def _roles(product: Product, members: Mapping[Location, Member]) -> dict[Location, Role]:
-    """Return what the members are; one that is several things is the first of them."""
-    roles: dict[Location, Role] = {}
-    for path in product.backgrounds:
-        roles[members[path.resolve()].path] = "background"
-    for path in product.selfcal:
-        roles.setdefault(members[path.resolve()].path, "selfcal")
-    return {**roles, members[product.science.resolve()].path: "science"}
+    if group.is_skipped(members, alone=parameters.force_single):
+        return group
+    if len(members) == 1 and not parameters.force_single:
+        warn(
+            f"{science.path}: is compared with itself only, so light of the target may be flagged; "
+            "add other exposures of the same detector (`background`)"
+        )
+    axis = dispaxis_of(science, parameters.dispaxis)
+    if axis is None and parameters.dispaxis == "auto":
+        warn_of_axis([science])
+    return replace(group, dispaxis=axis)
 
 
 def _is_exposure(path: Location) -> bool:
@@ -334,22 +268,3 @@ def _origin(found: Association) -> Cards:
     if found.pool is not None:
         origin["ASNPOOL"] = (ascii_of(found.pool), "association pool name")
     return origin
-
-
-def _result(outcome: Outcome) -> SelfcalResult:
-    plan, masks = outcome.plan, outcome.masks
-    dispaxis = plan.copies[0].dispaxis if masks else None
-    science = (copy.output for copy in outcome.written if not copy.is_background)
-    return SelfcalResult(
-        product=plan.name,
-        status=outcome.status,
-        science=next(science, None),
-        backgrounds=tuple(copy.output for copy in outcome.written if copy.is_background),
-        bad_pixels=masks.get(dispaxis),
-        pedestals=outcome.pedestals,
-        dispaxis=dispaxis,
-        members=tuple(member.path for member in plan.members),
-        crowded_rows=outcome.crowded.get(dispaxis, ()),
-        mask=outcome.products.get(MASK, {}).get(dispaxis),
-        page=outcome.products.get(PAGE, {}).get(dispaxis),
-    )

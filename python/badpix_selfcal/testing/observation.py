@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ..instrument import DETECTORS, within
-from ..simulation.asdf import asdf_extension
+from ..simulate.files import asdf_extension
 from .strategies import WORST
 
 __all__ = ["Observation", "Oddity", "broken_associations", "broken_exposures", "observations"]
@@ -142,7 +142,7 @@ class Observation:
         hdus[1].header["DISPAXIS"] = self.dispaxis
         if self.oddity == "more extensions":
             hdus.append(fits.ImageHDU(np.arange(7, dtype=np.int16), name="MORE"))
-        hdus.append(asdf_extension(planes))
+        hdus.append(asdf_extension())
         fits.HDUList(hdus).writeto(path)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from .. import _kernels
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
 from ..arrays.checks import THOROUGH, VERIFY_EXAMPLES, Against, check_against, check_examples
-from ..arrays.windows import BORDERS
+from ..arrays.medians import BORDERS
 from ..messages import extra
 from ..step.selfcal import selfcal
 from .bad_pixels import find_bad_pixels_checks

@@ -1,10 +1,10 @@
 //! Networks of adjacent windows: the values that they share are computed once, in stages.
 //!
 //! Adjacent windows lie in the lanes of a vector, and each has a network of the same steps. What a
-//! step computes from columns 2 and 3 of a window, it computes from columns 0 and 1 of the window two
-//! columns to the right. Steps are therefore numbered without regard to their columns, and each value
-//! is a step at a column. A step that several columns of a window need is made in an early stage,
-//! for all windows, and kept in memory. The last stage loads it at those columns.
+//! step computes from columns 2 and 3 of a window, it computes from columns 0 and 1 of the window
+//! two columns to the right. Steps are therefore numbered without regard to their columns, and each
+//! value is a step at a column. A step that several columns of a window need is made in an early
+//! stage, for all windows, and kept in memory. The last stage loads it at those columns.
 
 use crate::network::{Network, Node};
 use std::collections::{BTreeSet, HashMap};
@@ -130,8 +130,8 @@ impl Stages {
         self.stage.iter().copied().max().unwrap_or(0)
     }
 
-    /// The column at which a stage makes a step: column 0, but in the last stage the only one that needs
-    /// it.
+    /// The column at which a stage makes a step: column 0, but in the last stage the only one that
+    /// needs it.
     fn col(&self, number: usize) -> usize {
         let is_last = self.stage[number] == self.last();
         if is_last { self.cols[number].first().copied().unwrap_or(0) } else { 0 }

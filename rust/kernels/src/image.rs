@@ -102,7 +102,7 @@ impl<T: Sample> Image<'_, T> {
         });
     }
 
-    /// Applies a filter to the image with rows and columns exchanged, and writes what comes of it.
+    /// Applies a filter to the image with rows and columns exchanged, and writes the result.
     pub(crate) fn transposed_by(
         &self,
         out: &mut [T],

@@ -1,15 +1,15 @@
-//! Running medians that skip NaN, and the kernels around them that find bad pixels of integral-field
-//! exposures from the exposures themselves.
+//! Running medians that skip NaN, and the kernels around them that find bad pixels of
+//! integral-field exposures from the exposures themselves.
 //!
-//! [`Median`] is the running median of an image: along an axis or over a rectangle, for odd, even and
-//! shifted windows and all usual borders. [`RunningMedian`] is that of a stream.
+//! [`Median`] is the running median of an image: along an axis or over a rectangle, for odd, even
+//! and shifted windows and all usual borders. [`RunningMedian`] is that of a stream.
 //!
 //! ```
 //! use badpix_selfcal_kernels::{Axis, Edge, Image, Median};
 //!
 //! let samples = [1.0f32, 2.0, 90.0, f32::NAN, 4.0, 5.0];
 //! let image = Image::new(&samples, 2, 3)?;
-//! let medians = Median::along(Axis::X).window(3).edge(Edge::Shrink).medians(image)?;
+//! let medians = Median::along(Axis::X, 3).edge(Edge::Shrink).medians(image)?;
 //! assert_eq!(medians, [1.5, 2.0, 46.0, 4.0, 4.5, 4.5]);
 //! # Ok::<(), badpix_selfcal_kernels::Error>(())
 //! ```
@@ -34,6 +34,7 @@
 pub mod error;
 pub mod image;
 pub mod instructions;
+mod lanes;
 pub mod mean;
 pub mod median;
 mod memory;
@@ -43,6 +44,8 @@ pub mod pedestal;
 pub mod percentile;
 pub mod sample;
 pub mod significance;
+#[cfg(test)]
+mod testing;
 
 /// Samples for each task of light work: enough to be worth a task, few enough that all threads get
 /// about the same number.
@@ -51,7 +54,7 @@ pub(crate) const CHUNK: usize = 1 << 15;
 pub use error::Error;
 pub use image::{Image, Region};
 pub use instructions::Instructions;
-pub use median::{Axis, Edge, Kernel, Median, Method, Reach, RunningMedian, Window};
+pub use median::{Axis, Edge, Kernel, Median, Method, Reach, RunningMedian};
 pub use sample::{Sample, Stored, Swapped};
 
 #[cfg(feature = "ndarray")]

@@ -1,6 +1,6 @@
 //! Memory that grows with an image or a window, and the error where there is not enough.
 //!
-//! The standard library ends the process if memory is short. Here the caller learns of it.
+//! The standard library ends the process if memory is short. Here the caller gets an error.
 
 use crate::Error;
 use bytemuck::{Pod, Zeroable};
@@ -10,8 +10,8 @@ use std::sync::Mutex;
 
 /// Memory for images that a call needs besides its results.
 ///
-/// It is kept for the next call. Memory that goes back to the system must be cleared by it before it
-/// is used again, which takes as long as the work on a large image.
+/// It is kept for the next call. Memory that goes back to the system must be cleared by it before
+/// it is used again, which takes as long as the work on a large image.
 pub(crate) struct Scratch(Vec<u64>);
 
 static KEPT: Mutex<Vec<u64>> = Mutex::new(Vec::new());
@@ -19,8 +19,8 @@ static KEPT: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 impl Scratch {
     /// The most memory that is kept, in bytes: enough for three images of 2048 x 2048 singles.
     const MOST: usize = 1 << 26;
-    /// glibc keeps twice the largest block below 32 MiB that was ever freed. This one is large enough
-    /// for the results of an image of 2048 x 2048.
+    /// glibc keeps twice the largest block below 32 MiB that was ever freed. This one is large
+    /// enough for the results of an image of 2048 x 2048.
     const LARGEST: usize = 31 << 20;
 
     /// Room for so many samples. Their values are those that another call has left.

@@ -1,7 +1,7 @@
 //! Bad pixels: those that differ most from the running median of the minimum image.
 
 use crate::instructions::arch;
-use crate::median::{Axis, Edge, Filter, Window};
+use crate::median::{Axis, Edge, Filter};
 use crate::{CHUNK, Error, Image, Sample, memory, percentile};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -9,8 +9,8 @@ use rayon::prelude::*;
 /// The criteria for bad pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Criteria {
-    /// Length of the running median's window.
-    pub window: Window,
+    /// Samples in the window of the running median: an odd number.
+    pub window: usize,
     /// The axis of dispersion, along which the window runs; `None` for a square window.
     pub dispersion: Option<Axis>,
     /// Fraction of the residuals, 0 to 1, below the lower cut.
@@ -44,8 +44,8 @@ pub struct Outliers<T> {
 /// Infinite residuals do not move the cuts and are all flagged.
 ///
 /// # Errors
-/// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
-/// too little.
+/// [`Error::EvenWindow`] if the window has no middle. [`Error::WindowTooLarge`] if it holds 2^31
+/// samples or more. [`Error::Memory`] if there is too little.
 pub fn find<T: Sample>(minimum: Image<'_, T>, criteria: &Criteria) -> Result<Outliers<T>, Error> {
     let mut residual = memory::zeros(minimum.samples().len())?;
     let filter = Filter::new(minimum, criteria.dispersion, criteria.window, criteria.edge)?;
@@ -126,8 +126,8 @@ fn cuts<T: Sample>(
     }
 }
 
-/// A mask of the samples strictly below `low` or above `high` and of all infinities, and the numbers
-/// of those at the low and the high end.
+/// A mask of the samples strictly below `low` or above `high` and of all infinities, and the
+/// numbers of those at the low and the high end.
 fn flag<T: Sample>(samples: &[T], low: T, high: T) -> Result<(Vec<bool>, usize, usize), Error> {
     let mut mask = memory::zeros(samples.len())?;
     let chunks = mask.par_chunks_mut(CHUNK).zip(samples.par_chunks(CHUNK));
@@ -172,12 +172,13 @@ impl<T: Sample> WithSimd for Flag<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::{Criteria, find};
-    use crate::median::{Median, Method, special_samples};
-    use crate::{Axis, Edge, Image, Window};
+    use crate::median::{Median, Method};
+    use crate::testing::special_samples;
+    use crate::{Axis, Edge, Error, Image};
 
     fn criteria() -> Criteria {
         Criteria {
-            window: Window::new(3).unwrap(),
+            window: 3,
             dispersion: Some(Axis::X),
             flagfrac_lower: 0.1,
             flagfrac_upper: 0.1,
@@ -215,7 +216,7 @@ mod tests {
         let image = Image::new(&samples, rows, cols).unwrap();
         let found = find(image, &criteria()).unwrap();
         let Criteria { window, edge, .. } = criteria();
-        let median = Median::along(Axis::X).window(window.len()).edge(edge);
+        let median = Median::along(Axis::X, window).edge(edge);
         let medians = median.method(Method::Heap).medians(image).unwrap();
         let (mut n_low, mut n_high) = (0, 0);
         for (i, (&residual, flag)) in found.residual.iter().zip(found.mask).enumerate() {
@@ -229,6 +230,15 @@ mod tests {
         }
         assert_eq!((found.n_low, found.n_high), (n_low, n_high));
         assert!(n_low > 0 && n_high > 0);
+    }
+
+    #[test]
+    fn a_window_has_a_middle() {
+        let image = Image::new(&[1.0f32], 1, 1).unwrap();
+        for window in [0, 14] {
+            let error = find(image, &Criteria { window, ..criteria() });
+            assert_eq!(error, Err(Error::EvenWindow(window)));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Sub};
 
 mod sealed {
-    use crate::median::Vectorized;
+    use crate::lanes::Vectorized;
     use bytemuck::Pod;
 
     /// What the kernels need of a sample besides. It may change in any version.

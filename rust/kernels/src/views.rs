@@ -17,10 +17,12 @@ impl<'a, T: Copy> TryFrom<ArrayView2<'a, T>> for Image<'a, T> {
 }
 
 impl Median {
-    /// Writes the medians of an array to `out`. Both are contiguous in row-major order. (Feature `ndarray`.)
+    /// Writes the medians of an array to `out`. Both are contiguous in row-major order. (Feature
+    /// `ndarray`.)
     ///
     /// # Errors
-    /// [`Error::Layout`] if one is not. [`Error::OutputShape`] if their shapes differ. Else as [`Median::run`].
+    /// [`Error::Layout`] if one is not. [`Error::OutputShape`] if their shapes differ. Else as
+    /// [`Median::run`].
     pub fn run_array<T: Sample>(
         &self,
         array: &ArrayView2<'_, T>,
@@ -40,7 +42,7 @@ impl Median {
     /// use ndarray::array;
     ///
     /// let image = array![[1.0, 9.0], [f64::NAN, 2.0], [3.0, 4.0]];
-    /// let columns = Median::along(Axis::Y).window(3).edge(Edge::Nearest);
+    /// let columns = Median::along(Axis::Y, 3).edge(Edge::Nearest);
     /// assert_eq!(columns.array(&image.view())?, array![[1.0, 9.0], [2.0, 4.0], [3.0, 4.0]]);
     /// # Ok::<(), badpix_selfcal_kernels::Error>(())
     /// ```
@@ -78,7 +80,7 @@ mod tests {
         assert_eq!(Image::try_from(image.t()).err(), Some(Error::Layout));
         let crop = image.slice(ndarray::s![.., ..2]);
         assert_eq!(Image::try_from(crop).err(), Some(Error::Layout));
-        let median = Median::along(Axis::X);
+        let median = Median::along(Axis::X, 3);
         let mut out = Array2::zeros((3, 2));
         let error = Error::OutputShape { out: (3, 2), image: (2, 3) };
         assert_eq!(error.to_string(), "out is 3 x 2, the image 2 x 3");

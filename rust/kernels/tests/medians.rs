@@ -3,7 +3,7 @@
 mod naive;
 
 use badpix_selfcal_kernels::median::{Method, Reach};
-use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Median, RunningMedian, Sample, Window};
+use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Median, RunningMedian, Sample};
 use naive::{edge, image, median_of, method, reach, running, same, sample};
 use proptest::prelude::*;
 
@@ -47,7 +47,7 @@ proptest! {
         let origin = (length / 2).cast_signed() - at;
         let samples: Vec<_> = (0i8..100).map(f64::from).collect();
         let image = Image::new(&samples, 1, 100).unwrap();
-        let median = Median::along(Axis::X).window(length).edge(Edge::Shrink);
+        let median = Median::along(Axis::X, length).edge(Edge::Shrink);
         let after = at.cast_unsigned();
         let reach = Reach { before: length - 1 - after, after };
         let moved = median.origin(origin - isize::from(length % 2 == 0)).medians(image).unwrap();
@@ -59,7 +59,7 @@ proptest! {
     fn single_precision(
         samples in prop::collection::vec(-1e30f32..1e30, 1..50), length in 1usize..19
     ) {
-        let median = Median::along(Axis::X).window(length).edge(Edge::Shrink);
+        let median = Median::along(Axis::X, length).edge(Edge::Shrink);
         let wide: Vec<f64> = samples.iter().copied().map(f64::from).collect();
         let ours = median.medians(Image::new(&samples, 1, samples.len()).unwrap()).unwrap();
         let exact = median.medians(Image::new(&wide, 1, samples.len()).unwrap()).unwrap();
@@ -119,8 +119,8 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let samples: Vec<f32> = (0u32..90_000).map(|i| (i * 7919 % 1013) as f32 / 7.0).collect();
     let image = Image::new(&samples, 900, 100).unwrap();
     let windows = [
-        Median::along(Axis::Y).window(15),
-        Median::along(Axis::X).window(16).edge(Edge::Wrap),
+        Median::along(Axis::Y, 15),
+        Median::along(Axis::X, 16).edge(Edge::Wrap),
         Median::rectangle(15, 3).edge(Edge::Shrink).min_count(9),
     ];
     let run = |threads| {
@@ -147,7 +147,7 @@ fn a_window_far_longer_than_the_line_costs_no_more_than_the_line() {
     assert_eq!(run(far, Edge::Shrink, 3), [2.0; 3]);
     assert!(run(far, Edge::Shrink, 4).iter().all(|median| median.is_nan()));
     assert_eq!(run(causal, Edge::Shrink, 1), [1.0, 1.5, 2.0]);
-    assert_eq!(Median::along(Axis::X).window(usize::MAX).medians(image).unwrap(), [0.0; 3]);
+    assert_eq!(Median::along(Axis::X, usize::MAX).medians(image).unwrap(), [0.0; 3]);
 }
 
 #[test]
@@ -165,9 +165,9 @@ fn no_samples() {
     for (rows, cols) in [(0, 0), (0, 4), (4, 0)] {
         let image = Image::<f64>::new(&[], rows, cols).unwrap();
         for edge in [Edge::Zero, Edge::Nearest, Edge::Reflect, Edge::Mirror, Edge::Wrap] {
-            for median in [Median::along(Axis::Y), Median::along(Axis::X), Median::rectangle(1, 1)]
-            {
-                let median = median.window(3).edge(edge).min_count(2);
+            let lines = [Axis::Y, Axis::X].map(|axis| Median::along(axis, 3));
+            for median in lines.into_iter().chain([Median::rectangle(3, 3)]) {
+                let median = median.edge(edge).min_count(2);
                 assert!(median.medians(image).unwrap().is_empty());
             }
         }
@@ -175,33 +175,18 @@ fn no_samples() {
 }
 
 #[test]
-fn the_window_does_not_depend_on_the_order_of_its_parts() {
-    let samples = [5.0f32, 1.0, 4.0, 2.0, 3.0, 9.0, 7.0];
-    let image = Image::new(&samples, 1, 7).unwrap();
-    let lines = Median::along(Axis::X).edge(Edge::Shrink);
-    let trailing = lines.window(5).origin(2);
-    let (shifted, again) = (lines.origin(2).window(5), trailing.origin(9).window(3).window(5));
-    assert_eq!(shifted, trailing);
-    assert_eq!(again.origin(2), trailing);
-    assert_ne!(trailing.medians(image), lines.window(5).medians(image));
-    assert!(lines.window(0).window(3).medians(image).is_ok());
-}
-
-#[test]
 fn windows_that_are_none() {
     let image = Image::new(&[1.0f32], 1, 1).unwrap();
-    let lines = Median::along(Axis::X);
-    assert_eq!(lines.window(0).medians(image), Err(Error::EmptyWindow));
+    let lines = |window| Median::along(Axis::X, window);
+    assert_eq!(lines(0).medians(image), Err(Error::EmptyWindow));
     assert_eq!(Median::rectangle(3, 0).kernel(9, 9), Err(Error::EmptyWindow));
-    let origin = |window, origin| lines.window(window).origin(origin).medians(image);
+    let origin = |window, origin| lines(window).origin(origin).medians(image);
     assert!(origin(4, -2).is_ok() && origin(4, 1).is_ok() && origin(5, 2).is_ok());
     let wrong = |origin| Err(Error::Origin { origin, before: 2, after: 1 });
     assert_eq!((origin(4, 2), origin(4, -3)), (wrong(2), wrong(-3)));
     assert!(origin(usize::MAX, isize::MIN).is_err());
     let said = origin(4, 2).unwrap_err().to_string();
     assert_eq!(said, "the origin of this window must be from -2 to 1, got 2");
-    assert_eq!(Window::new(14), Err(Error::EvenWindow(14)));
-    assert_eq!(Window::new(0), Err(Error::EvenWindow(0)));
     assert_eq!(Error::EvenWindow(14).to_string(), "the length of the window must be odd, got 14");
     assert!(RunningMedian::<f32>::new(1 << 31).is_err());
 }
@@ -212,7 +197,7 @@ fn medians_are_written_only_where_they_fit() {
     let mut out = [5.0; 3];
     let error = Error::Output { len: 3, rows: 1, cols: 2 };
     assert_eq!(error.to_string(), "out has 3 samples, the image 1 x 2");
-    assert_eq!(Median::along(Axis::X).run(image, &mut out), Err(error));
+    assert_eq!(Median::along(Axis::X, 3).run(image, &mut out), Err(error));
     assert_eq!(out, [5.0; 3]);
 }
 
@@ -220,7 +205,7 @@ fn medians_are_written_only_where_they_fit() {
 fn the_kernel_can_be_chosen() {
     let image = Image::new(&[3.0f64, 1.0, 2.0], 1, 3).unwrap();
     for method in [Method::Auto, Method::Heap, Method::Network] {
-        let median = Median::along(Axis::X).window(2).edge(Edge::Nearest).method(method);
+        let median = Median::along(Axis::X, 2).edge(Edge::Nearest).method(method);
         assert_eq!(median.medians(image).unwrap(), [3.0, 2.0, 1.5]);
     }
 }

@@ -5,7 +5,7 @@ use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Sample, Swapped};
 use numpy::ndarray::{Dimension, Ix2};
 use numpy::{Element, IntoPyArray, PyArrayMethods, PyUntypedArrayMethods};
 use numpy::{PyReadonlyArray, PyReadonlyArray1, PyReadonlyArray2};
-use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 
 /// A 2-D image of either sample type.
@@ -25,6 +25,15 @@ pub enum AnyStored<'py> {
     F64(PyReadonlyArray2<'py, f64>),
     Swapped32(PyReadonlyArray2<'py, u32>),
     Swapped64(PyReadonlyArray2<'py, u64>),
+}
+
+/// Images of one sample type and byte order.
+#[derive(FromPyObject)]
+pub enum AllStored<'py> {
+    F32(Vec<PyReadonlyArray2<'py, f32>>),
+    F64(Vec<PyReadonlyArray2<'py, f64>>),
+    Swapped32(Vec<PyReadonlyArray2<'py, u32>>),
+    Swapped64(Vec<PyReadonlyArray2<'py, u64>>),
 }
 
 /// A 1-D array of either sample type.
@@ -60,38 +69,30 @@ pub fn swapped<'a, T: Sample<Bits: Element>>(
     Image::new(Swapped::view(samples(array)?), rows, cols).map_err(kernel_error)
 }
 
-/// Images of one sample type and byte order.
-pub enum StoredImages<'a> {
-    F32(Vec<Image<'a, f32>>),
-    F64(Vec<Image<'a, f64>>),
-    Swapped32(Vec<Image<'a, Swapped<f32>>>),
-    Swapped64(Vec<Image<'a, Swapped<f64>>>),
-}
-
-/// The kernels' views of arrays, which must have one dtype.
-pub fn stored_images<'a>(arrays: &'a [AnyStored<'_>]) -> PyResult<StoredImages<'a>> {
-    let mixed = || Err(PyTypeError::new_err("all images must have one dtype"));
-    let mut found = match arrays.first() {
-        Some(AnyStored::F32(_)) | None => StoredImages::F32(Vec::new()),
-        Some(AnyStored::F64(_)) => StoredImages::F64(Vec::new()),
-        Some(AnyStored::Swapped32(_)) => StoredImages::Swapped32(Vec::new()),
-        Some(AnyStored::Swapped64(_)) => StoredImages::Swapped64(Vec::new()),
-    };
-    for array in arrays {
-        match (&mut found, array) {
-            (StoredImages::F32(images), AnyStored::F32(array)) => images.push(image(array)?),
-            (StoredImages::F64(images), AnyStored::F64(array)) => images.push(image(array)?),
-            (StoredImages::Swapped32(images), AnyStored::Swapped32(array)) => {
-                images.push(swapped::<f32>(array)?);
+/// Runs `$work` on the kernels' view of an image of any type.
+macro_rules! with_stored {
+    ($array:expr, |$image:ident| $work:expr) => {
+        match $array {
+            AnyStored::F32(array) => {
+                let $image = image(array)?;
+                $work
             }
-            (StoredImages::Swapped64(images), AnyStored::Swapped64(array)) => {
-                images.push(swapped::<f64>(array)?);
+            AnyStored::F64(array) => {
+                let $image = image(array)?;
+                $work
             }
-            _ => return mixed(),
+            AnyStored::Swapped32(array) => {
+                let $image = swapped::<f32>(array)?;
+                $work
+            }
+            AnyStored::Swapped64(array) => {
+                let $image = swapped::<f64>(array)?;
+                $work
+            }
         }
-    }
-    Ok(found)
+    };
 }
+pub(crate) use with_stored;
 
 /// A kernel's image or mask as a NumPy array, without a copy.
 pub fn image_out<T: Element>(

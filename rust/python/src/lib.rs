@@ -18,11 +18,11 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _kernels {
     use crate::convert::{
-        AnyImage, AnySamples, AnyStored, StoredImages, axis, edge, image, image_out, kernel_error,
-        samples, stored_images, swapped,
+        AllStored, AnyImage, AnySamples, AnyStored, axis, edge, image, image_out, kernel_error,
+        samples, swapped, with_stored,
     };
     use crate::threads;
-    use badpix_selfcal_kernels::{Axis, Image, Region, Sample, Stored, Window};
+    use badpix_selfcal_kernels::{Axis, Error, Image, Region, Sample, Stored};
     use badpix_selfcal_kernels::{mean, minimum, outliers, pedestal, percentile, significance};
     use numpy::{
         Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2,
@@ -58,16 +58,7 @@ mod _kernels {
         gap: (usize, usize, usize, usize),
     ) -> PyResult<f64> {
         let gap = Region { y0: gap.0, y1: gap.1, x0: gap.2, x1: gap.3 };
-        match &image {
-            AnyStored::F32(array) => in_region(py, self::image(array)?, gap),
-            AnyStored::F64(array) => in_region(py, self::image(array)?, gap),
-            AnyStored::Swapped32(array) => in_region(py, swapped::<f32>(array)?, gap),
-            AnyStored::Swapped64(array) => in_region(py, swapped::<f64>(array)?, gap),
-        }
-    }
-
-    fn in_region<S: Stored>(py: Python<'_>, image: Image<'_, S>, gap: Region) -> PyResult<f64> {
-        Ok(py.detach(|| pedestal::in_region(image, gap)).map_err(kernel_error)?.into())
+        with_stored!(&image, |image| number(py.detach(|| pedestal::in_region(image, gap))))
     }
 
     /// NaN-median where a boolean mask is true; the mask has the shape of the image.
@@ -78,16 +69,11 @@ mod _kernels {
         gap: PyReadonlyArray2<'_, bool>,
     ) -> PyResult<f64> {
         let gap = samples(&gap)?;
-        match &image {
-            AnyStored::F32(array) => in_mask(py, self::image(array)?, gap),
-            AnyStored::F64(array) => in_mask(py, self::image(array)?, gap),
-            AnyStored::Swapped32(array) => in_mask(py, swapped::<f32>(array)?, gap),
-            AnyStored::Swapped64(array) => in_mask(py, swapped::<f64>(array)?, gap),
-        }
+        with_stored!(&image, |image| number(py.detach(|| pedestal::in_mask(image, gap))))
     }
 
-    fn in_mask<S: Stored>(py: Python<'_>, image: Image<'_, S>, gap: &[bool]) -> PyResult<f64> {
-        Ok(py.detach(|| pedestal::in_mask(image, gap)).map_err(kernel_error)?.into())
+    fn number<T: Sample>(found: Result<T, Error>) -> PyResult<f64> {
+        Ok(found.map_err(kernel_error)?.into())
     }
 
     /// Replaces the minimum image by its minimum with `exposure - pedestal`, in place.
@@ -103,27 +89,17 @@ mod _kernels {
         pedestal: f64,
         is_first: bool,
     ) -> PyResult<()> {
-        #[allow(clippy::cast_possible_truncation)] // a pedestal has the precision of its image
-        let single = pedestal as f32;
-        match &exposure {
-            AnyStored::F32(array) => fold(py, minimum, image(array)?, single, is_first),
-            AnyStored::F64(array) => fold(py, minimum, image(array)?, pedestal, is_first),
-            AnyStored::Swapped32(array) => {
-                fold(py, minimum, swapped::<f32>(array)?, single, is_first)
-            }
-            AnyStored::Swapped64(array) => {
-                fold(py, minimum, swapped::<f64>(array)?, pedestal, is_first)
-            }
-        }
+        with_stored!(&exposure, |exposure| fold(py, minimum, exposure, pedestal, is_first))
     }
 
     fn fold<'py, S: Stored<Sample: Element>>(
         py: Python<'py>,
         minimum: &Bound<'py, PyAny>,
         exposure: Image<'_, S>,
-        pedestal: S::Sample,
+        pedestal: f64,
         is_first: bool,
     ) -> PyResult<()> {
+        let pedestal = S::Sample::nearest(pedestal); // it has the precision of its image
         let mut minimum: PyReadwriteArray2<'py, S::Sample> = minimum.extract().map_err(|why| {
             PyTypeError::new_err(format!(
                 "minimum must be a 2-D array of the exposure's precision: {why}"
@@ -139,33 +115,35 @@ mod _kernels {
 
     /// Adds the errors of exposures, in either byte order, to their sum, and counts them, in place.
     ///
-    /// All exposures have the dtype of the first one.
+    /// All exposures have one dtype.
     #[pyfunction]
     fn add_errors(
         py: Python<'_>,
         total: PyReadwriteArray2<'_, f64>,
         count: PyReadwriteArray2<'_, u32>,
-        exposures: Vec<AnyStored<'_>>,
+        exposures: AllStored<'_>,
     ) -> PyResult<()> {
-        match stored_images(&exposures)? {
-            StoredImages::F32(images) => add(py, total, count, &images),
-            StoredImages::F64(images) => add(py, total, count, &images),
-            StoredImages::Swapped32(images) => add(py, total, count, &images),
-            StoredImages::Swapped64(images) => add(py, total, count, &images),
+        match &exposures {
+            AllStored::F32(arrays) => add(py, total, count, arrays, image),
+            AllStored::F64(arrays) => add(py, total, count, arrays, image),
+            AllStored::Swapped32(arrays) => add(py, total, count, arrays, swapped::<f32>),
+            AllStored::Swapped64(arrays) => add(py, total, count, arrays, swapped::<f64>),
         }
     }
 
-    fn add<S: Stored>(
+    fn add<'a, A, S: Stored + 'a>(
         py: Python<'_>,
         mut total: PyReadwriteArray2<'_, f64>,
         mut count: PyReadwriteArray2<'_, u32>,
-        images: &[Image<'_, S>],
+        arrays: &'a [A],
+        view: impl Fn(&'a A) -> PyResult<Image<'a, S>>,
     ) -> PyResult<()> {
         if !(total.is_c_contiguous() && count.is_c_contiguous()) {
             return Err(PyValueError::new_err("the sum and the count must be C-contiguous"));
         }
         let (total, count) = (total.as_slice_mut()?, count.as_slice_mut()?);
-        let errors: Vec<&[S]> = images.iter().map(Image::samples).collect();
+        let errors = arrays.iter().map(|array| Ok(view(array)?.samples()));
+        let errors: Vec<&[S]> = errors.collect::<PyResult<_>>()?;
         threads::install(py, || mean::add(total, count, &errors))?.map_err(kernel_error)
     }
 
@@ -205,7 +183,7 @@ mod _kernels {
         edge: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let criteria = outliers::Criteria {
-            window: Window::new(kernel_size).map_err(kernel_error)?,
+            window: kernel_size,
             dispersion: axis.map(self::axis).transpose()?,
             flagfrac_lower,
             flagfrac_upper,
@@ -265,7 +243,7 @@ mod _kernels {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let (coupling, along, across) = blur;
         let criteria = significance::Criteria {
-            window: Window::new(kernel_size).map_err(kernel_error)?,
+            window: kernel_size,
             dispersion: axis.map(self::axis).transpose()?,
             edge: self::edge(edge, f64::NAN)?,
             lower: sigma_lower,
@@ -289,8 +267,8 @@ mod _kernels {
 
     /// The number of the group with sharp edges of each pixel; 0 for none.
     ///
-    /// `noise` and `smooth`, the light that was subtracted, have the dtype of the residual. `blur` is
-    /// that of `find_significant_pixels`.
+    /// `noise` and `smooth`, the light that was subtracted, have the dtype of the residual. `blur`
+    /// is that of `find_significant_pixels`.
     #[pyfunction]
     #[pyo3(signature = (residual, noise, smooth, missing, level, axis, blur))]
     #[allow(clippy::too_many_arguments)] // images and parameters of the rule

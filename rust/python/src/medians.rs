@@ -18,8 +18,9 @@ pub enum AnyStack<'py> {
 
 /// Writes the running median of each image of a stack to `out`, which has its shape and dtype.
 ///
-/// The window extends `(before, after)` rows and columns. `fill` is the value of the edge "constant".
-/// With `deviation`, the running median of the deviations from the running median is written.
+/// The window extends `(before, after)` rows and columns. `fill` is the value of the edge
+/// "constant". With `deviation`, the running median of the deviations from the running median is
+/// written.
 #[pyfunction]
 #[pyo3(signature = (images, out, rows, cols, edge, fill, min_count, method, deviation = false))]
 #[allow(clippy::too_many_arguments)] // the parameters of the filter

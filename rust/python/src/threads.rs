@@ -95,8 +95,8 @@ fn current(py: Python<'_>) -> PyResult<Arc<ThreadPool>> {
 }
 
 fn start(py: Python<'_>, threads: usize) -> PyResult<ThreadPool> {
-    // A thread that starts and then lacks memory for its own data ends the process. So there must be
-    // enough for the stack of each, which has 2 MiB, and for its data.
+    // A thread that starts and then lacks memory for its own data ends the process. So there must
+    // be enough for the stack of each, which has 2 MiB, and for its data.
     const BYTES_FOR_EACH: usize = 3 << 20;
     drop(room(py, BYTES_FOR_EACH * threads)?);
     let pool = ThreadPoolBuilder::new()

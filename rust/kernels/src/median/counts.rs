@@ -1,17 +1,15 @@
 //! Windows with too few valid samples.
 
-use super::Edge;
-use super::edge::Border;
 use super::network::builder::Shape;
-use super::reach::Extent;
+use super::window::{Border, Edge, Extent};
 use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};
 
 /// Replaces medians by NaN where the window has fewer than `least` samples that are not NaN.
 ///
-/// `medians` are some rows, from row `first` on. The counts of each column of the window are kept from
-/// row to row.
+/// `medians` are some rows, from row `first` on. The counts of each column of the window are kept
+/// from row to row.
 pub(super) fn blank<T: Sample>(
     image: Image<'_, T>,
     extent: Extent,

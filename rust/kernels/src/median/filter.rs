@@ -1,14 +1,119 @@
-//! A running median that is computed some rows at a time, while they are still needed in cache.
+//! Which kernel computes the medians of a window. It computes some rows at a time where it can, so
+//! that the caller uses them while they are in cache.
 
 use super::adjacent::{self, Adjacent};
-use super::choice::Choice;
 use super::lines::{self, Lines};
+use super::network::Program;
 use super::network::builder::Shape;
-use super::reach::Extent;
-use super::short::{self, Short};
-use super::{Axis, Edge, Method, Window, blocks, by_heap};
+use super::window::{Extent, centred};
+use super::{Axis, Edge, Method, blocks, heap};
+use crate::instructions::arch;
 use crate::{Error, Image, Sample, memory};
+use pulp::Arch;
 use rayon::prelude::*;
+use std::fmt;
+
+/// A kernel of the running median.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kernel {
+    /// A selection network that is compiled for the window.
+    CompiledNetwork,
+    /// A selection network in a table, which is built when its window is first used.
+    NetworkTable,
+    /// The double heap.
+    DoubleHeap,
+    /// None is needed: the window has one sample, or the image has none.
+    Copy,
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CompiledNetwork => "compiled network",
+            Self::NetworkTable => "network table",
+            Self::DoubleHeap => "double heap",
+            Self::Copy => "copy",
+        })
+    }
+}
+
+/// A kernel, with what it needs to run.
+pub(super) enum Choice {
+    /// Every median is the sample at its place.
+    Copy,
+    /// The double heap.
+    Heap,
+    /// The selection network of a small square.
+    Adjacent,
+    /// A selection network. Windows along a column use the network of windows along a row.
+    Network(Program),
+}
+
+impl Choice {
+    /// The kernel for a window, which is fitted to the image.
+    pub(super) fn of(window: Shape, image: Shape, method: Method) -> Self {
+        if window.len() == 1 || image.len() == 0 {
+            return Self::Copy;
+        }
+        let window = if window.cols == 1 { Shape::line(window.rows) } else { window };
+        let is_wanted = match method {
+            Method::Auto => vectors_are_wide() && pays(window, image.len()),
+            Method::Heap => false,
+            Method::Network => window.rows > 1 || window.cols <= LONGEST_LINE,
+        };
+        if !is_wanted {
+            return Self::Heap;
+        }
+        if adjacent::has_code(window) {
+            return Self::Adjacent;
+        }
+        Program::of(window).map_or(Self::Heap, Self::Network)
+    }
+
+    /// The name of the kernel.
+    pub(super) fn kernel(&self) -> Kernel {
+        match self {
+            Self::Copy => Kernel::Copy,
+            Self::Heap => Kernel::DoubleHeap,
+            Self::Adjacent | Self::Network(Program::Compiled { .. }) => Kernel::CompiledNetwork,
+            Self::Network(Program::Table(_)) => Kernel::NetworkTable,
+        }
+    }
+}
+
+/// The longest window of one line for which a network is built: its values fit into the places of
+/// a table.
+const LONGEST_LINE: usize = 1501;
+
+/// Whether the network is the faster kernel on an image of so many samples.
+///
+/// A compiled network nearly always is; that of a square needs some memory first. A table must be
+/// built first, which takes longer than filtering a small image with the double heap. For large
+/// rectangles the double heap is faster: it moves along the longer side. `make bench` measures
+/// both.
+fn pays(window: Shape, samples: usize) -> bool {
+    const LEAST_COMPILED: usize = 128;
+    const LEAST_PER_PLACE: usize = 25;
+    const LEAST_PER_LINE: usize = 400;
+    const LEAST_PER_SIDE: usize = 1500;
+    const LONGEST_RECTANGLE_SIDE: usize = 61;
+    let side = window.rows.max(window.cols);
+    if adjacent::has_code(window) {
+        samples >= LEAST_PER_PLACE * window.len()
+    } else if window.rows == 1 && Program::has_code(side) {
+        samples >= LEAST_COMPILED
+    } else if window.rows > 1 {
+        side <= LONGEST_RECTANGLE_SIDE && samples >= LEAST_PER_SIDE * side
+    } else {
+        side <= LONGEST_LINE && samples >= LEAST_PER_LINE * side
+    }
+}
+
+/// Whether this machine has vector instructions that the kernels are compiled for.
+fn vectors_are_wide() -> bool {
+    !matches!(arch(), Arch::Scalar)
+}
 
 /// The running median of an image.
 pub(crate) struct Filter<'a, T: Sample> {
@@ -22,8 +127,6 @@ enum Medians<'a, T: Sample> {
     Lines(Lines<'a, T>),
     /// The same, by a network of adjacent windows.
     Adjacent(Adjacent<'a, T>),
-    /// The same, by the kernel of seven or eight samples.
-    Short(Short<'a, T>),
     /// They are computed, because their kernel computes all of them at once.
     All(Vec<T>),
 }
@@ -55,45 +158,55 @@ pub(super) fn write<T: Sample>(
 }
 
 impl<'a, T: Sample> Filter<'a, T> {
-    /// The running median along an axis, or over a square window if there is none.
+    /// The running median of `length` samples along an axis, or over a square if there is none.
     ///
     /// # Errors
-    /// [`Error::WindowTooLarge`] if the window holds 2^31 samples or more. [`Error::Memory`] if there is
-    /// too little.
+    /// [`Error::EvenWindow`] if the window has no middle. [`Error::WindowTooLarge`] if it holds
+    /// 2^31 samples or more. [`Error::Memory`] if there is too little.
     pub(crate) fn new(
         image: Image<'a, T>,
         axis: Option<Axis>,
-        window: Window,
+        length: usize,
         edge: Edge,
     ) -> Result<Self, Error> {
-        let extent = Extent::of(axis, window.into());
-        let (extent, choice) = chosen(image, extent, edge, Method::Auto);
-        if let Some(medians) = by_rows(image, extent, edge, &choice, false) {
-            return Ok(Self { image, medians });
-        }
-        let mut out = memory::zeros(image.samples().len())?;
-        all_at_once(image, extent, edge, &choice, &mut out)?;
-        Ok(Self { image, medians: Medians::All(out) })
+        Self::of(image, axis, length, edge, false)
     }
 
     /// As [`Filter::new`], for the running median of the magnitudes.
     pub(crate) fn of_magnitudes(
         image: Image<'a, T>,
         axis: Option<Axis>,
-        window: Window,
+        length: usize,
         edge: Edge,
     ) -> Result<Self, Error> {
-        let extent = Extent::of(axis, window.into());
+        Self::of(image, axis, length, edge, true)
+    }
+
+    fn of(
+        image: Image<'a, T>,
+        axis: Option<Axis>,
+        length: usize,
+        edge: Edge,
+        of_magnitudes: bool,
+    ) -> Result<Self, Error> {
+        if length.is_multiple_of(2) {
+            return Err(Error::EvenWindow(length));
+        }
+        let extent = Extent::of(axis, centred(length));
         let (extent, choice) = chosen(image, extent, edge, Method::Auto);
-        if let Some(medians) = by_rows(image, extent, edge, &choice, true) {
+        if let Some(medians) = by_rows(image, extent, edge, &choice, of_magnitudes) {
             return Ok(Self { image, medians });
         }
-        let magnitudes = image.samples().iter().map(|sample| sample.magnitude());
-        let magnitudes = memory::collected(magnitudes)?;
-        let magnitudes = Image::new(&magnitudes, image.rows(), image.cols())?;
-        let mut out = memory::zeros(image.samples().len())?;
-        all_at_once(magnitudes, extent, edge, &choice, &mut out)?;
-        Ok(Self { image, medians: Medians::All(out) })
+        let mut all = memory::zeros(image.samples().len())?;
+        if of_magnitudes {
+            let magnitudes = image.samples().iter().map(|sample| sample.magnitude());
+            let magnitudes = memory::collected(magnitudes)?;
+            let magnitudes = Image::new(&magnitudes, image.rows(), image.cols())?;
+            all_at_once(magnitudes, extent, edge, &choice, &mut all)?;
+        } else {
+            all_at_once(image, extent, edge, &choice, &mut all)?;
+        }
+        Ok(Self { image, medians: Medians::All(all) })
     }
 
     /// Rows for each task: whole tiles, and enough samples to be worth the memory of a tile.
@@ -112,7 +225,6 @@ impl<T: Sample> Medians<'_, T> {
         match self {
             Self::Lines(lines) => lines.rows(first, out),
             Self::Adjacent(adjacent) => adjacent.rows(first, out),
-            Self::Short(short) => short.rows(first, out),
             Self::All(all) => {
                 out.copy_from_slice(&all[first * image.cols()..][..out.len()]);
                 Ok(())
@@ -169,10 +281,6 @@ fn by_rows<'a, T: Sample>(
         Axis::X => (cols, image.rows()),
         Axis::Y => (rows, image.cols()),
     };
-    let length = extent.width.len();
-    if axis == Axis::X && short::has_code(length) {
-        return Some(Medians::Short(Short { image, border, length, of_magnitudes }));
-    }
     lines::are_many(program, lines)
         .then(|| Lines::new(image, axis, program.clone(), border, of_magnitudes))
         .map(Medians::Lines)
@@ -192,7 +300,7 @@ fn all_at_once<T: Sample>(
                 blocks::filter(columns, extent.transposed(), edge, program, out)
             }),
         Choice::Network(program) => blocks::filter(image, extent, edge, program, out),
-        Choice::Heap => by_heap::filter(image, extent, edge, out),
+        Choice::Heap => heap::filter(image, extent, edge, out),
         Choice::Adjacent => unreachable!("it computes some rows at a time"),
         Choice::Copy => {
             out.copy_from_slice(image.samples());
@@ -203,12 +311,74 @@ fn all_at_once<T: Sample>(
 
 #[cfg(test)]
 mod tests {
-    use super::Filter;
-    use crate::median::network::lanes::{are_same, special_samples};
-    use crate::{Axis, Edge, Image, Median, Sample, Window};
+    use super::{Filter, Kernel, vectors_are_wide};
+    use crate::median::Method;
+    use crate::testing::{are_same, special_samples};
+    use crate::{Axis, Edge, Image, Median, Sample};
+
+    fn of(height: usize, width: usize, rows: usize, cols: usize, method: Method) -> Kernel {
+        Median::rectangle(height, width).method(method).kernel(rows, cols).unwrap()
+    }
+
+    #[test]
+    fn the_faster_kernel_is_chosen() {
+        let on_detector = |height, width| of(height, width, 1024, 1032, Method::Auto);
+        if !vectors_are_wide() {
+            assert_eq!(on_detector(1, 15), Kernel::DoubleHeap);
+            return;
+        }
+        assert_eq!(on_detector(15, 1), Kernel::CompiledNetwork);
+        assert_eq!(on_detector(1, 31), Kernel::CompiledNetwork);
+        assert_eq!(on_detector(14, 1), Kernel::NetworkTable);
+        assert_eq!(on_detector(33, 1), Kernel::NetworkTable);
+        assert_eq!(on_detector(3, 3), Kernel::CompiledNetwork);
+        assert_eq!(on_detector(7, 7), Kernel::CompiledNetwork);
+        assert_eq!(on_detector(8, 8), Kernel::NetworkTable);
+        assert_eq!(on_detector(7, 8), Kernel::NetworkTable);
+        assert_eq!(on_detector(9, 9), Kernel::NetworkTable);
+        assert_eq!(on_detector(1, 1503), Kernel::DoubleHeap);
+        assert_eq!(on_detector(63, 63), Kernel::DoubleHeap);
+        assert_eq!(of(9, 9, 100, 100, Method::Auto), Kernel::DoubleHeap);
+        assert_eq!(of(3, 3, 10, 10, Method::Auto), Kernel::DoubleHeap);
+        assert_eq!(of(3, 3, 20, 20, Method::Auto), Kernel::CompiledNetwork);
+        assert_eq!(of(1, 33, 100, 100, Method::Auto), Kernel::DoubleHeap);
+        assert_eq!(of(3, 1, 10, 10, Method::Auto), Kernel::DoubleHeap);
+    }
+
+    #[test]
+    fn a_method_is_used_where_possible() {
+        assert_eq!(of(1, 15, 10, 10, Method::Heap), Kernel::DoubleHeap);
+        assert_eq!(of(1, 15, 10, 10, Method::Network), Kernel::CompiledNetwork);
+        assert_eq!(of(5, 5, 10, 10, Method::Network), Kernel::CompiledNetwork);
+        assert_eq!(of(5, 9, 10, 10, Method::Network), Kernel::NetworkTable);
+        assert_eq!(of(1, 1503, 1, 10_000, Method::Network), Kernel::DoubleHeap);
+        assert_eq!(of(1001, 1001, 5000, 5000, Method::Network), Kernel::DoubleHeap);
+    }
+
+    #[test]
+    fn the_window_is_fitted_to_the_image() {
+        assert_eq!(of(15, 15, 1, 10_000, Method::Network), Kernel::NetworkTable);
+        assert_eq!(of(1, 10_001, 3, 7, Method::Network), Kernel::CompiledNetwork);
+    }
+
+    #[test]
+    fn one_sample_or_none_is_copied() {
+        for method in [Method::Auto, Method::Heap, Method::Network] {
+            assert_eq!(of(1, 1, 10, 10, method), Kernel::Copy);
+            assert_eq!(of(9, 9, 0, 10, method), Kernel::Copy);
+            assert_eq!(of(9, 9, 10, 0, method), Kernel::Copy);
+        }
+    }
+
+    #[test]
+    fn images_beyond_all_bounds() {
+        let most = usize::MAX;
+        assert_eq!(of(most, most, most, most, Method::Auto), Kernel::DoubleHeap);
+        assert_eq!(of(most, most, most, most, Method::Network), Kernel::DoubleHeap);
+    }
 
     fn median(axis: Option<Axis>, length: usize) -> Median {
-        axis.map_or(Median::rectangle(1, 1), Median::along).window(length)
+        axis.map_or(Median::rectangle(length, length), |axis| Median::along(axis, length))
     }
 
     #[test]
@@ -218,9 +388,8 @@ mod tests {
         let image = Image::new(&samples, rows, cols).unwrap();
         for axis in [Some(Axis::X), Some(Axis::Y), None] {
             for length in [1, 3, 5, 7, 33, 501] {
-                let window = Window::new(length).unwrap();
                 let all = median(axis, length).edge(Edge::Shrink).medians(image).unwrap();
-                let filter = Filter::new(image, axis, window, Edge::Shrink).unwrap();
+                let filter = Filter::new(image, axis, length, Edge::Shrink).unwrap();
                 for (first, end) in [(0, 150), (0, 1), (7, 150), (9, 9), (131, 149)] {
                     let mut some = vec![0.0; (end - first) * cols];
                     filter.rows(first, &mut some).unwrap();
@@ -239,8 +408,7 @@ mod tests {
             let positive = Image::new(&magnitudes, rows, cols).unwrap();
             for axis in [Some(Axis::X), Some(Axis::Y), None] {
                 for length in [1, 5, 7, 31] {
-                    let window = Window::new(length).unwrap();
-                    let ours = Filter::of_magnitudes(image, axis, window, Edge::Zero).unwrap();
+                    let ours = Filter::of_magnitudes(image, axis, length, Edge::Zero).unwrap();
                     let all = median(axis, length).medians(positive).unwrap();
                     let mut found = vec![0.0; rows * cols];
                     ours.rows(0, &mut found).unwrap();

@@ -1,9 +1,9 @@
 //! Some medians of an image, and the samples of their windows.
 
-use super::edge::Border;
 use super::heap::RunningMedian;
 use super::network::builder::Shape;
 use super::of_samples;
+use super::window::Border;
 use crate::{Error, Image, Sample, memory};
 
 /// The medians that one task computes.

@@ -1,7 +1,8 @@
 //! Fine structure: light that fills more than half of a square of 3 x 3 pixels.
 
 use crate::instructions::arch;
-use crate::median::{Axis, Edge, Lanes, Median, Vectorized};
+use crate::lanes::{Lanes, Vectorized};
+use crate::median::{Axis, Edge, Median};
 use crate::{Error, Image, Sample, memory};
 use pulp::{Scalar, Simd, WithSimd};
 
@@ -108,8 +109,8 @@ fn all_of_three<L: Lanes>(l: L, rows: [&[L::T]; 3], out: &mut [L::T]) {
     of_three(L::T::lanes(Scalar::new()), [a_rest, b_rest, c_rest], out_rest);
 }
 
-/// The medians of those of three samples that are not NaN; NaN if there are none. All rows are whole
-/// vectors.
+/// The medians of those of three samples that are not NaN; NaN if there are none. All rows are
+/// whole vectors.
 #[inline(always)]
 fn of_three<L: Lanes>(l: L, [a, b, c]: [&[L::T]; 3], out: &mut [L::T]) {
     let (infinity, half) = (l.splat(L::T::INFINITY), l.splat(L::T::HALF));
@@ -137,12 +138,13 @@ fn of_three<L: Lanes>(l: L, [a, b, c]: [&[L::T]; 3], out: &mut [L::T]) {
 #[cfg(test)]
 mod tests {
     use super::Rows;
-    use crate::median::{Axis, Edge, Median, Method, special_samples, with_each};
+    use crate::median::{Axis, Edge, Median, Method};
+    use crate::testing::{special_samples, with_each};
     use crate::{Image, Sample};
 
     fn assert_equal_to_running_medians<T: Sample>(greatest: T) {
         let rows = 7;
-        let three = |axis| Median::along(axis).window(3).edge(Edge::Shrink).method(Method::Heap);
+        let three = |axis| Median::along(axis, 3).edge(Edge::Shrink).method(Method::Heap);
         for cols in 1..40 {
             let samples = special_samples(greatest, rows * cols, cols as u64);
             let residuals = Image::new(&samples, rows, cols).unwrap();

@@ -9,9 +9,9 @@
 //!
 //! 1. Residual `r = m - med(m, window, D)`; contrast `c = r - med(r, 7, X)`.
 //! 2. Scatter: `1.4826 med(|c|, 31, D)`.
-//! 3. Error: the ERR of one exposure times a factor that makes its scale that of the contrasts,
-//!    `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. Without errors, the scatter and the contrasts
-//!    at like brightness (`level`) take its place.
+//! 3. Error (`base`): the ERR of one exposure times a factor that makes its scale that of the
+//!    contrasts, `q = 1.4826 median(|c| / ERR) / (0.79 spread)`. Without errors, the scatter and
+//!    the contrasts at like brightness take its place.
 //! 4. Fine structure (`fine`) F: light that fills more than half of a square of 3 x 3 pixels, less
 //!    its running median over 31.
 //! 5. Neighbours (`neighbours`): the third brightest contrast L of the square, where it stands out
@@ -23,41 +23,39 @@
 //!    place of c, where n is the fainter neighbour along D, or the brighter one along X if that is
 //!    fainter still. A dark gap between two lines, or beside a line and a hot pixel, is below its
 //!    running median, but not below its neighbours.
-//! 7. The significance of bright pixels is divided by `blunt`: the noise of a minimum falls with the
-//!    number of exposures, and so does the cut; light that looks like a bad pixel does not.
-//! 8. Groups with sharp edges (`edges`), of pixels with r / base above the upper cut, are flagged too,
-//!    and so are those with c / base above it that end sharply above the light beside them. These
-//!    ratios are then their significance, and the base is their noise.
+//! 7. The significance of bright pixels is divided by `blunt`: the noise of a minimum falls with
+//!    the number of exposures, and so does the cut; light that looks like a bad pixel does not.
+//! 8. Groups with sharp edges (`edges`), of pixels with r / base above the upper cut, are flagged
+//!    too, and so are those with c / base above it that end sharply above the light beside them.
+//!    These ratios are then their significance, and the base is their noise.
 //!
 //! Without a dispersion axis all windows are squares, and nothing lies beside a group; nor does it
 //! where light across the dispersion is undersampled.
 
+mod base;
 mod edges;
 mod fine;
-mod level;
 mod neighbours;
-mod places;
 mod weigh;
 
 use crate::instructions::arch;
-use crate::mean::is_valid;
-use crate::median::{Axis, Edge, Filter, Window};
+use crate::median::{Axis, Edge, Filter};
 use crate::memory::Scratch;
 use crate::outliers::{Flag, subtract};
-use crate::{Error, Image, Sample, memory, percentile};
+use crate::{Error, Image, Sample, memory};
+use base::{Base, NoiseByLevel, error_scale};
 pub use edges::{Blur, sharp_groups};
 use edges::{Candidate, Level, Sharp};
 use fine::Structure;
-use level::NoiseByLevel;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
-use weigh::{Base, Light, Weigh};
+use weigh::{Light, Weigh};
 
 /// The criteria for significant pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Criteria {
-    /// Length of the window of the first running median.
-    pub window: Window,
+    /// Samples in the window of the first running median: an odd number.
+    pub window: usize,
     /// The axis of dispersion; `None` for square windows.
     pub dispersion: Option<Axis>,
     /// What that window contains beyond the border. All others end at the border.
@@ -76,8 +74,8 @@ pub struct Criteria {
 }
 
 impl Criteria {
-    /// Whether the pixels beside a group show the light that it lies on: not without a dispersion axis,
-    /// and not where light is so narrow that it does not reach them.
+    /// Whether the pixels beside a group show the light that it lies on: not without a dispersion
+    /// axis, and not where light is so narrow that it does not reach them.
     fn shows_light_beside(&self) -> bool {
         self.dispersion.is_some() && self.blur.across >= SAMPLED
     }
@@ -88,8 +86,8 @@ impl Criteria {
 pub struct Significant<T> {
     /// Minimum image minus its running median.
     pub residual: Vec<T>,
-    /// Contrast divided by noise (and by `blunt`), or brightness divided by the base of the noise in
-    /// a group with sharp edges; NaN where there is none.
+    /// Contrast divided by noise (and by `blunt`), or brightness divided by the base of the noise
+    /// in a group with sharp edges; NaN where there is none.
     pub significance: Vec<T>,
     /// The noise of one exposure.
     pub noise: Vec<T>,
@@ -130,8 +128,9 @@ const STANDS_OUT: f64 = 2.0;
 /// follows from the scatter. An infinite contrast is always flagged and has infinite significance.
 ///
 /// # Errors
-/// [`Error::Shape`] if the error has another shape. [`Error::WindowTooLarge`] if the window holds
-/// 2^31 samples or more. [`Error::Memory`] if there is too little.
+/// [`Error::Shape`] if the error has another shape. [`Error::EvenWindow`] if the window has no
+/// middle. [`Error::WindowTooLarge`] if it holds 2^31 samples or more. [`Error::Memory`] if there
+/// is too little.
 pub fn find<T: Sample>(
     minimum: Image<'_, T>,
     error: Option<Image<'_, T>>,
@@ -155,7 +154,7 @@ pub fn find<T: Sample>(
     subtract(&filter, minimum, &mut residual, Some(smooth))?;
     let residuals = Image::new(&residual, rows, cols)?;
     let across = dispersion.map(Axis::other);
-    let filter = Filter::new(residuals, across, Window::new(ACROSS)?, Edge::Shrink)?;
+    let filter = Filter::new(residuals, across, ACROSS, Edge::Shrink)?;
     subtract(&filter, residuals, contrast, None)?;
     let contrasts = Image::new(contrast, rows, cols)?;
     let error_scale = match error {
@@ -207,8 +206,7 @@ fn fill_significance<T: Sample>(
     let Light { contrasts, dispersion, .. } = light;
     let (low, high) = (T::at_least(-criteria.lower), T::at_most(criteria.upper));
     let (rows, cols) = (contrasts.rows(), contrasts.cols().max(1));
-    let window = Window::new(SCATTER)?;
-    let scatter = Filter::of_magnitudes(*contrasts, *dispersion, window, Edge::Shrink)?;
+    let scatter = Filter::of_magnitudes(*contrasts, *dispersion, SCATTER, Edge::Shrink)?;
     // Without an axis, the medians of all rows are computed at once anyway.
     let each = dispersion.map_or(rows.max(1), |_| scatter.rows_of_a_task());
     let length = each * cols;
@@ -217,11 +215,11 @@ fn fill_significance<T: Sample>(
     let counts = tasks.map(|(number, ((noise, mask), significance))| {
         let first = number * each;
         // Windows reach beyond the rows of the task.
-        let reach = if *dispersion == Some(Axis::X) { 0 } else { window.half() };
+        let reach = if *dispersion == Some(Axis::X) { 0 } else { SCATTER / 2 };
         let (from, to) = (first.saturating_sub(reach), rows.min(first + each + reach));
         let fine = structure.rows((from, to), cols)?;
         let fine = Image::new(&fine, to - from, cols)?;
-        let usual = Filter::new(fine, *dispersion, window, Edge::Shrink)?;
+        let usual = Filter::new(fine, *dispersion, SCATTER, Edge::Shrink)?;
         scatter.rows(first, noise)?;
         usual.rows(first - from, significance)?;
         arch().dispatch(Scale(noise));
@@ -243,22 +241,6 @@ fn fill_significance<T: Sample>(
     )
 }
 
-/// The factor for the errors; `None` if no error with a contrast is valid.
-fn error_scale<T: Sample>(
-    contrasts: Image<'_, T>,
-    error: Image<'_, T>,
-    spread: f64,
-) -> Result<Option<f64>, Error> {
-    let mut ratios = Vec::new();
-    for run in places::runs(contrasts.rows(), contrasts.cols()) {
-        let pixels = contrasts.samples()[run.clone()].iter().zip(&error.samples()[run]);
-        let valid = pixels.filter(|&(_, &error)| is_valid(error));
-        memory::extend(&mut ratios, valid.map(|(&contrast, &error)| contrast.magnitude() / error))?;
-    }
-    let median = percentile::percentiles(&ratios, &[50.0])?[0];
-    Ok((!median.is_nan()).then(|| NORMAL * median / (LEFT * spread)))
-}
-
 /// Replaces median magnitudes by the scatter.
 struct Scale<'a, T>(&'a mut [T]);
 
@@ -277,13 +259,12 @@ impl<T: Sample> WithSimd for Scale<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::{Blur, Criteria, find};
-    use crate::{Axis, Edge, Image, Window};
+    use crate::{Axis, Edge, Image};
 
     fn criteria(dispersion: Option<Axis>) -> Criteria {
-        let window = Window::new(15).unwrap();
         let blur = Blur { coupling: 0.03, along: 0.65, across: 0.65 };
         let (edge, lower, upper) = (Edge::Shrink, 9.0, 9.0);
-        Criteria { window, dispersion, edge, lower, upper, spread: 1.0, blunt: 1.0, blur }
+        Criteria { window: 15, dispersion, edge, lower, upper, spread: 1.0, blunt: 1.0, blur }
     }
 
     /// Random integers from 0 to 32767.

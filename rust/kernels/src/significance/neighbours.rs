@@ -1,7 +1,7 @@
 //! The light around a pixel: the third brightest of its square of 3 x 3 pixels, and whether the
 //! pixel may be the halo of a neighbour.
 
-use crate::median::Lanes;
+use crate::lanes::Lanes;
 use crate::{Error, Image, Sample, memory};
 use pulp::Scalar;
 
@@ -98,7 +98,7 @@ mod tests {
     use super::{Columns, may_be_halo};
     use crate::Image;
     use crate::instructions::arch;
-    use crate::median::Vectorized;
+    use crate::lanes::Vectorized;
     use proptest::prelude::*;
     use pulp::{Scalar, Simd, WithSimd};
 
@@ -139,7 +139,8 @@ mod tests {
         })) {
             let thirds = arch().dispatch(Thirds([0, 1, 2].map(|y| &rows[y][..])));
             for (x, third) in thirds.into_iter().enumerate() {
-                let around = rows.iter().flat_map(|row| &row[x.saturating_sub(1)..row.len().min(x + 2)]);
+                let cols = x.saturating_sub(1)..(x + 2).min(rows[0].len());
+                let around = rows.iter().flat_map(|row| &row[cols.clone()]);
                 let mut found: Vec<_> = around.copied().filter(|sample| !sample.is_nan()).collect();
                 found.extend([f32::NEG_INFINITY; 3]);
                 found.sort_by(f32::total_cmp);

@@ -1,10 +1,11 @@
 //! The noise of each pixel, and its contrast in units of it.
 
+use super::base::Base;
 use super::edges::{Candidate, add_candidates};
-use super::level::NoiseByLevel;
 use super::neighbours::{Columns, may_be_halo};
 use super::{DARK, SLOPE, STANDS_OUT, STRUCTURE, WITHOUT_ERROR};
-use crate::median::{Axis, Lanes, Vectorized};
+use crate::lanes::{Lanes, Vectorized};
+use crate::median::Axis;
 use crate::{Error, Image, Sample, memory};
 use bytemuck::Pod;
 use pulp::{Scalar, Simd, WithSimd};
@@ -18,14 +19,6 @@ pub(super) struct Light<'a, T> {
     pub(super) contrasts: Image<'a, T>,
     pub(super) base: Base<'a, T>,
     pub(super) dispersion: Option<Axis>,
-}
-
-/// The least noise, besides the scatter.
-pub(super) enum Base<'a, T> {
-    /// Errors, and their factor.
-    Error(Image<'a, T>, T),
-    /// Noise that depends on the brightness.
-    Level(NoiseByLevel<T>),
 }
 
 /// Some rows of pixels.
@@ -317,8 +310,9 @@ fn divide<T: Sample>(contrasts: &mut [T], noise: &[T], blunt: T) {
 #[cfg(test)]
 mod tests {
     use super::{Base, Light, Weigh};
-    use crate::median::{Axis, special_samples, with_each};
-    use crate::significance::level::NoiseByLevel;
+    use crate::median::Axis;
+    use crate::significance::base::NoiseByLevel;
+    use crate::testing::{special_samples, with_each};
     use crate::{Image, Sample};
     use pulp::{Simd, WithSimd};
 

@@ -4,11 +4,11 @@
 
 mod tile;
 
-use super::edge::Border;
-use super::network::lanes::Vectorized;
-use super::network::program::Program;
+use super::network::Program;
+use super::window::Border;
 use super::{Axis, RunningMedian};
 use crate::instructions::arch;
+use crate::lanes::Vectorized;
 use crate::{Error, Image, Sample, memory};
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
@@ -227,6 +227,56 @@ fn transpose_back<'m, T: Sample>(medians: impl Fn(usize) -> &'m [T], out: &mut [
         for column in 0..out[0].len() {
             for (out, &median) in out.iter_mut().zip(&medians(column)[group * ROWS_AT_ONCE..]) {
                 out[column] = median;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AlongRows, DownColumns, Lines, Strip};
+    use crate::median::network::Program;
+    use crate::median::network::builder::Shape;
+    use crate::median::window::{Extent, centred};
+    use crate::testing::{assert_equal_to_the_heap, with_each};
+    use crate::{Axis, Median, Sample};
+    use pulp::{Simd, WithSimd};
+
+    /// All medians of an image.
+    struct AllRows<'a, T>(Lines<'a, T>);
+
+    impl<T: Sample> WithSimd for AllRows<'_, T> {
+        type Output = Vec<T>;
+
+        fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
+            let Self(lines) = self;
+            let mut out = vec![T::ZERO; lines.image.samples().len()];
+            let strip = Strip { lines: &lines, first: 0 };
+            match lines.axis {
+                Axis::Y => DownColumns(strip, &mut out).with_simd(simd).unwrap(),
+                Axis::X => AlongRows(strip, &mut out).with_simd(simd).unwrap(),
+            }
+            out
+        }
+    }
+
+    fn check<T: Sample>(axis: Axis, length: usize, greatest: T) {
+        let median = Median::along(axis, length);
+        let program = Program::of(Shape::line(length)).unwrap();
+        assert_equal_to_the_heap(median, greatest, [1, 7, 33, 69], |image, edge, of_magnitudes| {
+            let places = Extent::of(Some(axis), centred(length)).places(Shape::of(image), edge);
+            let border = if axis == Axis::X { places.1 } else { places.0 };
+            let lines = || Lines::new(image, axis, program.clone(), border, of_magnitudes);
+            with_each(|| AllRows(lines()))
+        });
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_medians_of_the_heap() {
+        for axis in [Axis::X, Axis::Y] {
+            for length in [7, 8, 15, 31] {
+                check(axis, length, f32::MAX);
+                check(axis, length, f64::MAX);
             }
         }
     }

@@ -2,21 +2,20 @@
 //!
 //! The NaNs of each line are replaced by +inf, -inf, +inf, ... in turn. A window then holds equal
 //! numbers of +inf and -inf, or one more of that which replaced its first NaN. Let k be the length
-//! of the window and h = (k - 1) / 2. The median of the valid samples has rank h if there are as many
-//! +inf as -inf, h - 1/2 if there is one more +inf, and h + 1/2 if there is one more -inf. A rank
-//! between two samples stands for their mean. If all samples are NaN, these two are -inf and +inf,
-//! whose mean is NaN. (R's `runmed` replaces NaN in this way and approximates the median. The choice
-//! of ranks makes it exact.)
+//! of the window and h = (k - 1) / 2. The median of the valid samples has rank h if there are as
+//! many +inf as -inf, h - 1/2 if there is one more +inf, and h + 1/2 if there is one more -inf. A
+//! rank between two samples stands for their mean. If all samples are NaN, these two are -inf and
+//! +inf, whose mean is NaN. (R's `runmed` replaces NaN in this way and approximates the median. The
+//! choice of ranks makes it exact.)
 //!
 //! A tile has as many lines as `TILE_VECTORS` vectors have lanes.
 
-use crate::median::infinite::Extremes;
-use crate::median::network::compiled::{
-    CompiledNetwork, Receiver, Source, WithCompiled, with_compiled,
-};
-use crate::median::network::lanes::{Lanes, Vectors};
-use crate::median::network::program::Program;
+use crate::lanes::{Lanes, Vectors};
+use crate::median::infinities::Extremes;
 use crate::median::network::table::{PLACE_VECTORS, Place, Table};
+use crate::median::network::{
+    CompiledNetwork, Program, Receiver, Source, WithCompiled, with_compiled,
+};
 use crate::{Error, Sample, memory};
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;

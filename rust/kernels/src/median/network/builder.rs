@@ -82,7 +82,8 @@ impl Network {
         Self::build(window, block, margin, false)
     }
 
-    /// The network of a block of one column, sorted by columns, so that adjacent blocks can share them.
+    /// The network of a block of one column, sorted by columns, so that adjacent blocks can share
+    /// them.
     ///
     /// # Errors
     /// As [`Network::new`].
@@ -147,7 +148,8 @@ impl Rectangle {
         }
     }
 
-    /// Parts that adjacent windows share: first columns, in powers of two, and each column by halves.
+    /// Parts that adjacent windows share: first columns, in powers of two, and each column by
+    /// halves.
     fn columns(self) -> [Self; 2] {
         match self.cols() {
             ..2 => self.halves(),

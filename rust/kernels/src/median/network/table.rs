@@ -1,10 +1,15 @@
 //! A selection network as a table of steps over places in memory, for windows of any shape.
+//!
+//! A step comes some time after the steps that it depends on. A value that has just been written to
+//! memory can be read only several cycles later. In the order in which a network is built, most
+//! steps directly follow one that they depend on and have to wait. In this order they rarely wait.
+//! Steps that store the same results follow each other where that costs no wait.
 
 use super::builder::{Known, Network, Node, Shape};
-use super::compiled::{Receiver, Source};
-use super::lanes::{Lanes, Vectors};
-use super::schedule::scheduled;
+use super::{Receiver, Source};
+use crate::lanes::{Lanes, Vectors};
 use crate::{Error, Sample, memory};
+use std::collections::VecDeque;
 
 /// Vectors in a place: few, so that the places in use stay in the nearest cache, but enough to keep
 /// the processor busy while it waits for the values of the previous step.
@@ -62,7 +67,7 @@ struct Stage {
 
 /// The results of a step that are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+enum Kind {
     /// Both.
     Pair,
     /// The lesser.
@@ -270,7 +275,7 @@ impl Steps {
 }
 
 /// The kind of the step that makes a value, and its twin if that is needed; None for an input.
-pub(super) fn kind(node: Node, twin: Option<usize>) -> Option<Kind> {
+fn kind(node: Node, twin: Option<usize>) -> Option<Kind> {
     match node {
         Node::Input(_) => None,
         _ if twin.is_some() => Some(Kind::Pair),
@@ -315,7 +320,7 @@ impl Ends {
 }
 
 /// For each value the other result of the same step, if it is needed too.
-pub(super) fn twins(network: &Network) -> Result<Vec<Option<usize>>, Error> {
+fn twins(network: &Network) -> Result<Vec<Option<usize>>, Error> {
     let mut numbers = Known::default();
     memory::make_room(&mut numbers, network.nodes.len())?;
     numbers.extend(network.nodes.iter().enumerate().map(|(number, &node)| (node, number)));
@@ -336,4 +341,69 @@ fn ready(network: &Network) -> Result<Vec<Vec<usize>>, Error> {
         }
     }
     Ok(ready)
+}
+
+/// The number of steps after which a value can be read without waiting.
+const APART: usize = 8;
+
+/// The number of steps among which the next is chosen: few, so that the places of values are soon
+/// free again.
+const AHEAD: usize = 48;
+
+/// The network with its values in an order in which none comes soon after its operands.
+///
+/// # Errors
+/// [`Error::Memory`] if there is too little.
+fn scheduled(network: &Network) -> Result<Network, Error> {
+    let mut order = memory::with_capacity(network.nodes.len())?;
+    let mut readable = memory::filled(usize::MAX, network.nodes.len())?;
+    let mut rest = 0..network.nodes.len();
+    let mut ahead = VecDeque::from(memory::with_capacity(AHEAD)?);
+    let (twins, mut current) = (twins(network)?, Kind::Pair);
+    let kind_of = |number: usize| kind(network.nodes[number], twins[number]);
+    for now in 0.. {
+        while ahead.len() < AHEAD
+            && let Some(number) = rest.next()
+        {
+            ahead.push_back(number);
+        }
+        // The step with the shortest wait; of several, the first one of the same kind as the step
+        // before, since steps of one kind run in one loop.
+        let wait = |number: usize| match network.nodes[number] {
+            Node::Input(_) => now,
+            Node::Min(a, b) | Node::Max(a, b) => readable[a].max(readable[b]).max(now),
+        };
+        let mut next = (usize::MAX, true, 0);
+        for (at, &number) in ahead.iter().enumerate() {
+            let is_other = kind_of(number).is_some_and(|kind| kind != current);
+            next = next.min((wait(number), is_other, at));
+            if next == (now, false, at) {
+                break;
+            }
+        }
+        let Some(number) = ahead.remove(next.2) else { break };
+        let kind = kind_of(number);
+        readable[number] = if kind.is_some() { now + APART } else { now };
+        current = kind.unwrap_or(current);
+        order.push(number);
+    }
+    renumbered(network, &order)
+}
+
+/// The network with its values in another order.
+fn renumbered(network: &Network, order: &[usize]) -> Result<Network, Error> {
+    let mut numbers = memory::zeros(order.len())?;
+    for (number, &old) in order.iter().enumerate() {
+        numbers[old] = number;
+    }
+    let node = |&old: &usize| match network.nodes[old] {
+        Node::Input(input) => Node::Input(input),
+        Node::Min(a, b) => Node::Min(numbers[a], numbers[b]),
+        Node::Max(a, b) => Node::Max(numbers[a], numbers[b]),
+    };
+    let mut middles = memory::with_capacity(network.middles.len())?;
+    for middle in &network.middles {
+        middles.push(memory::collected(middle.iter().map(|&value| numbers[value]))?);
+    }
+    Ok(Network { nodes: memory::collected(order.iter().map(node))?, middles })
 }

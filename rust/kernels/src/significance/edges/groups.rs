@@ -1,12 +1,152 @@
-//! The groups of a cluster, as they grow.
+//! The pixels that may belong to groups, their clusters (pixels above the cut that touch), and the
+//! groups of a cluster as they grow.
 
 use super::Sharp;
-use super::clusters::{MISSING, NONE, Pixel, Place, around, root_of};
 use super::judge::LONGEST;
+use crate::lanes::Lanes;
 use crate::{Error, Sample, memory};
+use std::ops::Range;
 
-/// The groups of a cluster. A group has the number of one of its pixels, which is their place in the
-/// cluster.
+/// A little more than 1, for a comparison that rounding must not turn.
+const ABOUT_ONE: f64 = 1.0 + 1e-5;
+
+/// A pixel that may belong to a group, and the base of its noise.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::significance) struct Candidate<T> {
+    pub(in crate::significance) at: usize,
+    pub(in crate::significance) base: T,
+}
+
+/// Appends the pixels of a row whose brightness, in either image, may be above the cut in units of
+/// the base. `start` is the first of them.
+#[inline(always)]
+pub(in crate::significance) fn add_candidates<L: Lanes>(
+    l: L,
+    images: [&[L::T]; 2],
+    bases: &[L::T],
+    (cut, start): (L::T, usize),
+    candidates: &mut Vec<Candidate<L::T>>,
+) -> Result<(), Error> {
+    let part = l.splat(L::T::nearest(ABOUT_ONE) / cut);
+    let (zero, one) = (l.splat(L::T::ZERO), l.splat(L::T::from(1)));
+    for x in (0..bases.len()).step_by(L::WIDTH) {
+        let end = bases.len().min(x + L::WIDTH);
+        if end - x == L::WIDTH {
+            let [residual, contrast] = images.map(|image| l.load(&image[x..]));
+            let residual = l.select(l.less(zero, residual), residual, zero);
+            let brightest = l.select(l.less(residual, contrast), contrast, residual);
+            let is_faint = l.less(l.mul(brightest, part), l.load(&bases[x..]));
+            if !l.any(l.less(zero, l.select(is_faint, zero, one))) {
+                continue;
+            }
+        }
+        for at in x..end {
+            let base = bases[at];
+            if images.into_iter().any(|image| image[at] / base > cut) {
+                memory::push(candidates, Candidate { at: start + at, base })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The label of a pixel below the cut.
+pub(super) const NONE: u32 = 0;
+/// The label of a pixel that has no value.
+pub(super) const MISSING: u32 = u32::MAX;
+
+/// A pixel above the cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pixel<T> {
+    pub(super) at: usize,
+    pub(super) base: T,
+    pub(super) brightness: T,
+    pub(super) significance: T,
+}
+
+/// Row and column.
+pub(super) type Place = (usize, usize);
+
+/// Sorts pixels by their cluster, and returns where each cluster lies. The label of a pixel becomes
+/// its place in the order, from 1 on.
+#[allow(clippy::cast_possible_truncation)] // the number of pixels is checked
+pub(super) fn sort_by_cluster<T: Sample>(
+    pixels: &mut Vec<Pixel<T>>,
+    labels: &mut [u32],
+    (rows, cols): (usize, usize),
+) -> Result<Vec<Range<usize>>, Error> {
+    if pixels.len() >= MISSING as usize {
+        return Err(Error::Memory { bytes: usize::MAX });
+    }
+    let mut parents: Vec<u32> = memory::with_capacity(pixels.len())?;
+    for (number, pixel) in (0..).zip(&*pixels) {
+        let mut root = number;
+        parents.push(number);
+        for row in around((pixel.at / cols, pixel.at % cols), (rows, cols)) {
+            for &label in &labels[row] {
+                if label != NONE && label != MISSING {
+                    let other = root_of(&mut parents, label - 1);
+                    // The pixel that comes first in the image is the root.
+                    let (first, second) = (root.min(other), root.max(other));
+                    parents[second as usize] = first;
+                    root = first;
+                }
+            }
+        }
+        labels[pixel.at] = number + 1;
+    }
+    let mut clusters: Vec<Range<usize>> = Vec::new();
+    let mut cluster_of: Vec<u32> = memory::with_capacity(pixels.len())?;
+    for number in 0..parents.len() as u32 {
+        let root = root_of(&mut parents, number);
+        let cluster =
+            if root == number { clusters.len() as u32 } else { cluster_of[root as usize] };
+        if root == number {
+            memory::push(&mut clusters, 0..0)?;
+        }
+        cluster_of.push(cluster);
+        clusters[cluster as usize].end += 1;
+    }
+    let mut start = 0;
+    for cluster in &mut clusters {
+        let size = cluster.end;
+        *cluster = start..start;
+        start += size;
+    }
+    let mut sorted = memory::copied(pixels)?;
+    for (pixel, &cluster) in pixels.iter().zip(&cluster_of) {
+        let end = &mut clusters[cluster as usize].end;
+        sorted[*end] = *pixel;
+        *end += 1;
+        labels[pixel.at] = *end as u32;
+    }
+    *pixels = sorted;
+    Ok(clusters)
+}
+
+/// The root of a tree. Halves the way to it.
+fn root_of(parents: &mut [u32], mut number: u32) -> u32 {
+    while parents[number as usize] != number {
+        let beyond = parents[parents[number as usize] as usize];
+        parents[number as usize] = beyond;
+        number = beyond;
+    }
+    number
+}
+
+/// The rows of a pixel and its eight neighbours: the parts of an image in which they lie.
+#[inline(always)]
+pub(super) fn around(
+    (y, x): Place,
+    (rows, cols): (usize, usize),
+) -> impl Iterator<Item = Range<usize>> {
+    let columns = x.saturating_sub(1)..(x + 2).min(cols);
+    let rows = y.saturating_sub(1)..(y + 2).min(rows);
+    rows.map(move |v| v * cols + columns.start..v * cols + columns.end)
+}
+
+/// The groups of a cluster. A group has the number of one of its pixels, which is their place in
+/// the cluster.
 pub(super) struct Groups<'a, T> {
     pub(super) pixels: &'a [Pixel<T>],
     /// The labels of all pixels of the image.

@@ -1,8 +1,7 @@
 //! Whether the edges of a group are sharper than those of light.
 
 use super::super::SAMPLED;
-use super::clusters::{Pixel, Place, around};
-use super::groups::{Extent, Groups};
+use super::groups::{Extent, Groups, Pixel, Place, around};
 use super::{Blur, Level};
 use crate::median::Axis;
 use crate::{Image, Sample};
@@ -17,8 +16,8 @@ const SHARE_OF_DIRECTION: f64 = 0.6;
 const TROUGH: f64 = 2.0;
 /// The noise of the pixels outside, in standard deviations, that may be added to the part.
 const ALLOWANCE: f64 = 0.5;
-/// A group has no pixel fainter than this part of its peak: that far out, the light of a line differs
-/// little from charge.
+/// A group has no pixel fainter than this part of its peak: that far out, the light of a line
+/// differs little from charge.
 const FAINTEST: f64 = 0.01;
 /// The same where light is undersampled: its flanks are as steep as edges nearer to the peak.
 const FAINTEST_UNDERSAMPLED: f64 = 0.05;
@@ -31,10 +30,11 @@ const SIDE: usize = 2;
 
 /// Judges the edges of groups.
 ///
-/// For each pixel p of a group and each of its four neighbours q outside it, light whose peak is the
-/// brightest pixel P of the group would leave at least `p exp(-sqrt(2 ln(P / p)) / s - 1 / (2 s^2))`
-/// at q: the flank of a Gaussian of standard deviation s at the height p, one pixel further out.
-/// What is there is the brightness of q, less the charge that its neighbours have lost to it.
+/// For each pixel p of a group and each of its four neighbours q outside it, light whose peak is
+/// the brightest pixel P of the group would leave at q at least
+/// `p exp(-sqrt(2 ln(P / p)) / s - 1 / (2 s^2))`: the flank of a Gaussian of standard deviation s at
+/// the height p, one pixel further out. What is there is the brightness of q, less the charge that
+/// its neighbours have lost to it.
 pub(super) struct Judge<'a, T> {
     residuals: Image<'a, T>,
     smooth: Option<Image<'a, T>>,
@@ -114,26 +114,21 @@ impl<'a, T: Sample> Judge<'a, T> {
             })
     }
 
-    /// Whether a pixel of a group is brighter than the step of the smooth light to its neighbour along
-    /// the dispersion. On the flank of a line, a missing sample shifts the running median by as much.
+    /// Whether a pixel of a group is brighter than the step of the smooth light to its neighbour
+    /// along the dispersion. On the flank of a line, a missing sample shifts the running median by
+    /// as much.
     pub(super) fn is_above_slope(&self, groups: &Groups<'_, T>, group: u32) -> bool {
         let Some(smooth) = self.smooth else { return true };
-        let step = |at: usize, other: Option<usize>| {
-            let other = other.map_or(T::NAN, |other| smooth.samples()[other]);
-            (smooth.samples()[at] - other).magnitude()
+        let along = match self.dispersion {
+            Some(Axis::Y) => 0..2,
+            Some(Axis::X) => 2..4,
+            None => 0..4,
         };
+        let light = smooth.samples();
         groups.pixels(group).any(|&Pixel { at, brightness, .. }| {
-            let (rows, cols) = self.shape();
-            let (y, x) = self.place(at);
-            let mut slope = T::NAN;
-            if self.dispersion != Some(Axis::X) {
-                slope = slope.greater(step(at, (y > 0).then(|| at - cols)));
-                slope = slope.greater(step(at, (y + 1 < rows).then_some(at + cols)));
-            }
-            if self.dispersion != Some(Axis::Y) {
-                slope = slope.greater(step(at, (x > 0).then(|| at - 1)));
-                slope = slope.greater(step(at, (x + 1 < cols).then_some(at + 1)));
-            }
+            let sides = &self.neighbours(at)[along.clone()];
+            let steps = sides.iter().flatten().map(|&other| (light[at] - light[other]).magnitude());
+            let slope = steps.fold(T::NAN, T::greater);
             brightness > slope || slope.is_nan()
         })
     }
@@ -172,19 +167,15 @@ impl<'a, T: Sample> Judge<'a, T> {
         levels: &Levels,
         peak: f64,
     ) -> [Sums; 2] {
-        let place = self.place(at);
-        let (base, own_level): (f64, _) = (base.into(), self.level(levels, place));
+        let (base, own_level): (f64, _) = (base.into(), self.level(levels, self.place(at)));
         let expected = self.expected((self.value(at) - own_level) / peak);
-        let cols = self.residuals.cols();
         let mut sums = [Sums::default(); 2];
-        for (side, value) in self.neighbours(place).into_iter().enumerate() {
-            let (y, x) = place;
-            let outside =
-                [(y.wrapping_sub(1), x), (y + 1, x), (y, x.wrapping_sub(1)), (y, x + 1)][side];
-            if value.is_finite() && groups.is_outside(outside.0 * cols + outside.1) {
+        for (side, outside) in self.neighbours(at).into_iter().enumerate() {
+            let Some(outside) = outside else { continue };
+            if self.value(outside).is_finite() && groups.is_outside(outside) {
                 // The first two are along y.
                 let direction = usize::from((side < 2) == (self.dispersion == Some(Axis::X)));
-                let level = own_level.min(self.level(levels, outside));
+                let level = own_level.min(self.level(levels, self.place(outside)));
                 sums[direction] = sums[direction].with(Sums {
                     there: self.there(outside, level, base) / peak,
                     expected: expected[direction],
@@ -196,10 +187,10 @@ impl<'a, T: Sample> Judge<'a, T> {
     }
 
     /// The light of a pixel outside a group above a level.
-    fn there(&self, place: Place, level: f64, base: f64) -> f64 {
-        let above = self.value(place.0 * self.residuals.cols() + place.1) - level;
+    fn there(&self, at: usize, level: f64, base: f64) -> f64 {
+        let above = self.value(at) - level;
         let light = if above < -TROUGH * base { -above } else { above };
-        let charges = self.neighbours(place).map(|value| value - level).into_iter();
+        let charges = self.neighbours(at).into_iter().flatten().map(|at| self.value(at) - level);
         let charge: f64 = charges.filter(|&value| value > 0.0 && value < f64::INFINITY).sum();
         (light - self.coupling * charge).max(above.min(0.0))
     }
@@ -268,17 +259,14 @@ impl<'a, T: Sample> Judge<'a, T> {
         self.residuals.samples()[at].into()
     }
 
-    /// The brightness of the four neighbours above, below, to the left and to the right; NaN beyond
-    /// the border.
-    fn neighbours(&self, (y, x): Place) -> [f64; 4] {
-        let (rows, cols) = self.shape();
-        let at = y * cols + x;
-        let known = |is_inside: bool, at: usize| if is_inside { self.value(at) } else { f64::NAN };
+    /// The four neighbours above, below, to the left and to the right; `None` beyond the border.
+    fn neighbours(&self, at: usize) -> [Option<usize>; 4] {
+        let ((y, x), (rows, cols)) = (self.place(at), self.shape());
         [
-            known(y > 0, at.wrapping_sub(cols)),
-            known(y + 1 < rows, at + cols),
-            known(x > 0, at.wrapping_sub(1)),
-            known(x + 1 < cols, at + 1),
+            (y > 0).then(|| at - cols),
+            (y + 1 < rows).then_some(at + cols),
+            (x > 0).then(|| at - 1),
+            (x + 1 < cols).then_some(at + 1),
         ]
     }
 

@@ -8,27 +8,24 @@
 //! The brightest pixel comes first, the others follow. Each pixel begins a group, or joins the
 //! groups that it touches (8 neighbours) to one. A group that has changed is judged. A group with
 //! sharp edges is flagged, and its pixels are missing from then on: the neighbours that a bright
-//! pixel has lit are then groups of their own. No group depends on what happens at lower brightness.
-//! So a lower cut flags the same pixels and further ones.
+//! pixel has lit are then groups of their own. No group depends on what happens at lower
+//! brightness. So a lower cut flags the same pixels and further ones.
 //!
-//! Pixels above the cut that touch form a cluster. Groups of different clusters do not depend on each
-//! other, so that each cluster is a task, with pixels that lie close together in memory.
+//! Pixels above the cut that touch form a cluster. Groups of different clusters do not depend on
+//! each other, so that each cluster is a task, with pixels that lie close together in memory.
 //!
 //! All this is done twice, independently: with the brightness above the running median along the
-//! dispersion, and with the brightness above the light beside the group, for groups on bright light.
-//! Clusters whose pixels are all flagged already are left out: they add nothing.
+//! dispersion, and with the brightness above the light beside the group, for groups on bright
+//! light. Clusters whose pixels are all flagged already are left out: they add nothing.
 
-mod candidates;
-mod clusters;
 mod groups;
 mod judge;
 
 use super::Criteria;
 use crate::median::Axis;
 use crate::{Error, Image, Sample, memory};
-pub(super) use candidates::{Candidate, add_candidates};
-use clusters::{MISSING, NONE, Pixel, sort_by_cluster};
-use groups::Groups;
+pub(super) use groups::{Candidate, add_candidates};
+use groups::{Groups, MISSING, NONE, Pixel, sort_by_cluster};
 use judge::Judge;
 use rayon::prelude::*;
 
@@ -131,8 +128,8 @@ pub fn sharp_groups<T: Sample>(
 }
 
 impl<T: Sample> Judge<'_, T> {
-    /// The pixels of the groups with sharp edges, but for clusters of known pixels. `labels` are `NONE`
-    /// or `MISSING`; they are changed.
+    /// The pixels of the groups with sharp edges, but for clusters of known pixels. `labels` are
+    /// `NONE` or `MISSING`; they are changed.
     fn flag(
         &self,
         brightness: &[T],

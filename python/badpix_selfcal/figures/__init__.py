@@ -1,1 +1,0 @@
-"""Figures of masks, drawn by matplotlib (extra ``plot``); `badpix_selfcal.plot` has them all."""

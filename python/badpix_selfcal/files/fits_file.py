@@ -1,0 +1,349 @@
+"""FITS files, opened after checks: the headers are whole, and no size exceeds the file.
+
+Astropy parses all but plain cards, and opens what is read whole. It accepts files that this package
+cannot copy safely (extensions that end beyond the file), and some that it reads without end or into
+any amount of memory (negative sizes, headers without END). So the headers are walked first.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import os
+import re
+import tempfile
+import traceback
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, cast
+
+from astropy.io import fits
+
+from ..errors import ExposureError, is_of_machine, silenced
+from .paths import AnyLocation, Location, RemoteFile, locate, require_file
+from .remote import MOST, About, RemoteError, download
+
+__all__ = ["BLOCK", "CARD", "CHUNK", "Hdu", "Header", "headers", "open_fits", "opened", "reading"]
+
+BLOCK: Final = 2880
+"""Bytes of a FITS block: headers and data are whole numbers of blocks."""
+
+CARD: Final = 80
+"""Bytes of one card of a header."""
+
+CHUNK: Final = 1 << 22
+"""Bytes read or copied at a time."""
+
+MOST_BLOCKS: Final = 1000
+"""Blocks of a header, 36 000 cards. Those of the pipeline have about ten."""
+
+MOST_AXES: Final = 999
+
+_END: Final = re.compile(rb"((?:.{80})*?)END(?![A-Z0-9_-])", re.DOTALL)
+_PLAIN: Final = re.compile(
+    r"([A-Z0-9_-]{1,8}) *= (?: *(-?[0-9]{1,18})| *([TF])|'([ -%(-~]*[!-%(-~]) *') *(?:/.*)?"
+)
+"""A card with a whole number, a truth value, or a text without quotes and continuation (&)."""
+
+_NOT_ASCII: Final = re.compile(r"[^ -~]")
+_KEYWORD: Final = re.compile(r"'([A-Z0-9_-]+)'")
+
+
+class Header:
+    """The cards of a header: the plain ones are parsed here, all others by astropy.
+
+    Astropy takes 3 ms for all cards of an exposure; most runs need no more time for all the rest.
+
+    Parameters
+    ----------
+    text : str
+        Its cards before END.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._cards = [text[at : at + CARD] for at in range(0, len(text), CARD)]
+        self._plain: dict[str, int | bool | str] = {}
+        for found in filter(None, map(_PLAIN.fullmatch, reversed(self._cards))):
+            keyword, number, truth, words = found.groups()
+            self._plain[keyword] = int(number) if number else truth == "T" if truth else words
+
+    def get(self, keyword: str, default: Any = None) -> Any:
+        """Return the value of the first card of a keyword, or the default; astropy may raise."""
+        count = self._text.count(f"{keyword:<8}=")
+        if count == 1 and keyword in self._plain:
+            return self._plain[keyword]
+        if not count:
+            return default
+        with silenced():
+            value = self.parsed.get(keyword, default)
+        return default if isinstance(value, fits.card.Undefined) else value
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """The lines of HISTORY."""
+        return tuple(card[8:].rstrip() for card in self._cards if card.startswith("HISTORY "))
+
+    @property
+    def parsed(self) -> fits.Header:
+        """A new header of astropy."""
+        return fits.Header.fromstring(self._text)
+
+
+@dataclass(frozen=True)
+class Hdu:
+    """A header and the place of its data.
+
+    Attributes
+    ----------
+    header : Header
+        Its cards.
+    name, kind : str
+        EXTNAME and XTENSION in capitals; empty where absent.
+    shape : tuple of int
+        The shape of the data, as NumPy has it.
+    start, data, size : int
+        Where it begins and its data begin, and the size of the data without padding, bytes.
+    """
+
+    header: Header
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    start: int
+    data: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """Where the padding of the data ends."""
+        return self.data + -(-self.size // BLOCK) * BLOCK
+
+
+@contextmanager
+def reading(path: Location) -> Iterator[None]:
+    """Turn the errors of reading a file into an ExposureError that names the file.
+
+    Errors that a file cannot cause, such as MemoryError, a full disk or a fault of this package,
+    stay as they are.
+    """
+    try:
+        yield
+    except ExposureError as error:
+        is_named = str(error).startswith(f"{path}: ")
+        raise (error if is_named else ExposureError(f"{path}: {error}")) from error.__cause__
+    except RemoteError as error:
+        raise ExposureError(f"{path}: {error}") from None
+    except Exception as error:
+        if not _is_by_file(error):
+            raise
+        raise ExposureError(f"{path}: {_problem(error)}") from error
+
+
+@contextmanager
+def opened(location: Location, known: About | None = None) -> Iterator[tuple[BinaryIO, int]]:
+    """Open the bytes of a file: a remote one is downloaded, one compressed by gzip unpacked.
+
+    Parameters
+    ----------
+    location : Path or RemoteFile
+        The file.
+    known : About, optional
+        The version of a remote one.
+
+    Yields
+    ------
+    file, int
+        The plain FITS file, and its length.
+    """
+    if isinstance(location, RemoteFile):
+        stored = download(location, known=known)
+    else:
+        require_file(location)
+        stored = location.open("rb")
+    with stored:
+        is_packed = stored.read(2) == b"\x1f\x8b"
+        stored.seek(0)
+        if not is_packed:
+            yield stored, os.fstat(stored.fileno()).st_size
+            return
+        with tempfile.TemporaryFile() as plain:
+            _unpack(stored, plain)
+            plain.seek(0)
+            yield cast("BinaryIO", plain), os.fstat(plain.fileno()).st_size
+
+
+def _unpack(stored: BinaryIO, plain: Any) -> None:
+    length = 0
+    with gzip.GzipFile(fileobj=stored) as unpacked:
+        while piece := unpacked.read(CHUNK):
+            length += len(piece)
+            if length > MOST:
+                raise ExposureError(f"unpacks to more than {MOST} bytes")
+            plain.write(piece)
+
+
+@contextmanager
+def open_fits(path: AnyLocation) -> Iterator[fits.HDUList]:
+    """Open a FITS file with astropy, after checks; safe with any file.
+
+    The file may be remote or compressed by gzip. Suppresses warnings in all threads while it is
+    open. Compressed images are tables.
+
+    Yields
+    ------
+    HDUList
+        The extensions, each of them whole.
+
+    Raises
+    ------
+    ExposureError
+        If there is no such file, or it is not FITS, damaged, cut short or changed meanwhile.
+    """
+    location = locate(path)
+    with reading(location):
+        with opened(location) as (file, length):
+            if length > MOST:
+                raise ExposureError(f"is larger than {MOST} bytes")
+            end = 0
+            for hdu in headers(file, length):
+                end = hdu.end
+            file.seek(0)
+            content = io.BytesIO(file.read(end))
+        how = {"memmap": False, "disable_image_compression": True}
+        with silenced(), fits.open(content, **how) as hdus:
+            for number, hdu in enumerate(hdus):
+                if not hasattr(type(hdu), "data"):  # astropy has given it up
+                    raise ExposureError(f"the header of extension {number} is damaged")
+            yield hdus
+
+
+def headers(file: BinaryIO | io.BufferedReader, length: int, start: int = 0) -> Iterator[Hdu]:
+    """Read the headers of a file one after the other, and check each.
+
+    What follows the last extension and is no header is left alone.
+
+    Parameters
+    ----------
+    file : binary file
+        The file.
+    length : int
+        Its bytes.
+    start : int, optional
+        Where to begin: at the header of an extension.
+
+    Raises
+    ------
+    ExposureError
+        If it is not FITS, or a header is damaged, or its data end beyond the file.
+    """
+    number = 0 if start == 0 else 1
+    while start < length or number == 0:
+        file.seek(start)
+        text, data = _header_text(file, start, number)
+        if not text:
+            return
+        header = Header(text)
+        name, kind = (_capitals(header, each) for each in ("EXTNAME", "XTENSION"))
+        shape, size = _shape_and_size(header, number, kind)
+        hdu = Hdu(header, name, kind, shape, start, data, size)
+        if hdu.data + hdu.size > length:
+            raise ExposureError(
+                f"is cut short: extension {number} ({hdu.name or 'PRIMARY'}) ends beyond the "
+                f"file's {length} bytes; fetch it again"
+            )
+        yield hdu
+        start, number = hdu.end, number + 1
+
+
+def _header_text(file: BinaryIO | io.BufferedReader, start: int, number: int) -> tuple[str, int]:
+    """Return the cards of a header before END, and where its data begin; no cards at the end."""
+    begin = b"XTENSION" if number else b"SIMPLE  ="
+    content = b""
+    for _ in range(MOST_BLOCKS):
+        block = file.read(BLOCK)
+        if not content and not block.startswith(begin):
+            if number == 0:
+                raise ExposureError("is not a FITS file, nor one compressed by gzip")
+            if not block or not begin.startswith(block[: len(begin)]):
+                return "", start
+        if len(block) < BLOCK:
+            raise ExposureError(
+                f"is cut short or damaged in the header of extension {number}; fetch it again"
+            )
+        content += block
+        if (found := _END.match(block)) is not None:
+            cards = content[: len(content) - BLOCK + found.end(1)].decode("latin-1")
+            return _NOT_ASCII.sub("?", cards), start + len(content)
+    raise ExposureError(
+        f"the header of extension {number} does not end within {MOST_BLOCKS} blocks of "
+        f"{BLOCK} bytes"
+    )
+
+
+def _capitals(header: Header, keyword: str) -> str:
+    value = header.get(keyword)
+    return value.strip().upper() if isinstance(value, str) else ""
+
+
+def _shape_and_size(header: Header, number: int, kind: str) -> tuple[tuple[int, ...], int]:
+    """Return the shape of the data of a header, and their size in bytes."""
+    damaged = f"the header of extension {number} is damaged: it gives no size of the data"
+
+    def count(keyword: str, default: int | None = None) -> int:
+        value = header.get(keyword, default)
+        if type(value) is not int or value < 0:
+            raise ExposureError(damaged)
+        return value
+
+    axes, bits = count("NAXIS"), header.get("BITPIX")
+    if axes > MOST_AXES:
+        raise ExposureError(
+            f"extension {number} has NAXIS = {axes}; FITS has at most {MOST_AXES} axes"
+        )
+    if type(bits) is not int or bits not in (8, 16, 32, 64, -32, -64):
+        raise ExposureError(damaged)
+    shape = tuple(count(f"NAXIS{axis}") for axis in range(axes, 0, -1))
+    samples = math.prod(shape) if shape else 0
+    heap, groups = count("PCOUNT", 0), count("GCOUNT", 1)
+    if kind in ("IMAGE", "") and (heap != 0 or groups != 1):
+        raise ExposureError(
+            f"the header of extension {number} is damaged: it gives two sizes of the data"
+        )
+    return shape, abs(bits) // 8 * (samples + heap) * groups
+
+
+def _is_by_file(error: Exception) -> bool:
+    """Return whether a damaged or unreadable file causes an error."""
+    if isinstance(error, OSError):
+        return not is_of_machine(error)
+    if isinstance(error, (EOFError, zlib.error)):
+        return True
+    # A damaged header makes astropy raise many types.
+    return not isinstance(error, MemoryError) and _raised_by(error) == "astropy"
+
+
+def _raised_by(error: Exception) -> str:
+    """Return which of two packages raises an error, or calls what raises it."""
+    ours = __package__.split(".")[0]
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    packages = [str(frame.f_globals.get("__name__")).split(".")[0] for frame in frames]
+    return next((each for each in reversed(packages) if each in ("astropy", ours)), "")
+
+
+def _problem(error: Exception) -> str:
+    """Return what is wrong with a file, in words."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    text = " ".join(str(error).split())
+    if isinstance(error, KeyError):
+        keyword = _KEYWORD.search(text)
+        what = f"a header has no card {keyword[1]}" if keyword else f"a header lacks {text}"
+    elif isinstance(error, (OSError, EOFError, ValueError, zlib.error)) and " " in text:
+        what = text
+    else:  # astropy computes with a value of the wrong type
+        what = f"a header is damaged ({type(error).__name__}{text and f': {text}'})"
+    return f"cannot be read as FITS: {what}"

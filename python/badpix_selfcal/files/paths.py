@@ -1,0 +1,312 @@
+"""Where files are: paths on this machine, and the URLs of remote files.
+
+A `RemoteFile` is no `upath.UPath`: the text of one shows passwords and signatures, and the name of
+a signed one is a part of its signature.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeAlias, TypeGuard
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from ..errors import ExposureError
+
+__all__ = [
+    "AnyLocation",
+    "Location",
+    "RemoteFile",
+    "absolute",
+    "beside",
+    "file_key",
+    "is_folder",
+    "is_remote",
+    "locate",
+    "locations_of",
+    "no_such",
+    "output_directory",
+    "refuse_file",
+    "require_file",
+    "stem_of",
+    "version_of",
+    "without_secrets",
+]
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
+_IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"]+")
+_SECRET: Final = re.compile(r"(?<=://)[^/?#]*@|[?#](?:(?!::).)*", re.DOTALL)
+_LOCALHOST: Final = re.compile(r"^localhost/", re.IGNORECASE)
+_SAME_PROTOCOL: Final = {"s3a": "s3", "s3n": "s3"}
+_STORES: Final = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss")
+"""The protocols of object stores, which show an object when it is complete."""
+
+_SUFFIXES: Final = (
+    *("badpix_selfcal", "assign_wcs", "clean_flicker_noise", "msa_flagging"),
+    *("rateints", "rate", "bsub", "cal", "crf"),
+)
+"""Suffixes of exposures' names; some of those that the pipeline knows."""
+
+_MOST_NAMES: Final = 10_000
+"""Names of a folder that are compared; a larger folder would take seconds."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A remote file or folder, with a few of the members of `pathlib.Path`.
+
+    Its text shows neither user and password nor query and fragment, which may be secret.
+
+    Attributes
+    ----------
+    url : str
+        Its URL, with everything.
+    """
+
+    url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        shown = without_secrets(self.url)
+        return shown if self.name in (shown.rpartition("/")[2], "") else f"{shown} ({self.name})"
+
+    def __repr__(self) -> str:
+        return f"RemoteFile({str(self)!r})"
+
+    def __truediv__(self, name: str) -> RemoteFile:
+        return RemoteFile(f"{self.url.rstrip('/')}/{name}")
+
+    @property
+    def name(self) -> str:
+        """The last part of its path; if a query names the file (``?uri=``), of that."""
+        split = urlsplit(self.url)
+        path = PurePosixPath(split.path)
+        named = (PurePosixPath(value) for _, value in parse_qsl(split.query))
+        return path.name if path.suffix else next((p.name for p in named if p.suffix), path.name)
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its name."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def parent(self) -> RemoteFile:
+        """Its folder."""
+        return RemoteFile(self.url.rpartition("/")[0])
+
+    def resolve(self) -> RemoteFile:
+        """Return the file itself: a URL has no links to follow."""
+        return self
+
+
+Location: TypeAlias = Path | RemoteFile
+"""The location of a file or folder. ``location / name`` is a file in a folder."""
+
+AnyLocation: TypeAlias = str | os.PathLike[str] | RemoteFile
+"""A location as users give it: a path or a URL."""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text whose URLs show no user, password, query and fragment."""
+    return _IN_TEXT.sub(lambda url: _SECRET.sub("", url[0]), text)
+
+
+def locate(given: AnyLocation) -> Location:
+    """Return the location of a path or URL.
+
+    A URL of this machine (``file://``, ``local://``) becomes a path, so that every name of a file
+    is recognized. In ``file://``, ``%20`` is a space; without a slash the path is relative, as in
+    fsspec.
+    """
+    url = given.url if isinstance(given, RemoteFile) else given
+    if not isinstance(url, str) or not _URL.fullmatch(url):
+        return Path(url)
+    protocol, _, path = url.partition("://")
+    if protocol.lower() == "local":
+        return Path(path)
+    if protocol.lower() == "file":
+        from urllib.request import url2pathname  # imports http.client; few users need it
+
+        return Path(url2pathname(_LOCALHOST.sub("/", path)))
+    return RemoteFile(url)
+
+
+def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, ...]:
+    """Return the locations of one path or URL, or of several."""
+    if isinstance(given, (str, os.PathLike, RemoteFile)):
+        return (locate(given),)
+    return tuple(locate(each) for each in given)
+
+
+def is_remote(location: Location) -> TypeGuard[RemoteFile]:
+    """Return whether a location is that of a remote file."""
+    return isinstance(location, RemoteFile)
+
+
+def is_folder(location: Location) -> bool:
+    """Return whether a location is that of a folder; the URL of one ends with a slash."""
+    return location.is_dir() if isinstance(location, Path) else location.url.endswith("/")
+
+
+def absolute(location: Location) -> Location:
+    """Return a location that does not depend on the current directory."""
+    return location.absolute() if isinstance(location, Path) else location
+
+
+def file_key(location: Location) -> Hashable:
+    """Return a value that is equal for all names of a file.
+
+    The names of a file of this machine are its links. Those of a remote file are URLs that differ
+    in the spelling of the protocol, or in what is secret. A file within an archive
+    (``zip://a.fits::/x.zip``) has the key of the archive.
+    """
+    if isinstance(location, RemoteFile):
+        if "::" in location.url:
+            return file_key(locate(location.url.rpartition("::")[2]))
+        split = urlsplit(location.url)
+        host = split.netloc.rpartition("@")[2]
+        return _SAME_PROTOCOL.get(split.scheme, split.scheme), host, split.path, location.name
+    try:
+        about = location.stat()
+    except OSError:
+        return location
+    return about.st_dev, about.st_ino
+
+
+def version_of(location: Location) -> str:
+    """Return a text that differs between versions of a file: its size, and time or ETag.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    if isinstance(location, RemoteFile):
+        from .remote import about
+
+        return about(location).version
+    status = location.stat()  # without the number of the file: some network disks change it
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def stem_of(exposure: AnyLocation) -> str:
+    """Return an exposure's name without its ending and its known suffix.
+
+    The stem of ``jw01_00001_mirifulong_rate.fits`` is ``jw01_00001_mirifulong``.
+    """
+    name = locate(exposure).name
+    for ending in (".gz", ".fits", ".fit"):
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            name = name[: -len(ending)]
+    stems = (name.removesuffix(f"_{suffix}") for suffix in _SUFFIXES)
+    return next((stem for stem in stems if stem not in ("", name)), name)
+
+
+def beside(location: Location, name: str) -> Location:
+    """Return the location of a member that an association lists by a URL or a relative path."""
+    if _URL.fullmatch(name):
+        found = locate(name)
+        if isinstance(found, Path) and isinstance(location, Path):
+            return location.parent / found  # an absolute path stays as it is
+        return found
+    if isinstance(location, Path):
+        return location.parent / name
+    split = urlsplit(location.url)
+    # An object store does not resolve `a/../b`: there, dots are names.
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(split.path) or "/", name))
+    return RemoteFile(urlunsplit((split.scheme, split.netloc, path, "", "")))
+
+
+def output_directory(given: AnyLocation | None) -> Location:
+    """Return the location of a folder for outputs.
+
+    Parameters
+    ----------
+    given : path-like, RemoteFile or None
+        A folder, or the URL of a prefix in an object store; None means the current directory.
+
+    Returns
+    -------
+    Path or RemoteFile
+        The folder; a URL without ``..`` and without a slash at its end.
+
+    Raises
+    ------
+    ValueError
+        If it is a URL that no file can be written to.
+    NotADirectoryError
+        If it is a file, or lies below one.
+    FileNotFoundError
+        If it is relative to a working folder that exists no longer.
+    """
+    directory = Path() if given is None else locate(given)
+    if isinstance(directory, Path):
+        try:
+            directory.absolute()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{directory}: the working folder exists no longer; change to another one"
+            ) from error
+        refuse_file(directory)
+        return directory
+    split = urlsplit(directory.url)
+    if split.scheme not in _STORES:
+        raise ValueError(
+            f"{directory}: outputs cannot be written to {split.scheme}:// URLs; give a folder or "
+            "the URL of an object store (s3://bucket/prefix)"
+        )
+    if "?" in directory.url or "#" in directory.url:
+        raise ValueError(f"{directory}: the URL of an output folder must not contain ? or #")
+    path = posixpath.normpath(split.path).lstrip("/") if split.path else ""
+    return RemoteFile(f"{split.scheme}://{split.netloc}/{path}".rstrip("/"))
+
+
+def refuse_file(directory: Path) -> None:
+    """Refuse a folder for outputs that is a file, or lies below one."""
+    for path in (directory, *directory.parents):
+        if path.is_dir():
+            return
+        if path.exists():
+            raise NotADirectoryError(f"{path}: is a file; give a folder for the outputs")
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path that is not a file.
+
+    Raises
+    ------
+    ExposureError
+        If it does not exist, or is a folder.
+    OSError
+        If the path cannot be a name of this file system.
+    """
+    if not path.is_file():
+        raise ExposureError(f"{path}: is not a file" if path.exists() else no_such(path))
+
+
+def no_such(path: Path) -> str:
+    """Return the error message for a path that does not exist, with the near names beside it.
+
+    If a folder on the way does not exist either, the near names are those of that folder.
+
+    Raises
+    ------
+    OSError
+        If the path cannot be a name of this file system.
+    """
+    absent = path
+    while absent.parent != absent and not absent.parent.exists():
+        absent = absent.parent
+    try:
+        with os.scandir(absent.parent) as entries:
+            names = {entry.name for entry in islice(entries, _MOST_NAMES)}
+    except OSError:  # not a folder, or not readable
+        names = set()
+    near = get_close_matches(absent.name, sorted(names - {absent.name}), n=3)
+    hint = " or ".join(str(absent.with_name(name)) for name in near)
+    return f"{path}: no such file or folder" + (f"; did you mean {hint}?" if hint else "")

@@ -1,0 +1,733 @@
+"""Figures of a mask: images, counts, cuts, spectra, galleries, and a page of the main ones.
+
+Each function takes a `Mask`, or where that is enough a `BadPixels`, and draws in the Axes `ax`;
+None: in a new figure, which a notebook shows. It returns the Axes; ``.figure`` is their figure. The
+state of matplotlib (pyplot, backend, rcParams) never changes. Rows and columns are counted from 0;
+row 0 is at the bottom.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from operator import index
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, StrMethodFormatter
+from numpy.typing import NDArray
+
+from ..arrays import percentiles
+from ..arrays.bad_pixels import BadPixels
+from ..arrays.floats import FloatArray
+from ..arrays.notebook import BLACK, HIGH, LOW, UNKNOWN
+from ..arrays.summary import NAMES_OF_AXES, counted, cuts_of, flags_of
+from ..instrument import DO_NOT_USE, IMAGE_AXIS, NON_SCIENCE, REFERENCE_PIXEL
+from ..masks.mask import Mask
+from .left import NORMAL
+from .shown import (
+    ALONG,
+    HALVES,
+    IN_GALLERY,
+    SAMPLES,
+    Direction,
+    Line,
+    Pixel,
+    Strips,
+    band_of,
+    borderline,
+    end_of,
+    images_of,
+    line_of,
+    mode_of,
+    part_of,
+    slices_of,
+    strongest,
+)
+
+__all__ = [
+    "columns",
+    "cut",
+    "dq",
+    "figure",
+    "gallery",
+    "histogram",
+    "mask",
+    "minimum",
+    "residual",
+    "rows",
+    "significance",
+    "slices",
+    "spectrum",
+]
+
+Shown: TypeAlias = Mask | BadPixels
+"""What a figure shows. A mask also has names and units."""
+
+GREEN: Final = "#009E73"
+PINK: Final = "#CC79A7"
+FAINT: Final = "#8C8C8C"
+NOISE: Final = "#9AD8C4"
+UNFLAGGED: Final = "#BDBDBD"
+ENDS: Final = {"low": LOW, "high": HIGH, "": FAINT}
+"""The colours of pixels: flagged at either end, and not flagged."""
+
+IMAGE: Final = (6.4, 6.2)
+GRAPH: Final = (7.0, 4.0)
+"""The sizes of figures, inches."""
+
+RESOLUTION: Final = 110
+"""Dots per inch of a picture in a notebook."""
+
+DOT: Final = 1.3
+"""The least size of a flag in points: a single pixel of a full frame would vanish."""
+
+BINS: Final = 160
+
+REACH: Final = 10
+"""Pixels to either side in the images of a gallery."""
+
+MOST_PER_ROW: Final = 8
+
+NOTES: Final = {
+    "strongest": "the brightest pixels of the strongest groups of flags; good: single pixels, or "
+    "groups with sharp edges",
+    "borderline": "the pixels nearest to the cuts, of a group of flags the brightest; grey titles: "
+    "not flagged",
+}
+
+
+class _Shown(Figure):
+    """A figure that a notebook shows, whatever its backend."""
+
+    def _repr_png_(self) -> bytes:
+        return _png(self)
+
+
+class _ShownAxes(Axes):
+    """The only Axes of a figure, which a notebook shows as the figure."""
+
+    def _repr_png_(self) -> bytes:
+        return _png(self.figure)
+
+
+def _png(figure: Figure | SubFigure) -> bytes:
+    drawn = io.BytesIO()
+    _root(figure).savefig(drawn, format="png", dpi=RESOLUTION)
+    return drawn.getvalue()
+
+
+def _root(figure: Figure | SubFigure) -> Figure:
+    """Return the whole figure that a part of it belongs to."""
+    return figure if isinstance(figure, Figure) else _root(figure.figure)
+
+
+# ---- Images ---------------------------------------------------------------------------------
+
+
+def minimum(mask: Mask, *, ax: Axes | None = None, flags: bool = True) -> Axes:
+    """Draw the minimum image; `flags`: with its flags in two colours."""
+    image, found = images_of(mask)
+    good = _finite(image[~found.mask])
+    low, high = percentiles(good, np.array([0.5, 99.0])) if good.size else (0.0, 1.0)
+    limits = float(low), float(high)
+    ax = _scaled(mask, image, "gray_r", limits, ("minimum", mask.unit), ax, flags, None)
+    _title(ax, "Minimum image", mask, counted(len(mask.used), "exposure") if mask.used else "")
+    return ax
+
+
+def residual(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -> Axes:
+    """Draw the residual: the minimum image minus its running median. `flags`: mark the flags."""
+    found = _found(shown)
+    limit = 5.0 * _scatter(found.residual[~found.mask])
+    label = ("residual", _unit(shown))
+    ax = _scaled(shown, found.residual, "RdBu_r", (-limit, limit), label, ax, flags)
+    _title(ax, "Residual", shown)
+    return ax
+
+
+def significance(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -> Axes:
+    """Draw how far each pixel stands out from the noise. `flags`: mark the flags.
+
+    Raises
+    ------
+    ValueError
+        If the pixels were found with the fraction cut, which has no significance.
+    """
+    found = _found(shown)
+    if found.significance is None:
+        raise ValueError(
+            "the mask has no significance: its pixels were found with the fraction cut; draw the "
+            "residual, or use the sigma cut"
+        )
+    limit = min(abs(found.cut_low), abs(found.cut_high))
+    limit = limit if 0.0 < limit < math.inf else 5.0
+    label = ("significance", "noise of one exposure")
+    ax = _scaled(shown, found.significance, "RdBu_r", (-limit, limit), label, ax, flags)
+    _title(ax, "Significance", shown)
+    return ax
+
+
+def mask(shown: Shown, *, ax: Axes | None = None) -> Axes:
+    """Draw the flagged pixels, those at either end in a colour; crowded rows are shaded."""
+    ax, found = _axes(ax, IMAGE), _found(shown)
+    _image(ax, np.isnan(found.residual), ListedColormap(["white", UNKNOWN]), (0.0, 1.0))
+    crowded: tuple[int, ...] = ()
+    if isinstance(shown, Mask):
+        crowded = shown.crowded
+        shade = ax.axvspan if shown.dispaxis == 2 else ax.axhspan
+        for line in crowded:
+            shade(line - 0.5, line + 0.5, color=PINK, alpha=0.35, linewidth=0)
+    _mark(ax, {"low": (found.low, LOW), "high": (found.high, HIGH)})
+    share = found.mask.mean() if found.mask.size else 0.0
+    note = f"{100 * share:.3g} % flagged; grey: no residual"
+    _title(ax, "Mask", shown, note + "; shaded: crowded" * bool(crowded))
+    _name_axes(ax, shown)
+    return ax
+
+
+def dq(mask: Mask, *, ax: Axes | None = None) -> Axes:
+    """Draw which pixels were known to be bad before, and which flags are new.
+
+    Raises
+    ------
+    ValueError
+        If the exposures have no DQ.
+    """
+    if mask.dq is None:
+        raise ValueError(f"{mask.name}: the exposures have no DQ")
+    ax, flagged = _axes(ax, IMAGE), mask.flags
+    unlit = (mask.dq & (NON_SCIENCE | REFERENCE_PIXEL)) > 0
+    known = (mask.dq & DO_NOT_USE) > 0
+    _image(ax, unlit, ListedColormap(["white", UNKNOWN]), (0.0, 1.0))
+    _mark(ax, {
+        "bad before": (known & ~unlit & ~flagged, GREEN),
+        "flagged, bad before": (flagged & known, PINK),
+        "flagged, new": (flagged & ~known, HIGH),
+    })  # fmt: skip
+    _title(ax, "Data quality", mask, "grey: no science, or reference pixels")
+    _name_axes(ax, mask)
+    return ax
+
+
+def _scaled(
+    shown: Shown,
+    image: FloatArray,
+    colours: str,
+    limits: tuple[float, float],
+    label: tuple[str, str],
+    ax: Axes | None,
+    flags: bool,  # noqa: FBT001
+    interpolation: str | None = "nearest",
+) -> Axes:
+    """Draw an image with a scale of colours, labelled with a quantity and its unit."""
+    ax = _axes(ax, IMAGE)
+    low, high = limits
+    if not low < high:
+        low, high = low - 1.0, high + 1.0
+    drawn = _image(ax, image, colormaps[colours], (low, high), interpolation)
+    ax.figure.colorbar(
+        drawn, ax=ax, label=_label(*label), extend="both", shrink=0.8, aspect=30, pad=0.02
+    )
+    if flags:
+        found = _found(shown)
+        _mark(ax, {"low": (found.low, LOW), "high": (found.high, HIGH)})
+    _name_axes(ax, shown)
+    return ax
+
+
+def _image(
+    ax: Axes,
+    image: NDArray[Any],
+    colours: Colormap,
+    limits: tuple[float, float],
+    interpolation: str | None = "nearest",
+    extent: tuple[float, float, float, float] | None = None,
+) -> ScalarMappable:
+    """Show an image as detectors are shown: row 0 at the bottom.
+
+    By default pixels are not averaged where the figure has fewer dots: single ones would vanish.
+    """
+    (low, high), shades = limits, colours.with_extremes(bad=UNKNOWN)
+    return ax.imshow(image, cmap=shades, vmin=low, vmax=high, origin="lower", extent=extent,
+                     interpolation=interpolation)  # fmt: skip
+
+
+def _mark(ax: Axes, kinds: Mapping[str, tuple[NDArray[np.bool_], str]]) -> None:
+    """Mark pixels of several kinds, each in its colour, and count them in a legend."""
+    shape = next(iter(kinds.values()))[0].shape
+    points = 72.0 / _root(ax.figure).dpi
+    size = max(DOT, points * min(ax.bbox.width / shape[1], ax.bbox.height / shape[0]))
+    for name, (pixels, colour) in kinds.items():
+        y, x = np.nonzero(pixels)
+        ax.plot(x, y, "s", color=colour, markersize=size, markeredgewidth=0, rasterized=True,
+                scalex=False, scaley=False, label=f"{name}: {y.size}")  # fmt: skip
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.11), ncols=len(kinds), frameon=False,
+              fontsize="small", markerscale=6.0 / size, handletextpad=0.1,
+              borderaxespad=0.0)  # fmt: skip
+
+
+def _name_axes(ax: Axes, shown: Shown) -> None:
+    """Name the axes, and which one is that of the dispersion."""
+    dispaxis = shown.dispaxis if isinstance(shown, Mask) else None
+    ax.set_xlabel("column" + " (dispersion)" * (dispaxis == 1))
+    ax.set_ylabel("row" + " (dispersion)" * (dispaxis == 2))
+
+
+# ---- Counts ---------------------------------------------------------------------------------
+
+
+def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
+    """Draw the histogram of what is cut: the residual, or with the sigma cut the significance.
+
+    The bins are of equal width near 0 and grow further out, as the scale of the axis does.
+    """
+    ax, found = _axes(ax, GRAPH), _found(shown)
+    quantity, unit = ("residual", _unit(shown)) if found.significance is None else (
+        "significance", "")  # fmt: skip
+    values = _finite(found.compared).astype(np.float64)
+    width = _scatter(values) or 1.0
+    edges = _edges(values, width)
+    ax.set_ylim(0.6, max(10.0, 2.0 * int(np.histogram(values, edges)[0].max())))
+    ax.set_yscale("log", nonpositive="clip")  # after the limits: there may be nothing to scale to
+    for name, pixels, colour in (
+        ("all pixels", np.isfinite(found.compared), UNFLAGGED),
+        ("flagged low", found.low, LOW),
+        ("flagged high", found.high, HIGH),
+    ):
+        chosen = _finite(found.compared[pixels]).astype(np.float64)
+        counts, _ = np.histogram(chosen, edges)
+        label = f"{name}: {np.count_nonzero(pixels)}"
+        ax.stairs(counts, edges, fill=True, color=colour, label=label)
+    for cut_at, colour in ((found.cut_low, LOW), (found.cut_high, HIGH)):
+        if np.isfinite(cut_at):
+            text = f"cut at {_level(cut_at, unit)}"
+            ax.axvline(cut_at, color=colour, linestyle="--", linewidth=1.0, label=text)
+    ax.set_xscale("asinh", linear_width=width)
+    ax.xaxis.set_major_locator(FixedLocator(_ticks(edges, width)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_xlabel(_label(quantity, unit))
+    ax.set_ylabel("pixels")
+    ax.legend(frameon=False, fontsize="small")
+    _title(ax, f"What is cut: the {quantity}", shown, "" if values.size else "no pixel has one")
+    return ax
+
+
+def rows(shown: Shown, *, ax: Axes | None = None) -> Axes:
+    """Draw the number of flags in each row."""
+    return _flags_of_lines(shown, "row", ax)
+
+
+def columns(shown: Shown, *, ax: Axes | None = None) -> Axes:
+    """Draw the number of flags in each column."""
+    return _flags_of_lines(shown, "column", ax)
+
+
+def slices(mask: Mask, *, ax: Axes | None = None) -> Axes:
+    """Draw the number of flags in each slice, or in bands of equal width."""
+    ax, found, parts = _axes(ax, GRAPH), _found(mask), slices_of(mask)
+    low, high = (np.array(parts.counts(end)) for end in (found.low, found.high))
+    place = np.arange(1, low.size + 1)
+    ax.bar(place, low, color=LOW, label=f"low: {low.sum()}")
+    ax.bar(place, high, bottom=low, color=HIGH, label=f"high: {high.sum()}")
+    _finish_counts(ax, low + high, "slice")
+    ax.set_xlabel("slice, from left to right or from below")
+    _title(ax, "Flags per slice", mask, parts.source)
+    return ax
+
+
+def _flags_of_lines(shown: Shown, line: str, ax: Axes | None) -> Axes:
+    """Draw the number of flags in each row or column, low below high."""
+    ax, found = _axes(ax, GRAPH), _found(shown)
+    across = 1 if line == "row" else 0
+    low, high = (np.count_nonzero(end, axis=across) for end in (found.low, found.high))
+    edges, total = np.arange(low.size + 1) - 0.5, low + high
+    ax.stairs(low, edges, fill=True, color=LOW, label=f"low: {low.sum()}")
+    ax.stairs(total, edges, baseline=low, fill=True, color=HIGH, label=f"high: {high.sum()}")
+    if isinstance(shown, Mask) and shown.crowded and IMAGE_AXIS[shown.dispaxis] == across:
+        crowded = [*shown.crowded]
+        ax.plot(crowded, total[crowded], "v", color=PINK, markersize=5, clip_on=False,
+                label=f"crowded: {len(crowded)}")  # fmt: skip
+    _finish_counts(ax, total, line)
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_xlabel(line)
+    _title(ax, f"Flags per {line}", shown)
+    return ax
+
+
+def _finish_counts(ax: Axes, total: NDArray[np.intp], line: str) -> None:
+    """Add the median of counts, limits and a legend."""
+    usual = float(np.median(total)) if total.size else 0.0
+    ax.axhline(usual, color=FAINT, linewidth=1.0, label=f"median: {usual:g}")
+    ax.set_ylim(0.0, max(4.0, 1.1 * float(total.max(initial=0))))
+    ax.set_ylabel(f"flagged pixels per {line}")
+    ax.legend(fontsize="small", ncols=4, loc="upper left", edgecolor="none", framealpha=0.9)
+
+
+def _edges(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """Return the edges of bins that hold all values: equal steps of ``asinh(value / width)``."""
+    least, most = (values.min(), values.max()) if values.size else (-1.0, 1.0)
+    low, high = np.arcsinh(least / width), np.arcsinh(most / width)
+    margin = max(0.02 * (high - low), 0.1)
+    edges: NDArray[np.float64] = width * np.sinh(np.linspace(low - margin, high + margin, BINS + 1))
+    return edges
+
+
+def _ticks(edges: NDArray[np.float64], width: float) -> list[float]:
+    """Return 0 and the powers of ten of both signs that are not too near to it."""
+    first, last = (math.ceil(math.log10(each)) for each in (2.0 * width, np.abs(edges).max()))
+    powers = [sign * 10.0**power for power in range(first, last + 1) for sign in (-1.0, 1.0)]
+    return [each for each in (0.0, *sorted(powers)) if edges[0] <= each <= edges[-1]]
+
+
+# ---- Cuts and spectra -----------------------------------------------------------------------
+
+
+def cut(
+    mask: Mask,
+    row: int,
+    column: int,
+    *,
+    direction: Direction = "along",
+    reach: int = 25,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a cut through a pixel: the minimum image, its running median, the noise and the cuts.
+
+    With the sigma cut, the cuts lie at as many times the noise from the light nearby, along the
+    dispersion and across it, not from the running median. So flagged samples lie beyond them
+    (``docs/sigma-cut.md``).
+
+    Parameters
+    ----------
+    mask, ax
+        As of all figures.
+    row, column : int
+        The pixel, counted from 0.
+    direction : {"along", "across"}, optional
+        Along the dispersion, or across it.
+    reach : int, optional
+        Pixels to either side.
+
+    Raises
+    ------
+    ValueError
+        If the pixel lies outside the image, or `direction` has another value.
+    """
+    pixel, found = (index(row), index(column)), _found(mask)
+    for name, place, size in zip(("row", "column"), pixel, mask.flags.shape, strict=True):
+        if not 0 <= place < size:
+            raise ValueError(f"{name} must be from 0 to {size - 1}, got {place}")
+    line, ax = line_of(mask, pixel, direction, reach), _axes(ax, GRAPH)
+    _draw_line(ax, found, line, pixel)
+    ax.set_xlabel(("row", "column")[line.axis])
+    ax.set_ylabel(_label("minimum", mask.unit))
+    ax.legend(frameon=False, fontsize="small")
+    way = "" if mask.dispaxis is None else f", {direction} the dispersion"
+    words = [f"residual {_level(float(found.residual[pixel]), mask.unit)}"]
+    if found.significance is not None:
+        words.append(f"significance {found.significance[pixel]:.3g}")
+    words.append("flagged" if found.mask[pixel] else "not flagged")
+    _title(ax, f"Pixel ({pixel[0]}, {pixel[1]}){way}", mask, ", ".join(words))
+    return ax
+
+
+def _draw_line(ax: Axes, found: BadPixels, line: Line, pixel: Pixel) -> None:
+    """Draw a cut, without names of axes. Flagged samples beyond the limits are marked there."""
+    if line.noise is not None:
+        below, above = line.median - line.noise, line.median + line.noise
+        ax.fill_between(line.place, below, above, step="mid", color=NOISE, lw=0, label="noise")
+    ax.plot(line.place, line.minimum, drawstyle="steps-mid", color=BLACK, lw=1, label="minimum")
+    ax.plot(line.place, line.median, color=GREEN, linewidth=1.2, label="running median")
+    for level, cut_at, colour in (
+        (found.cut_low, line.lower, LOW),
+        (found.cut_high, line.upper, HIGH),
+    ):
+        if math.isfinite(level):
+            label = f"cut: {level:.3g}{'' if line.noise is None else '× noise'}"
+            ax.plot(line.place, cut_at, color=colour, linewidth=1.0, linestyle="--", label=label)
+    low, high = _limits(line, found)
+    for name, flagged, beyond, edge, marker in (
+        ("low", line.low, line.minimum < low, low, "v"),
+        ("high", line.high, line.minimum > high, high, "^"),
+    ):
+        if flagged.any():
+            ax.plot(line.place[flagged], line.minimum[flagged], "o", color=ENDS[name], markersize=4,
+                    label=f"flagged {name}")  # fmt: skip
+        outside = line.place[flagged & beyond]
+        if outside.size:
+            edges = np.full(outside.size, edge)
+            ax.plot(outside, edges, marker, color=ENDS[name], markersize=6, clip_on=False)
+    ax.axvline(pixel[line.axis], color=FAINT, linewidth=0.8, zorder=0)
+    ax.set_xlim(line.place[0] - 0.5, line.place[-1] + 0.5)
+    ax.set_ylim(low, high)
+
+
+def _limits(line: Line, found: BadPixels) -> tuple[float, float]:
+    """Return limits within which noise and cuts can be seen; flagged pixels may lie outside."""
+    good, levels = _finite(line.minimum[~(line.low | line.high)]), _finite(line.median)
+    if not levels.size:
+        return 0.0, 1.0
+    noises = np.ones(1) if line.noise is None else _finite(line.noise)
+    noise = float(np.median(noises)) if noises.size else 0.0
+    below, above = (
+        abs(cut) * noise if math.isfinite(cut) else 0.0 for cut in (found.cut_low, found.cut_high)
+    )
+    low = min([float(levels.min()) - 1.5 * below * bool(line.low.any()), *good])
+    high = max([float(levels.max()) + 1.8 * above, *good])
+    margin = 0.08 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> Iterator[Figure]:
+    """Draw both cuts of some pixels side by side on one scale, with `most` exposures at most.
+
+    It is the same figure for all pixels, which are flat indices: new Axes would take long.
+    """
+    figure = Figure(figsize=(3.2, 1.26))
+    panels = figure.subplots(1, 2, width_ratios=[reach for _, reach, _ in HALVES])
+    figure.subplots_adjust(0, 0, 1, 1, wspace=0.12)
+    for panel in panels:
+        panel.set_axis_off()
+    where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
+    none = np.empty((0, SAMPLES), np.float32)
+    for flat in pixels:
+        exposures = strips.values[:most, where[flat]] if flat in where else none
+        pixel, known = divmod(flat, mask.flags.shape[1]), []
+        for panel, (direction, reach, first) in zip(panels, HALVES, strict=True):
+            line = line_of(mask, pixel, direction, reach)
+            place = line.place - pixel[line.axis]
+            own = exposures[:, first + reach + place]
+            known += [_finite(each) for each in (line.minimum, line.median, own)]
+            for artist in (*panel.lines, *panel.collections):
+                artist.remove()
+            panel.fill_between(place, line.lower, line.upper, color=FAINT, alpha=0.22, lw=0)
+            panel.axvline(0, color=FAINT, linewidth=0.8, linestyle=(0, (1, 3)))
+            panel.plot(place, own.T, color=FAINT, linewidth=0.8, alpha=0.7)
+            panel.plot(place, line.median, color=HIGH, linewidth=0.8, linestyle="--")
+            panel.plot(place, line.minimum, color=LOW, linewidth=1.3)
+            panel.set_xlim(-reach, reach)
+        levels = np.concatenate(known)
+        low, high = (float(levels.min()), float(levels.max())) if levels.size else (0.0, 1.0)
+        margin = 0.05 * (high - low) or 1.0
+        for panel in panels:
+            panel.set_ylim(low - margin, high + margin)
+        yield figure
+
+
+def spectrum(mask: Mask, *, band: tuple[int, int] | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the spectrum of a band of the minimum image, with and without the flagged pixels.
+
+    Parameters
+    ----------
+    mask, ax
+        As of all figures.
+    band : tuple of int, optional
+        The columns (rows, if the dispersion is along x) to average: the first, and that after the
+        last. None: the brightest ones, about as many as a slice has.
+
+    Raises
+    ------
+    ValueError
+        If the band lies outside the image.
+    """
+    drawn, ax = band_of(mask, band), _axes(ax, GRAPH)
+    place = np.arange(drawn.before.size)
+    ax.plot(place, drawn.before, color=HIGH, linewidth=0.9, label="before")
+    ax.plot(place, drawn.after, color=BLACK, linewidth=0.9, label="after: without flagged pixels")
+    levels = _finite(drawn.after)
+    if levels.size:
+        low, high = float(levels.min()), float(levels.max())
+        margin = 0.25 * (high - low) or max(abs(high), 1.0)
+        ax.set_ylim(low - margin, high + 2.0 * margin)
+    line, along = ("row", "column") if drawn.axis == 1 else ("column", "row")
+    ax.set_xlim(-0.5, place.size - 0.5)
+    ax.set_xlabel(along + " (dispersion)" * (mask.dispaxis is not None))
+    ax.set_ylabel(_label("mean of the minimum", mask.unit))
+    ax.legend(fontsize="small", ncols=2, loc="upper left", edgecolor="none", framealpha=0.9)
+    note = f"{line}s {drawn.start} to {drawn.stop - 1}, {counted(drawn.flagged, 'flagged pixel')}"
+    _title(ax, "Spectrum of a band", mask, note)
+    return ax
+
+
+# ---- Galleries and the page -----------------------------------------------------------------
+
+
+def gallery(
+    mask: Mask,
+    *,
+    which: Literal["strongest", "borderline"] = "strongest",
+    count: int = IN_GALLERY,
+    figure: Any = None,
+) -> Any:
+    """Draw the strongest or the borderline pixels: their surroundings, and a cut through each.
+
+    Parameters
+    ----------
+    mask
+        As of all figures.
+    which : {"strongest", "borderline"}, optional
+        The pixels.
+    count : int, optional
+        How many, at most.
+    figure : Figure or SubFigure, optional
+        Where to draw; returned. None: a new figure.
+
+    Raises
+    ------
+    ValueError
+        If `which` has another value, or `count` is less than 1.
+    """
+    if which not in NOTES:
+        raise ValueError(f"which must be 'strongest' or 'borderline', got {which!r}")
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    found = _found(mask)
+    pixels = (strongest if which == "strongest" else borderline)(found, count)
+    lines = -(-count // MOST_PER_ROW)
+    per_row = -(-count // lines)
+    if figure is None:
+        figure = _Shown(figsize=(2.1 * per_row, 3.6 * lines + 0.7), layout="constrained")
+    figure.suptitle(
+        f"{which.capitalize()} pixels: {mode_of(mask) or mask.name}\n",
+        x=0.01, ha="left", fontsize="medium", fontweight="bold",
+    )  # fmt: skip
+    note = NOTES[which] if pixels else "there are none"
+    figure.text(0.01, 0.985, "\n" + note, ha="left", va="top", fontsize="small")
+    panels = figure.subplots(
+        2 * lines, per_row, squeeze=False, gridspec_kw={"height_ratios": [3, 2] * lines}
+    )
+    for panel in panels.flat:
+        panel.set_axis_off()
+    for number, flat in enumerate(pixels):
+        pixel = divmod(flat, mask.flags.shape[1])
+        line, column = divmod(number, per_row)
+        above, below = panels[2 * line : 2 * line + 2, column]
+        for panel in (above, below):
+            panel.set_axis_on()
+            panel.tick_params(labelsize="x-small", length=2)
+        _surroundings(above, mask, pixel)
+        cut_through = line_of(mask, pixel, "along", ALONG)
+        _draw_line(below, found, cut_through, pixel)
+        below.set_xlabel(("row", "column")[cut_through.axis], fontsize="x-small", labelpad=1)
+        if column == 0:
+            below.set_ylabel(_label("minimum", mask.unit), fontsize="x-small")
+        for panel in (above, below):
+            panel.locator_params(nbins=3)
+    return figure
+
+
+def _surroundings(panel: Axes, mask: Mask, pixel: Pixel) -> None:
+    """Draw the minimum image around a pixel, with frames around flagged pixels."""
+    minimum, found = images_of(mask)
+    starts = [max(place - REACH, 0) for place in pixel]
+    at = tuple(slice(start, place + REACH + 1) for start, place in zip(starts, pixel, strict=True))
+    image, part = minimum[at], part_of(found, at)
+    good = _finite(image[~part.mask])
+    low, high = percentiles(good, np.array([1.0, 99.0])) if good.size else (0.0, 1.0)
+    high = low + max(2.0 * (high - low), 1e-6 * abs(low), 1e-30)
+    y, x = starts[0] - 0.5, starts[1] - 0.5
+    extent = (x, x + image.shape[1], y, y + image.shape[0])
+    _image(panel, image, colormaps["gray_r"], (low, high), None, extent)
+    for end, colour in ((part.low, LOW), (part.high, HIGH)):
+        frames = [Rectangle((x + column, y + row), 1, 1) for row, column in np.argwhere(end)]
+        panel.add_collection(PatchCollection(frames, fc="none", ec=colour, linewidth=1.1))
+    if found.significance is None:
+        value = _level(float(found.residual[pixel]), mask.unit)
+    else:
+        value = f"{found.significance[pixel]:.4g}× noise"
+    title = f"({pixel[0]}, {pixel[1]})  {value}"
+    panel.set_title(title, fontsize="small", color=ENDS[end_of(found, pixel)])
+
+
+def figure(shown: Mask) -> Figure:
+    """Draw a page with the main figures of a mask; a notebook shows it."""
+    page = _Shown(figsize=(16.0, 19.6), layout="constrained")
+    parts = page.subfigures(5, 1, squeeze=False, height_ratios=[0.85, 5.4, 6.2, 3.7, 3.7])
+    head, pictures, graphs, strong, border = parts.ravel()
+    title = mode_of(shown) or shown.name
+    head.text(0.01, 0.95, title, fontsize="xx-large", fontweight="bold", va="top")
+    head.text(0.01, 0.55, _described(shown), fontsize="medium", va="top", linespacing=1.5)
+    left, middle, right = pictures.subplots(1, 3)
+    minimum(shown, ax=left, flags=False)
+    residual(shown, ax=middle)
+    mask(shown, ax=right)
+    panels = graphs.subplots(2, 2)
+    histogram(shown, ax=panels[0, 0])
+    spectrum(shown, ax=panels[0, 1])
+    columns(shown, ax=panels[1, 0])
+    rows(shown, ax=panels[1, 1])
+    gallery(shown, which="strongest", count=8, figure=strong)
+    gallery(shown, which="borderline", count=8, figure=border)
+    return page
+
+
+def _described(mask: Mask) -> str:
+    """Return in three lines what the mask is of, how it was found, and what is flagged."""
+    found, how, (height, width) = _found(mask), mask.parameters, mask.flags.shape
+    cut_by = "" if how is None else f"{how.cut} cut, kernel {how.kernel_size}: "
+    return (
+        f"{mask.name}: {counted(len(mask.used), 'exposure')} of {height} x {width} pixels, "
+        f"dispersion axis {NAMES_OF_AXES[mask.dispaxis]}\n"
+        f"{cut_by}{cuts_of(found)}; flagged {flags_of(found)}\n"
+        f"badpix-selfcal {mask.version}, {mask.made} UTC"
+    )
+
+
+# ---- What all figures share -----------------------------------------------------------------
+
+
+def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """Return the Axes given, or those of a new figure of a size in inches."""
+    if ax is not None:
+        return ax
+    figure = _Shown(figsize=size, layout="constrained")
+    return figure.add_subplot(axes_class=_ShownAxes)
+
+
+def _found(shown: Shown) -> BadPixels:
+    return shown if isinstance(shown, BadPixels) else images_of(shown)[1]
+
+
+def _unit(shown: Shown) -> str:
+    return "" if isinstance(shown, BadPixels) else shown.unit
+
+
+def _label(quantity: str, unit: str) -> str:
+    """Return the label of an axis: ``residual (DN/s)``."""
+    return f"{quantity} ({unit})" if unit else quantity
+
+
+def _level(value: float, unit: str) -> str:
+    """Return a value as text: ``3.16 DN/s``."""
+    return f"{value:.3g} {unit}".strip()
+
+
+def _title(ax: Axes, title: str, shown: Shown, note: str = "") -> None:
+    """Write a title, what is shown, and a note in smaller letters."""
+    name = "" if isinstance(shown, BadPixels) else mode_of(shown) or shown.name
+    below = ", ".join(filter(None, [name, note]))
+    ax.set_title(title, loc="left", fontsize="medium", fontweight="bold", pad=18 if below else 6)
+    if below:
+        ax.annotate(below, (0.0, 1.0), (0, 5), xycoords="axes fraction", fontsize="small",
+                    textcoords="offset points", annotation_clip=False)  # fmt: skip
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    """Return the finite values, in one dimension."""
+    return values[np.isfinite(values)]
+
+
+def _scatter(values: FloatArray) -> float:
+    """Return the robust standard deviation of the finite values about 0; 0 without any."""
+    sizes = np.abs(_finite(values))
+    return NORMAL * float(np.median(sizes)) if sizes.size else 0.0

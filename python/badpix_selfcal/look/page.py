@@ -1,0 +1,389 @@
+"""The page of a mask: a single HTML file without any reference to the network.
+
+`page.html` is its text, `page.css` its look, and `page.js` what it does: bokeh's own scripts draw
+the images, the cuts and the spectrum of a slice in the browser. All other pictures are SVG, drawn
+by matplotlib, in the colours of the page.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import __version__
+from ..arrays import notebook
+from ..arrays.floats import FloatArray
+from ..arrays.summary import NAMES_OF_AXES, counted
+from ..instrument import NAMES
+from ..masks.mask import Mask, Member
+from ..parameters import Parameters
+from . import shown
+from .layers import bits_layer, float_layer, growth_layer, packed, plain_layer
+from .left import LEVEL
+from .verdict import Judgement, finite_or_none, judge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["facts_of", "page_of", "rendered", "require_extra"]
+
+COLOURS: Final = {
+    "low": "#3b8fd1",
+    "high": "#e66100",
+    "plain": "#8a8a8a",
+    "ground": "#20242c",
+    "missing": "#808080",
+    "left": "#dc267f",
+    "dq": ["#20242c", "#56b4e9", "#f0e442", "#808080"],
+}
+"""Colours that differ for colour-blind readers, on light and on dark ground. Those of DQ: 0, some
+bit, DO_NOT_USE, no light."""
+
+INKS: Final = {
+    notebook.LOW.lower(): "var(--low)",
+    notebook.HIGH.lower(): "var(--high)",
+    "#000000": "currentColor",
+    "#ffffff": "var(--ground)",
+}
+"""The colours of the page for those of a figure, so that it follows light and dark."""
+
+MOST_LINES: Final = 20
+"""Exposures drawn in each small picture."""
+
+MOST_DOTS: Final = 20000
+"""Flags of each end that are drawn as dots, which are visible without zooming in."""
+
+SAMPLE: Final = 97
+"""Every so many pixels serve to choose the limits of colours; a prime: no column repeats."""
+
+_one_figure_at_a_time = threading.Lock()
+"""Settings of matplotlib belong to the process."""
+
+
+@cache
+def require_extra() -> tuple[str, ...]:
+    """Return the scripts of bokeh, which a page contains.
+
+    Only these are taken from bokeh: its import, and figures made in Python, would take longer than
+    all the rest of a report.
+
+    Raises
+    ------
+    RuntimeError
+        If bokeh or matplotlib is not installed, or bokeh has no such scripts.
+    """
+    remedy = 'pip install ".[report]" in the clone of badpix-selfcal'
+    origins = {}
+    for package in ("bokeh", "jinja2", "matplotlib"):
+        found = find_spec(package)
+        if found is None or found.origin is None:
+            raise RuntimeError(f"a report needs {package}, which is not installed: {remedy}")
+        origins[package] = Path(found.origin)
+    folder = origins["bokeh"].parent / "server" / "static" / "js"
+    try:
+        names = ("bokeh.min.js", "bokeh-api.min.js")
+        return tuple((folder / name).read_text(encoding="utf-8") for name in names)
+    except OSError as error:
+        raise RuntimeError(f"a report needs the scripts of bokeh ({error}): {remedy}") from error
+
+
+def page_of(mask: Mask) -> tuple[str, Judgement]:
+    """Return the page of a mask, and the judgement that it shows.
+
+    The exposures are read again for the cuts of single pixels. If they cannot be, the page says so,
+    and shows the minimum image alone.
+
+    Raises
+    ------
+    RuntimeError
+        If the extra ``report`` is not installed.
+    """
+    libraries = require_extra()  # raises before anything is computed
+    from . import figures
+
+    (minimum, found), slices = shown.images_of(mask), shown.slices_of(mask)
+    judgement, columns = judge(mask), minimum.shape[1]
+    numbers = judgement.numbers
+    left = [each["row"] * columns + each["column"] for each in numbers["sharp_left_at"]]
+    chosen = {
+        "strongest": shown.strongest(found),
+        "borderline": shown.borderline(found),
+        "left": left[: shown.IN_GALLERY],
+    }
+    flagged = shown.flagged_first(found)
+    first = [flat for each in chosen.values() for flat in each]
+    pixels = np.concatenate([first, flagged[found.groups.first], flagged, shown.near_cuts(found)])
+    pixels = pixels.astype(np.intp)
+    pixels = pixels[np.sort(np.unique(pixels, return_index=True)[1])]  # each once
+    strips = shown.strips_of(mask, pixels)
+    page = rendered(
+        "page.html",
+        title=f"{mask.name}: {judgement.verdict}",
+        history=mask.origin,
+        mask=mask,
+        about=_about(mask),
+        judgement=judgement,
+        numbers=numbers,
+        facts_in_page=facts_of(mask.name, judgement),
+        colours=COLOURS,
+        is_sigma=found.significance is not None,
+        strips=strips,
+        wanted=len(pixels),
+        histogram=_figure(figures.histogram, mask, 13.8, "histogram of what is cut"),
+        rows=_figure(figures.rows, mask, 6.4, "flags in each row"),
+        columns=_figure(figures.columns, mask, 6.4, "flags in each column"),
+        slices=_figure(figures.slices, mask, 6.4, "flags in each slice"),
+        source=slices.source,
+        in_gallery=shown.IN_GALLERY,
+        most_lines=MOST_LINES,
+        level=LEVEL,
+        galleries={name: [*_gallery(mask, each, strips)] for name, each in chosen.items()},
+        exposures=[
+            (member, _notes(member, numbers["odd_pedestals_of"], strips.problems))
+            for member in mask.members
+        ],
+        parameters=_parameters(mask),
+        made=_made(mask),
+        settings=_settings(mask, judgement, strips),
+        layers=[
+            *_layers(mask, numbers["scatter_before"] or 1.0, flagged, strips, slices),
+            *(packed(f"library-{number}", code) for number, code in enumerate(libraries)),
+        ],
+    )
+    return page, judgement
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return one of the templates of this package, filled. Values are escaped, but not `Markup`."""
+    return str(_templates().get_template(template).render(**values))
+
+
+@cache
+def _templates() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    folder = Path(__file__).parent
+    found = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    found.globals |= {
+        "counted": counted,
+        "version": __version__,
+        "file": lambda name: Markup((folder / name).read_text(encoding="utf-8")),
+    }
+    found.filters |= {"shown": _shown, "json": lambda value: Markup(_json(value))}
+    return found
+
+
+def _shown(value: object) -> str:
+    """Return a value as a table shows it: five digits of a float."""
+    if value is None:
+        return "none"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _json(value: object) -> str:
+    """Return values as JSON in which nothing can end a script."""
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
+
+
+def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
+    """Return the numbers of a page, its verdict and the reasons, as values that JSON can hold."""
+    return {
+        "name": name,
+        "verdict": judgement.verdict,
+        "reasons": {each.name: each.verdict for each in judgement.reasons},
+        **judgement.numbers,
+    }
+
+
+# ---- Facts ----------------------------------------------------------------------------------
+
+
+def _about(mask: Mask) -> str:
+    keywords = ("TELESCOP", "INSTRUME", "DETECTOR", "CHANNEL", "BAND", "FILTER", "GRATING")
+    return " ".join(str(mask.about[key]) for key in keywords if key in mask.about)
+
+
+def _parameters(mask: Mask) -> dict[str, object]:
+    """Return the parameters that change what is flagged."""
+    cut = getattr(mask.parameters, "cut", None)
+    return {
+        name: getattr(mask.parameters, name)
+        for name, about in Parameters.by_name().items()
+        if about.changes_copies and about.of_cut in (None, cut)
+    }
+
+
+def _made(mask: Mask) -> dict[str, object]:
+    return {
+        "found by": f"badpix-selfcal {mask.version}",
+        "on": f"{mask.made} UTC",
+        "page by": f"badpix-selfcal {__version__}",
+        "page made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S} UTC",
+        "dispersion axis": NAMES_OF_AXES[mask.dispaxis],
+        **mask.about,
+    }
+
+
+def _notes(member: Member, odd: Sequence[str], problems: dict[str, str]) -> list[str]:
+    """Return what is wrong with an exposure."""
+    missing = problems.get(member.exposure.name)
+    notes = [
+        member.problem,
+        f"its SCI is that of {member.same_as.name}" if member.same_as is not None else "",
+        "its SCI holds one value only" * member.is_constant,
+        f"has passed later steps ({member.later})" * bool(member.later),
+        "its pedestal stands out" * (str(member.exposure) in odd),
+        f"not in the cuts: {missing}" if missing else "",
+    ]
+    return [note for note in notes if note]
+
+
+# ---- Pictures -------------------------------------------------------------------------------
+
+
+def _figure(draw: Callable[..., Any], mask: Mask, width: float, label: str) -> Any:
+    """Return a figure without its title, which the page has as a heading."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 3.6))
+    axes = figure.add_axes((0.6 / width, 0.15, 1 - 0.7 / width, 0.82))
+    draw(mask, ax=axes)
+    axes.set_title("", loc="left")
+    for note in axes.texts:
+        note.remove()
+    axes.spines[["top", "right"]].set_visible(False)
+    return _svg(figure, label)
+
+
+def _gallery(
+    mask: Mask, pixels: Sequence[int], strips: shown.Strips
+) -> Iterator[dict[str, object]]:
+    """Return the small pictures of some pixels."""
+    from .figures import small_cuts
+
+    minimum, found = shown.images_of(mask)
+    what = "residual" if found.significance is None else "significance"
+    for flat, figure in zip(pixels, small_cuts(mask, pixels, strips, MOST_LINES), strict=True):
+        row, column = pixel = divmod(flat, minimum.shape[1])
+        end = shown.end_of(found, pixel) or "not flagged"
+        label = f"column {column}, row {row}: {what} {found.compared[pixel]:.4g}, {end}"
+        yield {"pixel": flat, "label": label, "svg": _svg(figure, "cuts along and across")}
+
+
+def _svg(figure: Figure, label: str) -> Any:
+    """Return a figure as an element of a page: in its colours, its text as text, and small."""
+    import matplotlib as mpl
+    from markupsafe import Markup
+
+    drawn = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with _one_figure_at_a_time, mpl.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(drawn, format="svg", transparent=True, metadata=nothing)
+    begin, _, text = drawn.getvalue().partition("<defs>")
+    for colour, ink in INKS.items():
+        text = text.replace(colour, ink)
+    text = re.sub(r' id="[a-zA-Z]\w*_\d+"', "", text)  # the same in every figure
+    text = re.sub(r"\s*\n\s*", " ", re.sub(r"(\.\d\d)\d+", r"\1", text))
+    view = begin[begin.index("viewBox=") :].partition(" version")[0]
+    return Markup(f'<svg {view} role="img" aria-label="{label}"><defs>{text}')
+
+
+# ---- Data -----------------------------------------------------------------------------------
+
+
+def _settings(mask: Mask, judgement: Judgement, strips: shown.Strips) -> dict[str, Any]:
+    """Return what `page.js` needs besides the layers."""
+    minimum, found = shown.images_of(mask)
+    numbers, unit = judgement.numbers, mask.unit or "unit of SCI"
+    along, across = ("row", "column") if mask.dispaxis == 2 else ("column", "row")
+    which = "" if mask.dispaxis is None else ", {} the dispersion"
+    sample = minimum.ravel()[::SAMPLE]
+    sample = sample[np.isfinite(sample)]
+    least, most = np.percentile(sample, (1, 99)) if sample.size else (0.0, 1.0)
+    scatter = numbers["scatter_before"] or 1.0
+    panels: list[tuple[str, str, tuple[float, float] | None]] = [
+        ("minimum", f"Minimum image, {unit}", (float(least), float(max(most, least + scatter)))),
+        ("residual", f"Residual, {unit}", (-6 * scatter, 6 * scatter)),
+    ]
+    if found.significance is not None:
+        panels.append(("significance", "Significance", (-6.0, 6.0)))
+    panels.append(("mask", "Mask", None))
+    if mask.dq is not None:
+        panels.append(("dq", "DQ of the first flagged exposure, before", None))
+    return {
+        "shape": [*minimum.shape],
+        "unit": unit,
+        "along": along,
+        "ways": {"along": along + which.format("along"), "across": across + which.format("across")},
+        "cuts": [finite_or_none(found.cut_low), finite_or_none(found.cut_high)],
+        "reach": {"along": shown.ALONG, "across": shown.ACROSS},
+        "panels": [
+            {"name": name, "title": title, "limits": limits} for name, title, limits in panels
+        ],
+        "left": [[each["column"], each["row"]] for each in numbers["sharp_left_at"]],
+        "exposures": [*strips.names],
+        "slices": [*numbers["slices"]],
+        "bits": [*NAMES],
+        "most_dots": MOST_DOTS,
+        "colours": COLOURS,
+    }
+
+
+def _layers(
+    mask: Mask,
+    scatter: float,
+    flagged: NDArray[np.intp],
+    strips: shown.Strips,
+    slices: shown.Parts,
+) -> list[Any]:
+    """Return the arrays of a page, compressed in several threads.
+
+    It holds the running median instead of the residual, as it has no peaks.
+    """
+    minimum, found = shown.images_of(mask)
+    residual = found.residual
+    places, inside = shown.places_of(strips.pixels, minimum.shape, mask.dispaxis)
+
+    def cut(image: FloatArray) -> FloatArray:
+        return np.where(inside, image.ravel()[places], np.float32(np.nan)).astype(np.float32)
+
+    with np.errstate(invalid="ignore"):
+        median = np.where(np.isinf(residual), residual.dtype.type(0), minimum - residual)
+        above = strips.values - cut(minimum)
+    tasks: list[tuple[Any, ...]] = [
+        (float_layer, "minimum", minimum, scatter),
+        (float_layer, "median", median, scatter),
+        (growth_layer, "strips", above, scatter),
+        (plain_layer, "slices", slices.number),
+        (plain_layer, "flagged", flagged.astype(np.uint32)),
+        (plain_layer, "is_high", found.high.ravel()[flagged].astype(np.uint8)),
+        (plain_layer, "sizes", found.groups.size.astype(np.uint32)),
+        (plain_layer, "strip_pixels", strips.pixels.astype(np.uint32)),
+    ]
+    if found.significance is not None:
+        tasks.append((float_layer, "significance", found.significance, 1.0))
+    if found.noise is not None:
+        tasks.append((growth_layer, "noise", cut(found.noise), scatter))
+    if mask.dq is not None:
+        tasks.append((bits_layer, "dq", mask.dq))
+    with ThreadPoolExecutor() as threads:
+        return [*threads.map(lambda task: task[0](*task[1:]), tasks)]

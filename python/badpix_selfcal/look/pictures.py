@@ -1,0 +1,245 @@
+"""``badpix_selfcal.compare`` and ``history``, with pictures by matplotlib (extra ``plot``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays.notebook import BLACK, HIGH, LOW
+from ..files.outputs import Write, save
+from ..files.paths import AnyLocation, Location, locate
+from ..masks import compare as comparisons
+from ..masks import history as histories
+from ..masks.compare import Comparison
+from ..masks.history import MaskHistory
+from .plot import DPI, FORMATS, NEEDED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["compare", "compared", "followed", "history"]
+
+FAINT: Final = "#8C8C8C"
+ORANGE: Final = "#E69F00"
+
+STYLE: Final = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "svg.fonttype": "none",  # text stays text
+    "pdf.fonttype": 42,
+}
+LARGEST: Final = 30.0
+"""The area of the largest mark, square points."""
+WIDTH: Final = 8.0
+"""The width of a picture, inches."""
+MOST_NUMBERS: Final = 12
+"""Numbers that are written at the scale of colours."""
+
+
+def compare(
+    a: AnyLocation,
+    b: AnyLocation,
+    *,
+    before: AnyLocation | None = None,
+    picture: AnyLocation | None = None,
+    overwrite: bool = False,
+) -> Comparison:
+    """Compare the flags, and the samples, of two files.
+
+    Parameters
+    ----------
+    a, b : path-like
+        Two results of one exposure, of this package or of the pipeline; or two JWST MASK files; or
+        one of each.
+    before : path-like, optional
+        The exposure as it was before flagging. Pixels that have the same bits in its DQ are left
+        out of both files: they were not flagged by self-calibration.
+    picture : path-like, optional
+        The picture to write: PNG, PDF or SVG, by its ending (extra ``plot``).
+    overwrite : bool, optional
+        Whether the picture may replace a file.
+
+    Returns
+    -------
+    Comparison
+        The flags and their counts, and how each extension differs.
+
+    Notes
+    -----
+    What counts as a flag, and the errors: see `badpix_selfcal.masks.compare.compare`.
+    """
+    draw = _drawing(picture, lambda: compared(found))
+    found = comparisons.compare(a, b, before=before)
+    inputs = [each for each in (a, b, before) if each is not None]
+    save(draw, map(locate, inputs), overwrite=overwrite)
+    return found
+
+
+def history(
+    masks: AnyLocation | Iterable[AnyLocation],
+    *,
+    at_least: int | None = None,
+    table: AnyLocation | None = None,
+    picture: AnyLocation | None = None,
+    persistent_mask: AnyLocation | None = None,
+    overwrite: bool = False,
+) -> MaskHistory:
+    """Follow the bad pixels of a detector through its masks.
+
+    Parameters
+    ----------
+    masks : path-like, or iterable of these
+        At least two mask files of this package, of one detector, subarray and shape; patterns
+        too. They are put in the order of the dates of their exposures.
+    at_least : int, optional
+        In how many masks a persistent pixel is flagged at least; in all of them unless given.
+    table : path-like, optional
+        A table of the pixels to write: ``.ecsv``.
+    picture : path-like, optional
+        The picture to write: PNG, PDF or SVG, by its ending (extra ``plot``).
+    persistent_mask : path-like, optional
+        A mask of the persistent pixels to write.
+    overwrite : bool, optional
+        Whether these files may replace others.
+
+    Returns
+    -------
+    MaskHistory
+        The counts of each mask, and in which masks each pixel is flagged.
+
+    Notes
+    -----
+    For errors and warnings see `badpix_selfcal.masks.history.history`.
+    """
+    draw = _drawing(picture, lambda: followed(found))
+    found = histories.history(masks, at_least=at_least)
+    files = {**histories.files_of(found, table, persistent_mask), **draw}
+    save(files, [epoch.path for epoch in found.epochs], overwrite=overwrite)
+    return found
+
+
+def _drawing(picture: AnyLocation | None, draw: Callable[[], Figure]) -> dict[Location, Write]:
+    """Return a picture, if one is asked for, with what writes it."""
+    if picture is None:
+        return {}
+    to = locate(picture)
+    kind = to.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise ValueError(f"{to}: a picture must end with {', '.join(map('.'.__add__, FORMATS))}")
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise RuntimeError(f"{to}: pictures need matplotlib ({error}): {NEEDED}") from error
+
+    def write(part: Path) -> None:
+        with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+            draw().savefig(part, format=kind, dpi=DPI)
+
+    return {to: write}
+
+
+def compared(found: Comparison) -> Figure:
+    """Return a map of the detector with the pixels in both, only in A, and only in B."""
+    from matplotlib.figure import Figure
+
+    counts, shape = found.counts, found.a.flags.shape
+    a, b = (f"{each.path.parent.name}/{each.path.name}".lstrip("/") for each in (found.a, found.b))
+    size = _size_for(int(np.count_nonzero(found.a.flags | found.b.flags)), shape)
+    figure = Figure(figsize=(WIDTH, _height_of(shape) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for pixels, colour, marker, label in (
+        (found.both, FAINT, "s", f"in both: {counts['both']}"),
+        (found.only_a, LOW, "^", f"only in A: {counts['only_a']}; {a}"),
+        (found.only_b, HIGH, "v", f"only in B: {counts['only_b']}; {b}"),
+    ):
+        y, x = np.nonzero(pixels)
+        axes.scatter(x, y, size, color=colour, marker=marker, linewidths=0, label=label)
+    _frame(axes, shape)
+    scale = (LARGEST / size) ** 0.5
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, markerscale=scale)
+    return figure
+
+
+def followed(found: MaskHistory) -> Figure:
+    """Return the counts of each mask above a map of how often each pixel is flagged."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+    from matplotlib.dates import ConciseDateFormatter
+    from matplotlib.figure import Figure
+
+    heights, number = [2.5, _height_of(found.shape)], len(found.epochs)
+    figure = Figure(figsize=(WIDTH, sum(heights) + 1.6), layout="constrained")
+    above, below = figure.subplots(2, height_ratios=heights)
+    dates = _dates(found)
+    for name, colour, marker in (
+        ("flagged", BLACK, "o"),
+        ("new", HIGH, "^"),
+        ("returned", ORANGE, "s"),
+        ("gone", LOW, "v"),
+    ):
+        counts = [getattr(epoch, name) for epoch in found.epochs]
+        known = [float("nan") if count is None else count for count in counts]
+        above.plot(dates, known, color=colour, marker=marker, label=name)
+    if dates.dtype.kind == "M":
+        above.xaxis.set_major_formatter(ConciseDateFormatter(above.xaxis.get_major_locator()))
+    else:
+        above.xaxis.get_major_locator().set_params(integer=True)
+        above.set_xlabel("mask")
+    above.yaxis.get_major_locator().set_params(integer=True)
+    above.set_ylim(bottom=0)
+    above.set_ylabel("pixels")
+    above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False)
+    order = np.argsort(found.number, kind="stable")  # the most frequent ones on top
+    shades = colormaps["viridis_r"](np.linspace(0.15, 1.0, number))  # the lightest can be seen
+    size = _size_for(found.x.size, found.shape)
+    shown = below.scatter(
+        found.x[order], found.y[order], size, found.number[order], marker="s", linewidths=0,
+        cmap=ListedColormap(shades), vmin=0.5, vmax=number + 0.5,
+    )  # fmt: skip
+    _frame(below, found.shape)
+    below.set_title(f"{found.x.size} pixels, {np.count_nonzero(found.persistent)} persistent")
+    ticks, label = np.arange(1, number + 1, 1 + number // MOST_NUMBERS), "masks in which a pixel is"
+    figure.colorbar(
+        shown, ax=below, location="bottom", aspect=50, ticks=ticks, label=f"{label} flagged"
+    )
+    return figure
+
+
+def _dates(found: MaskHistory) -> NDArray[Any]:
+    """Return the dates of the masks; numbers from 1 if a date is none, or all are the same."""
+    numbers = np.arange(1, len(found.epochs) + 1)
+    try:
+        dates = np.array([epoch.date for epoch in found.epochs], "datetime64[ms]")
+    except ValueError:
+        return numbers
+    return numbers if (dates == dates[0]).all() else dates
+
+
+def _size_for(number: int, shape: tuple[int, ...]) -> float:
+    """Return the area of the marks of some pixels, square points: small ones, where they are many.
+
+    Marks are larger than pixels, so that they are visible.
+    """
+    return float(np.clip(0.03 * np.prod(shape) / max(number, 1), 3.0, LARGEST))
+
+
+def _height_of(shape: tuple[int, ...]) -> float:
+    """Return the height of a map with square pixels, inches."""
+    rows, columns = shape
+    return float(np.clip(WIDTH * rows / columns, 1.0, 2 * WIDTH))
+
+
+def _frame(axes: Axes, shape: tuple[int, ...]) -> None:
+    """Show the whole detector, with square pixels."""
+    rows, columns = shape
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(-0.5, rows - 0.5)
+    axes.set_aspect("equal")
+    axes.set_xlabel("column (x, from 0)")
+    axes.set_ylabel("row (y, from 0)")

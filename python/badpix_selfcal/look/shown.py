@@ -1,0 +1,516 @@
+"""What pages and figures show of a mask, chosen once: pixels, cuts through them, parts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays.bad_pixels import BadPixels
+from ..arrays.floats import FloatArray, as_stored
+from ..errors import ExposureError, MaskError
+from ..files import exposure as exposure_file
+from ..files.paths import Location
+from ..instrument import DETECTORS, IMAGE_AXIS, Dispaxis
+from ..masks.mask import Mask, Member
+from ..simulate.slices import CHANNELS, geometry
+
+__all__ = [
+    "ACROSS",
+    "ALONG",
+    "HALVES",
+    "IN_GALLERY",
+    "SAMPLES",
+    "Band",
+    "Direction",
+    "Line",
+    "Parts",
+    "Pixel",
+    "Strips",
+    "band_of",
+    "borderline",
+    "end_of",
+    "flagged_first",
+    "images_of",
+    "line_of",
+    "mode_of",
+    "near_cuts",
+    "part_of",
+    "places_of",
+    "regions_of",
+    "slices_of",
+    "stem_of",
+    "strips_of",
+    "strongest",
+]
+
+Pixel: TypeAlias = tuple[int, int]
+"""Row and column, counted from 0."""
+
+Direction: TypeAlias = Literal["along", "across"]
+"""Along the dispersion, or across it. Without a dispersion axis: along rows, or across them."""
+
+IN_GALLERY: Final = 12
+"""Pixels in each part of a gallery."""
+
+NEAR: Final = 0.8
+"""An unflagged pixel is near the cut if its value is at least this part of it."""
+
+MOST_NEAR: Final = 1000
+
+APART: Final = 4
+"""Pixels of a gallery are at least so many rows or columns apart: else both show the same spot."""
+
+TRIED: Final = 50
+"""Unflagged pixels near a cut that are tried for each one that is chosen."""
+
+ALONG: Final = 20
+ACROSS: Final = 6
+"""Pixels on each side of a cut along the dispersion, and across it."""
+
+HALVES: Final[tuple[tuple[Direction, int, int], ...]] = (
+    ("along", ALONG, 0),
+    ("across", ACROSS, 2 * ALONG + 1),
+)
+"""The cuts of a pixel: direction, pixels on each side, and the first of its samples in `Strips`."""
+
+SAMPLES: Final = 2 * ALONG + 1 + 2 * ACROSS + 1
+"""Samples of both cuts together."""
+
+MOST_SAMPLES: Final = 6_000_000
+"""Samples of all exposures that a page holds: 0.7 bytes each, more or less."""
+
+BANDS: Final = 16
+"""Bands of equal width that stand for the slices where these are not known."""
+
+SHARE_OF_BAND: Final = 50
+"""A band is this part of the detector wide, about a slice: 21 columns of MIRI, 41 rows of NIRSpec.
+"""
+
+
+def mode_of(mask: Mask) -> str:
+    """Return detector, channel, band, filter and grating; empty if they are not known."""
+    keywords = ("DETECTOR", "CHANNEL", "BAND", "FILTER", "GRATING")
+    words = [str(mask.about[each]).strip() for each in keywords if each in mask.about]
+    return " ".join(word for word in words if word)
+
+
+def stem_of(path: Location) -> str:
+    """Return what the names of files that show a mask begin with: its own, without its ending."""
+    return path.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
+
+
+def images_of(mask: Mask) -> tuple[FloatArray, BadPixels]:
+    """Return the minimum image of a mask, and its bad pixels.
+
+    Raises
+    ------
+    MaskError
+        If it holds flags only, as a reference file of other origin does.
+    """
+    if mask.minimum is None or mask.bad_pixels is None:
+        raise MaskError(f"{mask.title}: holds flags only; give a mask of this package")
+    return mask.minimum, mask.bad_pixels
+
+
+# ---- Pixels ---------------------------------------------------------------------------------
+
+
+def flagged_first(found: BadPixels) -> NDArray[np.intp]:
+    """Return the flagged pixels by group, the strongest group first, each's brightest pixel first.
+
+    All pixels are flat indices, ``row * columns + column``.
+    """
+    return np.flatnonzero(found.mask)[found.groups.order]
+
+
+def near_cuts(found: BadPixels) -> NDArray[np.intp]:
+    """Return pixels near a cut that are not flagged, the nearest first."""
+    values = found.compared.astype(np.float32)
+    with np.errstate(all="ignore"):
+        high = values / np.float32(found.cut_high) if found.cut_high > 0 else abs(values)
+        low = values / np.float32(found.cut_low) if found.cut_low < 0 else abs(values)
+        share = np.where(values > 0, high, low).ravel()  # of the cut at its end
+        near = np.flatnonzero((share >= NEAR) & ~found.mask.ravel() & (share <= 1))
+    return near[np.argsort(-share[near], kind="stable")][:MOST_NEAR]
+
+
+def strongest(found: BadPixels, count: int = IN_GALLERY) -> list[int]:
+    """Return the brightest pixels of the groups of flags, the strongest group first.
+
+    Infinite ones are left out: they cannot be drawn.
+    """
+    brightest = _brightest(found)
+    drawn = np.isfinite(found.residual.ravel()[brightest])
+    return _apart(brightest[drawn], count, found.mask.shape[1])
+
+
+def borderline(found: BadPixels, count: int = IN_GALLERY) -> list[int]:
+    """Return the pixels nearest to the cuts, as many flagged as not flagged.
+
+    Of a group of flags, the brightest pixel counts. The cut with flags counts; if there are flags
+    at both ends, both cuts do. Those nearest to a cut come first among the flagged ones, then the
+    others.
+    """
+    brightest, columns = _brightest(found), found.mask.shape[1]
+    values = found.compared.astype(np.float64).ravel()
+    ends = [
+        (end.ravel(), cut, sign)
+        for end, cut, sign in (
+            (found.high, found.cut_high, 1.0),
+            (found.low, found.cut_low, -1.0),
+        )
+        if end.any() and np.isfinite(cut)
+    ]
+    picked: list[int] = []
+    for is_flagged in (True, False):
+        share = (count + is_flagged) // 2
+        for number, (end, cut, sign) in enumerate(ends):
+            own = share // len(ends) + (number < share % len(ends))
+            if is_flagged:
+                near = brightest[end[brightest]]
+                depth = sign * (values[near] - cut)
+                order = np.argsort(depth, kind="stable")[: np.count_nonzero(np.isfinite(depth))]
+                near = near[order]
+            else:
+                depth = sign * (cut - values)  # a spared pixel lies beyond the cut, unflagged
+                depth[found.mask.ravel() | ~(depth >= 0.0)] = np.inf
+                near = _first(depth, TRIED * own)
+            picked += _apart(near, own, columns, picked)
+    return picked
+
+
+def end_of(found: BadPixels, pixel: Pixel) -> Literal["low", "high", ""]:
+    """Return at which end a pixel is flagged; empty if it is not."""
+    alone = part_of(found, np.s_[pixel[0] : pixel[0] + 1, pixel[1] : pixel[1] + 1])
+    return "low" if alone.low.any() else "high" if alone.high.any() else ""
+
+
+def part_of(found: BadPixels, at: Any) -> BadPixels:
+    """Return the bad pixels of a part of the image. The counts are still those of the whole."""
+    significance, noise = (
+        None if image is None else image[at] for image in (found.significance, found.noise)
+    )
+    mask, residual = found.mask[at], found.residual[at]
+    return replace(found, mask=mask, residual=residual, significance=significance, noise=noise)
+
+
+def _brightest(found: BadPixels) -> NDArray[np.intp]:
+    """Return the brightest pixel of each group as flat indices, the strongest first."""
+    return np.flatnonzero(found.mask)[found.groups.brightest]
+
+
+def _apart(
+    pixels: NDArray[np.intp], count: int, columns: int, picked: Collection[int] = ()
+) -> list[int]:
+    """Return the first pixels that are apart from each other, and from those already picked."""
+    y, x = np.divmod(pixels, columns)
+    left = np.ones(pixels.size, np.bool_)
+    chosen: list[int] = []
+
+    def leave_out(pixel: int) -> None:
+        row, column = divmod(pixel, columns)
+        left[np.maximum(abs(y - row), abs(x - column)) < APART] = False
+
+    for pixel in picked:
+        leave_out(pixel)
+    while left.any() and len(chosen) < count:
+        chosen.append(int(pixels[np.argmax(left)]))
+        leave_out(chosen[-1])
+    return chosen
+
+
+def _first(values: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Return the places of the least values that are finite, in order."""
+    count = min(count, values.size)
+    if count <= 0:
+        return np.empty(0, np.intp)
+    places = np.argpartition(values, count - 1)[:count]
+    places = places[np.isfinite(values[places])]
+    return places[np.lexsort((places, values[places]))]
+
+
+# ---- Cuts through pixels --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A cut through an image.
+
+    Attributes
+    ----------
+    axis : int
+        The axis of the image along which it runs.
+    place : ndarray of int, shape (n,)
+        The rows or columns of its pixels.
+    minimum, median : ndarray of float, shape (n,)
+        The minimum image and its running median.
+    noise : ndarray of float, shape (n,), or None
+        The noise of one exposure; None with the fraction cut.
+    lower, upper : ndarray of float, shape (n,)
+        The cuts, as levels of the minimum image: a sample beyond them is beyond the cuts. NaN where
+        they are not known.
+    low, high : ndarray of bool, shape (n,)
+        The flagged pixels.
+    """
+
+    axis: int
+    place: NDArray[np.intp]
+    minimum: FloatArray
+    median: FloatArray
+    noise: FloatArray | None
+    lower: FloatArray
+    upper: FloatArray
+    low: NDArray[np.bool_]
+    high: NDArray[np.bool_]
+
+
+def axis_of(dispaxis: Dispaxis, direction: Direction) -> int:
+    """Return the axis of the image along which a cut runs.
+
+    Raises
+    ------
+    ValueError
+        If `direction` has another value.
+    """
+    if direction not in ("along", "across"):
+        raise ValueError(f"direction must be 'along' or 'across', got {direction!r}")
+    axis = IMAGE_AXIS[dispaxis]
+    along = 1 if axis is None else axis
+    return along if direction == "along" else 1 - along
+
+
+def line_of(mask: Mask, pixel: Pixel, direction: Direction, reach: int) -> Line:
+    """Return the cut through a pixel, `reach` pixels to either side of it."""
+    axis, (image, found) = axis_of(mask.dispaxis, direction), images_of(mask)
+    start, stop = max(pixel[axis] - reach, 0), min(pixel[axis] + reach + 1, image.shape[axis])
+    at = np.s_[start:stop, pixel[1]] if axis == 0 else np.s_[pixel[0], start:stop]
+    part, minimum = part_of(found, at), image[at]
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite samples have infinite residuals
+        median = minimum - part.residual
+        if part.significance is None or part.noise is None:
+            lower, upper = median + part.cut_low, median + part.cut_high
+        else:
+            # Not from the running median: what counts is the light nearby in both directions, and
+            # only for pixels of a group with sharp edges that along the dispersion.
+            lower, upper = (
+                minimum + (cut - part.significance) * part.noise
+                for cut in (part.cut_low, part.cut_high)
+            )
+    place = np.arange(start, stop)
+    return Line(axis, place, minimum, median, part.noise, lower, upper, part.low, part.high)
+
+
+def places_of(
+    pixels: NDArray[np.intp], shape: tuple[int, ...], dispaxis: Dispaxis
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return the flat indices of both cuts of each pixel, and which lie inside the image.
+
+    First come the samples along the dispersion.
+    """
+    rows, columns = np.divmod(pixels, shape[1])
+    along, across = np.arange(-ALONG, ALONG + 1), np.arange(-ACROSS, ACROSS + 1)
+    one = np.concatenate([along, np.zeros_like(across)])
+    other = np.concatenate([np.zeros_like(along), across])
+    down, right = (one, other) if axis_of(dispaxis, "along") == 0 else (other, one)
+    y, x = rows[:, np.newaxis] + down, columns[:, np.newaxis] + right
+    inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
+    return np.where(inside, y * shape[1] + x, 0), inside
+
+
+@dataclass(frozen=True, eq=False)
+class Strips:
+    """The cuts of some pixels in each exposure.
+
+    Attributes
+    ----------
+    pixels : ndarray of int, shape (pixels,)
+        The pixels, as flat indices.
+    names : tuple of str
+        The exposures, in the order of `values`.
+    values : ndarray of float32, shape (exposures, pixels, samples)
+        SCI minus its pedestal: first along the dispersion, then across it. NaN outside the image.
+    problems : dict of str to str
+        The exposures that are not shown, and why.
+    """
+
+    pixels: NDArray[np.intp]
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    problems: dict[str, str]
+
+
+def strips_of(mask: Mask, pixels: NDArray[np.intp]) -> Strips:
+    """Read the exposures of a mask again, and cut them at some pixels.
+
+    An exposure that cannot be read, or is not that which the mask was found from, is not shown.
+
+    Parameters
+    ----------
+    mask : Mask
+        The mask.
+    pixels : ndarray of int
+        The pixels, the most important first; the last ones are left out if the page would become
+        too large.
+    """
+    used, (minimum, _) = mask.used, images_of(mask)
+    pixels = pixels[: MOST_SAMPLES // (SAMPLES * max(len(used), 1))]
+    places, inside = places_of(pixels, minimum.shape, mask.dispaxis)
+    names, values, problems = [], [], {}
+    for member in used:
+        try:
+            cut = _image(member, minimum).ravel()[places]
+        except (ExposureError, OSError, ImportError) as error:
+            problems[member.exposure.name] = str(error)
+            continue
+        cut[~inside] = np.nan
+        names.append(member.exposure.name)
+        values.append(cut)
+    stacked = np.stack(values) if values else np.empty((0, *places.shape), np.float32)
+    return Strips(pixels, tuple(names), stacked, problems)
+
+
+def _image(member: Member, minimum: FloatArray) -> NDArray[np.float32]:
+    """Return SCI minus its pedestal.
+
+    Refuse an exposure that is less than the minimum image somewhere: it has been changed.
+    """
+    samples = exposure_file.read(member.exposure).science()
+    if samples.shape != minimum.shape:
+        raise ExposureError(
+            f"{member.exposure}: SCI has shape {samples.shape}, the mask {minimum.shape}"
+        )
+    stored, level = as_stored(samples, "SCI"), member.pedestal or 0.0
+    image = np.subtract(stored, stored.dtype.type(level), dtype=np.float32, casting="unsafe")
+    with np.errstate(invalid="ignore"):
+        rounding = np.float32(1e-6) * (abs(minimum) + np.float32(abs(level)))
+        if np.any(image < minimum - rounding) or np.any(np.isnan(minimum) & ~np.isnan(image)):
+            raise ExposureError(f"{member.exposure}: has changed since the mask was found")
+    return image
+
+
+# ---- Parts of the detector ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Parts of a detector: its regions, its slices, or bands of equal width.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Their names; those of slices and bands in order across the dispersion.
+    number : ndarray of uint8, shape (rows, cols)
+        The place in `names`, counted from 1; 0 where there is no part.
+    source : str
+        Where their limits come from.
+    """
+
+    names: tuple[str, ...]
+    number: NDArray[np.uint8]
+    source: str = ""
+
+    def counts(self, pixels: NDArray[np.bool_]) -> list[int]:
+        """Return how many of some pixels, shape (rows, cols), lie in each part."""
+        counts: list[int] = np.bincount(self.number[pixels], minlength=len(self.names) + 1).tolist()
+        return counts[1:]
+
+
+def regions_of(mask: Mask) -> Parts:
+    """Return the regions of a detector: the channels of a whole MIRI detector, else quadrants."""
+    rows, columns = mask.flags.shape
+    number = np.zeros((rows, columns), np.uint8)
+    detector = DETECTORS.get(str(mask.about.get("DETECTOR", "")))
+    if detector is not None and detector.gap is not None and detector.shape == (rows, columns):
+        left, right = (f"channel {each.number}" for each in CHANNELS[detector.name])
+        _, _, begin, end = detector.gap
+        number[:, :begin], number[:, end:] = 1, 2
+        return Parts((f"{left} (left)", f"{right} (right)"), number)
+    number[:] = 1 + (np.arange(columns) >= columns // 2)
+    number[rows // 2 :] += 2
+    return Parts(("lower left", "lower right", "upper left", "upper right"), number)
+
+
+def slices_of(mask: Mask) -> Parts:
+    """Return the slices of a whole MIRI detector, else bands of equal width.
+
+    The limits of MIRI's slices are those of the simulation, which follow the distortion solution of
+    bands 12A and 34C; in other bands they are off by a few pixels.
+    """
+    shape = mask.flags.shape
+    detector = DETECTORS.get(str(mask.about.get("DETECTOR", "")))
+    if detector is not None and detector.gap is not None and detector.shape == shape:
+        found = geometry(detector, *(np.arange(float(size)) for size in shape)).slices
+        order = [value for value in dict.fromkeys(found[shape[0] // 2].tolist()) if value]
+        place = np.zeros(int(found.max()) + 1, np.uint8)
+        place[order] = np.arange(1, len(order) + 1)
+        names = tuple(f"channel {value // 100} slice {value % 100}" for value in order)
+        return Parts(names, place[found], "the distortion of bands 12A and 34C, a few pixels wide")
+    across = axis_of(mask.dispaxis, "across")
+    edges = np.linspace(0, shape[across], BANDS + 1).round().astype(int)
+    number = np.searchsorted(edges, np.arange(shape[across]), side="right").astype(np.uint8)
+    what = "columns" if across == 1 else "rows"
+    names = tuple(f"{what} {begin} to {end - 1}" for begin, end in pairwise(edges))
+    spread = np.expand_dims(number, 1 - across)
+    return Parts(names, np.broadcast_to(spread, shape), "bands of equal width")
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """The mean spectrum of a band of lines along the dispersion.
+
+    Attributes
+    ----------
+    axis : int
+        The axis of the image along which the spectrum runs.
+    start, stop : int
+        Its first line, and that after its last.
+    before, after : ndarray of float, shape (n,)
+        The mean of the minimum image over the band, with and without flagged pixels. NaN where no
+        pixel is left.
+    flagged : int
+        How many pixels of the band are flagged.
+    """
+
+    axis: int
+    start: int
+    stop: int
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    flagged: int
+
+
+def band_of(mask: Mask, band: tuple[int, int] | None = None) -> Band:
+    """Return the spectrum of a band of lines along the dispersion; None: of the brightest one."""
+    axis, (minimum, _) = axis_of(mask.dispaxis, "along"), images_of(mask)
+    before, flagged = np.where(np.isfinite(minimum), minimum, np.nan).astype(float), mask.flags
+    after = np.where(flagged, np.nan, before)
+    start, stop = band or _brightest_band(_mean(after, axis))
+    if not 0 <= start < stop <= before.shape[1 - axis]:
+        raise ValueError(
+            f"band must be (start, stop) with 0 <= start < stop <= {before.shape[1 - axis]}, "
+            f"got {(start, stop)}"
+        )
+    at = np.s_[:, start:stop] if axis == 0 else np.s_[start:stop]
+    one, other = (_mean(image[at], 1 - axis) for image in (before, after))
+    return Band(axis, start, stop, one, other, int(np.count_nonzero(flagged[at])))
+
+
+def _brightest_band(profile: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the brightest band of lines, each of a mean brightness."""
+    width = max(1, round(profile.size / SHARE_OF_BAND))
+    sums = np.convolve(np.nan_to_num(profile), np.ones(width), "valid")
+    start = int(np.argmax(sums))
+    return start, start + width
+
+
+def _mean(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Return the mean of the samples that are not NaN; NaN where there are none."""
+    count = np.count_nonzero(~np.isnan(image), axis=axis)
+    total = np.nansum(image, axis=axis)
+    mean: NDArray[np.float64] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean

@@ -1,0 +1,296 @@
+"""The verdict on a mask, and the numbers that it follows from.
+
+Each number has a limit beyond which the verdict is `LOOK`, and most have one beyond which it is
+`REJECT`. The verdict is the worst of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays.bad_pixels import BadPixels
+from ..arrays.floats import FloatArray
+from ..instrument import DO_NOT_USE, IMAGE_AXIS
+from ..masks.mask import Mask, Member
+from .left import block_scatter, left_by, per_pixel, scatter
+from .limits import LIMITS, Limit, Verdict
+from .shown import Parts, images_of, regions_of, slices_of
+
+__all__ = ["Judgement", "Reason", "error_factor", "finite_or_none", "judge"]
+
+MEANING: Final[dict[Verdict, str]] = {
+    "TRUST": "Nothing speaks against these flags. Use the flagged copies.",
+    "LOOK": "Something is unusual. Look at the pictures named below before you use the flags.",
+    "REJECT": "These flags damage good data, miss most bad pixels, or have no good basis. Do what "
+    "is said below, and run again.",
+}
+"""The verdicts, from the best to the worst."""
+
+RUN: Final = 5
+"""Flagged neighbours along the dispersion that count as a cluster."""
+
+OUTSTANDING: Final = 5.0
+"""Times the scatter of the other pedestals, and times that of the residual, beyond which a pedestal
+stands out."""
+
+LEAST_PART: Final = 1000
+"""Light-sensitive pixels of the smallest region or slice that is compared with others."""
+
+MOST_LISTED: Final = 200
+"""Groups that a page lists and marks."""
+
+SPIKE: Final = 10.0
+"""Times the scatter of its block by which a spike exceeds its four neighbours."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One number, and the verdict on it."""
+
+    name: str
+    value: float | None
+    verdict: Verdict
+
+    @property
+    def limit(self) -> Limit:
+        """Its limits."""
+        return LIMITS[self.name]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on a mask.
+
+    Attributes
+    ----------
+    reasons : tuple of Reason
+        One for each of `LIMITS`, in their order.
+    numbers : mapping of str to object
+        All numbers, as values that JSON can hold.
+    """
+
+    reasons: tuple[Reason, ...]
+    numbers: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of all reasons."""
+        return max((each.verdict for each in self.reasons), key=[*MEANING].index)
+
+    @property
+    def meaning(self) -> str:
+        """The verdict in a sentence."""
+        return MEANING[self.verdict]
+
+    @property
+    def against(self) -> list[Reason]:
+        """The reasons that speak against the mask."""
+        return [each for each in self.reasons if each.verdict != "TRUST"]
+
+
+def judge(mask: Mask) -> Judgement:
+    """Judge the mask of a group."""
+    (_, found), used, parameters = images_of(mask), mask.used, mask.parameters
+    sensitive = ~np.isnan(found.residual)
+    sigmas, counts = block_scatter(found.residual)
+    numbers = _of_pixels(found, sensitive)
+    numbers["noise_flags"] = _noise_flags(found, sigmas, counts)
+    numbers["spikes"] = spikes = _spikes(found, sigmas)
+    numbers["spikes_left"] = _percent(spikes, spikes + numbers["flagged"])
+    for name, parts, usual in (
+        ("region", regions_of(mask), min),
+        ("slice", slices_of(mask), np.median),
+    ):
+        of_parts = _of_parts(parts, sensitive, found)
+        numbers[f"{name}s"], numbers[f"{name}_ratio"] = (
+            of_parts,
+            _ratio([*of_parts.values()], usual),
+        )
+    numbers |= _of_lines(mask, numbers["flagged"])
+    if mask.dq is not None:
+        numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
+        numbers["known"] = _percent(numbers["already_known"], numbers["flagged"])
+    numbers |= _of_exposures(used, numbers["scatter_before"] or 0.0)
+    numbers["unused"] = len(mask.members) - len(used)
+    numbers["error_factor"] = error_factor(found.error_scale)
+    needs_errors = parameters is not None and parameters.needs_errors
+    numbers["no_errors"] = int(needs_errors and numbers["error_factor"] is None)
+    left = left_by(mask, sigmas, numbers["exposures"])
+    numbers["sharp_left"] = len(left)
+    numbers["sharp_left_pixels"] = sum(group["pixels"] for group in left)
+    numbers["sharp_left_spared"] = sum(group["spared"] for group in left)
+    numbers["sharp_left_at"] = left[:MOST_LISTED]
+    values = ((name, numbers.get(name), limit) for name, limit in LIMITS.items())
+    reasons = (Reason(name, value, limit.verdict(value)) for name, value, limit in values)
+    return Judgement(tuple(reasons), numbers)
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """Return a value that JSON can hold: None if it is not finite."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def error_factor(scale: float | None) -> float | None:
+    """Return how many times too large or too small ERR is.
+
+    Parameters
+    ----------
+    scale : float or None
+        The noise of the data over ERR (`BadPixels.error_scale`).
+
+    Returns
+    -------
+    float or None
+        At least 1. None without a valid ERR, or if the noise is no multiple of it.
+    """
+    if scale is None or not scale > 0:
+        return None
+    return finite_or_none(max(scale, 1 / scale))
+
+
+def _percent(part: float, whole: float) -> float | None:
+    return finite_or_none(100 * part / whole) if whole else None
+
+
+def _of_pixels(found: BadPixels, sensitive: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return counts of pixels, the cuts, and the scatter of the residual without and with flags."""
+    count, low, high, flagged = (
+        int(np.count_nonzero(each)) for each in (sensitive, found.low, found.high, found.mask)
+    )
+    residuals = (found.residual[sensitive], found.residual[sensitive & ~found.mask])
+    before, after = (scatter(values) for values in residuals)
+    deviations = (_deviation(values) for values in residuals)
+    names = ("scatter_before", "scatter_after", "deviation_before", "deviation_after")
+    return {
+        "pixels": found.mask.size,
+        "sensitive": count,
+        "low": low,
+        "high": high,
+        "flagged": flagged,
+        "groups": len(found.groups),
+        "cut_low": finite_or_none(found.cut_low),
+        "cut_high": finite_or_none(found.cut_high),
+        **dict(zip(names, map(finite_or_none, (before, after, *deviations)), strict=True)),
+        "error_scale": finite_or_none(found.error_scale),
+        "share_high": _percent(high, count),
+        "share_low": _percent(low, count),
+        "scatter_drop": _percent(before - after, before),
+    }
+
+
+def _deviation(values: FloatArray) -> float:
+    """Return the standard deviation of finite values."""
+    values = values[np.isfinite(values)]
+    return float(values.std(dtype=np.float64)) if values.size else math.nan
+
+
+def _noise_flags(found: BadPixels, sigmas: FloatArray, counts: NDArray[np.intp]) -> float | None:
+    """Return the percentage of flags that normal noise beyond the cuts explains."""
+    flagged = int(np.count_nonzero(found.mask))
+    if found.significance is not None:
+        sigmas, counts = np.ones(1, np.float32), np.array([counts.sum()])
+    cuts = [abs(cut) for cut in (found.cut_low, found.cut_high) if math.isfinite(cut)]
+    expected = sum(
+        count * math.erfc(cut / sigma / math.sqrt(2)) / 2
+        for sigma, count in zip(sigmas.ravel().tolist(), counts.ravel().tolist(), strict=True)
+        if sigma > 0
+        for cut in cuts
+    )
+    return min(100 * expected / flagged, 100.0) if flagged else None
+
+
+def _spikes(found: BadPixels, sigmas: FloatArray) -> int:
+    """Return how many pixels without a flag stand out as hot pixels do, from four neighbours."""
+    residual = found.residual
+    with np.errstate(invalid="ignore"):
+        limit = np.float32(SPIKE) * per_pixel(sigmas, residual.shape)[1:-1, 1:-1]
+        inner, spikes = residual[1:-1, 1:-1] - limit, ~found.mask[1:-1, 1:-1]
+        for beside in (
+            residual[:-2, 1:-1], residual[2:, 1:-1], residual[1:-1, :-2], residual[1:-1, 2:]
+        ):  # fmt: skip
+            spikes &= inner > beside
+    return int(np.count_nonzero(spikes))
+
+
+def _of_parts(
+    parts: Parts, sensitive: NDArray[np.bool_], found: BadPixels
+) -> dict[str, dict[str, Any]]:
+    """Return the counts of each part of the detector."""
+    counts = (parts.counts(pixels) for pixels in (sensitive, found.low, found.high))
+    return {
+        name: {"sensitive": all_, "low": low, "high": high, "share": _percent(low + high, all_)}
+        for name, all_, low, high in zip(parts.names, *counts, strict=True)
+    }
+
+
+def _ratio(parts: Sequence[Mapping[str, Any]], usual: Callable[[list[float]], Any]) -> float | None:
+    """Return the greatest share of flags over the usual one.
+
+    One flag is added to each part, so that small numbers do not stand out by chance.
+    """
+    shares: list[float] = [
+        (each["low"] + each["high"] + 1) / each["sensitive"]
+        for each in parts
+        if each["sensitive"] >= LEAST_PART
+    ]
+    return max(shares) / float(usual(shares)) if len(shares) > 1 else None
+
+
+def _of_lines(mask: Mask, flagged: int) -> dict[str, Any]:
+    """Return the numbers on runs of flags along the dispersion, and on crowded rows."""
+    lines = mask.flags.T if IMAGE_AXIS[mask.dispaxis] == 0 else mask.flags
+    steps = np.diff(np.pad(lines, ((0, 0), (1, 1))).ravel().view(np.int8))
+    lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
+    in_crowded = sum(int(lines[row].sum()) for row in mask.crowded if row < len(lines))
+    return {
+        "crowded_rows": [*mask.crowded],
+        "crowded_flags": _percent(in_crowded, flagged),
+        "clusters": _percent(int(lengths[lengths >= RUN].sum()), flagged),
+        "longest_run": int(lengths.max(initial=0)),
+    }
+
+
+def _of_exposures(used: Sequence[Member], residual: float) -> dict[str, Any]:
+    """Return how many exposures are different, and which add nothing or should not be used.
+
+    Without scatter of the residual, the minimum image is constant too.
+    """
+    copies = {str(each.exposure): str(each.same_as) for each in used if each.same_as is not None}
+    constant = [str(each.exposure) for each in used if each.is_constant]
+    constant += ["minimum image"] * (not residual > 0)
+    later = {str(each.exposure): each.later for each in used if each.later}
+    odd = _odd_pedestals(used, residual)
+    return {
+        "exposures": len(used) - len(copies),
+        "copies": len(copies),
+        "copies_of": copies,
+        "constant": len(constant),
+        "constant_of": constant,
+        "later": len(later),
+        "later_of": later,
+        "odd_pedestals": len(odd),
+        "odd_pedestals_of": odd,
+    }
+
+
+def _odd_pedestals(members: Sequence[Member], residual: float) -> list[str]:
+    """Return the exposures whose pedestals stand out from those of the others.
+
+    By more than the scatter of these, and that of the residual, explains.
+    """
+    levels = {str(each.exposure): each.pedestal for each in members if each.pedestal is not None}
+    odd = []
+    for name, level in levels.items():
+        others = np.array([value for other, value in levels.items() if other != name])
+        if others.size < 2:
+            continue
+        spread = max(scatter(others), residual)
+        if abs(level - float(np.median(others))) > OUTSTANDING * spread:
+            odd.append(name)
+    return odd

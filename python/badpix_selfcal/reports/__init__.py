@@ -1,1 +1,0 @@
-"""The report: one page for each mask, which shows whether its flags can be trusted."""

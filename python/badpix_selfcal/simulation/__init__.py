@@ -1,1 +1,0 @@
-"""The parts of `badpix_selfcal.simulate`: settings -> slices -> scene -> defects -> files."""

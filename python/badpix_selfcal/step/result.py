@@ -1,0 +1,279 @@
+"""What `selfcal`, `batch` and `apply` return: the result of one group, and of several."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from ..arrays.summary import block, counted, cuts_of, files_of, flags_of
+
+if TYPE_CHECKING:
+    from ..arrays import BadPixels
+    from ..files.paths import Location
+    from ..instrument import Dispaxis
+    from ..masks.mask import Mask, Role
+
+__all__ = ["ExposureResult", "Result", "Results", "Status"]
+
+Status: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
+"""COMPLETE: flagged. SKIPPED: not searched for bad pixels. KEPT: written by an earlier run, and
+still valid."""
+
+
+@dataclass(frozen=True)
+class ExposureResult:
+    """The result for one exposure that was to be flagged, or that failed.
+
+    Attributes
+    ----------
+    exposure : Location
+        The exposure.
+    status : {"COMPLETE", "SKIPPED", "KEPT", "FAILED"}
+        Flagged; not searched for bad pixels; written by an earlier run; or failed.
+    output : Location or None
+        Its copy; None if there is none. The copy of a skipped exposure is unflagged.
+    error : str
+        Why it failed.
+    role : {"science", "background", "selfcal"}
+        What it is in its group.
+    """
+
+    exposure: Location
+    status: Status
+    output: Location | None = None
+    error: str = ""
+    role: Role = "science"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The result for one group: a product of an association, or the exposures that share a mask.
+
+    Attributes
+    ----------
+    name : str
+        The product or the group.
+    status : {"COMPLETE", "SKIPPED", "KEPT"}
+        Whether there is a mask, bad pixels were not searched for, or all outputs were kept.
+    members : tuple of Location
+        Its exposures, each once.
+    exposures : tuple of ExposureResult
+        The results for those to be flagged, and for those that failed.
+    mask : Mask or None
+        The mask: the bad pixels, and all that they were found from. None unless COMPLETE.
+    pedestals : mapping of Location to float
+        The pedestal that was subtracted from each member, in the unit of its SCI; NaN if the member
+        was left out. Empty for detectors without a gap, and if nothing was computed.
+    mask_file : Location or None
+        The file of the mask, with `save_mask`; also one that was kept.
+    page : Location or None
+        The page that shows the mask, with `report`; also one that was kept.
+    unwritten : mapping of Location to str
+        The mask file or page that could not be written, and why.
+    unused : mapping of Location to str
+        The members of the association that are not used, and their exposure types (imprint, ...).
+    others : tuple of Result
+        The results for the association's further products.
+    """
+
+    name: str
+    status: Status
+    members: tuple[Location, ...]
+    exposures: tuple[ExposureResult, ...]
+    mask: Mask | None = None
+    pedestals: Mapping[Location, float] = field(default_factory=dict)
+    mask_file: Location | None = None
+    page: Location | None = None
+    unwritten: Mapping[Location, str] = field(default_factory=dict)
+    unused: Mapping[Location, str] = field(default_factory=dict)
+    others: tuple[Result, ...] = ()
+
+    @property
+    def bad_pixels(self) -> BadPixels | None:
+        """The bad pixels; None without a mask, or if the mask is not one of this package."""
+        return None if self.mask is None else self.mask.bad_pixels
+
+    @property
+    def dispaxis(self) -> Dispaxis:
+        """The dispersion axis: that of the running median. None: a square window, or no mask."""
+        return None if self.mask is None else self.mask.dispaxis
+
+    @property
+    def crowded_rows(self) -> tuple[int, ...]:
+        """The rows (columns, if `dispaxis` is 2) that are crowded with flags, counted from 0.
+
+        Their pixels are flagged too, unless `spare_crowded` is set.
+        """
+        return () if self.mask is None else self.mask.crowded
+
+    @property
+    def flagged(self) -> int:
+        """The number of pixels to flag."""
+        return 0 if self.mask is None else int(self.mask.flags.sum())
+
+    @property
+    def science(self) -> Location | None:
+        """The first science exposure's copy; None if there is none."""
+        return next(iter(self._outputs("science")), None)
+
+    @property
+    def backgrounds(self) -> tuple[Location, ...]:
+        """The copies of the backgrounds; empty without `save_flagged_bkg`."""
+        return self._outputs("background")
+
+    @property
+    def written(self) -> tuple[Location, ...]:
+        """The copies that this call has written."""
+        return tuple(each.output for each in self.exposures if each.output and _is_new(each))
+
+    @property
+    def failed(self) -> tuple[ExposureResult, ...]:
+        """The exposures that failed."""
+        return tuple(each for each in self.exposures if each.status == "FAILED")
+
+    @property
+    def left_out(self) -> tuple[Location, ...]:
+        """The exposures not used because their pedestal cannot be measured."""
+        return tuple(path for path, level in self.pedestals.items() if level != level)
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """The number of exposures of each status. BACKGROUND: used, and not flagged itself."""
+        counts = Counter(each.status for each in self.exposures)
+        by_status = {status: counts[status] for status in get_args(Status)}
+        paths = {each.exposure for each in self.exposures}
+        return {**by_status, "BACKGROUND": len([*filter(lambda p: p not in paths, self.members)])}
+
+    def __repr__(self) -> str:
+        found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
+        text = block(
+            f"Result {self.name}: {self.status}, {counted(len(self.members), 'exposure')}",
+            {
+                "exposures": _tally_of(self.statuses),
+                "cuts": "" if found is None else cuts_of(found),
+                "flagged": _flags_of(self),
+                "failed": _first(each.error for each in self.failed),
+                "copies": files_of(copies) or "none",
+                "mask": "" if self.mask_file is None else str(self.mask_file),
+                "page": "" if self.page is None else str(self.page),
+            },
+        )
+        return "\n".join([text, *map(repr, self.others)])
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and a small picture of the mask."""
+        picture = "" if self.bad_pixels is None else self.bad_pixels._repr_html_()
+        return f"<pre>{_html(repr(self))}</pre>{picture}"
+
+    def _outputs(self, role: str) -> tuple[Location, ...]:
+        return tuple(each.output for each in self.exposures if each.output and each.role == role)
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The results for many exposures: those of their groups, over which it iterates.
+
+    Attributes
+    ----------
+    groups : tuple of Result
+        The exposures that share a mask.
+    unreadable : tuple of ExposureResult
+        Exposures that cannot be read, and so belong to no group.
+    ignored : tuple of Location
+        Files in the folders whose EXP_TYPE is that of another mode; with `badpix_selfcal.apply`
+        those of other detectors too.
+    index : Path or None
+        The page that lists the pages of the groups, with `report`, if there are several.
+    """
+
+    groups: tuple[Result, ...]
+    unreadable: tuple[ExposureResult, ...] = ()
+    ignored: tuple[Location, ...] = ()
+    index: Location | None = None
+
+    def __getitem__(self, at: int) -> Result:
+        return self.groups[at]
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @property
+    def exposures(self) -> tuple[ExposureResult, ...]:
+        """The results for all exposures."""
+        return (*(each for group in self.groups for each in group.exposures), *self.unreadable)
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """The number of exposures of each status, as in `Result`."""
+        total = Counter({"FAILED": len(self.unreadable)})
+        for group in self.groups:
+            total.update(group.statuses)
+        return {status: total[status] for status in (*get_args(Status), "BACKGROUND")}
+
+    @property
+    def written(self) -> tuple[Location, ...]:
+        """The copies that this call has written."""
+        return tuple(path for group in self.groups for path in group.written)
+
+    @property
+    def failed(self) -> tuple[ExposureResult, ...]:
+        """The exposures that failed."""
+        return tuple(each for each in self.exposures if each.status == "FAILED")
+
+    @property
+    def unwritten(self) -> dict[Location, str]:
+        """The mask files and pages that could not be written, and why."""
+        return {path: why for group in self.groups for path, why in group.unwritten.items()}
+
+    def __repr__(self) -> str:
+        rows = [("group", "exposures", "flagged")]
+        rows += [(each.name, _tally_of(each.statuses), _flags_of(each) or "-") for each in self]
+        first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+        lines = block(
+            f"Results of {counted(sum(self.statuses.values()), 'exposure')}",
+            {
+                "status": _tally_of(self.statuses),
+                "failed": _first(each.error for each in self.failed),
+                "written": files_of(self.written),
+            },
+        )
+        table = (f"  {name:<{first}}  {tally:<{second}}  {flags}" for name, tally, flags in rows)
+        return "\n".join([lines, *table])
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, and the groups in a table."""
+        return f"<pre>{_html(repr(self))}</pre>"
+
+
+def _is_new(each: ExposureResult) -> bool:
+    return each.status != "KEPT"
+
+
+def _flags_of(result: Result) -> str:
+    """Return how many pixels are flagged; empty without a mask."""
+    if result.mask is None:
+        return ""
+    found = result.bad_pixels
+    return counted(result.flagged, "pixel") if found is None else flags_of(found)
+
+
+def _first(errors: Iterable[str]) -> str:
+    """Return the first error, and how many others there are."""
+    first, *others = [*dict.fromkeys(errors)] or [""]
+    return f"{first} (and {counted(len(others), 'other error')})" if others else first
+
+
+def _tally_of(counts: Mapping[str, int]) -> str:
+    """Return the number of exposures of each status that occurs."""
+    return ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+
+
+def _html(text: str) -> str:
+    """Return text for HTML; a name that is no valid Unicode has ``?`` in place of its bytes."""
+    return escape(text.encode("utf-8", "replace").decode())

@@ -1,0 +1,582 @@
+"""The one loop of `selfcal`, `batch` and `apply`: minimum image, mask, copies; group by group.
+
+They differ in how groups and masks come about, in nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import __version__, num_threads
+from ..arrays import BadPixels, find_bad_pixels
+from ..arrays.checks import MOST_WORKERS
+from ..arrays.crowded import crowded_rows, ranges_of, spared
+from ..arrays.summary import counted
+from ..errors import ExposureError, warn
+from ..files import exposure as exposure_file
+from ..files.exposure import Exposure
+from ..files.outputs import Outputs
+from ..files.paths import Location
+from ..instrument import Dispaxis, Region
+from ..log import log
+from ..masks.mask import Card, Mask, Member
+from ..parameters import Parameters
+from .groups import Copy, Group, later_step, listed
+from .minimum import Minimum, in_order, minimum_of
+from .outputs import MASK, PAGE, Job, further_names, identity_of, job_of, write_copy
+from .result import ExposureResult, Result, Status
+
+if TYPE_CHECKING:
+    from .dask import Cluster
+
+__all__ = ["Progress", "Run", "Threads", "find", "threads_for"]
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of files done and the total number: exposures read, copies written."""
+
+REMOTE_THREADS: Final = 16
+"""The least number of threads that read and write remote files: they mostly wait for the server."""
+
+AHEAD: Final = 8
+"""The largest number of exposures read ahead: enough for slow servers, with little memory."""
+
+HEADERS_AHEAD: Final = 32
+"""The largest number of exposures whose headers are read ahead."""
+
+QUICK: Final = 0.02
+"""Seconds to read the headers of one exposure on a fast disk, at most: usually it is 4 ms."""
+
+STOP: Final = 3.0
+"""Seconds to wait for threads after an error; those that wait for a server are left behind."""
+
+NOT_OF_MODE: Final = ("BKGDTARG", "S_BPXSLF")
+"""Cards of an exposure that say nothing about its mode."""
+
+MOST_FACTOR: Final = 2.0
+"""The noise of SCI over ERR, or its inverse, beyond which a run warns."""
+
+LINES: Final[dict[Dispaxis, str]] = {1: "rows", 2: "columns", None: "lines"}
+"""What lies along the dispersion."""
+
+
+def threads_for(locations: Iterable[Location]) -> int:
+    """Return how many threads read and write these files, unless the user sets it.
+
+    For local files it is one thread more than the threads that compute. With more, copies on a fast
+    disk become slower: 16 full-frame copies in a RAM-backed folder took 213 to 241 ms with 8
+    threads on two processors, 232 to 393 ms with 16, and 190 to 230 ms with 2.
+    """
+    is_remote = not all(isinstance(location, Path) for location in locations)
+    return min(max(num_threads() + 1, REMOTE_THREADS if is_remote else 0), MOST_WORKERS)
+
+
+class Threads(ThreadPoolExecutor):
+    """The threads of this process that read and write files; a context manager.
+
+    Parameters
+    ----------
+    number : int
+        How many. The kernels compute with threads of their own.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number, "badpix-selfcal")
+        self._ahead = min(number - 1, AHEAD)
+        self._pending: set[Future[Any]] = set()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        """Do work later."""
+        future = super().submit(work, *given, **named)
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    def stop(self) -> None:
+        """Cancel work that has not started, and wait for work that has, but for no server."""
+        self.shutdown(wait=False, cancel_futures=True)
+        wait([*self._pending], STOP)
+
+    def read(self, paths: Iterable[Location]) -> Iterator[Exposure | ExposureError]:
+        """Read the headers of exposures: here while that is quick, then in other threads.
+
+        Threads of one interpreter read headers of a fast disk no faster than this thread alone, but
+        they wait for a slow one together.
+        """
+        waiting = [*paths][::-1]
+        while waiting and isinstance(waiting[-1], Path):
+            start = time.perf_counter()
+            found = _read(waiting.pop())
+            is_quick = time.perf_counter() - start < QUICK
+            yield found
+            if not is_quick:
+                break
+        for _, future in in_order(self, _read, waiting[::-1], HEADERS_AHEAD):
+            yield future.result()
+
+    def minimum_of(
+        self, group: Group, *, with_errors: bool, done: Callable[[int], None]
+    ) -> Minimum:
+        """Combine the exposures of a group."""
+        exposures = group.exposures
+        return self.combine(exposures, group.gap, with_errors=with_errors, done=lambda: done(1))
+
+    def combine(
+        self,
+        exposures: Iterable[Exposure],
+        gap: Region | None,
+        *,
+        with_errors: bool,
+        done: Callable[[], None] = lambda: None,
+    ) -> Minimum:
+        """Combine exposures: see `badpix_selfcal.step.minimum.minimum_of`."""
+        return minimum_of(
+            exposures, gap, self, with_errors=with_errors, ahead=self._ahead, done=done
+        )
+
+    def write(
+        self, jobs: Iterable[Job], flags: NDArray[np.bool_] | None, to: Outputs, *, at_once: bool
+    ) -> Iterator[BaseException | None]:
+        """Write copies; yield the error of each, in their order."""
+        for future in [self.submit(write_copy, job, flags, to, at_once=at_once) for job in jobs]:
+            yield future.exception()
+
+
+class Run:
+    """A run: groups of exposures, each combined, its mask found and its copies written.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The step's parameters.
+    work : Threads or Cluster
+        They read exposures and write copies.
+    outputs : Outputs
+        Where to write.
+    together : bool
+        If true, the outputs appear all together or not at all, and the first error is raised. If
+        false, each output appears on its own, and errors are in the results.
+    progress : callable or None
+        Called after each change.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        work: Threads | Cluster,
+        outputs: Outputs,
+        *,
+        together: bool,
+        progress: Progress | None,
+    ) -> None:
+        self._parameters = parameters
+        self._work = work
+        self._outputs = outputs
+        self._together = together
+        self._progress = progress
+        self._total = self._finished = 0
+
+    def results(self, groups: Sequence[Group]) -> list[Result]:
+        """Do the work, group by group.
+
+        Raises
+        ------
+        ExposureError
+            If the outputs appear together and an exposure cannot be used.
+        OSError
+            If they appear together and a copy cannot be written; if the folder cannot be made.
+        """
+        self._total = sum(self._files_of(group) for group in groups)
+        self._count(0)
+        with self._outputs:
+            try:
+                results = [self._result(group) for group in groups]
+                if self._together:
+                    for exposure in (each for group in groups for each in group.exposures):
+                        exposure.require_unchanged()
+            except BaseException:
+                self._work.stop()  # first: nothing may be written after the parts are removed
+                raise
+            if self._together:
+                self._outputs.publish()
+        return results
+
+    def _result(self, group: Group) -> Result:
+        errors, before = dict(group.failed), self._finished
+        minimum, mask, is_kept = None, group.mask, self._is_kept(group)
+        if mask is not None:
+            self._fail_unflaggable(group, errors)
+        elif not is_kept:
+            minimum = self._minimum(group, errors)
+            if minimum is not None:
+                mask = find(minimum, group, self._parameters, self._work, self._outputs, errors)
+        shown, unwritten = self._show(group, mask)
+        written = self._write(group, minimum, mask, errors)
+        self._count(before + self._files_of(group) - self._finished)
+        status: Status = "SKIPPED" if mask is None else "COMPLETE"
+        status = "KEPT" if is_kept and group.kept else status
+        pedestals = {} if minimum is None else minimum.pedestals
+        return Result(
+            name=group.name,
+            status=status,
+            members=group.members,
+            exposures=_exposures(group, status, written, errors, self._outputs),
+            mask=mask,
+            pedestals={path: pedestals[path] for path in group.members if path in pedestals},
+            mask_file=shown.get(MASK),
+            page=shown.get(PAGE),
+            unwritten=unwritten,
+            unused=group.unused,
+        )
+
+    def _minimum(self, group: Group, errors: dict[Location, str]) -> Minimum | None:
+        """Combine the exposures of a group; None if it is skipped."""
+        alone = self._parameters.force_single
+        if group.is_skipped(group.members, alone=alone):
+            warn(
+                f"{group.members[0]}: no selfcal or background exposures for {group.name}, "
+                f"{self._skipped()}. Add exposures of the same detector (`background`), or set "
+                "`force_single` to use the science exposure alone (generally not recommended)"
+            )
+            return None
+        self._fail_unflaggable(group, errors)
+        start = time.perf_counter()
+        with_errors = self._parameters.needs_errors
+        minimum = self._work.minimum_of(group, with_errors=with_errors, done=self._count)
+        for path, error in minimum.failed.items():
+            self._fail(path, error, errors)
+        for path in minimum.left_out:
+            warn(
+                f"{path}: left out: no pedestal can be measured in the gap {group.gap} between "
+                "the channels, which holds no valid sample or too many infinities"
+            )
+        log.info("%s: %d exposures combined", group.name, len(minimum.used))
+        log.debug("%s: combined in %.1f ms", group.name, 1e3 * (time.perf_counter() - start))
+        if group.is_skipped(minimum.used, minimum.failed, alone=alone):
+            warn(f"{group.name}: no usable selfcal or background exposures, {self._skipped()}")
+            return None
+        return minimum
+
+    def _show(
+        self, group: Group, mask: Mask | None
+    ) -> tuple[dict[str, Location], dict[Location, str]]:
+        """Write the files that show a mask; return those that exist then, and what failed."""
+        shown: dict[str, Location] = {}
+        unwritten: dict[Location, str] = {}
+        for kind, name in further_names(group, self._parameters).items():
+            final = self._outputs.place(name)
+            if name in group.kept:
+                shown[kind] = final
+            elif mask is not None:
+                try:
+                    self._write_further(kind, mask, name)
+                    shown[kind] = final
+                except OSError as error:
+                    self._fail(final, error, unwritten)
+        return shown, unwritten
+
+    def _write_further(self, kind: str, mask: Mask, name: str) -> None:
+        start, final = time.perf_counter(), self._outputs.place(name)
+        with self._outputs.writing(name) as part:
+            writer_of(kind)(part, mask, name)
+        if not self._together:
+            self._outputs.publish(name)
+        log.info("%s: written", final)
+        log.debug("%s: made in %.1f ms", final, 1e3 * (time.perf_counter() - start))
+
+    def _write(
+        self,
+        group: Group,
+        minimum: Minimum | None,
+        mask: Mask | None,
+        errors: dict[Location, str],
+    ) -> set[str]:
+        """Write the copies of a group; return the names of those that are written."""
+        identity = _identity(minimum, group)
+        number = len(group.exposures) if minimum is None else minimum.n_exposures
+        jobs = [
+            job_of(copy, group, mask, self._parameters, identity, number)
+            for copy in group.missing
+            if copy.exposure.path not in errors and (mask is not None or self._copies(copy))
+        ]
+        flags = None if mask is None else mask.flags
+        written = set()
+        errors_of = self._work.write(jobs, flags, self._outputs, at_once=not self._together)
+        for job, error in zip(jobs, errors_of, strict=True):
+            self._count(1)
+            if error is None:
+                written.add(job.name)
+                log.info("%s: written", self._outputs.place(job.name))
+            else:
+                self._fail(job.exposure.path, error, errors)
+        return written
+
+    def _copies(self, copy: Copy) -> bool:
+        """Return whether to write an unflagged copy; that of a background is of no use."""
+        return self._parameters.copy_skipped and copy.role != "background"
+
+    def _skipped(self) -> str:
+        """Return what a skipped step does; a part of warnings."""
+        copies = (
+            "unflagged copies are written"
+            if self._parameters.copy_skipped
+            else "no file is written (`copy_skipped` writes unflagged copies)"
+        )
+        return f"step skipped: no pixel is flagged, {copies}"
+
+    def _fail_unflaggable(self, group: Group, errors: dict[Location, str]) -> None:
+        for copy in group.missing:
+            if copy.exposure.problem:
+                self._fail(copy.exposure.path, ExposureError(copy.exposure.problem), errors)
+
+    def _fail(self, path: Location, error: BaseException, errors: dict[Location, str]) -> None:
+        """Record an error, or raise it if all outputs appear together."""
+        if self._together or not isinstance(error, (ExposureError, OSError)):
+            raise error
+        log.info("%s: failed: %s", path, error)
+        errors.setdefault(path, str(error))
+
+    def _is_kept(self, group: Group) -> bool:
+        """Return whether nothing is to be written: all is kept from an earlier run."""
+        further = further_names(group, self._parameters).values()
+        return not group.missing and group.kept.issuperset(further)
+
+    def _files_of(self, group: Group) -> int:
+        """Return how many files are read and written for a group."""
+        if self._is_kept(group):
+            return 0
+        return len(group.missing) + (len(group.exposures) if group.mask is None else 0)
+
+    def _count(self, number: int) -> None:
+        self._finished += number
+        if self._progress is not None and (number or not self._finished):
+            self._progress(self._finished, self._total)
+
+
+def find(
+    minimum: Minimum,
+    group: Group,
+    parameters: Parameters,
+    work: Threads | Cluster,
+    outputs: Outputs,
+    errors: Mapping[Location, str],
+) -> Mask:
+    """Find the bad pixels of a minimum image.
+
+    Parameters
+    ----------
+    minimum : Minimum
+        The minimum image of a group; at least one exposure could be used.
+    group : Group
+        The group.
+    parameters : Parameters
+        The step's parameters.
+    work : Threads or Cluster
+        They read what the mask needs of an exposure meanwhile.
+    outputs : Outputs
+        Where the copies are written.
+    errors : mapping of Location to str
+        The exposures that failed, and why.
+
+    Returns
+    -------
+    Mask
+        The bad pixels, and all that they were found from.
+
+    Warns
+    -----
+    SelfcalWarning
+        If exposures are constant or copies of others, rows are crowded, ERR is missing, or ERR does
+        not describe the data.
+    """
+    start = time.perf_counter()
+    described = work.submit(_described, group, {**errors})
+    _warn_of_exposures(minimum, group)
+    assert minimum.image is not None  # an exposure could be used
+    found = find_bad_pixels(
+        minimum.image,
+        dispaxis=group.dispaxis,
+        cut=parameters.cut,
+        kernel_size=parameters.kernel_size,
+        flagfrac_lower=parameters.flagfrac_lower,
+        flagfrac_upper=parameters.flagfrac_upper,
+        error=minimum.error,
+        n_exposures=minimum.n_exposures,
+        sigma_lower=parameters.sigma_lower,
+        sigma_upper=parameters.sigma_upper,
+        grow=parameters.grow,
+        detector=group.detector,
+        edge=parameters.edge,
+    )
+    if parameters.needs_errors:
+        _warn_of_errors(found, group)
+    sensitive = ~np.isnan(found.residual)
+    crowded = crowded_rows(found.mask, dispaxis=group.dispaxis, sensitive=sensitive)
+    if crowded:
+        _warn_of_crowded(crowded, group, parameters)
+        if parameters.spare_crowded:
+            found = spared(found, crowded, group.dispaxis)
+    flags = f"{found.n_low} low and {found.n_high} high pixels"
+    log.info("%s: %s flagged, dispersion axis %s", group.name, flags, group.dispaxis)
+    log.debug("%s: mask found in %.1f ms", group.name, 1e3 * (time.perf_counter() - start))
+    about, dq = described.result()
+    return Mask(
+        name=group.name,
+        dispaxis=group.dispaxis,
+        parameters=parameters.for_exposures(minimum.n_exposures),
+        minimum=minimum.image,
+        bad_pixels=found,
+        dq=dq,
+        crowded=crowded,
+        members=_members(minimum, group, outputs, errors),
+        about=about,
+        version=__version__,
+        made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        identity=_identity(minimum, group),
+    )
+
+
+def writer_of(kind: str) -> Callable[[Path, Mask, str], object]:
+    """Return what writes a file that shows a mask.
+
+    Raises
+    ------
+    RuntimeError
+        If it is a page, and the extra ``report`` is not installed.
+    """
+    if kind == MASK:
+        from ..masks.mask_file import write_part
+
+        return write_part
+    from ..look.report import report_page
+
+    return report_page
+
+
+def _described(
+    group: Group, errors: Mapping[Location, str]
+) -> tuple[dict[str, Card], NDArray[np.uint32] | None]:
+    """Return the cards of the first exposure that is flagged, and its DQ."""
+    flagged = [copy.exposure for copy in group.copies]
+    first = next((each for each in flagged if each.path not in errors), None)
+    if first is None:
+        first = (flagged or group.exposures)[0]
+    about: dict[str, Card] = {
+        keyword: value
+        for keyword, value in first.cards.items()
+        if keyword not in NOT_OF_MODE and isinstance(value, (str, int, float))
+    }
+    return {**about, "BUNIT": first.unit} if first.unit else about, first.dq()
+
+
+def _members(
+    minimum: Minimum, group: Group, outputs: Outputs, errors: Mapping[Location, str]
+) -> tuple[Member, ...]:
+    """Return the exposures of a group, and those that could not be combined."""
+    names = {copy.exposure.path: copy.name for copy in group.copies}
+    later = {each.path: later_step(each) for each in group.exposures}
+    unmeasured = "no pedestal can be measured in the gap"
+    return tuple(
+        Member(
+            exposure=path,
+            role=group.roles.get(path, "science"),
+            pedestal=minimum.pedestals.get(path, None if group.gap is None else np.nan),
+            problem=errors.get(path) or (unmeasured if path in minimum.left_out else ""),
+            output=outputs.place(names[path]) if path in names and path not in errors else None,
+            later=later.get(path, ""),
+            same_as=minimum.copies.get(path),
+            is_constant=path in minimum.constant,
+        )
+        for path in dict.fromkeys([*group.members, *errors])
+    )
+
+
+def _identity(minimum: Minimum | None, group: Group) -> str:
+    """Return what tells the versions of a group's exposures apart, for HISTORY."""
+    if minimum is None:
+        return identity_of(group.exposures)
+    return identity_of(group.exposures, {*minimum.failed, *minimum.left_out}, minimum.copies)
+
+
+def _exposures(
+    group: Group,
+    status: Status,
+    written: Collection[str],
+    errors: Mapping[Location, str],
+    outputs: Outputs,
+) -> tuple[ExposureResult, ...]:
+    """Return the result of each copy, and of other exposures that failed, in their order."""
+    found: dict[Location, list[ExposureResult]] = {path: [] for path in group.members}
+    for exposure, name, role in group.copies:
+        path, output = exposure.path, outputs.place(name)
+        if name in group.kept:
+            each = ExposureResult(path, "KEPT", output, role=role)
+        elif path in errors:
+            each = ExposureResult(path, "FAILED", error=errors[path], role=role)
+        else:
+            each = ExposureResult(path, status, output if name in written else None, role=role)
+        found[path].append(each)
+    for path in errors:
+        role = group.roles.get(path, "science")
+        others = found.setdefault(path, [])
+        others += [] if others else [ExposureResult(path, "FAILED", error=errors[path], role=role)]
+    return tuple(each for those in found.values() for each in those)
+
+
+def _read(path: Location) -> Exposure | ExposureError:
+    try:
+        return exposure_file.read(path)
+    except ExposureError as error:
+        return error
+
+
+def _warn_of_exposures(minimum: Minimum, group: Group) -> None:
+    """Warn of exposures that are constant, or copies of others."""
+    if minimum.constant:
+        warn(
+            f"{listed(minimum.constant)}: SCI holds one value only, which hides all brighter "
+            "pixels of the other exposures; leave it out"
+        )
+    if copies := minimum.copies:
+        left = minimum.n_exposures
+        warn(
+            f"{listed(copies)}: SCI is that of another exposure of {group.name} "
+            f"({listed(dict.fromkeys(copies.values()))}), so that "
+            f"{counted(left, 'different exposure')} {'is' if left == 1 else 'are'} left; leave "
+            "copies out"
+        )
+
+
+def _warn_of_errors(found: BadPixels, group: Group) -> None:
+    """Warn if ERR is missing, or does not describe the data."""
+    scale = found.error_scale
+    if scale is None:
+        warn(f"{group.name}: no exposure has a valid ERR; the noise follows from SCI")
+    elif not 1 / MOST_FACTOR <= scale <= MOST_FACTOR:
+        warn(
+            f"{group.name}: the noise of SCI is {scale:.3g} times the mean ERR; the scale of SCI "
+            "is used"
+        )
+
+
+def _warn_of_crowded(rows: tuple[int, ...], group: Group, parameters: Parameters) -> None:
+    warn(
+        f"{group.name}: {len(rows)} {LINES[group.dispaxis]} along the dispersion are crowded with "
+        f"flags ({ranges_of(rows)}, counted from 0), as if a trace or the edge of a slit were "
+        "flagged; "
+        + (
+            "they are left unflagged"
+            if parameters.spare_crowded
+            else "`spare_crowded` leaves them unflagged"
+        )
+    )

@@ -1,1 +1,0 @@
-"""What pages and figures show of a mask: pixels, cuts and regions, without bokeh or matplotlib."""

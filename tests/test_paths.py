@@ -1,0 +1,125 @@
+"""Paths and URLs: names, folders, members of associations, and what is never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from badpix_selfcal.files.paths import (
+    RemoteFile,
+    beside,
+    file_key,
+    locate,
+    output_directory,
+    without_secrets,
+)
+
+
+@pytest.mark.parametrize(
+    ("asn", "name", "expected"),
+    [
+        ("s3://b/d/x_asn.json", "a.fits", "s3://b/d/a.fits"),
+        ("s3://b/x_asn.json", "a.fits", "s3://b/a.fits"),
+        ("s3://b/d/x_asn.json", "../e/a.fits", "s3://b/e/a.fits"),
+        ("s3://b/d/x_asn.json", "/e/a.fits", "s3://b/e/a.fits"),
+        ("https://h:8/d/x_asn.json?key=1/2", "a.fits", "https://h:8/d/a.fits"),
+        ("https://h/d/x_asn.json", "s3://b/a.fits", "s3://b/a.fits"),
+    ],
+)
+def test_where_members_are(asn, name, expected):
+    assert beside(locate(asn), name) == RemoteFile(expected)
+
+
+def test_members_here_are_where_they_were():
+    assert beside(Path("d/x_asn.json"), "a.fits") == Path("d/a.fits")
+    assert beside(Path("d/x_asn.json"), "/e/a.fits") == Path("/e/a.fits")
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "suffix", "shown"),
+    [
+        ("s3://b/d/a_rate.fits", "a_rate.fits", ".fits", "s3://b/d/a_rate.fits"),
+        ("https://h/a_rate.fits?sig=x/y.z", "a_rate.fits", ".fits", "https://h/a_rate.fits"),
+        ("https://u:p@h:8/a.fits#part", "a.fits", ".fits", "https://h:8/a.fits"),
+        (
+            "https://h/file?uri=mast:JWST/product/a_rate.fits&token=abc",
+            "a_rate.fits",
+            ".fits",
+            "https://h/file (a_rate.fits)",
+        ),
+        ("zip://a.fits::https://u:p@h/x.zip?k=1", "x.zip", ".zip", "zip://a.fits::https://h/x.zip"),
+        ("s3://b/d/", "d", "", "s3://b/d/"),
+        ("https://h/x_asn.yaml", "x_asn.yaml", ".yaml", "https://h/x_asn.yaml"),
+    ],
+)
+def test_names_and_what_is_shown(url, name, suffix, shown):
+    remote = locate(url)
+    if "::" not in url:
+        assert (remote.name, remote.suffix) == (name, suffix)
+    assert str(remote).startswith(shown)
+    for secret in ("sig", "u:p", "token", "k=1"):
+        assert secret not in str(remote) + repr(remote)
+
+
+def test_texts_of_libraries_lose_secrets():
+    text = "404, url='https://u:p@h/a.fits?sig=1', and s3://b/c#d or 1?"
+    assert without_secrets(text) == "404, url='https://h/a.fits', and s3://b/c or 1?"
+
+
+def test_folders_of_urls():
+    file = RemoteFile("s3://b/d/a_rate.fits")
+    assert file.parent / "b.fits" == RemoteFile("s3://b/d/b.fits")
+    assert RemoteFile("s3://b/d/") / "a_rate.fits" == file
+    assert output_directory(None) == Path()
+    assert output_directory("out") == Path("out")
+    assert output_directory("s3://b/d/../e/") == RemoteFile("s3://b/e")
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("https://u:p@h/d", "^https://h/d: outputs cannot be written to https:// URLs"),
+        ("ftp://h/d", "cannot be written to ftp://"),
+        ("s3://b/d?x=1", "must not contain"),
+    ],
+)
+def test_urls_that_nothing_can_be_written_to(url, what):
+    with pytest.raises(ValueError, match=what):
+        output_directory(url)
+
+
+@pytest.mark.parametrize("path", ["a_rate.fits", "/a/b.fits", "s3:/a/b.fits", "c:/a", "c://a"])
+def test_paths_stay_paths(path):
+    assert locate(path) == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:///a/b%20c.fits", "/a/b c.fits"),
+        ("FILE:///a/b.fits", "/a/b.fits"),
+        ("file://localhost/a/b.fits", "/a/b.fits"),
+        ("file://a/b.fits", "a/b.fits"),
+        ("file:///a/b#1.fits", "/a/b#1.fits"),
+        ("file:///a/b?1.fits", "/a/b?1.fits"),
+        ("local:///a/b%20c.fits", "/a/b%20c.fits"),
+        ("Local://a/b.fits", "a/b.fits"),
+    ],
+)
+def test_urls_of_this_machine_are_paths(url, path):
+    assert locate(url) == Path(path)
+    assert locate(RemoteFile(url)) == Path(path)
+    assert beside(Path("d/x_asn.json"), url) == Path("d") / path
+
+
+def test_names_of_one_file_have_one_key(tmp_path):
+    (tmp_path / "x.zip").write_bytes(b"")
+    (tmp_path / "link").symlink_to("x.zip")
+    names = [f"zip://a.fits::{tmp_path}/x.zip", f"zip://a.fits::file://{tmp_path}/x.zip"]
+    names += [tmp_path / "link", f"file://{tmp_path}/x.zip"]
+    assert {file_key(locate(name)) for name in names} == {file_key(tmp_path / "x.zip")}
+    same = ["s3://b/a.fits", "s3a://b/a.fits", "s3://u:p@b/a.fits?versionId=1"]
+    assert len({file_key(locate(name)) for name in same}) == 1
+    other = ["https://h/file?uri=mast:a.fits", "https://h/file?uri=mast:b.fits"]
+    assert len({file_key(locate(name)) for name in other}) == 2
