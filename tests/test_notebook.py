@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from badpix_selfcal.png import png, reduced
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import badpix_selfcal as bps
-from badpix_selfcal.arrays.notebook import PALETTE, card, picture_of, table
-from badpix_selfcal.png import png, reduced
+from badpix_selfcal.arrays.display import PALETTE, card, picture_of, table
 
 from .exposures import observation
 from .pools import pool
