@@ -29,7 +29,9 @@ def test_a_result(result):
         "  flagged   62 low + 62 high = 124 pixels in 122 groups (0.202 %)\n"
         "  copies    3 files in out"
     )
-    assert "Result product: COMPLETE" in result._repr_html_()
+    html = result._repr_html_()
+    assert "<strong>Result product: COMPLETE, 5 exposures</strong>" in html
+    assert html.count("<img ") == 1
 
 
 def test_bad_pixels(result):
@@ -94,7 +96,9 @@ def test_a_batch_accounts_for_every_exposure(tmp_path, monkeypatch):
         "  MIRIFULONG 34  3 COMPLETE, 2 BACKGROUND  62 low + 62 high = 124 pixels (0.202 %)",
         "  NRS1           3 COMPLETE, 2 BACKGROUND  62 low + 62 high = 124 pixels (0.202 %)",
     ]
-    assert "Results of 11" in result._repr_html_()
+    html = result._repr_html_()
+    assert "<strong>Results of 11 exposures</strong>" in html
+    assert ">MIRIFULONG 34</td>" in html
     assert [each.name for each in result] == ["MIRIFULONG 34", result[1].name]
     assert len(result.written) == len(list((tmp_path / "out").iterdir()))
     assert sum(result.statuses.values()) == len(list(tmp_path.glob("*_rate.fits")))

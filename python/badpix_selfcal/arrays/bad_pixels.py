@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from logging import DEBUG
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,9 +29,10 @@ from .checks import (
     edge_of,
 )
 from .floats import FloatArray, as_floats
-from .groups import Groups, groups_of
-from .notebook import card
 from .summary import block, cuts_of, flags_of
+
+if TYPE_CHECKING:
+    from .groups import Groups
 
 __all__ = [
     "FLAGFRAC",
@@ -102,6 +103,8 @@ class BadPixels:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the counts, and a small picture of the mask."""
+        from .notebook import card
+
         head, lines = self._summary()
         return card(head, lines, {"mask": self})
 
@@ -140,6 +143,8 @@ class BadPixels:
     @cached_property
     def groups(self) -> Groups:
         """The groups of flagged pixels that touch; their pixels are in the order of `indices`."""
+        from .groups import groups_of
+
         place = np.flatnonzero(self.mask)
         is_low, residual = self.low.ravel()[place], self.residual.ravel()[place]
         return groups_of(place, is_low, residual, self.mask.shape[1])

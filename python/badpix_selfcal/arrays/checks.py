@@ -18,20 +18,15 @@ from numpy.typing import NDArray
 from ..instrument import Dispaxis, Region
 
 __all__ = [
-    "AGAINST",
     "GROUP_BY",
     "METHODS",
     "MOST_WORKERS",
-    "THOROUGH",
-    "VERIFY_EXAMPLES",
-    "Against",
     "AskedDispaxis",
     "AskedEdge",
     "Cut",
     "Edge",
     "GroupBy",
     "Method",
-    "check_against",
     "check_asked_dispaxis",
     "check_asked_edge",
     "check_asked_sigma",
@@ -40,7 +35,6 @@ __all__ = [
     "check_cut",
     "check_dispaxis",
     "check_each",
-    "check_examples",
     "check_flagfrac",
     "check_group_by",
     "check_kernel_size",
@@ -78,17 +72,6 @@ GroupBy: TypeAlias = Literal["detector", "band"]
 """What the exposures of a group share: the detector, or the band (the grating) too."""
 
 GROUP_BY: Final[tuple[GroupBy, ...]] = ("detector", "band")
-
-Against: TypeAlias = Literal["reference", "jwst"]
-"""What an installation is compared with: plain NumPy, or the installed jwst."""
-
-AGAINST: Final[tuple[Against, ...]] = ("reference", "jwst")
-
-VERIFY_EXAMPLES: Final = 40
-"""Examples of each property that `badpix_selfcal.testing.verify` draws, in one or two minutes."""
-
-THOROUGH: Final = 2000
-"""Examples of each property in a thorough run."""
 
 MOST_WORKERS: Final = 64
 """The largest number of threads that read and write files."""
@@ -248,16 +231,6 @@ def check_region(bounds: NDArray[np.generic]) -> Region:
 def check_group_by(value: str) -> GroupBy:
     """Return what the exposures of a group share."""
     return check_choice(GROUP_BY, value, "group_by")
-
-
-def check_against(value: str) -> Against:
-    """Return what an installation is compared with."""
-    return check_choice(AGAINST, value, "against")
-
-
-def check_examples(value: SupportsIndex) -> int:
-    """Return a number of examples."""
-    return check_whole(value, "examples", least=1)
 
 
 def check_workers(value: SupportsIndex) -> int:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,7 +18,7 @@ from ..arrays.groups import Groups, groups_of
 from ..arrays.summary import counted
 from ..errors import MaskError, warn
 from ..files.outputs import Write
-from ..files.paths import AnyLocation, Location, file_key, is_folder, locate, locations_of
+from ..files.paths import AnyLocation, Location, expanded, file_key, is_folder, locate, locations_of
 from .compare import frame_of, require_same_pixels
 from .export import write_table
 from .mask import Columns, Mask, Member, table_of
@@ -318,8 +316,8 @@ def history(
 
     Raises
     ------
-    MaskError
-        If a mask cannot be read; a ValueError.
+    ExposureError, MaskError
+        If a mask does not exist or cannot be read; ValueErrors.
     ValueError
         If there are fewer than two masks, one is given twice, they differ in detector, subarray or
         shape, or `at_least` is not from 1 to their number.
@@ -355,17 +353,11 @@ def files_of(
 
 
 def _paths(masks: AnyLocation | Iterable[AnyLocation]) -> list[Location]:
-    paths: list[Location] = []
-    for path in locations_of(masks):
+    given = locations_of(masks)
+    for path in given:
         if is_folder(path):
             raise MaskError(f"{path}: is a folder; name the masks in it, or give a pattern")
-        if isinstance(path, Path) and not path.exists() and glob.has_magic(str(path)):
-            matches = sorted(glob.glob(str(path)))  # noqa: PTH207 - patterns may be absolute
-            if not matches:
-                raise MaskError(f"{path}: no file matches this pattern")
-            paths += map(Path, matches)
-        else:
-            paths.append(path)
+    paths = [path for path, _ in expanded(given)]
     seen = set()
     for path in paths:
         if file_key(path) in seen:

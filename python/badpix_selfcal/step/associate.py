@@ -30,18 +30,17 @@ class GeneratedAssociation:
 
     Attributes
     ----------
-    path : Path or RemoteFile
+    path : Location
         Its file.
     product : str
         The name of its product: that of the exposure, without its last suffix (``_rate``).
     group : str
         The detector, mode, subarray, channel and band that its exposures share.
-    science : Path or RemoteFile
+    science : Location
         The science exposure.
-    backgrounds : tuple of Path or RemoteFile
-        The backgrounds in its own channel and band.
-    selfcal : tuple of Path or RemoteFile
-        All exposures of its group, the science exposure included; empty if there are no others.
+    backgrounds, selfcal : tuple of Location
+        The backgrounds in its own channel and band, and all exposures of its group, the science
+        exposure included; empty if there are no others.
     exists : bool
         Whether its file existed before.
     """

@@ -17,8 +17,7 @@ from typing import Final, NamedTuple, TypeAlias
 from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis, check_group_by
 from ..errors import ExposureError, warn
 from ..files.exposure import Cards, Exposure
-from ..files.inputs import expanded
-from ..files.paths import AnyLocation, Location, file_key
+from ..files.paths import AnyLocation, Location, expanded, file_key
 from ..instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE, Dispaxis, Region, gap_of
 from ..masks.mask import Mask, Role
 from ..parameters import Parameters
@@ -186,7 +185,10 @@ def read_pool(
             failed[path] = str(exposure)
         elif not exposure.detector:
             failed[path] = _no_detector(exposure)
-        elif in_folder and not _is_wanted(exposure, detector):
+        elif in_folder and (
+            exposure.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE)
+            or detector not in ("", exposure.detector)
+        ):
             ignored.append(path)
         elif why := _refusal(exposure, force=force):
             failed[path] = why
@@ -331,16 +333,30 @@ def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool
                 f"{member.path}: SCI has shape {member.shape}, that of the science exposure "
                 f"{science.path} has {science.shape}; use one detector"
             )
-    _warn_of_later(members)
-    _warn_of_modes([member for member in members if member.exp_type == science.exp_type])
+    warn_of_odd(members, science.exp_type)
     for member in members:
         _compare(science, member, force=force)
 
 
-def warn_of_odd(exposures: Sequence[Exposure]) -> None:
-    """Warn of exposures that have passed later steps, or are of a mode without this step."""
-    _warn_of_later(exposures)
-    _warn_of_modes(exposures)
+def warn_of_odd(exposures: Sequence[Exposure], mode: str | None = None) -> None:
+    """Warn of exposures that have passed later steps, or are of a mode without this step.
+
+    Of other modes than one that is given is warned elsewhere.
+    """
+    later = [each for each in exposures if each.later_step or LATER_NAME.fullmatch(each.path.name)]
+    if later:
+        step = f" ({later[0].later_step} = COMPLETE)" if later[0].later_step else ""
+        warn(
+            f"{_listed(later)}: later steps of the pipeline have changed the samples{step}; this "
+            "step takes rates (_rate)"
+        )
+    for exp_type in dict.fromkeys(each.exp_type for each in exposures):
+        if exp_type not in ("", *DISPAXIS_OF_EXP_TYPE) and mode in (None, exp_type):
+            those = [each for each in exposures if each.exp_type == exp_type]
+            warn(
+                f"{_listed(those)}: EXP_TYPE is {exp_type}; this step is made for "
+                f"{', '.join(DISPAXIS_OF_EXP_TYPE)}"
+            )
 
 
 def warn_of_axis(exposures: Sequence[Exposure]) -> None:
@@ -419,39 +435,12 @@ def _refusal(exposure: Exposure, *, force: bool | None) -> str:
     )
 
 
-def _warn_of_later(exposures: Sequence[Exposure]) -> None:
-    later = [each for each in exposures if each.later_step or LATER_NAME.fullmatch(each.path.name)]
-    if later:
-        step = f" ({later[0].later_step} = COMPLETE)" if later[0].later_step else ""
-        warn(
-            f"{_listed(later)}: later steps of the pipeline have changed the samples{step}; this "
-            "step takes rates (_rate)"
-        )
-
-
-def _warn_of_modes(exposures: Sequence[Exposure]) -> None:
-    modes: dict[str, list[Exposure]] = {}
-    for each in exposures:
-        if each.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
-            modes.setdefault(each.exp_type, []).append(each)
-    for exp_type, those in modes.items():
-        warn(
-            f"{_listed(those)}: EXP_TYPE is {exp_type}; this step is made for "
-            f"{', '.join(DISPAXIS_OF_EXP_TYPE)}"
-        )
-
-
 def _listed(exposures: Iterable[Exposure]) -> str:
     return listed(each.path for each in exposures)
 
 
 def _no_detector(exposure: Exposure) -> str:
     return f"{exposure.path}: has no DETECTOR keyword, so its gap is not known"
-
-
-def _is_wanted(exposure: Exposure, detector: str) -> bool:
-    is_mode = exposure.exp_type in ("", *DISPAXIS_OF_EXP_TYPE)
-    return is_mode and detector in ("", exposure.detector)
 
 
 def _name(exposure: Exposure, by: GroupBy) -> str:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from .._kernels import __version__, num_threads
 from ..arrays import BadPixels, find_bad_pixels
 from ..arrays.checks import MOST_WORKERS
-from ..arrays.crowded import crowded_rows, ranges_of, spared
 from ..arrays.summary import counted
 from ..errors import ExposureError, warn
 from ..files import exposure as exposure_file
@@ -366,6 +365,8 @@ def find(
     )
     if parameters.needs_errors:
         _warn_of_errors(found, group)
+    from ..arrays.crowded import crowded_rows, spared
+
     sensitive = ~np.isnan(found.residual)
     crowded = crowded_rows(found.mask, dispaxis=group.dispaxis, sensitive=sensitive)
     if crowded:
@@ -431,17 +432,18 @@ def _members(
     """Return the exposures of a group, and those that could not be combined."""
     names = {copy.exposure.path: copy.name for copy in group.copies}
     later = {each.path: later_step(each) for each in group.exposures}
+    copies, left_out, constant = minimum.copies, {*minimum.left_out}, {*minimum.constant}
     unmeasured = "no pedestal can be measured in the gap"
     return tuple(
         Member(
             exposure=path,
             role=group.roles.get(path, "science"),
             pedestal=minimum.pedestals.get(path, None if group.gap is None else np.nan),
-            problem=errors.get(path) or (unmeasured if path in minimum.left_out else ""),
+            problem=errors.get(path) or (unmeasured if path in left_out else ""),
             output=outputs.place(names[path]) if path in names and path not in errors else None,
             later=later.get(path, ""),
-            same_as=minimum.copies.get(path),
-            is_constant=path in minimum.constant,
+            same_as=copies.get(path),
+            is_constant=path in constant,
         )
         for path in dict.fromkeys([*group.members, *errors])
     )
@@ -516,6 +518,8 @@ def _warn_of_errors(found: BadPixels, group: Group) -> None:
 
 
 def _warn_of_crowded(rows: tuple[int, ...], group: Group, parameters: Parameters) -> None:
+    from ..arrays.crowded import ranges_of
+
     warn(
         f"{group.name}: {len(rows)} {LINES[group.dispaxis]} along the dispersion are crowded with "
         f"flags ({ranges_of(rows)}, counted from 0), as if a trace or the edge of a slit were "
