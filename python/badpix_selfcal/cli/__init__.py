@@ -164,7 +164,7 @@ class _Call:
         """Say what is wrong with the arguments."""
         program, what = PROGRAM, "the commands"
         if self._command is not None:
-            program, what = f"{PROGRAM} {self._command.name}", "the options"
+            program, what = f"{PROGRAM} {self._words[0]}", "the options"
         say(f"{program}: error: {problem}\n'{program} --help' lists {what}", "stderr")
         return self._reported(WRONG_USAGE, [problem])
 
@@ -202,7 +202,8 @@ class _Call:
                 "warnings": self._warned,
                 "errors": [*errors, *filter(None, [unprinted])],
             }
-            say(json.dumps(head | (report.facts if report else {}), indent=2), "stdout")
+            facts = head | (report.facts if report else {})
+            say(json.dumps(facts, indent=2, default=str), "stdout")
         elif report and report.text and not self._is_quiet:
             say(report.text, "stdout")
         return status

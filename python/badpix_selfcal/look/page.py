@@ -181,6 +181,7 @@ def _templates() -> Any:
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
     found.globals |= {
