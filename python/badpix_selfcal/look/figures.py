@@ -27,9 +27,8 @@ from numpy.typing import NDArray
 
 from ..arrays import percentiles
 from ..arrays.bad_pixels import BadPixels
-from ..arrays.floats import FloatArray
-from ..arrays.notebook import BLACK, HIGH, LOW, UNKNOWN
-from ..arrays.summary import NAMES_OF_AXES, counted, cuts_of, flags_of
+from ..arrays.checks import FloatArray
+from ..arrays.display import BLACK, HIGH, LOW, NAMES_OF_AXES, UNKNOWN, counted, cuts_of, flags_of
 from ..instrument import DO_NOT_USE, IMAGE_AXIS, NON_SCIENCE, REFERENCE_PIXEL
 from ..masks.mask import Mask
 from .left import NORMAL

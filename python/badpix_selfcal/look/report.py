@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from ..arrays.summary import block, counted
+from ..arrays.display import block, counted
 from ..files.outputs import Write, save
 from ..files.paths import AnyLocation, Location, output_directory
 from ..masks.mask import Mask

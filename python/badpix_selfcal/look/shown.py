@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.bad_pixels import BadPixels
-from ..arrays.floats import FloatArray, as_stored
+from ..arrays.checks import FloatArray, as_stored
 from ..errors import ExposureError, MaskError
 from ..files import exposure as exposure_file
 from ..files.paths import AnyLocation, Location, locations_of
