@@ -16,7 +16,11 @@ from .report import README, RESULTS, Results, refresh
 from .sizes import FULL, QUICK, Sizes
 from .tables import Table
 
-PARTS: Final = ("medians", "rectangles", "filters", "reductions", "step", "batch", "scaling")
+PARTS: Final = (
+    "medians", "rectangles", "filters", "reductions", "step", "batch", "remote", "scaling",
+)  # fmt: skip
+ALONE: Final = ("processes",)
+"""Parts that only repeat a table of others."""
 EXAMPLES: Final = """\
 python -m benchmarks                  run all parts, write benchmarks/results/ and the README
 python -m benchmarks medians step     run and print these parts
@@ -52,7 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", choices=[[], *PARTS], help=" ".join(PARTS)
+        "parts",
+        nargs="*",
+        metavar="PART",
+        choices=[[], *PARTS, *ALONE],
+        help=" ".join((*PARTS, *ALONE)),
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one run of each way")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the results")
@@ -69,12 +77,12 @@ def _folder(options: argparse.Namespace) -> Path | None:
 
 
 def _measure(parts: Sequence[str], sizes: Sizes, folder: Path | None) -> None:
-    import_module(".peers", __package__)  # fails at once if a peer is missing
+    modules = [import_module(f".{part}", __package__) for part in parts]  # fails at once
     warnings.simplefilter("ignore", RuntimeWarning)  # windows that hold only NaN
     load, results = OtherLoad(), Results(describe(), sizes.rounds)
     print(results.heading)
-    for part in parts:
-        measure: Callable[[Sizes], list[Table]] = import_module(f".{part}", __package__).measure
+    for module in modules:
+        measure: Callable[[Sizes], list[Table]] = module.measure
         for table in measure(sizes):
             results.tables.append(table)
             print(table.as_markdown(sizes.rounds), flush=True)

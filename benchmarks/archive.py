@@ -18,16 +18,11 @@ from statistics import median
 from typing import Final
 
 import badpix_selfcal as bps
-from badpix_selfcal.parameters import Parameters
+from badpix_selfcal.files import exposure
+from badpix_selfcal.instrument import gap_of
 from badpix_selfcal.simulate import simulate
 from badpix_selfcal.step import dask as cluster
-from badpix_selfcal.step.batch import plan_of
-from badpix_selfcal.step.member import Listed, Member, members_of
-from badpix_selfcal.step.minimum import combine
-from badpix_selfcal.step.packed import packed
-from badpix_selfcal.step.plan import Job, Mask, Plan, masks_of
-from badpix_selfcal.step.pool import grouped
-from badpix_selfcal.step.reader import Reader
+from badpix_selfcal.step.minimum import Minimum, minimum_of
 
 ROUNDS: Final = 5
 TASKS: Final = 500
@@ -52,8 +47,8 @@ class Costs:
         Time to find a mask, s.
     task : float or None
         Time of the scheduler for a task, s. None: Dask is not installed.
-    sci, file, packed : int
-        Sizes of SCI, of the whole file and of a packed mask, bytes.
+    sci, file : int
+        Sizes of SCI and of the whole file, bytes.
     """
 
     headers: float
@@ -64,7 +59,6 @@ class Costs:
     task: float | None
     sci: int
     file: int
-    packed: int
 
 
 def measure(count: int = 6, size: int | None = None) -> Costs:
@@ -85,36 +79,32 @@ def measure(count: int = 6, size: int | None = None) -> Costs:
         folder = Path(name)
         window = None if size is None else (size, size)
         made = simulate(folder, size=window, n_science=count, n_background=0)
-        listed = [Listed(path) for path in made.science]
-        paths = [each.path for each in listed]
+        exposures = [exposure.read(path) for path in made.science]
+        gap = gap_of(exposures[0].detector)
 
-        def read_headers() -> list[Member]:
-            found = members_of(listed, Reader(), executor)
-            return [each for each in found if isinstance(each, Member)]
+        def combine(number: int = count) -> Minimum:
+            return minimum_of(exposures[:number], gap, executor, with_errors=False, ahead=2)
 
-        (group,) = grouped(read_headers(), "detector")
-        plan = plan_of(group, Parameters(), folder / "out")
-        minimum, _ = combine(paths, plan.gap, Reader(), executor)
-        mask = masks_of(minimum, plan)[plan.copies[0].dispaxis].mask
-        part, _ = combine(paths[:1], plan.gap, Reader(), executor)
+        def find() -> bps.BadPixels:
+            assert minimum.image is not None  # all exposures can be used
+            return bps.find_bad_pixels(minimum.image, dispaxis=2)
+
+        def copy() -> None:
+            for number, each in enumerate(exposures):
+                each.write_copy(folder / f"{number}.fits", mask, {}, "a copy")
+
+        minimum, part = combine(), combine(1)
+        mask = find().mask
         return Costs(
-            headers=_time(read_headers) / count,
-            combine=_time(lambda: combine(paths, plan.gap, Reader(), executor)) / count,
-            copy=_time(lambda: _write_copies(plan, mask)) / count,
+            headers=_time(lambda: [*map(exposure.read, made.science)]) / count,
+            combine=_time(combine) / count,
+            copy=_time(copy) / count,
             merge=_time(lambda: part.merge(minimum)),
-            mask=_time(lambda: masks_of(minimum, plan)),
+            mask=_time(find),
             task=_scheduling(),
-            sci=part.image.nbytes if part.image is not None else 0,
+            sci=exposures[0].science().nbytes,
             file=made.science[0].stat().st_size,
-            packed=len(packed(mask)),
         )
-
-
-def _write_copies(plan: Plan, mask: Mask) -> None:
-    identity = plan.identity([member.path for member in plan.members])
-    for copy in plan.copies:
-        entry = plan.history(copy, "COMPLETE", identity, len(plan.members))
-        Job(copy, "COMPLETE", {}, entry, overwrite=True).write(mask, Reader())
 
 
 def _time(work: Callable[[], object]) -> float:
@@ -156,7 +146,7 @@ def report(costs: Costs, exposures: int, groups: int, threads: int) -> str:
     """
     leaves = exposures / cluster.LEAF
     merges = leaves / (cluster.FAN - 1)
-    tasks = exposures / cluster.LISTED + leaves + merges + exposures / cluster.COPIES
+    tasks = leaves + merges + exposures / cluster.COPIES
     work = {
         "headers": (exposures, costs.headers),
         "read, pedestal, fold": (exposures, costs.combine),
@@ -174,7 +164,7 @@ def report(costs: Costs, exposures: int, groups: int, threads: int) -> str:
         f"{read / 1e12:.2f} TB read ({costs.sci / 1e6:.2f} MB of SCI and {costs.file / 1e6:.2f} MB "
         f"of file for each exposure), {written / 1e12:.2f} TB written; at 1 GB/s "
         f"{(read + written) / 1e9 / 60:.0f} min.",
-        f"{tasks:.0f} tasks; each task that writes carries {costs.packed / 1e3:.1f} kB of mask.",
+        f"{tasks:.0f} tasks.",
     ]
     if costs.task is not None:
         lines.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +12,10 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.simulate import simulate
 
-from .processes import Process, times_and_peaks
+from .processes import Process, in_memory, quiet, times_and_peaks
 from .sizes import Sizes
-from .step import quiet
 from .tables import Table
-from .timing import Row
+from .timing import Row, Way, in_turns
 
 __all__ = ["BATCH", "BATCH_PEAK", "measure"]
 
@@ -61,8 +60,9 @@ for path in sorted(Path(sys.argv[1]).glob("*_spec2_asn.json")):
 
 def measure(sizes: Sizes) -> list[Table]:
     """Return the times and the peaks, after a check that the outputs are equal."""
-    with quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as name:
+    with quiet(), in_memory() as name:
         folder = Path(name)
+        small = _small(folder, sizes)
         for detector in DETECTORS:
             simulate(
                 folder / "exposures",
@@ -76,7 +76,18 @@ def measure(sizes: Sizes) -> list[Table]:
         for each in made:
             _refuse_difference(folder, each.product)
     note = NOTE.format(sizes.batch, sizes.frame)
-    return [Table("Many exposures: one mask for each detector", [times, peaks], "ours", note)]
+    return [
+        Table("Many exposures: one mask for each detector", [times, peaks], "ours", note),
+        Table("A batch of small exposures, in process and in memory", [small]),
+    ]
+
+
+def _small(folder: Path, sizes: Sizes) -> Row:
+    count, rows, columns = sizes.small
+    made = simulate(folder / "small", size=(rows, columns), n_science=count, n_background=0)
+    run = partial(bps.batch, made.science, output_dir=folder / "small-out", overwrite=True)
+    bps.set_num_threads(None)
+    return in_turns(f"a batch of {count} of {rows} x {columns}", {"ours": Way(run)}, sizes)
 
 
 def _as_processes(folder: Path, sizes: Sizes) -> tuple[Row, Row]:

@@ -1,16 +1,28 @@
-"""Programs in processes of their own: their times and their memory."""
+"""Programs in processes of their own: their times and their memory.
+
+As a part of the benchmarks: the step beside jwst's, as a process.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
 import subprocess
 import sys
-from collections.abc import Container, Mapping
+import tempfile
+import warnings
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 from .sizes import Sizes
+from .tables import Table
 from .timing import Measure, Row, Way, in_turns, once
 
-__all__ = ["JWST", "OURS", "PYTHON", "Process", "times_and_peaks"]
+__all__ = ["JWST", "OURS", "PYTHON", "Process", "in_memory", "measure", "quiet", "times_and_peaks"]
+
+_MEMORY: Final = Path("/dev/shm")
 
 PYTHON: Final = ""
 """The program that does nothing."""
@@ -37,6 +49,33 @@ except OSError:
     status = "VmHWM: nan"
 print([line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")][0])
 """
+
+
+def measure(sizes: Sizes) -> list[Table]:
+    """Return the times and the peaks of the step, in processes of this package and of jwst."""
+    from .step import process_tables
+
+    return process_tables(sizes)
+
+
+def in_memory() -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary folder, backed by memory where the system has such a folder."""
+    folder = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    return tempfile.TemporaryDirectory(prefix="badpix-selfcal-", dir=folder)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Suppress the pipeline's requests to its reference-file server, its log and its warnings."""
+    name, before = "STPIPE_DISABLE_CRDS_STEPPARS", logging.root.manager.disable
+    os.environ[name] = "true"
+    logging.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 class Process:

@@ -1,53 +1,45 @@
-"""Ways to read the headers and SCI of remote exposures, from a slow loopback server.
-
-``python -m benchmarks.remote`` prints a table. It shows why `badpix_selfcal.files.remote` reads
-ranges itself instead of using the files and caches of fsspec.
-"""
+"""Exposures from a server that delays each answer."""
 
 from __future__ import annotations
 
-import math
 import re
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import fsspec
-
-from badpix_selfcal.files.location import RemoteFile
-from badpix_selfcal.files.plain_headers import scan_to
-from badpix_selfcal.files.remote import HEAD, Ranges
+import badpix_selfcal as bps
 from badpix_selfcal.simulate import simulate
 
-__all__ = ["main"]
+from .processes import in_memory, quiet
+from .sizes import Sizes
+from .tables import Table
+from .timing import Row, Way, in_turns, once
+
+__all__ = ["measure"]
 
 DELAY: Final = 0.1
 """Seconds before each answer."""
 
-EXPOSURES: Final = 16
 SHAPE: Final = (256, 256)
-THREADS: Final = 8
-CACHES: Final = ("readahead", "first", "background", "bytes", "none")
-
-Reader = Callable[[str], int]
+NOTE: Final = """\
+A batch of {0} exposures of {1:.1f} MB, which a server on this machine sends; each answer comes
+{2:.0f} ms after its request. Below: the requests of a run, and what the server has sent in it."""
 
 
 class _Server(ThreadingHTTPServer):
-    """Answers every request for any path with ranges of one file."""
+    """Answers requests for the files of a folder, also for ranges of them."""
 
     daemon_threads = True
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.content = content
-        self.requests = 0
-        self.sent = 0
+        self.folder = folder
+        self.requests = self.sent = 0
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -63,87 +55,56 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         time.sleep(DELAY)
-        length = len(self.server.content)
+        content = (self.server.folder / self.path.lstrip("/")).read_bytes()
         wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        start, end = (int(wanted[1]), min(int(wanted[2]) + 1, length)) if wanted else (0, length)
+        part = content[int(wanted[1]) : int(wanted[2]) + 1] if wanted else content
         self.send_response(206 if wanted else 200)
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(end - start))
-        self.send_header("Content-Range", f"bytes {start}-{end - 1}/{length}")
+        self.send_header("Content-Length", str(len(part)))
+        if wanted:
+            end = int(wanted[1]) + len(part) - 1
+            self.send_header("Content-Range", f"bytes {wanted[1]}-{end}/{len(content)}")
         self.end_headers()
         self.server.requests += 1
         if self.command == "GET":
-            self.server.sent += end - start
-            self.wfile.write(self.server.content[start:end])
+            self.server.sent += len(part)
+            self.wfile.write(part)
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 @contextmanager
-def _serving(content: bytes) -> Iterator[tuple[_Server, str]]:
-    with _Server(content) as server:
+def _serving(folder: Path) -> Iterator[_Server]:
+    with _Server(folder) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield server, f"http://127.0.0.1:{server.server_address[1]}"
+            yield server
         finally:
             server.shutdown()
             thread.join()
 
 
-def _length(header: Any) -> int:
-    return int(4 * math.prod(header.shape))
-
-
-def ours(url: str) -> int:
-    """Read by `Ranges`."""
-    file = Ranges(RemoteFile(url))
-    header = (scan_to("SCI", file.open()) or [])[-1]
-    return len(file.read(header.data, _length(header)))
-
-
-def by_fsspec(cache: str, block: int | None) -> Reader:
-    """Return a reader by `fsspec.open`."""
-
-    def read(url: str) -> int:
-        with fsspec.open(url, "rb", cache_type=cache, block_size=block) as file:
-            header = (scan_to("SCI", file) or [])[-1]
-            file.seek(header.data)
-            content: bytes = file.read(_length(header))
-            return len(content)
-
-    return read
-
-
-def main() -> None:
-    """Print requests, bytes and seconds of each way."""
-    ways: dict[str, Reader] = {"Ranges": ours}
-    for cache in CACHES:
-        ways[f"fsspec.open, {cache}, {HEAD} bytes"] = by_fsspec(cache, HEAD)
-    ways["fsspec.open, readahead, 5 MiB"] = by_fsspec("readahead", None)
-    with tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as name:
-        (path,) = simulate(Path(name), size=SHAPE, n_science=1, n_background=0).science
-        content = path.read_bytes()
-    print(f"{EXPOSURES} exposures of {len(content)} bytes, SCI {4 * math.prod(SHAPE)} bytes")
-    print(f"{'':36}requests  bytes/1e6  s, 1 thread  s, {THREADS} threads")
-    with _serving(content) as (server, base):
-        urls = [f"{base}/{number}_rate.fits" for number in range(EXPOSURES)]
-        ours(urls[0])
-        for label, read in ways.items():
+def measure(sizes: Sizes) -> list[Table]:
+    """Return the time of a batch of remote exposures, the requests, and the bytes sent."""
+    with quiet(), in_memory() as name:
+        folder = Path(name)
+        made = simulate(folder, detector="NRS1", size=SHAPE, n_science=sizes.remote, n_background=0)
+        size = made.science[0].stat().st_size / 1e6
+        with _serving(folder) as server:
+            base = f"http://127.0.0.1:{server.server_address[1]}"
+            urls = [f"{base}/{path.name}" for path in made.science]
+            run = partial(bps.batch, urls, output_dir=folder / "out", overwrite=True)
+            bps.set_num_threads(None)
+            times = in_turns(f"{sizes.remote} remote exposures", {"ours": Way(run)}, sizes)
             server.requests = server.sent = 0
-            serial = _time(lambda read=read: [*map(read, urls)])  # type: ignore[misc]
-            requests, sent = server.requests, server.sent
-            with ThreadPoolExecutor(THREADS) as threads:
-                parallel = _time(lambda read=read: [*threads.map(read, urls)])  # type: ignore[misc]
-            print(f"{label:36}{requests:8}{sent / 1e6:11.1f}{serial:13.2f}{parallel:14.2f}")
-
-
-def _time(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    main()
+            found = run()
+        if len(found.written) < sizes.remote:
+            raise RuntimeError(f"not all copies are written: {found!r}")
+    counts = {"requests": float(server.requests), "MB sent": server.sent / 1e6}
+    rows = [
+        Row(f"{key} in a run", once({"ours": value}, 1), unit="") for key, value in counts.items()
+    ]
+    note = NOTE.format(sizes.remote, size, 1e3 * DELAY)
+    return [Table("Exposures from a slow server", [times, *rows], note=note)]

@@ -45,6 +45,10 @@ class Sizes:
         Number of background exposures, and of selfcal exposures, in the timed association.
     batch : int
         Science exposures of each of two detectors in the batch.
+    small : tuple of int
+        Number of exposures in the batch of small ones, their rows and their columns.
+    remote : int
+        Exposures that a slow server has.
     heights : tuple of int
         Sides of the square images for the scaling in size.
     sweep : int
@@ -66,6 +70,8 @@ class Sizes:
     members: tuple[int, ...] = (2, 11)
     companions: int = 4
     batch: int = 12
+    small: tuple[int, int, int] = (40, 256, 640)
+    remote: int = 16
     heights: tuple[int, ...] = (128, 256, 512, 1024, 2048, 4096)
     sweep: int = 256 * 2**20
 
@@ -92,6 +98,8 @@ QUICK: Final = replace(
     exposures=(96, 640),
     companions=1,
     batch=2,
+    small=(4, 96, 640),
+    remote=2,
     heights=(32, 64),
     sweep=2**20,
 )

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import tempfile
-import warnings
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -21,20 +16,20 @@ from badpix_selfcal.simulate import simulate
 
 from .images import image, ours
 from .observation import Observation
-from .processes import JWST, OURS, PYTHON, Process, times_and_peaks
+from .processes import JWST, OURS, PYTHON, Process, in_memory, quiet, times_and_peaks
 from .sizes import Sizes
 from .tables import Table
 from .timing import ALL, ONE, Row, Way, in_turns, once
 
-__all__ = ["ARRAYS", "FILES", "MEMORY", "measure", "quiet"]
+__all__ = ["ARRAYS", "FILES", "MEMORY", "measure", "process_tables"]
 
 ARRAYS: Final = "The step on arrays"
 FRACTION, SIGMA, SIGMA_ALONE = "fraction cut", "sigma cut", "sigma cut without ERR"
 MEMORY: Final = "Peak memory of the process"
 FILES: Final = "The step on files, flagged backgrounds saved"
 NOTE: Final = """\
-1 science, {0} background and {0} selfcal exposures; {1}. The number of threads is the default of
-each. A process is timed from the start of the interpreter to its end."""
+1 science, {0} background and {0} selfcal exposures; {1}; the folder is in memory. The number of
+threads is the default of each. A process is timed from the start of the interpreter to its end."""
 MEMORY_NOTE: Final = """\
 The largest physical memory of the process, interpreter and libraries included, in one run each. The
 members beside the science exposure are backgrounds and selfcal exposures."""
@@ -49,9 +44,18 @@ def measure(sizes: Sizes) -> list[Table]:
     tables.append(
         Table("The cuts on arrays: minimum image to mask, k = 15, float32", cuts, FRACTION)
     )
-    with quiet(), tempfile.TemporaryDirectory(prefix="badpix-selfcal-") as folder:
+    with quiet(), in_memory() as folder:
         tables += _on_files(Path(folder), sizes)
     return [*tables, Table("Importing, in processes of their own", [_imports(sizes)], "numpy")]
+
+
+def process_tables(sizes: Sizes) -> list[Table]:
+    """Return the times and the peaks of the step as a process."""
+    with quiet(), in_memory() as folder:
+        association = _observe(Path(folder), sizes).association(sizes.companions, sizes.companions)
+        times, peaks = _as_processes(association, sizes)
+    note = NOTE.format(sizes.companions, sizes.frame)
+    return [Table(FILES, [times], base="ours", note=note), Table(MEMORY, [peaks], base="ours")]
 
 
 def _array_step(sizes: Sizes, dispaxis: Literal[1, 2]) -> Row:
@@ -75,26 +79,8 @@ def _cuts(sizes: Sizes, dispaxis: Literal[1, 2], name: str, threads: int | None)
     return in_turns(f"cuts, dispersion along {' xy'[dispaxis]}, {name}", ways, sizes)
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Suppress the pipeline's requests to its reference-file server, its log and its warnings."""
-    name, before = "STPIPE_DISABLE_CRDS_STEPPARS", logging.root.manager.disable
-    os.environ[name] = "true"
-    logging.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
 def _on_files(folder: Path, sizes: Sizes) -> list[Table]:
-    most = max(sizes.companions, (max(sizes.members) + 1) // 2)
-    made = simulate(
-        folder / "exposures", size=sizes.exposures, n_science=1 + most, n_background=most
-    )
-    observation = Observation(made)
+    observation = _observe(folder, sizes)
     association = observation.association(sizes.companions, sizes.companions)
     processes, peaks = _as_processes(association, sizes)
     times = [_in_process(association, sizes), processes]
@@ -107,6 +93,14 @@ def _on_files(folder: Path, sizes: Sizes) -> list[Table]:
             "Peak memory by members", by_members, base=_members(sizes.members[0]), note=MEMORY_NOTE
         ),
     ]
+
+
+def _observe(folder: Path, sizes: Sizes) -> Observation:
+    most = max(sizes.companions, (max(sizes.members) + 1) // 2)
+    made = simulate(
+        folder / "exposures", size=sizes.exposures, n_science=1 + most, n_background=most
+    )
+    return Observation(made)
 
 
 def _in_process(association: Path, sizes: Sizes) -> Row:

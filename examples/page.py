@@ -15,7 +15,7 @@ try:
     from PIL import Image
 
     import badpix_selfcal as bps
-    from badpix_selfcal import plot
+    from badpix_selfcal.look import figure
 except ImportError as error:  # the help page needs none of them
     MISSING = f'{error}; in the clone: pip install ".[examples]"'
 
@@ -44,7 +44,7 @@ def main() -> None:
         parser.error(f"{given.folder}: holds no {NEEDED}; see the example of --help")
     picture = given.picture or given.folder / "page.png"
     drawn = io.BytesIO()
-    plot.figure(bps.read_mask(masks[0])).savefig(drawn, dpi=72, format="png")
+    figure(bps.Mask.read(masks[0])).savefig(drawn, dpi=72, format="png")
     picture.parent.mkdir(parents=True, exist_ok=True)
     # Few colours make it several times smaller.
     Image.open(drawn).convert("RGB").quantize(64, Image.Quantize.MAXCOVERAGE).save(

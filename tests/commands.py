@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 # Where the tests run in the background, SIGINT may be ignored from the start.
 CODE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from badpix_selfcal.cli import main
-sys.exit(main(sys.argv[1:]))
+sys.exit(main())
 """
 
 
@@ -27,6 +31,29 @@ def command(*arguments, cwd, **how):
         timeout=120,
         **how,
     )
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a command line printed, standard error first, and its exit status."""
+
+    text: str
+    status: int
+
+
+def shell(line: str, folder: Path, **variables: str) -> Played:
+    """Run a line in a shell, as a user does, on a terminal of 80 columns."""
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "80", "PATH": path, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return Played(done.stderr + done.stdout, done.returncode)
 
 
 def signalled(*arguments, cwd, when, number=signal.SIGTERM, again=False):

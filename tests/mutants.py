@@ -1,207 +1,86 @@
-"""Implementations with one fault each, which the suites must find: medians and reductions."""
+"""Implementations with one fault each, which the suites of `badpix_selfcal.testing` must find."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import shutil
+from functools import partial
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.arrays import reference
+from badpix_selfcal.arrays.medians import BORDERS
 from badpix_selfcal.testing import (
-    Check,
+    find_bad_pixels_checks,
     median_filter_checks,
     minimum_image_checks,
     pedestal_checks,
     percentiles_checks,
+    step_checks,
 )
 
-Implementation = Callable[..., Any]
+EVERYTHING = {"edges": BORDERS, "even": True, "min_counts": True}
+MUTANTS = {}
+"""By the name of a suite and of a fault: the checks of the implementation."""
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """An implementation with a fault, and the suite that must find it."""
-
-    name: str
-    function: Implementation
-    suite: Callable[[Implementation], list[Check]]
+def mutants(suite, functions, **how):
+    for name, function in functions.items():
+        MUTANTS[f"{suite.__name__.removesuffix('_checks')}: {name}"] = suite(function, **how)
 
 
-MUTANTS: list[Mutant] = []
+# Running medians of zero and shrinking edges
 
 
-def mutant(
-    suite: Callable[..., list[Check]], **how: Any
-) -> Callable[[Implementation], Implementation]:
-    """Add a mutant; its name is that of the function."""
+def sorted_windows(pick, shift=0):
+    """Return a running median that picks a value from the sorted valid samples of each window."""
 
-    def add(function: Implementation) -> Implementation:
-        name = f"{suite.__name__.removesuffix('_checks')}: {function.__name__}"
-        MUTANTS.append(Mutant(name, function, lambda given: suite(given, **how)))
-        return function
+    def median(image, window, edge):
+        beyond = 0.0 if edge == "zero" else np.nan
+        frame = [(side // 2, side // 2) for side in window]
+        frame[0] = (frame[0][0] + shift, max(frame[0][1] - shift, 0))
+        native = np.asarray(image, image.dtype.newbyteorder("="))
+        padded = np.pad(native, frame, constant_values=beyond)
+        medians = np.full(image.shape, np.nan, native.dtype)
+        for y, x in np.ndindex(image.shape):
+            samples = padded[y : y + window[0], x : x + window[1]]
+            ordered = np.sort(samples[~np.isnan(samples)])
+            with np.errstate(all="ignore"):
+                medians[y, x] = pick(ordered) if ordered.size else np.nan
+        return medians
 
-    return add
-
-
-of_median = mutant(median_filter_checks)
-of_percentiles = mutant(percentiles_checks)
-of_pedestal = mutant(pedestal_checks)
-of_minimum = mutant(minimum_image_checks)
-
-
-# Running medians
+    return median
 
 
-def filtered(image, window, edge, median, *, pad=None):
-    """Apply a median of its own to the valid samples of every window."""
-    native = np.asarray(image, np.dtype(image.dtype).newbyteorder("="))
-    beyond = 0.0 if edge == "zero" else np.nan
-    frame = [(side // 2, side // 2) for side in window] if pad is None else pad
-    padded = np.pad(native, frame, constant_values=beyond)
-    if not native.size:
-        return native.copy()
-    windows = sliding_window_view(padded, window).reshape(*native.shape, -1)
-    found = [median(each[~np.isnan(each)]) for each in windows.reshape(native.size, -1)]
-    return np.array(found, native.dtype).reshape(native.shape)
+def middle(ordered):
+    low, high = (ordered[at // 2] for at in (ordered.size - 1, ordered.size))
+    return low if low == high else low / 2 + high / 2
 
 
-def middle(samples, below, above):
-    """Return the mean of two samples by rank, counted from the middle; NaN if there is none."""
-    if not samples.size:
-        return np.nan
-    ordered, last = np.sort(samples), samples.size - 1
-    low = ordered[np.clip((last // 2) + below, 0, last)]
-    high = ordered[np.clip((last + 1) // 2 + above, 0, last)]
-    with np.errstate(all="ignore"):
-        return low if low == high else low / 2 + high / 2
+def given(change_image=None, change_window=None, change_medians=None):
+    """Return our running median of a changed image or window, or with changed results."""
 
-
-@of_median
-def rank_too_low(image, window, edge):
-    return filtered(image, window, edge, lambda each: middle(each, -1, -1))
-
-
-@of_median
-def rank_too_high(image, window, edge):
-    return filtered(image, window, edge, lambda each: middle(each, 1, 1))
-
-
-@of_median
-def lower_of_two(image, window, edge):
-    return filtered(image, window, edge, lambda s: np.sort(s)[(s.size - 1) // 2] if s.size else s)
-
-
-@of_median
-def upper_of_two(image, window, edge):
-    def median(samples):
-        return np.sort(samples)[samples.size // 2] if samples.size else np.nan
-
-    return filtered(image, window, edge, median)
-
-
-@of_median
-def mean_overflows(image, window, edge):
-    def median(samples):
-        if not samples.size:
-            return np.nan
-        ordered = np.sort(samples)
+    def median(image, window, edge):
         with np.errstate(all="ignore"):
-            return (ordered[(samples.size - 1) // 2] + ordered[samples.size // 2]) / 2
+            changed = image if change_image is None else change_image(image)
+            shape = window if change_window is None else change_window(window, image)
+            medians = bps.median_filter(changed, shape, edge=edge)
+            return medians if change_medians is None else change_medians(medians, image, window)
 
-    return filtered(image, window, edge, median)
-
-
-@of_median
-def nan_counts_as_zero(image, window, edge):
-    return bps.median_filter(
-        np.nan_to_num(image, nan=0.0, posinf=np.inf, neginf=-np.inf), window, edge=edge
-    )
+    return median
 
 
-@of_median
-def nan_spreads(image, window, edge):
-    medians = bps.median_filter(image, window, edge=edge)
-    lost = bps.median_filter(np.isnan(image).astype(float), window, edge="shrink") > 0.5
-    return np.where(lost, np.nan, medians).astype(medians.dtype)
-
-
-@of_median
-def edges_swapped(image, window, edge):
-    return bps.median_filter(image, window, edge={"zero": "shrink", "shrink": "zero"}[edge])
-
-
-@of_median
-def edge_is_zero_on_one_side(image, window, edge):
-    medians = bps.median_filter(image, window, edge=edge)
-    if len(medians) > 1:
-        medians[-1] = bps.median_filter(image, window, edge="shrink")[-1]
+def last_row_forgotten(medians, image, _):
+    medians[100 * (image.shape[0] > 100) or len(medians) :] = 0
     return medians
 
 
-@of_median
-def window_shifted(image, window, edge):
-    height, width = window
-    pad = [(height // 2 + (height > 1), height // 2 - (height > 1)), (width // 2, width // 2)]
-    return filtered(image, window, edge, lambda each: middle(each, 0, 0), pad=pad)
-
-
-@of_median
-def window_too_short(image, window, edge):
-    return bps.median_filter(image, tuple(max(1, side - 2) for side in window), edge=edge)
-
-
-@of_median
-def window_turned(image, window, edge):
-    return bps.median_filter(image, window[::-1], edge=edge)
-
-
-@of_median
-def window_cut_to_the_image(image, window, edge):
-    sides = [min(w, n - (n % 2 == 0)) for w, n in zip(window, image.shape, strict=True)]
-    return bps.median_filter(image, tuple(max(1, side) for side in sides), edge=edge)
-
-
-@of_median
-def result_in_double_precision(image, window, edge):
-    return bps.median_filter(image, window, edge=edge).astype(np.float64)
-
-
-@of_median
-def computed_in_single_precision(image, window, edge):
-    medians = bps.median_filter(np.asarray(image, np.float32), window, edge=edge)
-    return medians.astype(image.dtype.newbyteorder("="))
-
-
-@of_median
-def infinities_are_missing(image, window, edge):
-    return bps.median_filter(np.where(np.isinf(image), np.nan, image), window, edge=edge)
-
-
-@of_median
-def denormals_are_zero(image, window, edge):
-    tiny = np.abs(image) < np.finfo(image.dtype).tiny
-    return bps.median_filter(np.where(tiny, image.dtype.type(0), image), window, edge=edge)
-
-
-@of_median
-def a_seam_after_64_rows(image, window, edge):
+def seam_after_64_rows(image, window, edge):
     parts = [image[first : first + 64] for first in range(0, len(image), 64)] or [image]
     return np.concatenate([bps.median_filter(part, window, edge=edge) for part in parts])
 
 
-@of_median
-def the_last_row_is_forgotten(image, window, edge):
-    medians = bps.median_filter(image, window, edge=edge)
-    if len(image) > 100:
-        medians[-1] = 0
-    return medians
-
-
-@of_median
 def input_modified(image, window, edge):
     medians = bps.median_filter(image, window, edge=edge)
     if image.flags.writeable:
@@ -209,160 +88,306 @@ def input_modified(image, window, edge):
     return medians
 
 
-@of_median
-def byte_order_ignored(image, window, edge):
-    raw = np.frombuffer(image.tobytes(), image.dtype.newbyteorder("=")).reshape(image.shape)
-    return bps.median_filter(raw, window, edge=edge)
-
-
-@of_median
-def order_of_memory_ignored(image, window, edge):
-    raw = np.frombuffer(image.tobytes("A"), image.dtype).reshape(image.shape)
-    return bps.median_filter(raw, window, edge=edge)
-
-
-@of_median
 def one_line_fails(image, window, edge):
     if 1 in image.shape and image.size > 40:
         raise IndexError("one line")
     return bps.median_filter(image, window, edge=edge)
 
 
-SHARED = np.zeros(2_000_000)
+MEMORY = np.zeros(2_000_000)
 
 
-@of_median
 def calls_share_memory(image, window, edge):
     import time
 
     medians = bps.median_filter(image, window, edge=edge)
-    place = SHARED[: medians.size]
+    place = MEMORY[: medians.size]
     place[:] = medians.ravel()
-    place[:1] = place[:1] + 1  # another call sees what is half done
+    place[:1] += 1  # another call sees what is half done
     time.sleep(1e-4)
-    place[:1] = place[:1] - 1
+    place[:1] -= 1
     return place.reshape(medians.shape).astype(medians.dtype)
 
 
-# Percentiles
+mutants(
+    median_filter_checks,
+    {
+        "lower of two": sorted_windows(lambda ordered: ordered[(ordered.size - 1) // 2]),
+        "mean overflows": sorted_windows(
+            lambda ordered: (ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2
+        ),
+        "window shifted": sorted_windows(middle, shift=1),
+        "NaN counts": given(lambda a: np.nan_to_num(a, nan=0, posinf=np.inf, neginf=-np.inf)),
+        "window too short": given(change_window=lambda w, _: tuple(max(1, s - 2) for s in w)),
+        "in single precision": given(
+            lambda a: np.asarray(a, "f4"), change_medians=lambda m, a, _: m.astype(a.dtype.name)
+        ),
+        "infinities are missing": given(lambda a: np.where(np.isinf(a), np.nan, a)),
+        "last row forgotten": given(change_medians=last_row_forgotten),
+        "byte order ignored": given(
+            lambda a: np.frombuffer(a.tobytes(), a.dtype.name).reshape(a.shape)
+        ),
+        "order of memory ignored": given(
+            lambda a: np.frombuffer(a.tobytes("A"), a.dtype).reshape(a.shape)
+        ),
+        "seam after 64 rows": seam_after_64_rows,
+        "input modified": input_modified,
+        "one line fails": one_line_fails,
+        "calls share memory": calls_share_memory,
+    },
+)
 
 
-@of_percentiles
-def counts_nan(image, q):
-    filled = np.nan_to_num(image, nan=np.finfo(np.float32).max, posinf=np.inf, neginf=-np.inf)
-    return reference.percentiles(filled, q)
+# All edges, even windows, counts
 
 
-@of_percentiles
-def position_of_n(image, q):
-    valid = image[~np.isnan(image)]
-    place = np.minimum(q / 100 * valid.size, valid.size - 1) * 100 / max(valid.size - 1, 1)
-    return reference.percentiles(valid, np.clip(place, 0, 100))
+def other(**changes):
+    """Return our running median with other keywords, made from the window and the keywords."""
+
+    def median(image, window, **how):
+        changed = {name: change(window, how) for name, change in changes.items()}
+        dropped = {name for name, value in changed.items() if value is None}
+        kept = {name: value for name, value in (how | changed).items() if name not in dropped}
+        return bps.median_filter(image, window, **kept)
+
+    return median
 
 
-@of_percentiles
-def not_interpolated(image, q):
-    valid = np.sort(image[~np.isnan(image)])
-    if not valid.size:
-        return np.full(q.shape, np.nan)
-    return valid[np.floor((valid.size - 1) * q / 100).astype(int)].astype(np.float64)
+def edge_for(**edges):
+    return other(edge=lambda _, how: edges.get(how["edge"], how["edge"]))
 
 
-@of_percentiles
-def rounded_to_single(image, q):
-    with np.errstate(all="ignore"):
-        return reference.percentiles(image, q).astype(np.float32).astype(np.float64)
+def fill_by(change):
+    return other(fill=lambda _, how: change(how["fill"]) if "fill" in how else None)
 
 
-@of_percentiles
-def interpolated_from_below_only(image, q):
-    valid = np.sort(image[~np.isnan(image)])
-    if not valid.size:
-        return np.full(q.shape, np.nan)
+OF_EDGES = {
+    "nearest for reflect": edge_for(reflect="nearest"),
+    "reflect for mirror": edge_for(mirror="reflect"),
+    "fill ignored": fill_by(lambda _: 0.0),
+    "fill without sign": fill_by(abs),
+    "fill clipped": fill_by(lambda fill: np.clip(fill, -1e6, 1e6)),
+    "fill of infinity is missing": fill_by(lambda fill: np.nan if np.isinf(fill) else fill),
+}
+OF_EVEN = {
+    "even window shifted": other(origin=lambda window, _: tuple(side % 2 - 1 for side in window)),
+    "wide even window shifted": other(origin=lambda window, _: (0, window[1] % 2 - 1)),
+}
+OF_COUNTS = {
+    "count ignored": other(min_count=lambda *_: None),
+    "count too large": other(
+        min_count=lambda window, how: min(how["min_count"] + 1, window[0] * window[1])
+    ),
+}
+mutants(median_filter_checks, OF_EDGES, edges=BORDERS)
+mutants(median_filter_checks, OF_EVEN, even=True)
+mutants(median_filter_checks, OF_COUNTS, min_counts=True)
+
+
+# Percentiles, pedestals, minimum images
+
+
+def of_sorted(pick):
+    def percentiles(image, q):
+        valid = np.sort(image[~np.isnan(image)])
+        with np.errstate(all="ignore"):
+            return np.asarray(pick(valid, q) if valid.size else np.full(q.shape, np.nan), "f8")
+
+    return percentiles
+
+
+def from_below_only(valid, q):
     at = (valid.size - 1) * (q / 100)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, valid.size - 1)
-    with np.errstate(all="ignore"):
-        return (valid[low] + (valid[high] - valid[low]) * (at - low)).astype(np.float64)
+    return valid[low] + (valid[high] - valid[low]) * (at - low)
 
 
-# Pedestals
+mutants(
+    percentiles_checks,
+    {
+        "NaN counts": lambda image, q: bps.percentiles(
+            np.nan_to_num(image, nan=3e38, posinf=np.inf, neginf=-np.inf), q
+        ),
+        "not interpolated": of_sorted(
+            lambda valid, q: valid[np.floor((valid.size - 1) * q / 100).astype(int)]
+        ),
+        "interpolated from below": of_sorted(from_below_only),
+    },
+)
 
 
-@of_pedestal
 def region_shifted(image, gap):
-    if isinstance(gap, tuple):
-        gap = (gap[0], gap[1], gap[2] + 1, gap[3] + 1)
-    return reference.pedestal(image, gap)
+    shifted = (*gap[:2], gap[2] + 1, gap[3] + 1) if isinstance(gap, tuple) else gap
+    return reference.pedestal(image, shifted)
 
 
-@of_pedestal
-def region_with_its_end(image, gap):
-    if isinstance(gap, tuple):
-        gap = (gap[0], gap[1] + 1, gap[2], gap[3])
-    return reference.pedestal(image, gap)
-
-
-@of_pedestal
-def rows_and_columns_swapped(image, gap):
-    if isinstance(gap, tuple):
-        gap = (*gap[2:], *gap[:2])
-    return reference.pedestal(image, gap)
-
-
-@of_pedestal
 def mean_of_the_gap(image, gap):
     gap = gap if not isinstance(gap, tuple) else np.s_[gap[0] : gap[1], gap[2] : gap[3]]
-    samples = image[gap][~np.isnan(image[gap])].astype(float)
     with np.errstate(all="ignore"):
+        samples = image[gap][~np.isnan(image[gap])].astype(float)
         return float(image.dtype.type(samples.mean())) if samples.size else np.nan
 
 
-@of_pedestal
-def mask_inverted(image, gap):
-    return reference.pedestal(image, gap if isinstance(gap, tuple) else ~gap)
-
-
-@of_pedestal
-def missing_samples_of_the_gap_count(image, gap):
-    filled = np.where(np.isnan(image), image.dtype.type(0), image)
-    return reference.pedestal(filled, gap)
-
-
-# Minimum images
+mutants(
+    pedestal_checks,
+    {
+        "region shifted": region_shifted,
+        "mean of the gap": mean_of_the_gap,
+        "NaN counts": lambda image, gap: reference.pedestal(
+            np.where(np.isnan(image), image.dtype.type(0), image), gap
+        ),
+    },
+)
 
 
 def lowered(images, pedestals):
     return [a - a.dtype.type(b) for a, b in zip(images, pedestals, strict=True)]
 
 
-@of_minimum
-def minimum_spreads_nan(images, pedestals):
-    return np.minimum.reduce(lowered(images, pedestals))
+mutants(
+    minimum_image_checks,
+    {
+        "NaN spreads": lambda images, levels: np.minimum.reduce(lowered(images, levels)),
+        "first pedestal forgotten": lambda images, levels: reference.minimum_image(
+            images, [0.0, *levels[1:]]
+        ),
+        "last exposure forgotten": lambda images, levels: reference.minimum_image(
+            images[: max(2, len(images) - 1)], levels[: max(2, len(levels) - 1)]
+        ),
+        "always double": lambda images, levels: reference.minimum_image(images, levels).astype(
+            "f8"
+        ),
+    },
+)
 
 
-@of_minimum
-def first_pedestal_forgotten(images, pedestals):
-    return reference.minimum_image(images, [0.0, *pedestals[1:]])
+# Bad pixels
 
 
-@of_minimum
-def pedestals_added(images, pedestals):
-    return reference.minimum_image(images, [-each for each in pedestals])
+def finding(cut="fraction", **changes):
+    """Return our finder with other keywords, made from all keywords."""
+
+    def finder(minimum, **how):
+        changed = {name: change(how) for name, change in changes.items()}
+        return bps.find_bad_pixels(minimum, cut=cut, **{**how, **changed})
+
+    return finder
 
 
-@of_minimum
-def maximum(images, pedestals):
-    return np.fmax.reduce(np.asarray(lowered(images, pedestals)))
+def flagging(flags, cut="fraction"):
+    """Return a finder whose flags are made from what is found."""
+
+    def finder(minimum, **how):
+        found = reference.find_bad_pixels(minimum, cut=cut, **how)
+        return flags(found, minimum)
+
+    return finder
 
 
-@of_minimum
-def last_exposure_forgotten(images, pedestals):
-    if len(images) > 2:
-        images, pedestals = images[:-1], pedestals[:-1]
-    return reference.minimum_image(images, pedestals)
+mutants(
+    find_bad_pixels_checks,
+    {
+        "cut not strict": flagging(
+            lambda f, _: (f.residual <= f.cut_low) | (f.residual >= f.cut_high)
+        ),
+        "NaN flagged": flagging(lambda found, minimum: found.mask | np.isnan(minimum)),
+        "infinities not flagged": flagging(lambda f, _: f.mask & np.isfinite(f.residual)),
+        "axes swapped": finding(dispaxis=lambda how: {1: 2, 2: 1}.get(how["dispaxis"])),
+        "edge ignored": finding(edge=lambda _: "zero"),
+        "window of two more": finding(kernel_size=lambda how: how["kernel_size"] + 2),
+    },
+)
+mutants(
+    find_bad_pixels_checks,
+    {
+        "errors ignored": finding("sigma", error=lambda _: None),
+        "exposures not counted": finding("sigma", n_exposures=lambda _: 1),
+        "sigma not strict": flagging(
+            lambda f, _: f.mask | (f.significance == f.cut_high) | (f.significance == 0), "sigma"
+        ),
+    },
+    cut="sigma",
+)
 
 
-@of_minimum
-def always_double(images, pedestals):
-    return reference.minimum_image(images, pedestals).astype(np.float64)
+# The step
+
+
+def science_of(association):
+    (science,) = association.parent.glob("science0_rate.fits*")
+    return science
+
+
+def step(association, folder, **how):
+    bps.selfcal(association, output_dir=folder, **how)
+
+
+def altered(association, folder, *, alter):
+    """Run the step and alter its output: ``alter(hdus, flagged, stored)``."""
+    result = bps.selfcal(association, output_dir=folder)
+    if result.bad_pixels is not None:
+        with (
+            fits.open(science_of(association)) as stored,
+            fits.open(result.science, mode="update") as hdus,
+        ):
+            alter(hdus, result.bad_pixels.mask, stored)
+
+
+def restored(*names):
+    def alter(hdus, flagged, stored):
+        for name in {*names} & {hdu.name for hdu in hdus}:
+            hdus[name].data[flagged] = stored[name].data[flagged]
+
+    return partial(altered, alter=alter)
+
+
+def with_bits(bits, kept=~0):
+    def alter(hdus, flagged, stored):
+        before = stored["DQ"].data[flagged] & np.uint32(kept & 0xFFFFFFFF)
+        hdus["DQ"].data[flagged] = before | np.uint32(bits)
+
+    return partial(altered, alter=alter)
+
+
+def axes_swapped(association, folder):
+    detector = fits.getval(science_of(association), "DETECTOR")
+    step(association, folder, dispaxis=2 if "NRS" in detector else 1)
+
+
+def science_alone(association, folder):
+    bps.selfcal(science_of(association), output_dir=folder, force_single=True)
+
+
+def pedestals_not_subtracted(association, folder):
+    """Name a detector without a gap."""
+    moved = folder.parent / "moved"
+    shutil.copytree(association.parent, moved, dirs_exist_ok=True)
+    for path in moved.glob("*_rate.fits*"):
+        with fits.open(path) as hdus:
+            content = fits.HDUList([hdu.copy() for hdu in hdus])
+        content[0].header["DETECTOR"] = "NRS1"
+        content.writeto(path, overwrite=True)
+    step(moved / association.name, folder)
+
+
+def writes_into_the_inputs(association, folder):
+    step(association, folder)
+    science = science_of(association)
+    science.write_bytes(science.read_bytes() + bytes(2880))
+
+
+mutants(
+    step_checks,
+    {
+        "wrong bit": with_bits(1 | 1 << 29),
+        "OTHER_BAD_PIXEL forgotten": with_bits(1),
+        "DQ of before lost": with_bits(1 | 1 << 30, kept=0),
+        "ERR forgotten": restored("ERR"),
+        "variances forgotten": restored("VAR_POISSON", "VAR_RNOISE"),
+        "axes swapped": axes_swapped,
+        "science alone": science_alone,
+        "pedestals not subtracted": pedestals_not_subtracted,
+        "writes into the inputs": writes_into_the_inputs,
+    },
+)

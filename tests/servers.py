@@ -189,82 +189,43 @@ class Bucket:
         for key, text in contents.items():
             self.system.pipe_file(f"{self.name}/{key}", text.encode())
 
-    def contents(self):
-        """Return the text of every object by its key."""
-        self.system.invalidate_cache()
-        found = self.system.find(self.name)
-        return {path.partition("/")[2]: self.read(path.partition("/")[2]) for path in found}
-
     def read(self, key):
         """Return the text of an object."""
         return self.system.cat_file(f"{self.name}/{key}").decode()
 
+    def contents(self):
+        """Return the text of every object by its key."""
+        self.system.invalidate_cache()
+        found = self.system.find(self.name)
+        return {path.partition("/")[2]: self.system.cat_file(path).decode() for path in found}
+
 
 class Proxy:
-    """Forwards requests to an S3 server and records them; may refuse or delay them.
+    """Forwards requests to an S3 server; may refuse or delay them.
 
     Attributes
     ----------
-    requests : list of (str, str)
-        Method and path of each request that arrived.
-    received : int
-        Bytes of all answers.
     delay : float
         Seconds before each request is forwarded.
-    most_at_once : int
-        The largest number of simultaneous requests.
     """
 
     def __init__(self, port):
         self.port = port
         self.url = ""
-        self._under_way = 0
-        self._lock = threading.Lock()
         self.reset()
 
     def reset(self):
-        """Forget rules and records."""
-        self.requests = []
-        self.received = 0
+        """Forget the rules."""
         self.delay = 0.0
-        self.most_at_once = 0
-        self._rules = []
+        self._refused = []
 
-    def refuse(self, method, pattern, error="403 AccessDenied", *, header=""):
-        """Answer requests whose path has this pattern (and that have a header) with an error.
+    def refuse(self, method, pattern):
+        """Answer requests whose path has this pattern with an error."""
+        self._refused.append((method, re.compile(pattern)))
 
-        The error is a status and a code of S3, or "cut": the connection is closed midway.
-        """
-        self._rules.append((method, re.compile(pattern), header, error))
-
-    def lose_answer(self, method, pattern):
-        """Forward a request once, and close the connection in place of an answer."""
-        self._rules.append((method, re.compile(pattern), "", "lost"))
-
-    def before(self, method, pattern, action):
-        """Call a function once, before a request whose path has this pattern is forwarded."""
-        self._rules.append((method, re.compile(pattern), "", action))
-
-    def rule_for(self, method, path, headers):
-        for rule in self._rules:
-            wanted, pattern, header, reaction = rule
-            if wanted == method and pattern.search(path) and (not header or header in headers):
-                if callable(reaction) or reaction == "lost":
-                    self._rules.remove(rule)
-                return reaction
-        return None
-
-    @contextmanager
-    def recording(self, method, path):
-        with self._lock:
-            self.requests.append((method, path))
-            self._under_way += 1
-            self.most_at_once = max(self.most_at_once, self._under_way)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way -= 1
+    def refuses(self, method, path):
+        """Return whether a request is refused."""
+        return any(each == method and found.search(path) for each, found in self._refused)
 
 
 class _ProxyHandler(BaseHTTPRequestHandler):
@@ -275,55 +236,31 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def _pass_on(self):
-        with self.proxy.recording(self.command, self.path):
-            time.sleep(self.proxy.delay)
-            reaction = self.proxy.rule_for(self.command, self.path, self.headers)
-            length = int(self.headers.get("Content-Length", 0))
-            if reaction == "cut":
-                self.rfile.read(length // 2)
-                self.close_connection = True
-                return
-            body = self.rfile.read(length)
-            if reaction == "lost":
-                self._forwarded(body)
-                self.close_connection = True
-                return
-            if isinstance(reaction, str):
-                self._refuse(*reaction.split())
-                return
-            if reaction is not None:
-                reaction()
-            self._forward(body)
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - names of http.server
-
-    def _forward(self, body):
-        self._answer(*self._forwarded(body))
-
-    def _forwarded(self, body):
-        """Forward a request; return status, headers and content of the answer."""
+        time.sleep(self.proxy.delay)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.proxy.refuses(self.command, self.path):
+            code = "<Code>AccessDenied</Code><Message>AccessDenied</Message>"
+            self._answer(
+                403, {"Content-Type": "application/xml"}, f"<Error>{code}</Error>".encode()
+            )
+            return
         server = HTTPConnection("127.0.0.1", self.proxy.port)
         headers = {name: value for name, value in self.headers.items() if name != "Expect"}
         server.request(self.command, self.path, body, headers)
         answer = server.getresponse()
-        content = answer.read()
+        self._answer(answer.status, dict(answer.getheaders()), answer.read())
         server.close()
-        return answer.status, answer.getheaders(), content
 
-    def _refuse(self, status, code):
-        text = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
-        self._answer(int(status), [("Content-Type", "application/xml")], text)
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - names of http.server
 
     def _answer(self, status, headers, content):
         self.send_response(status)
         dropped = ("transfer-encoding", "connection", "date", "server")
-        kept = [(name, value) for name, value in headers if name.lower() not in dropped]
-        if not any(name.lower() == "content-length" for name, _ in kept):
-            kept.append(("Content-Length", str(len(content))))
-        for name, value in kept:
+        kept = {name: value for name, value in headers.items() if name.lower() not in dropped}
+        if "content-length" not in map(str.lower, kept):
+            kept["Content-Length"] = str(len(content))
+        for name, value in kept.items():
             self.send_header(name, value)
-            self.proxy.received += len(name) + len(value) + 4
-        self.proxy.received += len(content)
         self.end_headers()
         with suppress(ConnectionError):
             self.wfile.write(content if self.command != "HEAD" else b"")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -12,11 +11,8 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import instrument
-from badpix_selfcal.cli import main
-from badpix_selfcal.files.location import RemoteFile
-from badpix_selfcal.step import member
 
-from .exposures import assert_equal_planes, header, observation, planes, sky, write
+from .exposures import assert_equal_planes, entry_of, header, observation, planes, sky, write
 from .masks import group_mask
 from .pools import pool, take
 
@@ -42,14 +38,14 @@ def test_every_plane_is_that_of_the_run(tmp_path, cut, detector, exp_type, dispa
         association, output_dir=tmp_path / "run", cut=cut, save_mask=True, save_flagged_bkg=True
     )
     inputs = [tmp_path / f"{name}_rate.fits" for name in ("sci0", "bkg0", "bkg1")]
-    result = bps.apply(run.mask, inputs, output_dir=tmp_path / "out")
+    result = bps.apply(run.mask_file, inputs, output_dir=tmp_path / "out")
     assert [each.status for each in result.exposures] == ["COMPLETE"] * 3
     for each, expected in zip(result.exposures, [run.science, *run.backgrounds], strict=True):
         assert_equal_planes(each.output, expected)
         assert header(each.output)["S_BPXSLF"] == "COMPLETE"
-    (group,) = result.groups
-    np.testing.assert_array_equal(group.masks[dispaxis].mask, run.bad_pixels.mask)
-    assert group.flagged == {dispaxis: int(run.bad_pixels.mask.sum())}
+    (group,) = result
+    np.testing.assert_array_equal(group.mask.flags, run.bad_pixels.mask)
+    assert (group.flagged, group.dispaxis) == (int(run.bad_pixels.mask.sum()), dispaxis)
 
 
 @pytest.mark.parametrize("cut", ["fraction", "sigma"])
@@ -59,7 +55,7 @@ def test_every_plane_is_that_of_the_batch(tmp_path, cut):
         tmp_path, output_dir=tmp_path / "batch", cut=cut, save_mask=True, save_flagged_bkg=True
     )
     for group in made.groups:
-        result = bps.apply(group.mask_files[2], tmp_path, output_dir=tmp_path / "out")
+        result = bps.apply(group.mask_file, tmp_path, output_dir=tmp_path / "out")
         assert not result.failed
         assert len(result.written) == len(result.ignored) == 5  # the others: of other detectors
     expected = copies_in(tmp_path / "batch")
@@ -73,7 +69,7 @@ def made(tmp_path):
     """The mask of a NIRSpec pool, and its folder."""
     pool(tmp_path, detectors=("NRS1",), background=0)
     result = bps.batch(tmp_path, output_dir=tmp_path / "batch", save_mask=True)
-    return result.groups[0].mask_files[1], tmp_path
+    return result[0].mask_file, tmp_path
 
 
 def test_another_exposure_is_flagged_alone(made):
@@ -83,7 +79,7 @@ def test_another_exposure_is_flagged_alone(made):
     result = bps.apply(mask, tonight, output_dir=folder / "out")
     (output,) = result.written
     assert output == folder / "out" / "tonight_badpix_selfcal.fits"
-    flags, after = bps.read_mask(mask).bad_pixels.mask, planes(output)
+    flags, after = bps.Mask.read(mask).bad_pixels.mask, planes(output)
     np.testing.assert_array_equal(after["DQ"], before["DQ"] | np.where(flags, instrument.BAD, 0))
     for name in ("SCI", "ERR", "VAR_POISSON"):
         np.testing.assert_array_equal(after[name], np.where(flags, np.nan, before[name]))
@@ -92,19 +88,19 @@ def test_another_exposure_is_flagged_alone(made):
 def test_history_names_the_mask(made):
     mask, folder = made
     first = bps.apply(mask, folder / "sci0_nrs1_rate.fits", output_dir=folder / "a").written[0]
-    entry = " ".join(header(first)["HISTORY"])
+    entry = entry_of(first)
     version = bps.__version__
     assert entry.startswith(f"badpix_selfcal {version} COMPLETE: mask={mask.name} digest=")
     moved = shutil.copy(
         mask, folder / "a name with spaces, and longer than a line of HISTORY is.fits"
     )
     second = bps.apply(moved, folder / "sci0_nrs1_rate.fits", output_dir=folder / "b").written[0]
-    other = " ".join(header(second)["HISTORY"])
+    other = entry_of(second)
     assert "mask=a_name_with_spaces,_and_longer_than_a_line_of_HISTORY_is.fit digest=" in other
     assert entry.partition("digest=")[2] == other.partition("digest=")[2]
-    loaded = bps.read_mask(mask)
+    loaded = replace(bps.Mask.read(mask), source=None)
     third = bps.apply(loaded, folder / "sci0_nrs1_rate.fits", output_dir=folder / "c").written[0]
-    assert "mask=nrs1 digest=" in " ".join(header(third)["HISTORY"])
+    assert "mask=NRS1 digest=" in entry_of(third)
     assert_equal_planes(third, first)
 
 
@@ -138,7 +134,7 @@ def test_a_mask_of_a_subarray_fits_its_exposures(tmp_path):
     for number in range(2):
         take(tmp_path / f"e{number}_rate.fits", number, detector="NRS1", SUBARRAY="SUB32")
     made = bps.batch(tmp_path, output_dir=tmp_path / "batch", save_mask=True)
-    assert not bps.apply(made.groups[0].mask_files[1], tmp_path, output_dir=tmp_path / "out").failed
+    assert not bps.apply(made[0].mask_file, tmp_path, output_dir=tmp_path / "out").failed
 
 
 def test_exposures_of_another_mode_are_flagged_with_a_warning(made):
@@ -210,27 +206,16 @@ def test_inputs_and_the_mask_are_never_replaced(made, hashes):
     assert hashes(folder) == before
 
 
-@pytest.mark.parametrize("damage", ["absent", "short", "lost", "text"])
-def test_a_broken_mask_is_refused_before_anything_is_written(made, capsys, damage):
+@pytest.mark.parametrize("damage", ["absent", "short", "text"])
+def test_a_broken_mask_is_refused_before_anything_is_written(made, damage):
     mask, folder = made
-    content = mask.read_bytes()
-    middle = len(content) // 2 // 512 * 512
-    path = folder / "broken_mask.fits"
+    content, path = mask.read_bytes(), folder / "broken_mask.fits"
     if damage != "absent":
-        path.write_bytes(
-            {
-                "short": content[: len(content) // 2],
-                "lost": content[:middle] + bytes(4096) + content[middle + 4096 :],
-                "text": b"no mask",
-            }[damage]
-        )
-    out = folder / "out"
+        path.write_bytes(content[: len(content) // 2] if damage == "short" else b"no mask")
     with pytest.raises(bps.MaskError) as caught:
-        bps.apply(path, folder / "sci0_nrs1_rate.fits", output_dir=out)
+        bps.apply(path, folder / "sci0_nrs1_rate.fits", output_dir=folder / "out")
     assert str(caught.value).startswith(f"{path}: ")
-    assert main(["apply", str(path), str(folder), "--output-dir", str(out)]) == 1
-    assert f"badpix-selfcal: error: {path}: " in capsys.readouterr().err
-    assert not out.exists()
+    assert not (folder / "out").exists()
 
 
 def test_wrong_arguments(made):
@@ -243,7 +228,7 @@ def test_wrong_arguments(made):
         bps.apply(mask, folder, force=1)
     with pytest.raises(ValueError, match="workers must be from 1"):
         bps.apply(mask, folder, workers=0)
-    with pytest.raises(ValueError, match="workers is a number of threads of this process"):
+    with pytest.raises(ValueError, match="`workers` is a number of threads of this process"):
         bps.apply(mask, folder, workers=2, scheduler="tcp://127.0.0.1:1")
 
 
@@ -266,33 +251,21 @@ class TestResume:
         outputs[1].write_bytes(outputs[1].read_bytes()[:-3000])
         assert sorted(self.run(mask, folder)) == ["COMPLETE", "COMPLETE", "KEPT"]
 
-    def test_a_copy_of_an_exposure_whose_version_is_not_known_is_written_again(
-        self, made, monkeypatch
-    ):
-        mask, folder = made
-        identity = member._identity
-
-        def unknown(listed):
-            return "" if listed.path.name == "sci1_nrs1_rate.fits" else identity(listed)
-
-        monkeypatch.setattr(member, "_identity", unknown)
-        assert self.run(mask, folder) == ["COMPLETE"] * 3
-        assert self.run(mask, folder) == ["KEPT", "COMPLETE", "KEPT"]
-
     def test_with_another_mask_nothing_is_replaced_unless_asked_for(self, made, hashes):
         mask, folder = made
         self.run(mask, folder)
         before = hashes(folder / "out")
-        found = bps.read_mask(mask)
+        found = bps.Mask.read(mask)
         flags = found.bad_pixels.mask.copy()
         flags[0, 0] ^= True
         n_low = found.bad_pixels.n_low + (1 if flags[0, 0] else -1)
-        other = replace(found, bad_pixels=replace(found.bad_pixels, mask=flags, n_low=n_low))
+        bad = replace(found.bad_pixels, mask=flags, n_low=n_low)
+        other = replace(found, bad_pixels=bad, source=None)
         with pytest.raises(FileExistsError) as caught:
             self.run(other, folder)
         said = str(caught.value)
         assert f"was made with the mask {mask.name}, digest " in said
-        assert "(now the mask nrs1, digest " in said
+        assert "(now the mask NRS1, digest " in said
         assert hashes(folder / "out") == before
         assert self.run(other, folder, overwrite=True) == ["COMPLETE"] * 3
         assert self.run(other, folder) == ["KEPT"] * 3
@@ -322,45 +295,17 @@ class TestResume:
             assert_equal_planes(folder / "out" / path.name, path)
 
 
-# The command
-
-
-def test_the_command(made, monkeypatch, capsys):
-    mask, folder = made
-    monkeypatch.chdir(folder)
-    take(folder / "x_nrs2_rate.fits", 1, detector="NRS2")
-    words = ["apply", f"batch/{mask.name}", ".", "--output-dir", "out"]
-    assert main(words) == 0
-    found = bps.read_mask(mask).bad_pixels
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split()[0] == "NRS1"
-    assert lines[1].split()[-5:] == f"{found.n_low} low + {found.n_high} high".split()
-    assert lines[2:] == [
-        "ignored   1 file of other detectors or modes (EXP_TYPE)",
-        "written   3 files in out: <exposure>_badpix_selfcal.fits",
-        "next      strun calwebb_spec2 FILE, for each of the 3 files",
-    ]
-    assert main([*words, "--resume", "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["mask"] == f"batch/{mask.name}"
-    assert facts["statuses"]["KEPT"] == 3
-    assert main(words) == 1
-    assert "exists already; pass --overwrite to replace it, --resume" in capsys.readouterr().err
-    assert main(["apply", f"batch/{mask.name}", "x_nrs2_rate.fits", "--output-dir", "out"]) == 1
-    assert "was taken with NRS2, the mask" in capsys.readouterr().err
-
-
 def test_masks_and_exposures_at_urls(tmp_path, bucket):
     association = observation(tmp_path)
     run = bps.selfcal(association, output_dir=tmp_path / "run", save_mask=True)
-    for path in (run.mask, tmp_path / "sci0_rate.fits"):
+    for path in (run.mask_file, tmp_path / "sci0_rate.fits"):
         bucket.system.put_file(str(path), f"{bucket.name}/in/{path.name}")
     result = bps.apply(
-        f"{bucket.url}/in/{run.mask.name}",
+        f"{bucket.url}/in/{run.mask_file.name}",
         f"{bucket.url}/in/sci0_rate.fits",
         output_dir=f"{bucket.url}/out",
     )
-    assert result.written == (RemoteFile(f"{bucket.url}/out/sci0_badpix_selfcal.fits"),)
+    assert [*map(str, result.written)] == [f"{bucket.url}/out/sci0_badpix_selfcal.fits"]
     local = tmp_path / "got.fits"
     bucket.system.get_file(f"{bucket.name}/out/sci0_badpix_selfcal.fits", str(local))
     assert_equal_planes(local, run.science)
@@ -370,3 +315,88 @@ def test_a_mask_in_memory_of_another_shape_is_named_by_its_group(tmp_path):
     write(tmp_path / "a_rate.fits", sky(1))
     result = bps.apply(group_mask(), tmp_path / "a_rate.fits", output_dir=tmp_path / "out")
     assert "the mask MIRIFULONG 34 has (40, 50)" in result.failed[0].error
+
+
+class TestReferenceFiles:
+    """Any JWST MASK reference file is a mask."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        take(tmp_path / "e_rate.fits", 1, detector="NRS1", shape=(20, 30))
+        return tmp_path
+
+    def reference(self, folder, image, defined=((0, 1, "DO_NOT_USE"),), **cards):
+        primary = fits.PrimaryHDU()
+        primary.header.update(
+            {"REFTYPE": "MASK", "DETECTOR": "NRS1", "SUBARRAY": "GENERIC"} | cards
+        )
+        hdus = [primary, fits.ImageHDU(image, name="DQ")]
+        if defined is not None:
+            bits, values, words = zip(*defined, strict=True)
+            columns = [
+                fits.Column("BIT", "J", array=np.array(bits)),
+                fits.Column("VALUE", "J", bzero=2**31, array=np.array(values, np.uint32)),
+                fits.Column("NAME", "40A", array=np.array(words)),
+            ]
+            hdus.append(fits.BinTableHDU.from_columns(columns, name="DQ_DEF"))
+        fits.HDUList(hdus).writeto(folder / "ref.fits", overwrite=True)
+        return folder / "ref.fits"
+
+    @pytest.mark.parametrize(
+        ("defined", "bit"),
+        [
+            (((0, 1, "DO_NOT_USE"), (1, 2, "DEAD")), 1),
+            (((0, 1, "DEAD"), (5, 32, "DO_NOT_USE")), 32),
+            (((31, 1 << 31, "DO_NOT_USE"),), 1 << 31),
+            (None, 1),
+        ],
+    )
+    @pytest.mark.parametrize("kind", [np.uint32, np.uint8, np.int32])
+    def test_do_not_use_is_what_dq_def_says(self, folder, defined, bit, kind):
+        image = np.random.default_rng(1).integers(0, 64, (20, 30)).astype(kind)
+        if bit <= np.iinfo(kind).max:
+            image[3, 4] = bit
+        path = self.reference(folder, image, defined)
+        result = bps.apply(path, folder / "e_rate.fits", output_dir=folder / "out")
+        (output,) = result.written
+        flags = (image.astype(np.int64) & bit) != 0
+        before = planes(folder / "e_rate.fits")["DQ"]
+        np.testing.assert_array_equal(
+            planes(output)["DQ"], before | np.where(flags, instrument.BAD, 0)
+        )
+        (group,) = result.groups
+        assert group.bad_pixels is None
+        assert group.flagged == int(flags.sum())
+
+    @pytest.mark.parametrize("value", ["ANY", "N/A", "GENERIC", "any "])
+    def test_values_that_fit_every_exposure(self, folder, value):
+        given = take(folder / "s_rate.fits", 1, detector="NRS1", shape=(20, 30), SUBARRAY="SUB1")
+        image = np.zeros((20, 30), np.uint32)
+        cards = dict.fromkeys(("DETECTOR", "EXP_TYPE", "SUBARRAY"), value)
+        path = self.reference(folder, image, **cards)
+        assert bps.apply(path, given, output_dir=folder / "out").written
+        path = self.reference(folder, image, **{**cards, "SUBARRAY": ""})
+        (failed,) = bps.apply(path, given, output_dir=folder / "out").failed
+        assert "has the subarray SUB1, the mask" in failed.error
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            ({"REFTYPE": "DARK"}, "is no mask (REFTYPE is DARK); give a file that"),
+            ({"defined": ((1, 2, "DEAD"),)}, "DQ_DEF does not say which pixels DO_NOT_USE"),
+            ({"image": np.zeros((2, 20, 30), np.uint32)}, "no DQ extension with a 2-D image"),
+            ({"image": np.zeros((20, 30), np.float32)}, "no DQ extension with a 2-D image"),
+        ],
+    )
+    def test_what_is_no_mask_is_refused(self, folder, change, problem):
+        change = {"image": np.zeros((20, 30), np.uint32), **change}
+        path = self.reference(folder, **change)
+        with pytest.raises(bps.MaskError) as caught:
+            bps.apply(path, folder / "e_rate.fits", output_dir=folder / "out")
+        assert str(caught.value).startswith(f"{path}: ")
+        assert problem in str(caught.value)
+        assert not (folder / "out").exists()
+
+    def test_an_exposure_is_no_mask(self, folder):
+        with pytest.raises(bps.MaskError, match=r"is no mask \(it has no REFTYPE\)"):
+            bps.apply(folder / "e_rate.fits", folder / "e_rate.fits", output_dir=folder / "out")

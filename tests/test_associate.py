@@ -8,9 +8,8 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal import ExposureError
-from badpix_selfcal.cli import main
 from badpix_selfcal.files import association
-from badpix_selfcal.files.location import RemoteFile
+from badpix_selfcal.files.paths import RemoteFile
 from badpix_selfcal.simulate import simulate
 
 from . import servers
@@ -212,11 +211,6 @@ class TestUnderUrl:
         would = bps.associate(exposures, output_dir=bucket.url, dry_run=True)
         assert bucket.contents() == {}
         assert would == bps.associate(exposures, output_dir=bucket.url)
-
-    def test_the_command_writes_them(self, exposures, bucket, capsys):
-        assert main(["associate", str(exposures), "--output-dir", f"{bucket.url}/asn"]) == 0
-        assert f"written   {bucket.url}/asn/sci0_nrs1_spec2_asn.json" in capsys.readouterr().out
-        assert len(bucket.contents()) == 3
 
     def test_a_web_server_is_refused_before_anything_is_read(self, tmp_path):
         with pytest.raises(ValueError, match="http://h/x: outputs cannot be written to http://"):

@@ -1,330 +1,300 @@
-"""The command line, run as a user does."""
+"""The command line: commands, options, wrong usage, help pages, completion, the examples."""
 
 from __future__ import annotations
 
+import inspect
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import sysconfig
-import threading
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
+from badpix_selfcal.cli.commands import COMMANDS
+from badpix_selfcal.cli.options import ONLY_IN_PYTHON
 
-from .commands import command, signalled
-from .exposures import observation, sky, write
+from .commands import command, shell
 
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """A folder with an observation in it, which is the current folder."""
-    observation(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    bps.set_num_threads(None)
+ROOT = Path(__file__).resolve().parents[1]
+PUBLIC = ("batch", "apply", "report", "compare", "history", "export", "associate")
 
 
-def test_run_reports_what_it_did(here, capsys):
-    assert main(["run", "x_asn.json", "--output-dir", "out", "--save-flagged-bkg"]) == 0
-    printed = capsys.readouterr()
-    assert printed.err == ""
-    result = bps.selfcal("x_asn.json", output_dir="api")
-    levels, found = result.pedestals, result.bad_pixels
-    members = [f"{name}_rate.fits" for name in ("sci0", "bkg0", "bkg1", "self0", "self1")]
-    written = [f"product_badpix_selfcal{name}.fits" for name in ("", "_bkg_0", "_bkg_1")]
-    assert printed.out.splitlines() == [
-        "product: COMPLETE",
-        *(f"  member    {name}  pedestal {levels[Path(name)]:.6g}" for name in members),
-        "  dispaxis  2 (along y), kernel 15",
-        f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}",
-        "  flagged   62 low + 62 high = 124 pixels in 122 groups (0.202 %)",
-        *(f"  written   out/{name}" for name in written),
-        "look      --report shows the flags on a page; --save-mask keeps the mask to plot",
-        "next      strun calwebb_spec2 out/product_badpix_selfcal.fits",
+def page(capsys, *words):
+    assert main([*words, "--help"]) == 0
+    return capsys.readouterr().out
+
+
+def options(text):
+    """Return the long options of a help page."""
+    return {*re.findall(r"^ [ *]*(--[\w-]+)", text, re.MULTILINE)} - {"--json", "--quiet"}
+
+
+def keywords(function):
+    """Return the keywords of a function that are options, and its further arguments."""
+    parameters = [
+        each
+        for each in inspect.signature(function).parameters.values()
+        if each.name not in ONLY_IN_PYTHON
     ]
-    assert sorted(path.name for path in (here / "out").iterdir()) == written
+    named = {
+        f"--{each.name.replace('_', '-')}" for each in parameters if each.default != each.empty
+    }
+    return named, [each.name.upper() for each in parameters if each.default == each.empty]
 
 
-@pytest.mark.usefixtures("here")
-def test_run_reports_in_json(capsys):
-    assert main(["run", "x_asn.json", "--json", "--threads", "3"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert (report["version"], report["threads"]) == (bps.__version__, 3)
-    (product,) = report["products"]
-    assert product["status"] == "COMPLETE"
-    assert product["n_low"] + product["n_high"] == 124
-    assert product["cut_low"] < 0 < product["cut_high"]
-    assert [member["path"] for member in product["members"]] == [
-        f"{name}_rate.fits" for name in ("sci0", "bkg0", "bkg1", "self0", "self1")
-    ]
-    assert all(5 < member["pedestal"] < 6 for member in product["members"])
-    assert product["science"] == "product_badpix_selfcal.fits"
+# Commands and options
 
 
-@pytest.mark.usefixtures("here")
-def test_every_option_reaches_the_step(capsys):
-    options = [
-        *("--selfcal", "self0_rate.fits", "--selfcal", "self1_rate.fits"),
-        *("--background", "bkg0_rate.fits", "--output-dir", "cli"),
-        *("--flagfrac-lower", "0.01", "--flagfrac-upper", "0.02", "--kernel-size", "7"),
-        *("--save-flagged-bkg", "--edge", "shrink", "--dispaxis", "1", "--force-single"),
-    ]
-    assert main(["run", "sci0_rate.fits", *options, "--json"]) == 0
-    (product,) = json.loads(capsys.readouterr().out)["products"]
-    result = bps.selfcal(
-        "sci0_rate.fits",
-        selfcal=["self0_rate.fits", "self1_rate.fits"],
-        background=["bkg0_rate.fits"],
-        output_dir="api",
-        flagfrac_lower=0.01,
-        flagfrac_upper=0.02,
-        kernel_size=7,
-        edge="shrink",
-        dispaxis=1,
-        force_single=True,
-        save_flagged_bkg=True,
+def test_the_commands_call_the_public_functions():
+    assert COMMANDS["run"].function is bps.selfcal
+    for name in PUBLIC:
+        assert COMMANDS[name].function is getattr(bps, name)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_keyword_is_an_option_with_a_help_text(capsys, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "1000")
+    text = page(capsys, name)
+    named, positional = keywords(COMMANDS[name].function)
+    extra = {"--hot-groups"} if name == "simulate" else set()
+    assert options(text) == named | extra | {"--verbose"}
+    first, *_ = text.splitlines()
+    assert first == " ".join([f"Usage: badpix-selfcal {name} [OPTIONS]", *positional])
+    for line in text.splitlines():
+        if re.match(r" [ *]*(--)?[a-zA-Z]+ .*  ", line):
+            assert re.search(r"  [A-Z(\"][^\[]{8,}", line), line
+    for quick in ("--json", "-v", "--quiet"):
+        assert f" {quick} " in text
+
+
+def test_the_defaults_are_shown(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    text = page(capsys, "run")
+    assert re.search(r"--kernel-size INT .* \[default: 15\]", text)
+    assert re.search(r"--cut CHOICE .* \[choices: fraction, sigma\] \[default: fraction\]", text)
+    assert "False" not in text
+
+
+def test_a_text_that_refers_to_another_function_is_resolved(capsys):
+    assert "As in" not in page(capsys, "batch") + page(capsys, "apply")
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_a_page_fits_a_terminal_and_has_no_markup(capsys, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = page(capsys, *filter(None, [name]))
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert "`" not in text
+
+
+def test_help_lists_the_commands_without_importing_them(tmp_path):
+    code = (
+        "import sys; from badpix_selfcal.cli import main; main(['--help']); "
+        "sys.exit(any(name in sys.modules for name in ('astropy', 'hypothesis', 'matplotlib')))"
     )
-    found = result.bad_pixels
-    assert (product["n_low"], product["n_high"]) == (found.n_low, found.n_high)
-    assert (product["cut_low"], product["cut_high"]) == (found.cut_low, found.cut_high)
-    assert (product["dispaxis"], len(product["backgrounds"])) == (1, 1)
+    played = shell(f'{sys.executable} -c "{code}"', tmp_path)
+    assert played.status == 0
+    listed = re.findall(r"^ (\w+) +[A-Z]\w+ ", played.text, re.MULTILINE)
+    assert listed == [*COMMANDS, "completion"]
 
 
-@pytest.mark.usefixtures("here")
-def test_a_square_window_on_demand(capsys):
-    assert main(["run", "x_asn.json", "--dispaxis", "none", "--kernel-size", "3"]) == 0
-    assert "dispaxis  unknown (square window), kernel 3" in capsys.readouterr().out
+def test_little_is_imported_for_the_version_and_for_a_run(demo):
+    code = (
+        "import sys; from badpix_selfcal.cli import main; main(sys.argv[1:]); "
+        "print([name for name in ('cyclopts', 'rich', 'matplotlib', 'astropy', 'bokeh')"
+        " if name in sys.modules])"
+    )
+    run = "run sci_rate.fits --background sky_rate.fits --quiet"
+    for words, found in (("--version", "[]"), (run, "['cyclopts', 'astropy']")):
+        played = shell(f'{sys.executable} -c "{code}" {words}', demo)
+        assert played.text.splitlines()[-1] == found
 
 
-@pytest.mark.usefixtures("here")
-def test_unflagged_copies_are_written_on_demand(capsys):
-    assert main(["run", "sci0_rate.fits", "--copy-skipped"]) == 3
-    printed = capsys.readouterr()
-    assert "badpix-selfcal: warning: sci0_rate.fits: no selfcal or background" in printed.err
-    assert printed.out.splitlines() == [
-        "sci0: SKIPPED, no pixel is flagged",
-        "  member    sci0_rate.fits",
-        "  written   sci0_badpix_selfcal.fits",
-        "next      nothing was flagged: add exposures of the same detector (--background)",
-    ]
-
-
-def test_nothing_to_measure_is_null_in_json(here, capsys):
-    image = np.full((96, 640), np.nan, np.float32)
-    write(here / "nan_rate.fits", image, detector="NRS1")
-    assert main(["run", "nan_rate.fits", "--force-single", "--json"]) == 0
-    (product,) = json.loads(capsys.readouterr().out)["products"]
-    assert (product["cut_low"], product["n_high"]) == (None, 0)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["run", "nowhere_asn.json"], "nowhere_asn.json: no such file or folder"),
-        (["run", "nowhere.fits"], "nowhere.fits: no such file or folder"),
-        (["run", "sci0_rate.fits", "--selfcal", "no.fits"], "no.fits: no such file or folder"),
-        (["run", "."], ".: is a folder; use badpix-selfcal batch"),
-        (
-            ["run", "x_asn.json", "--output-dir", "x_asn.json"],
-            "x_asn.json: is a file; give a folder for the outputs",
-        ),
-        (["simulate", "x_asn.json"], "x_asn.json"),
-    ],
-)
-def test_failures_have_status_1_and_no_traceback(here, capsys, arguments, words):
-    before = sorted(here.iterdir())
-    assert main(arguments) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("badpix-selfcal: error: ")
-    assert words in printed.err
-    assert sorted(here.iterdir()) == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "no command given"),
-        (["fly"], "no such command: fly"),
-        (["run"], "INPUT"),
-        (
-            ["run", "x_asn.json", "--kernel-size", "14"],
-            "argument --kernel-size: the value must be odd, got 14",
-        ),
-        (["run", "x_asn.json", "--kernel-size", "big"], "--kernel-size"),
-        (
-            ["run", "x_asn.json", "--flagfrac-lower", "0.6"],
-            "--flagfrac-lower: the value must be from 0 to 0.5",
-        ),
-        (
-            ["run", "x_asn.json", "--flagfrac-upper", "nan"],
-            "--flagfrac-upper: the value must be from 0 to 0.5",
-        ),
-        (["run", "x_asn.json", "--edge", "wrap"], "invalid choice: 'wrap'"),
-        (["run", "x_asn.json", "--dispaxis", "3"], "invalid choice: '3'"),
-        (["run", "x_asn.json", "--threads", "0"], "threads must be from 1 to 1024"),
-        (["simulate", "d", "--detector", "NRCA1"], "invalid choice: 'NRCA1'"),
-        (["simulate", "d", "--size", "96", "640", "1"], "--size: takes one number or two, got 3"),
-        (
-            ["simulate", "d", "--size", "96", "wide"],
-            "--size: the value must be a whole number, got wide",
-        ),
-        (["simulate", "d", "--size"], "--size: expected at least one argument"),
-    ],
-)
-def test_wrong_usage_has_status_2(here, capsys, arguments, words):
-    before = sorted(here.iterdir())
-    assert main(arguments) == 2
-    assert words in capsys.readouterr().err
-    assert sorted(here.iterdir()) == before
-
-
-def test_a_wrong_number_of_threads_is_reported_before_anything_is_written(here):
-    before = sorted(here.iterdir())
-    environment = {**os.environ, "BADPIX_SELFCAL_NUM_THREADS": "many"}
-    done = command("run", "sci0_rate.fits", "--json", cwd=here, env=environment)
-    assert done.returncode == 1
-    assert "BADPIX_SELFCAL_NUM_THREADS must be" in done.stderr
-    assert sorted(here.iterdir()) == before
-
-
-def test_names_that_the_terminal_cannot_show(tmp_path):
-    write(tmp_path / "ü_rate.fits", sky(1))
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = command("run", "ü_rate.fits", "--force-single", cwd=tmp_path, env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "\\xfc_badpix_selfcal.fits" in done.stdout
-
-
-def test_infinite_gaps_leave_the_json_valid(here, capsys):
-    image = sky(9)
-    image[:, 474:507] = np.inf
-    write(here / "inf_rate.fits", image)
-    arguments = ["run", "sci0_rate.fits", "--selfcal", "inf_rate.fits", "--json"]
-    assert main([*arguments, "--background", "bkg0_rate.fits"]) == 0
-    (product,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["products"]
-    assert [member["pedestal"] is None for member in product["members"]] == [False, False, True]
-
-
-def test_the_number_of_threads_of_the_process_is_kept(here):
-    bps.set_num_threads(1)
-    assert main(["run", str(here / "x_asn.json")]) == 0
-    assert bps.num_threads() == 1
-
-
-COMMANDS = (
-    "run", "batch", "apply", "report", "plot", "compare", "history", "export", "associate",
-    "simulate", "verify", "completion", "help",
-)  # fmt: skip
-
-
-def test_help_lists_the_commands(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "500")
-    assert main(["--help"]) == 0
-    listed = re.findall(r"^    (\w+)\s+\w.{20,}$", capsys.readouterr().out, re.MULTILINE)
-    assert tuple(listed) == COMMANDS
-
-
-def test_simulate_then_run(tmp_path, capsys):
-    small = ["--size", "96", "640", "--detector", "mirifushort", "--n-science", "1"]
-    assert main(["simulate", str(tmp_path), *small, "--json"]) == 0
-    made = json.loads(capsys.readouterr().out)
-    assert (len(made["science"]), len(made["background"])) == (1, 2)
-    assert main(["run", made["associations"][0], "--output-dir", str(tmp_path / "out")]) == 0
-    assert "COMPLETE" in capsys.readouterr().out
-    assert main(["simulate", str(tmp_path), *small]) == 1
-    assert "exist" in capsys.readouterr().err
-    assert main(["simulate", str(tmp_path), *small, "--overwrite"]) == 0
-
-
-def test_the_installed_command_and_the_module_are_one():
+def test_the_installed_command_and_the_module_are_one(tmp_path):
     script = Path(sysconfig.get_path("scripts")) / "badpix-selfcal"
-    for start in ([script], [sys.executable, "-m", "badpix_selfcal"]):
-        done = subprocess.run(
-            [*start, "--version"], capture_output=True, text=True, check=True, timeout=60
-        )
-        assert done.stdout.strip() == f"badpix-selfcal {bps.__version__}"
+    for start in (script, f"{sys.executable} -m badpix_selfcal"):
+        played = shell(f"{start} --version", tmp_path)
+        assert (played.status, played.text) == (0, f"badpix-selfcal {bps.__version__}\n")
 
 
-@pytest.fixture
-def slow_run(tmp_path, slow_exposure):
-    """The arguments of a run that flags five exposures, whose copies take some time."""
-    arguments = ["run", "science_rate.fits.gz", "--output-dir", "out", "--save-flagged-bkg"]
-    shutil.copy(slow_exposure, tmp_path / "science_rate.fits.gz")
-    for number in range(4):
-        name = f"bkg{number}_rate.fits.gz"
-        shutil.copy(slow_exposure, tmp_path / name)
-        arguments += ["--background", name]
-    return arguments
+# Wrong usage
 
 
-def _names(folder):
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run", 'Command "run" parameter INPUT requires an argument.'),
+        ("batch", 'Command "batch" parameter INPUTS requires an argument.'),
+        ("run --background a b", 'Command "run" parameter INPUT requires an argument.'),
+        ("run x --kernal-size 9", "Unknown option: --kernal-size. Did you mean --kernel-size?"),
+        ("run x --kernel-size nine", "--kernel-size"),
+        ("run x --kernel-size 8", "kernel_size must be odd, got 8"),
+        ("run x --sigma-upper five", "--sigma-upper"),
+        ("run x --flagfrac-lower 0.6", "flagfrac_lower must be from 0 to 0.5"),
+        ("run x --flagfrac-upper nan", "flagfrac_upper must be from 0 to 0.5"),
+        ("run x --edge wrap", 'Invalid value "wrap" for --edge. Choose from: '),
+        ("run x --dispaxis 3", 'Invalid value "3" for --dispaxis.'),
+        ("run x --overwrite --no-overwrite", "Unknown option: --no-overwrite."),
+        ("run x y", "one argument too many: y; 'badpix-selfcal batch' takes many exposures"),
+        ("run x --quiet -v", "give -v or --quiet, not both"),
+        ("batch . --workers 0", "workers must be from 1 to 64"),
+        ("batch . --group-by channel", 'Invalid value "channel" for --group-by.'),
+        ("simulate d --detector NRCA1", "detector must be one of MIRIFULONG, "),
+        ("simulate d --size 96 640 1", "size must be a whole number or (rows, columns)"),
+        ("simulate d --size 96 wide", "--size"),
+        ("verify --examples 0", "examples must be at least 1"),
+        ("verify --against scipy", 'Invalid value "scipy" for --against.'),
+        ("compare a", 'Command "compare" parameter B requires an argument.'),
+    ],
+)
+def test_wrong_usage_names_the_command_and_what_is_wrong(tmp_path, monkeypatch, capsys, line, said):
+    monkeypatch.chdir(tmp_path)
+    for name in ("x", "y"):
+        (tmp_path / name).touch()
+    name, *_ = words = line.split()
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    error, where = printed.err.splitlines()
+    assert error.startswith(f"badpix-selfcal {name}: error: ")
+    assert said in error
+    assert where == f"'badpix-selfcal {name} --help' lists the options"
+    assert printed.out == ""
+    assert main([*words, "--json"]) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert (report["exit_status"], len(report["errors"])) == (2, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there is no SIGTERM")
-class TestStopped:
-    """A run that is stopped leaves nothing half written."""
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "no command given"),
+        ("-v", "-v stands before the command; options stand after it"),
+        ("-v run x", "-v stands before the command; options stand after it"),
+        ("bach .", 'Unknown command "bach". Did you mean "batch"? '),
+    ],
+)
+def test_a_command_that_is_missing_or_unknown(capsys, line, said):
+    assert main(line.split()) == 2
+    error, where = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"badpix-selfcal: error: {said}")
+    assert where == "'badpix-selfcal --help' lists the commands"
 
-    @pytest.mark.parametrize(
-        ("number", "status", "word"),
-        [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("plot", "verify")])
+def test_a_missing_letter_is_noticed(capsys, name):
+    named, positional = keywords(COMMANDS[name].function)
+    for meant in named:
+        if len(meant) > 6:
+            assert main([name, *positional, meant[:-1], "9"]) == 2
+            said = capsys.readouterr().err
+            assert f"Unknown option: {meant[:-1]}. Did you mean {meant}?" in said
+
+
+def test_a_missing_extra_is_named(capsys, monkeypatch):
+    pytest.importorskip("hypothesis")
+    for name in [name for name in sys.modules if name.startswith("badpix_selfcal.testing")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    assert main(["verify", "--examples", "1"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("badpix-selfcal: error: badpix_selfcal.testing needs hypothesis")
+    assert 'pip install ".[testing]"' in said
+    assert main(["--help"]) == 0
+
+
+# Completion
+
+
+COMPLETE = """
+eval "$(badpix-selfcal completion bash)"
+COMP_WORDS=({words}); COMP_CWORD={last}; cur={word}
+"$(complete -p badpix-selfcal | sed 's/.*-F \\([^ ]*\\).*/\\1/')"
+echo "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["b"], "batch"),
+        (["run", "--kern"], "--kernel-size"),
+        (["run", "--cut", "s"], "sigma"),
+        (["batch", "some"], "some_rate.fits"),
+        (["run", "x", "--background", "some"], "some_rate.fits"),
+    ],
+)
+def test_the_shell_completes(tmp_path, typed, offered):
+    (tmp_path / "some_rate.fits").touch()
+    words = ["badpix-selfcal", *typed]
+    line = COMPLETE.format(words=" ".join(words), last=len(typed), word=typed[-1])
+    assert shell(line, tmp_path).text.strip() == offered
+
+
+@pytest.mark.parametrize("name", ["zsh", "fish"])
+def test_other_shells_have_a_script(capsys, name):
+    assert main(["completion", name]) == 0
+    assert "flagfrac-upper" in capsys.readouterr().out
+
+
+# Examples
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_work_in_the_demo_folder(capsys, monkeypatch, simulated, tmp_path, name):
+    demo = tmp_path / "demo"
+    shutil.copytree(simulated, demo)
+    monkeypatch.setenv("COLUMNS", "200")
+    text = page(capsys, name).partition("Examples:")[2]
+    examples = re.findall(r"^  (badpix-selfcal .*)$", text, re.MULTILINE)
+    assert examples
+    for example in examples:
+        played = shell(example, demo)
+        assert (example, played.status) == (example, 0), played.text
+        assert "warning" not in played.text
+
+
+SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=[path.name for path in SCRIPTS])
+def test_an_example_has_help_without_its_packages(tmp_path, path):
+    bare = f"{sys.executable} -S -s {path}"  # -S: without what is installed
+    played = shell(f"{bare} --help", tmp_path, PYTHONPATH="")
+    assert played.status == 0
+    assert f"python examples/{path.name} demo" in played.text
+    files = "truth.fits copy.fits" if "truth" in path.name else "demo"
+    played = shell(f"{bare} {files}", tmp_path, PYTHONPATH="")
+    assert played.status == 2
+    assert re.search(r"error: No module named 'numpy'; in the clone: pip install \S+$", played.text)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=[path.name for path in SCRIPTS])
+def test_an_example_names_what_is_absent(tmp_path, path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    files = "truth.fits copy.fits" if "truth" in path.name else "nowhere"
+    played = shell(f"{sys.executable} {path} {files}", tmp_path)
+    assert played.status == 2
+    assert re.search(
+        r"error: \S+: (no such file|holds no \S+); see the example of --help$", played.text
     )
-    @pytest.mark.parametrize("writing", [False, True], ids=["computing", "writing"])
-    def test_nothing_is_left(self, tmp_path, slow_run, number, status, word, writing):
-        out = tmp_path / "out"
-        before = _names(tmp_path)
 
-        def has_begun():
-            return bool(_names(out)) if writing else out.exists()
 
-        stopped, printed = signalled(*slow_run, cwd=tmp_path, when=has_begun, number=number)
-        assert stopped == status
-        assert printed == f"badpix-selfcal: {word}; no output was written\n"
-        assert _names(tmp_path) == before
-
-    def test_former_outputs_are_kept(self, tmp_path, slow_run, hashes):
-        out = tmp_path / "out"
-        assert command(*slow_run, cwd=tmp_path).returncode == 0
-        before = hashes(out)
-        again = (*slow_run, "--overwrite", "--kernel-size", "9")
-        stopped, _ = signalled(*again, cwd=tmp_path, when=lambda: len(_names(out)) > len(before))
-        assert stopped == 143
-        assert hashes(out) == before
-
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_further_signals_do_not_disturb_the_cleaning_up(self, tmp_path, slow_run, number):
-        out = tmp_path / "out"
-
-        def has_begun():
-            return bool(_names(out))
-
-        signalled(*slow_run, cwd=tmp_path, when=has_begun, number=number, again=True)
-        assert not out.exists()
-
-    def test_a_handler_of_the_caller_is_left_alone(self, here):
-        received = []
-
-        def terminate():
-            while not (here / "out").exists():
-                time.sleep(0.001)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-        before = signal.signal(signal.SIGTERM, lambda *_: received.append(1))
-        thread = threading.Thread(target=terminate)
-        try:
-            thread.start()
-            assert main(["run", "x_asn.json", "--output-dir", "out"]) == 0
-            thread.join()
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        assert received == [1]
+def test_flags_are_compared_with_the_truth(simulated, tmp_path):
+    done = command(
+        "run", *simulated.glob("*_00001_*_asn.json"), "--output-dir", "flagged", cwd=tmp_path
+    )
+    assert done.returncode == 0
+    script = ROOT / "examples" / "compare_with_truth.py"
+    played = shell(f"{sys.executable} {script} {simulated}/*_truth.fits flagged/*.fits", tmp_path)
+    assert re.fullmatch(
+        r"122 pixels are flagged, at the low and at the high end\.\n"
+        r"\d+ of them are hot or touch a hot pixel\.\n"
+        r"\d+ of the \d+ hot pixels are flagged\.\n",
+        played.text,
+    )

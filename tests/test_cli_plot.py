@@ -1,10 +1,11 @@
-"""``badpix-selfcal plot`` and `badpix_selfcal.plot.save`: figures as files."""
+"""``badpix-selfcal plot`` and `badpix_selfcal.look.save`: figures as files."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,22 +17,29 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 from PIL import Image
 
 import badpix_selfcal as bps
-from badpix_selfcal import plot
+from badpix_selfcal import look
 from badpix_selfcal.cli import main
-from badpix_selfcal.figures.names import NAMES
-from badpix_selfcal.figures.save import FIGURES
-from badpix_selfcal.step.group_mask import MaskMember
+from badpix_selfcal.look.plot import FIGURES
 
-from .shown import shown
+from .flagged_files import group_mask_of
+
+
+@pytest.fixture(scope="module")
+def found(simulated, tmp_path_factory):
+    """A mask of the sigma cut."""
+    (association,) = simulated.glob("*1001_*_00001_*_asn.json")
+    folder = tmp_path_factory.mktemp("found")
+    return bps.selfcal(association, cut="sigma", output_dir=folder).mask
 
 
 @pytest.fixture
-def mask(tmp_path, monkeypatch):
+def mask(found, tmp_path, monkeypatch):
     """A mask file in the current folder, beside the copy that it lists."""
     monkeypatch.chdir(tmp_path)
     Path("sci_badpix_selfcal.fits").touch()
-    member = MaskMember(Path("sci_rate.fits"), "science", None, "", Path("sci_badpix_selfcal.fits"))
-    return bps.write_mask(shown(members=(member,)), "sci_mask.fits")
+    first, *others = found.members
+    copy = replace(first, output=Path("sci_badpix_selfcal.fits"))
+    replace(found, members=(copy, *others)).write("sci_mask.fits")
 
 
 def made():
@@ -45,10 +53,6 @@ def size_of(path):
         picture.load()
         assert picture.format == "PNG"
         return picture.size
-
-
-def test_the_names_are_those_of_the_functions():
-    assert tuple(FIGURES) == NAMES
 
 
 @pytest.mark.usefixtures("mask")
@@ -66,13 +70,13 @@ class TestFiles:
         assert made() == ["sci_mask.png", "sci_rows.png"]
 
     def test_all_figures(self):
-        written = plot.save("sci_mask.fits", figure="all", dpi=20)
-        assert [path.name for path in written] == [f"sci_{name}.png" for name in NAMES]
+        written = look.save("sci_mask.fits", figure="all", dpi=20)
+        assert [path.name for path in written] == [f"sci_{name}.png" for name in FIGURES]
         assert all(size_of(path)[0] > 80 for path in written)
 
     def test_pdf_and_svg(self):
         for kind in ("pdf", "svg"):
-            plot.save("sci_mask.fits", figure=["histogram", "mask"], format=kind)
+            look.save("sci_mask.fits", figure=["histogram", "mask"], format=kind)
         assert Path("sci_mask.pdf").read_bytes().startswith(b"%PDF-")
         assert b"%%EOF" in Path("sci_mask.pdf").read_bytes()[-10:]
         root = ElementTree.parse("sci_histogram.svg").getroot()
@@ -82,7 +86,7 @@ class TestFiles:
         Path("sci_rows.png").write_text("mine")
         words = ["plot", "sci_mask.fits", "--figure", "columns", "--figure", "rows", "--dpi", "20"]
         assert main(words) == 1
-        assert "sci_rows.png exists already; pass --overwrite" in capsys.readouterr().err
+        assert "sci_rows.png exists already; set `overwrite`" in capsys.readouterr().err
         assert made() == ["sci_rows.png"]
         assert main([*words, "--overwrite"]) == 0
         assert size_of("sci_rows.png") == (140, 80)
@@ -93,39 +97,42 @@ class TestWrong:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"figure": "pages"}, r"figure must be one of page, minimum, .*, all, got 'pages'"),
-            ({"format": "gif"}, r"format must be one of png, pdf, svg, got 'gif'"),
-            ({"dpi": 5}, r"dpi must be from 20 to 1200, got 5"),
-            ({"dpi": 1.5}, r"dpi must be a whole number"),
+            ({"figure": "pages"}, r"`figure` must be one of page, minimum, .*, all, got 'pages'"),
+            ({"format": "gif"}, r"`format` must be one of png, pdf, svg, got 'gif'"),
+            ({"dpi": 5}, r"`dpi` must be from 20 to 1200, got 5"),
+            ({"dpi": 1.5}, r"`dpi` must be a whole number"),
         ],
     )
     def test_an_argument(self, given, said):
         with pytest.raises((TypeError, ValueError), match=said):
-            plot.save("sci_mask.fits", **given)
+            look.save("sci_mask.fits", **given)
         assert made() == []
 
     def test_options(self, capsys):
-        assert main(["plot", "sci_mask.fits", "--figure", "pages"]) == 2
-        assert "--figure: invalid choice: 'pages'" in capsys.readouterr().err
-        assert main(["plot", "sci_mask.fits", "--dpi", "9000"]) == 1
-        assert "error: --dpi must be from 20 to 1200, got 9000" in capsys.readouterr().err
+        for words, said in (
+            (["--figure", "pages"], "`figure` must be one of page, "),
+            (["--format", "gif"], "for --format. Choose from: "),
+            (["--dpi", "9000"], "`dpi` must be from 20 to 1200, got 9000"),
+        ):
+            assert main(["plot", "sci_mask.fits", *words]) == 2
+            assert said in capsys.readouterr().err
 
     def test_a_figure_that_the_mask_does_not_have(self):
-        bps.write_mask(shown(cut="fraction", dq=None), "bare_mask.fits")
+        group_mask_of({(0, 0)}, {(1, 1)}, dq=None).write("bare_mask.fits")
         for name, why in (("significance", "found with the fraction cut"), ("dq", "have no DQ")):
             said = rf"bare_mask\.fits: the mask has no {name}: .*{why}"
             with pytest.raises(ValueError, match=said):
-                plot.save(["sci_mask.fits", "bare_mask.fits"], figure=["rows", name])
+                look.save(["sci_mask.fits", "bare_mask.fits"], figure=["rows", name])
         assert made() == []
-        written = plot.save("bare_mask.fits", figure="all", dpi=20)
-        assert len(written) == len(NAMES) - 2
+        written = look.save("bare_mask.fits", figure="all", dpi=20)
+        assert len(written) == len(FIGURES) - 2
 
     def test_a_copy_without_a_mask(self, capsys):
         Path("sci_mask.fits").unlink()
         assert main(["plot", "sci_badpix_selfcal.fits"]) == 1
         said = capsys.readouterr().err
         assert said.startswith("badpix-selfcal: error: sci_badpix_selfcal.fits: no mask beside it")
-        assert "--save-mask" in said
+        assert "save_mask" in said
 
     def test_a_file_that_is_no_mask(self, capsys):
         Path("x_mask.fits").write_text("junk")
@@ -136,20 +143,18 @@ class TestWrong:
     def test_two_masks_of_the_same_name(self):
         Path("other").mkdir()
         Path("other/sci_mask.fits").write_bytes(Path("sci_mask.fits").read_bytes())
-        with pytest.raises(ValueError, match="have figures of the same names; draw them separ"):
-            plot.save(["sci_mask.fits", "other/sci_mask.fits"])
-        assert len(plot.save(["sci_mask.fits", "sci_badpix_selfcal.fits"], figure="rows")) == 1
+        with pytest.raises(ValueError, match="have figures of the same names; write them separ"):
+            look.save(["sci_mask.fits", "other/sci_mask.fits"])
+        assert len(look.save(["sci_mask.fits", "sci_badpix_selfcal.fits"], figure="rows")) == 1
 
     def test_without_matplotlib(self, capsys, monkeypatch):
-        for name in [name for name in sys.modules if name.startswith("badpix_selfcal.figures")]:
-            monkeypatch.delitem(sys.modules, name)
-        monkeypatch.delitem(sys.modules, "badpix_selfcal.plot")
-        monkeypatch.delattr(bps, "plot", raising=False)
+        monkeypatch.delitem(sys.modules, "badpix_selfcal.look.figures", raising=False)
+        monkeypatch.delattr(look, "figures", raising=False)
         monkeypatch.setitem(sys.modules, "matplotlib", None)
         assert main(["plot", "sci_mask.fits"]) == 1
         said = capsys.readouterr().err
         assert re.fullmatch(
-            r"badpix-selfcal: error: badpix_selfcal\.plot needs matplotlib \(.*\): "
+            r"badpix-selfcal: error: .*needs? matplotlib \(.*\): "
             r'pip install "\.\[plot\]" in the clone of badpix-selfcal\n',
             said,
         )

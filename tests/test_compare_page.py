@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import badpix_selfcal as bps
-
+from badpix_selfcal.simulate import simulate
 
 from .flagged_files import saved_mask
 from .test_readme import run
@@ -35,7 +35,7 @@ def folder(tmp_path):
     (tmp_path / "masks").mkdir()
     for number in range(3):
         saved_mask(tmp_path / "masks" / f"{number}_mask.fits", {(0, number)}, {(3, 3)})
-    shutil.copy(result.mask, tmp_path / "masks" / "target_mask.fits")
+    shutil.copy(result.mask_file, tmp_path / "masks" / "target_mask.fits")
     return tmp_path
 
 
@@ -56,4 +56,4 @@ def test_the_commands_of_the_page_work(folder):
     )
     for name in ("differences.png", "pixels.ecsv", "pixels.reg", "history.png"):
         assert (folder / name).stat().st_size > 1000
-    assert bps.read_mask(folder / "persistent_mask.fits").bad_pixels.n_high == 1
+    assert bps.Mask.read(folder / "persistent_mask.fits").bad_pixels.n_high == 1

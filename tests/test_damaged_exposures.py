@@ -209,3 +209,15 @@ def test_a_file_that_was_cut_since_it_was_read_is_refused(tmp_path, use, length)
     exposure = read(path)
     os.truncate(path, length)
     refusal(path, lambda _: use(exposure, tmp_path / "copy.fits"))
+
+
+def test_headers_that_take_long_to_read_are_refused_in_time(folder, whole):
+    path = folder / "many.fits"
+    header = whole.content[whole.places[7][0] : whole.places[7][1]].replace(b"  6 ", b"  0 ")
+    path.write_bytes(whole.content + header.replace(b"  9 ", b"  0 ") * 2000)
+    assert "has more than 1000 extensions" in refusal(path)
+    axes = [b"NAXIS%-3d= (" % number for number in range(1, 1000)]
+    cards = [b"XTENSION= 'IMAGE   '", b"BITPIX  = 8", b"NAXIS   = 999", *axes, *[b"A"] * 30_000]
+    long = b"".join(card.ljust(80) for card in [*cards, b"END"])
+    path.write_bytes(whole.content + long.ljust(-(-len(long) // BLOCK) * BLOCK))
+    refusal(path)

@@ -59,7 +59,7 @@ def test_a_run_logs_what_it_reads_finds_and_writes(tmp_path, logged):
         f"running median over 15 x 1 samples: {median_kernel(15, 1, *MRS)}",
     ]
     taken = times(logged(logging.DEBUG))
-    assert [*taken] == ["product: combined", "product: masks found"]
+    assert [*taken] == ["product: combined", "product: mask found"]
     assert 0 < sum(taken.values()) < elapsed
 
 
@@ -100,7 +100,7 @@ def test_a_batch_logs_what_it_reads_finds_writes_and_what_fails(tmp_path, logged
     first, second = result.groups
     expected = ["7 exposures, 1 unreadable", f"{broken}: failed: {failed.error}"]
     for group, count in ((first, 4), (second, 3)):
-        found = group.masks[2]
+        found = group.bad_pixels
         flagged = f"{found.n_low} low and {found.n_high} high pixels flagged"
         expected += [
             f"{group.name}: {count} exposures combined",
@@ -116,13 +116,13 @@ def test_a_batch_logs_what_it_reads_finds_writes_and_what_fails(tmp_path, logged
         for path, level in group.pedestals.items()
     ]
     assert [*times(logged(logging.DEBUG))] == [
-        f"{group.name}: {work}" for group in (first, second) for work in ("combined", "masks found")
+        f"{group.name}: {work}" for group in (first, second) for work in ("combined", "mask found")
     ]
 
 
 LISTEN = "import logging; logging.basicConfig(level={level}); "
 RUN = "import badpix_selfcal as bps; bps.selfcal('x_asn.json', overwrite=True); "
-SPEAK = "from badpix_selfcal.log import log; log.warning('here')"
+SPEAK = "from badpix_selfcal.errors import log; log.warning('here')"
 
 
 def printed(code: str, folder: Path) -> str:

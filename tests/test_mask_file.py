@@ -303,6 +303,14 @@ def test_hostile_tables_are_refused_soon(written):
         assert re.search(problem, said), said
 
 
+def test_a_table_of_many_columns_is_refused_soon(written):
+    card = b"TFIELDS =                    9"
+    content = written.read_bytes()
+    assert card in content
+    written.write_bytes(content.replace(card, b"TFIELDS =           9999999999"))
+    assert "has TFIELDS = 9999999999; a table of FITS has at most 999 columns" in refusal(written)
+
+
 def empty_columns():
     """Return a table of many rows without bytes."""
     table = fits.BinTableHDU.from_columns([fits.Column("exposure", "0A")], name="MEMBERS")
@@ -352,6 +360,7 @@ def test_do_not_use_is_what_dq_def_says(tmp_path, definitions, bits, kind):
     mask = bps.Mask.read(reference(tmp_path / "ref.fits", image, definitions))
     np.testing.assert_array_equal(mask.flags, (image.astype(np.int64) & bits) != 0)
     assert (mask.name, mask.detector, mask.subarray) == ("ref.fits", "NRS1", None)
+    assert mask.origin == ""
     assert (mask.minimum, mask.bad_pixels, mask.parameters, mask.members) == (None, None, None, ())
     assert len(mask.pixels()) == mask.regions().count("box") == mask.flags.sum()
     assert repr(mask).startswith("Mask ref.fits: 20 x 30 pixels\n  detector  NRS1\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import warnings
 from collections import defaultdict
@@ -16,11 +15,10 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
-from badpix_selfcal.cli import main
 from badpix_selfcal.instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE
 
 from .exposures import observation, sky
-from .pools import pool, take
+from .pools import take
 from .profiles import share
 from .test_batch import assert_equal_to_the_step
 
@@ -55,7 +53,7 @@ def test_a_folder_of_exposures_through_slits(tmp_path, exp_type):
     expected = bps.find_bad_pixels(
         bps.minimum_image(sky(seed, SHAPE) for seed in (1, 2, 3)), dispaxis=1
     )
-    np.testing.assert_array_equal(group.masks[1].mask, expected.mask)
+    np.testing.assert_array_equal(group.bad_pixels.mask, expected.mask)
     assert assert_equal_to_the_step(tmp_path, result) == 3
 
 
@@ -169,12 +167,3 @@ def test_an_exposure_without_exp_type_causes_no_warning(tmp_path):
     with fits.open(tmp_path / "self1_rate.fits", mode="update") as hdus:
         del hdus[0].header["EXP_TYPE"]
     assert bps.selfcal(association, output_dir=tmp_path / "out").status == "COMPLETE"
-
-
-def test_the_command_names_the_mode(tmp_path, capsys):
-    pool(tmp_path, detectors=("NRS1",), shape=SHAPE, background=0)
-    for number in range(2):
-        slit(tmp_path / f"{number}_rate.fits", 1)
-    assert main(["batch", str(tmp_path), "--output-dir", str(tmp_path / "out"), "--json"]) == 0
-    groups = json.loads(capsys.readouterr().out)["groups"]
-    assert sorted(group["group"] for group in groups) == ["NRS1", "NRS1 NRS_MSASPEC"]

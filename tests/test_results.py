@@ -23,12 +23,15 @@ def result(tmp_path, monkeypatch):
 def test_a_result(result):
     found = result.bad_pixels
     assert repr(result) == (
-        "SelfcalResult product: COMPLETE\n"
-        "  members   5 exposures\n"
+        "Result product: COMPLETE, 5 exposures\n"
+        "  status    3 COMPLETE, 2 BACKGROUND\n"
         f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}\n"
         "  flagged   62 low + 62 high = 124 pixels in 122 groups (0.202 %)\n"
-        "  written   3 files in out"
+        "  copies    3 files in out"
     )
+    html = result._repr_html_()
+    assert "<strong>Result product: COMPLETE, 5 exposures</strong>" in html
+    assert html.count("<img ") == 1
 
 
 def test_bad_pixels(result):
@@ -72,7 +75,7 @@ def test_further_errors_of_a_batch_are_counted(tmp_path, monkeypatch):
         (tmp_path / f"{name}_rate.fits").write_text("junk")
     monkeypatch.chdir(tmp_path)
     assert repr(bps.batch(".")) == (
-        "BatchResult of 3 exposures\n"
+        "Results of 3 exposures\n"
         "  status    3 FAILED\n"
         "  failed    a_rate.fits: is not a FITS file, nor one compressed by gzip "
         "(and 2 other errors)"
@@ -84,20 +87,19 @@ def test_a_batch_accounts_for_every_exposure(tmp_path, monkeypatch):
     (tmp_path / "junk_rate.fits").write_text("junk")
     monkeypatch.chdir(tmp_path)
     result = bps.batch(".", output_dir="out")
-    assert repr(result) == (
-        "BatchResult of 11 exposures\n"
-        "  status    6 COMPLETE, 1 FAILED, 4 BACKGROUND\n"
-        "  groups    MIRIFULONG 34, NRS1\n"
-        "  failed    junk_rate.fits: is not a FITS file, nor one compressed by gzip\n"
-        "  written   6 files in out"
-    )
-    (found,) = result.groups[1].masks.values()
-    assert repr(result.groups[1]) == (
-        "GroupResult NRS1: 5 exposures\n"
-        "  status    3 COMPLETE, 2 BACKGROUND\n"
-        f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}\n"
-        "  flagged   62 low + 62 high = 124 pixels (0.202 %)"
-    )
+    assert repr(result).splitlines() == [
+        "Results of 11 exposures",
+        "  status    6 COMPLETE, 1 FAILED, 4 BACKGROUND",
+        "  failed    junk_rate.fits: is not a FITS file, nor one compressed by gzip",
+        "  written   6 files in out",
+        "  group          exposures                 flagged",
+        "  MIRIFULONG 34  3 COMPLETE, 2 BACKGROUND  62 low + 62 high = 124 pixels (0.202 %)",
+        "  NRS1           3 COMPLETE, 2 BACKGROUND  62 low + 62 high = 124 pixels (0.202 %)",
+    ]
+    html = result._repr_html_()
+    assert "<strong>Results of 11 exposures</strong>" in html
+    assert ">MIRIFULONG 34</td>" in html
+    assert [each.name for each in result] == ["MIRIFULONG 34", result[1].name]
     assert len(result.written) == len(list((tmp_path / "out").iterdir()))
     assert sum(result.statuses.values()) == len(list(tmp_path.glob("*_rate.fits")))
 

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
+import sys
+import threading
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-import yaml
+from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal import SelfcalWarning, instrument
+from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning, instrument
+from badpix_selfcal.files.exposure import Exposure
 
-from .exposures import MRS, associate, header, observation, planes, sky, write
+from .exposures import (
+    MRS,
+    associate,
+    enlarge,
+    entry_of,
+    header,
+    largest_file,
+    observation,
+    planes,
+    sky,
+    write,
+)
 
 GAP = (50, 974, 474, 507)
 
@@ -28,7 +43,7 @@ def test_flags_are_those_of_the_minimum_image(tmp_path):
     assert {path.name: level for path, level in result.pedestals.items()} == {
         f"{name}_rate.fits": level for name, level in zip(names, pedestals, strict=True)
     }
-    assert (result.status, result.dispaxis, result.product) == ("COMPLETE", 2, "product")
+    assert (result.status, result.dispaxis, result.name) == ("COMPLETE", 2, "product")
 
 
 def test_flagged_pixels_are_bad_in_every_plane_and_the_others_as_before(tmp_path):
@@ -61,13 +76,12 @@ def test_names_and_headers_of_the_outputs(tmp_path):
         assert before - timedelta(milliseconds=1) <= written <= datetime.now(UTC)
         assert (cards["ASNTABLE"], cards["ASNPOOL"]) == ("x_asn.json", "pool.csv")
         assert cards["DETECTOR"] == "MIRIFULONG"
-        how, _, digest = " ".join(cards["HISTORY"]).rpartition(" data=")
-        assert how == (
-            f"badpix_selfcal {bps.__version__} COMPLETE: cut=fraction kernel_size=15 "
-            "flagfrac_lower=0.001 flagfrac_upper=0.001 dispaxis=2 edge=zero "
-            "force_single=False spare_crowded=False"
+        assert re.fullmatch(
+            rf"badpix_selfcal {bps.__version__} COMPLETE: cut=fraction kernel_size=15 "
+            r"flagfrac_lower=0\.001 flagfrac_upper=0\.001 dispaxis=2 edge=zero "
+            r"force_single=False spare_crowded=False input=\w{16} members=5:\w{16}",
+            entry_of(path),
         )
-        assert re.fullmatch("[0-9a-f]{16}", digest)
         assert header(path, "SCI")["DISPAXIS"] == 2
 
 
@@ -137,20 +151,13 @@ def test_companions_are_appended_to_the_association(tmp_path):
     )
 
 
-SKIPPED = (
-    f"badpix_selfcal {bps.__version__} SKIPPED: cut=fraction kernel_size=15 "
-    "flagfrac_lower=0.001 flagfrac_upper=0.001 dispaxis=None edge=zero "
-    "force_single=False spare_crowded=False"
-)
-
-
 def test_without_companions_the_step_is_skipped(tmp_path):
     science = write(tmp_path / "a_rate.fits", sky(1))
     with pytest.warns(SelfcalWarning, match=r"a_rate\.fits: no selfcal or background .* skipped"):
         result = bps.selfcal(science, output_dir=tmp_path / "out", copy_skipped=True)
     assert (result.status, result.bad_pixels, result.dispaxis) == ("SKIPPED", None, None)
     assert header(result.science)["S_BPXSLF"] == "SKIPPED"
-    assert " ".join(header(result.science)["HISTORY"]) == SKIPPED
+    assert f"badpix_selfcal {bps.__version__} SKIPPED: cut=" in entry_of(result.science)
     for name, image in planes(result.science).items():
         np.testing.assert_array_equal(image, planes(science)[name])
 
@@ -215,7 +222,7 @@ def test_the_step_is_skipped_when_no_companion_is_left(tmp_path):
     ]
     assert (skipped.status, skipped.backgrounds, skipped.dispaxis) == ("SKIPPED", (), None)
     assert [*(tmp_path / "a").iterdir()] == [skipped.science]  # no unflagged background
-    assert " ".join(header(skipped.science)["HISTORY"]) == SKIPPED
+    assert f"badpix_selfcal {bps.__version__} SKIPPED: cut=" in entry_of(skipped.science)
     with pytest.warns(SelfcalWarning, match="left out"):
         forced = bps.selfcal(science, output_dir=tmp_path / "b", force_single=True, **how)
     assert (forced.status, len(forced.backgrounds)) == ("COMPLETE", 1)
@@ -323,11 +330,11 @@ def test_all_products_are_processed(tmp_path):
         }
         for i in (0, 1)
     ]
-    path = tmp_path / "two_asn.yaml"
-    path.write_text(yaml.safe_dump({"products": products}))
+    path = tmp_path / "two_asn.json"
+    path.write_text(json.dumps({"products": products}))
     result = bps.selfcal(path, output_dir=tmp_path / "out")
     (other,) = result.others
-    assert [result.product, other.product] == ["p0", "p1"]
+    assert [result.name, other.name] == ["p0", "p1"]
     alone = bps.selfcal(
         tmp_path / "sci1_rate.fits",
         background=tmp_path / "bkg0_rate.fits",
@@ -360,8 +367,6 @@ def test_absent_planes_are_not_created(tmp_path):
 
 
 def test_gzipped_members(tmp_path):
-    import gzip
-
     association = observation(tmp_path)
     plain = bps.selfcal(association, output_dir=tmp_path / "plain")
     for role in ("sci0", "bkg0", "self1"):
@@ -383,3 +388,164 @@ def test_outputs_go_to_the_current_folder_by_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     result = bps.selfcal(association)
     assert result.science.resolve() == tmp_path / "here" / "product_badpix_selfcal.fits"
+
+
+def test_a_skipped_run_writes_nothing_and_warns_at_the_line_of_the_caller(tmp_path):
+    lone = write(tmp_path / "a_rate.fits", sky(1))
+    for function in (bps.selfcal, bps.batch):
+        with pytest.warns(SelfcalWarning, match="step skipped: no pixel is flagged, no") as warned:
+            function(lone, output_dir=tmp_path / "out", save_flagged_bkg=True)
+        assert [each.filename for each in warned] == [__file__]
+    assert [*tmp_path.iterdir()] == [lone]  # not even the folder
+
+
+def test_a_skipped_product_beside_one_that_is_done(tmp_path):
+    association = observation(tmp_path)
+    table = json.loads(association.read_text())
+    lone = {"name": "lone", "members": [{"expname": "sci0_rate.fits", "exptype": "science"}]}
+    table["products"].insert(0, lone)
+    association.write_text(json.dumps(table))
+    with pytest.warns(SelfcalWarning, match="for lone, step skipped"):
+        result = bps.selfcal(association, output_dir=tmp_path / "out")
+    (other,) = result.others
+    assert (result.status, other.status) == ("SKIPPED", "COMPLETE")
+    assert [*(tmp_path / "out").iterdir()] == [other.science]
+
+
+class TestNothingIsWrittenWhen:
+    """A run that fails leaves nothing behind, not even its output folder."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing_written(self, tmp_path):
+        yield
+        assert not (tmp_path / "out").exists()
+        assert not list(tmp_path.glob("**/*.part"))
+
+    def run(self, tmp_path, **how):
+        return bps.selfcal(tmp_path / "x_asn.json", output_dir=tmp_path / "out", **how)
+
+    def test_shapes_differ(self, tmp_path):
+        observation(tmp_path)
+        (tmp_path / "self1_rate.fits").unlink()
+        write(tmp_path / "self1_rate.fits", sky(1, (96, 641)))
+        with pytest.raises(ExposureError, match=r"self1_rate\.fits: SCI has shape \(96, 641\)"):
+            self.run(tmp_path)
+
+    def test_the_last_background_cannot_be_flagged(self, tmp_path):
+        observation(tmp_path)
+        with fits.open(tmp_path / "bkg1_rate.fits", mode="update") as hdus:
+            del hdus["DQ"]
+        with pytest.raises(ExposureError, match=r"bkg1_rate\.fits: has no DQ extension"):
+            self.run(tmp_path, save_flagged_bkg=True)
+
+    def test_one_copy_fails_while_others_are_written(self, tmp_path, monkeypatch):
+        """Nothing is written after the files of the run have been removed."""
+        observation(tmp_path)
+        usual, held = Exposure.write_copy, threading.Event()
+
+        def late(exposure, *how):
+            if "sci" in exposure.path.name:
+                raise OSError(28, "No space left on device")
+            held.wait(0.3)
+            usual(exposure, *how)
+
+        monkeypatch.setattr(Exposure, "write_copy", late)
+        (tmp_path / "given").mkdir()
+        with pytest.raises(OSError, match="No space left"):
+            bps.selfcal(
+                tmp_path / "x_asn.json", output_dir=tmp_path / "given", save_flagged_bkg=True
+            )
+        assert not [*(tmp_path / "given").iterdir()]
+
+    def test_the_detector_is_not_known(self, tmp_path):
+        observation(tmp_path, detector=None)
+        with pytest.raises(ExposureError, match=r"sci0_rate\.fits: has no DETECTOR"):
+            self.run(tmp_path)
+
+    def test_the_dispersion_axis_is_none_of_the_detectors(self, tmp_path):
+        observation(tmp_path, dispaxis=3)
+        with pytest.raises(ExposureError, match=r"sci0_rate\.fits: DISPAXIS: .* got 3"):
+            self.run(tmp_path)
+
+    def test_a_member_is_missing(self, tmp_path):
+        observation(tmp_path)
+        (tmp_path / "bkg0_rate.fits").unlink()
+        with pytest.raises(AssociationError, match=r"x_asn\.json.*bkg0_rate\.fits"):
+            self.run(tmp_path)
+
+    def test_the_association_is_missing(self, tmp_path):
+        with pytest.raises(AssociationError, match=r"x_asn\.json: no such"):
+            self.run(tmp_path)
+
+    def test_the_exposure_is_missing(self, tmp_path):
+        with pytest.raises(ExposureError, match=r"a\.fits: no such file"):
+            bps.selfcal(tmp_path / "a.fits", output_dir=tmp_path / "out")
+
+    @pytest.mark.parametrize(
+        "how",
+        [
+            {"kernel_size": 14},
+            {"flagfrac_lower": 0.7},
+            {"flagfrac_upper": -0.1},
+            {"edge": "wrap"},
+            {"dispaxis": 0},
+        ],
+    )
+    def test_a_parameter_is_wrong(self, tmp_path, how):
+        observation(tmp_path)
+        with pytest.raises(ValueError, match=next(iter(how))):
+            self.run(tmp_path, **how)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of file sizes")
+    @pytest.mark.parametrize("role", ["sci0", "bkg1"])
+    def test_one_output_cannot_be_written(self, tmp_path, role):
+        observation(tmp_path)
+        with (
+            largest_file(enlarge(tmp_path / f"{role}_rate.fits")),
+            pytest.raises(OSError, match="too large"),
+        ):
+            self.run(tmp_path, save_flagged_bkg=True)
+
+
+def test_existing_outputs_are_replaced_on_demand_only(tmp_path):
+    association = observation(tmp_path)
+    out = tmp_path / "out"
+    first = bps.selfcal(association, output_dir=out)
+    kept = first.science.read_bytes()
+    with pytest.raises(FileExistsError, match=r"product_badpix_selfcal\.fits exists already"):
+        bps.selfcal(association, output_dir=out, kernel_size=5)
+    assert first.science.read_bytes() == kept
+    bps.selfcal(association, output_dir=out, kernel_size=5, overwrite=True)
+    assert " kernel_size=5 " in " ".join(header(first.science)["HISTORY"])
+    assert [*out.iterdir()] == [first.science]
+
+
+def test_a_folder_is_never_replaced(tmp_path):
+    folder = tmp_path / "out" / "product_badpix_selfcal.fits"
+    folder.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=r"product_badpix_selfcal\.fits: is a folder"):
+        bps.selfcal(observation(tmp_path), output_dir=tmp_path / "out", overwrite=True)
+    assert [*(tmp_path / "out").iterdir()] == [folder]
+
+
+def test_an_input_is_never_replaced(tmp_path, hashes):
+    observation(tmp_path)
+    science = tmp_path / "product_badpix_selfcal.fits"
+    (tmp_path / "sci0_rate.fits").rename(science)
+    association = tmp_path / "x_asn.json"
+    table = json.loads(association.read_text())
+    table["products"][0]["members"][0]["expname"] = science.name
+    association.write_text(json.dumps(table))
+    before = hashes(tmp_path)
+    with pytest.raises(FileExistsError, match="would replace the input"):
+        bps.selfcal(association, output_dir=tmp_path, overwrite=True)
+    assert hashes(tmp_path) == before
+
+
+def test_an_association_is_never_replaced(tmp_path, hashes):
+    association = observation(tmp_path)
+    (tmp_path / "product_badpix_selfcal.fits").hardlink_to(association)
+    before = hashes(tmp_path)
+    with pytest.raises(FileExistsError, match=r"would replace the input .*x_asn\.json"):
+        bps.selfcal(association, output_dir=tmp_path, overwrite=True)
+    assert hashes(tmp_path) == before

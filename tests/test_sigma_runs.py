@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import sys
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import instrument
 from badpix_selfcal.arrays import MeanError
-from badpix_selfcal.cli import main
-from badpix_selfcal.files.remote import HEAD
 from badpix_selfcal.instrument import gap_of
-from badpix_selfcal.step.minimum import MinimumImage
-from badpix_selfcal.step.plan import Plan
-from badpix_selfcal.step.review import reviewed
+from badpix_selfcal.step.minimum import Measured, Minimum
 
 from . import servers
-from .exposures import (
-    MRS,
-    associate,
-    header,
-    hot_exposures,
-    planes,
-    set_error,
-    sky,
-    write,
-)
-from .masks import group_mask
-from .pools import pool, take
+from .exposures import MRS, associate, entry_of, hot_exposures, planes, set_error, sky, write
+from .pools import pool
 
 SIGMA = {"cut": "sigma", "sigma_upper": 4.0, "sigma_lower": 5.0}
 
@@ -63,9 +45,7 @@ def test_a_run_uses_the_mean_error_of_all_exposures(tmp_path):
     for path in (result.science, *result.backgrounds):
         flagged = planes(path)["DQ"] & instrument.BAD == instrument.BAD
         np.testing.assert_array_equal(flagged, expected.mask)
-        assert "cut=sigma kernel_size=15 sigma_lower=5.0 sigma_upper=4.0" in " ".join(
-            header(path)["HISTORY"]
-        )
+        assert "cut=sigma kernel_size=15 sigma_lower=5.0 sigma_upper=4.0" in entry_of(path)
 
 
 def test_a_batch_has_the_same_mask_on_threads_and_on_a_cluster(tmp_path):
@@ -74,7 +54,7 @@ def test_a_batch_has_the_same_mask_on_threads_and_on_a_cluster(tmp_path):
     paths, images, errors = hot_exposures(tmp_path / "in", 40)
     here = bps.batch(tmp_path / "in", output_dir=tmp_path / "here", **SIGMA)
     (group,) = here.groups
-    assert_equal(group.masks[2], expected_mask(images, errors))
+    assert_equal(group.bad_pixels, expected_mask(images, errors))
     with (
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
@@ -82,7 +62,7 @@ def test_a_batch_has_the_same_mask_on_threads_and_on_a_cluster(tmp_path):
         distributed.Client(cluster) as client,
     ):
         there = bps.batch(tmp_path / "in", output_dir=tmp_path / "there", scheduler=client, **SIGMA)
-    assert_equal(there.groups[0].masks[2], group.masks[2])
+    assert_equal(there[0].bad_pixels, group.bad_pixels)
     for path in paths:
         name = path.name.replace("_rate", "_badpix_selfcal")
         one, other = planes(tmp_path / "here" / name), planes(tmp_path / "there" / name)
@@ -161,64 +141,12 @@ def test_unequal_depths_share_one_mean(tmp_path):
     assert 0.5 < result.bad_pixels.error_scale < 2
 
 
-def test_the_command(tmp_path, capsys):
-    paths, *_ = hot_exposures(tmp_path)
-    selfcal = [word for path in paths[1:] for word in ("--selfcal", str(path))]
-    arguments = ["run", str(paths[0]), *selfcal, "--cut", "sigma", "--sigma-upper", "6"]
-    assert main([*arguments, "--output-dir", str(tmp_path / "one")]) == 0
-    assert "cuts      significance below -12 or above 6" in capsys.readouterr().out
-    assert main([*arguments, "--output-dir", str(tmp_path / "two"), "--json"]) == 0
-    (facts,) = json.loads(capsys.readouterr().out)["products"]
-    assert (facts["cut_low"], facts["cut_high"]) == (-12, 6)
-    assert facts["error_scale"] == pytest.approx(1, rel=0.1)
-
-
-@given(st.lists(st.integers(1, 500), min_size=2, max_size=9), st.randoms())
-def test_the_mean_does_not_depend_on_the_order(scales, random):
-    rng = np.random.default_rng(1)
-    errors = [(rng.uniform(1, 2, (3, 5)) * scale).astype(np.float32) for scale in scales]
-    errors[0][1, 1] = np.nan
-    whole = MeanError((3, 5))
-    for each in errors:
-        whole.add(each)
-    random.shuffle(errors)
-    half = len(errors) // 2
-    parts = [MeanError((3, 5)), MeanError((3, 5))]
-    for part, some in zip(parts, (errors[:half], errors[half:]), strict=True):
-        for each in some:
-            part.add(each.astype(">f4"))
-    parts[0].merge(parts[1])
-    np.testing.assert_array_equal(parts[0].image(), whole.image())
-    expected = np.nanmean(np.asarray(errors, np.float64), axis=0)
-    np.testing.assert_allclose(whole.image(), expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("scale", "says"),
-    [
-        (None, "no exposure has a valid ERR"),
-        (0.49, "SCI is 0.49 times the mean ERR"),
-        (0.5, None),
-        (2.0, None),
-        (2.01, "SCI is 2.01 times the mean ERR"),
-    ],
-)
-def test_errors_whose_scale_is_far_from_that_of_the_noise_cause_a_warning(scale, says):
-    mask = group_mask(cut="sigma")
-    found = replace(mask.bad_pixels, error_scale=scale)
-    plan = Plan("group", "NRS1", (), frozenset(), (), mask.parameters, "group")
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        reviewed({1: found}, plan)
-    assert [says in str(each.message) for each in warned] == ([] if says is None else [True])
-
-
 def test_the_size_in_memory_is_that_of_all_images():
     """Dask moves results by their size; what is sent holds no exposure."""
-    minimum = MinimumImage(None)
+    minimum, image = Minimum(None), np.ones((40, 50), np.float32)
     empty = sys.getsizeof(minimum)
     for path in ("one", "other"):
-        minimum.fold(path, minimum.measure(np.ones((40, 50), np.float32), np.ones((40, 50))))
+        minimum.fold(path, Measured(image, 0.0, image, path.encode(), is_constant=False))
     sums = MeanError((40, 50))
     assert sys.getsizeof(sums) - sys.getsizeof(MeanError((0, 0))) == 40 * 50 * (8 + 4)
     assert sys.getsizeof(minimum) - empty >= 40 * 50 * (4 + 8 + 4)
@@ -227,16 +155,6 @@ def test_the_size_in_memory_is_that_of_all_images():
     sums.add(np.ones((40, 50)))
     assert len(pickle.dumps(sums)) == sent
     assert sent < 40 * 50 * (8 + 4 + 4)
-
-
-def test_errors_of_left_out_exposures_do_not_count():
-    minimum = MinimumImage((0, 2, 0, 2))
-    image, error = np.ones((4, 4), np.float32), np.ones((4, 4), np.float32)
-    minimum.fold("one", minimum.measure(image, error))
-    image[:2, :2] = np.nan
-    minimum.fold("other", minimum.measure(image, 9 * error))
-    assert minimum.used == ["one"]
-    np.testing.assert_array_equal(minimum.error, 1)
 
 
 @pytest.mark.parametrize("cut", ["fraction", "sigma"])
@@ -259,17 +177,5 @@ def test_bytes_fetched_of_a_remote_exposure(tmp_path, cut):
     images = 1 if cut == "fraction" else 2
     plane = 4 * shape[0] * shape[1]
     for name in names:
-        assert images * plane < web.sent[name] <= images * (plane + HEAD)
-        assert web.requests[name] == 2 * images
+        assert images * plane < web.sent[name] <= images * (plane + 200_000)
     assert result.bad_pixels.mask.any()
-
-
-def test_without_the_sigma_cut_no_error_is_read(tmp_path, monkeypatch):
-    from badpix_selfcal.files.exposure import Exposure
-
-    (tmp_path / "in").mkdir()
-    take(tmp_path / "in" / "a_rate.fits", 1)
-    take(tmp_path / "in" / "b_rate.fits", 2)
-    monkeypatch.delattr(Exposure, "error_image")
-    assert not bps.batch(tmp_path / "in", output_dir=tmp_path / "out").failed
-    assert sky(1).shape == MRS

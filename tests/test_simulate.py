@@ -131,7 +131,7 @@ def test_pixels_that_become_hot_between_two_epochs_are_new(tmp_path):
             settings=Settings(new_hot=0.2),
         )  # fmt: skip
         run = bps.selfcal(made.association, cut="sigma", output_dir=tmp_path, save_mask=True)
-        masks.append(run.mask)
+        masks.append(run.mask_file)
         truths.append(fixed(made) & (HOT | LOW))
         dates.append(fits.getheader(made.science[1])["DATE-OBS"])
         known = fits.getdata(made.science[0], "DQ") != 0

@@ -10,11 +10,10 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning
-from badpix_selfcal.cli import main
 from badpix_selfcal.instrument import BAD
-from badpix_selfcal.step.member import LATER_STEPS
+from badpix_selfcal.files.exposure import LATER_STEPS
 
-from .exposures import header, observation, planes, sky, write
+from .exposures import observation, planes, sky, write
 from .pools import pool, take
 
 
@@ -76,41 +75,19 @@ class TestMissing:
         assert failed.error == "link_rate.fits: no such file or folder"
         assert len(list((tmp_path / "out").iterdir())) == 2
 
-    @pytest.mark.parametrize("command", ["batch", "associate"])
-    def test_the_command_has_status_1(self, capsys, command):
-        assert main([command, "dta"]) == 1
-        assert capsys.readouterr().err == (
-            "badpix-selfcal: error: dta: no such file or folder; did you mean data?\n"
-        )
-
-    @pytest.mark.parametrize("given", ["data/sci0_nrs1_rat.fits", "data/sci0_nrs1_asn.json"])
-    def test_run_says_the_same(self, capsys, given):
-        assert main(["run", given]) == 1
-        printed = capsys.readouterr().err
-        assert printed.startswith(f"badpix-selfcal: error: {given}: no such file or folder; did")
-        assert "data/sci0_nrs1_rate.fits" in printed
-
 
 class TestExposureTypes:
     """The exposure types of an association's members."""
 
-    def test_an_unknown_one_is_an_error(self, tmp_path, capsys):
+    def test_an_unknown_one_is_an_error(self, tmp_path):
         association = observation(tmp_path)
         member(association, "bkg0_rate.fits", "backgroud")
         with pytest.raises(AssociationError, match=r"bkg0_rate\.fits\): the exptype 'backgroud'"):
             bps.selfcal(association, output_dir=tmp_path / "out")
-        assert main(["run", str(association)]) == 1
-        assert "use science, background or selfcal" in capsys.readouterr().err
 
-    def test_known_ones_that_are_not_used_are_in_the_summary(self, tmp_path, monkeypatch, capsys):
+    def test_known_ones_that_are_not_used_are_in_the_result(self, tmp_path):
         association = observation(tmp_path)
         member(association, "leak_rate.fits", "Imprint")
-        monkeypatch.chdir(tmp_path)
-        assert main(["run", "x_asn.json"]) == 0
-        assert "  unused    leak_rate.fits (imprint)" in capsys.readouterr().out.splitlines()
-        assert main(["run", "x_asn.json", "--overwrite", "--json"]) == 0
-        (product,) = json.loads(capsys.readouterr().out)["products"]
-        assert product["unused"] == [{"path": "leak_rate.fits", "exptype": "imprint"}]
         result = bps.selfcal(association, output_dir=tmp_path / "out")
         assert result.unused == {tmp_path / "leak_rate.fits": "imprint"}
         assert tmp_path / "leak_rate.fits" not in result.members
@@ -131,7 +108,7 @@ class TestFlaggedAlready:
         with pytest.raises(ExposureError) as caught:
             bps.selfcal(science, output_dir=tmp_path / "out", **others)
         assert str(caught.value).startswith(f"{flagged}: is flagged already")
-        assert "force=True" in str(caught.value)
+        assert "set `force` to use it" in str(caught.value)
         assert not (tmp_path / "out").exists()
         result = bps.selfcal(science, output_dir=tmp_path / "out", force=True, **others)
         assert result.status == "COMPLETE"
@@ -188,14 +165,15 @@ class TestOdd:
         rate = cards(write(tmp_path / "a_rate.fits", sky(1)), S_BKDSUB="SKIPPED", S_WCS="COMPLETE")
         assert bps.selfcal(rate, output_dir=tmp_path / "out", force_single=True).bad_pixels
 
-    def test_one_of_another_mode(self, tmp_path, monkeypatch, capsys):
-        write(tmp_path / "image_rate.fits", sky(1), detector="MIRIMAGE", exp_type="MIR_IMAGE")
-        monkeypatch.chdir(tmp_path)
-        assert main(["run", "image_rate.fits", "--force-single"]) == 0
-        assert capsys.readouterr().err == (
-            "badpix-selfcal: warning: image_rate.fits: EXP_TYPE is MIR_IMAGE; this step is made "
-            "for MIR_MRS, NRS_IFU, NRS_MSASPEC, NRS_FIXEDSLIT\n"
-        )
+    def test_one_of_another_mode(self, tmp_path):
+        path = tmp_path / "image_rate.fits"
+        write(path, sky(1), detector="MIRIMAGE", exp_type="MIR_IMAGE")
+        with pytest.warns(SelfcalWarning) as warned:
+            bps.selfcal(path, output_dir=tmp_path / "out", force_single=True)
+        assert [str(each.message) for each in warned] == [
+            f"{path}: EXP_TYPE is MIR_IMAGE; this step is made for MIR_MRS, NRS_IFU, NRS_MSASPEC, "
+            "NRS_FIXEDSLIT"
+        ]
 
     @pytest.mark.parametrize(("count", "more"), [(5, " and 2 more"), (4, " and 1 more"), (3, "")])
     def test_a_batch_of_several_names_three(self, tmp_path, count, more):
@@ -223,16 +201,6 @@ class TestDetectors:
         flags = planes(result.science)["DQ"] & BAD == BAD
         assert flags[result.bad_pixels.mask].all()
 
-    def test_the_option_of_the_command(self, tmp_path, monkeypatch, capsys):
-        write(tmp_path / "a_rate.fits", sky(1))
-        write(tmp_path / "b_rate.fits", sky(2), detector="MIRIFUSHORT")
-        monkeypatch.chdir(tmp_path)
-        run = ["run", "a_rate.fits", "--background", "b_rate.fits"]
-        assert main(run) == 1
-        assert "b_rate.fits: was taken with MIRIFUSHORT" in capsys.readouterr().err
-        assert main([*run, "--force"]) == 0
-        assert header("a_badpix_selfcal.fits")["S_BPXSLF"] == "COMPLETE"
-
     def test_one_without_detector_and_mode_causes_no_warning(self, tmp_path):
         science = write(tmp_path / "a_rate.fits", sky(1))
         other = write(tmp_path / "b_rate.fits", sky(2), detector=None, exp_type="")
@@ -245,28 +213,3 @@ class TestDetectors:
         other = write(tmp_path / "b_rate.fits", sky(2), detector="NRS2", **how)
         with pytest.warns(SelfcalWarning, match=r"b_rate\.fits: was taken with NRS2"):
             bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out")
-
-
-class TestShapes:
-    """What the command prints about an exposure of another shape."""
-
-    def test_the_odd_one_is_named_once_and_the_others_go_on(self, tmp_path, monkeypatch, capsys):
-        pool(tmp_path, detectors=("NRS1",))
-        take(tmp_path / "odd_rate.fits", 9, detector="NRS1", shape=(96, 641))
-        monkeypatch.chdir(tmp_path)
-        assert main(["batch", ".", "--output-dir", "out"]) == 1
-        assert capsys.readouterr().err == (
-            "badpix-selfcal: error: odd_rate.fits: SCI has shape (96, 641), 5 others of the same "
-            "group (NRS1) have (96, 640); process it separately\n"
-        )
-        assert len(list((tmp_path / "out").iterdir())) == 3
-
-    def test_without_a_majority_there_is_one_error(self, tmp_path, monkeypatch, capsys):
-        pool(tmp_path, detectors=("NRS1",), science=1, background=0)
-        take(tmp_path / "odd_rate.fits", 9, detector="NRS1", shape=(96, 641))
-        monkeypatch.chdir(tmp_path)
-        assert main(["batch", ".", "--output-dir", "out"]) == 1
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("badpix-selfcal: error: sci0_nrs1_rate.fits: SCI has shape")
-        assert (line.count("odd_rate.fits"), line.count("sci0_nrs1_rate.fits")) == (1, 1)
-        assert not list(tmp_path.glob("out/*"))

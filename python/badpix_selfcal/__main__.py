@@ -14,7 +14,7 @@ def main() -> int:
 
         return cli.main()
     except KeyboardInterrupt:
-        print("badpix-selfcal: interrupted; no output was written", file=sys.stderr)
+        print("badpix-selfcal: interrupted; outputs that are there are complete", file=sys.stderr)
         return 130
 
 

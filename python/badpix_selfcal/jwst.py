@@ -33,11 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
-from .arrays.floats import FloatArray
+from .arrays.checks import FloatArray
+from .arrays.display import cuts_of
 from .arrays.medians import median_filter
-from .arrays.summary import cuts_of
 from .instrument import DISPAXIS_OF_EXP_TYPE, gap_of, within
-from .messages import extra
 from .parameters import FLAGFRAC, KERNEL_SIZE, Parameters
 from .stcal import medfilt
 
@@ -46,7 +45,10 @@ try:
     from jwst.badpix_selfcal import badpix_selfcal_step as pipeline
     from jwst.badpix_selfcal.badpix_selfcal import apply_flags
 except ImportError as error:
-    raise ImportError(f"badpix_selfcal.jwst needs jwst ({error}): {extra('jwst')}") from error
+    raise ImportError(
+        f'badpix_selfcal.jwst needs jwst ({error}): pip install ".[jwst]" in the clone of '
+        "badpix-selfcal"
+    ) from error
 
 __all__ = [
     "BadpixSelfcalStep",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import badpix_selfcal as bps
 
@@ -38,8 +38,6 @@ from badpix_selfcal.__main__ import main
 sys.exit(main())
 """
 
-EXPOSURES = 5
-
 # The time at which copies, masks and pages were made.
 _TIME = re.compile(rb"(?:DATE    |USEAFTER|BPXMADE )= '[^']*'|[0-9T:-]{19} UTC</td>")
 
@@ -48,11 +46,9 @@ OPTIONS = {"run": ("save_flagged_bkg", "save_mask"), "batch": ("save_mask",), "a
 
 
 def observe(folder: Path) -> None:
-    """Write exposures and an association for each of the first two."""
+    """Write five exposures and an association for each of the first two."""
     folder.mkdir()
-    names = [f"e{number}_rate.fits" for number in range(EXPOSURES)]
-    for number, name in enumerate(names):
-        write(folder / name, sky(number))
+    names = [write(folder / f"e{number}_rate.fits", sky(number)).name for number in range(5)]
     for number in range(2):
         associate(
             folder / f"p{number}_asn.json", names[number], background=names[2:], name=f"p{number}"
@@ -74,9 +70,9 @@ def _timeless(content: bytes) -> bytes:
     return _TIME.sub(b"", content)
 
 
-def hidden(found: dict[str, bytes]) -> set[str]:
-    """Return the names that begin with a dot."""
-    return {name for name in found if name.startswith(".")}
+def shown(found: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the files whose names do not begin with a dot."""
+    return {name: content for name, content in found.items() if not name.startswith(".")}
 
 
 @dataclass
@@ -90,23 +86,17 @@ class Attacked:
     out: Path
     command: str
     given: str
-    options: tuple[str, ...]
     old: dict[str, bytes]
     new: dict[str, bytes]
-
-    @property
-    def is_batch(self) -> bool:
-        """Whether each output appears on its own."""
-        return self.command != "run"
 
     @property
     def words(self) -> list[str]:
         """The command with its inputs and options."""
         masks = [str(self._mask("new"))] if self.command == "apply" else []
-        options = ["--" + name.replace("_", "-") for name in self.options]
+        options = ["--" + name.replace("_", "-") for name in OPTIONS[self.command]]
         return [self.command, *masks, str(self.data / self.given), *options]
 
-    def prepare(self) -> None:
+    def write_old(self) -> None:
         """Write the old outputs."""
         self._call("old", kernel_size=9)
 
@@ -114,27 +104,27 @@ class Attacked:
         """Run once more, to the end."""
         self._call("new")
 
-    def _call(self, mask: str, **how: object) -> None:
+    def _call(self, mask: str, **how: Any) -> None:
         if self.command == "apply":
             bps.apply(self._mask(mask), self.data / self.given, output_dir=self.out, overwrite=True)
             return
-        run: Callable[..., object] = bps.batch if self.is_batch else bps.selfcal
-        how |= dict.fromkeys(self.options, True)
+        run: Callable[..., object] = bps.selfcal if self.command == "run" else bps.batch
+        how |= dict.fromkeys(OPTIONS[self.command], True)
         run(self.data / self.given, output_dir=self.out, overwrite=True, **how)
 
     def _mask(self, which: str) -> Path:
         folder = self.data.parent / f"{which}_mask"
         if not folder.exists():
-            size = {"kernel_size": 9} if which == "old" else {}
+            size: Any = {"kernel_size": 9} if which == "old" else {}
             bps.batch(self.data, output_dir=folder, save_mask=True, **size)
         (mask,) = folder.glob("*_mask.fits")
         return mask
 
 
-def attacked(data: Path, out: Path, command: str, given: str, *options: str) -> Attacked:
+def attacked(data: Path, out: Path, command: str, given: str) -> Attacked:
     """Return a run (of an association), a batch or an apply to attack."""
-    made = Attacked(data, out, command, given, OPTIONS[command] + options, {}, {})
-    made.prepare()
+    made = Attacked(data, out, command, given, {}, {})
+    made.write_old()
     made.old = contents(out)
     made.again()
     made.new = contents(out)
@@ -161,27 +151,15 @@ class Process:
         os.read(begin, 1)
         os.close(begin)
         self.start = time.monotonic()
+        self.send = self._process.send_signal
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds or the process has ended."""
         while self._process.poll() is None and not condition():
             time.sleep(0.0005)
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
-
-    def end(self, limit: float = 60.0) -> Ended:
-        """Wait for the end; fail if it takes longer than a limit."""
-        printed, said = self._process.communicate(timeout=limit)
-        return Ended(self._process.returncode, printed, said, time.monotonic() - self.start)
-
-
-@dataclass
-class Ended:
-    """How a process has ended."""
-
-    status: int
-    printed: str
-    said: str
-    duration: float
+    def end(self, limit: float = 60.0) -> tuple[int, str]:
+        """Wait for the end; return status and messages, which are no traceback."""
+        said = self._process.communicate(timeout=limit)[1]
+        assert "Traceback" not in said, said
+        return self._process.returncode, said

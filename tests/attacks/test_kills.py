@@ -1,4 +1,4 @@
-"""Commands that are killed, terminated or interrupted at any moment."""
+"""Commands that are killed, terminated or interrupted at any moment, and pairs of them."""
 
 from __future__ import annotations
 
@@ -11,117 +11,112 @@ from collections import Counter
 import pytest
 
 from . import cases, report
-from .runs import HANG, Process, attacked, contents, hidden, observe
+from .runs import HANG, Process, attacked, contents, observe, shown
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
 
-NUMBERS = [signal.SIGTERM, signal.SIGINT]
-VICTIMS = ["run", "batch", "run with a page", "batch with a page", "apply"]
-WORDS = {130: "interrupted", 143: "terminated"}
-RESUMES = "finished outputs are complete; --resume continues from there"
+VICTIMS = [("run", "p0_asn.json"), ("batch", "."), ("apply", "."), ("run", "p1_asn.json")]
 
 
 @pytest.fixture(scope="module")
 def victims(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kills")
     observe(folder / "in")
-    return [
-        attacked(folder / "in", folder / "out", *words)
-        for words in (
-            ("run", "p0_asn.json"),
-            ("batch", "."),
-            ("run", "p0_asn.json", "report"),
-            ("batch", ".", "report"),
-            ("apply", "."),
-        )
-    ]
+    return [attacked(folder / "in", folder / "new" / "out", *words) for words in VICTIMS]
 
 
-@pytest.fixture(scope="module")
-def durations(victims):
-    """How long each victim runs, from the start of Python on."""
-    found = []
-    for victim in victims:
-        ended = [Process(victim, "--overwrite").end() for _ in range(2)]
-        found.append(max(each.duration for each in ended))
-        shutil.rmtree(victim.out)
-    return found
+@pytest.fixture
+def out(victims):
+    """The folder of outputs, which does not exist."""
+    folder = victims[0].out
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    return folder
 
 
-def signal_at_some_moment(process, out, number, duration, draw):
+def signal_at_some_moment(process, out, number, draw):
     """Send a signal: at any time, or soon after there is a first file."""
     if draw.random() < 0.4:
-        moment = process.start + draw.random() * duration
+        moment = process.start + draw.random()
         process.wait_for(lambda: time.monotonic() > moment)
     else:
-        process.wait_for(out.exists)
-        kinds = ("*", ".*.part", "[!.]*")
-        pattern = draw.choice(kinds)
+        pattern = draw.choice(("*", ".*.part", "[!.]*"))
         process.wait_for(lambda: any(out.glob(pattern)))
         time.sleep(draw.random() * draw.choice((0.0005, 0.005, 0.05)))
     process.send(number)
 
 
-def what_is_there(victim, found):
-    """Return whether the outputs are the "new" ones, the "old" ones, or "none"; or "some" of all.
-
-    Each must be whole.
-    """
-    shown = {name: content for name, content in found.items() if not name.startswith(".")}
-    for name, content in shown.items():
-        assert content in (victim.old[name], victim.new[name]), f"{name} is not whole"
-    if not shown:
-        return "none"
-    return "new" if shown == victim.new else "old" if shown == victim.old else "some"
+def require_whole(found, *victims):
+    """Check that every output is one of those that a command writes."""
+    for name, content in shown(found).items():
+        wholes = [each[name] for v in victims for each in (v.old, v.new) if name in each]
+        assert content in wholes, f"{name} is not whole"
 
 
-def check(victim, number, ended, before, found, left):
-    """Check that what is reported is what is there."""
-    now = what_is_there(victim, found)
-    assert "Traceback" not in ended.said, ended.said
-    if number == signal.SIGKILL:
-        return
-    assert not hidden(found), "files are left"
-    assert found or not left, "an empty folder is left"
-    if ended.status == 0:
-        assert now == "new"
-    elif ended.status == -number:  # before the command or after its report
-        assert ended.said == ""
-        assert now == ("new" if ended.printed else before)
-    else:
-        assert ended.status == 128 + number
-        word = WORDS[ended.status]
-        if victim.is_batch:
-            assert ended.said in (
-                f"badpix-selfcal: {word}; {RESUMES}\n",
-                f"badpix-selfcal: {word}; no output was written\n",
-            )
-            assert now == before or RESUMES in ended.said
-            return
-        state = {"none": "no output was", "old": "no output was", "new": "all outputs were"}[now]
-        assert ended.said == f"badpix-selfcal: {word}; {state} written\n"
-        assert ended.printed == ""
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, *NUMBERS], ids=lambda each: each.name)
-@pytest.mark.parametrize("which", range(len(VICTIMS)), ids=VICTIMS)
-def test_whatever_the_moment(victims, durations, which, number):
-    victim, draw = victims[which], random.Random(f"{which}{number}")
-    out, inputs, counts = victim.out, contents(victim.data), Counter()
-    shutil.rmtree(out, ignore_errors=True)  # of a test that failed
-    for _ in range(cases(4, 90) if which < 2 else cases(1, 20)):
-        before = draw.choice(["none", "old"])
-        if before == "old":
-            victim.prepare()
-        process = Process(victim, *(["--overwrite"] if before == "old" else []))
-        signal_at_some_moment(process, out, number, durations[which], draw)
-        ended = process.end(HANG)
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("which", range(3), ids=[words[0] for words in VICTIMS[:3]])
+def test_whatever_the_moment(victims, out, which, number):
+    victim, draw, counts = victims[which], random.Random(f"{which}{number}"), Counter()
+    inputs = contents(victim.data)
+    for _ in range(cases(4, 90)):
+        has_old = draw.random() < 0.5
+        if has_old:
+            victim.write_old()
+        before = contents(out)
+        process = Process(victim, *(["--overwrite"] if has_old else []))
+        signal_at_some_moment(process, out, signal.Signals[number], draw)
+        status, _ = process.end(HANG)
         found = contents(out)
-        check(victim, number, ended, before, found, out.exists())
-        counts["killed" if ended.status else "ended before"] += 1
-        counts["left files"] += bool(hidden(found))
+        require_whole(found, victim)
+        if number != "SIGKILL":
+            assert status in (0, 130, 143, -signal.Signals[number])
+            assert found == shown(found), "files are left"
+            assert found or not out.exists(), "an empty folder is left"
+            assert victim.command != "run" or found in (before, victim.new)
+        counts["killed" if status else "ended before"] += 1
         victim.again()
-        assert contents(out) == victim.new, "the next run has not removed all that was left"
-        shutil.rmtree(out)
+        assert contents(out) == victim.new, "the next run has not replaced what was left"
+        shutil.rmtree(out.parent)
     assert contents(victim.data) == inputs
-    report(f"{number.name} to {VICTIMS[which]}", counts)
+    report(f"{number} to {victim.command}", counts)
+
+
+def test_pairs_with_the_same_outputs(victims, out):
+    """Neither mixes with the other; at least one succeeds, or both batches together do."""
+    draw, counts = random.Random(1), Counter()
+    for number in range(cases(4, 70)):
+        victim = draw.choice(victims)
+        options = ["--overwrite"] if number % 2 else []
+        pair = [Process(victim, *options) for _ in range(2)]
+        ended = [process.end() for process in pair]
+        assert contents(out) == victim.new
+        statuses = sorted(status for status, _ in ended)
+        assert statuses in ([0, 0], [0, 1]) or (statuses == [1, 1] and victim.command != "run")
+        for status, said in ended:
+            assert status == 0 or "exists already" in said or "is being written" in said
+        counts[str(statuses)] += 1
+        shutil.rmtree(out.parent)
+    report("pairs with the same outputs", counts)
+
+
+def test_pairs_of_which_one_is_killed(victims, out):
+    """The other one succeeds, and keeps the folder that the killed one has made."""
+    draw, counts = random.Random(3), Counter()
+    for _ in range(cases(5, 120)):
+        one, other = draw.sample([*victims[:2], victims[3]], 2)
+        number = draw.choice(["SIGKILL", "SIGTERM", "SIGINT"])
+        killed = Process(one)
+        survivor = Process(other)
+        killed.wait_for(out.exists)
+        time.sleep(draw.random() * draw.choice((0.001, 0.01, 0.1)))
+        killed.send(signal.Signals[number])
+        killed.end(HANG)
+        assert survivor.end() == (0, "")
+        found = contents(out)
+        require_whole(found, one, other)
+        assert other.new.items() <= found.items()
+        assert number == "SIGKILL" or found == shown(found)
+        one.again()
+        assert contents(out) == one.new | other.new
+        counts[number] += 1
+        shutil.rmtree(out.parent)
+    report("pairs of which one is killed", counts)

@@ -20,102 +20,7 @@ from badpix_selfcal.arrays import MeanError
 from badpix_selfcal.stcal import medfilt
 
 from . import cases, report
-
-UNDER_LIMITS = """
-import hashlib, json, os, resource, sys
-import numpy as np
-import badpix_selfcal as bps
-from badpix_selfcal.arrays import MeanError
-from badpix_selfcal.stcal import medfilt
-
-rng = np.random.default_rng(1)
-image = rng.normal(size=(512, 600)).astype(np.float32)
-image[rng.random(image.shape) < 0.05] = np.nan
-integers = np.arange(image.size).reshape(image.shape) % 977
-errors = np.ones_like(image)
-everywhere = np.ones(image.shape, dtype=bool)
-
-def mean_error():
-    mean = MeanError(image.shape)
-    for _ in range(5):
-        mean.add(errors)
-    return mean.image()
-
-work = {
-    "lines": lambda: bps.median_filter(image, 15, axis=0),
-    "integers": lambda: bps.median_filter(integers, 7, axis=1),
-    "heap": lambda: bps.median_filter(image, 501, axis=1, method="heap"),
-    "square": lambda: bps.median_filter(image, 15),
-    "rectangle by heap": lambda: bps.median_filter(image, (151, 5), method="heap"),
-    "table": lambda: bps.median_filter(image, 601, axis=0, method="network"),
-    "one line": lambda: bps.median_filter(image.ravel(), 33),
-    "fraction": lambda: bps.find_bad_pixels(image, dispaxis=2).residual,
-    "fraction of a square": lambda: bps.find_bad_pixels(image, dispaxis=None).residual,
-    "sigma": lambda: bps.find_bad_pixels(image, dispaxis=1, cut="sigma", error=errors).significance,
-    "sigma without errors": lambda: bps.find_bad_pixels(
-        image, dispaxis=None, cut="sigma"
-    ).significance,
-    "percentiles": lambda: bps.percentiles(image, np.linspace(0, 100, 101)),
-    "two percentiles": lambda: bps.percentiles(image, [0.1, 99.9]),
-    "medfilt": lambda: medfilt(image, (4, 7)),
-    "minimum image": lambda: bps.minimum_image([image, integers, image]),
-    "pedestal": lambda: np.float64(bps.pedestal(image, everywhere)),
-    "rectangular gap": lambda: np.float64(bps.pedestal(image, (0, 512, 0, 600))),
-    "mean error": mean_error,
-}[sys.argv[1]]
-
-def size():
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[0]) * resource.getpagesize()
-
-def outcome(further):
-    # What a new process does that has so many bytes more than it already uses.
-    resource.setrlimit(resource.RLIMIT_AS, (size() + further, resource.RLIM_INFINITY))
-    try:
-        result = np.ascontiguousarray(work())
-    except MemoryError:
-        return "no memory"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
-    return hashlib.sha256(result).hexdigest()
-
-for further in json.loads(sys.argv[2]):
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writing, outcome(further).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with open(reading, "rb") as pipe:
-        said = pipe.read().decode()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print(json.dumps(said if status == 0 else f"ended with {status}"))
-"""
-"""Does some work in child processes, each of which may use some bytes more than it is given."""
-
-WORK = (
-    "lines",
-    "integers",
-    "heap",
-    "square",
-    "rectangle by heap",
-    "table",
-    "one line",
-    "fraction",
-    "fraction of a square",
-    "sigma",
-    "sigma without errors",
-    "percentiles",
-    "two percentiles",
-    "medfilt",
-    "minimum image",
-    "pedestal",
-    "rectangular gap",
-    "mean error",
-)
+from .under_limits import WORK
 
 MIB = 2**20
 
@@ -123,7 +28,7 @@ MIB = 2**20
 def outcomes(work: str, limits: list[int]) -> list[str]:
     """Return the outcome of some work for each limit, in bytes beyond what a process has."""
     run = subprocess.run(
-        [sys.executable, "-c", UNDER_LIMITS, work, json.dumps(limits)],
+        [sys.executable, "-m", "tests.attacks.under_limits", work, json.dumps(limits)],
         capture_output=True,
         text=True,
         timeout=60 + 10 * len(limits),

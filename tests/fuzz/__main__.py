@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import random
 import shutil
 import subprocess
 import sys
-from contextlib import nullcontext
-from importlib.util import find_spec
 from pathlib import Path
 
-FUZZED = {"headers": 4, "associations": 3, "kernels": 3}
+SHARES = {"exposures": 3, "masks": 2, "associations": 2, "kernels": 3}
 """The targets in Python, and their shares of the time."""
 
 RUST = {"medians": 2, "measures": 1}
@@ -23,23 +20,25 @@ def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0, help="of all targets together")
-    parser.add_argument("--only", choices=[*FUZZED, *RUST], help="the only target to run")
+    parser.add_argument("--only", choices=[*SHARES, *RUST], help="the only target to run")
     parser.add_argument("--seed", default=str(random.SystemRandom().randrange(2**31)))
     parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"))
     parser.add_argument("--repeat", nargs=2, metavar=("TARGET", "FILE"), help="try one input")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.repeat:
-        name, file = args.repeat
-        target = importlib.import_module(f"tests.fuzz.{name}").TARGET
-        print(target.attempt(Path(file).read_bytes()))
-        return 0
-    shares = {**FUZZED, **RUST}
-    if args.only:
-        shares = {args.only: 1}
-    if args.here:
-        return _here(args.only, args)
+    if args.repeat or args.here:
+        from . import Trials
+        from .targets import TARGETS
+
+        if args.repeat:
+            name, file = args.repeat
+            print(TARGETS[name].attempt(Path(file).read_bytes()))
+            return 0
+        trials = Trials(args.only, TARGETS[args.only], args.findings)
+        trials.run(args.minutes * 60, args.seed)
+        return int(bool(trials.places))
     print(f"seed {args.seed}", flush=True)
+    shares = {args.only: 1} if args.only else {**SHARES, **RUST}
     each = args.minutes * 60 / sum(shares.values())
     status = 0
     for name, share in shares.items():
@@ -69,23 +68,6 @@ def _in_rust(name: str, seconds: float, args: argparse.Namespace) -> int:
     done = [line for line in run.stderr.splitlines() if line.startswith("Done ")]
     print(f"{name}: {done[0] if done else run.stderr[-3000:]}", flush=True)
     return int(run.returncode != 0)
-
-
-def _here(name: str, args: argparse.Namespace) -> int:
-    """Run a target in this process, which atheris ends."""
-    guided = find_spec("atheris") is not None
-    watched = nullcontext()
-    if guided:
-        import atheris
-
-        watched = atheris.instrument_imports(include=["badpix_selfcal", "yaml", "json"])
-    with watched:
-        target = importlib.import_module(f"tests.fuzz.{name}").TARGET
-    from .engine import Trials, run
-
-    trials = Trials(name, target, args.findings)
-    run(trials, args.minutes * 60, args.seed, guided=guided)
-    return int(bool(trials.places))
 
 
 if __name__ == "__main__":

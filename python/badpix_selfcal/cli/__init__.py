@@ -1,58 +1,35 @@
-"""The command ``badpix-selfcal``: argument parsing and printing only."""
+"""The command ``badpix-selfcal``: it parses options, calls the functions, prints their results.
+
+`commands.py` makes the options from the signatures and docstrings of the functions, `steps.py` and
+`others.py` the reports from their results. A call imports the function that it needs, no other.
+"""
 
 from __future__ import annotations
 
-import argparse
+import inspect
+import io
 import json
+import shutil
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from .._kernels import __version__
-from ..errors import reason_of
-from ..files.published import PUBLISHED, published
-from ..log import log
-from ..messages import PROGRAM, on_command_line
-from . import (
-    apply,
-    associate,
-    batch,
-    compare,
-    completion,
-    export,
-    guide,
-    history,
-    plot,
-    report,
-    run,
-    simulate,
-    verify,
-)
-from .options import NOTHING, Report
-from .parser import Parser, WrongUsage, parse
-from .terminal import (
-    Stream,
-    Terminated,
-    claim_descriptors,
-    exception_of,
-    flush,
-    orderly_termination,
-    printing,
-    say,
-    stderr_log,
-    stderr_warnings,
-)
+from .._kernels import __version__, num_threads
+from ..errors import log, reason_of
+from . import terminal
+from .terminal import PROGRAM, Terminated, say
+
+if TYPE_CHECKING:
+    from .commands import Command
+    from .report import Report
 
 __all__ = ["main"]
 
 DONE, FAILED, WRONG_USAGE, SKIPPED, DIFFERENT = 0, 1, 2, 3, 4
-INTERRUPTED, TERMINATED = 130, 143
 ENDED: Final = (DONE, SKIPPED, DIFFERENT)
 """The exit statuses of commands that ran to their end."""
-
-INTERNAL: Final = ("command", "program", "stopped", "written")
-"""Names among the arguments that are not those of the user."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,195 +46,182 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 failed, 2 wrong usage, 3 the step was skipped for some or all
         exposures, 4 two files differ, 130 interrupted, 143 terminated.
     """
-    claim_descriptors()
-    with printing() as problem:
-        call = _Call(sys.argv[1:] if arguments is None else [*arguments], problem)
-        try:
-            with orderly_termination(is_process=arguments is None) as received:
-                try:
-                    call.run(received)
-                except (KeyboardInterrupt, Terminated) as stop:
-                    call.stop(stop)
-        except (KeyboardInterrupt, Terminated) as stop:  # just before or after
-            call.stop(stop)
-        return call.end()
+    terminal.prepare()
+    call = _Call(sys.argv[1:] if arguments is None else [*arguments])
+    try:
+        with terminal.signals_raised(is_process=arguments is None) as received:
+            status = call.run(received)
+    except KeyboardInterrupt:
+        status = call.stopped(signal.SIGINT)
+    except Terminated:
+        status = call.stopped(signal.SIGTERM)
+    return call.ended(status)
+
+
+class _WrongUsage(Exception):  # noqa: N818 - not an error of the program
+    """The arguments are wrong; the text says how."""
 
 
 class _Call:
-    """One run of the command line: what it prints, and its exit status."""
+    """One call of the command line: what it prints, and its exit status."""
 
-    def __init__(self, words: list[str], problem: Callable[[Stream], str]) -> None:
+    def __init__(self, words: list[str]) -> None:
         self._words = words
-        self._problem = problem
-        self._before = published()
-        self._given: argparse.Namespace | None = None
+        self._is_json, self._is_quiet = "--json" in words, "--quiet" in words
+        self._command: Command | None = None
+        self._parameters: Sequence[str] = ()
         self._warned: list[str] = []
         self._is_reported = False
-        self._status: int | None = None
 
-    def run(self, received: Sequence[int]) -> None:
-        """Run the command and print its report."""
+    def run(self, received: Sequence[int]) -> int:
+        """Run the command, print its report, and return the exit status."""
+        verbosity = 0
         try:
-            given = self._given = parse(program(), self._words)
-        except SystemExit as stop:
-            self._status = int(stop.code or 0)
-            return
-        except WrongUsage as wrong:
-            say(wrong.text(), "stderr")
-            self._report(WRONG_USAGE, [str(wrong)])
-            return
-        with on_command_line(), stderr_warnings(quiet=given.quiet) as self._warned:
-            status, errors, report = _outcome(given, received)
-        self._report(status, errors, report)
+            answer = self._parsed()
+            if isinstance(answer, str):
+                say(answer, "stdout")
+                return DONE
+            verbosity = answer.pop("verbose", 0)
+            if verbosity and self._is_quiet:
+                return self._wrong("give -v or --quiet, not both")
+            with (
+                terminal.one_line_warnings(quiet=self._is_quiet) as self._warned,
+                terminal.one_line_log(verbosity),
+            ):
+                report = self._called(answer)
+        except _WrongUsage as wrong:
+            return self._wrong(str(wrong))
+        except Exception as error:
+            if received:  # a module in C has turned the interrupt into another exception
+                return self.stopped(received[0])
+            return self._failed(error, verbosity)
+        for each in report.errors:
+            say(f"{PROGRAM}: error: {each}", "stderr")
+        status = DIFFERENT if report.differs else SKIPPED if report.skipped else DONE
+        return self._reported(FAILED if report.errors else status, report.errors, report)
 
-    def stop(self, interrupt: BaseException) -> None:
-        """Say that the command was stopped, and what there is now."""
-        if self._status is not None:
-            return  # it had ended and has said so
-        status, word = INTERRUPTED, "interrupted"
-        if isinstance(interrupt, Terminated):
-            status, word = TERMINATED, "terminated"
-        text = f"{word}; {self._result_of(interrupt)}"
+    def stopped(self, number: int) -> int:
+        """Say that a signal has stopped the command, and return the exit status."""
+        word = "interrupted" if number == signal.SIGINT else "terminated"
+        text = f"{word}; outputs that are there are complete"
+        if "resume" in self._parameters:
+            text += "; --resume continues from there"
         say(f"{PROGRAM}: {text}", "stderr")
-        if self._is_reported:
-            self._status = status
-        else:
-            self._report(status, [text])
+        return self._reported(128 + number, [text])
 
-    def end(self) -> int:
+    def ended(self, status: int) -> int:
         """Return the exit status; say on the other stream what could not be printed."""
-        flush("stdout")
-        flush("stderr")
-        status = self._status or DONE
-        if problem := self._problem("stdout"):
+        if problem := terminal.problem_of("stdout"):
             say(f"{PROGRAM}: error: {problem}", "stderr")
-        elif (problem := self._problem("stderr")) and not self._is_json:
+        elif (problem := terminal.problem_of("stderr")) and not self._is_json:
             say(f"{PROGRAM}: error: {problem}", "stdout")
         return FAILED if problem and status in ENDED else status
 
-    @property
-    def _is_json(self) -> bool:
-        return "--json" in self._words if self._given is None else self._given.json
+    def _parsed(self) -> str | dict[str, Any]:
+        """Return the arguments of the command, or a text to print."""
+        words = self._words
+        if words == ["--version"]:
+            return f"{PROGRAM} {__version__}"
+        if not words:
+            raise _WrongUsage("no command given")
+        is_help = {"--help", "-h"} & {*words}
+        if words[0].startswith("-") and not is_help:
+            raise _WrongUsage(f"{words[0]} stands before the command; options stand after it")
+        from cyclopts import CycloptsError
 
-    def _report(self, status: int, errors: Sequence[str], report: Report | None = None) -> None:
-        """Print the report. That in JSON says how the command ended, whatever happens."""
+        from .commands import COMMANDS, problem, program
+
+        self._command = COMMANDS.get(words[0])
+        page = io.StringIO()
+        try:
+            names = words[:1] if self._command else ()
+            app = program(*names, is_help=bool(is_help))
+            answer: str | dict[str, Any] | None = app(
+                words, console=_console(page) if is_help else None
+            )
+        except CycloptsError as error:
+            raise _WrongUsage(problem(error)) from None
+        if self._command:
+            self._parameters = [*inspect.signature(self._command.function).parameters]
+        if answer is None:
+            return "\n".join(line.rstrip() for line in page.getvalue().rstrip().split("\n"))
+        return answer
+
+    def _called(self, given: dict[str, Any]) -> Report:
+        """Call the function of the command."""
+        from .progress import Bar
+
+        assert self._command is not None
+        given = {name: each for name, each in given.items() if name not in ("json", "quiet")}
+        log.info("%s %s, Python %s", PROGRAM, __version__, sys.version.split()[0])
+        log.debug("arguments: %s", given)
+        if "threads" in self._parameters:
+            log.info("%d threads compute", given.get("threads") or num_threads())
+        with Bar(None if self._is_quiet else sys.stderr, self._command.counts) as bar:
+            return self._command(given, bar.show)
+
+    def _wrong(self, problem: str) -> int:
+        """Say what is wrong with the arguments."""
+        program, what = PROGRAM, "the commands"
+        if self._command is not None:
+            program, what = f"{PROGRAM} {self._words[0]}", "the options"
+        say(f"{program}: error: {problem}\n'{program} --help' lists {what}", "stderr")
+        return self._reported(WRONG_USAGE, [problem])
+
+    def _failed(self, error: Exception, verbosity: int) -> int:
+        """Say why the command failed: in a line; -v adds the traceback of an unexpected error."""
+        reason, is_ours = reason_of(error), _is_ours(error)
+        # An error that begins with the name of an argument is about its value.
+        is_wrong = reason.split()[0].strip("`") in self._parameters
+        is_wrong &= is_ours and type(error) in (TypeError, ValueError)
+        is_expected = is_wrong or (is_ours and not isinstance(error, TypeError))
+        if verbosity > is_expected:
+            say("".join(traceback.format_exception(error)).rstrip(), "stderr")
+        if is_wrong:
+            return self._wrong(reason)
+        if is_expected:
+            say(f"{PROGRAM}: error: {reason}", "stderr")
+            return self._reported(FAILED, [reason])
+        how = "with the traceback " + ("above" if verbosity else "that --verbose prints")
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        say(f"{PROGRAM}: unexpected error: {reason}; please report it {how}", "stderr")
+        return self._reported(FAILED, [reason])
+
+    def _reported(self, status: int, errors: Sequence[str], report: Report | None = None) -> int:
+        """Print the report once, and return the exit status; in JSON it is always printed."""
+        if self._is_reported:
+            return status
         self._is_reported = True
         if self._is_json:
-            unprinted = self._problem("stderr")
+            unprinted = terminal.problem_of("stderr")
             if unprinted and status in ENDED:
                 status = FAILED
             head = {
                 "version": __version__,
                 "exit_status": status,
-                "warnings": [*self._warned],
+                "warnings": self._warned,
                 "errors": [*errors, *filter(None, [unprinted])],
             }
-            say(json.dumps(head | (report.facts if report else {}), indent=2), "stdout")
-        elif report and report.text and self._given and not self._given.quiet:
+            facts = head | (report.facts if report else {})
+            say(json.dumps(facts, indent=2, default=str), "stdout")
+        elif report and report.text and not self._is_quiet:
             say(report.text, "stdout")
-        self._status = status
-
-    def _result_of(self, interrupt: BaseException) -> str:
-        """Return what an interrupted command has written."""
-        notes = getattr(interrupt, "__notes__", [])
-        if self._given is None:
-            return NOTHING
-        # Of a batch, each output is published on its own: the note is about that one.
-        problems = [note for note in notes if note != PUBLISHED]
-        done = published() > self._before or PUBLISHED in notes
-        return "; ".join(problems) or str(self._given.written if done else self._given.stopped)
+        return status
 
 
-def _outcome(
-    given: argparse.Namespace, received: Sequence[int]
-) -> tuple[int, list[str], Report | None]:
-    """Run a command; return its exit status, its errors, which are printed, and its report."""
-    try:
-        with stderr_log(given.verbose):
-            report = _run(given)
-    except Exception as error:
-        if received:
-            raise exception_of(received[-1]) from error
-        return FAILED, [_report_error(error, given.verbose)], None
-    for each in report.errors:
-        say(f"{PROGRAM}: error: {each}", "stderr")
-    return _status_of(report), [*report.errors], report
-
-
-def _status_of(report: Report) -> int:
-    if report.errors:
-        return FAILED
-    if report.differs:
-        return DIFFERENT
-    return SKIPPED if report.skipped else DONE
-
-
-def _run(given: argparse.Namespace) -> Report:
-    log.info("%s %s, Python %s", PROGRAM, __version__, sys.version.split()[0])
-    log.debug("arguments: %s", {k: v for k, v in vars(given).items() if k not in INTERNAL})
-    report: Report = given.command(given)
-    return report
-
-
-def _is_expected(error: Exception) -> bool:
-    """Return whether an input, an argument or the machine causes an error.
-
-    A ValueError or RuntimeError of another package is none that this package foresees.
-    """
+def _is_ours(error: Exception) -> bool:
+    """Return whether the machine or this package has raised an error for an input."""
     if isinstance(error, (OSError, MemoryError)):
         return True
-    if not isinstance(error, (ValueError, RuntimeError)):
-        return False
+    if isinstance(error, ImportError):  # an extra is not installed
+        return error.__cause__ is not None
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return bool(frame.f_globals["__name__"].split(".")[0] == __package__.split(".")[0])
+    is_here = frame.f_globals["__name__"].split(".")[0] == __package__.split(".")[0]
+    return is_here and isinstance(error, (RuntimeError, TypeError, ValueError))
 
 
-def _report_error(error: Exception, verbosity: int) -> str:
-    """Print an error in one line, and return it.
+def _console(page: io.StringIO) -> Any:
+    """Return where a help page goes: lines as long as the terminal is wide."""
+    from rich.console import Console
 
-    -v adds the traceback of an unexpected one, -vv of any.
-    """
-    expected = _is_expected(error)
-    if verbosity > (1 if expected else 0):
-        say("".join(traceback.format_exception(error)).rstrip(), "stderr")
-    if expected:
-        say(f"{PROGRAM}: error: {reason_of(error)}", "stderr")
-        return reason_of(error)
-    how = "with the traceback above" if verbosity else "with the traceback that --verbose prints"
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    say(f"{PROGRAM}: unexpected error: {what}; please report it {how}", "stderr")
-    return what
-
-
-def program() -> Parser:
-    """Return the parser of the program, with all commands."""
-    parser = Parser(
-        prog=PROGRAM,
-        usage="%(prog)s COMMAND [OPTION ...] ...",
-        description="Self-calibration of bad pixels in JWST integral-field exposures.",
-        epilog=f"'{PROGRAM} COMMAND --help' describes a command.\n"
-        f"'{PROGRAM} help options' lists all options and their keywords in Python.",
-    )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(
-        title="commands", metavar="COMMAND", prog=PROGRAM, parser_class=Parser
-    )
-    for each in (
-        run,
-        batch,
-        apply,
-        report,
-        plot,
-        compare,
-        history,
-        export,
-        associate,
-        simulate,
-        verify,
-        completion,
-        guide,
-    ):
-        each.add(commands)
-    parser.commands = dict(commands.choices)
-    parser.set_defaults(program=parser)
-    return parser
+    return Console(file=page, width=shutil.get_terminal_size().columns)

@@ -1,302 +1,132 @@
-"""The options that several commands have, and the report that each command returns.
+"""Options of the command line from the signature and the docstring of a function.
 
-A help page fits a terminal of 80 columns and 50 lines: one line for most options.
+A parameter without a default is a positional argument, any other an option of the same name. Its
+help is the text in the docstring, or the sentence of `Parameters`.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final, TypeAlias
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from .._kernels import MOST_THREADS
-from ..arrays.checks import GROUP_BY, check_workers
-from ..files.published import PUBLISHED
-from ..messages import option
-from ..parameters import Parameter, Parameters
-from .parser import Commands, Parser
+from cyclopts import Parameter, Token, convert
 
-__all__ = [
-    "LEFT",
-    "NOTHING",
-    "Command",
-    "Report",
-    "add_output_dir",
-    "add_overwrite",
-    "add_picture",
-    "add_pool_options",
-    "add_report_options",
-    "add_results",
-    "add_step_options",
-    "add_worker_options",
-    "add_writing_options",
-    "checked",
-    "command",
-    "number",
-    "step_options",
-    "whole",
-    "written",
-]
+from ..parameters import Parameters
+
+__all__ = ["ONLY_IN_PYTHON", "PACKAGE", "option", "options_of", "plain"]
+
+PACKAGE: Final = __package__.rpartition(".")[0]
+
+ONLY_IN_PYTHON: Final = ("progress", "settings")
+"""Keywords without an option."""
 
 
-NOTHING: Final = "no output was written"
-"""What there is after an interrupt before the outputs are published."""
-
-LEFT: Final = "finished outputs are complete; --resume continues from there"
-"""What there is after an interrupt if each output is published on its own."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """The result of a command.
-
-    Attributes
-    ----------
-    facts : dict
-        The result as values that JSON can hold.
-    text : str
-        The result as text for the terminal.
-    errors : tuple of str
-        Why parts failed, although the command ran to its end.
-    skipped : bool
-        Whether the step was skipped for a part.
-    differs : bool
-        Whether two files that were compared differ.
-    """
-
-    facts: dict[str, Any]
-    text: str
-    errors: tuple[str, ...] = ()
-    skipped: bool = False
-    differs: bool = False
+def options_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters of a function as cyclopts takes them."""
+    hints, texts = _hints(function), _texts_of(function)
+    texts |= {name: _sentence(each.help) for name, each in Parameters.by_name().items()}
+    return [
+        option(name, *_kind(hints[name], each.default), texts.get(name, ""))
+        for name, each in inspect.signature(function).parameters.items()
+        if name not in ONLY_IN_PYTHON
+    ]
 
 
-Command: TypeAlias = Callable[[argparse.Namespace], Report]
+def option(
+    name: str, kind: Any, default: Any, how: Parameter | None = None, text: str = ""
+) -> inspect.Parameter:
+    """Return a parameter as cyclopts takes it."""
+    needed = default is inspect.Parameter.empty
+    place = inspect.Parameter.POSITIONAL_ONLY if needed else inspect.Parameter.KEYWORD_ONLY
+    annotation = Annotated[kind, Parameter(help=text), *([how] if how else [])]
+    return inspect.Parameter(name, place, default=default, annotation=annotation)
 
 
-def command(
-    commands: Commands, name: str, inputs: str, description: str, examples: str, run: Command
-) -> Parser:
-    """Add a command with its help page.
-
-    Parameters
-    ----------
-    commands : Commands
-        Where to add it.
-    name : str
-        Its name.
-    inputs : str
-        What follows the options in the line of the usage.
-    description, examples : str
-        The text above the options; the lines below them, which work in the folder of a simulation.
-    run : callable
-        Does the work.
-
-    Returns
-    -------
-    Parser
-        The parser of the command, without the options of commands that write files.
-    """
-    parser = commands.add_parser(
-        name,
-        help=_first_sentence(description),
-        usage=f"%(prog)s [OPTION ...] {inputs}",
-        description=description,
-        epilog=examples,
-    )
-    parser.set_defaults(
-        command=run, stopped=NOTHING, written=PUBLISHED, json=False, quiet=False, verbose=0
-    )
-    return parser
+def _kind(hint: Any, default: Any) -> tuple[Any, Any, Parameter | None]:
+    """Return the type of an option, its default, and how its words become a value."""
+    members = _members(hint)
+    chosen = [value for each in members if get_origin(each) is Literal for value in get_args(each)]
+    if chosen:
+        if type(None) in members and default is not None:
+            chosen.append(None)
+        words = {str(value).lower(): value for value in chosen}
+        shown = next((word for word, value in words.items() if value == default), default)
+        return str, shown, Parameter(choices=tuple(words), converter=partial(_chosen, words))
+    if bool in members:
+        return bool, default, None
+    several = any(get_origin(each) in (Iterable, Sequence, tuple) for each in members)
+    one: Any = next((kind for kind in (float, int) if kind in members), str)
+    if one is str and any(PathLike in (each, get_origin(each)) for each in members):
+        one = Path  # for completion: the shell offers files
+    if several:
+        return list[one], default, Parameter(converter=_several, consume_multiple=True)
+    return one, default, Parameter(converter=_as_typed) if one is Path else None
 
 
-def _first_sentence(text: str) -> str:
-    """Return the first sentence without its full stop; a dot within a word ends none."""
-    return f"{' '.join(text.split())} ".partition(". ")[0].rstrip()
+def _members(hint: Any) -> list[Any]:
+    """Return the types of a union, with those of the unions in it."""
+    if get_origin(hint) in (Union, UnionType):
+        return [member for each in get_args(hint) for member in _members(each)]
+    return [hint]
 
 
-def add_report_options(to: Parser) -> None:
-    """Add how much is printed, and how."""
-    to.add_argument("--json", action="store_true", help="report in JSON")
-    verbosity = to.add_mutually_exclusive_group()
-    verbosity.add_argument(
-        "-v",
-        "--verbose",
-        action="count",
-        default=0,
-        help="print what is done; -vv: details and tracebacks too",
-    )
-    verbosity.add_argument(
-        "--quiet", action="store_true", help="print errors only (and the report with --json)"
-    )
+def _chosen(words: dict[str, Any], _: Any, tokens: Sequence[Token]) -> Any:
+    """Return the value of a word; cyclopts has checked it."""
+    return words[tokens[0].value]
 
 
-def add_pool_options(to: Parser) -> None:
-    """Add the exposures of a pool and how they are grouped."""
-    to.add_argument(
-        "inputs", metavar="INPUT", nargs="+", help="an exposure, a pattern, or a folder"
-    )
-    to.add_argument(
-        "--background",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="backgrounds that their headers (BKGDTARG) do not mark: a file, folder or pattern; "
-        "repeatable",
-    )
-    to.add_argument(
-        "--group-by",
-        metavar="WHAT",
-        choices=GROUP_BY,
-        default=GROUP_BY[0],
-        help="one mask for each detector or band (default: %(default)s)",
-    )
+def _several(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Return some values; one stands alone."""
+    found = _as_typed(kind, tokens) if kind == list[Path] else convert(kind, tokens)
+    return found[0] if len(found) == 1 else tuple(found)
 
 
-def add_step_options(to: Parser) -> None:
-    """Add the parameters of the step, and where and how to write."""
-    add_output_dir(to)
-    for name, parameter in Parameters.by_name().items():
-        _add_parameter(to, name, parameter)
-    to.add_argument(
-        "--threads",
-        metavar="N",
-        type=checked(whole, _threads),
-        help="threads that compute (default: all available CPUs)",
-    )
-    add_writing_options(to)
+def _as_typed(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Return files as they are typed: a path would lose the slashes of a URL."""
+    return tokens[0].value if kind is Path else [token.value for token in tokens]
 
 
-def add_writing_options(to: Parser) -> None:
-    """Add how outputs are written."""
-    add_overwrite(to)
-    to.add_argument(
-        "--no-sync",
-        action="store_true",
-        help="do not wait for the disk; unsafe if the power fails",
-    )
-
-
-def add_output_dir(to: Parser) -> None:
-    """Add the folder of the outputs."""
-    to.add_argument(
-        "--output-dir",
-        metavar="DIR",
-        help="output folder or URL (default: current directory)",
-    )
-
-
-def add_results(to: Parser) -> None:
-    """Add the results to be shown."""
-    to.add_argument(
-        "results",
-        metavar="RESULT",
-        nargs="+",
-        help="a mask that --save-mask has written, or a flagged copy beside it",
-    )
-
-
-def add_picture(to: Parser, what: str) -> None:
-    """Add the picture to write; `what` it shows."""
-    to.add_argument(
-        "--picture", metavar="FILE", help=f'{what} to write: .png, .pdf or .svg (extra "plot")'
-    )
-
-
-def add_worker_options(to: Parser, threads: str = "--threads") -> None:
-    """Add what continues a batch, and who does the work; `threads` is what computes."""
-    to.add_argument(
-        "--resume",
-        action="store_true",
-        help="keep the outputs that are done; write the others",
-    )
-    to.add_argument(
-        "--workers",
-        metavar="N",
-        type=checked(whole, check_workers),
-        help=f"threads for files (default: one more than {threads})",
-    )
-    to.add_argument(
-        "--scheduler",
-        metavar="URL",
-        help='a Dask cluster that does the work (extra "dask")',
-    )
-
-
-def add_overwrite(to: Parser) -> None:
-    """Add the option to replace files."""
-    to.add_argument(
-        "--overwrite", action="store_true", help="replace existing outputs (never inputs)"
-    )
-
-
-def written(files: Iterable[object]) -> str:
-    """Return the lines of a report that name files which were written."""
-    return "\n".join(f"written   {path}" for path in files)
-
-
-def step_options(given: argparse.Namespace) -> dict[str, Any]:
-    """Return the values of these options as arguments of `selfcal` and `batch`."""
-    arguments = {
-        "output_dir": given.output_dir,
-        "overwrite": given.overwrite,
-        "no_sync": given.no_sync,
-        "threads": given.threads,
-    }
-    for name, parameter in Parameters.by_name().items():
-        value = getattr(given, name)
-        arguments[name] = parameter.choices[value] if parameter.choices else value
-    return arguments
-
-
-def _add_parameter(to: Parser, name: str, parameter: Parameter) -> None:
-    default, about = getattr(Parameters, name), parameter.help
-    if default is not None or parameter.choices:
-        about += " (default: %(default)s)"
-    how: dict[str, Any] = {"metavar": parameter.metavar, "default": default, "help": about}
-    if parameter.choices:
-        word = next(word for word, value in parameter.choices.items() if value == default)
-        how |= {"choices": tuple(parameter.choices), "default": word}
-    elif isinstance(default, bool):
-        how = {"action": "store_true", "default": default, "help": parameter.help}
-    else:
-        kind = whole if isinstance(default, int) else number
-        how["type"] = checked(kind, partial(parameter.check, name="the value"))
-    to.add_argument(option(name), **how)
-
-
-def checked(kind: Callable[[str], Any], check: Callable[[Any], Any]) -> Callable[[str], Any]:
-    """Return an argparse type that reports the error of `check` for a wrong value."""
-
-    def parse(text: str) -> Any:
-        value = kind(text)
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types of the parameters; those that only type checkers import count as text."""
+    unknown: dict[str, Any] = {}
+    while True:
         try:
-            return check(value)
-        except (TypeError, ValueError) as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parse
+            return get_type_hints(function, localns=unknown)
+        except NameError as error:
+            unknown[error.name or ""] = str
 
 
-def whole(text: str) -> int:
-    """Return the whole number that a text stands for, as an argparse type."""
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"the value must be a whole number, got {text}") from None
+def _texts_of(described: Callable[..., Any]) -> dict[str, str]:
+    """Return the texts of the parameters in a docstring, as plain text in one line each."""
+    section = re.search(r"\nParameters\n-+\n(.*?)(?:\n\n|$)", inspect.getdoc(described) or "", re.S)
+    texts = {}
+    for entry in re.split(r"\n(?=\S)", section[1]) if section else []:
+        names, *lines = entry.split("\n")
+        text = " ".join(line.strip() for line in lines)
+        for name in names.partition(" : ")[0].split(", "):
+            texts[name] = text
+            if other := re.match(r"As in `badpix_selfcal\.(\w+)`", text):
+                there = _public_texts(other[1]).get(name, other[0]).rstrip(".")
+                texts[name] = there + text[other.end() :]
+    return {name: plain(text) for name, text in texts.items()}
 
 
-def number(text: str) -> float:
-    """Return the number that a text stands for, as an argparse type."""
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"the value must be a number, got {text}") from None
+@cache
+def _public_texts(name: str) -> dict[str, str]:
+    return _texts_of(getattr(import_module(PACKAGE), name))
 
 
-def _threads(count: int) -> int:
-    if not 1 <= count <= MOST_THREADS:
-        raise ValueError(f"threads must be from 1 to {MOST_THREADS}, got {count}")
-    return count
+def plain(text: str) -> str:
+    """Return text of a docstring without its markup."""
+    return text.replace("``", "").replace("`", "")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

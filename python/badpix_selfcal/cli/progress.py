@@ -1,155 +1,77 @@
-"""The progress with the rate and the time left: a bar on terminals, else a line now and then."""
+"""The progress of a command: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Final, TextIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, TextIO
 
-from ..messages import PROGRAM
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
-__all__ = ["Bar", "bars_cleared", "mute"]
+__all__ = ["Bar"]
 
-PAUSE: Final = 0.1
-"""The least time between two drawings, s."""
+AFTER: Final = 1.0
+"""How long nothing is shown at first: quick work needs no bar, s."""
 
 INTERVAL: Final = 30.0
-"""The time between two lines where there is no terminal, s."""
-
-WIDTH: Final = 30
+"""The time between two lines where there is no terminal, as in a batch system, s."""
 
 
 class Bar:
-    """A progress bar on one line of a terminal, or plain lines elsewhere; a context manager.
+    """Shows how much is done; a context manager.
 
     Parameters
     ----------
     stream : text file or None
-        Where to draw. If it is not a terminal, as in a batch system, a line is printed every
-        `INTERVAL`. If it is None, or cannot be written, nothing is drawn.
-    clock : callable, optional
-        Returns the time, s.
-    what : str, optional
+        Where to show it; None: nowhere.
+    what : str
         What is counted.
-    after : float, optional
-        How long nothing is drawn at first, s: quick work needs no bar.
     """
 
-    def __init__(
-        self,
-        stream: TextIO | None,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        what: str = "exposures",
-        after: float = 0.0,
-    ) -> None:
+    def __init__(self, stream: TextIO | None, what: str) -> None:
         self._stream = stream
-        self._clock = clock
         self._what = what
-        self._after = after
-        self._drawn: float | None = None
-        self._start = self._told = clock()
+        self._bar: Progress | None = None
+        self._start = self._said = time.monotonic()
 
     def __enter__(self) -> Bar:
-        if self._stream is not None and self._stream.isatty():
-            _shown.append(self)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self in _shown:
-            self.clear()
-            _shown.remove(self)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(kind, error, trace)
 
     def show(self, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
-        now = self._clock()
-        if done == 0:
-            self._start = self._told = now
-        if self not in _shown:
-            self._tell(done, total, now)
-            return
-        elapsed = now - self._start
-        due = self._drawn is None or now - self._drawn >= PAUSE or done == total
-        if due and total and elapsed >= self._after:
-            width = shutil.get_terminal_size().columns
-            with _lock:
-                self._drawn = now
-                self._write(f"\r{line(done, total, elapsed, self._what)[: width - 1]}\x1b[K")
-
-    def _tell(self, done: int, total: int, now: float) -> None:
-        """Print a line if the last one was printed long ago and the end is not reached."""
-        if now - self._told >= INTERVAL and 0 < done < total:
-            self._told = now
-            with _lock:
-                self._write(f"{PROGRAM}: {numbers(done, total, now - self._start, self._what)}\n")
-
-    def clear(self) -> None:
-        """Clear the line."""
-        with _lock:
-            if self._drawn is not None:
-                self._write("\r\x1b[K")
-                self._drawn = None
-
-    def _write(self, text: str) -> None:
+        now = time.monotonic()
         if self._stream is None:
             return
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):  # the exposures go on
-            mute(self._stream)
-            self._stream = None
+        if not self._stream.isatty():
+            if now - self._said >= INTERVAL and 0 < done < total:
+                self._said = now
+                left = round((now - self._start) / done * (total - done))
+                text = f"{done}/{total} {self._what}, {left // 60}:{left % 60:02d} left"
+                print(f"badpix-selfcal: {text}", file=self._stream, flush=True)
+        elif self._bar is not None or now - self._start >= AFTER:
+            self._bar = self._bar or _begun(self._stream, self._what)
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
 
-_shown: list[Bar] = []
+def _begun(stream: TextIO, what: str) -> Progress:
+    """Return a bar on a terminal; what others print meanwhile stands above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
 
-_lock = threading.RLock()
-"""Held while a bar is drawn or other text printed: log messages come from several threads."""
-
-
-def mute(stream: TextIO) -> None:
-    """Let a stream that cannot be written go nowhere: at the end Python writes what is left."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, stream.fileno())
-        finally:
-            os.close(nowhere)
-
-
-@contextmanager
-def bars_cleared() -> Iterator[None]:
-    """Clear the progress bars, and draw none while the context lasts."""
-    with _lock:
-        for bar in _shown:
-            bar.clear()
-        yield
-
-
-def line(done: int, total: int, elapsed: float, what: str = "exposures") -> str:
-    """Return the text of the bar.
-
-    Parameters
-    ----------
-    done, total : int
-        Numbers of what is counted.
-    elapsed : float
-        Time since the start, s.
-    what : str, optional
-        What is counted.
-    """
-    full = WIDTH * done // total
-    return f"[{'#' * full}{'-' * (WIDTH - full)}] {numbers(done, total, elapsed, what)}"
-
-
-def numbers(done: int, total: int, elapsed: float, what: str) -> str:
-    """Return how many are done, the rate, and the time left."""
-    text = f"{done}/{total} {what}"
-    if not (done and elapsed > 0.0):
-        return text
-    left = round(elapsed / done * (total - done))
-    return f"{text}, {done / elapsed:.3g}/s, {left // 60}:{left % 60:02d} left"
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(what), Left())
+    console = Console(file=stream)
+    bar = Progress(*columns, console=console, transient=True, redirect_stdout=False)
+    bar.add_task("", total=None)
+    bar.start()
+    return bar

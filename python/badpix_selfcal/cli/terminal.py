@@ -8,30 +8,30 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any, Final, Literal, TypeAlias
 
-from ..errors import SelfcalWarning
-from ..log import log
-from . import progress
+from ..errors import SelfcalWarning, log
 
 __all__ = [
+    "PROGRAM",
     "Terminated",
-    "claim_descriptors",
-    "exception_of",
-    "flush",
-    "orderly_termination",
-    "printing",
+    "one_line_log",
+    "one_line_warnings",
+    "prepare",
+    "problem_of",
     "say",
-    "stderr_log",
-    "stderr_warnings",
+    "signals_raised",
 ]
+
+PROGRAM: Final = "badpix-selfcal"
 
 Stream: TypeAlias = Literal["stdout", "stderr"]
 
-RETRY: Final = 0.05
-"""Time after which a signal comes again whose exception was lost, s."""
+GRACE: Final = 4.0
+"""How long a command that is interrupted may clean up, s."""
 
 _NAMES: Final = {"stdout": "the report", "stderr": "messages"}
 
@@ -43,59 +43,12 @@ class Terminated(BaseException):
     """Raised on SIGTERM."""
 
 
-def say(text: str, to: Stream) -> None:
-    """Print text on lines of its own, after clearing any progress bar.
-
-    Characters that the stream cannot encode are escaped. If the other end of a pipe is closed,
-    nothing is printed. Text that cannot be printed does not end the command; see `printing`.
-    """
-    stream = getattr(sys, to)
-    if stream is None:  # it was closed when the process began
-        _failed.setdefault(to, "it is closed")
-        return
-    encoding = stream.encoding or "ascii"
-    plain = text.encode(encoding, "backslashreplace").decode(encoding)
-    with _noting(to), progress.bars_cleared():
-        print(plain, file=stream, flush=True)
-
-
-def flush(to: Stream) -> None:
-    """Write what others have printed, such as help pages."""
-    stream = getattr(sys, to)
-    if stream is not None:
-        with _noting(to):
-            stream.flush()
-
-
-@contextmanager
-def _noting(to: Stream) -> Iterator[None]:
-    """Note that text cannot be printed."""
-    try:
-        yield
-    except BrokenPipeError:  # the reader has gone and wants no more
-        progress.mute(getattr(sys, to))
-    except (OSError, ValueError) as error:
-        _failed.setdefault(to, getattr(error, "strerror", None) or str(error))
-        progress.mute(getattr(sys, to))
-
-
-@contextmanager
-def printing() -> Iterator[Callable[[Stream], str]]:
-    """Yield a function that says what could not be printed to a stream; empty if all was."""
-    _failed.clear()
-
-    def problem(stream: Stream) -> str:
-        why = _failed.get(stream)
-        return f"{_NAMES[stream]} could not be printed ({stream}: {why})" if why else ""
-
-    yield problem
-
-
-def claim_descriptors() -> None:
+def prepare() -> None:
     """Open the standard descriptors that are closed, so that no output file gets their numbers.
 
     Else the system would write its own error messages into an output.
     """
+    _failed.clear()
     for number in range(3):
         try:
             os.fstat(number)
@@ -103,15 +56,49 @@ def claim_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
+def problem_of(stream: Stream) -> str:
+    """Return what could not be printed to a stream; empty if all was."""
+    why = _failed.get(stream)
+    return f"{_NAMES[stream]} could not be printed ({stream}: {why})" if why else ""
+
+
+def say(text: str, to: Stream) -> None:
+    """Print text on lines of its own; characters that the stream cannot encode are escaped.
+
+    If the other end of a pipe is closed, nothing is printed. Any other problem does not end the
+    command either; see `problem_of`.
+    """
+    stream = getattr(sys, to)
+    if stream is None:  # it was closed when the process began
+        _failed.setdefault(to, "it is closed")
+        return
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    plain = text.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        print(plain, file=stream, flush=True)
+    except (OSError, ValueError) as error:
+        if not isinstance(error, BrokenPipeError):  # else the reader wants no more
+            _failed.setdefault(to, getattr(error, "strerror", None) or str(error))
+        _mute(to)
+
+
+def _mute(to: Stream) -> None:
+    """Let a stream that cannot be written go nowhere: at the end Python writes what is left."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, getattr(sys, to).fileno())
+        os.close(nowhere)
+
+
 @contextmanager
-def stderr_warnings(*, quiet: bool) -> Iterator[list[str]]:
+def one_line_warnings(*, quiet: bool) -> Iterator[list[str]]:
     """Print warnings as lines of the command, none if `quiet`; yield the list that they fill."""
     messages: list[str] = []
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         messages.append(str(message))
         if not quiet:
-            say(f"badpix-selfcal: warning: {message}", "stderr")
+            say(f"{PROGRAM}: warning: {message}", "stderr")
 
     with warnings.catch_warnings():
         if quiet:
@@ -122,14 +109,8 @@ def stderr_warnings(*, quiet: bool) -> Iterator[list[str]]:
 
 
 @contextmanager
-def stderr_log(verbosity: int) -> Iterator[None]:
-    """Print the log of the package as lines of the command.
-
-    Parameters
-    ----------
-    verbosity : int
-        0: nothing; 1: messages of level INFO and above; 2 and more: DEBUG too.
-    """
+def one_line_log(verbosity: int) -> Iterator[None]:
+    """Print the log of the package as lines of the command: 0 nothing, 1 INFO, 2 DEBUG too."""
     if verbosity == 0:
         yield
         return
@@ -147,71 +128,39 @@ class _LineHandler(logging.Handler):
     """Prints each message as a line of the command; a traceback follows on lines of its own."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            text = self.format(record)
-        except Exception:
-            self.handleError(record)
-        else:
-            say(f"badpix-selfcal: {record.levelname.lower()}: {text}", "stderr")
-
-
-def exception_of(number: int) -> BaseException:
-    """Return what a signal raises."""
-    return KeyboardInterrupt() if number == signal.SIGINT else Terminated()
+        say(f"{PROGRAM}: {record.levelname.lower()}: {self.format(record)}", "stderr")
 
 
 @contextmanager
-def orderly_termination(*, is_process: bool = False) -> Iterator[list[int]]:
-    """Turn the first SIGTERM or SIGINT into an exception, and ignore further ones.
+def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
+    """Turn the first SIGINT or SIGTERM into an exception; yield the list of those received.
 
-    So the cleaning up is not interrupted, and no incomplete output remains. Handlers of the caller
-    stay in place.
-
-    Parameters
-    ----------
-    is_process : bool, optional
-        Whether the process ends afterwards: then a signal ends it without a traceback.
-
-    Yields
-    ------
-    list of int
-        The signals received. Modules in C may turn the exception into another one.
+    The second one ends the process, as does its not ending within `GRACE`. Files of unfinished
+    outputs are hidden then, and the next run replaces them. Handlers of the caller stay in place.
     """
     usual: dict[int, Any] = {
         signal.SIGTERM: signal.SIG_DFL,
         signal.SIGINT: signal.default_int_handler,
     }
-    ours: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = [each for each in usual if is_main and signal.getsignal(each) is usual[each]]
     received: list[int] = []
-    hook = sys.unraisablehook
 
-    def stop(number: int, _: object) -> None:
+    def stop(number: int, _: FrameType | None) -> None:
         received.append(number)
-        for each in ours:
-            signal.signal(each, signal.SIG_IGN)
-        raise exception_of(number)
+        if len(received) > 1:
+            os._exit(128 + received[0])
+        timer.start()
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    def lost(unraisable: Any) -> None:
-        """Python drops exceptions in destructors: let the signal come again."""
-        if not isinstance(unraisable.exc_value, (KeyboardInterrupt, Terminated)):
-            hook(unraisable)
-            return
-        for each in ours:
-            signal.signal(each, stop)
-        threading.Timer(RETRY, os.kill, [os.getpid(), received[-1]]).start()  # wakes this thread
-
-    if threading.current_thread() is threading.main_thread():
-        ours += [each for each, handler in usual.items() if signal.getsignal(each) is handler]
+    timer = threading.Timer(GRACE, lambda: os._exit(128 + received[0]))
+    timer.daemon = True
     try:
-        if ours:
-            sys.unraisablehook = lost
         for each in ours:
             signal.signal(each, stop)
         yield received
     finally:
-        for each in ours:
-            if not is_process:
-                signal.signal(each, usual[each])
-            elif signal.getsignal(each) is stop:  # also if a signal was lost and comes again
-                signal.signal(each, signal.SIG_DFL)
-        sys.unraisablehook = hook
+        if not (received and is_process):  # else threads that do not end are ended
+            timer.cancel()
+            for each in ours:
+                signal.signal(each, signal.SIG_DFL if is_process else usual[each])

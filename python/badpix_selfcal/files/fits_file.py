@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO, Final, cast
 
 from astropy.io import fits
@@ -41,6 +42,10 @@ MOST_BLOCKS: Final = 1000
 """Blocks of a header, 36 000 cards. Those of the pipeline have about ten."""
 
 MOST_AXES: Final = 999
+MOST_EXTENSIONS: Final = 1000
+
+MOST_FIELDS: Final = 999
+"""Columns of a table. Astropy would make a million of them from a card."""
 
 _END: Final = re.compile(rb"((?:.{80})*?)END(?![A-Z0-9_-])", re.DOTALL)
 _PLAIN: Final = re.compile(
@@ -87,9 +92,9 @@ class Header:
         """The lines of HISTORY."""
         return tuple(card[8:].rstrip() for card in self._cards if card.startswith("HISTORY "))
 
-    @property
+    @cached_property
     def parsed(self) -> fits.Header:
-        """A new header of astropy."""
+        """The header of astropy."""
         return fits.Header.fromstring(self._text)
 
 
@@ -133,8 +138,9 @@ def reading(path: Location) -> Iterator[None]:
     try:
         yield
     except ExposureError as error:
-        is_named = str(error).startswith(f"{path}: ")
-        raise (error if is_named else ExposureError(f"{path}: {error}")) from error.__cause__
+        if str(error).startswith(f"{path}: "):
+            raise
+        raise ExposureError(f"{path}: {error}") from error.__cause__
     except RemoteError as error:
         raise ExposureError(f"{path}: {error}") from None
     except Exception as error:
@@ -255,6 +261,8 @@ def headers(file: BinaryIO | io.BufferedReader, length: int, start: int = 0) -> 
                 f"is cut short: extension {number} ({hdu.name or 'PRIMARY'}) ends beyond the "
                 f"file's {length} bytes; fetch it again"
             )
+        if number > MOST_EXTENSIONS:
+            raise ExposureError(f"has more than {MOST_EXTENSIONS} extensions")
         yield hdu
         start, number = hdu.end, number + 1
 
@@ -306,6 +314,11 @@ def _shape_and_size(header: Header, number: int, kind: str) -> tuple[tuple[int, 
         )
     if type(bits) is not int or bits not in (8, 16, 32, 64, -32, -64):
         raise ExposureError(damaged)
+    if (fields := count("TFIELDS", 0)) > MOST_FIELDS:
+        raise ExposureError(
+            f"extension {number} has TFIELDS = {fields}; a table of FITS has at most "
+            f"{MOST_FIELDS} columns"
+        )
     shape = tuple(count(f"NAXIS{axis}") for axis in range(axes, 0, -1))
     samples = math.prod(shape) if shape else 0
     heap, groups = count("PCOUNT", 0), count("GCOUNT", 1)

@@ -166,6 +166,10 @@ class Outputs:
         self.check(parts)
         if isinstance(self._folder, RemoteFile):
             self._upload(self._folder, {name: part for name, (part, _) in parts.items()})
+        with ThreadPoolExecutor(1) as thread:  # there, an interrupt does not part the outputs
+            thread.submit(self._move, parts).result()
+
+    def _move(self, parts: Mapping[str, tuple[Path, int]]) -> None:
         for name, (part, lock) in parts.items():
             if isinstance(self._folder, Path):
                 with self._named(name):

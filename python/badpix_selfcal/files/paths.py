@@ -6,6 +6,7 @@ a signed one is a part of its signature.
 
 from __future__ import annotations
 
+import glob
 import os
 import posixpath
 import re
@@ -25,6 +26,7 @@ __all__ = [
     "RemoteFile",
     "absolute",
     "beside",
+    "expanded",
     "file_key",
     "is_folder",
     "is_remote",
@@ -46,6 +48,9 @@ _LOCALHOST: Final = re.compile(r"^localhost/", re.IGNORECASE)
 _SAME_PROTOCOL: Final = {"s3a": "s3", "s3n": "s3"}
 _STORES: Final = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss")
 """The protocols of object stores, which show an object when it is complete."""
+
+_RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
+"""The files that a folder stands for: the pipeline's first stage writes them."""
 
 _SUFFIXES: Final = (
     *("badpix_selfcal", "assign_wcs", "clean_flicker_noise", "msa_flagging"),
@@ -220,6 +225,53 @@ def beside(location: Location, name: str) -> Location:
     # An object store does not resolve `a/../b`: there, dots are names.
     path = posixpath.normpath(posixpath.join(posixpath.dirname(split.path) or "/", name))
     return RemoteFile(urlunsplit((split.scheme, split.netloc, path, "", "")))
+
+
+def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
+    """Return the files that locations, patterns and folders stand for.
+
+    Each has with it whether it was found in a folder. Raises an ExposureError if one stands for no
+    file.
+    """
+    files: list[tuple[Location, bool]] = []
+    for path in map(locate, inputs):
+        if not isinstance(path, Path):
+            files += _expanded_remote(path)
+        elif path.is_dir():
+            rates = [found for pattern in _RATES for found in path.glob(pattern)]
+            if not rates:
+                raise ExposureError(
+                    f"{path}: this folder holds no {_RATES[0]}; name the exposures one by one"
+                )
+            files += [(rate, True) for rate in sorted(rates)]
+        elif not path.exists() and glob.has_magic(str(path)):
+            matches = sorted(glob.glob(str(path)))  # noqa: PTH207 - patterns may be absolute
+            if not matches:
+                raise ExposureError(f"{path}: no file matches this pattern")
+            files += [(Path(match), False) for match in matches]
+        elif not os.path.lexists(path):  # that of a link to nowhere fails on its own
+            raise ExposureError(no_such(path))
+        else:
+            files.append((path, False))
+    return files
+
+
+def _expanded_remote(given: RemoteFile) -> list[tuple[Location, bool]]:
+    from .remote import RemoteError, matching
+
+    url = given.url
+    is_folder = url.endswith("/")
+    if not (is_folder or "*" in url):  # ? is no wildcard here: it begins a query
+        return [(given, False)]
+    try:
+        patterns = [url + rates for rates in _RATES] if is_folder else [url]
+        found = [each for pattern in patterns for each in matching(RemoteFile(pattern))]
+    except RemoteError as error:
+        raise ExposureError(f"{given}: {error}") from error
+    if not found:
+        what = f"this folder holds no {_RATES[0]}" if is_folder else "no file matches this pattern"
+        raise ExposureError(f"{given}: {what}")
+    return [(each, is_folder) for each in found]
 
 
 def output_directory(given: AnyLocation | None) -> Location:

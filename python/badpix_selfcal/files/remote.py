@@ -327,7 +327,7 @@ def _opened(url: str, seconds: float) -> tuple[Any, str]:
             }
         elif protocol in ("s3", "s3a"):
             limits: dict[str, Any] = {"connect_timeout": seconds, "read_timeout": seconds}
-            limits["retries"] = {"max_attempts": 1}
+            limits["retries"] = {"max_attempts": 0}
             options[protocol] = {"config_kwargs": {**limits, **given.get("config_kwargs", {})}}
     system, path = fsspec.core.url_to_fs(url, **options)
     if hasattr(system, "retries"):

@@ -1,1 +1,1 @@
-"""What a person looks at: comparisons, histories, figures, pages and exports."""
+"""Masks: the class and its file; how masks and flagged copies are compared, followed, exported."""

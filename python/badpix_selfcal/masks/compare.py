@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays.summary import block, counted
+from ..arrays.display import block, counted
 from ..errors import ExposureError
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate
@@ -216,13 +216,14 @@ class Comparison:
         return self.same_flags and all(plane.is_equal for plane in self.planes)
 
     def __repr__(self) -> str:
-        counts, elsewhere = self.counts, self.other_end or 0
+        elsewhere = self.other_end or 0
+        a, b, both, only_a, only_b = map(str, self.counts.values())
         lines = {
-            "A": f"{counts['a']} flagged in the {self.a.kind} {self.a.path}",
-            "B": f"{counts['b']} flagged in the {self.b.kind} {self.b.path}",
-            "both": f"{counts['both']}",
-            "only A": f"{counts['only_a']}",
-            "only B": f"{counts['only_b']}",
+            "A": f"{a} flagged in the {self.a.kind} {self.a.path}",
+            "B": f"{b} flagged in the {self.b.kind} {self.b.path}",
+            "both": both,
+            "only A": only_a,
+            "only B": only_b,
             "Jaccard": f"{self.jaccard:.6g}",
             "ends": f"{counted(elsewhere, 'pixel')} flagged at different ends" * bool(elsewhere),
             "equal": ", ".join(plane.name for plane in self.planes if plane.is_equal),
@@ -246,21 +247,7 @@ class Comparison:
 
 
 def compare(a: AnyLocation, b: AnyLocation, *, before: AnyLocation | None = None) -> Comparison:
-    """Compare the flags, and the samples, of two files.
-
-    Parameters
-    ----------
-    a, b : path-like
-        Two results of one exposure, of this package or of the pipeline; or two JWST MASK files; or
-        one of each.
-    before : path-like, optional
-        The exposure as it was before flagging. Pixels that have the same bits in its DQ are left
-        out of both files: they were not flagged by self-calibration.
-
-    Returns
-    -------
-    Comparison
-        The flags and their counts, and how each extension differs.
+    """Compare the flags, and the samples, of two files: `badpix_selfcal.compare` without picture.
 
     Raises
     ------

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import __version__
+from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import check_whole
+from ..arrays.display import counted
 from ..arrays.groups import Groups, groups_of
-from ..arrays.summary import counted
 from ..errors import MaskError, warn
 from ..files.outputs import Write
-from ..files.paths import AnyLocation, Location, file_key, is_folder, locate, locations_of
+from ..files.paths import AnyLocation, Location, expanded, file_key, is_folder, locate, locations_of
 from .compare import frame_of, require_same_pixels
 from .export import write_table
 from .mask import Columns, Mask, Member, table_of
@@ -259,19 +258,19 @@ class MaskHistory:
         members: dict[Location, Member] = {member.exposure: member for member in mask.members}
         for epoch in reversed(self.epochs[:-1]):
             other = Mask.read(epoch.path)
-            if len({each.parameters.cut for each in (mask, other) if each.parameters}) > 1:
+            cuts = [_bad_pixels_of(each).significance is None for each in (mask, other)]
+            if cuts[0] != cuts[1]:
                 raise ValueError(
                     f"{last}: was found with another cut than the masks before; make a mask of "
                     "persistent pixels from masks of one cut"
                 )
             mask = _with_strongest(mask, other, flags)
             members = {member.exposure: member for member in other.members} | members
-        assert mask.bad_pixels is not None  # checked when it was read
-        found = replace(mask.bad_pixels, mask=flags)
-        n_low = int(np.count_nonzero(found.low))
+        found = replace(_bad_pixels_of(mask), mask=flags)
+        n_low, n_high = (int(np.count_nonzero(end)) for end in (found.low, found.high))
         return replace(
             mask,
-            bad_pixels=replace(found, n_low=n_low, n_high=int(flags.sum()) - n_low),
+            bad_pixels=replace(found, n_low=n_low, n_high=n_high),
             crowded=(),
             members=tuple(members.values()),
             version=__version__,
@@ -308,30 +307,17 @@ class MaskHistory:
 
 
 def history(
-    masks: AnyLocation | Iterable[AnyLocation],
-    *,
-    at_least: int | None = None,
+    masks: AnyLocation | Iterable[AnyLocation], *, at_least: int | None = None
 ) -> MaskHistory:
-    """Follow the bad pixels of a detector through its masks.
+    """Follow the bad pixels of a detector: `badpix_selfcal.history` without its files.
 
-    Parameters
-    ----------
-    masks : path-like, or iterable of these
-        At least two mask files of this package, of one detector, subarray and shape; patterns
-        too. They are put in the order of the dates of their exposures (DATE-OBS, TIME-OBS); where
-        these are not known, the date at which the mask was made counts.
-    at_least : int, optional
-        In how many masks a persistent pixel is flagged at least; in all of them unless given.
-
-    Returns
-    -------
-    MaskHistory
-        The counts of each mask, and in which masks each pixel is flagged.
+    The masks are put in the order of the dates of their exposures (DATE-OBS, TIME-OBS); where these
+    are not known, the date at which the mask was made counts.
 
     Raises
     ------
-    MaskError
-        If a mask cannot be read; a ValueError.
+    ExposureError, MaskError
+        If a mask does not exist or cannot be read; ValueErrors.
     ValueError
         If there are fewer than two masks, one is given twice, they differ in detector, subarray or
         shape, or `at_least` is not from 1 to their number.
@@ -367,17 +353,11 @@ def files_of(
 
 
 def _paths(masks: AnyLocation | Iterable[AnyLocation]) -> list[Location]:
-    paths: list[Location] = []
-    for path in locations_of(masks):
+    given = locations_of(masks)
+    for path in given:
         if is_folder(path):
             raise MaskError(f"{path}: is a folder; name the masks in it, or give a pattern")
-        if isinstance(path, Path) and not path.exists() and glob.has_magic(str(path)):
-            matches = sorted(glob.glob(str(path)))  # noqa: PTH207 - patterns may be absolute
-            if not matches:
-                raise MaskError(f"{path}: no file matches this pattern")
-            paths += map(Path, matches)
-        else:
-            paths.append(path)
+    paths = [path for path, _ in expanded(given)]
     seen = set()
     for path in paths:
         if file_key(path) in seen:
@@ -493,11 +473,14 @@ def _warn_of_parameters(masks: Sequence[Mask]) -> None:
             return
 
 
+def _bad_pixels_of(mask: Mask) -> BadPixels:
+    assert mask.bad_pixels is not None  # `history` takes masks of this package only
+    return mask.bad_pixels
+
+
 def _with_strongest(made: Mask, mask: Mask, flags: NDArray[np.bool_]) -> Mask:
     """Take the samples of the flagged pixels that stand out more in another mask."""
-    ours, theirs = made.bad_pixels, mask.bad_pixels
-    assert ours is not None  # `history` takes masks of this package only
-    assert theirs is not None
+    ours, theirs = _bad_pixels_of(made), _bad_pixels_of(mask)
     # A pixel that is not flagged counts less than one that is, whatever the cuts.
     strength = np.where(ours.mask, np.abs(ours.compared), -1.0)
     at = flags & theirs.mask & ~(strength >= np.abs(theirs.compared))

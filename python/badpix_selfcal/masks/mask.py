@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from .._kernels import __version__
 from ..arrays.bad_pixels import BadPixels
-from ..arrays.floats import FloatArray
-from ..arrays.notebook import card
-from ..arrays.summary import block, counted, cuts_of, flags_of
+from ..arrays.checks import FloatArray
+from ..arrays.display import block, counted, cuts_of, flags_of
 from ..files.outputs import save
 from ..files.paths import AnyLocation, Location, locate
 from ..instrument import Dispaxis
@@ -246,8 +245,12 @@ class Mask:
 
     @property
     def origin(self) -> str:
-        """The HISTORY entry of its own file and of pages that show it: how it was found."""
-        assert self.parameters is not None  # nothing shows a mask without images
+        """The HISTORY entry of its own file and of pages that show it: how it was found.
+
+        Empty if it is no mask of this package.
+        """
+        if self.parameters is None:
+            return ""
         how = replace(self.parameters, dispaxis=self.dispaxis).as_text()
         members = f" members={self.identity}" if self.identity else ""
         return f"badpix_selfcal {self.version} COMPLETE: {how}{members}"
@@ -353,6 +356,8 @@ class Mask:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the facts, and a small picture of the mask."""
+        from ..arrays.display import card
+
         pictures = {} if self.bad_pixels is None else {"mask": self.bad_pixels}
         return card(*self._summary(), pictures)
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
-from ..arrays.summary import counted
+from ..arrays.display import counted
 from ..errors import ExposureError, MaskError
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate, no_such
@@ -25,17 +26,9 @@ from ..parameters import Parameters
 from .mask import Card, Columns, Mask, Member, Role, table_of
 
 if TYPE_CHECKING:
-    from astropy.io import fits
     from astropy.table import Table
 
-__all__ = ["ABOUT", "mask_in", "mask_of_result", "read", "write_part"]
-
-ABOUT: Final = (
-    *("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING"),
-    *("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS"),
-    *("READPATT", "DATE-OBS", "TIME-OBS"),
-)
-"""The cards of an exposure that describe its detector, mode and epoch."""
+__all__ = ["mask_in", "mask_of_result", "read", "write_part"]
 
 MASK_ENDING: Final = "_mask.fits"
 """How the name of a mask file ends."""
@@ -84,8 +77,6 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
     ValueError
         If it has no images, or a card cannot hold its value.
     """
-    from astropy.io import fits
-
     found = mask.bad_pixels
     if found is None or mask.minimum is None or mask.parameters is None:
         raise ValueError(f"{mask.title}: holds flags only, which cannot be written; copy its file")
@@ -258,8 +249,6 @@ def _cards(mask: Mask, found: BadPixels, name: str) -> dict[str, tuple[Card, str
 
 def _card(keyword: str, value: Card, comment: str) -> fits.Card:
     """Return a card that holds its value exactly: astropy cuts long numbers short."""
-    from astropy.io import fits
-
     if isinstance(value, float) and math.isfinite(value):
         return fits.Card.fromstring(f"{keyword:8}= {repr(value).upper():>20} / {comment}")
     text = repr(value) if isinstance(value, float) else value
@@ -289,8 +278,6 @@ def _members(members: tuple[Member, ...]) -> Table:
 
 def _table(name: str, table: Table, unit: str) -> fits.BinTableHDU:
     """Return a table; a unit is written as the exposures spell it."""
-    from astropy.io import fits
-
     hdu = fits.BinTableHDU(table.as_array(), name=name, uint=True)
     for number, column in enumerate(table.itercols(), start=1):
         hdu.header.comments[f"TTYPE{number}"] = column.description
@@ -413,8 +400,6 @@ def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, 
         If a column has several values in a row, none, or a number that is stored elsewhere: then
         few bytes of a file could stand for any number of values.
     """
-    from astropy.io import fits
-
     if table not in hdus or not isinstance(hdus[table], fits.BinTableHDU):
         raise KeyError(table)
     stored = {str(column.name).lower(): column for column in hdus[table].columns}

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from ..arrays.checks import check_whole
-from ..files.location import refuse_file
 from ..files.outputs import Outputs
+from ..files.paths import refuse_file
 from ..instrument import DETECTORS, Detector
 from .defects import COSMIC_RAY, HALO, HOT, LOW, Readout, Truth, expose, fixed_defects
 from .scene import pointing, scene_on
@@ -64,23 +64,15 @@ _SETUP: Final[dict[str, tuple[tuple[Card, ...], tuple[int, int]]]] = {
 
 @dataclass(frozen=True)
 class Simulation:
-    """The files of a simulated observation.
-
-    Parameters
-    ----------
-    associations : tuple of Path
-        One for each science exposure. Its members are this exposure as science, all backgrounds as
-        background, and all science exposures (this one, too) as selfcal.
-    science, background : tuple of Path
-        The exposures.
-    truth : Path
-        The map of the bad pixels.
-    """
+    """The files of a simulated observation."""
 
     associations: tuple[Path, ...]
+    """One for each science exposure. Its members are this exposure as science, all backgrounds as
+    background, and all science exposures (this one, too) as selfcal."""
     science: tuple[Path, ...]
     background: tuple[Path, ...]
     truth: Path
+    """The map of the bad pixels."""
 
     @property
     def association(self) -> Path:
@@ -359,7 +351,10 @@ def _write_truth(
     ]
     hdus = [_with_cards(fits.PrimaryHDU(), cards), fits.ImageHDU(defects, name="DEFECTS")]
     for number, (name, truth, pedestal) in enumerate(exposures, start=1):
-        about = [("EXPNAME", name, "exposure"), ("PEDESTAL", pedestal, "[DN/s] pedestal")]
+        about: list[Card] = [
+            ("EXPNAME", name, "exposure"),
+            ("PEDESTAL", pedestal, "[DN/s] pedestal"),
+        ]
         hdus.append(_with_cards(fits.ImageHDU(truth, name="COSMIC", ver=number), about))
     fits.HDUList(hdus).writeto(part, overwrite=True)
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..arrays.checks import check_switch
-from ..errors import warn
+from ..errors import log, warn
 from ..files.exposure import Exposure
 from ..files.paths import AnyLocation, absolute, locations_of, output_directory
-from ..log import log
 from ..masks.mask import Mask
 from ..parameters import Parameters
 from .batch import run_pool, workers_of
@@ -93,8 +92,8 @@ def apply(
         folder, exposures = absolute(folder), tuple(map(absolute, exposures))
     with workers_of(
         (folder, *exposures), workers=workers, scheduler=scheduler, overwrite=overwrite or resume
-    ) as (local, work):
-        found = read_pool(exposures, (), local.read, force=force, detector=given.detector)
+    ) as work:
+        found = read_pool(exposures, (), work.read, force=force, detector=given.detector)
         warn_of_odd(found.exposures)
         _warn_of_modes(found.exposures, given)
         log.info("%d exposures, %d unreadable", len(found.exposures), len(found.failed))
@@ -103,12 +102,11 @@ def apply(
             [_group(found.exposures, given)],
             Parameters(force=force),
             folder,
-            local,
+            found.files if given.source is None else (*found.files, given.source),
             work,
             overwrite=overwrite,
             resume=resume,
             progress=progress,
-            mask=given.source,
         )
 
 
@@ -119,6 +117,7 @@ def _group(exposures: Iterable[Exposure], mask: Mask) -> Group:
     return Group(
         name=mask.name,
         stem=file_part(mask.name),
+        members=tuple(each.path for each, _ in refused),
         detector=mask.detector,
         dispaxis=mask.dispaxis,
         exposures=fitting,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .._kernels import __version__
-from ..arrays.checks import GROUP_BY, GroupBy, check_group_by
-from ..arrays.summary import block
+from ..arrays.checks import GROUP_BY, GroupBy, check_choice
+from ..arrays.display import block
 from ..errors import ExposureError
 from ..files.association import is_plain_name
 from ..files.exposure import Exposure
@@ -30,18 +30,17 @@ class GeneratedAssociation:
 
     Attributes
     ----------
-    path : Path or RemoteFile
+    path : Location
         Its file.
     product : str
         The name of its product: that of the exposure, without its last suffix (``_rate``).
     group : str
         The detector, mode, subarray, channel and band that its exposures share.
-    science : Path or RemoteFile
+    science : Location
         The science exposure.
-    backgrounds : tuple of Path or RemoteFile
-        The backgrounds in its own channel and band.
-    selfcal : tuple of Path or RemoteFile
-        All exposures of its group, the science exposure included; empty if there are no others.
+    backgrounds, selfcal : tuple of Location
+        The backgrounds in its own channel and band, and all exposures of its group, the science
+        exposure included; empty if there are no others.
     exists : bool
         Whether its file existed before.
     """
@@ -125,7 +124,7 @@ def associate(
     member is below the URL of the association's folder. Other members are listed by their URL; the
     URL of a file on this machine begins with ``file://``.
     """
-    check_group_by(group_by)
+    check_choice(GROUP_BY, group_by, "group_by")
     directory = None if output_dir is None else output_directory(output_dir)
     exposures, backgrounds = locations_of(inputs), locations_of(background)
     with Threads(threads_for((*exposures, *backgrounds))) as threads:
@@ -134,7 +133,7 @@ def associate(
         raise ExposureError(why)
     found = [
         _association(science, name, group, directory)
-        for name, group in grouped(pool.exposures, group_by)
+        for name, _, group in grouped(pool.exposures, group_by)
         for science in group
         if not science.is_background
     ]

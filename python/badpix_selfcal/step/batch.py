@@ -10,10 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..arrays.checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by, check_workers
-from ..errors import warn
+from ..arrays.checks import (
+    GROUP_BY,
+    MOST_WORKERS,
+    AskedDispaxis,
+    AskedEdge,
+    Cut,
+    GroupBy,
+    check_choice,
+    check_whole,
+)
+from ..errors import log, warn
 from ..files.paths import AnyLocation, Location, absolute, locations_of, output_directory
-from ..log import log
 from ..parameters import Parameters
 from ..threads import threads_set
 from .groups import Group, Pool, of_pool, read_pool, warn_of_odd
@@ -23,8 +31,6 @@ from .run import Progress, Run, Threads, threads_for
 
 if TYPE_CHECKING:
     from distributed import Client
-
-    from .dask import Cluster
 
 __all__ = ["batch", "run_pool", "workers_of"]
 
@@ -134,7 +140,7 @@ def batch(
     `badpix_selfcal.associate` writes with the same `group_by`.
     """
     parameters = Parameters.among(locals())
-    check_group_by(group_by)
+    check_choice(GROUP_BY, group_by, "group_by")
     exposures, backgrounds = locations_of(inputs), locations_of(background)
     folder = output_directory(output_dir)
     if scheduler is not None:  # its workers have other current folders
@@ -146,22 +152,17 @@ def batch(
         scheduler=scheduler,
         overwrite=overwrite or resume,
         threads=threads,
-    ) as (local, work):
-        found = read_pool(exposures, backgrounds, local.read, force=parameters.force)
+    ) as work:
+        found = read_pool(exposures, backgrounds, work.read, force=parameters.force)
         warn_of_odd(found.exposures)
         log.info("%d exposures, %d unreadable", len(found.exposures), len(found.failed))
-        groups = of_pool(
-            found.exposures,
-            group_by,
-            parameters.dispaxis,
-            with_backgrounds=parameters.save_flagged_bkg,
-        )
+        groups = of_pool(found.exposures, group_by, parameters)
         return run_pool(
             found,
             groups,
             parameters,
             folder,
-            local,
+            found.files,
             work,
             overwrite=overwrite,
             resume=resume,
@@ -177,41 +178,26 @@ def workers_of(
     scheduler: str | Client | None,
     overwrite: bool,
     threads: int | None = None,
-) -> Iterator[tuple[Threads, Threads | Cluster]]:
-    """Start the threads of this process, and connect to a cluster if one is given.
-
-    Parameters
-    ----------
-    locations : sequence of Location
-        The folder of the outputs, and the inputs.
-    workers, scheduler, threads
-        As in `badpix_selfcal.batch`.
-
-    Yields
-    ------
-    local, work
-        What reads headers, and what combines exposures and writes copies.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `workers` has a wrong type or value, or does not go with `scheduler`.
-    """
+) -> Iterator[Threads]:
+    """Start the threads of this process, and connect to a cluster if one is given."""
     for name, number in (("workers", workers), ("threads", threads)):
         if scheduler is not None and number is not None:
             raise ValueError(
                 f"`{name}` is a number of threads of this process; leave it out with `scheduler`, "
                 "whose workers have threads of their own"
             )
-    count = threads_for(locations) if workers is None else check_workers(workers)
-    with threads_set(threads), Threads(count) as local:
-        if scheduler is None:
-            yield local, local
-            return
+    if workers is None:
+        count = threads_for(locations)
+    else:
+        count = check_whole(workers, "workers", 1, MOST_WORKERS)
+    if scheduler is None:
+        work = Threads(count)
+    else:
         from .dask import Cluster
 
-        with Cluster(scheduler, local, overwrite=overwrite) as cluster:
-            yield local, cluster
+        work = Cluster(count, scheduler, overwrite=overwrite)
+    with threads_set(threads), work:
+        yield work
 
 
 def run_pool(
@@ -219,40 +205,23 @@ def run_pool(
     groups: Sequence[Group],
     parameters: Parameters,
     folder: Location,
-    local: Threads,
-    work: Threads | Cluster,
+    inputs: Iterable[Location],
+    work: Threads,
     *,
     overwrite: bool,
     resume: bool,
     progress: Progress | None,
-    mask: Location | None = None,
 ) -> Results:
     """Run the groups of a pool, for `batch` or `apply`; each output appears on its own.
 
-    Parameters
-    ----------
-    found : Pool
-        The exposures.
-    groups : sequence of Group
-        Their groups.
-    parameters : Parameters
-        The step's parameters.
-    folder : Location
-        Where the outputs go.
-    local, work
-        As of `workers_of`.
-    overwrite, resume, progress
-        As in `badpix_selfcal.batch`.
-    mask : Location or None, optional
-        The file of the mask that is applied, which no output may replace.
+    `inputs` are files that no output may replace.
     """
-    inputs = found.files if mask is None else (*found.files, mask)
     remedy = "set `overwrite` to replace it, `resume` to keep what is done"
     outputs = outputs_of(
         groups, parameters, folder, inputs, overwrite=overwrite or resume, remedy=remedy
     )
     if resume:
-        groups = resumed(groups, parameters, folder, local, overwrite=overwrite)
+        groups = resumed(groups, parameters, outputs, work, overwrite=overwrite)
     results = Run(parameters, work, outputs, together=False, progress=progress).results(groups)
     failed = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
     index = _index(folder, [each.page for each in results if each.page is not None])

@@ -14,13 +14,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
-from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis, check_group_by
+from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis
 from ..errors import ExposureError, warn
 from ..files.exposure import Cards, Exposure
-from ..files.inputs import expanded
-from ..files.paths import AnyLocation, Location, file_key
+from ..files.paths import AnyLocation, Location, expanded, file_key
 from ..instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE, Dispaxis, Region, gap_of
 from ..masks.mask import Mask, Role
+from ..parameters import Parameters
 
 __all__ = [
     "Copy",
@@ -63,11 +63,10 @@ class Group:
 
     Attributes
     ----------
-    name : str
-        The product; or the detector and channel; the EXP_TYPE, unless it is that of the integral-
-        field unit; the subarray; also the band, if exposures are grouped by band.
-    stem : str
-        The start of the names of the files that show the mask.
+    name, stem : str
+        What messages call it, and the start of the names of the files that show its mask.
+    members : tuple of Location
+        All exposures, each once; those that cannot be flagged too.
     detector : str
         The detector. Its gap is used for all exposures.
     dispaxis : {1, 2, None}
@@ -79,22 +78,20 @@ class Group:
     roles : mapping of Location to {"science", "background", "selfcal"}
         What the exposures are; "science" unless it is said.
     companions : frozenset of Location
-        Exposures that the science exposures are combined with. If none of them can be used, the
-        group is skipped, unless `force_single` is set.
+        If none of these can be used, the group is skipped, unless `force_single` is set.
     origin : mapping of str to (str, str)
         Cards for all copies.
-    failed : mapping of Location to str
-        Exposures that cannot be flagged, and why.
-    unused : mapping of Location to str
-        Members of the association that are not used, and their types.
+    failed, unused : mapping of Location to str
+        Exposures that cannot be flagged, and why; members that are not used, and their types.
     mask : Mask or None
         The mask to flag with. None: it is found from the exposures.
     kept : frozenset of str
-        The names of outputs that an earlier run has written and that are kept.
+        The names of outputs of an earlier run that are kept.
     """
 
     name: str
     stem: str
+    members: tuple[Location, ...]
     detector: str
     dispaxis: Dispaxis
     exposures: tuple[Exposure, ...]
@@ -117,24 +114,13 @@ class Group:
         """The copies to write."""
         return tuple(copy for copy in self.copies if copy.name not in self.kept)
 
-    @property
-    def members(self) -> tuple[Location, ...]:
-        """All exposures, each once; those that cannot be flagged too."""
-        return (*dict.fromkeys([*(each.path for each in self.exposures), *self.failed]),)
-
     def is_skipped(
         self, used: Collection[Location], failed: Collection[Location] = (), *, alone: bool
     ) -> bool:
         """Return whether too few exposures can be used.
 
-        Parameters
-        ----------
-        used : collection of Location
-            The exposures that can be used.
-        failed : collection of Location, optional
-            The exposures that cannot be read. If they leave only one, it is alone.
-        alone : bool
-            Whether one exposure is enough (`force_single`).
+        `failed` are those that cannot be read: if they leave only one, it is alone. `alone` says
+        whether one exposure is enough (`force_single`).
         """
         if alone:
             return not used
@@ -144,16 +130,8 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The exposures that inputs stand for.
-
-    Attributes
-    ----------
-    exposures : tuple of Exposure
-        Those that can be used.
-    failed : mapping of Location to str
-        Those that cannot be read, and why.
-    ignored : tuple of Location
-        Those in folders whose EXP_TYPE is that of another mode, or of other detectors.
+    """The exposures that inputs stand for: those that can be used, those that cannot be read and
+    why, and those in folders that are of other modes (EXP_TYPE) or detectors.
     """
 
     exposures: tuple[Exposure, ...]
@@ -174,16 +152,13 @@ def read_pool(
     force: bool | None = None,
     detector: str = "",
 ) -> Pool:
-    """Read the headers of a pool of exposures.
+    """Read the headers of a pool of exposures, each once.
 
     Parameters
     ----------
-    inputs : iterable of path-like
-        Exposures, patterns, and folders, which stand for their ``*_rate.fits``. Any may be a URL;
-        that of a folder ends with a slash.
-    background : iterable of path-like
-        Exposures that are backgrounds even if their header (BKGDTARG) does not say so. They belong
-        to the pool even if `inputs` does not list them.
+    inputs, background : iterable of path-like
+        Exposures, patterns and folders. The latter are backgrounds even if their header (BKGDTARG)
+        does not say so.
     read : callable
         Reads the headers.
     force : bool or None, optional
@@ -191,16 +166,10 @@ def read_pool(
     detector : str, optional
         The detector of the exposures that a folder stands for. Empty: any.
 
-    Returns
-    -------
-    Pool
-        Each exposure once.
-
     Raises
     ------
     ExposureError
-        If there is no exposure, a file or folder does not exist, or a pattern or a folder has no
-        exposure.
+        If there is no exposure, or a file, folder or pattern stands for none.
     """
     named = expanded(background)
     backgrounds = {file_key(path) for path, _ in named}
@@ -216,7 +185,10 @@ def read_pool(
             failed[path] = str(exposure)
         elif not exposure.detector:
             failed[path] = _no_detector(exposure)
-        elif in_folder and not _is_wanted(exposure, detector):
+        elif in_folder and (
+            exposure.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE)
+            or detector not in ("", exposure.detector)
+        ):
             ignored.append(path)
         elif why := _refusal(exposure, force=force):
             failed[path] = why
@@ -233,64 +205,71 @@ def read_pool(
     return Pool(tuple(exposures), failed, tuple(ignored))
 
 
-def grouped(exposures: Iterable[Exposure], by: GroupBy) -> list[tuple[str, list[Exposure]]]:
-    """Return the exposures that share their bad pixels, with the name of their group.
+def grouped(
+    exposures: Iterable[Exposure], by: GroupBy, asked: AskedDispaxis = "auto"
+) -> list[tuple[str, Dispaxis, list[Exposure]]]:
+    """Return the exposures that share their bad pixels, with the name and axis of their group.
 
-    Parameters
-    ----------
-    exposures : iterable of Exposure
-        The exposures.
-    by : {"detector", "band"}
-        What they have to share: the detector (and MIRI's channels, which go with it), EXP_TYPE and
-        subarray, or the band too.
+    They share the detector (and MIRI's channels, which go with it), EXP_TYPE, subarray and
+    dispersion axis; or the band too. An exposure whose axis is wrong counts as one of its mode.
     """
-    check_group_by(by)
-    groups: dict[tuple[str, ...], list[Exposure]] = {}
+    groups: dict[tuple[str, ...], dict[Dispaxis, list[Exposure]]] = {}
     for each in exposures:
         key = (each.instrument, each.exp_type, each.detector, each.subarray, each.channel)
-        groups.setdefault((*key, each.band) if by == "band" else key, []).append(each)
-    return [(_name(each[0], by), each) for each in groups.values()]
+        try:
+            axis = dispaxis_of(each, asked)
+        except ExposureError:
+            axis = DISPAXIS_OF_EXP_TYPE.get(each.exp_type)
+        axes = groups.setdefault((*key, each.band) if by == "band" else key, {})
+        axes.setdefault(axis, []).append(each)
+    return [
+        (_name(those[0], by) + (f" {_AXES[axis]}" if len(axes) > 1 else ""), axis, those)
+        for axes in groups.values()
+        for axis, those in axes.items()
+    ]
 
 
-def of_pool(
-    exposures: Iterable[Exposure], by: GroupBy, asked: AskedDispaxis, *, with_backgrounds: bool
-) -> list[Group]:
-    """Return the groups of a pool, each with one dispersion axis.
+def of_pool(exposures: Iterable[Exposure], by: GroupBy, parameters: Parameters) -> list[Group]:
+    """Return the groups of a pool, with warnings about them.
 
-    Exposures whose shape is not that of most of their group cannot be flagged.
-
-    Parameters
-    ----------
-    exposures : iterable of Exposure
-        The exposures.
-    by : {"detector", "band"}
-        What the exposures of one mask share.
-    asked : {"auto", 1, 2, None}
-        The dispersion axis; "auto": as the headers say.
-    with_backgrounds : bool
-        Whether backgrounds are flagged too.
-
-    Warns
-    -----
-    SelfcalWarning
-        If a group has backgrounds only, or its dispersion axis is not known.
+    Exposures whose shape is not that of most of their group cannot be flagged, nor those whose axis
+    is wrong.
     """
-    groups = []
-    for name, members in grouped(exposures, by):
-        axes: dict[Dispaxis, list[Exposure]] = {}
-        failed: dict[Location, str] = {}
-        for each in members:
+    groups, asked = [], parameters.dispaxis
+    for name, axis, members in grouped(exposures, by, asked):
+        failed = _odd_shapes(name, members)
+        combined = tuple(each for each in members if each.path not in failed)
+        flagged = [
+            each for each in combined if parameters.save_flagged_bkg or not each.is_background
+        ]
+        for each in flagged:
             try:
-                axes.setdefault(dispaxis_of(each, asked), []).append(each)
+                dispaxis_of(each, asked)
             except ExposureError as error:
                 failed[each.path] = str(error)
-        for axis, those in (axes or {None: []}).items():
-            label = name if len(axes) < 2 else f"{name} {_AXES[axis]}"
-            group = _group(label, those, axis, failed, with_backgrounds=with_backgrounds)
-            if axis is None and asked == "auto":
-                warn_of_axis([copy.exposure for copy in group.copies])
-            groups.append(group)
-            failed = {}
+        flagged = [each for each in flagged if each.path not in failed]
+        roles: dict[Location, Role] = {
+            each.path: "background" for each in members if each.is_background
+        }
+        if len(roles) == len(members) and not parameters.save_flagged_bkg:
+            warn(f"{name}: there are backgrounds only, nothing to flag")
+        if axis is None and asked == "auto":
+            warn_of_axis(flagged)
+        group = Group(
+            name=name,
+            stem=file_part(name),
+            members=tuple(each.path for each in members),
+            detector=members[0].detector,
+            dispaxis=axis,
+            exposures=combined,
+            copies=tuple(
+                Copy(each, name_of(each.stem), roles.get(each.path, "science")) for each in flagged
+            ),
+            roles=roles,
+            companions=frozenset(each.path for each in combined if len(combined) > 1),
+            failed=failed,
+        )
+        groups.append(group)
     return groups
 
 
@@ -313,19 +292,9 @@ def listed(paths: Iterable[Location]) -> str:
 
 
 def dispaxis_of(exposure: Exposure, asked: AskedDispaxis) -> Dispaxis:
-    """Return the dispersion axis of an exposure; None if it is not known.
+    """Return the dispersion axis of an exposure, as asked for or as its header says.
 
-    Parameters
-    ----------
-    exposure : Exposure
-        The exposure.
-    asked : {"auto", 1, 2, None}
-        The user's choice; "auto": as the header says.
-
-    Raises
-    ------
-    ExposureError
-        If the header has another DISPAXIS.
+    It is None if it is not known. Raises an ExposureError if the header has another DISPAXIS.
     """
     if asked != "auto":
         return asked
@@ -348,26 +317,10 @@ def later_step(exposure: Exposure) -> str:
 
 
 def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool) -> None:
-    """Check that the exposures of a product can be combined.
+    """Check that the exposures of a product can be combined; warn of what is odd.
 
-    Parameters
-    ----------
-    science : Exposure
-        The science exposure.
-    members : sequence of Exposure
-        All exposures of the product.
-    force : bool
-        Whether flagged exposures and several MIRI detectors are allowed.
-
-    Raises
-    ------
-    ExposureError
-        If an exposure cannot be combined with the science exposure.
-
-    Warns
-    -----
-    SelfcalWarning
-        If exposures differ in detector, EXP_TYPE or subarray, or are odd.
+    Raises an ExposureError if an exposure is flagged already or has another shape than the science
+    exposure, or another detector of MIRI, unless forced.
     """
     if not science.detector:
         raise ExposureError(_no_detector(science))
@@ -379,23 +332,30 @@ def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool
                 f"{member.path}: SCI has shape {member.shape}, that of the science exposure "
                 f"{science.path} has {science.shape}; use one detector"
             )
-    _warn_of_later(members)
-    _warn_of_modes([member for member in members if member.exp_type == science.exp_type])
+    warn_of_odd(members, science.exp_type)
     for member in members:
         _compare(science, member, force=force)
 
 
-def warn_of_odd(exposures: Sequence[Exposure]) -> None:
-    """Warn of exposures that are probably given by mistake, although they can be used.
+def warn_of_odd(exposures: Sequence[Exposure], mode: str | None = None) -> None:
+    """Warn of exposures that have passed later steps, or are of a mode without this step.
 
-    Warns
-    -----
-    SelfcalWarning
-        If exposures have passed later steps of the pipeline, or are of a mode that is not
-        self-calibrated.
+    Of other modes than one that is given is warned elsewhere.
     """
-    _warn_of_later(exposures)
-    _warn_of_modes(exposures)
+    later = [each for each in exposures if each.later_step or LATER_NAME.fullmatch(each.path.name)]
+    if later:
+        step = f" ({later[0].later_step} = COMPLETE)" if later[0].later_step else ""
+        warn(
+            f"{_listed(later)}: later steps of the pipeline have changed the samples{step}; this "
+            "step takes rates (_rate)"
+        )
+    for exp_type in dict.fromkeys(each.exp_type for each in exposures):
+        if exp_type not in ("", *DISPAXIS_OF_EXP_TYPE) and mode in (None, exp_type):
+            those = [each for each in exposures if each.exp_type == exp_type]
+            warn(
+                f"{_listed(those)}: EXP_TYPE is {exp_type}; this step is made for "
+                f"{', '.join(DISPAXIS_OF_EXP_TYPE)}"
+            )
 
 
 def warn_of_axis(exposures: Sequence[Exposure]) -> None:
@@ -411,43 +371,10 @@ _AXES: Final[dict[Dispaxis, str]] = {1: "axis1", 2: "axis2", None: "square"}
 """What names of groups end with if the exposures have several dispersion axes."""
 
 
-def _group(
-    name: str,
-    members: Sequence[Exposure],
-    dispaxis: Dispaxis,
-    failed: Mapping[Location, str],
-    *,
-    with_backgrounds: bool,
-) -> Group:
-    odd = _odd_shapes(name, members)
-    exposures = tuple(each for each in members if each.path not in odd)
-    if members and not with_backgrounds and all(each.is_background for each in members):
-        warn(f"{name}: there are backgrounds only, nothing to flag")
-    roles: dict[Location, Role] = {
-        each.path: "background" for each in exposures if each.is_background
-    }
-    return Group(
-        name=name,
-        stem=file_part(name),
-        detector=members[0].detector if members else "",
-        dispaxis=dispaxis,
-        exposures=exposures,
-        copies=tuple(
-            Copy(each, name_of(each.stem), roles.get(each.path, "science"))
-            for each in exposures
-            if with_backgrounds or not each.is_background
-        ),
-        roles=roles,
-        companions=frozenset(each.path for each in exposures if len(exposures) > 1),
-        failed={**failed, **odd},
-    )
-
-
 def _odd_shapes(name: str, members: Sequence[Exposure]) -> dict[Location, str]:
     """Return the exposures of a group that cannot be combined, with their error messages.
 
-    The shape of most exposures decides. If no shape has the most, all exposures have the same
-    message.
+    The shape of most exposures decides. If no shape has the most, all have the same message.
     """
     counts = Counter(member.shape for member in members).most_common()
     if len(counts) < 2:
@@ -497,10 +424,7 @@ def _compare(science: Exposure, member: Exposure, *, force: bool) -> None:
 
 
 def _refusal(exposure: Exposure, *, force: bool | None) -> str:
-    """Return why an exposure must not be used; empty if it may be.
-
-    `force` is whether the user insists; None: the user has no such choice.
-    """
+    """Return why an exposure must not be used; empty if it may be, or the user insists."""
     if force or not exposure.is_flagged:
         return ""
     remedy = "" if force is None else ", or set `force` to use it"
@@ -510,39 +434,12 @@ def _refusal(exposure: Exposure, *, force: bool | None) -> str:
     )
 
 
-def _warn_of_later(exposures: Sequence[Exposure]) -> None:
-    later = [each for each in exposures if each.later_step or LATER_NAME.fullmatch(each.path.name)]
-    if later:
-        step = f" ({later[0].later_step} = COMPLETE)" if later[0].later_step else ""
-        warn(
-            f"{_listed(later)}: later steps of the pipeline have changed the samples{step}; this "
-            "step takes rates (_rate)"
-        )
-
-
-def _warn_of_modes(exposures: Sequence[Exposure]) -> None:
-    modes: dict[str, list[Exposure]] = {}
-    for each in exposures:
-        if each.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE):
-            modes.setdefault(each.exp_type, []).append(each)
-    for exp_type, those in modes.items():
-        warn(
-            f"{_listed(those)}: EXP_TYPE is {exp_type}; this step is made for "
-            f"{', '.join(DISPAXIS_OF_EXP_TYPE)}"
-        )
-
-
 def _listed(exposures: Iterable[Exposure]) -> str:
     return listed(each.path for each in exposures)
 
 
 def _no_detector(exposure: Exposure) -> str:
     return f"{exposure.path}: has no DETECTOR keyword, so its gap is not known"
-
-
-def _is_wanted(exposure: Exposure, detector: str) -> bool:
-    is_mode = exposure.exp_type in ("", *DISPAXIS_OF_EXP_TYPE)
-    return is_mode and detector in ("", exposure.detector)
 
 
 def _name(exposure: Exposure, by: GroupBy) -> str:

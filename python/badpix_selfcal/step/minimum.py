@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import MeanError, RunningMinimum, pedestal
-from ..arrays.floats import FloatArray, as_stored
-from ..errors import ExposureError
+from ..arrays.checks import FloatArray, as_stored
+from ..errors import ExposureError, log
 from ..files.exposure import Exposure
 from ..files.paths import Location
 from ..instrument import Region, within
-from ..log import log
 
 __all__ = ["Measured", "Minimum", "in_order", "measured", "minimum_of"]
 
@@ -30,20 +29,9 @@ _Found = TypeVar("_Found")
 
 
 class Measured(NamedTuple):
-    """One exposure on its way into a minimum image.
-
-    Attributes
-    ----------
-    image : ndarray of float, shape (rows, cols)
-        Its SCI.
-    level : float
-        Its pedestal, in the unit of SCI: 0 without a gap, NaN or infinite if it cannot be measured.
-    errors : ndarray of float, shape (rows, cols), or None
-        Its ERR, if it is asked for and exists.
-    digest : bytes
-        A digest of SCI, by which copies of one exposure are noticed.
-    is_constant : bool
-        Whether all finite samples of SCI are equal, or there is none.
+    """One exposure on its way into a minimum image: SCI and ERR (None unless it is needed), the
+    pedestal (0 without a gap; NaN or infinite if it cannot be measured), a digest of SCI by which
+    copies of one exposure are noticed, and whether all finite samples of SCI are equal.
     """
 
     image: FloatArray
@@ -58,17 +46,12 @@ class Minimum:
 
     The order does not matter. Minimum images can be computed separately and merged.
 
-    Parameters
-    ----------
-    gap : tuple of int or None
-        Where each exposure's pedestal is measured (`badpix_selfcal.instrument.gap_of`); None: no
-        pedestal is subtracted.
-
     Attributes
     ----------
+    gap : tuple of int or None
+        Where the pedestals are measured (`badpix_selfcal.instrument.gap_of`); None: there are none.
     pedestals : dict of Location to float
         The pedestal of each exposure, in the unit of its SCI; NaN if the exposure was left out.
-        Empty without a gap.
     used : list of Location
         The exposures folded in, without those left out.
     failed : dict of Location to Exception
@@ -122,10 +105,7 @@ class Minimum:
     def fold(self, path: Location, found: Measured) -> None:
         """Fold in one exposure, unless its pedestal is not finite.
 
-        Raises
-        ------
-        ExposureError
-            If its shape differs from that of the others.
+        Raises an ExposureError if its shape differs from that of the others.
         """
         image, level, errors, digest, is_constant = found
         if self.gap is not None:
@@ -171,28 +151,8 @@ def minimum_of(
 ) -> Minimum:
     """Combine exposures of one detector.
 
-    Other threads read exposures and measure pedestals. This thread folds the exposures in. Memory
-    does not grow with their number.
-
-    Parameters
-    ----------
-    exposures : iterable of Exposure
-        The exposures.
-    gap : tuple of int or None
-        Where their pedestals are measured.
-    threads : Executor
-        The threads that read.
-    with_errors : bool
-        Whether ERR is needed too.
-    ahead : int
-        The largest number of exposures that are read ahead.
-    done : callable, optional
-        Called after each exposure, in this thread.
-
-    Returns
-    -------
-    Minimum
-        The minimum image of those that can be used.
+    Other threads read exposures, at most `ahead` of them before they are needed. This thread folds
+    them in, and calls `done` after each. Memory does not grow with their number.
     """
     minimum = Minimum(gap)
 
@@ -212,10 +172,7 @@ def minimum_of(
 def measured(exposure: Exposure, gap: Region | None, *, with_errors: bool) -> Measured:
     """Read an exposure and measure its pedestal; callable in any thread.
 
-    Raises
-    ------
-    ExposureError
-        If the exposure cannot be read, or was changed since its headers were read.
+    Raises an ExposureError if it cannot be read, or was changed since its headers were read.
     """
     image = as_stored(exposure.science(), "SCI")
     stored = exposure.error() if with_errors else None
@@ -230,10 +187,7 @@ def in_order(
 ) -> Iterator[tuple[_Item, Future[_Found]]]:
     """Process items in other threads, at most `ahead` of them before they are needed.
 
-    Yields
-    ------
-    tuple
-        Each item with the future of its result, in the order of the items.
+    Yields each item with the future of its result, in the order of the items.
     """
     waiting: deque[tuple[_Item, Future[_Found]]] = deque()
     for item in items:

@@ -10,11 +10,10 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache, partial
 from html import unescape
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -23,17 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import __version__
-from ..errors import ExposureError, MaskError
+from ..errors import ExposureError, MaskError, log
 from ..files import exposure as exposure_file
 from ..files.exposure import Cards, Exposure
 from ..files.outputs import Outputs
 from ..files.paths import Location, file_key
-from ..instrument import Dispaxis
-from ..log import log
 from ..masks.mask import Mask
 from ..parameters import Parameters
 from .groups import Copy, Group
-from .minimum import measured
+from .minimum import in_order, measured
 
 __all__ = [
     "MASK",
@@ -58,31 +55,18 @@ READERS: Final = 32
 _ENTRY: Final = re.compile(r"badpix_selfcal \S+ COMPLETE: ")
 """The begin of the HISTORY entry of a flagged copy."""
 
+_ASIDE: Final = re.compile(r" (?:without|copy)=\w+")
+"""The words of an entry for exposures that were not combined, or have the SCI of another one."""
+
 _PAGE_HISTORY: Final = re.compile(rb'<meta name="history" content="([^"]*)">')
 
 _Searched: TypeAlias = Literal["COMPLETE", "SKIPPED"]
 """Whether bad pixels were searched for."""
 
-_Made: TypeAlias = tuple[str, str]
-"""How an output was made: its S_BPXSLF, and all its HISTORY on one line."""
-
-_Entry: TypeAlias = Callable[[int], str]
-"""Returns the HISTORY entry of an output that is made of a number of exposures."""
-
 
 class Job(NamedTuple):
-    """A copy to write, in any thread or process.
-
-    Attributes
-    ----------
-    exposure : Exposure
-        The exposure.
-    name : str
-        The name of its copy.
-    cards : mapping of str to (str, str)
-        Cards of its primary header.
-    history : str
-        How and from what it is made.
+    """A copy to write, in any thread or process: of what, under which name, with which cards and
+    HISTORY entry in its primary header.
     """
 
     exposure: Exposure
@@ -102,20 +86,8 @@ def outputs_of(
 ) -> Outputs:
     """Return where to write, after checks that no output collides with a file or another output.
 
-    Parameters
-    ----------
-    groups : sequence of Group
-        What is written.
-    parameters : Parameters
-        They say whether masks and pages are written too.
-    folder : Location
-        The folder of the outputs, or the URL of one.
-    inputs : iterable of Location
-        Files that no output may replace.
-    overwrite : bool
-        Whether outputs may replace other files.
-    remedy : str, optional
-        What the user can do if an output exists, if not what is usual.
+    `inputs` are files that no output may replace; `remedy` is what a user can do if an output
+    exists, if not what is usual.
 
     Raises
     ------
@@ -123,7 +95,13 @@ def outputs_of(
         If two exposures have the same copy, or two groups the same output.
     FileExistsError
         If an output would replace an input, or another file without `overwrite`.
+    RuntimeError
+        If a page is asked for, and the extra ``report`` is not installed.
     """
+    if parameters.report:
+        from ..look.page import require_extra
+
+        require_extra()
     copies = [copy for group in groups for copy in group.copies]
     for source, name, _ in copies:
         if source.path.name == name and file_key(source.path) == file_key(folder / name):
@@ -166,20 +144,8 @@ def job_of(
 ) -> Job:
     """Return how to write a copy.
 
-    Parameters
-    ----------
-    copy : Copy
-        The exposure and the name of its copy.
-    group : Group
-        Its group.
-    mask : Mask or None
-        The mask that it is flagged with; None: it is skipped.
-    parameters : Parameters
-        The step's parameters.
-    identity : str
-        `identity_of` the exposures of the group.
-    number : int
-        How many different ones of them are combined.
+    `mask` is None if the group is skipped; `identity` is `identity_of` its exposures; `number` is
+    how many different ones of them are combined.
     """
     status: _Searched = "SKIPPED" if mask is None else "COMPLETE"
     cards = {**group.origin, **_cards(copy.name, status)}
@@ -190,18 +156,7 @@ def job_of(
 def write_copy(
     job: Job, flags: NDArray[np.bool_] | None, outputs: Outputs, *, at_once: bool
 ) -> None:
-    """Write a copy.
-
-    Parameters
-    ----------
-    job : Job
-        What to write.
-    flags : ndarray of bool, shape (rows, cols), or None
-        The pixels to flag.
-    outputs : Outputs
-        Where to write.
-    at_once : bool
-        Whether the copy gets its name now, or later together with others.
+    """Write a copy; with `at_once` it gets its name now, else later together with others.
 
     Raises
     ------
@@ -228,14 +183,7 @@ def identity_of(
 ) -> str:
     """Return a text that identifies the versions of exposures, in any order.
 
-    Parameters
-    ----------
-    exposures : iterable of Exposure
-        The exposures.
-    unused : collection of Location, optional
-        Those that were not combined.
-    copies : collection of Location, optional
-        Those with the SCI of another one.
+    `unused` are those that were not combined, `copies` those with the SCI of another one.
     """
     tokens = {each.path: each.identity for each in exposures}
     words = [f"{len(tokens)}:{_digest(' '.join(sorted(tokens.values())))}"]
@@ -247,45 +195,34 @@ def identity_of(
 def resumed(
     groups: Iterable[Group],
     parameters: Parameters,
-    folder: Location,
+    outputs: Outputs,
     threads: Executor,
     *,
     overwrite: bool,
 ) -> list[Group]:
-    """Return groups that keep what an earlier run has written.
+    """Return groups that keep what an earlier run has written, whole and as it would be now.
 
-    Outputs are kept that are whole and would be the same if written now.
-
-    Raises
-    ------
-    FileExistsError
-        If outputs were made with other parameters, unless `overwrite` is set.
+    A copy made without some exposures is kept only as long as these cannot be used. Raises a
+    FileExistsError if outputs were made with other parameters, unless `overwrite` is set.
     """
-    from .minimum import in_order
-
     differing: dict[Location, str] = {}
     found: list[Group] = []
     for group in groups:
-        identity, kept = identity_of(group.exposures), set[str]()
-        entries: dict[str, _Entry] = {
-            copy.name: partial(_entry, copy, group, parameters, "COMPLETE", identity)
-            for copy in group.copies
-        }
-        further = {name: kind for kind, name in further_names(group, parameters).items()}
-        entries |= dict.fromkeys(further, partial(_entry_of_mask, group, parameters, identity))
-        is_lost = _lost_in(group, parameters)
-
-        def made(name: str, kinds: Mapping[str, str] = further) -> _Made | None:
-            return _made(folder / name, kinds.get(name))
-
-        for name, future in in_order(threads, made, entries, READERS):
-            earlier = future.result()
-            if earlier is None:
-                continue
-            if _is_same(earlier, entries[name], len(group.exposures), is_lost):
-                kept.add(name)
-            elif other := _difference(earlier, entries[name], len(group.exposures)):
-                differing[folder / name] = other
+        identity, kept, lost = identity_of(group.exposures), set[str](), _Lost(group, parameters)
+        copies = {copy.name: copy for copy in group.copies}
+        kinds = {name: kind for kind, name in further_names(group, parameters).items()}
+        places = [(outputs.place(name), kinds.get(name, "")) for name in (*copies, *kinds)]
+        for (place, _), future in in_order(threads, _entry_in, places, READERS):
+            made = future.result()
+            aside = _ASIDE.findall(made)
+            number = int(_words(made).get("members", "0:").partition(":")[0]) - len(aside)
+            number = number if number > 0 else max(1, len(group.exposures))
+            copy = copies.get(place.name)
+            wanted = _entry(copy, group, parameters, "COMPLETE", identity, number)
+            if _ASIDE.sub("", made) == wanted:
+                kept |= {place.name} if all(map(lost.has, aside)) else set()
+            elif other := _difference(_words(made), _words(wanted)):
+                differing[place] = other
         found.append(replace(group, kept=frozenset(kept)))
     if differing and not overwrite:
         first, what = next(iter(differing.items()))
@@ -295,6 +232,25 @@ def resumed(
             "otherwise set `overwrite` too, or choose another output folder"
         )
     return found
+
+
+class _Lost:
+    """The exposures of a group that were not combined, and still cannot be."""
+
+    def __init__(self, group: Group, parameters: Parameters) -> None:
+        self._group, self._with_errors = group, parameters.needs_errors
+        self._found: dict[str, bool] = {}
+
+    def has(self, word: str) -> bool:
+        """Return whether an exposure cannot be combined; a word ``copy=`` is of one that can."""
+        for each in self._group.exposures:
+            if word == f" without={each.identity}" and word not in self._found:
+                try:
+                    level = measured(each, self._group.gap, with_errors=self._with_errors).level
+                except (ValueError, OSError):
+                    level = math.nan
+                self._found[word] = not math.isfinite(level)
+        return self._found.get(word, True)
 
 
 def _cards(name: str, status: str) -> Cards:
@@ -308,31 +264,22 @@ def _cards(name: str, status: str) -> Cards:
 
 
 def _entry(
-    copy: Copy,
+    copy: Copy | None,
     group: Group,
     parameters: Parameters,
     status: _Searched,
     identity: str,
     number: int,
 ) -> str:
-    """Return the HISTORY entry of a copy that is made of a number of exposures."""
-    token = copy.exposure.identity
+    """Return the HISTORY entry of a copy (None: a mask) that is made of a number of exposures."""
+    of_copy = "" if copy is None else f" input={copy.exposure.identity}"
     if group.mask is not None:
-        return f"{group.mask.history} input={token}"
-    used = parameters.for_exposures(number) if status == "COMPLETE" else parameters
-    axis = group.dispaxis if status == "COMPLETE" else None
-    return f"{_how(used, status, axis)} input={token} members={identity}"
-
-
-def _entry_of_mask(group: Group, parameters: Parameters, identity: str, number: int) -> str:
-    """Return the HISTORY entry of a mask, as `_entry` does that of a copy."""
-    how = _how(parameters.for_exposures(number), "COMPLETE", group.dispaxis)
-    return f"{how} members={identity}"
-
-
-def _how(parameters: Parameters, status: str, dispaxis: Dispaxis) -> str:
-    used = replace(parameters, dispaxis=dispaxis).as_text()
-    return f"badpix_selfcal {__version__} {status}: {used}"
+        return f"{group.mask.history}{of_copy}"
+    used, axis = parameters, None
+    if status == "COMPLETE":
+        used, axis = parameters.for_exposures(number), group.dispaxis
+    how = replace(used, dispaxis=axis).as_text()
+    return f"badpix_selfcal {__version__} {status}: {how}{of_copy} members={identity}"
 
 
 def _digest(text: str) -> str:
@@ -340,109 +287,52 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
-def _made(output: Location, kind: str | None) -> _Made | None:
-    """Return how an output was made; None if it does not exist, is not whole or cannot be read.
+def _entry_in(place: tuple[Location, str]) -> str:
+    """Return the last HISTORY entry of a flagged copy, a mask or a page (by its kind).
 
-    `kind` is that of a file that shows a mask; None: the output is a copy.
+    It is empty if there is none, or the file is not whole. A page under a URL is always made again.
     """
+    output, kind = place
     if isinstance(output, Path) and not os.path.lexists(output):
-        return None
+        return ""
     try:
-        if kind == MASK:
-            return "COMPLETE", Mask.read(output).origin
         if kind == PAGE:
-            return _made_page(output)
-        copy = exposure_file.read(output)
+            content = output.read_bytes() if isinstance(output, Path) else b""
+            page = _PAGE_HISTORY.search(content[:10000])
+            is_whole = content.rstrip().endswith(b"</html>")
+            history = unescape(page[1].decode()) if page is not None and is_whole else ""
+        elif kind == MASK:
+            history = Mask.read(output).origin
+        else:
+            copy = exposure_file.read(output)
+            history = " ".join(copy.history) if copy.is_flagged else ""
     except (ExposureError, MaskError, OSError) as error:
         log.info("%s: not kept: %s", output, error)
-        return None
-    return copy.status, " ".join(copy.history)
-
-
-def _made_page(output: Location) -> _Made | None:
-    """Return how a page was made. One under a URL is always made again."""
-    content = output.read_bytes() if isinstance(output, Path) else b""
-    found = _PAGE_HISTORY.search(content[:10000])
-    if found is None or not content.rstrip().endswith(b"</html>"):
-        return None
-    return "COMPLETE", unescape(found[1].decode())
-
-
-def _lost_in(group: Group, parameters: Parameters) -> Callable[[str], bool]:
-    """Return a function that says whether an exposure that was not combined still cannot be.
-
-    A copy made without some exposures is kept only as long as these cannot be used.
-    """
-    by_token = {each.identity: each for each in group.exposures}
-
-    @cache
-    def is_lost(token: str) -> bool:
-        try:
-            found = measured(by_token[token], group.gap, with_errors=parameters.needs_errors)
-        except (KeyError, ValueError, OSError):
-            return True
-        return not math.isfinite(found.level)
-
-    return is_lost
-
-
-def _is_same(made: _Made, entry: _Entry, members: int, is_lost: Callable[[str], bool]) -> bool:
-    """Return whether an output would be the same if made now."""
-    status, history = made
-    text, lost, number = _taken_apart(history)
-    is_same = status == "COMPLETE" and text.endswith(entry(max(1, number or members)))
-    return is_same and all(map(is_lost, lost))
-
-
-def _difference(made: _Made, entry: _Entry, members: int) -> str:
-    """Return in which parameters an output differs; empty if it does not.
-
-    A cut that follows from the number of exposures is no difference.
-    """
-    status, history = made
-    number = _taken_apart(history)[2]
-    if status != "COMPLETE" or not _differences(history, entry(max(1, number or members))):
         return ""
-    return _differences(history, entry(members))
+    *_, last = [None, *_ENTRY.finditer(history)]
+    return "" if last is None else history[last.start() :]
 
 
-def _taken_apart(history: str) -> tuple[str, list[str], int | None]:
-    """Return HISTORY up to its identity, the exposures not combined, and how many were."""
-    words, lost, aside = history.split(" "), list[str](), 0
-    while words and words[-1].startswith(("without=", "copy=")):
-        what, _, token = words.pop().partition("=")
-        lost += [token] * (what == "without")
-        aside += 1
-    number = _words(" ".join(words)).get("members", "").partition(":")[0]
-    return " ".join(words), lost, int(number) - aside if number.isdecimal() else None
+def _words(entry: str) -> dict[str, str]:
+    """Return the words ``name=value`` of a HISTORY entry."""
+    return dict(word.split("=", 1) for word in entry.split() if "=" in word)
 
 
-def _differences(entries: str, history: str) -> str:
-    """Return in which parameters the last of some HISTORY entries differs from another entry.
+def _difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """Return in which parameters an entry differs from another; empty if there is no entry.
 
-    Only parameters that both have are compared: those of another cut are missing. The text is empty
-    if there is no difference, or no entry of this package.
+    Only parameters that both have are compared: those of another cut are missing.
     """
-    found, wanted = _words(entries), _words(history)
+
+    def source(words: Mapping[str, str]) -> str:
+        if "digest" not in words:
+            return "a mask of its own exposures"
+        return f"the mask {words['mask']}, digest {words['digest']}"
+
     if found and found.get("digest") != wanted.get("digest"):
-        return f"{_source(found)} (now {_source(wanted)})"
-    return ", ".join(_changes(found, wanted))
-
-
-def _changes(found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
-    for name in Parameters.by_name():
-        if name in wanted and name in found and found[name] != wanted[name]:
-            yield f"{name}={found[name]} (now {wanted[name]})"
-
-
-def _words(entries: str) -> dict[str, str]:
-    """Return the words ``name=value`` in the last of some HISTORY entries of this package."""
-    *_, last = ["", *_ENTRY.split(entries)[1:]]  # without what stands before the first entry
-    return dict(word.split("=", 1) for word in last.split() if "=" in word)
-
-
-def _source(words: Mapping[str, str]) -> str:
-    """Return what the flags of a copy come from."""
-    if "digest" not in words:
-        return "a mask of its own exposures"
-    return f"the mask {words['mask']}, digest {words['digest']}"
+        return f"{source(found)} (now {source(wanted)})"
+    return ", ".join(
+        f"{name}={found[name]} (now {wanted[name]})"
+        for name in Parameters.by_name()
+        if name in found and name in wanted and found[name] != wanted[name]
+    )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from html import escape
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from ..arrays.summary import block, counted, cuts_of, files_of, flags_of
+from ..arrays.display import block, counted, cuts_of, files_of, flags_of
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
@@ -35,10 +34,8 @@ class ExposureResult:
         Flagged; not searched for bad pixels; written by an earlier run; or failed.
     output : Location or None
         Its copy; None if there is none. The copy of a skipped exposure is unflagged.
-    error : str
-        Why it failed.
-    role : {"science", "background", "selfcal"}
-        What it is in its group.
+    error, role : str
+        Why it failed, and what it is in its group ("science", "background" or "selfcal").
     """
 
     exposure: Location
@@ -127,7 +124,9 @@ class Result:
     @property
     def written(self) -> tuple[Location, ...]:
         """The copies that this call has written."""
-        return tuple(each.output for each in self.exposures if each.output and _is_new(each))
+        return tuple(
+            each.output for each in self.exposures if each.output and each.status != "KEPT"
+        )
 
     @property
     def failed(self) -> tuple[ExposureResult, ...]:
@@ -142,31 +141,34 @@ class Result:
     @property
     def statuses(self) -> dict[str, int]:
         """The number of exposures of each status. BACKGROUND: used, and not flagged itself."""
-        counts = Counter(each.status for each in self.exposures)
-        by_status = {status: counts[status] for status in get_args(Status)}
-        paths = {each.exposure for each in self.exposures}
-        return {**by_status, "BACKGROUND": len([*filter(lambda p: p not in paths, self.members)])}
+        counts = Counter[str](each.status for each in self.exposures)
+        counts["BACKGROUND"] = len({*self.members} - {each.exposure for each in self.exposures})
+        return {status: counts[status] for status in (*get_args(Status), "BACKGROUND")}
 
     def __repr__(self) -> str:
-        found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
-        text = block(
-            f"Result {self.name}: {self.status}, {counted(len(self.members), 'exposure')}",
-            {
-                "exposures": _tally_of(self.statuses),
-                "cuts": "" if found is None else cuts_of(found),
-                "flagged": _flags_of(self),
-                "failed": _first(each.error for each in self.failed),
-                "copies": files_of(copies) or "none",
-                "mask": "" if self.mask_file is None else str(self.mask_file),
-                "page": "" if self.page is None else str(self.page),
-            },
-        )
-        return "\n".join([text, *map(repr, self.others)])
+        return "\n".join([block(*self._summary()), *map(repr, self.others)])
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the counts, and a small picture of the mask."""
-        picture = "" if self.bad_pixels is None else self.bad_pixels._repr_html_()
-        return f"<pre>{_html(repr(self))}</pre>{picture}"
+        from ..arrays.display import card
+
+        found = self.bad_pixels
+        title = f"mask, dispersion axis {self.dispaxis}"
+        shown = card(*self._summary(), {} if found is None else {title: found})
+        return "".join([shown, *(each._repr_html_() for each in self.others)])
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
+        found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
+        members = counted(len(self.members), "exposure")
+        return f"Result {self.name}: {self.status}, {members}", {
+            "status": _tally_of(self.statuses),
+            "cuts": "" if found is None else cuts_of(found),
+            "flagged": _flags_of(self),
+            "failed": _first(each.error for each in self.failed),
+            "copies": files_of(copies) or "none",
+            "mask": "" if self.mask_file is None else str(self.mask_file),
+            "page": "" if self.page is None else str(self.page),
+        }
 
     def _outputs(self, role: str) -> tuple[Location, ...]:
         return tuple(each.output for each in self.exposures if each.output and each.role == role)
@@ -232,27 +234,29 @@ class Results:
         return {path: why for group in self.groups for path, why in group.unwritten.items()}
 
     def __repr__(self) -> str:
-        rows = [("group", "exposures", "flagged")]
-        rows += [(each.name, _tally_of(each.statuses), _flags_of(each) or "-") for each in self]
-        first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-        lines = block(
-            f"Results of {counted(sum(self.statuses.values()), 'exposure')}",
-            {
-                "status": _tally_of(self.statuses),
-                "failed": _first(each.error for each in self.failed),
-                "written": files_of(self.written),
-            },
-        )
+        rows = [_COLUMNS, *self._rows()] if self.groups else []
+        first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
         table = (f"  {name:<{first}}  {tally:<{second}}  {flags}" for name, tally, flags in rows)
-        return "\n".join([lines, *table])
+        return "\n".join([block(*self._summary()), *table])
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the counts, and the groups in a table."""
-        return f"<pre>{_html(repr(self))}</pre>"
+        from ..arrays.display import card, table
+
+        return card(*self._summary(), {}) + table(_COLUMNS, self._rows())
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return [(each.name, _tally_of(each.statuses), _flags_of(each) or "-") for each in self]
+
+    def _summary(self) -> tuple[str, dict[str, str]]:
+        return f"Results of {counted(sum(self.statuses.values()), 'exposure')}", {
+            "status": _tally_of(self.statuses),
+            "failed": _first(each.error for each in self.failed),
+            "written": files_of(self.written),
+        }
 
 
-def _is_new(each: ExposureResult) -> bool:
-    return each.status != "KEPT"
+_COLUMNS: Final = ("group", "exposures", "flagged")
 
 
 def _flags_of(result: Result) -> str:
@@ -272,8 +276,3 @@ def _first(errors: Iterable[str]) -> str:
 def _tally_of(counts: Mapping[str, int]) -> str:
     """Return the number of exposures of each status that occurs."""
     return ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-
-
-def _html(text: str) -> str:
-    """Return text for HTML; a name that is no valid Unicode has ``?`` in place of its bytes."""
-    return escape(text.encode("utf-8", "replace").decode())

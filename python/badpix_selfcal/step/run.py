@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,26 +18,24 @@ from numpy.typing import NDArray
 from .._kernels import __version__, num_threads
 from ..arrays import BadPixels, find_bad_pixels
 from ..arrays.checks import MOST_WORKERS
-from ..arrays.crowded import crowded_rows, ranges_of, spared
-from ..arrays.summary import counted
-from ..errors import ExposureError, warn
+from ..arrays.display import counted
+from ..errors import ExposureError, log, warn
 from ..files import exposure as exposure_file
 from ..files.exposure import Exposure
 from ..files.outputs import Outputs
 from ..files.paths import Location
 from ..instrument import Dispaxis, Region
-from ..log import log
 from ..masks.mask import Card, Mask, Member
 from ..parameters import Parameters
-from .groups import Copy, Group, later_step, listed
+from .groups import Group, later_step, listed
 from .minimum import Minimum, in_order, minimum_of
 from .outputs import MASK, PAGE, Job, further_names, identity_of, job_of, write_copy
 from .result import ExposureResult, Result, Status
 
-if TYPE_CHECKING:
-    from .dask import Cluster
-
 __all__ = ["Progress", "Run", "Threads", "find", "threads_for"]
+
+Errors: TypeAlias = dict[Location, str]
+"""What failed, and why."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of files done and the total number: exposures read, copies written."""
@@ -70,9 +68,8 @@ LINES: Final[dict[Dispaxis, str]] = {1: "rows", 2: "columns", None: "lines"}
 def threads_for(locations: Iterable[Location]) -> int:
     """Return how many threads read and write these files, unless the user sets it.
 
-    For local files it is one thread more than the threads that compute. With more, copies on a fast
-    disk become slower: 16 full-frame copies in a RAM-backed folder took 213 to 241 ms with 8
-    threads on two processors, 232 to 393 ms with 16, and 190 to 230 ms with 2.
+    For local files it is one thread more than the threads that compute: with more, copies on a fast
+    disk become slower (16 of a full frame 232 to 393 ms with 16 threads, 190 to 230 ms with 2).
     """
     is_remote = not all(isinstance(location, Path) for location in locations)
     return min(max(num_threads() + 1, REMOTE_THREADS if is_remote else 0), MOST_WORKERS)
@@ -81,10 +78,7 @@ def threads_for(locations: Iterable[Location]) -> int:
 class Threads(ThreadPoolExecutor):
     """The threads of this process that read and write files; a context manager.
 
-    Parameters
-    ----------
-    number : int
-        How many. The kernels compute with threads of their own.
+    The kernels compute with threads of their own.
     """
 
     def __init__(self, number: int) -> None:
@@ -110,8 +104,7 @@ class Threads(ThreadPoolExecutor):
     def read(self, paths: Iterable[Location]) -> Iterator[Exposure | ExposureError]:
         """Read the headers of exposures: here while that is quick, then in other threads.
 
-        Threads of one interpreter read headers of a fast disk no faster than this thread alone, but
-        they wait for a slow one together.
+        Threads read headers of a fast disk no faster than this one, but wait for a slow one.
         """
         waiting = [*paths][::-1]
         while waiting and isinstance(waiting[-1], Path):
@@ -145,7 +138,7 @@ class Threads(ThreadPoolExecutor):
         )
 
     def write(
-        self, jobs: Iterable[Job], flags: NDArray[np.bool_] | None, to: Outputs, *, at_once: bool
+        self, jobs: Sequence[Job], flags: NDArray[np.bool_] | None, to: Outputs, *, at_once: bool
     ) -> Iterator[BaseException | None]:
         """Write copies; yield the error of each, in their order."""
         for future in [self.submit(write_copy, job, flags, to, at_once=at_once) for job in jobs]:
@@ -155,25 +148,14 @@ class Threads(ThreadPoolExecutor):
 class Run:
     """A run: groups of exposures, each combined, its mask found and its copies written.
 
-    Parameters
-    ----------
-    parameters : Parameters
-        The step's parameters.
-    work : Threads or Cluster
-        They read exposures and write copies.
-    outputs : Outputs
-        Where to write.
-    together : bool
-        If true, the outputs appear all together or not at all, and the first error is raised. If
-        false, each output appears on its own, and errors are in the results.
-    progress : callable or None
-        Called after each change.
+    With `together` the outputs appear all together or not at all, and the first error is raised.
+    Without it each output appears on its own, and errors are in the results.
     """
 
     def __init__(
         self,
         parameters: Parameters,
-        work: Threads | Cluster,
+        work: Threads,
         outputs: Outputs,
         *,
         together: bool,
@@ -189,12 +171,8 @@ class Run:
     def results(self, groups: Sequence[Group]) -> list[Result]:
         """Do the work, group by group.
 
-        Raises
-        ------
-        ExposureError
-            If the outputs appear together and an exposure cannot be used.
-        OSError
-            If they appear together and a copy cannot be written; if the folder cannot be made.
+        Raises an ExposureError or OSError if the outputs appear together and an exposure or output
+        fails; an OSError if the folder cannot be made.
         """
         self._total = sum(self._files_of(group) for group in groups)
         self._count(0)
@@ -239,9 +217,11 @@ class Run:
             unused=group.unused,
         )
 
-    def _minimum(self, group: Group, errors: dict[Location, str]) -> Minimum | None:
+    def _minimum(self, group: Group, errors: Errors) -> Minimum | None:
         """Combine the exposures of a group; None if it is skipped."""
         alone = self._parameters.force_single
+        if not group.exposures:
+            return None
         if group.is_skipped(group.members, alone=alone):
             warn(
                 f"{group.members[0]}: no selfcal or background exposures for {group.name}, "
@@ -267,39 +247,28 @@ class Run:
             return None
         return minimum
 
-    def _show(
-        self, group: Group, mask: Mask | None
-    ) -> tuple[dict[str, Location], dict[Location, str]]:
+    def _show(self, group: Group, mask: Mask | None) -> tuple[dict[str, Location], Errors]:
         """Write the files that show a mask; return those that exist then, and what failed."""
         shown: dict[str, Location] = {}
-        unwritten: dict[Location, str] = {}
+        unwritten: Errors = {}
         for kind, name in further_names(group, self._parameters).items():
             final = self._outputs.place(name)
-            if name in group.kept:
-                shown[kind] = final
-            elif mask is not None:
+            if mask is not None and name not in group.kept:
                 try:
-                    self._write_further(kind, mask, name)
-                    shown[kind] = final
+                    with self._outputs.writing(name) as part:
+                        writer_of(kind)(part, mask, name)
+                    if not self._together:
+                        self._outputs.publish(name)
                 except OSError as error:
                     self._fail(final, error, unwritten)
+                    continue
+                log.info("%s: written", final)
+            if mask is not None or name in group.kept:
+                shown[kind] = final
         return shown, unwritten
 
-    def _write_further(self, kind: str, mask: Mask, name: str) -> None:
-        start, final = time.perf_counter(), self._outputs.place(name)
-        with self._outputs.writing(name) as part:
-            writer_of(kind)(part, mask, name)
-        if not self._together:
-            self._outputs.publish(name)
-        log.info("%s: written", final)
-        log.debug("%s: made in %.1f ms", final, 1e3 * (time.perf_counter() - start))
-
     def _write(
-        self,
-        group: Group,
-        minimum: Minimum | None,
-        mask: Mask | None,
-        errors: dict[Location, str],
+        self, group: Group, minimum: Minimum | None, mask: Mask | None, errors: Errors
     ) -> set[str]:
         """Write the copies of a group; return the names of those that are written."""
         identity = _identity(minimum, group)
@@ -307,7 +276,9 @@ class Run:
         jobs = [
             job_of(copy, group, mask, self._parameters, identity, number)
             for copy in group.missing
-            if copy.exposure.path not in errors and (mask is not None or self._copies(copy))
+            if copy.exposure.path not in errors
+            # An unflagged copy of a background is of no use.
+            and (mask is not None or (self._parameters.copy_skipped and copy.role != "background"))
         ]
         flags = None if mask is None else mask.flags
         written = set()
@@ -321,10 +292,6 @@ class Run:
                 self._fail(job.exposure.path, error, errors)
         return written
 
-    def _copies(self, copy: Copy) -> bool:
-        """Return whether to write an unflagged copy; that of a background is of no use."""
-        return self._parameters.copy_skipped and copy.role != "background"
-
     def _skipped(self) -> str:
         """Return what a skipped step does; a part of warnings."""
         copies = (
@@ -334,12 +301,12 @@ class Run:
         )
         return f"step skipped: no pixel is flagged, {copies}"
 
-    def _fail_unflaggable(self, group: Group, errors: dict[Location, str]) -> None:
+    def _fail_unflaggable(self, group: Group, errors: Errors) -> None:
         for copy in group.missing:
             if copy.exposure.problem:
                 self._fail(copy.exposure.path, ExposureError(copy.exposure.problem), errors)
 
-    def _fail(self, path: Location, error: BaseException, errors: dict[Location, str]) -> None:
+    def _fail(self, path: Location, error: BaseException, errors: Errors) -> None:
         """Record an error, or raise it if all outputs appear together."""
         if self._together or not isinstance(error, (ExposureError, OSError)):
             raise error
@@ -367,37 +334,14 @@ def find(
     minimum: Minimum,
     group: Group,
     parameters: Parameters,
-    work: Threads | Cluster,
+    work: Threads,
     outputs: Outputs,
     errors: Mapping[Location, str],
 ) -> Mask:
-    """Find the bad pixels of a minimum image.
+    """Find the bad pixels of a minimum image, of which at least one exposure could be used.
 
-    Parameters
-    ----------
-    minimum : Minimum
-        The minimum image of a group; at least one exposure could be used.
-    group : Group
-        The group.
-    parameters : Parameters
-        The step's parameters.
-    work : Threads or Cluster
-        They read what the mask needs of an exposure meanwhile.
-    outputs : Outputs
-        Where the copies are written.
-    errors : mapping of Location to str
-        The exposures that failed, and why.
-
-    Returns
-    -------
-    Mask
-        The bad pixels, and all that they were found from.
-
-    Warns
-    -----
-    SelfcalWarning
-        If exposures are constant or copies of others, rows are crowded, ERR is missing, or ERR does
-        not describe the data.
+    Warns if exposures are constant or copies of others, rows are crowded, ERR is missing, or ERR
+    does not describe the data.
     """
     start = time.perf_counter()
     described = work.submit(_described, group, {**errors})
@@ -420,6 +364,8 @@ def find(
     )
     if parameters.needs_errors:
         _warn_of_errors(found, group)
+    from ..arrays.crowded import crowded_rows, spared
+
     sensitive = ~np.isnan(found.residual)
     crowded = crowded_rows(found.mask, dispaxis=group.dispaxis, sensitive=sensitive)
     if crowded:
@@ -447,13 +393,7 @@ def find(
 
 
 def writer_of(kind: str) -> Callable[[Path, Mask, str], object]:
-    """Return what writes a file that shows a mask.
-
-    Raises
-    ------
-    RuntimeError
-        If it is a page, and the extra ``report`` is not installed.
-    """
+    """Return what writes a file that shows a mask."""
     if kind == MASK:
         from ..masks.mask_file import write_part
 
@@ -476,7 +416,13 @@ def _described(
         for keyword, value in first.cards.items()
         if keyword not in NOT_OF_MODE and isinstance(value, (str, int, float))
     }
-    return {**about, "BUNIT": first.unit} if first.unit else about, first.dq()
+    if first.unit:
+        about["BUNIT"] = first.unit
+    try:
+        return about, first.dq()
+    except ExposureError as error:  # its copy fails for the same reason
+        log.info("%s", error)
+        return about, None
 
 
 def _members(
@@ -485,17 +431,18 @@ def _members(
     """Return the exposures of a group, and those that could not be combined."""
     names = {copy.exposure.path: copy.name for copy in group.copies}
     later = {each.path: later_step(each) for each in group.exposures}
+    copies, left_out, constant = minimum.copies, {*minimum.left_out}, {*minimum.constant}
     unmeasured = "no pedestal can be measured in the gap"
     return tuple(
         Member(
             exposure=path,
             role=group.roles.get(path, "science"),
             pedestal=minimum.pedestals.get(path, None if group.gap is None else np.nan),
-            problem=errors.get(path) or (unmeasured if path in minimum.left_out else ""),
+            problem=errors.get(path) or (unmeasured if path in left_out else ""),
             output=outputs.place(names[path]) if path in names and path not in errors else None,
             later=later.get(path, ""),
-            same_as=minimum.copies.get(path),
-            is_constant=path in minimum.constant,
+            same_as=copies.get(path),
+            is_constant=path in constant,
         )
         for path in dict.fromkeys([*group.members, *errors])
     )
@@ -570,6 +517,8 @@ def _warn_of_errors(found: BadPixels, group: Group) -> None:
 
 
 def _warn_of_crowded(rows: tuple[int, ...], group: Group, parameters: Parameters) -> None:
+    from ..arrays.crowded import ranges_of
+
     warn(
         f"{group.name}: {len(rows)} {LINES[group.dispaxis]} along the dispersion are crowded with "
         f"flags ({ranges_of(rows)}, counted from 0), as if a trace or the edge of a slit were "

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from ..arrays.checks import AskedDispaxis, AskedEdge, Cut
-from ..errors import ExposureError, warn
+from ..errors import ExposureError, log, warn
 from ..files import association
 from ..files.association import Association, Product
 from ..files.exposure import Cards, Exposure
-from ..files.inputs import expanded
 from ..files.paths import (
     AnyLocation,
     Location,
+    expanded,
     file_key,
     is_folder,
     locate,
@@ -22,7 +22,6 @@ from ..files.paths import (
     output_directory,
     stem_of,
 )
-from ..log import log
 from ..masks.mask import Role
 from ..parameters import Parameters
 from ..threads import threads_set
@@ -234,6 +233,7 @@ def _group(
     group = Group(
         name=product.name,
         stem=product.name,
+        members=tuple(members),
         detector=science.detector,
         dispaxis=None,
         exposures=tuple(members.values()),

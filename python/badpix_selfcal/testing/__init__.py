@@ -11,29 +11,16 @@ was expected, what came, and a line of Python that repeats it.
 
 from __future__ import annotations
 
-from ..messages import extra
-
 try:
     import hypothesis as _  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        f"badpix_selfcal.testing needs hypothesis ({error}): {extra('testing')}"
+        f"badpix_selfcal.testing needs hypothesis ({error}): "
+        'install it with pip install ".[testing]" in the clone'
     ) from error
 
-from ..arrays.checks import THOROUGH
-from .bad_pixels import check_find_bad_pixels, find_bad_pixels_checks
-from .check import EXAMPLES, Check, CheckFailed, assert_same
-from .drawn import laid_out, texture
-from .medians import check_median_filter, median_filter_checks
-from .observation import Observation, broken_associations, broken_exposures, observations
-from .reductions import (
-    check_minimum_image,
-    check_pedestal,
-    check_percentiles,
-    minimum_image_checks,
-    pedestal_checks,
-    percentiles_checks,
-)
+from .check import EXAMPLES, THOROUGH, Check, CheckFailed, assert_same
+from .observation import Observation, observations
 from .step import check_step, step_checks
 from .strategies import (
     dispaxes,
@@ -43,11 +30,24 @@ from .strategies import (
     gap_regions,
     images,
     kernel_sizes,
+    laid_out,
     large_images,
     layouts,
     parameters,
     shapes,
     windows,
+)
+from .suites import (
+    check_find_bad_pixels,
+    check_median_filter,
+    check_minimum_image,
+    check_pedestal,
+    check_percentiles,
+    find_bad_pixels_checks,
+    median_filter_checks,
+    minimum_image_checks,
+    pedestal_checks,
+    percentiles_checks,
 )
 from .verification import Verification, verify
 
@@ -59,8 +59,6 @@ __all__ = [
     "Observation",
     "Verification",
     "assert_same",
-    "broken_associations",
-    "broken_exposures",
     "check_find_bad_pixels",
     "check_median_filter",
     "check_minimum_image",
@@ -86,7 +84,6 @@ __all__ = [
     "percentiles_checks",
     "shapes",
     "step_checks",
-    "texture",
     "verify",
     "windows",
 ]

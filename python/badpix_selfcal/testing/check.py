@@ -7,33 +7,38 @@ hypothesis finds, what was expected, what came, and a line of Python that repeat
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from ..arrays.checks import THOROUGH, check_examples
-from .drawn import Drawn, code_of, imports_of
+from ..arrays.checks import check_whole
 
 __all__ = [
     "EXAMPLES",
+    "THOROUGH",
     "Check",
     "CheckFailed",
-    "Row",
+    "Property",
     "Trial",
     "assert_same",
     "run",
-    "suite",
 ]
 
 EXAMPLES: Final = 100
 """Examples of a check, unless another number is asked for."""
+
+THOROUGH: Final = 2000
+"""Examples of a check in a thorough run."""
+
+SHORT: Final = 120
+"""The most samples that are written out."""
 
 LONGEST: Final = 2000
 """Characters of an array in a message."""
@@ -49,79 +54,89 @@ class CheckFailed(AssertionError):  # noqa: N818 - what has failed is a check
     ----------
     check : str
         The name of the check.
+    why : str
+        What is wrong.
     example : str
-        The call, as an expression of Python.
+        The call, as an expression of Python; large arrays are described.
     expected, got : str
         What was expected, and what came.
+    arguments : tuple
+        The arguments of the call.
+    keywords : dict
+        Its keywords.
     """
 
-    def __init__(self, check: str, why: str, example: str, expected: str, got: str) -> None:
-        self.check, self.why = check, why
-        self.example, self.expected, self.got = example, expected, got
+    def __init__(self, check: str, difference: _Differs) -> None:
+        self.check, self.why, self.example = check, difference.why, difference.example
+        self.expected, self.got = difference.expected, difference.got
+        self.arguments, self.keywords = difference.arguments, difference.keywords
+        names = [name for name in ("array", "full", "inf", "nan") if name in self.example]
+        repeat = f"from numpy import {', '.join(names)}; " if names else ""
+        if "Observation(" in self.example:
+            repeat = "from badpix_selfcal.testing import Observation; "
         super().__init__(
-            f"{check}: {why}\n"
-            f"  smallest example: {example}\n"
-            f"  expected: {_indented(expected)}\n"
-            f"  got:      {_indented(got)}\n"
-            f"  repeat:   {imports_of(example)}print({example})"
+            f"{check}: {self.why}\n"
+            f"  smallest example: {self.example}\n"
+            f"  expected: {textwrap.shorten(self.expected, LONGEST, placeholder=' ...')}\n"
+            f"  got:      {textwrap.shorten(self.got, LONGEST, placeholder=' ...')}\n"
+            f"  repeat:   {repeat}print({self.example})"
         )
 
 
 class _Differs(AssertionError):  # noqa: N818 - it never leaves this module
     """What a property reports to hypothesis, which then looks for a smaller example."""
 
-    def __init__(self, why: str, example: str, expected: str, got: str) -> None:
+    def __init__(self, why: str, trial: Trial, expected: str, got: str) -> None:
         super().__init__(why)
-        self.parts = why, example, expected, got
+        self.why, self.expected, self.got = why, expected, got
+        self.arguments, self.keywords = trial.arguments, trial.keywords
+        self.example = trial.call
 
 
 class Trial:
-    """The function that is checked, as a property calls it."""
+    """The function that is checked, as a property calls it; it knows the last call."""
 
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
-        self._function = function
-        self._name = name
-        self._call = ""
+    def __init__(self, function: Callable[..., Any]) -> None:
+        name = getattr(function, "__name__", "function")
+        self._function, self._name = function, name if name.isidentifier() else "function"
+        self.arguments: tuple[Any, ...] = ()
+        self.keywords: dict[str, Any] = {}
 
-    def __call__(self, *arguments: object, **keywords: object) -> Any:
-        """Call the function; fail if it raises an error or modifies an array.
+    @property
+    def call(self) -> str:
+        """The last call, as an expression of Python."""
+        words = [code_of(each) for each in self.arguments]
+        words += [f"{name}={code_of(each)}" for name, each in self.keywords.items()]
+        return f"{self._name}({', '.join(words)})"
 
-        Arguments may be `Drawn`, or sequences of them.
-        """
-        words = [_code(each) for each in arguments]
-        words += [f"{name}={_code(each)}" for name, each in keywords.items()]
-        self._call = f"{self._name}({', '.join(words)})"
-        given = [_bare(each) for each in arguments]
-        named = {name: _bare(each) for name, each in keywords.items()}
-        arrays = [*_arrays(given), *_arrays(named.values())]
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call the function; fail if it raises an error or modifies an array."""
+        self.arguments, self.keywords = arguments, keywords
+        lists = [each if isinstance(each, list) else [each] for each in arguments]
+        arrays = [each for some in lists for each in some if isinstance(each, np.ndarray)]
+        arrays += [each for each in keywords.values() if isinstance(each, np.ndarray)]
         before = [each.tobytes() for each in arrays]
         try:
-            result = self._function(*given, **named)
+            result = self._function(*arguments, **keywords)
         except Exception as error:
-            raise self._differs(
-                "it raises an error", "a result", f"{type(error).__name__}: {error}"
-            ) from error
+            got = f"{type(error).__name__}: {error}"
+            raise _Differs("it raises an error", self, "a result", got) from error
         if before != [each.tobytes() for each in arrays]:
-            raise self._differs("it modifies its argument", "the same argument", "another one")
+            self.fail("it modifies its argument", "the same argument", "another one")
         return result
+
+    def fail(self, why: str, expected: str, got: str) -> NoReturn:
+        """Say what is wrong with the last call."""
+        raise _Differs(why, self, expected, got)
 
     def expect(self, result: ArrayLike, expected: ArrayLike, why: str) -> None:
         """Fail unless the result of the last call is as expected; signs of zeros may differ."""
         found, wanted = np.asarray(result), np.asarray(expected)
-        if found.dtype != wanted.dtype:
-            raise self._differs(f"{why} (dtype)", str(wanted.dtype), str(found.dtype))
-        if found.shape != wanted.shape:
-            raise self._differs(f"{why} (shape)", str(wanted.shape), str(found.shape))
+        for name in ("dtype", "shape"):
+            if getattr(found, name) != getattr(wanted, name):
+                self.fail(f"{why} ({name})", str(getattr(wanted, name)), str(getattr(found, name)))
         if not np.array_equal(found, wanted, equal_nan=found.dtype.kind == "f"):
-            raise self._differs(why, *_shown(wanted, found))
-
-    def require(self, holds: bool, why: str, expected: str, got: str) -> None:  # noqa: FBT001
-        """Fail unless something holds for the last call."""
-        if not holds:
-            raise self._differs(why, expected, got)
-
-    def _differs(self, why: str, expected: str, got: str) -> _Differs:
-        return _Differs(why, self._call, expected, got)
+            self.fail(why, *_shown(wanted, found))
 
 
 @dataclass(frozen=True)
@@ -176,20 +191,15 @@ class Check:
         TypeError, ValueError
             If `examples` is not a whole number of at least 1.
         """
-        name = getattr(self.function, "__name__", "function")
-        name = name if name.isidentifier() else "function"
 
         def attempt(example: Any) -> None:
-            self.holds(Trial(self.function, name), example)
+            self.holds(Trial(self.function), example)
 
-        examples = check_examples(examples)
-        share = max(self.share, 1.0) if examples >= THOROUGH else self.share
-        number = max(1, round(share * examples))
         test = hypothesis.given(self.examples_of)(attempt)
         if seed is not None:
             test = hypothesis.seed(seed)(test)
         how = hypothesis.settings(
-            max_examples=number,
+            max_examples=self._number(check_examples(examples)),
             derandomize=seed is None,
             database=None,
             deadline=None,
@@ -202,22 +212,14 @@ class Check:
         try:
             how(test)()
         except _Differs as error:
-            raise CheckFailed(self.name, *error.parts) from error.__cause__
+            raise CheckFailed(self.name, error) from error.__cause__
         except (Flaky, HypothesisException) as error:
-            why = "it does not return the same each time"
-            raise CheckFailed(self.name, why, name, "one result", str(error)) from error
+            why, trial = "it does not return the same each time", Trial(self.function)
+            raise CheckFailed(self.name, _Differs(why, trial, "one result", str(error))) from error
 
-
-Row: TypeAlias = tuple[str, st.SearchStrategy[Any], Property, float]
-"""A property of a suite: its name, its examples, what holds, and its share of the examples."""
-
-
-def suite(name: str, function: Callable[..., Any], rows: Iterable[Row]) -> list[Check]:
-    """Return the checks of a suite."""
-    return [
-        Check(f"{name}: {each}", function, examples_of, holds, share)
-        for each, examples_of, holds, share in rows
-    ]
+    def _number(self, examples: int) -> int:
+        share = max(self.share, 1.0) if examples >= THOROUGH else self.share
+        return max(1, round(share * examples))
 
 
 def run(checks: Iterable[Check], examples: int = EXAMPLES, seed: int | None = None) -> None:
@@ -226,61 +228,44 @@ def run(checks: Iterable[Check], examples: int = EXAMPLES, seed: int | None = No
         check(examples=examples, seed=seed)
 
 
+def check_examples(examples: int) -> int:
+    """Return a number of examples, or raise a TypeError or ValueError."""
+    number = check_whole(examples, "examples")
+    if number < 1:
+        raise ValueError(f"examples must be at least 1, got {number}")
+    return number
+
+
 def assert_same(ours: ArrayLike, theirs: ArrayLike) -> None:
     """Assert that two arrays are equal in shape, dtype and every value, NaN where NaN.
 
-    Parameters
-    ----------
-    ours, theirs : array_like
-        The arrays. The signs of zeros may differ.
-
-    Raises
-    ------
-    AssertionError
-        If they differ.
+    The signs of zeros may differ.
     """
-    ours, theirs = np.asarray(ours), np.asarray(theirs)
-    assert ours.dtype == theirs.dtype, f"dtype {ours.dtype} is not {theirs.dtype}"
-    np.testing.assert_array_equal(ours, theirs, strict=True)
+    np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs), strict=True)
 
 
-def _bare(argument: Any) -> Any:
-    """Return an argument as the function takes it."""
-    if isinstance(argument, Drawn):
-        return argument.array
-    if isinstance(argument, list):
-        return [_bare(each) for each in argument]
-    return argument
+def code_of(value: object) -> str:
+    """Return an expression that makes a value: exact for numbers and short arrays of them."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(code_of, value))}]"
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    dtype = value.dtype.newbyteorder("=").name
+    if value.ndim and value.size and len({*map(repr, value.ravel().tolist())}) == 1:
+        return f"full({value.shape}, {value.ravel()[0].item()!r}, {dtype!r})"
+    if value.size > SHORT:
+        return f"<array of shape {value.shape}, {dtype}: `arguments` of this error>"
+    shaped = "" if value.size else f".reshape({value.shape})"
+    return f"array({value.tolist()!r}, {dtype!r}){shaped}"
 
 
-def _code(argument: Any) -> str:
-    if isinstance(argument, list):
-        return f"[{', '.join(map(_code, argument))}]"
-    return argument.code if isinstance(argument, Drawn) else code_of(argument)
-
-
-def _arrays(values: Iterable[Any]) -> list[np.ndarray[Any, Any]]:
-    """Return the arrays among arguments, also those in lists."""
-    found: list[np.ndarray[Any, Any]] = []
-    for value in values:
-        if isinstance(value, np.ndarray):
-            found.append(value)
-        elif isinstance(value, list):
-            found += _arrays(value)
-    return found
-
-
-def _shown(expected: np.ndarray[Any, Any], got: np.ndarray[Any, Any]) -> tuple[str, str]:
+def _shown(expected: NDArray[Any], got: NDArray[Any]) -> tuple[str, str]:
     """Return two arrays in words; of large ones the places that differ first."""
     if expected.size <= 60 or not expected.ndim:
         return code_of(expected), code_of(got)
     both_nan = np.isnan(expected) & np.isnan(got) if expected.dtype.kind == "f" else False
     places = np.argwhere((expected != got) & ~np.asarray(both_nan))
-    some: Sequence[Any] = [tuple(map(int, place)) for place in places[:3]]
     more = f" and {len(places) - 3} more" * (len(places) > 3)
+    some = [tuple(map(int, place)) for place in places[:3]]
     sides = [", ".join(f"{each[place]!r} at {place}" for place in some) for each in (expected, got)]
     return sides[0] + more, sides[1] + more
-
-
-def _indented(text: str) -> str:
-    return textwrap.shorten(text, LONGEST, placeholder=" ...")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 from hypothesis import strategies as st
@@ -10,17 +11,16 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import DTypeLike, NDArray
 
 from ..parameters import Parameters
-from .drawn import LAYOUTS, Drawn, Kind, Layout, Pattern, texture
 
 __all__ = [
     "dispaxes",
-    "drawn_images",
     "errors_of",
     "flagfracs",
     "gap_masks",
     "gap_regions",
     "images",
     "kernel_sizes",
+    "laid_out",
     "large_images",
     "layouts",
     "parameters",
@@ -28,113 +28,100 @@ __all__ = [
     "windows",
 ]
 
-MISSING: Final = (0.0, 0.02, 0.3, 0.9, 1.0)
-PATTERNS: Final[tuple[Pattern, ...]] = get_args(Pattern)
-USUAL: Final[tuple[Kind, ...]] = ("noise", "ties", "constant", "outliers")
-EXTREME: Final[tuple[Kind, ...]] = (*USUAL, "huge", "tiny", "zeros")
+LAYOUTS: Final = ("C", "Fortran", "strided", "reversed", "swapped", "misaligned", "read-only")
+USUAL: Final = ("noise", "ties", "constant", "outliers")
+EXTREME: Final = ("huge", "tiny", "zeros")
 FLOATS: Final[tuple[DTypeLike, ...]] = ("float32", "float64")
 WORST: Final = 2**32 - 1
 
 
 @st.composite
-def drawn_images(
+def images(
     draw: st.DrawFn,
     *,
-    dtypes: tuple[DTypeLike, ...] = FLOATS,
+    dtypes: Sequence[DTypeLike] = FLOATS,
     shape: tuple[int, int] | None = None,
     max_rows: int = 12,
     max_cols: int = 40,
     infinities: bool = False,
     extremes: bool = False,
-) -> Drawn:
-    """Draw what `images` draws, with the code that makes it."""
-    dtype = np.dtype(draw(st.sampled_from(dtypes)))
+) -> NDArray[Any]:
+    """Draw images of one pixel or more, any fraction of them NaN.
+
+    Half of them are drawn sample by sample, so that hypothesis can shrink them. The others are
+    noise, ties, a constant or outliers, with NaN scattered, in rows, columns, stripes or a block,
+    or everywhere. With `infinities` samples may be infinite; with `extremes` they may be the
+    largest and the smallest numbers, and zeros of both signs.
+    """
+    dtype = np.dtype(draw(st.sampled_from([*dtypes])))
     sides = shape or (draw(st.integers(1, max_rows)), draw(st.integers(1, max_cols)))
-    if not draw(st.booleans()):  # the simpler case: hypothesis shrinks sample by sample
-        samples = st.integers(-9, 9).map(float) | st.just(np.nan)
-        samples |= st.floats(-1000, 1000, width=32, allow_subnormal=False)
-        if infinities:
-            samples |= st.sampled_from([np.inf, -np.inf])
-        if extremes:
-            about = np.finfo(dtype)
-            samples |= st.sampled_from([float(about.max), float(about.smallest_subnormal), -0.0])
-        filler = st.just(1.0) | st.just(np.nan) | st.nothing()
-        return Drawn.of(draw(npst.arrays(dtype, sides, elements=samples, fill=filler)))
-    return draw(_textures(sides, dtype.name, infinities=infinities, extremes=extremes))
+    if draw(st.booleans()):
+        kinds = (*USUAL, *(EXTREME if extremes else ()), *(("infinite",) if infinities else ()))
+        return draw(_textures(sides, dtype, kinds))
+    # The simpler case, to which hypothesis shrinks.
+    samples = st.integers(-9, 9).map(float) | st.just(np.nan)
+    samples |= st.floats(-1000, 1000, width=32, allow_subnormal=False)
+    if infinities:
+        samples |= st.sampled_from([np.inf, -np.inf])
+    if extremes:
+        about = np.finfo(dtype)
+        samples |= st.sampled_from([float(about.max), float(about.smallest_subnormal), -0.0])
+    filler = st.just(np.nan) | st.just(1.0) | st.nothing()
+    return draw(npst.arrays(dtype, sides, elements=samples, fill=filler))
+
+
+@st.composite
+def large_images(draw: st.DrawFn, *, dtypes: Sequence[DTypeLike] = FLOATS) -> NDArray[Any]:
+    """Draw images of 100 x 100 to 400 x 400 pixels.
+
+    They are large enough that the kernels divide them into tiles, chunks and tasks.
+    """
+    sides = (draw(st.integers(100, 400)), draw(st.integers(100, 400)))
+    return draw(_textures(sides, np.dtype(draw(st.sampled_from([*dtypes]))), USUAL))
 
 
 @st.composite
 def _textures(
-    draw: st.DrawFn, shape: tuple[int, int], dtype: str, *, infinities: bool, extremes: bool
-) -> Drawn:
-    kinds: tuple[Kind, ...] = (
-        *(EXTREME if extremes else USUAL),
-        *(("infinite",) if infinities else ()),
-    )
-    kind = draw(st.sampled_from(kinds))
-    missing, pattern = draw(st.sampled_from(MISSING)), draw(st.sampled_from(PATTERNS))
-    seed = draw(st.integers(0, WORST))
-    how = f"missing={missing}, pattern={pattern!r}, seed={seed}, dtype={dtype!r}"
-    image = texture(shape, kind, missing=missing, pattern=pattern, seed=seed, dtype=dtype)
-    return Drawn.made(image, f"texture({shape}, {kind!r}, {how})")
+    draw: st.DrawFn, shape: tuple[int, int], dtype: np.dtype[Any], kinds: Sequence[str]
+) -> NDArray[Any]:
+    """Draw images of random samples, of which a part is missing."""
+    kind, share = draw(st.sampled_from(kinds)), draw(st.sampled_from([0.0, 0.02, 0.3, 0.9, 1.0]))
+    pattern = draw(st.sampled_from(["scattered", "rows", "columns", "block", "stripes"]))
+    rng = np.random.default_rng(draw(st.integers(0, WORST)))
+    image = _samples(rng, kind, shape, np.finfo(dtype)).astype(dtype)
+    rows, cols = shape
+    if pattern == "block":
+        height, width = round(share**0.5 * rows), round(share**0.5 * cols)
+        y0, x0 = rng.integers(rows - height + 1), rng.integers(cols - width + 1)
+        image[y0 : y0 + height, x0 : x0 + width] = np.nan
+    elif pattern == "stripes":
+        image[(np.add.outer(range(rows), range(cols)) % 2 == 0) & (share > 0)] = np.nan
+    else:
+        lines = {"rows": (rows, 1), "columns": (1, cols)}.get(pattern, shape)
+        image[np.broadcast_to(rng.random(lines) < share, shape)] = np.nan
+    return image
 
 
-def images(
-    *,
-    dtypes: tuple[DTypeLike, ...] = FLOATS,
-    max_rows: int = 12,
-    max_cols: int = 40,
-    infinities: bool = False,
-    extremes: bool = False,
-) -> st.SearchStrategy[NDArray[Any]]:
-    """Draw images of one pixel or more, any fraction of them NaN.
-
-    Half of them are drawn sample by sample, so that hypothesis can shrink them. The others are
-    those of `texture`: noise, ties, a constant, outliers, with NaN scattered, in rows, columns or
-    blocks, or everywhere.
-
-    Parameters
-    ----------
-    dtypes : tuple of dtype
-        Floating-point dtypes to draw from.
-    max_rows, max_cols : int
-        The largest numbers of rows and columns.
-    infinities : bool
-        Whether samples may be infinite.
-    extremes : bool
-        Whether samples may be the largest and the smallest numbers, and zeros of both signs.
-
-    Returns
-    -------
-    strategy for ndarray of a dtype in `dtypes`, shape (rows, cols)
-        The images.
-    """
-    how: dict[str, Any] = {"dtypes": dtypes, "max_rows": max_rows, "max_cols": max_cols}
-    return drawn_images(**how, infinities=infinities, extremes=extremes).map(_array)
-
-
-@st.composite
-def drawn_large_images(draw: st.DrawFn, *, dtypes: tuple[DTypeLike, ...] = FLOATS) -> Drawn:
-    """Draw what `large_images` draws, with the code that makes it."""
-    sides = (draw(st.integers(100, 400)), draw(st.integers(100, 400)))
-    dtype = np.dtype(draw(st.sampled_from(dtypes))).name
-    return draw(_textures(sides, dtype, infinities=False, extremes=False))
-
-
-def large_images(*, dtypes: tuple[DTypeLike, ...] = FLOATS) -> st.SearchStrategy[NDArray[Any]]:
-    """Draw images large enough that the kernels divide them into tiles, chunks and tasks.
-
-    Parameters
-    ----------
-    dtypes : tuple of dtype
-        Floating-point dtypes to draw from.
-
-    Returns
-    -------
-    strategy for ndarray of float32 or float64, shape (rows, cols)
-        Images as those of `texture`, 100 x 100 to 400 x 400 pixels.
-    """
-    return drawn_large_images(dtypes=dtypes).map(_array)
+def _samples(
+    rng: np.random.Generator, kind: str, shape: tuple[int, int], about: np.finfo[Any]
+) -> NDArray[Any]:
+    noise = rng.normal(size=shape)
+    if kind == "constant":
+        return np.full(shape, rng.normal())
+    if kind == "ties":
+        return np.round(noise)
+    if kind == "huge":  # their sum overflows
+        return float(about.max) * rng.choice([-1.0, -0.75, 0.75, 1.0], shape)
+    if kind == "tiny":
+        return float(about.smallest_subnormal) * np.round(20 * noise)
+    if kind == "zeros":
+        return rng.choice([-0.0, 0.0, 1.0, -1.0], shape)
+    if kind == "outliers":
+        noise[rng.random(shape) < 0.05] *= 1e4
+    elif kind == "infinite":
+        noise[rng.random(shape) < 0.05] = np.inf
+        noise[rng.random(shape) < 0.05] = -np.inf
+    return noise
 
 
 def shapes(max_rows: int = 12, max_cols: int = 40) -> st.SearchStrategy[tuple[int, int]]:
@@ -143,9 +130,40 @@ def shapes(max_rows: int = 12, max_cols: int = 40) -> st.SearchStrategy[tuple[in
     return st.tuples(st.integers(1, max_rows), st.integers(1, max_cols)) | odd
 
 
-def layouts() -> st.SearchStrategy[Layout]:
+def layouts() -> st.SearchStrategy[str]:
     """Draw ways in which an array lies in memory (see `laid_out`)."""
     return st.sampled_from(LAYOUTS)
+
+
+def laid_out(image: NDArray[Any], layout: str) -> NDArray[Any]:
+    """Return an equal array that lies otherwise in memory.
+
+    Parameters
+    ----------
+    image : ndarray
+        The array; it is not changed.
+    layout : str
+        "C", "Fortran", "strided", "reversed" (negative strides), "swapped" (the other byte order),
+        "misaligned" or "read-only".
+    """
+    if layout == "Fortran":
+        return np.asfortranarray(image)
+    if layout == "swapped":
+        return image.astype(image.dtype.newbyteorder("S"))
+    if layout == "reversed":
+        back = (slice(None, None, -1),) * image.ndim
+        return np.ascontiguousarray(image[back])[back]
+    if layout == "strided":
+        wide = np.zeros([2 * side for side in image.shape], image.dtype)
+        view = wide[(slice(None, None, 2),) * image.ndim]
+    elif layout == "misaligned":
+        memory = np.zeros(image.nbytes + 1, np.uint8)[1:]
+        view = memory.view(image.dtype).reshape(image.shape)
+    else:
+        view = np.empty_like(image, order="C")
+    view[...] = image
+    view.flags.writeable = layout != "read-only"
+    return view
 
 
 def kernel_sizes(largest: int = 61, *, even: bool = False) -> st.SearchStrategy[int]:
@@ -190,21 +208,21 @@ def gap_regions(shape: tuple[int, int]) -> st.SearchStrategy[tuple[int, int, int
 
 def errors_of(image: NDArray[Any]) -> st.SearchStrategy[NDArray[Any] | None]:
     """Draw ERR for an image: none, all alike, noise, or with zeros, NaN, infinite and negative."""
+
+    def errors(kind: str, seed: int) -> NDArray[Any] | None:
+        rng = np.random.default_rng(seed)
+        drawn: NDArray[Any] = np.ones(image.shape, image.dtype)
+        if kind == "none":
+            return None
+        if kind != "alike":
+            drawn *= rng.lognormal(0.0, 0.3, image.shape).astype(image.dtype)
+        if kind == "damaged":
+            for value in (0.0, np.nan, np.inf, -1.0):
+                drawn[rng.random(image.shape) < 0.1] = value
+        return drawn
+
     kinds = st.sampled_from(["none", "alike", "noise", "damaged"])
-    return st.tuples(kinds, st.integers(0, WORST)).map(lambda how: _errors(image, *how))
-
-
-def _errors(image: NDArray[Any], kind: str, seed: int) -> NDArray[Any] | None:
-    rng = np.random.default_rng(seed)
-    errors: NDArray[Any] = np.ones(image.shape, image.dtype)
-    if kind == "none":
-        return None
-    if kind != "alike":
-        errors *= rng.lognormal(0.0, 0.3, image.shape).astype(image.dtype)
-    if kind == "damaged":
-        for value in (0.0, np.nan, np.inf, -1.0):
-            errors[rng.random(image.shape) < 0.1] = value
-    return errors
+    return st.builds(errors, kinds, st.integers(0, WORST))
 
 
 def parameters() -> st.SearchStrategy[Parameters]:
@@ -216,23 +234,12 @@ def parameters() -> st.SearchStrategy[Parameters]:
         "force_single": st.booleans(),
         "save_flagged_bkg": st.booleans(),
     }
-    fraction = st.builds(
-        Parameters,
-        cut=st.just("fraction"),
-        flagfrac_lower=flagfracs(),
-        flagfrac_upper=flagfracs(),
-        **common,
-    )
+    fraction = {name: flagfracs() for name in ("flagfrac_lower", "flagfrac_upper")}
     sigma = st.floats(0.5, 50)
-    return fraction | st.builds(
-        Parameters,
-        cut=st.just("sigma"),
-        sigma_lower=sigma,
-        sigma_upper=st.none() | sigma,
-        grow=st.booleans(),
-        **common,
-    )
-
-
-def _array(drawn: Drawn) -> NDArray[Any]:
-    return drawn.array
+    above: dict[str, st.SearchStrategy[Any]] = {
+        "sigma_lower": sigma,
+        "sigma_upper": st.none() | sigma,
+        "grow": st.booleans(),
+    }
+    fractions = st.builds(Parameters, cut=st.just("fraction"), **fraction, **common)
+    return fractions | st.builds(Parameters, cut=st.just("sigma"), **above, **common)

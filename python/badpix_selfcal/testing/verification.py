@@ -11,23 +11,28 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
 from .. import _kernels
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
-from ..arrays.checks import THOROUGH, VERIFY_EXAMPLES, Against, check_against, check_examples
 from ..arrays.medians import BORDERS
-from ..messages import extra
 from ..step.selfcal import selfcal
-from .bad_pixels import find_bad_pixels_checks
-from .check import Check, CheckFailed
-from .medians import median_filter_checks
-from .reductions import minimum_image_checks, pedestal_checks, percentiles_checks
+from .check import THOROUGH, Check, CheckFailed, check_examples
 from .step import step_checks
+from .suites import (
+    find_bad_pixels_checks,
+    median_filter_checks,
+    minimum_image_checks,
+    pedestal_checks,
+    percentiles_checks,
+)
 
-__all__ = ["Tried", "Verification", "verify"]
+__all__ = ["Against", "Tried", "Verification", "verify"]
+
+Against: TypeAlias = Literal["reference", "jwst"]
+"""What an installation is compared with: plain NumPy, or the installed jwst."""
 
 PACKAGES: Final = ("badpix-selfcal", "numpy", "astropy", "hypothesis", "jwst", "stcal")
 
@@ -90,7 +95,7 @@ class Verification:
 def verify(
     against: Against = "reference",
     *,
-    examples: int = VERIFY_EXAMPLES,
+    examples: int = 40,
     thorough: bool = False,
     seed: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -123,25 +128,30 @@ def verify(
     TypeError, ValueError
         If `against` or `examples` has a wrong type or value.
     """
-    against = check_against(against)
+    if against not in ("reference", "jwst"):
+        raise ValueError(f"against must be 'reference' or 'jwst', got {against!r}")
     examples = THOROUGH if thorough else check_examples(examples)
     checks, once = _against_jwst() if against == "jwst" else _against_reference()
     sets = _kernels.available_instructions()
     todo = [(name, each) for name in sets for each in checks] + [(sets[-1], each) for each in once]
     tried: list[Tried] = []
-    if progress is not None:
-        progress(0, len(todo))
+    report = progress or (lambda *_: None)
+    report(0, len(todo))
     for name, check in todo:
         with _instructions(name), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tried.append(_try(check, name, examples, seed))
-        if progress is not None:
-            progress(len(tried), len(todo))
-    return Verification(tuple(tried), against, examples, seed, _versions(), _kernels_of(sets))
+        report(len(tried), len(todo))
+    kernels = {}
+    for name in sets:
+        with _instructions(name):
+            kernels[name] = _kernels.median_kernel(15, 1, 1024, 1032)
+    return Verification(tuple(tried), against, examples, seed, _versions(), kernels)
 
 
 def _against_reference() -> tuple[list[Check], list[Check]]:
     """Return the checks to run with each instruction set, and those to run once."""
+    everything: dict[str, Any] = {"edges": BORDERS, "even": True, "min_counts": True}
     checks = [
         *median_filter_checks(median_filter),
         *percentiles_checks(percentiles),
@@ -149,9 +159,8 @@ def _against_reference() -> tuple[list[Check], list[Check]]:
         *minimum_image_checks(minimum_image),
         *find_bad_pixels_checks(find_bad_pixels),
         *find_bad_pixels_checks(partial(find_bad_pixels, cut="sigma"), cut="sigma"),
+        *_with_oracle("all edges", median_filter, **everything),
     ]
-    everything: dict[str, Any] = {"edges": BORDERS, "even": True, "min_counts": True}
-    checks += _with_oracle("all edges", median_filter, **everything)
     once = step_checks(_step)
     for method in ("heap", "network"):
         filtered = partial(median_filter, method=method)
@@ -175,12 +184,12 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
         from jwst.badpix_selfcal.badpix_selfcal_step import BadpixSelfcalStep
         from stcal.outlier_detection.utils import medfilt
     except ImportError as error:
-        raise ImportError(f"--against jwst needs jwst ({error}): {extra('jwst')}") from error
+        raise ImportError(
+            f"the comparison with jwst needs jwst ({error}): "
+            'install it with pip install ".[jwst]" in the clone'
+        ) from error
 
-    def medians(image: Any, window: Any, edge: str) -> Any:  # noqa: ARG001 - zeros, always
-        return medfilt(image, window)
-
-    def found(minimum: Any, *, edge: str, **how: Any) -> Any:  # noqa: ARG001
+    def found(minimum: Any, *, edge: str, **how: Any) -> Any:  # noqa: ARG001 - zeros, always
         order = ("flagfrac_lower", "flagfrac_upper", "kernel_size", "dispaxis")
         return badpix_selfcal(minimum, *(how[name] for name in order))
 
@@ -192,9 +201,14 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
             str(association), skip=False, save_results=True, output_dir=str(folder)
         )
 
-    plain: dict[str, Any] = {"edges": ["zero"]}
     checks = [
-        *median_filter_checks(median_filter, oracle=medians, finite=True, empty=False, **plain),
+        *median_filter_checks(
+            median_filter,
+            edges=["zero"],
+            oracle=lambda image, window, edge: medfilt(image, window),  # noqa: ARG005
+            finite=True,
+            empty=False,
+        ),
         *percentiles_checks(
             percentiles,
             oracle=lambda image, q: np.asarray(np.nanpercentile(image, q), np.float64),
@@ -203,12 +217,10 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
             pedestal, regions=False, oracle=lambda image, gap: float(np.nanmedian(image[gap]))
         ),
         *minimum_image_checks(minimum_image, oracle=lowered),
-        *find_bad_pixels_checks(find_bad_pixels, oracle=found, infinities=False, **plain),
+        *find_bad_pixels_checks(find_bad_pixels, edges=["zero"], oracle=found, infinities=False),
     ]
     theirs = [
-        Check(
-            f"{each.name} (of jwst itself)", each.function, each.examples_of, each.holds, each.share
-        )
+        replace(each, name=f"{each.name} (of jwst itself)")
         for each in step_checks(run_jwst)
         if "unusual" not in each.name  # models of jwst cast samples
     ]
@@ -216,7 +228,7 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
 
 
 def _step(association: Path, folder: Path) -> None:
-    selfcal(association, output_dir=folder, no_sync=True)
+    selfcal(association, output_dir=folder)
 
 
 def _try(check: Check, name: str, examples: int, seed: int | None) -> Tried:
@@ -239,19 +251,11 @@ def _instructions(name: str) -> Iterator[None]:
         _kernels.set_instructions(before)
 
 
-def _kernels_of(sets: list[str]) -> dict[str, str]:
-    chosen = {}
-    for name in sets:
-        with _instructions(name):
-            chosen[name] = _kernels.median_kernel(15, 1, 1024, 1032)
-    return chosen
-
-
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"python": platform.python_version(), "system": platform.platform()}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return {**found, "python": platform.python_version(), "system": platform.platform()}
+    return found

@@ -1,26 +1,21 @@
-"""A batch that continues from the outputs of an earlier one."""
+"""A batch that continues from the outputs of an earlier one: copies and masks."""
 
 from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
-from badpix_selfcal.files.location import RemoteFile
-from badpix_selfcal.parameters import Parameters
-from badpix_selfcal.step import member
-from badpix_selfcal.step.plan import made_of
-from badpix_selfcal.step.provenance import differences, history
-from badpix_selfcal.step.reader import Reader
+from badpix_selfcal.files.exposure import Exposure
 
-from . import servers
 from .exposures import header, planes
+from .masks import assert_same_masks
 from .pools import pool, take
 
 
@@ -103,33 +98,6 @@ class TestResume:
             for name, image in images[path].items():
                 np.testing.assert_array_equal(again[name], image)
 
-    @pytest.mark.parametrize("start", [0.1, 0.5, 0.9, 1.0])
-    def test_data_that_a_disk_has_lost_are_written_again(self, done, hashes, start):
-        """After a power failure, files have their full size and hold zeros."""
-        before = hashes(done / "out")
-        path = sorted((done / "out").iterdir())[1]
-        whole = before[path.name]
-        at = min(int(start * len(whole)), len(whole) - 4096)
-        path.write_bytes(whole[:at] + bytes(4096) + whole[at + 4096 :])
-        assert self.run(done) == ["KEPT", "COMPLETE", "KEPT"]
-        now = hashes(done / "out")[path.name]
-        assert now[5760:] == whole[5760:]
-
-    @given(data=st.data())
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_every_lost_block_is_noticed(self, done, data):
-        path = sorted((done / "out").iterdir())[1]
-        whole = path.read_bytes()
-        lost = 512 * data.draw(st.integers(2880 // 512 + 1, len(whole) // 512 - 1))
-        try:
-            with path.open("r+b") as file:
-                file.seek(lost)
-                file.write(bytes(512))
-            assert made_of(path) is None or not any(whole[lost : lost + 512])
-        finally:
-            path.write_bytes(whole)
-        assert made_of(path).status == "COMPLETE"
-
     def test_fractions_that_differ_in_the_last_digit_are_other_parameters(self, done):
         shutil.rmtree(done / "out")
         given = 0.00123456789012345
@@ -138,12 +106,6 @@ class TestResume:
         following = math.nextafter(given, 1)
         with pytest.raises(FileExistsError, match=rf"={given} \(now {following}\)"):
             self.run(done, flagfrac_lower=following)
-
-    def test_of_a_copy_on_a_server_only_headers_are_read(self, done):
-        name = "sci0_nrs1_badpix_selfcal.fits"
-        with servers.http(done / "out") as web:
-            assert made_of(RemoteFile(f"{web.url}/{name}")).status == "COMPLETE"
-            assert 0 < web.sent[name] < (done / "out" / name).stat().st_size / 4
 
     def test_a_new_exposure_changes_the_mask_of_all(self, done):
         take(done / "sci9_nrs1_rate.fits", 9, detector="NRS1")
@@ -155,23 +117,15 @@ class TestResume:
         take(path, 77, detector="NRS1")
         assert self.run(done) == ["COMPLETE"] * 3
 
-    def test_with_an_exposure_whose_version_is_not_known_all_are_written_again(
-        self, tmp_path, monkeypatch
-    ):
-        pool(tmp_path, detectors=("NRS1",))
-        identity = member._identity
-
-        def unknown(listed):
-            return "" if listed.path.name == "sci1_nrs1_rate.fits" else identity(listed)
-
-        monkeypatch.setattr(member, "_identity", unknown)
-        assert self.run(tmp_path, save_mask=True) == ["COMPLETE"] * 3
-        times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
-        for path in times:
-            assert "members=" not in " ".join(header(path)["HISTORY"])
-        assert self.run(tmp_path, save_mask=True) == ["COMPLETE"] * 3
-        assert len(times) == 4
-        assert all(path.stat().st_mtime_ns > before for path, before in times.items())
+    def test_only_the_last_entry_of_this_package_counts(self, done):
+        for path in done.glob("sci*"):
+            with fits.open(path, mode="update") as hdus:
+                hdus[0].header["HISTORY"] = "made by hand, kernel_size=7"
+                hdus[0].header["HISTORY"] = "badpix_selfcal 0.0.1 COMPLETE: kernel_size=3"
+        assert self.run(done, overwrite=True) == ["COMPLETE"] * 3
+        assert self.run(done) == ["KEPT"] * 3
+        with pytest.raises(FileExistsError, match=r"made with kernel_size=15 \(now 5\); outputs"):
+            self.run(done, kernel_size=5)
 
     def test_backgrounds_asked_for_later_are_added(self, done):
         assert sorted(self.run(done, save_flagged_bkg=True)) == ["COMPLETE"] * 2 + ["KEPT"] * 3
@@ -185,16 +139,6 @@ class TestResume:
         assert self.run(tmp_path, kernel_size=5) == ["COMPLETE"] * 2  # replaces the unflagged copy
 
 
-def test_only_entries_of_this_package_are_compared():
-    parameters = Parameters(kernel_size=5)
-    entry, now = (history(each, "COMPLETE", 1) for each in (parameters, Parameters()))
-    assert differences(f"made by hand, kernel_size=7 {entry}", now) == "kernel_size=5 (now 15)"
-    assert differences(f"{now} {entry}", now) == "kernel_size=5 (now 15)"
-    assert differences(f"{entry} {now}", now) == ""
-    assert differences("made by hand, kernel_size=7", now) == ""
-    assert differences("", now) == ""
-
-
 class TestUnread:
     """Outputs made without an exposure that cannot be read are kept as long as it cannot be."""
 
@@ -202,14 +146,14 @@ class TestUnread:
     def done(self, tmp_path, monkeypatch):
         pool(tmp_path, detectors=("NRS1",))
         self.lost = {"sci2_nrs1_rate.fits", "bkg0_nrs1_rate.fits"}
-        images = Reader.images
+        science = Exposure.science
 
-        def failing(reader, path):
-            if path.name in self.lost:
-                raise bps.ExposureError(f"{path}: cannot be read: Input/output error")
-            return images(reader, path)
+        def failing(exposure):
+            if exposure.path.name in self.lost:
+                raise bps.ExposureError(f"{exposure.path}: cannot be read: Input/output error")
+            return science(exposure)
 
-        monkeypatch.setattr(Reader, "images", failing)
+        monkeypatch.setattr(Exposure, "science", failing)
         assert self.run(tmp_path) == ["COMPLETE", "COMPLETE", "FAILED"]
         return tmp_path
 
@@ -238,7 +182,7 @@ def test_an_interrupted_batch_leaves_whole_files_only(tmp_path):
     pool(tmp_path, science=6, detectors=("NRS1",))
 
     def interrupt(done, _):
-        if done:
+        if done > 9:  # 8 are read first
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -252,3 +196,82 @@ def test_an_interrupted_batch_leaves_whole_files_only(tmp_path):
     statuses = [each.status for each in result.exposures]
     assert statuses.count("KEPT") == len(left)
     assert statuses.count("COMPLETE") == 6 - len(left)
+
+
+class TestMask:
+    """A mask file is kept like a copy; one that is missing is made again."""
+
+    def run(self, folder, **how):
+        how = {"save_mask": True, **how}
+        result = bps.batch(folder, output_dir=folder / "out", resume=True, **how)
+        assert not result.failed
+        return [each.status for each in result.exposures]
+
+    @pytest.fixture
+    def done(self, tmp_path):
+        pool(tmp_path, detectors=("NRS1",))
+        assert self.run(tmp_path) == ["COMPLETE"] * 3
+        return tmp_path
+
+    @pytest.fixture
+    def mask(self, done):
+        return done / "out" / "nrs1_badpix_selfcal_mask.fits"
+
+    def assert_made_again(self, mask, before):
+        again = bps.Mask.read(mask)
+        assert_same_masks(again, replace(before, made=again.made))
+
+    def test_what_is_done_is_kept(self, done, mask):
+        times = {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()}
+        result = bps.batch(done, output_dir=done / "out", resume=True, save_mask=True)
+        assert [each.status for each in result.exposures] == ["KEPT"] * 3
+        assert {path: path.stat().st_mtime_ns for path in (done / "out").iterdir()} == times
+        assert (result[0].mask_file, result[0].mask, result[0].status) == (mask, None, "KEPT")
+
+    @pytest.mark.parametrize("damage", ["missing", "short", "foreign"])
+    def test_a_mask_that_is_not_whole_is_made_again(self, done, mask, damage):
+        before, content = bps.Mask.read(mask), mask.read_bytes()
+        mask.unlink()
+        if damage != "missing":
+            mask.write_bytes(content[:-3000] if damage == "short" else b"something else")
+        assert self.run(done) == ["KEPT"] * 3
+        self.assert_made_again(mask, before)
+
+    def test_a_missing_copy_is_made_again_and_the_mask_is_kept(self, done, mask):
+        time = mask.stat().st_mtime_ns
+        (done / "out" / "sci1_nrs1_badpix_selfcal.fits").unlink()
+        assert self.run(done) == ["KEPT", "COMPLETE", "KEPT"]
+        assert mask.stat().st_mtime_ns == time
+
+    def test_a_first_mask_is_made_of_what_is_kept(self, done, mask):
+        before = bps.Mask.read(mask)
+        mask.unlink()
+        assert self.run(done, save_mask=False) == ["KEPT"] * 3
+        assert not mask.exists()
+        assert self.run(done) == ["KEPT"] * 3
+        self.assert_made_again(mask, before)
+
+    def test_a_new_exposure_changes_the_mask(self, done, mask):
+        take(done / "sci9_nrs1_rate.fits", 9, detector="NRS1")
+        assert self.run(done) == ["COMPLETE"] * 4
+        assert len(bps.Mask.read(mask).members) == 6
+
+    def test_with_other_parameters_no_mask_is_replaced_unless_asked_for(self, done, mask):
+        for path in (done / "out").glob("sci*"):
+            path.unlink()
+        with pytest.raises(FileExistsError) as caught:
+            self.run(done, kernel_size=5)
+        assert str(caught.value).startswith(f"{mask}: was made with kernel_size=15 (now 5)")
+        assert self.run(done, kernel_size=5, overwrite=True) == ["COMPLETE"] * 3
+        assert bps.Mask.read(mask).parameters.kernel_size == 5
+
+
+def test_a_batch_under_a_url_is_resumed(tmp_path, bucket):
+    pool(tmp_path, detectors=("NRS1",))
+    how = {"output_dir": f"{bucket.url}/batch", "resume": True, "save_mask": True}
+    first = bps.batch(tmp_path, **how)
+    assert [each.status for each in first.exposures] == ["COMPLETE"] * 3
+    again = bps.batch(tmp_path, **how)
+    assert [each.status for each in again.exposures] == ["KEPT"] * 3
+    assert again[0].mask is None
+    assert again[0].mask_file == first[0].mask_file

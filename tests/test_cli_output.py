@@ -1,0 +1,324 @@
+"""What the command prints besides its report, and streams that cannot be written."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+
+import badpix_selfcal as bps
+from badpix_selfcal.cli import main, progress
+from badpix_selfcal.cli.commands import COMMANDS
+
+from .commands import command
+from .exposures import observation, sky, write
+from .pools import pool, take
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with an observation in it, which is the current folder."""
+    observation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+RUN = ("run", "x_asn.json", "--overwrite")
+
+
+# -v, -vv and --quiet
+
+
+@pytest.mark.usefixtures("here")
+def test_without_an_option_there_is_a_report_and_no_log(capsys):
+    assert main(RUN) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.startswith("product: COMPLETE")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", ["run", "batch", "associate", "simulate"])
+def test_verbose_prints_the_log(capsys, name):
+    inputs = {"run": ["x_asn.json"], "simulate": ["made", "--size", "96", "640"]}
+    assert main([name, *inputs.get(name, ["."]), "--verbose"]) == 0
+    first, *others = capsys.readouterr().err.splitlines()
+    python = platform.python_version()
+    assert first == f"badpix-selfcal: info: badpix-selfcal {bps.__version__}, Python {python}"
+    assert all(line.startswith("badpix-selfcal: ") for line in others)
+    assert not [line for line in others if line.startswith("badpix-selfcal: debug: ")]
+
+
+@pytest.mark.usefixtures("here")
+def test_verbose_twice_prints_the_arguments_too(capsys):
+    assert main([*RUN, "-vv", "--threads", "2", "--kernel-size", "9"]) == 0
+    printed = capsys.readouterr()
+    assert "badpix-selfcal: info: 2 threads compute\n" in printed.err
+    assert re.search(r"^badpix-selfcal: debug: .*'kernel_size': 9", printed.err, re.MULTILINE)
+    assert "COMPLETE" in printed.out
+
+
+@pytest.mark.usefixtures("here")
+def test_the_next_run_is_silent_again(capsys, caplog):
+    assert main([*RUN, "-v"]) == 0
+    lines = len(capsys.readouterr().err.splitlines())
+    assert main([*RUN, "-v"]) == 0
+    assert len(capsys.readouterr().err.splitlines()) == lines > 1
+    assert main(RUN) == 0
+    assert capsys.readouterr().err == ""
+    caplog.clear()
+    bps.selfcal("x_asn.json", overwrite=True)
+    assert caplog.records == []  # a handler of the caller receives nothing either
+
+
+def test_quiet_prints_errors_only(here, capsys):
+    assert main(["run", "sci0_rate.fits", "--quiet", "--copy-skipped"]) == 3
+    assert capsys.readouterr() == ("", "")
+    assert (here / "sci0_badpix_selfcal.fits").exists()
+    assert main(["run", "nowhere.fits", "--quiet"]) == 1
+    error = "badpix-selfcal: error: nowhere.fits: no such file or folder\n"
+    assert capsys.readouterr() == ("", error)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_traceback_of_an_expected_error_needs_two(capsys):
+    assert main(["run", "nowhere.fits", "-v"]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+    assert main(["run", "nowhere.fits", "-vv"]) == 1
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed
+    assert printed.splitlines()[-1].startswith("badpix-selfcal: error: nowhere.fits: no such")
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A function that lets `run` fail with an error from elsewhere."""
+
+    def fail(error):
+        def raised(*_):
+            raise error
+
+        monkeypatch.setattr(type(COMMANDS["run"]), "__call__", raised)
+
+    return fail
+
+
+def test_an_unexpected_error_asks_for_a_report_in_one_line(failing, capsys):
+    failing(KeyError("two\nlines"))
+    assert main(["run", "x"]) == 1
+    assert capsys.readouterr() == (
+        "",
+        r"badpix-selfcal: unexpected error: KeyError: 'two\nlines'; please report it with the "
+        "traceback that --verbose prints\n",
+    )
+    assert main(["run", "x", "-v", "--json"]) == 1
+    printed = capsys.readouterr()
+    *_, traceback, last = printed.err.splitlines()
+    assert "Traceback (most recent call last):" in printed.err
+    assert traceback == r"KeyError: 'two\nlines'"
+    assert last.endswith("please report it with the traceback above")
+    assert json.loads(printed.out)["errors"] == [r"KeyError: 'two\nlines'"]
+
+
+def test_no_memory_is_said_so(failing, capsys):
+    failing(MemoryError())
+    assert main(["run", "x"]) == 1
+    assert capsys.readouterr().err == "badpix-selfcal: error: out of memory\n"
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path):
+    write(tmp_path / "ü_rate.fits", sky(1))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = command("run", "ü_rate.fits", "--force-single", cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\xfc_badpix_selfcal.fits" in done.stdout
+
+
+# Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def bar(monkeypatch, stream, seconds, **settings):
+    """Show 0 to 60 of 60 files at some times, s."""
+    times = iter(seconds)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    with progress.Bar(stream, "files") as shown:
+        monkeypatch.undo()
+        for done, now in zip(settings["done"], seconds[1:], strict=True):
+            monkeypatch.setattr(progress.time, "monotonic", lambda now=now: now)
+            shown.show(done, 60)
+            monkeypatch.undo()
+    return stream.getvalue()
+
+
+def test_without_a_terminal_a_line_is_printed_every_half_minute(monkeypatch):
+    times = [0.0, 0.0, 29.0, 30.0, 31.0, 59.0, 60.0, 90.0]
+    printed = bar(monkeypatch, io.StringIO(), times, done=(0, 10, 20, 21, 39, 40, 60))
+    assert printed.splitlines() == [
+        "badpix-selfcal: 20/60 files, 1:00 left",
+        "badpix-selfcal: 40/60 files, 0:30 left",
+    ]
+
+
+def test_quick_work_shows_no_bar(monkeypatch):
+    assert bar(monkeypatch, Terminal(), [0.0, 0.0, 0.5, 0.9], done=(0, 30, 60)) == ""
+
+
+def test_a_terminal_shows_the_progress(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    printed = bar(monkeypatch, Terminal(), [0.0, 0.0, 2.0], done=(0, 30))
+    assert "30/60" in printed
+    assert "files" in printed
+
+
+def test_progress_counts_what_is_read_and_written(here):
+    reported = []
+    bps.selfcal(
+        here / "x_asn.json", save_flagged_bkg=True, progress=lambda *now: reported.append(now)
+    )
+    done, totals = zip(*reported, strict=True)
+    assert {*totals} == {8}  # five exposures, three copies
+    assert (done[0], done[-1]) == (0, 8)
+    assert [*done] == sorted(done)
+
+
+def on_a_terminal(*arguments, cwd):
+    """Run the command with a terminal for standard error; return what it writes there."""
+    import pty
+
+    code = (
+        "import sys; from badpix_selfcal.cli import main, progress; progress.AFTER = 0.0; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": "200", "TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        written = b""
+        with suppress(OSError):  # raised at the end of the output
+            while part := os.read(ours, 4096):
+                written += part
+    os.close(ours)
+    assert process.returncode == 0
+    return written.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
+def test_messages_stand_above_the_bar(tmp_path):
+    pool(tmp_path, detectors=("MIRIFULONG",))
+    take(tmp_path / "zempty_rate.fits", 30, empty_gap=True)
+    written = on_a_terminal("batch", ".", "-v", "--output-dir", "out", cwd=tmp_path)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written)
+    assert "files read or written" in plain
+    warned = [line for line in plain.splitlines() if "zempty_rate.fits: left out" in line]
+    assert any(line.startswith("badpix-selfcal: warning: ") for line in warned)
+    assert on_a_terminal("batch", ".", "--quiet", "--output-dir", "two", cwd=tmp_path) == ""
+
+
+def test_there_is_no_bar_in_a_pipe(here):
+    done = command("batch", ".", "--output-dir", "out", cwd=here)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# Streams that cannot be written
+
+
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110
+WRITES = "run x_asn.json --output-dir out --save-flagged-bkg"
+WARNS = "run sci0_rate.fits --output-dir out --copy-skipped"
+
+
+def shell(line, cwd):
+    """Run a command with redirections; return its status, standard output and standard error."""
+    program = f"{shlex.quote(sys.executable)} -m badpix_selfcal {line}"
+    done = subprocess.run(
+        ["bash", "-c", program], cwd=cwd, capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def written(folder):
+    return sorted(path.name for path in (folder / "out").iterdir())
+
+
+@FULL
+@pytest.mark.parametrize("how", [">&-", "> /dev/full", "--json >&-", "--json > /dev/full"])
+def test_a_report_that_cannot_be_printed_is_a_failure(here, how):
+    status, _, error = shell(f"{WRITES} {how}", here)
+    why = "it is closed" if "&-" in how else "No space left on device"
+    assert error == f"badpix-selfcal: error: the report could not be printed (stdout: {why})\n"
+    assert status == 1
+    assert len(written(here)) == 3
+
+
+@FULL
+@pytest.mark.parametrize("how", ["2>&-", "2> /dev/full", ">&- 2>&-", "> /dev/full 2> /dev/full"])
+def test_without_messages_a_closed_standard_error_is_no_problem(here, how):
+    status, printed, _ = shell(f"{WRITES} {how}", here)
+    is_printed = how.startswith("2")
+    assert (status, bool(printed)) == (0 if is_printed else 1, is_printed)
+    assert "Traceback" not in printed
+    assert len(written(here)) == 3
+
+
+@FULL
+@pytest.mark.parametrize(("how", "why"), [("2>&-", "it is closed"), ("2> /dev/full", "No space")])
+def test_a_warning_that_cannot_be_printed_is_a_failure(here, how, why):
+    status, printed, _ = shell(f"{WARNS} {how}", here)
+    assert status == 1
+    *_, last = printed.splitlines()
+    assert last.startswith("badpix-selfcal: error: messages could not be printed (stderr: ")
+    assert why in last
+    status, printed, _ = shell(f"{WARNS} --overwrite --json {how}", here)
+    report = json.loads(printed)
+    assert status == report["exit_status"] == 1
+    assert why in report["errors"][0]
+    assert written(here) == ["sci0_badpix_selfcal.fits"]
+
+
+@FULL
+@pytest.mark.parametrize("page", ["--help", "run --help", "--version"])
+def test_a_help_page_that_cannot_be_printed(here, page):
+    status, _, error = shell(f"{page} > /dev/full", here)
+    assert status == 1
+    assert error.startswith("badpix-selfcal: error: the report could not be printed (stdout: No sp")
+
+
+def test_a_reader_that_has_gone_wants_no_more(here):
+    status, printed, _ = shell(
+        "batch . --output-dir out -v 2>&1 | true; exit ${PIPESTATUS[0]}", here
+    )
+    assert (status, printed) == (0, "")
+    assert len(written(here)) == 5
+    for line in ("run --help", "completion bash"):
+        assert shell(f"{line} | true; exit ${{PIPESTATUS[0]}}", here) == (0, "", "")
+
+
+def test_no_output_gets_the_number_of_a_closed_stream(here):
+    """The system's own messages would end up in it."""
+    if not os.path.exists("/proc/self/fd"):  # noqa: PTH110
+        pytest.skip("there is no /proc")
+    code = (
+        "import os, sys; from badpix_selfcal.cli import main; main(sys.argv[1:]); "
+        "sys.exit([os.readlink(f'/proc/self/fd/{n}') for n in range(3)] != 3 * ['/dev/null'])"
+    )
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {WRITES} <&- >&- 2>&-"
+    done = subprocess.run(["bash", "-c", line], cwd=here, check=False, timeout=120)
+    assert done.returncode == 0
