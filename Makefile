@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo picture options test attack fuzz sanitize sanitize-python lint bench accuracy wheel clean
+.PHONY: demo picture test attack fuzz sanitize sanitize-python lint bench accuracy wheel clean
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
@@ -26,9 +26,6 @@ picture: $(VENV)/.test demo
 	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --cut sigma --save-mask \
 		--output-dir $(DEMO)/flagged --overwrite
 	$(BIN)/python examples/page.py $(DEMO) docs/images/page.png
-
-options: $(VENV)/.installed
-	$(BIN)/badpix-selfcal help options > docs/options.md
 
 # Many tests wait for processes and servers: two at a time take half as long.
 test: $(VENV)/.test

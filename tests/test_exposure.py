@@ -303,6 +303,8 @@ def test_tile_compressed_planes_are_not_flagged(tmp_path, name):
     assert f"{name} is tile-compressed; uncompress the file first (funpack)" in refusal(path, flag)
     refusal(path, lambda path: copy_of(path, MASK))
     assert not (tmp_path / "copy.fits").exists()
+    if name == "ERR":
+        assert "ERR is tile-compressed" in refusal(path, lambda path: read(path).error())
 
 
 def test_a_tile_compressed_sci_is_refused_with_the_remedy(tmp_path):
