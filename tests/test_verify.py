@@ -55,7 +55,7 @@ def test_this_installation_is_verified_against_jwst(capsys):
     assert main(["verify", "--against", "jwst", "--examples", "10", "--seed", "3"]) == 0
     text = capsys.readouterr().out
     assert re.match(r"verified against jwst: all of \d+ checks hold\n", text)
-    assert "jwst 3.0.0\n" in text
+    assert "jwst 3.0.0" in text
     assert "seed 3" in text
 
 
@@ -90,16 +90,6 @@ def test_faults_of_all_edges_even_windows_and_counts_are_found(monkeypatch, faul
     (found,) = (each for each in checks if str(each).endswith("the oracle (all edges)"))
     with pytest.raises(CheckFailed, match="the result is another"):
         found(examples=500, shrink=False)
-
-
-def test_without_hypothesis_the_command_names_the_extra(monkeypatch, capsys):
-    for name in [name for name in sys.modules if name.startswith("badpix_selfcal.testing")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "hypothesis", None)
-    assert main(["verify"]) == 1
-    said = capsys.readouterr().err
-    assert "badpix_selfcal.testing needs hypothesis" in said
-    assert 'pip install ".[testing]"' in said
 
 
 def test_without_jwst_the_command_names_the_extra(capsys, monkeypatch):

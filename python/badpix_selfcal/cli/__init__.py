@@ -124,16 +124,13 @@ class _Call:
         try:
             names = words[:1] if self._command else ()
             app = program(*names, is_help=bool(is_help))
-            answer: str | dict[str, Any] | None = app(
-                words, console=console(page) if is_help else None
-            )
+            answer = app(words, console=console(page) if is_help else None)
         except CycloptsError as error:
             raise _WrongUsage(problem(error)) from None
         if self._command:
             self._parameters = [*inspect.signature(self._command.function).parameters]
-        if answer is None:
-            return "\n".join(line.rstrip() for line in page.getvalue().rstrip().split("\n"))
-        return answer
+        lines = (line.rstrip() for line in page.getvalue().rstrip().split("\n"))
+        return "\n".join(lines) if answer is None else answer
 
     def _called(self, given: dict[str, Any]) -> Report:
         """Call the function of the command."""
@@ -181,11 +178,10 @@ class _Call:
             return status
         self._is_reported = True
         if self._is_json:
-            head = {"version": __version__, "exit_status": status}
+            head: dict[str, Any] = {"version": __version__, "exit_status": status}
             head |= {"warnings": self._warned, "errors": errors}
-            return self._printed(
-                json.dumps(plain(head | (report.facts if report else {})), indent=2), status
-            )
+            head |= report.facts if report else {}
+            return self._printed(json.dumps(plain(head), indent=2), status)
         return self._printed("" if self._is_quiet or report is None else report.text, status)
 
     def _printed(self, text: str, status: int) -> int:

@@ -32,7 +32,9 @@ def report_of_run(result: Result, given: Mapping[str, Any]) -> Report:
 
 def report_of_pool(results: Results, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.batch` and `badpix_selfcal.apply`."""
-    facts = {"mask": given["mask"]} if "mask" in given else {"threads": _threads(given)}
+    facts: dict[str, Any] = (
+        {"mask": given["mask"]} if "mask" in given else {"threads": _threads(given)}
+    )
     facts |= facts_of(results, "statuses ignored index") | {"failed": len(results.failed)}
     facts["groups"] = [_group(group) for group in results]
     facts["exposures"] = [
@@ -86,11 +88,12 @@ def _report(
     """Return the report of some groups: what a session shows of them, and what to do next."""
     verdicts = {group.name: _verdict(group) for group in groups}
     lines = [f"verdict   {name}: {verdict}" for name, verdict in verdicts.items() if verdict]
-    copies = [each.output for each in exposures if each.status in ("COMPLETE", "KEPT")]
+    flagged = [each for each in exposures if each.status in ("COMPLETE", "KEPT")]
+    copies = [each.output for each in flagged if each.role == "science" and each.output]
     skipped = any(each.status == "SKIPPED" for each in exposures)
     if any(each.status == "FAILED" for each in exposures):
         lines.append(f"next      {FAILED}")
-    elif any(copies):
+    elif copies:
         if "mask" not in given and any(group.mask for group in groups):
             lines += _look(groups, given, getattr(result, "index", None))
         several = f"FILE, for each of the {counted(len(copies), 'file')}"
@@ -101,19 +104,19 @@ def _report(
         is_alone = all(len(group.members) < 2 for group in groups)
         lines.append(f"next      {ALONE if is_alone else NO_LEVEL}")
     text = "\n".join([repr(result), *lines])
-    return Report(facts, text, tuple(_errors(groups, exposures)), skipped=skipped)
+    return Report(facts, text, _errors(groups, exposures), skipped=skipped)
 
 
-def _errors(groups: Sequence[Result], exposures: Sequence[ExposureResult]) -> list[str]:
+def _errors(groups: Sequence[Result], exposures: Sequence[ExposureResult]) -> tuple[str, ...]:
     """Return the errors, each with the name of a file; that of a whole group once."""
     found = [(str(each.exposure), each.error) for each in exposures if each.status == "FAILED"]
     named = {error for path, error in found if error.startswith(path)}
     found += [(str(path), why) for group in groups for path, why in group.unwritten.items()]
-    texts = [
+    texts = (
         error if error in named or error.startswith(path) else f"{path}: {error}"
         for path, error in found
-    ]
-    return [*dict.fromkeys(texts)]
+    )
+    return tuple(dict.fromkeys(texts))
 
 
 def _verdict(result: Result) -> str:

@@ -256,7 +256,7 @@ class Results:
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
-            "ignored": _count_of(self.ignored, "file"),
+            "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": files_of(self.written),
             "masks": files_of([each.mask_file for each in self if each.mask_file]),
             "pages": files_of([each.page for each in self if each.page]),
@@ -274,9 +274,9 @@ def _flags_of(result: Result) -> str:
     return counted(result.flagged, "pixel") if found is None else flags_of(found)
 
 
-def _count_of(what: Sequence[object], name: str) -> str:
+def _count_of(what: Sequence[object], name: str, which: str = "") -> str:
     """Return how many there are; empty if there are none."""
-    return counted(len(what), name) if what else ""
+    return counted(len(what), name) + which if what else ""
 
 
 def _first(errors: Iterable[str]) -> str:
