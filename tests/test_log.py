@@ -95,7 +95,7 @@ def test_a_batch_logs_what_it_reads_finds_writes_and_what_fails(tmp_path, logged
 
 LISTEN = "import logging; logging.basicConfig(level={level}); "
 RUN = "import badpix_selfcal as bps; bps.selfcal('x_asn.json', overwrite=True); "
-SPEAK = "from badpix_selfcal.log import log; log.warning('here')"
+SPEAK = "from badpix_selfcal.errors import log; log.warning('here')"
 
 
 def printed(code: str, folder: Path) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import badpix_selfcal as bps
-from badpix_selfcal.arrays.notebook import BLACK, HIGH, LOW, UNKNOWN, card, picture_of
+from badpix_selfcal.arrays.display import BLACK, HIGH, LOW, UNKNOWN, card, picture_of
 
 from .shown import shown
 

@@ -90,7 +90,7 @@ CHANGED = {
         "UPPER_CUTS: Final = {1: 4.5": "UPPER_CUTS: Final = {1: 5.5",
     },
     "parameters.py": {
-        '"auto", check_asked_dispaxis': "None, check_asked_dispaxis",
+        '"auto",\n        "BPXDISP"': 'None,\n        "BPXDISP"',
     },
 }
 

@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import __version__, num_threads
-from ..errors import reason_of
-from ..log import log
+from ..errors import log, reason_of
 from . import terminal
 from .terminal import PROGRAM, Terminated, say
 

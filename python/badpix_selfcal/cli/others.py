@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..arrays.summary import counted
+from ..arrays.display import counted
 from .report import Report, finite, written
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import num_threads
-from ..arrays.summary import NAMES_OF_AXES, counted, cuts_of, files_of, flags_of
+from ..arrays.display import NAMES_OF_AXES, counted, cuts_of, files_of, flags_of
 from ..parameters import Parameters
 from .report import Report, finite, written
 

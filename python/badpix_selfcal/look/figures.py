@@ -27,9 +27,8 @@ from numpy.typing import NDArray
 
 from ..arrays import percentiles
 from ..arrays.bad_pixels import BadPixels
-from ..arrays.floats import FloatArray
-from ..arrays.notebook import BLACK, HIGH, LOW, UNKNOWN
-from ..arrays.summary import NAMES_OF_AXES, counted, cuts_of, flags_of
+from ..arrays.checks import FloatArray
+from ..arrays.display import BLACK, HIGH, LOW, NAMES_OF_AXES, UNKNOWN, counted, cuts_of, flags_of
 from ..instrument import DO_NOT_USE, IMAGE_AXIS, NON_SCIENCE, REFERENCE_PIXEL
 from ..masks.mask import Mask
 from .left import NORMAL
@@ -54,19 +53,9 @@ from .shown import (
 )
 
 __all__ = [
-    "columns",
-    "cut",
-    "dq",
-    "figure",
-    "gallery",
-    "histogram",
-    "mask",
-    "minimum",
-    "residual",
-    "rows",
-    "significance",
-    "slices",
-    "spectrum",
+    *("minimum", "residual", "significance", "mask", "dq"),
+    *("histogram", "rows", "columns", "slices"),
+    *("cut", "spectrum", "gallery", "figure"),
 ]
 
 Shown: TypeAlias = Mask | BadPixels
@@ -77,8 +66,7 @@ PINK: Final = "#CC79A7"
 FAINT: Final = "#8C8C8C"
 NOISE: Final = "#9AD8C4"
 UNFLAGGED: Final = "#BDBDBD"
-ENDS: Final = {"low": LOW, "high": HIGH, "": FAINT}
-"""The colours of pixels: flagged at either end, and not flagged."""
+ENDS: Final = {"low": LOW, "high": HIGH, "": FAINT}  # flagged at either end, not flagged
 
 IMAGE: Final = (6.4, 6.2)
 GRAPH: Final = (7.0, 4.0)

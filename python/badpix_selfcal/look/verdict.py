@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.bad_pixels import BadPixels
-from ..arrays.floats import FloatArray
+from ..arrays.checks import FloatArray
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask, Member
 from .left import block_scatter, left_by, per_pixel, scatter
