@@ -49,8 +49,7 @@ class Sky:
     def extended(self, extent: Image) -> Image:
         """Return the rate of an exposure of any target with this spectrum, DN/s.
 
-        `extent` is the brightness of the target in each pixel, margin included, relative to the
-        centre of the point source.
+        `extent` is the target's brightness relative to the centre of the point source, with margin.
         """
         rate = self.thermal + self.spectrum * extent
         return _blurred(rate * self.fringes, self.settings.blur)
@@ -94,10 +93,9 @@ def scene_on(seen: Geometry, settings: Settings, rng: np.random.Generator) -> Sk
 
 
 def pointing(dither: int, settings: Settings) -> tuple[float, float]:
-    """Return alpha and beta of the source in a dither (from 0), arcsec.
+    """Return alpha and beta of the source in a dither (from 0), arcsec: corners of a rectangle.
 
-    The source visits the four corners of a rectangle. After each round the rectangle shrinks by a
-    tenth of its first size; after five rounds it starts again.
+    After each round it shrinks by a tenth of its first size; after five rounds it starts again.
     """
     along, across = ((1, 1), (-1, -1), (1, -1), (-1, 1))[dither % 4]
     scale = 1 - 0.1 * (dither // 4 % 5)

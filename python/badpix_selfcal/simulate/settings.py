@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 from .groups import SHAPES
 
@@ -114,16 +114,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if field.name != "hot_group_shapes":
-                _check_setting(field.name, getattr(self, field.name))
-        unknown = [name for name in self.hot_group_shapes if name not in SHAPES]
-        if unknown or not self.hot_group_shapes:
-            raise ValueError(
-                f"Settings.hot_group_shapes must be one or more of {', '.join(SHAPES)}, "
-                f"got {self.hot_group_shapes}"
-            )
-        if self.groups < 2:
-            raise ValueError(f"Settings.groups must be at least 2 for a slope, got {self.groups}")
+            value = getattr(self, field.name)
+            if problem := _problem(field.name, value):
+                raise ValueError(f"Settings.{field.name} must {problem}, got {value}")
 
     @property
     def exposure_time(self) -> float:
@@ -138,7 +131,6 @@ class Settings:
 
 
 _SIGNED: Final = frozenset({"pedestal_short", "pedestal_long", "dither"})
-_NOT_RANGES: Final = frozenset({"dither"})
 _DIVISORS: Final = frozenset({
     "group_time", "gain", "source_fwhm", "resolving_power", "fringe_spacing", "hot_range",
     "second_fringe_spacing", "shower_interval", "line_contrast", "cosmic_ray_range",
@@ -146,17 +138,20 @@ _DIVISORS: Final = frozenset({
 })  # fmt: skip
 
 
-def _check_setting(name: str, value: float | tuple[float, float]) -> None:
-    """Raise a ValueError that names the setting if its value is impossible."""
+def _problem(name: str, value: Any) -> str:
+    """Return what a setting must be if its value is impossible."""
+    if name == "hot_group_shapes":
+        return "" if value and {*value} <= {*SHAPES} else f"be one or more of {', '.join(SHAPES)}"
     numbers = value if isinstance(value, tuple) else (value,)
     if not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"Settings.{name} must be finite, got {value}")
+        return "be finite"
     if name not in _SIGNED and min(numbers) < 0:
-        raise ValueError(f"Settings.{name} must not be negative, got {value}")
+        return "not be negative"
     if name in _DIVISORS and min(numbers) == 0:
-        raise ValueError(f"Settings.{name} must be above 0, got {value}")
-    if name not in _NOT_RANGES and numbers[0] > numbers[-1]:
-        raise ValueError(f"Settings.{name} must be (low, high), got {value}: swap the numbers")
+        return "be above 0"
+    if name == "groups" and value < 2:
+        return "be at least 2 for a slope"
+    return "be (low, high)" if name != "dither" and numbers[0] > numbers[-1] else ""
 
 
 LIGHT_ONLY: Final = Settings(
