@@ -30,10 +30,9 @@ def median_filter(
     origin: int | tuple[int, ...] = 0,
     method: Method = "auto",
 ) -> Array:
-    """Compute a running median that skips NaN, chunk by chunk.
+    """Compute `badpix_selfcal.median_filter` of the whole array, chunk by chunk.
 
-    Each chunk borrows the samples of its neighbours that its windows reach. The result equals that
-    of `badpix_selfcal.median_filter` on the whole array.
+    Each chunk borrows the samples of its neighbours that its windows reach.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import zip_longest
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +15,6 @@ from ..instrument import Region, within
 from .checks import FloatArray, as_floats, as_stored, kernel_view, refuse_masked
 
 __all__ = ["MeanError", "RunningMinimum", "minimum_image", "pedestal", "percentiles"]
-
-LEAST_INSIDE: Final = 0.5
-"""The part of a gap that usually lies inside the image; with less, its bounds are doubted."""
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
@@ -68,7 +65,7 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
     whole, inside = (
         (y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in (region, within(region, samples.shape))
     )
-    if inside < LEAST_INSIDE * whole:
+    if inside < whole / 2:
         part = f"only {100 * inside / whole:.2g} %" if inside else "nothing"
         warn(
             f"gap {region}: {part} of it lies inside the image of shape {samples.shape}; it is "
@@ -118,19 +115,15 @@ def minimum_image(
         If there is no exposure, one is not 2-D or differs in shape from the first, `pedestals`
         and `images` differ in length, or a pedestal is not finite (leave out that exposure).
     """
-    running = RunningMinimum()
-    if pedestals is None:
-        for image in images:
-            running.fold(image)
-    else:
-        absent: Any = object()
-        for image, level in zip_longest(images, pedestals, fillvalue=absent):
-            if image is absent or level is absent:
-                raise ValueError(
-                    "pedestals must be as many as images, "
-                    f"got {'more' if image is absent else f'only {running.count}'}"
-                )
-            running.fold(image, level)
+    running, absent = RunningMinimum(), object()
+    levels = iter(repeat(0.0) if pedestals is None else pedestals)
+    for image in images:
+        level: Any = next(levels, absent)
+        if level is absent:
+            raise ValueError(f"pedestals must be as many as images, got only {running.count}")
+        running.fold(image, level)
+    if pedestals is not None and next(levels, absent) is not absent:
+        raise ValueError("pedestals must be as many as images, got more")
     if running.image is None:
         raise ValueError("images must hold at least one exposure, got none")
     return running.image
@@ -190,13 +183,7 @@ class MeanError:
 
     A sample is valid if it is positive and finite. The order does not matter: sums of float32
     samples that differ by less than a factor of a million are exact for up to 500 exposures, others
-    to double precision. Sums can be computed separately and merged. A few exposures are kept, to be
-    added together.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Rows and columns of an exposure.
+    to double precision. Sums can be computed separately and merged. `shape` is that of an exposure.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
