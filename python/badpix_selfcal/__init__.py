@@ -7,8 +7,7 @@ from importlib import import_module
 from ._kernels import __version__, num_threads, set_num_threads
 
 TYPE_CHECKING = False
-"""As in `typing`, whose import takes longer than all the rest here. As long as this module is
-imported, an interrupt of the command ends in a traceback."""
+"""As in `typing`, whose import takes longer than all the rest here."""
 
 if TYPE_CHECKING:
     from typing import Any

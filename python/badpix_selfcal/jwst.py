@@ -84,25 +84,7 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
     def process(
         self, input_data: Any, selfcal_list: Any = None, bkg_list: Any = None
     ) -> tuple[Any, list[Any]]:
-        """Find bad pixels and flag them.
-
-        Parameters
-        ----------
-        input_data : path-like, ImageModel, IFUImageModel or ModelContainer
-            A science exposure or an association.
-        selfcal_list : list of path-like or models, optional
-            Further exposures, beside those of the association, that are only used to find bad
-            pixels.
-        bkg_list : list of path-like or models, optional
-            Further backgrounds, which are also flagged.
-
-        Returns
-        -------
-        science : ImageModel or IFUImageModel
-            The science exposure, flagged.
-        backgrounds : list of models
-            The backgrounds, flagged.
-        """
+        """Find bad pixels and flag them; arguments and results are those of jwst's step."""
         science, others, backgrounds, opened = self._parse_inputs(
             input_data, selfcal_list, bkg_list
         )
@@ -354,10 +336,9 @@ def _level(model: Any, detector: str) -> Any:
 
 
 def _once(exposures: list[Any]) -> list[Any]:
-    """Return exposures without those whose samples another one has, to the last bit.
+    """Return exposures without those whose samples another one has: they are listed twice.
 
-    They are one exposure that is listed twice: in an association as science and as selfcal, say.
-    Its file name does not tell, for steps before this one may have changed it.
+    Names do not tell, for steps before this one may have changed them.
     """
     different: dict[bytes, Any] = {}
     for each in exposures:

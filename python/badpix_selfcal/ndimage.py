@@ -86,10 +86,9 @@ def generic_filter(
     theirs = sys.modules.get("bottleneck")
     is_nanmedian = function is np.nanmedian or (theirs and function is theirs.nanmedian)
     if is_nanmedian and not extra_arguments and not extra_keywords:
-        named: dict[str, Any] = {"footprint": footprint, "output": output, "mode": mode}
-        named |= {"cval": cval, "origin": origin, "axes": axes}
+        how: Any = {"footprint": footprint, "mode": mode, "cval": cval, "origin": origin}
         with contextlib.suppress(_OtherWindowError):
-            return nanmedian_filter(input, size, **named)
+            return nanmedian_filter(input, size, output=output, axes=axes, **how)
     try:
         from scipy import ndimage
     except ImportError as error:
@@ -169,8 +168,8 @@ def nanmedian_filter(
     result = _output(output, given)
     with np.errstate(over="ignore"):
         is_single = math.isnan(fill) or float(np.float32(fill)) == fill
-    if _is_short(array.dtype) and not (_is_short(result.dtype) and is_single):
-        array = array.astype(np.float64)
+    if not is_single or result.dtype.kind != "f" or result.dtype.itemsize > 4:
+        array = array.astype(np.float64, copy=False)
     medians = filtered(as_floats(array, "input", ndim=None), window, edge, fill)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN is no integer, and all is no float16
         if result.dtype.kind == "b":
@@ -225,10 +224,6 @@ def _lengths(count: int, size: _Whole | None, footprint: ArrayLike | None) -> tu
             "footprint must be true everywhere; use scipy.ndimage.generic_filter"
         )
     return full.shape
-
-
-def _is_short(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind == "f" and dtype.itemsize <= 4
 
 
 def _output(output: NDArray[Any] | DTypeLike | None, array: NDArray[Any]) -> NDArray[Any]:

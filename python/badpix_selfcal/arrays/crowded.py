@@ -39,26 +39,11 @@ def crowded_rows(
     dispaxis: Dispaxis,
     sensitive: NDArray[np.bool_] | None = None,
 ) -> tuple[int, ...]:
-    """Find the lines along the dispersion that are crowded with flags.
+    """Return the lines along the dispersion that are crowded with flags, from 0, in order.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (rows, cols)
-        The flagged pixels.
-    dispaxis : {1, 2, None}
-        The dispersion axis: 1 for rows, 2 for columns. None: no line is crowded.
-    sensitive : ndarray of bool, shape (rows, cols), optional
-        The light-sensitive pixels; others do not count. Default: all.
-
-    Returns
-    -------
-    tuple of int
-        The rows (columns, if `dispaxis` is 2), counted from 0, in order.
-
-    Raises
-    ------
-    ValueError
-        If the mask is not 2-D, `sensitive` has another shape, or `dispaxis` has another value.
+    `mask` and `sensitive`, the light-sensitive pixels (default: all), have the shape (rows, cols);
+    other pixels do not count. `dispaxis` is 1 for rows, 2 for columns; without an axis, no line is
+    crowded. Raises ValueError for other shapes or another axis.
     """
     if mask.ndim != 2:
         raise ValueError(f"mask must have two dimensions, got {mask.ndim}")

@@ -15,17 +15,9 @@ __all__ = ["Groups", "groups_of"]
 class Groups:
     """The groups of some flagged pixels, the strongest first.
 
-    A group is as strong as its brightest pixel (at the low end: its darkest one).
-
-    Attributes
-    ----------
-    number : ndarray of int, shape (pixels,)
-        The group of each pixel, from 0.
-    order : ndarray of int, shape (pixels,)
-        The places of the pixels in `number`: those of the first group, the brightest first, then
-        those of the next one.
-    size : ndarray of int, shape (groups,)
-        How many pixels each group has.
+    A group is as strong as its brightest pixel (at the low end: its darkest one). `number` holds
+    the group of each pixel, from 0; `order` the places of the pixels in `number`, group by group,
+    the brightest first; `size` how many pixels each group has.
     """
 
     number: NDArray[np.intp]

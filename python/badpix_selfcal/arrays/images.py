@@ -130,15 +130,7 @@ def minimum_image(
 
 
 class RunningMinimum:
-    """The minimum image of the exposures folded in so far; see `minimum_image`.
-
-    Attributes
-    ----------
-    image : ndarray of float32 or float64, shape (rows, cols), or None
-        The minimum image; None before the first exposure.
-    count : int
-        Exposures folded in.
-    """
+    """The minimum `image` of the `count` exposures folded in so far; None before the first."""
 
     def __init__(self) -> None:
         self.image: FloatArray | None = None

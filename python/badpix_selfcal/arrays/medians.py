@@ -1,9 +1,8 @@
 """Running medians that skip NaN, over arrays of any number of dimensions.
 
-`badpix_selfcal.ndimage`, `badpix_selfcal.bottleneck`, `badpix_selfcal.stcal` and
-`badpix_selfcal.jwst` have running medians under the names and by the rules of other packages: they
-make a `Window` and call `filtered`, which views any array as the stack of images that the kernels
-filter. A window over one axis moves along the rows or the columns of the images.
+`ndimage`, `bottleneck`, `stcal` and `jwst` of this package have running medians under the names
+and by the rules of other packages: they make a `Window` and call `filtered`, which views any array
+as the stack of images that the kernels filter.
 """
 
 from __future__ import annotations
@@ -28,18 +27,6 @@ from .checks import (
     check_whole,
 )
 
-__all__ = [
-    "BORDERS",
-    "NORMAL",
-    "Border",
-    "Scale",
-    "Window",
-    "check_window",
-    "filtered",
-    "mad_filter",
-    "median_filter",
-]
-
 Border: TypeAlias = Literal["zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap"]
 """What a window contains beyond the ends of an axis; the last four as in `scipy.ndimage`."""
 
@@ -62,14 +49,9 @@ Whole: TypeAlias = int | tuple[int, ...]
 
 @dataclass(frozen=True)
 class Window:
-    """A window over one axis or two.
+    """A window over one axis or two, in ascending order.
 
-    Attributes
-    ----------
-    axes : tuple of int
-        The axes, in ascending order.
-    reaches : tuple of tuple of int
-        For each axis the samples in the window before and after the one that it belongs to.
+    `reaches` holds for each axis the samples before and after the one that the window belongs to.
     """
 
     axes: tuple[int, ...]
@@ -83,13 +65,13 @@ class Window:
 
 def median_filter(
     image: ArrayLike,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: Whole,
     *,
-    axis: int | tuple[int, ...] | None = None,
+    axis: Whole | None = None,
     edge: Border = "zero",
     fill: float | None = None,
     min_count: int = 1,
-    origin: int | tuple[int, ...] = 0,
+    origin: Whole = 0,
     out: FloatArray | None = None,
     method: Method = "auto",
 ) -> FloatArray:
@@ -153,23 +135,22 @@ def median_filter(
 
 def mad_filter(
     image: ArrayLike,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: Whole,
     *,
     scale: Scale = 1.0,
-    axis: int | tuple[int, ...] | None = None,
+    axis: Whole | None = None,
     edge: Border = "zero",
     fill: float | None = None,
     min_count: int = 1,
-    origin: int | tuple[int, ...] = 0,
+    origin: Whole = 0,
     out: FloatArray | None = None,
     method: Method = "auto",
 ) -> FloatArray:
     """Compute the running median of the deviations from the running median.
 
     It is ``median_filter(abs(image - median_filter(image, ...)), ...)`` with the same arguments
-    both times, times `scale`. This is not the median deviation from the median of each window, as
-    of `scipy.stats.median_abs_deviation`: the running median varies within a window. It costs two
-    running medians.
+    both times, times `scale`; not the median deviation from the median of each window, as of
+    `scipy.stats.median_abs_deviation`. It costs two running medians.
 
     Parameters
     ----------

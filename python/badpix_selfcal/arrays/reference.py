@@ -7,6 +7,7 @@ check an installation. Names, arguments and results, to the last bit, are those 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,7 @@ from .bad_pixels import (
     upper_cut,
 )
 from .checks import AskedEdge, Cut, FloatArray, edge_of, precision_of
-from .medians import NORMAL, Border, Scale, check_window
+from .medians import NORMAL, Border, Scale, Whole, check_window
 from .reference_edges import SharpGroups
 
 __all__ = [
@@ -41,13 +42,13 @@ __all__ = [
 
 def median_filter(
     image: ArrayLike,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: Whole,
     *,
-    axis: int | tuple[int, ...] | None = None,
+    axis: Whole | None = None,
     edge: Border = "zero",
     fill: float | None = None,
     min_count: int = 1,
-    origin: int | tuple[int, ...] = 0,
+    origin: Whole = 0,
 ) -> FloatArray:
     """Sort every window; see `badpix_selfcal.median_filter`."""
     samples = _as_floats(image)
@@ -68,7 +69,7 @@ def median_filter(
 
 def mad_filter(
     image: ArrayLike,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: Whole,
     *,
     scale: Scale = 1.0,
     **how: Any,
@@ -122,21 +123,13 @@ def minimum_image(
 
 
 def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
-    """Sort all samples; see `badpix_selfcal.arrays.percentiles`."""
-    samples = np.sort(_as_floats(image), axis=None)
-    samples = samples[: np.count_nonzero(~np.isnan(samples))]
-    percentages = np.asarray(q, dtype=np.float64)
-    if samples.size == 0:
+    """Call NumPy; see `badpix_selfcal.arrays.percentiles`."""
+    samples, percentages = _as_floats(image), np.asarray(q, dtype=np.float64)
+    if not samples.size:
         return np.full(percentages.shape, np.nan)
-    position = (samples.size - 1) * (percentages / 100)
-    below = np.minimum(np.floor(position).astype(int), samples.size - 1)
-    above = np.minimum(below + 1, samples.size - 1)
-    fraction = np.where(below == above, 0.0, position - below)
-    with np.errstate(invalid="ignore", over="ignore"):
-        step = (samples[above] - samples[below]).astype(np.float64)
-        rising = samples[below] + step * fraction
-        falling = samples[above] - step * (1 - fraction)
-    return np.asarray(np.where(fraction >= 0.5, falling, rising))
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", over="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # all samples may be NaN
+        return np.asarray(np.nanpercentile(samples, percentages), np.float64)
 
 
 def find_bad_pixels(

@@ -31,16 +31,9 @@ LONGEST_GROUP = 9
 class SharpGroups:
     """The groups of an image whose edges are sharper than those of light.
 
-    Parameters
-    ----------
-    residual, base, slope : ndarray of float, shape (rows, cols)
-        The residual, the base of its noise, and the slope of the light that was subtracted.
-    axis : {0, 1, None}
-        The image axis of the dispersion.
-    blur : Blur
-        How far charge and light spread.
-    minus_beside : bool
-        Whether the light beside a group is subtracted first.
+    `residual`, `base` of its noise and `slope` of the light that was subtracted have the shape
+    (rows, cols); `axis` is the image axis of the dispersion. `minus_beside` tells whether the light
+    beside a group is subtracted first.
     """
 
     def __init__(
@@ -84,7 +77,9 @@ class SharpGroups:
                 active[place] = True
             for place in begun:
                 group = self._group(place, active) if self._is_complete(place, active) else None
-                if group and self._is_sharp(group) and self._is_above_slope(group, values):
+                if not (group and self._is_sharp(group)):
+                    continue
+                if any(not values[each] <= self._slope[each] for each in group):
                     found += group
                     for each in group:
                         active[each], self._missing[each] = False, True
@@ -112,9 +107,6 @@ class SharpGroups:
             left = {(y + v, x + u) for y, x in left for v, u in steps if active[y + v, x + u]}
             left -= group
         return group
-
-    def _is_above_slope(self, group: set[Place], values: NDArray[Any]) -> bool:
-        return any(not values[place] <= self._slope[place] for place in group)
 
     def _is_sharp(self, group: set[Place]) -> bool:
         levels = {y: 0.0 for v, _ in group for y in (v - 1, v, v + 1)}
