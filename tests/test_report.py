@@ -303,7 +303,7 @@ class TestFiles:
         mask = observed()[1].mask_file
         other = tmp_path / mask.name
         shutil.copy(mask, other)
-        with pytest.raises(ValueError, match="two masks would have the page"):
+        with pytest.raises(ValueError, match="have pages of the same names"):
             bps.report([mask, other], output_dir=tmp_path / "out")
         assert not (tmp_path / "out").exists()
 

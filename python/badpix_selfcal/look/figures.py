@@ -53,19 +53,9 @@ from .shown import (
 )
 
 __all__ = [
-    "columns",
-    "cut",
-    "dq",
-    "figure",
-    "gallery",
-    "histogram",
-    "mask",
-    "minimum",
-    "residual",
-    "rows",
-    "significance",
-    "slices",
-    "spectrum",
+    *("minimum", "residual", "significance", "mask", "dq"),
+    *("histogram", "rows", "columns", "slices"),
+    *("cut", "spectrum", "gallery", "figure"),
 ]
 
 Shown: TypeAlias = Mask | BadPixels
@@ -76,8 +66,7 @@ PINK: Final = "#CC79A7"
 FAINT: Final = "#8C8C8C"
 NOISE: Final = "#9AD8C4"
 UNFLAGGED: Final = "#BDBDBD"
-ENDS: Final = {"low": LOW, "high": HIGH, "": FAINT}
-"""The colours of pixels: flagged at either end, and not flagged."""
+ENDS: Final = {"low": LOW, "high": HIGH, "": FAINT}  # flagged at either end, not flagged
 
 IMAGE: Final = (6.4, 6.2)
 GRAPH: Final = (7.0, 4.0)
