@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import repeat
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -166,10 +166,6 @@ class RunningMinimum:
         self.count += 1
 
 
-AT_A_TIME: Final = 4
-"""Exposures whose errors are added together, so that their sum is read and written less often."""
-
-
 class MeanError:
     """The mean ERR of the exposures added so far, for the sigma cut of `find_bad_pixels`.
 
@@ -179,23 +175,12 @@ class MeanError:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self._waiting: list[FloatArray] = []
+        self.shape = shape
         self._sum: NDArray[np.float64] = np.zeros(shape)
         self._count: NDArray[np.uint32] = np.zeros(shape, np.uint32)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows and columns of an exposure."""
-        return self._sum.shape
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state without waiting exposures."""
-        self._add_waiting()
-        return self.__dict__
-
     def __sizeof__(self) -> int:
         """Return the size in memory."""
-        self._add_waiting()
         return object.__sizeof__(self) + self._sum.nbytes + self._count.nbytes
 
     def add(self, errors: ArrayLike) -> None:
@@ -203,26 +188,15 @@ class MeanError:
         samples = as_stored(errors, "errors")
         if samples.shape != self.shape:
             raise ValueError(f"errors has shape {samples.shape}, the others have {self.shape}")
-        waiting = self._waiting
-        if len(waiting) == AT_A_TIME or any(samples.dtype != each.dtype for each in waiting):
-            self._add_waiting()
-        self._waiting.append(samples)
-
-    def _add_waiting(self) -> None:
-        exposures = [kernel_view(each) for each in self._waiting]
-        _kernels.add_errors(self._sum, self._count, exposures)
-        self._waiting.clear()
+        _kernels.add_errors(self._sum, self._count, [kernel_view(samples)])
 
     def merge(self, other: MeanError) -> None:
         """Add the exposures of another mean."""
-        self._add_waiting()
-        other._add_waiting()
         self._sum += other._sum
         self._count += other._count
 
     def image(self) -> NDArray[np.float64] | None:
         """Return the mean, NaN where no sample is valid; None if none is valid at all."""
-        self._add_waiting()
         if not self._count.any():
             return None
         with np.errstate(invalid="ignore"):
