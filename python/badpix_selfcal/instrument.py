@@ -55,21 +55,9 @@ NIRSPEC_BLUR: Final = Blur(0.01, 0.65, 0.4)
 class Detector:
     """One detector of an instrument with an integral-field unit.
 
-    Parameters
-    ----------
-    name : str
-        The DETECTOR keyword.
-    instrument : str
-        The INSTRUME keyword.
-    exp_type : str
-        The EXP_TYPE of its integral-field exposures.
-    shape : tuple of int
-        Rows and columns of a full-frame image.
-    gap : tuple of int or None
-        The unlit region ``(y0, y1, x0, x1)``, half-open, in which the pedestal is measured.
-        None: the detector has no gap.
-    blur : Blur
-        How far charge and light spread.
+    `name`, `instrument` and `exp_type` (of its integral-field exposures) are the keywords DETECTOR,
+    INSTRUME and EXP_TYPE; `shape` holds the rows and columns of a full-frame image. In the `gap`
+    ``(y0, y1, x0, x1)``, half-open and unlit, the pedestal is measured; None: there is no gap.
     """
 
     name: str

@@ -155,33 +155,10 @@ def badpix_selfcal(
 ) -> tuple[NDArray[np.intp], ...]:
     """Find the pixels of a minimum image that stand out from its running median, as in jwst.
 
-    Parameters
-    ----------
-    minimg : ndarray, shape (rows, cols)
-        The minimum image.
-    flagfrac_lower, flagfrac_upper : float, optional
-        Fraction of the pixels to flag at each end.
-    kernel_size : int, optional
-        Samples in the window of the running median. An even number raises NumPy's error, as in
-        jwst.
-    dispaxis : {1, 2, None}, optional
-        The dispersion axis, which is the direction of the window: 1 along x, 2 along y. None: the
-        window is a square.
-
-    Returns
-    -------
-    tuple of ndarray of int
-        Rows and columns of the bad pixels.
-
-    Raises
-    ------
-    ValueError
-        If `dispaxis` is none of these, or `kernel_size` is even.
-
-    Notes
-    -----
-    As in jwst, infinities can prevent all flags at one end. `badpix_selfcal.find_bad_pixels` does
-    not have this limitation.
+    Arguments, results and errors are those of ``jwst.badpix_selfcal.badpix_selfcal``: rows and
+    columns of the bad pixels; ValueError for another `dispaxis` than 1, 2 and None, and for an even
+    `kernel_size`. As in jwst, infinities can prevent all flags at one end, which
+    `badpix_selfcal.find_bad_pixels` avoids.
     """
     # jwst also accepts numbers equal to these, such as 1.0, which `check_dispaxis` refuses.
     if dispaxis not in (1, 2, None):
@@ -208,18 +185,15 @@ def moving_median_over_zeroth_axis(x: NDArray[Any], w: int) -> NDArray[np.float6
     Returns
     -------
     ndarray of float64, shape of `x`
-        The medians, NaN where a window holds a NaN. At both ends, where the window would reach
-        beyond the samples, the nearest median is repeated. As there, a window of 2 samples has the
-        last median everywhere, and one that is longer than the axis has none.
+        The medians, equal to those of jwst to the last bit, but that the mean of two samples does
+        not overflow: NaN where a window holds a NaN, and the nearest median where it would reach
+        beyond the samples. As there, a window of 2 samples has the last median everywhere, and one
+        that is longer than the axis has none.
 
     Raises
     ------
     ValueError
         If `w` is below 2.
-
-    Notes
-    -----
-    The results are equal to the last bit, but that the mean of two samples does not overflow.
     """
     if w <= 1:
         raise ValueError(f"w must be greater than 1, got {w}")
