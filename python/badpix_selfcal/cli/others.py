@@ -103,13 +103,12 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
 def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.compare`."""
     counts = {name: asdict(each) for name, each in found.counts.items()}
-    sides = {"a": found.a, "b": found.b}
     facts = {
         "equal": found.is_equal,
         "same_flags": found.same_flags,
         **{
-            name: {"path": str(side.path), "kind": side.kind, "flagged": counts.pop(name)}
-            for name, side in sides.items()
+            name: {"path": side.title, "kind": kind, "flagged": counts.pop(name)}
+            for name, side, kind in zip("ab", (found.a, found.b), found.kinds, strict=True)
         },
         **counts,
         "jaccard": found.jaccard,
@@ -142,7 +141,7 @@ def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
             "come_and_go": int(found.changing_groups.sum()),
             **{
                 name: [
-                    asdict(group) | {"residual": finite(group.residual)}
+                    group | {"residual": finite(group["residual"])}
                     for group in found.named(which)
                 ]
                 for name, which in named.items()
