@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo picture options test attack fuzz sanitize sanitize-python lint bench accuracy wheel clean
+.PHONY: demo picture test attack fuzz sanitize sanitize-python lint bench accuracy wheel clean
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
@@ -27,9 +27,6 @@ picture: $(VENV)/.test demo
 		--output-dir $(DEMO)/flagged --overwrite
 	$(BIN)/python examples/page.py $(DEMO) docs/images/page.png
 
-options: $(VENV)/.installed
-	$(BIN)/badpix-selfcal help options > docs/options.md
-
 # Many tests wait for processes and servers: two at a time take half as long.
 test: $(VENV)/.test
 	cargo test --quiet --all-features
@@ -45,7 +42,7 @@ attack: $(VENV)/.test
 # toolchain.
 FUZZ ?= 60
 
-fuzz: $(VENV)/.fuzz
+fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz --minutes $(FUZZ)
 
 # The tests of the kernels with AddressSanitizer; needs a nightly toolchain. A test asks for more memory
@@ -62,7 +59,8 @@ sanitize:
 # The same for the extension module, in a Python whose memory comes from malloc, so that NumPy's is
 # watched, too. First, reading beyond an array must be noticed. The sanitizer keeps freed memory, hence
 # no test of how little is used.
-WATCHED ?= tests/attacks/test_arrays.py tests/test_arrays.py
+WATCHED ?= "tests/fuzz/test_fuzz.py::test_nothing_is_found_in_a_short_draw[kernels]" \
+	tests/test_arrays.py tests/test_medians.py
 WATCHING = LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:$(LENIENT) \
 	PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED)/python HYPOTHESIS_PROFILE=quick
 
@@ -112,10 +110,6 @@ $(VENV)/.examples: $(VENV)/.installed
 
 $(VENV)/.test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[test]'
-	touch $@
-
-$(VENV)/.fuzz: $(VENV)/.test
-	$(BIN)/pip install --quiet --editable '.[fuzz]'
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test

@@ -1,4 +1,4 @@
-"""Masks of simulated observations, and their pages, for the tests of reports."""
+"""Masks of simulated observations, and what stands in their pages, for the tests of reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBERS = re.compile(r'<script type="application/json" id="numbers">(.*?)</scrip
 
 @cache
 def observed(detector="MIRIFULONG", size=(96, 640), cut="sigma"):
-    """Return the files of a simulated observation, and the mask file of its first exposure."""
+    """Return the files of a simulated observation, and the result of its first exposure."""
     folder = Path(mkdtemp(prefix="badpix_report_"))
     files = simulate(folder, detector=detector, size=size)
     result = bps.selfcal(
@@ -28,7 +28,7 @@ def observed(detector="MIRIFULONG", size=(96, 640), cut="sigma"):
 
 def mask_of(*which):
     """Return the mask of a simulated observation."""
-    return bps.read_mask(observed(*which)[1].mask)
+    return bps.Mask.read(observed(*which)[1].mask_file)
 
 
 def numbers_in(page):
@@ -48,8 +48,7 @@ class Cells(HTMLParser):
     def handle_starttag(self, tag, attrs):
         if tag == "td" and "data-number" in dict(attrs):
             self._name = dict(attrs)["data-number"]
-            self.texts.setdefault(self._name, [])
-            self.texts[self._name].append("")
+            self.texts.setdefault(self._name, []).append("")
 
     def handle_data(self, data):
         if self._name is not None:

@@ -13,9 +13,9 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.arrays import MeanError
 from badpix_selfcal.instrument import DETECTORS
+from badpix_selfcal.masks.mask import Mask, Member
 from badpix_selfcal.parameters import Parameters
 from badpix_selfcal.simulate import simulate
-from badpix_selfcal.step.group_mask import GroupMask, MaskMember
 
 ABOUT = ("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING")
 
@@ -34,7 +34,7 @@ def exposures(detector: str, size: tuple[int, int]) -> tuple:
     return bps.minimum_image(images), errors.image(), dq, header
 
 
-def shown(detector="MIRIFUSHORT", cut="sigma", size=(96, 120), image=None, **how) -> GroupMask:
+def shown(detector="MIRIFUSHORT", cut="sigma", size=(96, 120), image=None, **how) -> Mask:
     """Return the mask of simulated exposures, or of an image with their headers."""
     minimum, error, dq, header = exposures(detector, size)
     given = {"cut": "sigma", "error": error, "n_exposures": 4} if cut == "sigma" else {}
@@ -43,7 +43,7 @@ def shown(detector="MIRIFUSHORT", cut="sigma", size=(96, 120), image=None, **how
         given.pop("error", None)
     dispaxis = how.pop("dispaxis", DETECTORS[detector].dispaxis)
     found = bps.find_bad_pixels(minimum, dispaxis=dispaxis, **given)
-    mask = GroupMask(
+    mask = Mask(
         name=f"{detector} group",
         dispaxis=dispaxis,
         parameters=Parameters(cut=cut),
@@ -51,7 +51,7 @@ def shown(detector="MIRIFUSHORT", cut="sigma", size=(96, 120), image=None, **how
         bad_pixels=found,
         dq=dq,
         crowded=(),
-        members=(MaskMember(Path("sci_rate.fits"), "science", None),),
+        members=(Member(Path("sci_rate.fits"), "science", None),),
         about={key: header[key] for key in ABOUT if key in header} | {"BUNIT": "DN/s"},
         version=bps.__version__,
         made="2026-11-27T15:13:37",

@@ -143,7 +143,7 @@ class TestWrong:
     def test_two_masks_of_the_same_name(self):
         Path("other").mkdir()
         Path("other/sci_mask.fits").write_bytes(Path("sci_mask.fits").read_bytes())
-        with pytest.raises(ValueError, match="have figures of the same names; draw them separ"):
+        with pytest.raises(ValueError, match="have figures of the same names; write them separ"):
             look.save(["sci_mask.fits", "other/sci_mask.fits"])
         assert len(look.save(["sci_mask.fits", "sci_badpix_selfcal.fits"], figure="rows")) == 1
 

@@ -303,6 +303,8 @@ def test_tile_compressed_planes_are_not_flagged(tmp_path, name):
     assert f"{name} is tile-compressed; uncompress the file first (funpack)" in refusal(path, flag)
     refusal(path, lambda path: copy_of(path, MASK))
     assert not (tmp_path / "copy.fits").exists()
+    if name == "ERR":
+        assert "ERR is tile-compressed" in refusal(path, lambda path: read(path).error())
 
 
 def test_a_tile_compressed_sci_is_refused_with_the_remedy(tmp_path):
@@ -402,8 +404,8 @@ def test_a_folder_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "content",
     [b"", b"S", b"\x1f", b"\x1f\x8b", b"text\n", b'{"products": []}', b"SIMPLE  =", b"\0" * BLOCK,
-     b" " * BLOCK, b"XTENSION= 'IMAGE   '".ljust(BLOCK), gzip.compress(b""),
-     gzip.compress(b"text"), b"\x89HDF\r\n\x1a\n" + b"\0" * BLOCK],
+     b" " * BLOCK, b"XTENSION= 'IMAGE   '".ljust(BLOCK), gzip.compress(b"", mtime=0),
+     gzip.compress(b"text", mtime=0), b"\x89HDF\r\n\x1a\n" + b"\0" * BLOCK],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["in.fits", "in.fits.gz"])
 def test_what_is_not_fits_is_refused(tmp_path, content, name):

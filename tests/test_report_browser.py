@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal.reports import layers
-from badpix_selfcal.reports.cuts import strips_of
-from badpix_selfcal.reports.scatter import scatter
-from badpix_selfcal.views.cuts import ACROSS, ALONG
-from badpix_selfcal.views.pixels import ranked
-from badpix_selfcal.views.regions import slices_of
+from badpix_selfcal.look import layers
+from badpix_selfcal.look.left import scatter
+from badpix_selfcal.look.shown import ACROSS, ALONG, flagged_first, slices_of, strips_of
 
 from .browsers import Opened, browser  # noqa: F401 (a fixture)
+from .masks import GROUPS, with_groups
 from .reported import mask_of, numbers_in, observed
+from .test_verdict import good_mask, left_alone
 
 SIZES = [("MIRIFUSHORT", (1024, 1032)), ("NRS1", (2048, 2048))]
-MOST_BYTES = {"MIRIFUSHORT": 15e6, "NRS1": 25e6}
+MOST_BYTES = {"MIRIFUSHORT": 8e6, "NRS1": 25e6}
 MOST_SECONDS = 5.0
 
 RANGES = """() => report.panels().map(
@@ -32,7 +31,7 @@ def shown(request, browser, tmp_path_factory):
     """A page at full size, opened once for the tests that only look and click."""
     which = (*request.param, "sigma")
     folder = tmp_path_factory.mktemp("pages")
-    (group,) = bps.report(observed(*which)[1].mask, output_dir=folder).groups
+    (group,) = bps.report(observed(*which)[1].mask_file, output_dir=folder).groups
     opened = Opened(browser, group.page)
     opened.mask, opened.name = mask_of(*which), request.param[0]
     yield opened
@@ -42,7 +41,7 @@ def shown(request, browser, tmp_path_factory):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
-    (group,) = bps.report(observed()[1].mask, output_dir=folder).groups
+    (group,) = bps.report(observed()[1].mask_file, output_dir=folder).groups
     return group.page
 
 
@@ -54,7 +53,7 @@ def test_it_opens_quickly_and_is_not_large(shown):
 
 def test_values_are_those_of_the_arrays(shown):
     found, rng = shown.mask.bad_pixels, np.random.default_rng(1)
-    pixels = np.concatenate([ranked(found).flagged[:200], rng.integers(0, found.mask.size, 2000)])
+    pixels = np.concatenate([flagged_first(found)[:200], rng.integers(0, found.mask.size, 2000)])
     unit = scatter(found.residual)
     for name, image, one in (
         ("minimum", shown.mask.minimum, unit),
@@ -111,7 +110,7 @@ def test_a_click_shows_the_cut(shown):
     columns = mask.minimum.shape[1]
     pixel = next(
         int(each)
-        for each in ranked(found).flagged[20:]
+        for each in flagged_first(found)[20:]
         if all(60 < place < 900 for place in divmod(int(each), columns))
     )
     row, column = divmod(pixel, columns)
@@ -161,6 +160,10 @@ def test_a_click_shows_the_cut(shown):
     np.testing.assert_array_equal(_floats(drawn), _floats(cuts["along"]["minimum"]))
 
 
+def brightest(found):
+    return flagged_first(found)[found.groups.first]
+
+
 def _floats(values):
     return np.array([np.nan if value is None else value for value in values], "f8")
 
@@ -208,7 +211,7 @@ def test_the_keyboard_is_enough(browser, small):
     opened = Opened(browser, small)
     page, mask = opened.page, mask_of()
     selected = "() => document.getElementById('selected').textContent.split(' · ')[0]"
-    order = ranked(mask.bad_pixels).brightest
+    order = brightest(mask.bad_pixels)
     names = [f"column {pixel % 640}, row {pixel // 640}" for pixel in order.tolist()]
     assert opened.run(selected) == names[0]
     page.keyboard.press("n")
@@ -248,7 +251,7 @@ def test_the_keyboard_is_enough(browser, small):
 def test_flags_lie_beyond_the_band(browser, small):
     """The cuts of the selected pixel say the same as the mask."""
     opened, found = Opened(browser, small), mask_of().bad_pixels
-    for pixel in ranked(found).brightest[:40].tolist():
+    for pixel in brightest(found)[:40].tolist():
         opened.run("(pixel) => report.select(pixel)", pixel)
         cut, middle = opened.run("() => report.cuts.along"), pixel // 640
         at = cut["x"].index(middle)
@@ -303,7 +306,7 @@ def test_without_exposures_the_page_still_works(browser, tmp_path):
 
 
 def test_a_list_of_pages_leads_to_them(browser, tmp_path):
-    masks = [observed()[1].mask, observed("NRS1", (96, 128))[1].mask]
+    masks = [observed()[1].mask_file, observed("NRS1", (96, 128))[1].mask_file]
     made = bps.report(masks, output_dir=tmp_path)
     page = browser.new_page()
     page.goto(made.index.as_uri())
@@ -311,3 +314,47 @@ def test_a_list_of_pages_leads_to_them(browser, tmp_path):
     page.wait_for_selector("html[data-ready=true]", state="attached")
     assert page.url == made.groups[0].page.as_uri()
     page.close()
+
+
+def test_what_is_left_is_marked_and_selected(browser, tmp_path):
+    to = left_alone(good_mask()).write(tmp_path / "x_badpix_selfcal_mask.fits")
+    (group,) = bps.report(to, output_dir=tmp_path).groups
+    opened = Opened(browser, group.page)
+    (place,) = numbers_in(group.page.read_text())["sharp_left_at"]
+    marked = opened.run('() => { const { x, y } = report.model("left").data; return [x, y]; }')
+    assert marked == [[place["column"]], [place["row"]]]
+    opened.page.click("summary:has-text('Places')")
+    opened.page.click("details td [data-pixel]")
+    text = opened.page.text_content("#selected")
+    assert text.startswith(f"column {place['column']}, row {place['row']} ·")
+    assert "not flagged" in text
+    assert "holds no exposures" not in text
+    assert opened.said == []
+    opened.page.close()
+
+
+def test_the_next_flag_is_the_next_group(browser, tmp_path):
+    (group,) = bps.report(with_groups(), output_dir=tmp_path).groups
+    opened = Opened(browser, group.page)
+
+    def selected():
+        words = opened.run("() => document.getElementById('selected').textContent").split(" · ")
+        return words[0], next(word for word in words if word.startswith("flag "))
+
+    texts = []
+    for number, ((row, column), size) in enumerate(GROUPS, start=1):
+        what = f", a group of {size} pixels" if size > 1 else ""
+        texts.append((f"column {column}, row {row}", f"flag {number} of {len(GROUPS)}{what}"))
+    for place in (0, 1, 2, 3, 4, 5, 0):
+        assert selected() == texts[place]
+        opened.page.keyboard.press("n")
+    opened.page.keyboard.press("p")
+    opened.page.keyboard.press("p")
+    assert selected() == texts[5]
+    opened.run("() => report.select(12 * 80 + 20)")  # not the brightest of its group
+    assert selected() == ("column 20, row 12", texts[3][1])
+    opened.page.keyboard.press("n")
+    assert selected() == texts[4]
+    assert "18 pixels flagged in 6 groups" in opened.page.text_content("#verdict")
+    assert opened.said == []
+    opened.page.close()

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from .arrays.checks import check_axes, check_whole
-from .arrays.floats import FloatArray, as_floats
+from .arrays.checks import FloatArray, as_floats, check_axes, check_whole
 from .arrays.medians import check_window, filtered
 
 __all__ = ["move_median"]

@@ -1,8 +1,9 @@
-"""The exceptions and the warning of this package, and how other warnings are suppressed."""
+"""The exceptions and the warning of this package, its logger, and how warnings are suppressed."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import threading
@@ -17,16 +18,15 @@ __all__ = [
     "MaskError",
     "SelfcalWarning",
     "is_of_machine",
+    "log",
     "reason_of",
     "silenced",
     "warn",
 ]
 
-_OF_MACHINE: Final = {
-    getattr(errno, name, None)
-    for name in ("ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS")
-} - {None}
-"""The errors of a machine that has no more space, memory or open files."""
+log: Final = logging.getLogger("badpix_selfcal")
+"""The logger of the package. It is silent until the user adds a handler."""
+log.addHandler(logging.NullHandler())
 
 
 class AssociationError(ValueError):
@@ -45,12 +45,10 @@ class SelfcalWarning(UserWarning):
     """The step continues, but its result may differ from what the user expects."""
 
 
-_PACKAGE: Final = __file__.removesuffix("errors.py")
-
-
 def is_of_machine(error: OSError) -> bool:
-    """Return whether the machine causes an error, whichever file it happens with."""
-    return error.errno in _OF_MACHINE
+    """Return whether the machine has no more space, memory or open files, for whichever file."""
+    name = errno.errorcode.get(error.errno or 0)
+    return name in ("ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS")
 
 
 def reason_of(error: BaseException) -> str:
@@ -81,14 +79,12 @@ def silenced() -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """Warn the user of a run, once no other thread suppresses warnings."""
-    with _silence:
-        warnings.warn(message, SelfcalWarning, stacklevel=_level_of_caller())
+    """Warn the user of a run, once no other thread suppresses warnings.
 
-
-def _level_of_caller() -> int:
-    """Return how far above `warn` the code outside this package is, as a `stacklevel`."""
-    level, frame = 0, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    The warning is that of the line outside this package that has called it.
+    """
+    level, frame, package = 1, sys._getframe(), __file__.removesuffix("errors.py")
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         level, frame = level + 1, frame.f_back
-    return level + 1
+    with _silence:
+        warnings.warn(message, SelfcalWarning, stacklevel=level)

@@ -22,8 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .arrays.checks import check_axes, check_choice, check_each, check_number
-from .arrays.floats import as_floats
+from .arrays.checks import as_floats, check_axes, check_choice, check_each, check_number
 from .arrays.medians import Border, Window, check_window, filtered
 
 __all__ = ["generic_filter", "nanmedian_filter"]

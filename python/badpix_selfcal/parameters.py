@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Self
 
 from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, SIGMA_LOWER, UPPER_CUTS, upper_cut
 from .arrays.checks import (
+    CUTS,
+    EDGES,
     AskedDispaxis,
     AskedEdge,
     Cut,
     check_asked_dispaxis,
-    check_asked_edge,
     check_asked_sigma,
-    check_cut,
+    check_choice,
     check_flagfrac,
     check_kernel_size,
     check_sigma,
@@ -35,41 +37,35 @@ class Parameter:
 
     Attributes
     ----------
-    check : callable
-        Takes a value, and `name` for errors. Returns the value, normalised; raises TypeError or
-        ValueError.
     keyword : str
         Its keyword in mask files.
     help : str
         What it does, in a sentence.
+    check : callable
+        Takes a value, and `name` for errors. Returns the value, normalised; raises TypeError or
+        ValueError.
     of_cut : {"fraction", "sigma", None}
         The only cut that uses it; None: both do.
     changes_copies : bool
         Whether the content of a flagged copy depends on it.
     """
 
-    check: Callable[..., Any]
     keyword: str
     help: str
+    check: Callable[..., Any]
     of_cut: Cut | None = None
     changes_copies: bool = True
 
 
 def _parameter(
-    default: object,
-    check: Callable[..., Any],
-    keyword: str,
-    text: str,
-    *,
-    of_cut: Cut | None = None,
-    changes_copies: bool = True,
+    default: Any, keyword: str, text: str, check: Callable[..., Any] = check_switch, **how: Any
 ) -> Any:
-    about = Parameter(check, keyword, text, of_cut, changes_copies)
-    return field(default=default, metadata={"about": about})
+    return field(default=default, metadata={"about": Parameter(keyword, text, check, **how)})
 
 
-def _switch(keyword: str, text: str, **about: Any) -> Any:
-    return _parameter(False, check_switch, keyword, text, **about)  # noqa: FBT003
+_off = partial(_parameter, False)  # noqa: FBT003
+_fraction = partial(_parameter, FLAGFRAC, check=check_flagfrac, of_cut="fraction")
+_output = partial(_off, changes_copies=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,63 +82,53 @@ class Parameters:
     """
 
     cut: Cut = _parameter(  # noqa: RUF009
-        "fraction", check_cut, "BPXCUT",
+        "fraction",
+        "BPXCUT",
         "fraction: flag fixed fractions of the pixels, as jwst does; sigma: flag what stands out "
         "from the noise, recommended for science",
-    )  # fmt: skip
+        partial(check_choice, CUTS),
+    )
     kernel_size: int = _parameter(
-        KERNEL_SIZE, check_kernel_size, "BPXKERN", "samples in the running median, odd"
+        KERNEL_SIZE, "BPXKERN", "samples in the running median, odd", check_kernel_size
     )
-    flagfrac_lower: float = _parameter(
-        FLAGFRAC, check_flagfrac, "BPXFLOW", "fraction to flag at the low end", of_cut="fraction"
-    )
-    flagfrac_upper: float = _parameter(
-        FLAGFRAC, check_flagfrac, "BPXFHIGH", "fraction to flag at the high end", of_cut="fraction"
-    )
+    flagfrac_lower: float = _fraction("BPXFLOW", "fraction to flag at the low end")
+    flagfrac_upper: float = _fraction("BPXFHIGH", "fraction to flag at the high end")
     sigma_lower: float = _parameter(
-        SIGMA_LOWER, check_sigma, "BPXSLOW", "low sigma cut, in units of the noise", of_cut="sigma"
+        SIGMA_LOWER, "BPXSLOW", "low sigma cut, in units of the noise", check_sigma, of_cut="sigma"
     )
     sigma_upper: float | None = _parameter(
-        None, check_asked_sigma, "BPXSHIGH",
+        None,
+        "BPXSHIGH",
         f"high sigma cut, in units of the noise (default: {upper_cut(1)} for one exposure, falling "
         f"to {upper_cut(max(UPPER_CUTS))} for {max(UPPER_CUTS)} and more)",
+        check_asked_sigma,
         of_cut="sigma",
-    )  # fmt: skip
-    grow: bool = _switch(
-        "BPXGROW", "flag the neighbours that bright pixels light up", of_cut="sigma"
     )
+    grow: bool = _off("BPXGROW", "flag the neighbours that bright pixels light up", of_cut="sigma")
     dispaxis: AskedDispaxis = _parameter(  # noqa: RUF009
-        "auto", check_asked_dispaxis, "BPXDISP",
+        "auto",
+        "BPXDISP",
         "dispersion axis: 1 (along x), 2 (along y), none (a square window), auto (from the header)",
-    )  # fmt: skip
+        check_asked_dispaxis,
+    )
     edge: AskedEdge = _parameter(  # noqa: RUF009
-        "auto", check_asked_edge, "BPXEDGE",
+        "auto",
+        "BPXEDGE",
         "pixels outside the image are 0 (zero) or ignored (shrink; auto: with the sigma cut)",
-    )  # fmt: skip
-    force_single: bool = _switch("BPXALONE", "go on with the science exposure alone")
-    spare_crowded: bool = _switch(
-        "BPXSPARE", "flag no pixel of crowded rows (a trace, a slit's edge)"
+        partial(check_choice, EDGES),
     )
-    save_flagged_bkg: bool = _switch(
-        "BPXBKG", "write the flagged backgrounds too", changes_copies=False
-    )
-    save_mask: bool = _switch(
-        "BPXSAVE", "write the mask too, a JWST MASK reference file", changes_copies=False
-    )
-    report: bool = _switch(
-        "BPXREPT", 'write a page that shows the mask too (extra "report")', changes_copies=False
-    )
-    copy_skipped: bool = _switch(
-        "BPXCOPY", "write unflagged copies, marked SKIPPED, if skipped", changes_copies=False
-    )
-    force: bool = _switch(
-        "BPXFORCE", "use flagged exposures, or several MIRI detectors at once", changes_copies=False
-    )
+    force_single: bool = _off("BPXALONE", "go on with the science exposure alone")
+    spare_crowded: bool = _off("BPXSPARE", "flag no pixel of crowded rows (a trace, a slit's edge)")
+    save_flagged_bkg: bool = _output("BPXBKG", "write the flagged backgrounds too")
+    save_mask: bool = _output("BPXSAVE", "write the mask too, a JWST MASK reference file")
+    report: bool = _output("BPXREPT", 'write a page that shows the mask too (extra "report")')
+    copy_skipped: bool = _output("BPXCOPY", "write unflagged copies, marked SKIPPED, if skipped")
+    force: bool = _output("BPXFORCE", "use flagged exposures, or several MIRI detectors at once")
 
     def __post_init__(self) -> None:
         """Check every value and keep it normalised."""
         for name, parameter in self.by_name().items():
-            object.__setattr__(self, name, parameter.check(getattr(self, name), name))
+            object.__setattr__(self, name, parameter.check(getattr(self, name), name=name))
         object.__setattr__(self, "edge", edge_of(self.edge, self.cut))
 
     @property

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from .arrays.floats import FloatArray, precision_of
+from .arrays.checks import FloatArray, precision_of
 from .arrays.medians import Window, filtered
 
 __all__ = ["medfilt"]

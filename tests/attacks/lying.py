@@ -24,6 +24,7 @@ class Request:
         self.content = server.content
         self.method, self.path = head.split()[:2]
         found = re.search(r"(?im)^range: bytes=(\d+)-(\d+)", head)
+        self.is_conditional = bool(re.search(r"(?im)^if-(match|unmodified-since):", head))
         whole = (0, len(self.content))
         self.range = found and (int(found[1]), min(int(found[2]) + 1, whole[1]))
         self.start, self.end = self.range or whole
@@ -68,8 +69,11 @@ class Request:
 
 
 def _replaced(request, how):
-    """Answer from another file of equal size after the headers."""
+    """Answer from another file of equal size after the headers, or refuse to, if asked for one."""
     later = request.number > 1
+    if later and request.is_conditional:
+        request.answer(412)
+        return
     request.honest(request.server.other if later else None, **how[later])
 
 

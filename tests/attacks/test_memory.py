@@ -25,30 +25,30 @@ from .under_limits import WORK
 MIB = 2**20
 
 
-def outcomes(work: str, limits: list[int]) -> list[str]:
-    """Return the outcome of some work for each limit, in bytes beyond what a process has."""
+@pytest.fixture(scope="module")
+def outcomes():
+    """The outcomes of each work for limits in bytes beyond what a process has; the last is ample."""
+    # Thorough: steps of 80 kB. Small allocations then fail, too.
+    number = cases(3, 400)
+    limits = [MIB // 16 + step * 32 * MIB // number for step in range(number)]
+    words = [json.dumps([*WORK]), json.dumps([*limits, 1000 * MIB])]
     run = subprocess.run(
-        [sys.executable, "-m", "tests.attacks.under_limits", work, json.dumps(limits)],
+        [sys.executable, "-m", "tests.attacks.under_limits", *words],
         capture_output=True,
         text=True,
-        timeout=60 + 10 * len(limits),
+        timeout=60 + 10 * len(limits) * len(WORK),
         env=os.environ | {"BADPIX_SELFCAL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert run.returncode == 0, run.stderr
-    return [json.loads(line) for line in run.stdout.splitlines()]
+    return json.loads(run.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
 @pytest.mark.parametrize("work", WORK)
-def test_a_limit_leaves_a_result_or_a_memory_error(work):
-    # Thorough: steps of 80 kB. Small allocations then fail, too.
-    number = cases(16, 400)
-    limits = [MIB + step * 32 * MIB // number for step in range(number)]
-    found = outcomes(work, [*limits, 1000 * MIB])
-    assert len(found) == number + 1
-    usual = found[-1]
+def test_a_limit_leaves_a_result_or_a_memory_error(work, outcomes):
+    usual = outcomes[work][-1]
     assert len(usual) == 64  # a digest
-    kinds = Counter("a result" if each == usual else each for each in found)
+    kinds = Counter("a result" if each == usual else each for each in outcomes[work])
     report(f"memory, {work}", kinds)
     assert kinds.keys() == {"a result", "no memory"}
 

@@ -1,6 +1,7 @@
 """Does some work in child processes, each of which may use some bytes more than it is given.
 
-``python -m tests.attacks.under_limits WORK LIMITS`` prints the outcome for each limit, in JSON.
+``python -m tests.attacks.under_limits WORKS LIMITS`` prints the outcome of each work for each limit, in
+JSON.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import badpix_selfcal as bps
 from badpix_selfcal.arrays import MeanError
 from badpix_selfcal.stcal import medfilt
 
+from . import cases
+
 rng = np.random.default_rng(1)
-image = rng.normal(size=(512, 600)).astype(np.float32)
+image = rng.normal(size=(cases(64, 512), 600)).astype(np.float32)
 image[rng.random(image.shape) < 0.05] = np.nan
 integers = np.arange(image.size).reshape(image.shape) % 977
 errors = np.ones_like(image)
@@ -54,7 +57,7 @@ WORK = {
     "medfilt": lambda: medfilt(image, (4, 7)),
     "minimum image": lambda: bps.minimum_image([image, integers, image]),
     "pedestal": lambda: np.float64(bps.pedestal(image, everywhere)),
-    "rectangular gap": lambda: np.float64(bps.pedestal(image, (0, 512, 0, 600))),
+    "rectangular gap": lambda: np.float64(bps.pedestal(image, (0, len(image), 0, 600))),
     "mean error": mean_error,
 }
 
@@ -73,22 +76,22 @@ def outcome(work, further):
     return hashlib.sha256(result).hexdigest()
 
 
-def main():
-    work = WORK[sys.argv[1]]
-    for further in json.loads(sys.argv[2]):
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.write(writing, outcome(work, further).encode())
-            finally:
-                os._exit(0)
-        os.close(writing)
-        with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
-            said = pipe.read().decode()
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        print(json.dumps(said if status == 0 else f"ended with {status}"), flush=True)
+def in_child(work, further):
+    """Return the outcome of some work in a child process."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, outcome(work, further).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
+        said = pipe.read().decode()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return said if status == 0 else f"ended with {status}"
 
 
 if __name__ == "__main__":
-    main()
+    names, limits = map(json.loads, sys.argv[1:3])
+    print(json.dumps({name: [in_child(WORK[name], each) for each in limits] for name in names}))

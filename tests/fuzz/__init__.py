@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import random
 import resource
-import signal
 import sys
 import time
 import traceback
@@ -18,11 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..fits_exposures import Endless, in_time
+
 MOST_MEMORY = 1 << 30
 """Bytes that a target may use beyond what it has at first."""
-
-MOST_SECONDS = 20
-"""That an input may take."""
 
 LONGEST = 1 << 20
 """Bytes of an input."""
@@ -45,10 +43,6 @@ class Target:
     attempt: Callable[[bytes], str]
     seeds: list[bytes]
     words: tuple[bytes, ...] = (b"",)
-
-
-class Endless(BaseException):
-    """An input takes too long."""
 
 
 def mutated(data: bytes, target: Target, rng: random.Random) -> bytes:
@@ -96,15 +90,10 @@ class Trials:
 
     def attempt(self, data: bytes) -> None:
         """Try an input; keep the first one of each kind of finding."""
-
-        def stop(*_: object) -> None:
-            raise Endless
-
         begin = time.monotonic()
-        before = signal.signal(signal.SIGALRM, stop)
-        signal.alarm(MOST_SECONDS)
         try:
-            end = self.target.attempt(data)
+            with in_time():
+                end = self.target.attempt(data)
         except (Exception, Endless) as error:
             end = "FOUND"
             frames = traceback.extract_tb(error.__traceback__)
@@ -112,9 +101,6 @@ class Trials:
             if place not in self.places:
                 self.places.add(place)
                 self._keep(data)
-        finally:
-            signal.alarm(0)
-            signal.signal(signal.SIGALRM, before)
         self.counts[end] += 1
         self.slowest = max(self.slowest, time.monotonic() - begin)
 

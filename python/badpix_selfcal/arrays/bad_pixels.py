@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _kernels
+from ..errors import log
 from ..instrument import IMAGE_AXIS, Dispaxis, blur_of
-from ..log import log
 from .checks import (
+    CUTS,
+    EDGES,
     AskedEdge,
     Cut,
-    check_asked_edge,
+    FloatArray,
+    as_floats,
     check_asked_sigma,
-    check_cut,
+    check_choice,
     check_dispaxis,
     check_flagfrac,
     check_kernel_size,
@@ -28,8 +31,7 @@ from .checks import (
     check_whole,
     edge_of,
 )
-from .floats import FloatArray, as_floats
-from .summary import block, cuts_of, flags_of
+from .display import block, cuts_of, flags_of
 
 if TYPE_CHECKING:
     from .groups import Groups
@@ -103,7 +105,7 @@ class BadPixels:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the counts, and a small picture of the mask."""
-        from .notebook import card
+        from .display import card
 
         head, lines = self._summary()
         return card(head, lines, {"mask": self})
@@ -243,8 +245,8 @@ def find_bad_pixels(
     samples = as_floats(minimum, "minimum", ndim=2)
     axis = IMAGE_AXIS[check_dispaxis(dispaxis)]
     length = check_kernel_size(kernel_size)
-    cut = check_cut(cut)
-    border = edge_of(check_asked_edge(edge), cut)
+    cut = check_choice(CUTS, cut, "cut")
+    border = edge_of(check_choice(EDGES, edge, "edge"), cut)
     if log.isEnabledFor(DEBUG):
         height, width = 1 if axis == 1 else length, 1 if axis == 0 else length
         kernel = _kernels.median_kernel(height, width, *samples.shape)
@@ -261,15 +263,14 @@ def find_bad_pixels(
     grow = check_switch(grow, "grow")
     if detector is not None and not isinstance(detector, str):
         raise TypeError(f"detector must be a string or None, got {detector!r}")
-    blur, number = blur_of(detector), check_whole(n_exposures, "n_exposures", least=1)
+    blur, number = blur_of(detector), check_whole(n_exposures, "n_exposures", 1)
     upper = upper_cut(number) if given is None else given
     spread, blunt = spread_of_minimum(number), blunt_factor(number)
     mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
         samples, errors, length, axis, lower, upper, spread, blunt, blur, border
     )
-    found = BadPixels(
-        mask, residual, -lower, upper, n_low, n_high, significance, noise, error_scale=scale
-    )
+    counts = n_low, n_high
+    found = BadPixels(mask, residual, -lower, upper, *counts, significance, noise, scale)
     return _grown(found, blur.coupling) if grow else found
 
 

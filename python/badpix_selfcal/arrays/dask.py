@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checks import Method
-from .floats import FloatArray
+from .checks import FloatArray, Method
 from .medians import Border, check_window
 from .medians import median_filter as filter_array
 

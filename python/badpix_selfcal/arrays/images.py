@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _kernels
 from ..errors import warn
 from ..instrument import Region, within
-from .checks import check_region
-from .floats import FloatArray, as_floats, as_stored, kernel_view, refuse_masked
+from .checks import FloatArray, as_floats, as_stored, kernel_view, refuse_masked
 
 __all__ = ["MeanError", "RunningMinimum", "minimum_image", "pedestal", "percentiles"]
 
@@ -65,8 +64,10 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
                 f"got a mask of shape {mask.shape}"
             )
         return _kernels.pedestal_in_mask(kernel_view(samples), np.ascontiguousarray(mask))
-    region = check_region(mask)
-    whole, inside = _area(region), _area(within(region, samples.shape))
+    region = _region(mask)
+    whole, inside = (
+        (y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in (region, within(region, samples.shape))
+    )
     if inside < LEAST_INSIDE * whole:
         part = f"only {100 * inside / whole:.2g} %" if inside else "nothing"
         warn(
@@ -76,9 +77,18 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
     return _kernels.pedestal_in_region(kernel_view(samples), region)
 
 
-def _area(region: Region) -> int:
-    y0, y1, x0, x1 = region
-    return (y1 - y0) * (x1 - x0)
+def _region(gap: NDArray[Any]) -> Region:
+    """Return the bounds of a rectangle, checked."""
+    if gap.dtype.kind not in "iu":
+        raise TypeError(
+            f"gap must be a boolean mask or four whole numbers (y0, y1, x0, x1), got {gap!r}"
+        )
+    if gap.shape != (4,):
+        raise ValueError(f"gap must be (y0, y1, x0, x1), got shape {gap.shape}")
+    y0, y1, x0, x1 = (int(bound) for bound in gap.tolist())
+    if not (0 <= y0 <= y1 and 0 <= x0 <= x1):
+        raise ValueError(f"gap must have 0 <= y0 <= y1 and 0 <= x0 <= x1, got {(y0, y1, x0, x1)}")
+    return y0, y1, x0, x1
 
 
 def minimum_image(

@@ -16,8 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _kernels
-from .checks import METHODS, Method, check_axes, check_choice, check_each, check_number, check_whole
-from .floats import FloatArray, as_floats
+from .checks import (
+    METHODS,
+    FloatArray,
+    Method,
+    as_floats,
+    check_axes,
+    check_choice,
+    check_each,
+    check_number,
+    check_whole,
+)
 
 __all__ = [
     "BORDERS",

@@ -25,8 +25,7 @@ from .bad_pixels import (
     spread_of_minimum,
     upper_cut,
 )
-from .checks import AskedEdge, Cut, edge_of
-from .floats import FloatArray, precision_of
+from .checks import AskedEdge, Cut, FloatArray, edge_of, precision_of
 from .medians import NORMAL, Border, Scale, check_window
 from .reference_edges import SharpGroups
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..instrument import Blur
-from .floats import FloatArray
+from .checks import FloatArray
 
 __all__ = ["SharpGroups"]
 

@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import __version__, num_threads
-from ..errors import reason_of
-from ..log import log
+from ..errors import log, reason_of
 from . import terminal
 from .terminal import PROGRAM, Terminated, say
 
@@ -165,7 +164,7 @@ class _Call:
         """Say what is wrong with the arguments."""
         program, what = PROGRAM, "the commands"
         if self._command is not None:
-            program, what = f"{PROGRAM} {self._command.name}", "the options"
+            program, what = f"{PROGRAM} {self._words[0]}", "the options"
         say(f"{program}: error: {problem}\n'{program} --help' lists {what}", "stderr")
         return self._reported(WRONG_USAGE, [problem])
 
@@ -203,7 +202,8 @@ class _Call:
                 "warnings": self._warned,
                 "errors": [*errors, *filter(None, [unprinted])],
             }
-            say(json.dumps(head | (report.facts if report else {}), indent=2), "stdout")
+            facts = head | (report.facts if report else {})
+            say(json.dumps(facts, indent=2, default=str), "stdout")
         elif report and report.text and not self._is_quiet:
             say(report.text, "stdout")
         return status

@@ -6,7 +6,6 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,142 +19,108 @@ from .terminal import PROGRAM
 
 __all__ = ["COMMANDS", "Command", "problem", "program"]
 
+EXAMPLES: Final = """\
+badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir flagged
+badpix-selfcal run *1001_*_00001_*_rate.fits --background *2001_*_rate.fits
 
-@dataclass(frozen=True)
+badpix-selfcal batch . --output-dir flagged_all
+badpix-selfcal batch . --output-dir flagged_all --resume
+
+badpix-selfcal batch . --output-dir flagged_all --save-mask
+badpix-selfcal apply flagged_all/*_mask.fits *_rate.fits --output-dir again
+
+badpix-selfcal run *_00001_*_asn.json --save-mask
+badpix-selfcal report *_mask.fits
+
+badpix-selfcal run *_00001_*_asn.json --save-mask
+badpix-selfcal plot *_mask.fits
+badpix-selfcal plot *_badpix_selfcal.fits --figure residual --format pdf
+
+badpix-selfcal run *_00001_*_asn.json --output-dir run
+badpix-selfcal batch . --output-dir batch
+badpix-selfcal compare run/*_00001_*_selfcal.fits batch/*_00001_*_selfcal.fits
+
+badpix-selfcal run *_00001_*_asn.json --output-dir masks --save-mask
+badpix-selfcal run *_00002_*_asn.json --output-dir masks --save-mask
+badpix-selfcal history masks/*_mask.fits --table pixels.ecsv
+
+badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir run --save-mask
+badpix-selfcal export run/*_mask.fits pixels.ecsv pixels.reg
+
+badpix-selfcal associate . --dry-run
+badpix-selfcal associate . --output-dir associations
+
+badpix-selfcal simulate demo
+badpix-selfcal simulate small --detector NRS1 --size 96 640 --n-science 4
+
+badpix-selfcal verify --examples 5
+"""
+"""Lines that work in the folder of a simulation; the last of each block names its command."""
+
+STATUSES: Final = "0 done, 1 failed, 2 wrong usage, 3 skipped (nothing is flagged), 4 files differ"
+
+SETTINGS: Final = ("hot_groups",)
+"""The settings of a simulation that are options."""
+
+
 class Command:
-    """A command of the program.
+    """A command of the program: call it with the arguments that the user gave.
 
-    Attributes
+    Parameters
     ----------
-    name : str
-        Its name.
-    target : str
-        The module and the name of the function that it calls.
+    module, function : str
+        The function that it calls.
     report : callable
         Returns the `Report` of a result and of the arguments that the user gave.
-    examples : str
-        Lines that work in the folder of a simulation.
-    counts : str
-        What the function's `progress` counts.
-    settings : tuple of str
-        The settings of a simulation that are options.
+    counts : str, optional
+        What the `progress` of the function counts.
     """
 
-    name: str
-    target: str
-    report: Callable[[Any, Mapping[str, Any]], Report]
-    examples: str
-    counts: str = ""
-    settings: tuple[str, ...] = ()
+    def __init__(
+        self,
+        module: str,
+        function: str,
+        report: Callable[[Any, Mapping[str, Any]], Report],
+        counts: str = "files read or written",
+    ) -> None:
+        self.module = module
+        self.name = function
+        self.report = report
+        self.counts = counts
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The function."""
-        module, _, name = self.target.partition(":")
-        function: Callable[..., Any] = getattr(import_module(f"{PACKAGE}.{module}"), name)
+        """The function; its module is imported."""
+        function: Callable[..., Any] = getattr(import_module(f"{PACKAGE}.{self.module}"), self.name)
         return function
 
     def __call__(self, given: Mapping[str, Any], progress: Callable[[int, int], None]) -> Report:
-        """Call the function with the arguments that the user gave."""
-        arguments = {name: each for name, each in given.items() if name not in self.settings}
-        if self.counts:
+        """Call the function, and return the report of what it returns."""
+        function, arguments = self.function, dict(given)
+        if "progress" in inspect.signature(function).parameters:
             arguments["progress"] = progress
-        if settings := {name: given[name] for name in self.settings if name in given}:
+        if settings := {name: arguments.pop(name) for name in SETTINGS if name in given}:
             arguments["settings"] = _settings()(**settings)
-        return self.report(self.function(**arguments), given)
+        return self.report(function(**arguments), given)
 
 
 def _settings() -> Any:
     return import_module(f"{PACKAGE}.simulate").Settings
 
 
-FILES: Final = "files read or written"
-
 COMMANDS: Final = {
-    command.name: command
-    for command in (
-        Command(
-            "run",
-            "step.selfcal:selfcal",
-            steps.report_of_run,
-            "run *_00001_*_asn.json --cut sigma --output-dir flagged\n"
-            "run *1001_*_00001_*_rate.fits --background *2001_*_rate.fits",
-            counts=FILES,
-        ),
-        Command(
-            "batch",
-            "step.batch:batch",
-            steps.report_of_batch,
-            "batch . --output-dir flagged_all\nbatch . --output-dir flagged_all --resume",
-            counts=FILES,
-        ),
-        Command(
-            "apply",
-            "step.apply:apply",
-            steps.report_of_apply,
-            "batch . --output-dir flagged_all --save-mask\n"
-            "apply flagged_all/*_mask.fits *_rate.fits --output-dir again",
-            counts=FILES,
-        ),
-        Command(
-            "report",
-            "look.report:report",
-            others.report_of_report,
-            "run *_00001_*_asn.json --save-mask\nreport *_mask.fits",
-        ),
-        Command(
-            "plot",
-            "look.plot:save",
-            others.report_of_plot,
-            "run *_00001_*_asn.json --save-mask\nplot *_mask.fits\n"
-            "plot *_badpix_selfcal.fits --figure residual --format pdf",
-        ),
-        Command(
-            "compare",
-            "look.pictures:compare",
-            others.report_of_compare,
-            "run *_00001_*_asn.json --output-dir run\nbatch . --output-dir batch\n"
-            "compare run/*_00001_*_selfcal.fits batch/*_00001_*_selfcal.fits",
-        ),
-        Command(
-            "history",
-            "look.pictures:history",
-            others.report_of_history,
-            "run *_00001_*_asn.json --output-dir masks --save-mask\n"
-            "run *_00002_*_asn.json --output-dir masks --save-mask\n"
-            "history masks/*_mask.fits --table pixels.ecsv",
-        ),
-        Command(
-            "export",
-            "masks.export:export",
-            others.report_of_export,
-            "run *_00001_*_asn.json --cut sigma --output-dir run --save-mask\n"
-            "export run/*_mask.fits pixels.ecsv pixels.reg",
-        ),
-        Command(
-            "associate",
-            "step.associate:associate",
-            others.report_of_associate,
-            "associate . --dry-run\nassociate . --output-dir associations",
-        ),
-        Command(
-            "simulate",
-            "simulate.files:simulate",
-            others.report_of_simulate,
-            "simulate demo\nsimulate small --detector NRS1 --size 96 640 --n-science 4",
-            settings=("hot_groups",),
-        ),
-        Command(
-            "verify",
-            "testing.verification:verify",
-            others.report_of_verify,
-            "verify --examples 5",
-            counts="checks",
-        ),
-    )
+    "run": Command("step.selfcal", "selfcal", steps.report_of_run),
+    "batch": Command("step.batch", "batch", steps.report_of_batch),
+    "apply": Command("step.apply", "apply", steps.report_of_apply),
+    "report": Command("look.report", "report", others.report_of_report),
+    "plot": Command("look.plot", "save", others.report_of_plot),
+    "compare": Command("look.pictures", "compare", others.report_of_compare),
+    "history": Command("look.pictures", "history", others.report_of_history),
+    "export": Command("masks.export", "export", others.report_of_export),
+    "associate": Command("step.associate", "associate", others.report_of_associate),
+    "simulate": Command("simulate.files", "simulate", others.report_of_simulate),
+    "verify": Command("testing.verification", "verify", others.report_of_verify, "checks"),
 }
-
-STATUSES: Final = "0 done, 1 failed, 2 wrong usage, 3 skipped (nothing is flagged), 4 files differ"
 
 
 def program(*names: str, is_help: bool = False) -> App:
@@ -177,14 +142,14 @@ def program(*names: str, is_help: bool = False) -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
+    blocks = dict(zip(COMMANDS, EXAMPLES.rstrip().split("\n\n"), strict=True))
     for place, name in enumerate(names or COMMANDS):
-        command = COMMANDS[name]
-        examples = "".join(f"\n  {PROGRAM} {line}" for line in command.examples.split("\n"))
+        command, examples = COMMANDS[name], blocks[name].replace("\n", "\n  ")
         app.command(
             _with_options(command) if names else _described(command),
             name=name,
             sort_key=place,
-            help_epilogue=f"Examples:{examples}\nExit status: {STATUSES}",
+            help_epilogue=f"Examples:\n  {examples}\nExit status: {STATUSES}",
         )
 
     @app.command
@@ -228,7 +193,7 @@ def _shown(default: object) -> str | None:
 def _with_options(command: Command) -> Callable[..., dict[str, Any]]:
     """Return a function with the options of a command; it returns the arguments that are given."""
     options = options_of(command.function)
-    for name in command.settings:
+    for name in SETTINGS if command.name == "simulate" else ():
         default = getattr(_settings(), name)
         found = re.search(rf'\n    {name}: .*\n    """(.*?)"""', inspect.getsource(_settings()))
         options.append(option(name, type(default), default, text=found[1] if found else ""))
@@ -259,10 +224,9 @@ def _described(command: Command) -> Callable[[], None]:
 
     def given() -> None: ...
 
-    module, _, name = command.target.partition(":")
-    source = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
+    source = Path(__file__).parents[1].joinpath(*command.module.split(".")).with_suffix(".py")
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
+        if isinstance(node, ast.FunctionDef) and node.name == command.name:
             given.__doc__ = _above(ast.get_docstring(node) or "")
     return given
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..arrays.summary import counted
-from .report import Report, finite, text_of, written
+from ..arrays.display import counted
+from .report import Report, finite, written
 
 if TYPE_CHECKING:
     from ..files.paths import Location
@@ -37,12 +37,12 @@ def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str
     dry = bool(given.get("dry_run"))
     facts = [
         {
-            "path": str(each.path),
+            "path": each.path,
             "product": each.product,
             "group": each.group,
-            "science": str(each.science),
-            "backgrounds": [str(path) for path in each.backgrounds],
-            "selfcal": [str(path) for path in each.selfcal],
+            "science": each.science,
+            "backgrounds": [*each.backgrounds],
+            "selfcal": [*each.selfcal],
             "existed": each.exists,
         }
         for each in made
@@ -58,20 +58,19 @@ def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str
 def report_of_simulate(made: Simulation, _: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.simulate.simulate`."""
     facts: dict[str, Any] = {
-        name: [str(path) for path in getattr(made, name)]
-        for name in ("associations", "science", "background")
+        name: [*getattr(made, name)] for name in ("associations", "science", "background")
     }
-    return Report(facts | {"truth": str(made.truth)}, "\n".join(written(made.files)))
+    return Report(facts | {"truth": made.truth}, "\n".join(written(made.files)))
 
 
 def report_of_export(files: Sequence[Location], _: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.export`."""
-    return Report({"files": [*map(str, files)]}, "\n".join(written(files)))
+    return Report({"files": [*files]}, "\n".join(written(files)))
 
 
 def report_of_plot(files: Sequence[Location], _: Mapping[str, Any]) -> Report:
     """Return the report of the function that saves figures."""
-    return Report({"figures": [*map(str, files)]}, "\n".join(written(files)))
+    return Report({"figures": [*files]}, "\n".join(written(files)))
 
 
 def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
@@ -82,7 +81,7 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
         facts.append(
             {
                 "name": each.name,
-                "page": str(each.page),
+                "page": each.page,
                 "verdict": each.verdict,
                 "reasons": {reason.name: reason.verdict for reason in said.reasons},
                 "numbers": dict(said.numbers),
@@ -97,7 +96,7 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
         lines += written([each.page], "  ")
     if made.index is not None:
         lines.append(f"list of all: {made.index}")
-    return Report({"groups": facts, "index": text_of(made.index)}, "\n".join(lines))
+    return Report({"groups": facts, "index": made.index}, "\n".join(lines))
 
 
 def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
@@ -131,7 +130,7 @@ def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
         "detector": found.detector,
         "subarray": found.subarray,
         "shape": [*found.shape],
-        "masks": [asdict(epoch) | {"path": str(epoch.path)} for epoch in found.epochs],
+        "masks": [asdict(epoch) | {"path": epoch.path} for epoch in found.epochs],
         "at_least": found.at_least,
         "in_any": int(found.x.size),
         "persistent": int(found.persistent.sum()),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Report", "finite", "text_of", "written"]
+__all__ = ["Report", "finite", "written"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Report:
     Attributes
     ----------
     facts : dict
-        The result as values that JSON can hold.
+        The result as values that JSON can hold; anything else is written as text, such as a path.
     text : str
         The result as text for the terminal.
     errors : tuple of str
@@ -38,11 +38,6 @@ class Report:
 def finite(value: float | None) -> float | None:
     """Return a number that JSON can hold."""
     return value if value is not None and math.isfinite(value) else None
-
-
-def text_of(path: object) -> str | None:
-    """Return a path as JSON holds it."""
-    return None if path is None else str(path)
 
 
 def written(files: Iterable[object], indent: str = "") -> list[str]:

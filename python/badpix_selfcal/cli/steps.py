@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import num_threads
-from ..arrays.summary import NAMES_OF_AXES, counted, cuts_of, files_of, flags_of
+from ..arrays.display import NAMES_OF_AXES, counted, cuts_of, files_of, flags_of
 from ..parameters import Parameters
-from .report import Report, finite, text_of, written
+from .report import Report, finite, written
 
 if TYPE_CHECKING:
     from ..step.result import Result, Results
@@ -52,14 +52,12 @@ def _product_facts(result: Result) -> dict[str, Any]:
         "product": result.name,
         "status": result.status,
         "members": _members(result),
-        "unused": [
-            {"path": str(path), "exptype": exptype} for path, exptype in result.unused.items()
-        ],
+        "unused": [{"path": path, "exptype": exptype} for path, exptype in result.unused.items()],
         "dispaxis": result.dispaxis,
-        "science": text_of(result.science),
-        "backgrounds": [str(path) for path in result.backgrounds],
-        "mask": text_of(result.mask_file),
-        "page": text_of(result.page),
+        "science": result.science,
+        "backgrounds": [*result.backgrounds],
+        "mask": result.mask_file,
+        "page": result.page,
     }
     if found is not None:
         facts |= {
@@ -76,8 +74,7 @@ def _product_facts(result: Result) -> dict[str, Any]:
 
 def _members(result: Result) -> list[dict[str, Any]]:
     return [
-        {"path": str(path), "pedestal": finite(result.pedestals.get(path))}
-        for path in result.members
+        {"path": path, "pedestal": finite(result.pedestals.get(path))} for path in result.members
     ]
 
 
@@ -114,7 +111,7 @@ def report_of_batch(result: Results, given: Mapping[str, Any]) -> Report:
 
 def report_of_apply(result: Results, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.apply`."""
-    facts = {"mask": str(given["mask"])}
+    facts = {"mask": given["mask"]}
     return _pool(result, given, facts, "detectors or modes (EXP_TYPE)", found=False)
 
 
@@ -135,16 +132,16 @@ def _pool(
         "statuses": result.statuses,
         "exposures": [
             {
-                "exposure": str(each.exposure),
+                "exposure": each.exposure,
                 "status": each.status,
-                "output": text_of(each.output),
+                "output": each.output,
                 "error": each.error or None,
             }
             for each in result.exposures
         ],
-        "ignored": [str(path) for path in result.ignored],
+        "ignored": [*result.ignored],
         "failed": len(result.failed),
-        "index": text_of(result.index),
+        "index": result.index,
     }
     lines = [*_table(result), *_pool_lines(result, given, ignored)]
     copies = [e.output for e in result.exposures if e.output and e.status in ("COMPLETE", "KEPT")]
@@ -183,8 +180,8 @@ def _group_facts(group: Result) -> dict[str, Any]:
         ],
         "flagged": [axis | {"pixels": group.flagged}] if mask else [],
         "masks": [axis | size | ends | crowded] if found else [],
-        "mask_files": [axis | {"path": str(group.mask_file)}] if group.mask_file else [],
-        "pages": [axis | {"path": str(group.page)}] if group.page else [],
+        "mask_files": [axis | {"path": group.mask_file}] if group.mask_file else [],
+        "pages": [axis | {"path": group.page}] if group.page else [],
     }
 
 

@@ -13,8 +13,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final, Literal, TypeAlias
 
-from ..errors import SelfcalWarning
-from ..log import log
+from ..errors import SelfcalWarning, log
 
 __all__ = [
     "PROGRAM",

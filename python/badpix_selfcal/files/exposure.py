@@ -63,6 +63,7 @@ _STALE: Final = (b"CHECKSUM", b"DATASUM ")
 """The cards whose values become wrong when samples change."""
 
 _HISTORY_WIDTH: Final = 72
+_COMPRESSED: Final = "is tile-compressed; uncompress the file first (funpack)"
 
 _KINDS: Final = {
     "uncal": "a raw ramp",
@@ -309,8 +310,10 @@ class Exposure:
                 return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
                 with open_fits(self.path) as hdus:
-                    images = (hdu for hdu in hdus[1:] if isinstance(hdu, fits.ImageHDU))
-                    samples = np.array(next(hdu.data for hdu in images if hdu.name == name))
+                    there = [hdu for hdu in hdus if hdu.fileinfo()["datLoc"] == plane.data]
+                    if not there or not isinstance(there[0], fits.ImageHDU):
+                        raise ExposureError(f"the header of {name} is damaged")
+                    samples = np.array(there[0].data)
             else:
                 with opened(self.path, self._known) as (file, _):
                     samples = np.fromfile(file, plane.dtype, plane.count, offset=plane.data)
@@ -336,6 +339,8 @@ class Exposure:
                         return stored.reshape(plane.shape), plane
         if plane is None:
             return None
+        if plane.problem == _COMPRESSED:
+            raise ExposureError(f"{self.path}: {name} {plane.problem}")
         if plane.shape != sci.shape:
             raise ExposureError(f"{self.path}: {name} has shape {plane.shape}, SCI has {sci.shape}")
         return self._samples(name, plane), plane
@@ -483,7 +488,7 @@ def _planes_of(found: Iterable[Hdu]) -> dict[str, Plane]:
 def _stored_as(hdu: Hdu) -> tuple[np.dtype[Any] | None, str]:
     """Return the dtype of a plane's stored samples, or None and why it cannot be patched."""
     if hdu.kind == "BINTABLE":
-        return None, "is tile-compressed; uncompress the file first (funpack)"
+        return None, _COMPRESSED
     bits, zero = hdu.header.get("BITPIX"), hdu.header.get("BZERO", 0)
     scale = hdu.header.get("BSCALE", 1)
     if hdu.name == "DQ":
@@ -515,7 +520,7 @@ def _require_image(location: Location, planes: Mapping[str, Plane]) -> None:
     if "SCI" not in planes:
         raise ExposureError(f"has no SCI extension{_hint(location, 0)}")
     sci = planes["SCI"]
-    if sci.problem.startswith("is tile-compressed"):
+    if sci.problem == _COMPRESSED:
         raise ExposureError(f"SCI {sci.problem}")
     if len(sci.shape) != 2:
         hint = _hint(location, len(sci.shape))

@@ -76,6 +76,7 @@ class Outputs:
         self._parts: dict[str, tuple[Path, int]] = {}
         self._made: list[Path] = []
         self._lock = threading.Lock()
+        self._moving = threading.Lock()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -85,11 +86,12 @@ class Outputs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part, lock in self._parts.values():
-            with suppress(OSError):
-                part.unlink()
-            os.close(lock)
-        self._parts.clear()
+        with self._moving:
+            for part, lock in self._parts.values():
+                with suppress(OSError):
+                    part.unlink()
+                os.close(lock)
+            self._parts.clear()
         self._stack.close()
         for folder in self._made:
             with suppress(OSError):  # it holds files
@@ -170,15 +172,18 @@ class Outputs:
             thread.submit(self._move, parts).result()
 
     def _move(self, parts: Mapping[str, tuple[Path, int]]) -> None:
-        for name, (part, lock) in parts.items():
-            if isinstance(self._folder, Path):
-                with self._named(name):
-                    part.replace(self._folder / name)
-            else:
-                part.unlink()
-            with self._lock:
-                del self._parts[name]
-            os.close(lock)
+        with self._moving:
+            if not parts.keys() <= self._parts.keys():  # the context was left before
+                return
+            for name, (part, lock) in parts.items():
+                if isinstance(self._folder, Path):
+                    with self._named(name):
+                        part.replace(self._folder / name)
+                else:
+                    part.unlink()
+                with self._lock:
+                    del self._parts[name]
+                os.close(lock)
 
     def _new_part(self, name: str) -> tuple[Path, int]:
         """Return a new part and the descriptor that locks it."""

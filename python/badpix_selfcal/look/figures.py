@@ -27,9 +27,8 @@ from numpy.typing import NDArray
 
 from ..arrays import percentiles
 from ..arrays.bad_pixels import BadPixels
-from ..arrays.floats import FloatArray
-from ..arrays.notebook import BLACK, HIGH, LOW, UNKNOWN
-from ..arrays.summary import NAMES_OF_AXES, counted, cuts_of, flags_of
+from ..arrays.checks import FloatArray
+from ..arrays.display import BLACK, HIGH, LOW, NAMES_OF_AXES, UNKNOWN, counted, cuts_of, flags_of
 from ..instrument import DO_NOT_USE, IMAGE_AXIS, NON_SCIENCE, REFERENCE_PIXEL
 from ..masks.mask import Mask
 from .left import NORMAL
@@ -54,19 +53,9 @@ from .shown import (
 )
 
 __all__ = [
-    "columns",
-    "cut",
-    "dq",
-    "figure",
-    "gallery",
-    "histogram",
-    "mask",
-    "minimum",
-    "residual",
-    "rows",
-    "significance",
-    "slices",
-    "spectrum",
+    *("minimum", "residual", "significance", "mask", "dq"),
+    *("histogram", "rows", "columns", "slices"),
+    *("cut", "spectrum", "gallery", "figure"),
 ]
 
 Shown: TypeAlias = Mask | BadPixels
@@ -77,8 +66,7 @@ PINK: Final = "#CC79A7"
 FAINT: Final = "#8C8C8C"
 NOISE: Final = "#9AD8C4"
 UNFLAGGED: Final = "#BDBDBD"
-ENDS: Final = {"low": LOW, "high": HIGH, "": FAINT}
-"""The colours of pixels: flagged at either end, and not flagged."""
+ENDS: Final = {"low": LOW, "high": HIGH, "": FAINT}  # flagged at either end, not flagged
 
 IMAGE: Final = (6.4, 6.2)
 GRAPH: Final = (7.0, 4.0)
@@ -91,6 +79,9 @@ DOT: Final = 1.3
 """The least size of a flag in points: a single pixel of a full frame would vanish."""
 
 BINS: Final = 160
+
+LARGEST: Final = 1e300
+"""The largest number of a graph; there must be some room beyond it."""
 
 REACH: Final = 10
 """Pixels to either side in the images of a gallery."""
@@ -296,6 +287,7 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
     values = _finite(found.compared).astype(np.float64)
     width = _scatter(values) or 1.0
     edges = _edges(values, width)
+    ax.set_xlim(edges[0], edges[-1])  # first: margins that matplotlib chooses may overflow
     ax.set_ylim(0.6, max(10.0, 2.0 * int(np.histogram(values, edges)[0].max())))
     ax.set_yscale("log", nonpositive="clip")  # after the limits: there may be nothing to scale to
     for name, pixels, colour in (
@@ -314,7 +306,6 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
     ax.set_xscale("asinh", linear_width=width)
     ax.xaxis.set_major_locator(FixedLocator(_ticks(edges, width)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.set_xlim(edges[0], edges[-1])
     ax.set_xlabel(_label(quantity, unit))
     ax.set_ylabel("pixels")
     ax.legend(frameon=False, fontsize="small")
@@ -353,8 +344,10 @@ def _flags_of_lines(shown: Shown, line: str, ax: Axes | None) -> Axes:
     edges, total = np.arange(low.size + 1) - 0.5, low + high
     ax.stairs(low, edges, fill=True, color=LOW, label=f"low: {low.sum()}")
     ax.stairs(total, edges, baseline=low, fill=True, color=HIGH, label=f"high: {high.sum()}")
-    if isinstance(shown, Mask) and shown.crowded and IMAGE_AXIS[shown.dispaxis] == across:
-        crowded = [*shown.crowded]
+    crowded = []
+    if isinstance(shown, Mask) and IMAGE_AXIS[shown.dispaxis] == across:
+        crowded = [each for each in shown.crowded if each < total.size]
+    if crowded:
         ax.plot(crowded, total[crowded], "v", color=PINK, markersize=5, clip_on=False,
                 label=f"crowded: {len(crowded)}")  # fmt: skip
     _finish_counts(ax, total, line)
@@ -376,6 +369,7 @@ def _finish_counts(ax: Axes, total: NDArray[np.intp], line: str) -> None:
 def _edges(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     """Return the edges of bins that hold all values: equal steps of ``asinh(value / width)``."""
     least, most = (values.min(), values.max()) if values.size else (-1.0, 1.0)
+    least, most = max(least, -LARGEST), min(most, LARGEST)
     low, high = np.arcsinh(least / width), np.arcsinh(most / width)
     margin = max(0.02 * (high - low), 0.1)
     edges: NDArray[np.float64] = width * np.sinh(np.linspace(low - margin, high + margin, BINS + 1))
@@ -498,6 +492,7 @@ def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> 
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.12)
     for panel in panels:
         panel.set_axis_off()
+        panel.set_autoscale_on(False)  # numbers may be so large that margins overflow
     where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
     none = np.empty((0, SAMPLES), np.float32)
     for flat in pixels:
@@ -518,6 +513,7 @@ def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> 
             panel.set_xlim(-reach, reach)
         levels = np.concatenate(known)
         low, high = (float(levels.min()), float(levels.max())) if levels.size else (0.0, 1.0)
+        low, high = max(low, -LARGEST), min(high, LARGEST)
         margin = 0.05 * (high - low) or 1.0
         for panel in panels:
             panel.set_ylim(low - margin, high + margin)

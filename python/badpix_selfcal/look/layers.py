@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays.floats import FloatArray
+from ..arrays.checks import FloatArray
 
 __all__ = ["KNEE", "STEP", "bits_layer", "float_layer", "growth_layer", "packed", "plain_layer"]
 

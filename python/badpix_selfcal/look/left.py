@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.bad_pixels import BadPixels, sharp_groups, spread_of_minimum
-from ..arrays.floats import FloatArray
+from ..arrays.checks import FloatArray
 from ..arrays.medians import median_filter
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import __version__
-from ..arrays import notebook
-from ..arrays.floats import FloatArray
-from ..arrays.summary import NAMES_OF_AXES, counted
+from ..arrays import display
+from ..arrays.checks import FloatArray
+from ..arrays.display import NAMES_OF_AXES, counted
 from ..instrument import NAMES
 from ..masks.mask import Mask, Member
 from ..parameters import Parameters
@@ -52,8 +52,8 @@ COLOURS: Final = {
 bit, DO_NOT_USE, no light."""
 
 INKS: Final = {
-    notebook.LOW.lower(): "var(--low)",
-    notebook.HIGH.lower(): "var(--high)",
+    display.LOW.lower(): "var(--low)",
+    display.HIGH.lower(): "var(--high)",
     "#000000": "currentColor",
     "#ffffff": "var(--ground)",
 }
@@ -181,6 +181,7 @@ def _templates() -> Any:
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
     found.globals |= {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays.notebook import BLACK, HIGH, LOW
+from ..arrays.display import BLACK, HIGH, LOW
 from ..files.outputs import Write, save
 from ..files.paths import AnyLocation, Location, locate
 from ..masks import compare as comparisons

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from ..arrays.checks import check_whole
-from ..errors import MaskError
 from ..files.outputs import Write
 from ..files.outputs import save as write_files
-from ..files.paths import AnyLocation, Location, locations_of, output_directory
+from ..files.paths import AnyLocation, Location, output_directory
 from ..masks.mask import Mask
-from ..masks.mask_file import mask_of_result
-from .shown import images_of, stem_of
+from .shown import images_of, masks_of
 
 __all__ = ["ALL", "DPI", "FIGURES", "FORMATS", "Format", "save"]
 
@@ -75,12 +73,10 @@ def save(
     ------
     MaskError
         If a mask cannot be read, a copy has none, or two have the same name; a ValueError.
-    FileExistsError
-        If an output exists without `overwrite`.
     TypeError, ValueError
         If an argument has a wrong type or value, or a mask does not have a figure.
     OSError
-        If an output cannot be written. After any error there are no outputs.
+        If an output exists without `overwrite`, or cannot be written. Then there are no outputs.
     RuntimeError
         If matplotlib is not installed.
     """
@@ -95,7 +91,7 @@ def save(
         raise ValueError(f"`dpi` must be from {LEAST_DPI} to {MOST_DPI}, got {resolution}")
     drawings = _drawings()
     folder, read = output_directory(output_dir), lru_cache(maxsize=1)(Mask.read)
-    stems = _stems(results)
+    stems = masks_of(results, "figures")
     files: dict[Location, Write] = {}
     for stem, path in stems.items():
         for name in _figures_of(read(path), names, path):
@@ -120,20 +116,6 @@ def _drawings() -> dict[str, Callable[[Mask], Any]]:
         "borderline": lambda mask: figures.gallery(mask, which="borderline"),
     }
     return {name: others.get(name) or getattr(figures, name) for name in FIGURES}
-
-
-def _stems(results: AnyLocation | Iterable[AnyLocation]) -> dict[str, Location]:
-    """Return the masks by the begin of the names of their figures."""
-    stems: dict[str, Location] = {}
-    for result in locations_of(results):
-        path = mask_of_result(result)
-        stem = stem_of(path)
-        if stems.get(stem, path).resolve() != path.resolve():
-            raise MaskError(
-                f"{path} and {stems[stem]} have figures of the same names; draw them separately"
-            )
-        stems[stem] = path
-    return stems
 
 
 def _figures_of(mask: Mask, names: tuple[str, ...], path: Location) -> list[str]:

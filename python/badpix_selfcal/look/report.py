@@ -6,17 +6,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from ..arrays.summary import block, counted
+from ..arrays.display import block, counted
 from ..files.outputs import Write, save
 from ..files.paths import AnyLocation, Location, output_directory
 from ..masks.mask import Mask
-from ..masks.mask_file import mask_of_result
 from .index import INDEX, index_of
 from .limits import Verdict
 from .page import facts_of, page_of, require_extra
-from .shown import stem_of
+from .shown import masks_of
 from .verdict import Judgement
 
 __all__ = ["GroupReport", "ReportResult", "report", "report_page"]
@@ -29,17 +28,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9.+-]+")
 
 @dataclass(frozen=True)
 class GroupReport:
-    """The page of one group.
-
-    Attributes
-    ----------
-    name : str
-        The name of the group.
-    page : Path or remote location
-        The page.
-    judgement : Judgement
-        What it says: its `verdict`, `reasons` and `numbers`.
-    """
+    """The page of one group, and what it says: `judgement` has `reasons` and `numbers`."""
 
     name: str
     page: Location
@@ -53,15 +42,7 @@ class GroupReport:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """The pages that were written.
-
-    Attributes
-    ----------
-    groups : tuple of GroupReport
-        The page of each group.
-    index : Path, remote location or None
-        The page that lists them, if there are several.
-    """
+    """The pages that were written; `index` lists them, if there are several."""
 
     groups: tuple[GroupReport, ...]
     index: Location | None = None
@@ -159,25 +140,21 @@ def report_page(part: Path, mask: Mask, name: str = "") -> Judgement:  # noqa: A
 
 def _masks_of(results: Result | Iterable[Result]) -> dict[str, Mask]:
     """Return the masks by the names of their pages, each once."""
-    single = isinstance(results, Mask) or not isinstance(results, Iterable)
-    given = [results] if single or isinstance(results, str) else [*results]  # type: ignore[misc]
+    several = isinstance(results, Iterable) and not isinstance(results, (Mask, str))
+    given: list[Any] = [*results] if several else [results]  # type: ignore[misc]
     if not given:
         raise ValueError("results is empty; give a mask file, or a flagged copy beside one")
-    masks: dict[str, Mask] = {}
-    origins: dict[str, object] = {}
-    for each in given:
-        if isinstance(each, Mask):
-            mask, origin = each, object()
-            group = _NOT_IN_NAMES.sub("_", each.name).strip("_").lower() or "group"
-            name = f"{group}_badpix_selfcal_report.html"
-        else:
-            path = mask_of_result(each)  # type: ignore[arg-type]
-            mask, origin = Mask.read(path), path.resolve()
-            name = f"{stem_of(path)}_report.html"
-        if name in masks and origins[name] != origin:
+    paths = masks_of([each for each in given if not isinstance(each, Mask)], "pages")
+    masks = [(stem, Mask.read(path)) for stem, path in paths.items()]
+    for mask in (each for each in given if isinstance(each, Mask)):
+        group = _NOT_IN_NAMES.sub("_", mask.name).strip("_").lower() or "group"
+        masks.append((f"{group}_badpix_selfcal", mask))
+    pages: dict[str, Mask] = {}
+    for stem, mask in masks:
+        name = f"{stem}_report.html"
+        if pages.setdefault(name, mask) is not mask:
             raise ValueError(
-                f"two masks would have the page {name} ({mask.name} and {masks[name].name}); "
+                f"two masks would have the page {name} ({mask.name} and {pages[name].name}); "
                 "report them separately, into different folders"
             )
-        masks[name], origins[name] = mask, origin
-    return masks
+    return pages

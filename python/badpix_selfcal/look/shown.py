@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
@@ -11,41 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.bad_pixels import BadPixels
-from ..arrays.floats import FloatArray, as_stored
+from ..arrays.checks import FloatArray, as_stored
 from ..errors import ExposureError, MaskError
 from ..files import exposure as exposure_file
-from ..files.paths import Location
+from ..files.paths import AnyLocation, Location, locations_of
 from ..instrument import DETECTORS, IMAGE_AXIS, Dispaxis
 from ..masks.mask import Mask, Member
+from ..masks.mask_file import mask_of_result
 from ..simulate.slices import CHANNELS, geometry
 
 __all__ = [
-    "ACROSS",
-    "ALONG",
-    "HALVES",
-    "IN_GALLERY",
-    "SAMPLES",
-    "Band",
-    "Direction",
-    "Line",
-    "Parts",
-    "Pixel",
-    "Strips",
-    "band_of",
-    "borderline",
-    "end_of",
-    "flagged_first",
-    "images_of",
-    "line_of",
-    "mode_of",
-    "near_cuts",
-    "part_of",
-    "places_of",
-    "regions_of",
-    "slices_of",
-    "stem_of",
-    "strips_of",
-    "strongest",
+    *("ACROSS", "ALONG", "HALVES", "IN_GALLERY", "SAMPLES"),
+    *("Band", "Direction", "Line", "Parts", "Pixel", "Strips"),
+    *("images_of", "masks_of", "mode_of"),
+    *("borderline", "end_of", "flagged_first", "near_cuts", "part_of", "strongest"),
+    *("line_of", "places_of", "strips_of"),
+    *("band_of", "regions_of", "slices_of"),
 ]
 
 Pixel: TypeAlias = tuple[int, int]
@@ -99,9 +80,25 @@ def mode_of(mask: Mask) -> str:
     return " ".join(word for word in words if word)
 
 
-def stem_of(path: Location) -> str:
-    """Return what the names of files that show a mask begin with: its own, without its ending."""
-    return path.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
+def masks_of(results: AnyLocation | Iterable[AnyLocation], what: str) -> dict[str, Location]:
+    """Return mask files, each once, by what the names of files that show them begin with.
+
+    Raises
+    ------
+    MaskError
+        If a result is no mask and has none beside it, or if two masks would have the same names of
+        what is written.
+    """
+    masks: dict[str, Location] = {}
+    for result in locations_of(results):
+        path = mask_of_result(result)
+        stem = path.name.removesuffix(".gz").removesuffix(".fits").removesuffix("_mask")
+        if masks.setdefault(stem, path).resolve() != path.resolve():
+            raise MaskError(
+                f"{path} and {masks[stem]} have {what} of the same names; write them separately, "
+                "into different folders"
+            )
+    return masks
 
 
 def images_of(mask: Mask) -> tuple[FloatArray, BadPixels]:
@@ -239,23 +236,12 @@ def _first(values: NDArray[np.float64], count: int) -> NDArray[np.intp]:
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A cut through an image.
+    """A cut through an image along an axis; arrays of shape (n,).
 
-    Attributes
-    ----------
-    axis : int
-        The axis of the image along which it runs.
-    place : ndarray of int, shape (n,)
-        The rows or columns of its pixels.
-    minimum, median : ndarray of float, shape (n,)
-        The minimum image and its running median.
-    noise : ndarray of float, shape (n,), or None
-        The noise of one exposure; None with the fraction cut.
-    lower, upper : ndarray of float, shape (n,)
-        The cuts, as levels of the minimum image: a sample beyond them is beyond the cuts. NaN where
-        they are not known.
-    low, high : ndarray of bool, shape (n,)
-        The flagged pixels.
+    `place` are the rows or columns of its pixels, `minimum` the minimum image and `median` its
+    running median, `noise` that of one exposure (None with the fraction cut). `lower` and `upper`
+    are the cuts as levels of the minimum image: a sample beyond them is beyond the cuts (NaN where
+    they are not known). `low` and `high` are the flagged pixels.
     """
 
     axis: int
@@ -324,18 +310,11 @@ def places_of(
 
 @dataclass(frozen=True, eq=False)
 class Strips:
-    """The cuts of some pixels in each exposure.
+    """The cuts of some pixels (flat indices) in each exposure.
 
-    Attributes
-    ----------
-    pixels : ndarray of int, shape (pixels,)
-        The pixels, as flat indices.
-    names : tuple of str
-        The exposures, in the order of `values`.
-    values : ndarray of float32, shape (exposures, pixels, samples)
-        SCI minus its pedestal: first along the dispersion, then across it. NaN outside the image.
-    problems : dict of str to str
-        The exposures that are not shown, and why.
+    `values`, shape (exposures, pixels, samples), are SCI minus its pedestal: first along the
+    dispersion, then across it; NaN outside the image. `names` are the exposures, in this order, and
+    `problems` those that are not shown, and why.
     """
 
     pixels: NDArray[np.intp]
@@ -400,14 +379,8 @@ def _image(member: Member, minimum: FloatArray) -> NDArray[np.float32]:
 class Parts:
     """Parts of a detector: its regions, its slices, or bands of equal width.
 
-    Attributes
-    ----------
-    names : tuple of str
-        Their names; those of slices and bands in order across the dispersion.
-    number : ndarray of uint8, shape (rows, cols)
-        The place in `names`, counted from 1; 0 where there is no part.
-    source : str
-        Where their limits come from.
+    `number`, shape (rows, cols), is the place of each pixel's part in `names`, counted from 1; 0
+    where there is no part. `source` says where the limits come from.
     """
 
     names: tuple[str, ...]
@@ -461,19 +434,10 @@ def slices_of(mask: Mask) -> Parts:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """The mean spectrum of a band of lines along the dispersion.
+    """The mean spectrum along an axis of a band of lines, `start` to `stop`.
 
-    Attributes
-    ----------
-    axis : int
-        The axis of the image along which the spectrum runs.
-    start, stop : int
-        Its first line, and that after its last.
-    before, after : ndarray of float, shape (n,)
-        The mean of the minimum image over the band, with and without flagged pixels. NaN where no
-        pixel is left.
-    flagged : int
-        How many pixels of the band are flagged.
+    `before` and `after` are the means of the minimum image over the band, with and without flagged
+    pixels, shape (n,); NaN where no pixel is left. `flagged` is the number of flagged pixels.
     """
 
     axis: int

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.bad_pixels import BadPixels
-from ..arrays.floats import FloatArray
+from ..arrays.checks import FloatArray
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask, Member
 from .left import block_scatter, left_by, per_pixel, scatter
@@ -208,7 +208,7 @@ def _noise_flags(found: BadPixels, sigmas: FloatArray, counts: NDArray[np.intp])
 def _spikes(found: BadPixels, sigmas: FloatArray) -> int:
     """Return how many pixels without a flag stand out as hot pixels do, from four neighbours."""
     residual = found.residual
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         limit = np.float32(SPIKE) * per_pixel(sigmas, residual.shape)[1:-1, 1:-1]
         inner, spikes = residual[1:-1, 1:-1] - limit, ~found.mask[1:-1, 1:-1]
         for beside in (

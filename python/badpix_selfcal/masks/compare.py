@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays.summary import block, counted
+from ..arrays.display import block, counted
 from ..errors import ExposureError
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate

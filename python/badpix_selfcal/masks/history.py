@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from .._kernels import __version__
 from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import check_whole
+from ..arrays.display import counted
 from ..arrays.groups import Groups, groups_of
-from ..arrays.summary import counted
 from ..errors import MaskError, warn
 from ..files.outputs import Write
 from ..files.paths import AnyLocation, Location, expanded, file_key, is_folder, locate, locations_of

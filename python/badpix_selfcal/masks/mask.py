@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from .._kernels import __version__
 from ..arrays.bad_pixels import BadPixels
-from ..arrays.floats import FloatArray
-from ..arrays.summary import block, counted, cuts_of, flags_of
+from ..arrays.checks import FloatArray
+from ..arrays.display import block, counted, cuts_of, flags_of
 from ..errors import ExposureError, MaskError
 from ..files.fits_file import open_fits
 from ..files.outputs import save
@@ -360,7 +360,7 @@ class Mask:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the facts, and a small picture of the mask."""
-        from ..arrays.notebook import card
+        from ..arrays.display import card
 
         pictures = {} if self.bad_pixels is None else {"mask": self.bad_pixels}
         return card(*self._summary(), pictures)

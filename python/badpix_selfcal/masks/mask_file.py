@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
-from ..arrays.summary import counted
+from ..arrays.display import counted
 from ..errors import MaskError
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate, no_such

@@ -45,52 +45,34 @@ _NEIGHBOURS: Final = np.array([[[-1], [0]], [[1], [0]], [[0], [-1]], [[0], [1]]]
 
 @dataclass(frozen=True)
 class Defects:
-    """The defects that all exposures share.
-
-    Parameters
-    ----------
-    hot : HotPixels
-        The hot pixels of the full frame.
-    response : ndarray of float32, shape (rows, columns)
-        Response to light, relative to a good pixel.
-    reference, known_bad : ndarray of bool, shape (rows, columns)
-        Reference pixels, and light-sensitive pixels that are known to be bad.
-    truth : ndarray of uint8, shape (rows, columns)
-        `HOT`, `LOW` and `HALO` bits.
-    """
+    """The defects that all exposures share: images of shape (rows, columns)."""
 
     hot: HotPixels
+    """The hot pixels of the full frame."""
     response: Image
+    """Response to light, relative to a good pixel."""
     reference: Mask
     known_bad: Mask
+    """Reference pixels, and light-sensitive pixels that are known to be bad."""
     truth: Truth
+    """`HOT`, `LOW` and `HALO` bits."""
 
 
 @dataclass(frozen=True)
 class Readout:
-    """The planes of one exposure, each of shape (rows, columns).
-
-    Parameters
-    ----------
-    sci, err : ndarray of float32
-        Rate and its standard error, DN/s.
-    var_poisson, var_rnoise : ndarray of float32
-        Variance from photons and from read noise, (DN/s)**2.
-    dq : ndarray of uint32
-        Data-quality bits.
-    truth : ndarray of uint8
-        The `COSMIC_RAY` bit.
-    pedestal : float
-        The pedestal, DN/s.
-    """
+    """The planes of one exposure, each of shape (rows, columns)."""
 
     sci: Image
     err: Image
+    """Rate and its standard error, DN/s."""
     var_poisson: Image
     var_rnoise: Image
+    """Variance from photons and from read noise, (DN/s)**2."""
     dq: NDArray[np.uint32]
     truth: Truth
+    """The `COSMIC_RAY` bit."""
     pedestal: float
+    """The pedestal, DN/s."""
 
 
 def fixed_defects(

@@ -64,23 +64,15 @@ _SETUP: Final[dict[str, tuple[tuple[Card, ...], tuple[int, int]]]] = {
 
 @dataclass(frozen=True)
 class Simulation:
-    """The files of a simulated observation.
-
-    Parameters
-    ----------
-    associations : tuple of Path
-        One for each science exposure. Its members are this exposure as science, all backgrounds as
-        background, and all science exposures (this one, too) as selfcal.
-    science, background : tuple of Path
-        The exposures.
-    truth : Path
-        The map of the bad pixels.
-    """
+    """The files of a simulated observation."""
 
     associations: tuple[Path, ...]
+    """One for each science exposure. Its members are this exposure as science, all backgrounds as
+    background, and all science exposures (this one, too) as selfcal."""
     science: tuple[Path, ...]
     background: tuple[Path, ...]
     truth: Path
+    """The map of the bad pixels."""
 
     @property
     def association(self) -> Path:

@@ -58,24 +58,16 @@ TRIES: Final = 1000
 
 @dataclass(frozen=True)
 class HotPixels:
-    """Hot pixels of the full frame, single ones and groups.
-
-    Parameters
-    ----------
-    pixels : ndarray of int64, shape (2, n)
-        Rows and columns.
-    rate : ndarray of float64, shape (n,)
-        Mean rates, DN/s.
-    group : ndarray of int64, shape (n,)
-        Number of the group, from 1 on; 0 for single pixels.
-    shapes : tuple of str
-        The shape of each group.
-    """
+    """Hot pixels of the full frame, single ones and groups."""
 
     pixels: Positions
+    """Rows and columns, shape (2, n)."""
     rate: NDArray[np.float64]
+    """Mean rates, DN/s, shape (n,)."""
     group: Positions
+    """Number of the group, from 1 on; 0 for single pixels; shape (n,)."""
     shapes: tuple[str, ...] = ()
+    """The shape of each group."""
 
     def __add__(self, other: HotPixels) -> HotPixels:
         """Return both; the groups of `other` get the next numbers."""

@@ -27,25 +27,15 @@ class Sky:
 
     Its images have a margin of one pixel on every side, and are without fringes. Those that the
     methods `background` and `extended` return have fringes and no margin.
-
-    Parameters
-    ----------
-    geometry : Geometry
-        Slice, wavelength and position on the sky of each pixel.
-    thermal : ndarray of float32, shape (rows + 2, columns + 2)
-        Rate of the thermal background, DN/s.
-    spectrum : ndarray of float32, shape (rows + 2, columns + 2)
-        Rate that a point source centred on the pixel would have, DN/s.
-    fringes : ndarray of float32, shape (rows + 2, columns + 2)
-        Factor of the fringes.
-    settings : Settings
-        The physical numbers.
     """
 
     geometry: Geometry
     thermal: Image
+    """Rate of the thermal background, DN/s."""
     spectrum: Image
+    """Rate that a point source centred on the pixel would have, DN/s."""
     fringes: Image
+    """Factor of the fringes."""
     settings: Settings
 
     def background(self) -> Image:

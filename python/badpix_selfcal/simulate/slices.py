@@ -125,25 +125,16 @@ CHANNELS: Final[dict[str, tuple[Channel, ...]]] = {
 
 @dataclass(frozen=True)
 class Geometry:
-    """Slice, wavelength and position on the sky of each pixel.
-
-    Parameters
-    ----------
-    channels : tuple of Channel
-        The channels on the detector.
-    slices : ndarray of int16, shape (rows, columns)
-        100 * channel + slice number; 0 between slices.
-    wavelength : ndarray of float64, shape (rows, columns)
-        Wavelength, um; 0 between slices.
-    alpha, beta : ndarray of float32, shape (rows, columns)
-        Position on the sky along and across the slices, arcsec; 0 between slices.
-    """
+    """The slices on a detector: maps of shape (rows, columns), 0 between slices."""
 
     channels: tuple[Channel, ...]
     slices: NDArray[np.int16]
+    """100 * channel + slice number."""
     wavelength: Coordinates
+    """Wavelength, um."""
     alpha: Image
     beta: Image
+    """Position on the sky along and across the slices, arcsec."""
 
     def of_channel(self, channel: Channel) -> NDArray[np.bool_]:
         """Return a mask of the pixels that this channel illuminates."""

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..arrays.checks import check_switch
-from ..errors import warn
+from ..errors import log, warn
 from ..files.exposure import Exposure
 from ..files.paths import AnyLocation, absolute, locations_of, output_directory
-from ..log import log
 from ..masks.mask import Mask
 from ..parameters import Parameters
 from .batch import run_pool, workers_of

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .._kernels import __version__
-from ..arrays.checks import GROUP_BY, GroupBy, check_group_by
-from ..arrays.summary import block
+from ..arrays.checks import GROUP_BY, GroupBy, check_choice
+from ..arrays.display import block
 from ..errors import ExposureError
 from ..files.association import is_plain_name
 from ..files.exposure import Exposure
@@ -124,7 +124,7 @@ def associate(
     member is below the URL of the association's folder. Other members are listed by their URL; the
     URL of a file on this machine begins with ``file://``.
     """
-    check_group_by(group_by)
+    check_choice(GROUP_BY, group_by, "group_by")
     directory = None if output_dir is None else output_directory(output_dir)
     exposures, backgrounds = locations_of(inputs), locations_of(background)
     with Threads(threads_for((*exposures, *backgrounds))) as threads:

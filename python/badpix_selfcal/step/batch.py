@@ -10,10 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..arrays.checks import AskedDispaxis, AskedEdge, Cut, GroupBy, check_group_by, check_workers
-from ..errors import warn
+from ..arrays.checks import (
+    GROUP_BY,
+    MOST_WORKERS,
+    AskedDispaxis,
+    AskedEdge,
+    Cut,
+    GroupBy,
+    check_choice,
+    check_whole,
+)
+from ..errors import log, warn
 from ..files.paths import AnyLocation, Location, absolute, locations_of, output_directory
-from ..log import log
 from ..parameters import Parameters
 from ..threads import threads_set
 from .groups import Group, Pool, of_pool, read_pool, warn_of_odd
@@ -132,7 +140,7 @@ def batch(
     `badpix_selfcal.associate` writes with the same `group_by`.
     """
     parameters = Parameters.among(locals())
-    check_group_by(group_by)
+    check_choice(GROUP_BY, group_by, "group_by")
     exposures, backgrounds = locations_of(inputs), locations_of(background)
     folder = output_directory(output_dir)
     if scheduler is not None:  # its workers have other current folders
@@ -178,7 +186,10 @@ def workers_of(
                 f"`{name}` is a number of threads of this process; leave it out with `scheduler`, "
                 "whose workers have threads of their own"
             )
-    count = threads_for(locations) if workers is None else check_workers(workers)
+    if workers is None:
+        count = threads_for(locations)
+    else:
+        count = check_whole(workers, "workers", 1, MOST_WORKERS)
     if scheduler is None:
         work = Threads(count)
     else:

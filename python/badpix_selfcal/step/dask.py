@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from .._kernels import set_num_threads
 from ..errors import ExposureError
 from ..files import exposure as exposure_file
-from ..files.exposure import Cards, Exposure
+from ..files.exposure import Exposure
 from ..files.outputs import Outputs
 from ..files.paths import Location
-from ..files.remote import CHANGED
 from ..instrument import Region
 from ..threads import VARIABLE
 from .groups import Group
@@ -109,14 +108,13 @@ class Cluster(Threads):
 
         Raises a ConnectionError if the cluster has gone, a RuntimeError if workers die repeatedly.
         """
-        listed = [(each.path, each.version) for each in group.exposures]
         with _plain_errors():
             how = {"gap": group.gap, "with_errors": with_errors, "client": _this_process()}
-            parts = self._map(_combine, _chunks(listed, LEAF), **how)
+            parts = self._map(_combine, _chunks(group.exposures, LEAF), **how)
             while len(parts) > 1:  # merged as soon as possible, so that few images are held
                 parts = self._map(_merge, _chunks(parts, FAN), priority=1)
             minimum: Minimum = parts[0].result()
-        done(len(listed))
+        done(len(group.exposures))
         return minimum
 
     def write(
@@ -126,12 +124,8 @@ class Cluster(Threads):
         assert at_once  # workers cannot give copies their names all together
         if not jobs:
             return
-        tasks = [
-            _Task(each.exposure.path, each.exposure.version, each.name, each.cards, each.history)
-            for each in jobs
-        ]
         packed = None if flags is None else zlib.compress(np.packbits(flags).tobytes(), 1)
-        chunks, folder = _chunks(tasks, COPIES), to.place(jobs[0].name).parent
+        chunks, folder = _chunks(jobs, COPIES), to.place(jobs[0].name).parent
         shape = () if flags is None else flags.shape
         how = {"packed": packed, "shape": shape, "folder": folder, "overwrite": self._overwrite}
         for chunk, future in zip(chunks, self._map(_write, chunks, **how), strict=True):
@@ -165,16 +159,6 @@ class Cluster(Threads):
         return self._exits.enter_context(Client(self._scheduler, set_as_default=False))
 
 
-class _Task(NamedTuple):
-    """A copy for a worker."""
-
-    path: Location
-    version: str
-    name: str
-    cards: Cards
-    history: str
-
-
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """Turn failures of the cluster into short errors."""
@@ -189,7 +173,7 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _combine(
-    listed: list[tuple[Location, str]],
+    exposures: list[Exposure],
     *,
     gap: Region | None,
     with_errors: bool,
@@ -201,17 +185,8 @@ def _combine(
     # The client's own process, which may run workers too, keeps its user's setting.
     if client != _this_process() and not os.environ.get(VARIABLE):
         set_num_threads(get_worker().state.nthreads)
-    exposures: list[Exposure] = []
-    failed: dict[Location, Exception] = {}
-    for path, version in listed:
-        try:
-            exposures.append(_read(path, version))
-        except ExposureError as error:
-            failed[path] = error
     with Threads(READERS) as threads:
-        minimum = threads.combine(exposures, gap, with_errors=with_errors)
-    minimum.failed |= failed
-    return minimum
+        return threads.combine(exposures, gap, with_errors=with_errors)
 
 
 def _merge(parts: list[Minimum]) -> Minimum:
@@ -223,7 +198,7 @@ def _merge(parts: list[Minimum]) -> Minimum:
 
 
 def _write(
-    tasks: list[_Task],
+    jobs: list[Job],
     *,
     packed: bytes | None,
     shape: tuple[int, ...],
@@ -235,20 +210,19 @@ def _write(
     if packed is not None:
         bits = np.frombuffer(zlib.decompress(packed), np.uint8)
         flags = np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(np.bool_)
-    return [_written(task, flags, folder, overwrite=overwrite) for task in tasks]
+    return [_written(job, flags, folder, overwrite=overwrite) for job in jobs]
 
 
 def _written(
-    task: _Task, flags: NDArray[np.bool_] | None, folder: Location, *, overwrite: bool
+    job: Job, flags: NDArray[np.bool_] | None, folder: Location, *, overwrite: bool
 ) -> Exception | None:
     try:
-        job = Job(_read(task.path, task.version), task.name, task.cards, task.history)
-        with Outputs(folder, inputs=[task.path], overwrite=overwrite) as outputs:
-            outputs.check([task.name])
+        with Outputs(folder, inputs=[job.exposure.path], overwrite=overwrite) as outputs:
+            outputs.check([job.name])
             write_copy(job, flags, outputs, at_once=True)
     except FileExistsError as error:
         # A worker that was lost later may have written this copy.
-        return None if _is_made(folder / task.name, task.history) else OSError(str(error))
+        return None if _is_made(folder / job.name, job.history) else OSError(str(error))
     except (ExposureError, OSError) as error:
         return OSError(str(error))  # which any process can unpickle
     return None
@@ -258,13 +232,6 @@ def _is_made(output: Location, history: str) -> bool:
     with suppress(ExposureError):
         return " ".join(exposure_file.read(output).history).endswith(history)
     return False
-
-
-def _read(path: Location, version: str) -> Exposure:
-    exposure = exposure_file.read(path)
-    if exposure.version != version:
-        raise ExposureError(f"{path}: {CHANGED}")
-    return exposure
 
 
 def _this_process() -> tuple[str, int]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
-from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis, check_group_by
+from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis
 from ..errors import ExposureError, warn
 from ..files.exposure import Cards, Exposure
 from ..files.paths import AnyLocation, Location, expanded, file_key
@@ -213,7 +213,6 @@ def grouped(
     They share the detector (and MIRI's channels, which go with it), EXP_TYPE, subarray and
     dispersion axis; or the band too. An exposure whose axis is wrong counts as one of its mode.
     """
-    check_group_by(by)
     groups: dict[tuple[str, ...], dict[Dispaxis, list[Exposure]]] = {}
     for each in exposures:
         key = (each.instrument, each.exp_type, each.detector, each.subarray, each.channel)

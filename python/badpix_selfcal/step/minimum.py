@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import MeanError, RunningMinimum, pedestal
-from ..arrays.floats import FloatArray, as_stored
-from ..errors import ExposureError
+from ..arrays.checks import FloatArray, as_stored
+from ..errors import ExposureError, log
 from ..files.exposure import Exposure
 from ..files.paths import Location
 from ..instrument import Region, within
-from ..log import log
 
 __all__ = ["Measured", "Minimum", "in_order", "measured", "minimum_of"]
 

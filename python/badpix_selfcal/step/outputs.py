@@ -22,12 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import __version__
-from ..errors import ExposureError, MaskError
+from ..errors import ExposureError, MaskError, log
 from ..files import exposure as exposure_file
 from ..files.exposure import Cards, Exposure
 from ..files.outputs import Outputs
 from ..files.paths import Location, file_key
-from ..log import log
 from ..masks.mask import Mask
 from ..parameters import Parameters
 from .groups import Copy, Group

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from ..arrays.summary import block, counted, cuts_of, files_of, flags_of
+from ..arrays.display import block, counted, cuts_of, files_of, flags_of
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
@@ -150,7 +150,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the counts, and a small picture of the mask."""
-        from ..arrays.notebook import card
+        from ..arrays.display import card
 
         found = self.bad_pixels
         title = f"mask, dispersion axis {self.dispaxis}"
@@ -241,7 +241,7 @@ class Results:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the counts, and the groups in a table."""
-        from ..arrays.notebook import card, table
+        from ..arrays.display import card, table
 
         return card(*self._summary(), {}) + table(_COLUMNS, self._rows())
 

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from .._kernels import __version__, num_threads
 from ..arrays import BadPixels, find_bad_pixels
 from ..arrays.checks import MOST_WORKERS
-from ..arrays.summary import counted
-from ..errors import ExposureError, warn
+from ..arrays.display import counted
+from ..errors import ExposureError, log, warn
 from ..files import exposure as exposure_file
 from ..files.exposure import Exposure
 from ..files.outputs import Outputs
 from ..files.paths import Location
 from ..instrument import Dispaxis, Region
-from ..log import log
 from ..masks.mask import Card, Mask, Member
 from ..parameters import Parameters
 from .groups import Group, later_step, listed

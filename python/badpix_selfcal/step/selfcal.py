@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..arrays.checks import AskedDispaxis, AskedEdge, Cut
-from ..errors import ExposureError, warn
+from ..errors import ExposureError, log, warn
 from ..files import association
 from ..files.association import Association, Product
 from ..files.exposure import Cards, Exposure
@@ -22,7 +22,6 @@ from ..files.paths import (
     output_directory,
     stem_of,
 )
-from ..log import log
 from ..masks.mask import Role
 from ..parameters import Parameters
 from ..threads import threads_set

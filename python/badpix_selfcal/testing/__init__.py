@@ -20,7 +20,7 @@ except ImportError as error:
     ) from error
 
 from .check import EXAMPLES, THOROUGH, Check, CheckFailed, assert_same
-from .observation import Observation, broken_associations, broken_exposures, observations
+from .observation import Observation, observations
 from .step import check_step, step_checks
 from .strategies import (
     dispaxes,
@@ -59,8 +59,6 @@ __all__ = [
     "Observation",
     "Verification",
     "assert_same",
-    "broken_associations",
-    "broken_exposures",
     "check_find_bad_pixels",
     "check_median_filter",
     "check_minimum_image",

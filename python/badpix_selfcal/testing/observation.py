@@ -1,10 +1,8 @@
-"""Small observations on disk: exposures and their association, usual, unusual and broken."""
+"""Small observations on disk: exposures and their association, usual and unusual."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +15,7 @@ from ..instrument import DETECTORS, within
 from ..simulate.files import asdf_extension
 from .strategies import WORST
 
-__all__ = ["Observation", "broken_associations", "broken_exposures", "observations"]
+__all__ = ["Observation", "observations"]
 
 ODDITIES: Final = ("double", "few planes", "more extensions", "no gap", "gzip", "flagged")
 """What may be unusual about an observation, and valid all the same."""
@@ -129,39 +127,3 @@ def observations(*, unusual: bool = False, alone: bool = False) -> st.SearchStra
     detector, seed = st.sampled_from([*DETECTORS]), st.integers(0, WORST)
     drawn = st.builds(Observation, detector, count, count, seed, oddity)
     return drawn if alone else drawn.filter(lambda each: each.n_background + each.n_selfcal > 0)
-
-
-@st.composite
-def broken_exposures(draw: st.DrawFn) -> bytes:
-    """Draw the bytes of exposures that are cut short, have changed bytes, or are gzipped badly."""
-    with tempfile.TemporaryDirectory() as folder:
-        Observation("NRS1").write(folder)
-        content = bytearray((Path(folder) / "science0_rate.fits").read_bytes())
-    kind = draw(st.sampled_from(["cut", "bytes", "header", "gzip"]))
-    if kind == "cut":
-        return bytes(content[: draw(st.integers(0, len(content) - 1))])
-    if kind == "gzip":
-        packed = bytearray(gzip.compress(bytes(content), 1))
-        packed[draw(st.integers(0, len(packed) - 1))] ^= draw(st.integers(1, 255))
-        return bytes(packed)
-    end = 2880 if kind == "header" else len(content)
-    for _ in range(draw(st.integers(1, 5))):
-        content[draw(st.integers(0, end - 1))] = draw(st.integers(0, 255))
-    return bytes(content)
-
-
-def broken_associations() -> st.SearchStrategy[str]:
-    """Draw the text of associations that lack a part, repeat members, or are no JSON at all."""
-    names = st.text(max_size=8) | st.sampled_from(["a_rate.fits", "../a.fits", "", "a\0.fits"])
-    member = st.fixed_dictionaries(
-        {},
-        optional={"expname": names | st.none(), "exptype": st.sampled_from(["science", "x", 7])},
-    )
-    product = st.fixed_dictionaries(
-        {}, optional={"name": names, "members": st.lists(member, max_size=4)}
-    )
-    products = st.lists(product | st.none(), max_size=3)
-    tables = st.fixed_dictionaries({}, optional={"products": products, "asn_type": st.text()})
-    whole = tables.map(json.dumps)
-    cut = whole.flatmap(lambda text: st.integers(0, len(text)).map(lambda end: text[:end]))
-    return whole | cut | st.text(max_size=40)

@@ -305,10 +305,8 @@ def percentiles_checks(
     function : callable
         ``function(image, q)``: the samples and percentages from 0 to 100, a float64 array. It
         returns a float64 array.
-    dtypes : sequence of dtype, optional
-        The dtypes that it takes.
-    oracle : callable, optional
-        What it must be equal to, bit for bit. Default: all samples are sorted.
+    dtypes, oracle
+        As in `median_filter_checks`. Default of `oracle`: all samples are sorted.
     infinities : bool, optional
         Whether samples may be infinite.
     """
@@ -357,10 +355,8 @@ def pedestal_checks(
         It returns the median as a float, in the precision of the image.
     regions : bool, optional
         Whether it takes rectangles too.
-    dtypes : sequence of dtype, optional
-        The dtypes that it takes.
-    oracle : callable, optional
-        What it must be equal to. Default: the gap is sorted.
+    dtypes, oracle
+        As in `median_filter_checks`. Default of `oracle`: the gap is sorted.
     """
     usual = strategies.images(dtypes=dtypes, infinities=True, extremes=True)
 
@@ -399,10 +395,8 @@ def minimum_image_checks(
         ``function(images, pedestals)``: a list of exposures of one shape, and a list of as many
         pedestals, each in the precision of its exposure. It returns the minimum; float32 if all
         exposures are float32, else float64.
-    dtypes : sequence of dtype, optional
-        The dtypes that it takes.
-    oracle : callable, optional
-        What it must be equal to, bit for bit. Default: all exposures are stacked.
+    dtypes, oracle
+        As in `median_filter_checks`. Default of `oracle`: all exposures are stacked.
     """
 
     def stacks_of(shape: tuple[int, int]) -> Calls:
@@ -446,16 +440,11 @@ def find_bad_pixels_checks(
         with a `mask`.
     cut : {"fraction", "sigma"}, optional
         Which cut it makes.
-    edges : sequence of {"zero", "shrink"}, optional
-        The edges that it knows.
-    dtypes : sequence of dtype, optional
-        The dtypes that it takes.
-    oracle : callable, optional
-        What it must be equal to. Default: `badpix_selfcal.arrays.reference.find_bad_pixels`.
+    edges, dtypes, oracle, layouts
+        As in `median_filter_checks`. Default of `oracle`: the plain NumPy of
+        `badpix_selfcal.arrays.reference`.
     infinities : bool, optional
         Whether samples may be infinite.
-    layouts : bool, optional
-        Whether it takes strided, byte-swapped and misaligned arrays.
     """
     oracle = oracle or partial(reference.find_bad_pixels, cut=cut)
     images, minima = partial(strategies.images, dtypes=dtypes), partial(_minima, cut, edges)

@@ -209,11 +209,19 @@ impl<T: Sample> WithSimd for AlongRows<'_, T> {
 const ROWS_AT_ONCE: usize = 8;
 
 /// Writes the columns of `rows`, which have equal lengths, as rows of `lines` samples.
+#[inline(always)]
 fn transpose<T: Sample>(rows: &[&[T]], out: &mut [T], lines: usize) {
+    let cols = rows[0].len();
     for (group, rows) in rows.chunks(ROWS_AT_ONCE).enumerate() {
-        for (column, out) in out.chunks_exact_mut(lines).take(rows[0].len()).enumerate() {
-            for (out, row) in out[group * ROWS_AT_ONCE..].iter_mut().zip(rows) {
-                *out = row[column];
+        let out = out.chunks_exact_mut(lines).map(|out| &mut out[group * ROWS_AT_ONCE..]);
+        if let Some(rows) = rows.first_chunk::<ROWS_AT_ONCE>() {
+            let rows = rows.map(|row| &row[..cols]);
+            for (column, out) in (0..cols).zip(out) {
+                out[..ROWS_AT_ONCE].copy_from_slice(&rows.map(|row| row[column]));
+            }
+        } else {
+            for (column, out) in (0..cols).zip(out) {
+                out.iter_mut().zip(rows).for_each(|(out, row)| *out = row[column]);
             }
         }
     }
@@ -222,11 +230,21 @@ fn transpose<T: Sample>(rows: &[&[T]], out: &mut [T], lines: usize) {
 /// Writes the columns of the medians to the rows of `out`, which have equal lengths.
 ///
 /// `medians` returns a row of them.
+#[inline(always)]
 fn transpose_back<'m, T: Sample>(medians: impl Fn(usize) -> &'m [T], out: &mut [&mut [T]]) {
+    let cols = out[0].len();
     for (group, out) in out.chunks_mut(ROWS_AT_ONCE).enumerate() {
-        for column in 0..out[0].len() {
-            for (out, &median) in out.iter_mut().zip(&medians(column)[group * ROWS_AT_ONCE..]) {
-                out[column] = median;
+        let medians = (0..cols).map(|column| &medians(column)[group * ROWS_AT_ONCE..]);
+        if let Some(out) = out.first_chunk_mut::<ROWS_AT_ONCE>() {
+            let mut out = out.each_mut().map(|row| &mut row[..cols]);
+            for (column, medians) in medians.enumerate() {
+                for (out, &median) in out.iter_mut().zip(&medians[..ROWS_AT_ONCE]) {
+                    out[column] = median;
+                }
+            }
+        } else {
+            for (column, medians) in medians.enumerate() {
+                out.iter_mut().zip(medians).for_each(|(out, &median)| out[column] = median);
             }
         }
     }
