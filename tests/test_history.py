@@ -37,15 +37,15 @@ def test_the_history_is_that_of_the_sets(series, data):
     seen = set()
     for number, epoch in enumerate(found.epochs):
         now, before = sets[number], sets[number - 1]
-        assert epoch.flagged == len(now) == epoch.low + epoch.high
-        assert epoch.high == len(series[number][1])
+        counts = epoch.pixels
+        assert counts["flagged"] == len(now) == counts["low"] + counts["high"]
+        assert counts["high"] == len(series[number][1])
         if number == 0:
-            assert (epoch.new, epoch.returned, epoch.gone) == (None, None, None)
+            assert (counts["new"], counts["returned"], counts["gone"]) == (None, None, None)
         else:
-            assert epoch.new == len(now - seen)
-            assert epoch.returned == len((now & seen) - before)
-            assert epoch.gone == len(before - now)
-            assert epoch.flagged == len(before) - epoch.gone + epoch.new + epoch.returned
+            assert counts["new"] == len(now - seen)
+            assert counts["returned"] == len((now & seen) - before)
+            assert counts["gone"] == len(before - now)
         seen |= now
     pixels = [*zip(found.y.tolist(), found.x.tolist(), strict=True)]
     assert pixels == sorted(seen)
@@ -133,13 +133,12 @@ def test_the_groups_are_those_of_the_sets(series, data):
     groups = searched(image_of(highs).astype(int) - image_of(lows))
     assert sorted(found.groups.size) == sorted(map(len, groups))
     words = ["".join("01"[bool(group & (low | high))] for low, high in series) for group in groups]
-    for name, expected in {
-        "persistent_groups": sum(word.count("1") >= at_least for word in words),
-        "changing_groups": sum(bool(re.search("10+1", word)) for word in words),
-        "new_groups": sum("1" not in word[:-1] and word.endswith("1") for word in words),
-        "gone_groups": sum(word.endswith("10") for word in words),
-    }.items():
-        assert np.count_nonzero(getattr(found, name)) == expected, name
+    assert found.changing_groups.sum() == sum(bool(re.search("10+1", word)) for word in words)
+    assert {name: len(groups) for name, groups in found.named_groups.items()} == {
+        "new": sum("1" not in word[:-1] and word.endswith("1") for word in words),
+        "gone": sum(word.endswith("10") for word in words),
+        "persistent": sum(word.count("1") >= at_least for word in words),
+    }
     for number, epoch in enumerate(found.epochs):
         counts = epoch.groups
         assert counts["flagged"] == sum(word[number] == "1" for word in words)
@@ -165,8 +164,7 @@ def test_a_group_is_named_once_by_its_brightest_pixel(here):
         "persistent": [(5, 2, 9, "high", 20.0)],
     }
     for name, groups in expected.items():
-        named = found.named(getattr(found, f"{name}_groups"))
-        assert [tuple(group.values()) for group in named] == groups
+        assert [tuple(group.values()) for group in found.named_groups[name]] == groups
     assert "7 pixels and 0 groups come and go" in str(found)
     assert str(found).endswith("    column 5, row 2: 9 pixels, high, residual 20 DN/s")
     table = Table.read("t.ecsv")
@@ -262,10 +260,7 @@ def test_bad_inputs_are_named(here):
         ([one, "folder"], "folder: is a folder; name the masks in it, or give a pattern"),
         ([one, "text.fits"], "text.fits: is not a FITS file"),
         ([one, "foreign.fits"], "foreign.fits: does not say how its pixels were found; give "),
-        (
-            [one, "short.fits"],
-            "short.fits: was taken with MIRIFUSHORT, 1_mask.fits is of MIRI",
-        ),
+        ([one, "short.fits"], "short.fits: was taken with MIRIFUSHORT, 1_mask.fits is of "),
         ([one, "part.fits"], "part.fits: has the subarray SUB64, 1_mask.fits has FULL; "),
         ([one, "wide.fits"], "wide.fits: has shape (7, 12), 1_mask.fits has (7, 11); give files "),
     ):
@@ -318,7 +313,7 @@ def test_the_persistent_mask_is_applied(tmp_path):
 def test_masks_without_any_flag_have_a_history(here):
     paths = [saved_mask(here / f"{name}.fits") for name in "ab"]
     found = bps.history(paths, table=here / "t.ecsv", persistent_mask=here / "p.fits")
-    assert (found.x.size, [epoch.new for epoch in found.epochs]) == (0, [None, 0])
+    assert (found.x.size, [epoch.pixels["new"] for epoch in found.epochs]) == (0, [None, 0])
     assert len(Table.read(here / "t.ecsv")) == 0
     assert not bps.Mask.read(here / "p.fits").bad_pixels.mask.any()
     assert image_of(()).shape == SHAPE == found.shape

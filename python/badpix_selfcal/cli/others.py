@@ -124,8 +124,6 @@ def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
 def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.history`."""
     files = {name: given.get(name) for name in ("table", "picture", "persistent_mask")}
-    named = {"new": found.new_groups, "gone": found.gone_groups}
-    named["persistent"] = found.persistent_groups
     facts = {
         "detector": found.detector,
         "subarray": found.subarray,
@@ -139,11 +137,8 @@ def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
             "in_any": len(found.groups),
             "come_and_go": int(found.changing_groups.sum()),
             **{
-                name: [
-                    group | {"residual": finite(group["residual"])}
-                    for group in found.named(which)
-                ]
-                for name, which in named.items()
+                name: [group | {"residual": finite(group["residual"])} for group in groups]
+                for name, groups in found.named_groups.items()
             },
         },
     }

@@ -183,7 +183,7 @@ def followed(found: MaskHistory) -> Figure:
         ("returned", ORANGE, "s"),
         ("gone", LOW, "v"),
     ):
-        counts = [getattr(epoch, name) for epoch in found.epochs]
+        counts = [epoch.pixels[name] for epoch in found.epochs]
         known = [float("nan") if count is None else count for count in counts]
         above.plot(dates, known, color=colour, marker=marker, label=name)
     if dates.dtype.kind == "M":

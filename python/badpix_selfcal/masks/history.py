@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -34,10 +35,9 @@ MOST_NAMED: Final = 5
 """Groups of each kind that a report names; the table has all."""
 
 COUNTS: Final = ("flagged", "low", "high", "new", "returned", "gone")
-"""What an `Epoch` counts, as the report shows it."""
 
 Counts: TypeAlias = dict[str, int | None]
-"""These by name."""
+"""The number of pixels or groups for each of `COUNTS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,24 +53,17 @@ class Epoch:
         is not known, when the mask was made.
     is_observed : bool
         Whether it is the date of an exposure.
-    flagged, low, high : int
-        The pixels flagged, at the low end and at the high end.
-    new, returned, gone : int or None
-        Those flagged for the first time; flagged again, but not in the mask before; flagged in the
-        mask before, but not in this one. None for the first mask.
-    groups : dict of str to int or None
-        The same counts of groups, by name: one is flagged where any of its pixels is.
+    pixels, groups : dict of str to int or None
+        Counts of pixels, and of groups: one is flagged where any of its pixels is. By name: those
+        `flagged`, at the `low` and at the `high` end; `new`: for the first time; `returned`: again,
+        but not in the mask before; `gone`: in the mask before, but not in this one. The last three
+        are None for the first mask.
     """
 
     path: Location
     date: str
     is_observed: bool
-    flagged: int
-    low: int
-    high: int
-    new: int | None
-    returned: int | None
-    gone: int | None
+    pixels: Counts
     groups: Counts
 
 
@@ -136,39 +129,30 @@ class MaskHistory:
         return _of_groups(self.groups, self.flagged)
 
     @property
-    def persistent_groups(self) -> NDArray[np.bool_]:
-        """Which groups are flagged in at least `at_least` masks, shape (groups,)."""
-        return np.asarray(np.sum(self.flagged_groups, axis=1) >= self.at_least)
-
-    @property
     def changing_groups(self) -> NDArray[np.bool_]:
         """Which groups are flagged again after a mask in which they are not, shape (groups,)."""
         return _comes_and_goes(self.flagged_groups)
 
-    @property
-    def new_groups(self) -> NDArray[np.bool_]:
-        """Which groups are flagged in the last mask only, shape (groups,)."""
-        *before, last = self.flagged_groups.T
-        return np.asarray(last & ~np.any(before, axis=0))
+    @cached_property
+    def named_groups(self) -> dict[str, list[dict[str, Any]]]:
+        """The groups that are ``new`` in the last mask, ``gone`` from it, and ``persistent``.
 
-    @property
-    def gone_groups(self) -> NDArray[np.bool_]:
-        """Which groups are flagged in the mask before the last one, but not in the last."""
-        return self.flagged_groups[:, -2] & ~self.flagged_groups[:, -1]
-
-    def named(self, which: NDArray[np.bool_]) -> list[dict[str, Any]]:
-        """Return groups, the strongest first: ``history.named(history.new_groups)``.
-
-        Each has `x` and `y` of its brightest pixel (at the low end: its darkest), from 0, and the
-        `residual` of it, in the mask where it is farthest from 0; the number of its `pixels` in all
-        masks together; and its `end`, low or high.
+        The strongest come first. Each has `x` and `y` of its brightest pixel (at the low end: its
+        darkest), from 0, and the `residual` of it, in the mask where it is farthest from 0; the
+        number of its `pixels` in all masks together; and its `end`, low or high.
         """
-        at = self.groups.brightest[which]
+        flagged, at = self.flagged_groups, self.groups.brightest
         ends = np.where(_low_only(self.flagged, self.is_low)[at], "low", "high")
-        columns = (self.x[at], self.y[at], self.groups.size[which], ends, self.residual[at])
-        names = ("x", "y", "pixels", "end", "residual")
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        columns: dict[str, NDArray[Any]] = {"x": self.x[at], "y": self.y[at]}
+        columns |= {"pixels": self.groups.size, "end": ends, "residual": self.residual[at]}
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        groups = [dict(zip(columns, row, strict=True)) for row in rows]
+        chosen = {
+            "new": flagged[:, -1] & ~np.any(flagged[:, :-1], axis=1),
+            "gone": flagged[:, -2] & ~flagged[:, -1],
+            "persistent": np.sum(flagged, axis=1) >= self.at_least,
+        }
+        return {name: [*compress(groups, which)] for name, which in chosen.items()}
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -267,12 +251,11 @@ class MaskHistory:
         rows, columns = self.shape
         masks = len(self.epochs)
         in_any, persistent, changing = (
-            f"  {counted(int(np.count_nonzero(pixels)), 'pixel')} and "
-            f"{counted(int(np.count_nonzero(groups)), 'group')}"
+            f"  {counted(int(pixels), 'pixel')} and {counted(int(groups), 'group')}"
             for pixels, groups in (
-                (self.number, self.groups.size),
-                (self.persistent, self.persistent_groups),
-                (self.comes_and_goes, self.changing_groups),
+                (self.number.size, len(self.groups)),
+                (self.persistent.sum(), len(self.named_groups["persistent"])),
+                (self.comes_and_goes.sum(), self.changing_groups.sum()),
             )
         )
         lines = [
@@ -282,13 +265,11 @@ class MaskHistory:
             f"{persistent} persistent: in at least {self.at_least} of {masks}",
             f"{changing} come and go: flagged again after a mask in which they are not",
         ]
-        for kind, which in (
-            ("new in the last mask", self.new_groups),
-            ("gone from the last mask", self.gone_groups),
-            ("persistent", self.persistent_groups),
-        ):
-            if groups := self.named(which):
-                lines.append(f"  {counted(len(groups), 'group')} {kind}, the strongest first:")
+        of_what = {"new": " in the last mask", "gone": " from the last mask", "persistent": ""}
+        for kind, groups in self.named_groups.items():
+            if groups:
+                what = kind + of_what[kind]
+                lines.append(f"  {counted(len(groups), 'group')} {what}, the strongest first:")
             for each in groups[:MOST_NAMED]:
                 pixels = counted(each["pixels"], "pixel")
                 group = f"{pixels}, {each['end']}, residual {each['residual']:.4g} {self.unit}"
@@ -392,8 +373,8 @@ def merged(masks: Iterable[Mask], at_least: int) -> MaskHistory:
             path=mask.source or Path(mask.name),
             date=mask.date,
             is_observed=bool(mask.about.get("DATE-OBS")),
+            pixels=pixels,
             groups=of_groups,
-            **pixels,  # type: ignore[arg-type]
         )
         for mask, pixels, of_groups in zip(
             kept, _counts(flagged, is_low), _counts(flagged_groups, low_groups), strict=True
@@ -473,7 +454,7 @@ def _lines_of(epochs: Sequence[Epoch]) -> list[str]:
 
     lines = [line("date", "", COUNTS, "mask")]
     for date, each in zip(dates, epochs, strict=True):
-        lines.append(line(date, "pixels", (getattr(each, name) for name in COUNTS), each.path))
+        lines.append(line(date, "pixels", each.pixels.values(), each.path))
         lines.append(line("", "groups", each.groups.values()))
     if not all(each.is_observed for each in epochs):
         lines.append("  *: the date of the exposures is not known; the mask was made then")
