@@ -54,14 +54,12 @@ class Difference:
         The name of the extension; a second one of a name is ``NAME,2``.
     unit : {"sample", "byte"}
         What is compared: the samples of an image, or the bytes of a table.
-    samples : int
-        How many there are; 0 if they cannot be compared one by one.
-    differing : int
-        How many of them differ. NaN equals NaN; other samples are equal if all their bits are.
-    invalid : int
-        How many of these are NaN or infinite in A or in B.
-    elsewhere : int
-        How many of these are in pixels that both files flag, or neither: flags do not explain them.
+    samples, differing : int
+        How many there are (0 if they cannot be compared one by one), and how many differ. NaN
+        equals NaN; other samples are equal if all their bits are.
+    invalid, elsewhere : int
+        How many of these are NaN or infinite in A or in B; and how many are in pixels that both
+        files flag, or neither: flags do not explain them.
     largest : float
         The largest difference between two finite samples; 0 if there is none.
     bits : int

@@ -234,10 +234,10 @@ class MaskHistory:
             cut_high = float(np.fmin(cut_high, theirs.cut_high))
             members = {member.exposure: member for member in other.members} | members
         found = replace(found, mask=flags, cut_low=cut_low, cut_high=cut_high)
-        n_low, n_high = np.count_nonzero(found.low), np.count_nonzero(found.high)
+        n_low, n_high = int(found.low.sum()), int(found.high.sum())
         return replace(
             mask,
-            bad_pixels=replace(found, n_low=int(n_low), n_high=int(n_high)),
+            bad_pixels=replace(found, n_low=n_low, n_high=n_high),
             crowded=(),
             members=tuple(members.values()),
             version=__version__,

@@ -362,19 +362,18 @@ class Mask:
         """Return what a notebook shows: the facts, and a small picture of the mask."""
         from ..arrays.display import card
 
-        pictures = {} if self.bad_pixels is None else {"mask": self.bad_pixels}
-        return card(*self._summary(), pictures)
+        return card(*self._summary(), {"mask": self.bad_pixels} if self.bad_pixels else {})
 
     def _summary(self) -> tuple[str, dict[str, str]]:
         rows, columns = self.flags.shape
         head, found = f"Mask {self.name}: {rows} x {columns} pixels", self.bad_pixels
         if found is None:
-            flagged = counted(int(np.count_nonzero(self.flags)), "pixel")
+            flagged = counted(int(self.flags.sum()), "pixel")
             return head, {"detector": self.detector, "flagged": flagged, "file": self.title}
         unused = len(self.members) - len(self.used)
+        members = counted(len(self.members), "exposure")
         return head, {
-            "members": counted(len(self.members), "exposure")
-            + (f", {unused} not used" if unused else ""),
+            "members": f"{members}, {unused} not used" if unused else members,
             "cuts": cuts_of(found),
             "flagged": flags_of(found),
             "made": f"{self.made} by version {self.version}",

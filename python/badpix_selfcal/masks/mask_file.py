@@ -209,10 +209,10 @@ def _members(mask: Mask) -> Table:
     for name, description in _TEXTS.items():
         texts = [_escaped(str(getattr(member, name) or "")) for member in members]
         columns[name] = np.array(texts, np.str_), "", description
-    levels = [np.nan if member.pedestal is None else member.pedestal for member in members]
+    levels = np.array([member.pedestal for member in members], np.float64)  # None becomes NaN
     has_gap = np.array([member.pedestal is not None for member in members], np.bool_)
     constant = np.array([member.is_constant for member in members], np.bool_)
-    columns["pedestal"] = np.array(levels, np.float64), mask.unit, "subtracted; NaN: none"
+    columns["pedestal"] = levels, mask.unit, "subtracted; NaN: none"
     columns["has_gap"] = has_gap, "", "whether a pedestal is measured"
     columns["constant"] = constant, "", "whether SCI holds one value only"
     return table_of(columns, {})
@@ -335,8 +335,7 @@ def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, 
         values = np.asarray(hdus[table].data[column.name])
         if values.dtype.kind == "S":
             raise ValueError(f"{name} in {table} holds characters beyond ASCII")
-        is_text = values.dtype.kind == "U"
-        native = values.dtype.newbyteorder("=")
+        is_text, native = values.dtype.kind == "U", values.dtype.newbyteorder("=")
         found[name] = np.char.rstrip(values) if is_text else values.astype(native)
     return found
 
