@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import textwrap
+from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
@@ -31,6 +32,9 @@ __all__ = ["LATER_STEPS", "Cards", "Exposure", "Plane", "Samples", "read"]
 
 Samples: TypeAlias = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 """The samples of an image as they are stored."""
+
+Free: TypeAlias = deque[NDArray[np.uint8]]
+"""Memory that may be used again."""
 
 Cards: TypeAlias = Mapping[str, tuple[str, str]]
 """Header cards to set: keyword -> (value, comment)."""
@@ -198,15 +202,20 @@ class Exposure:
         text = f"{self.path.name}:{self.version}".encode("utf-8", "surrogateescape")
         return hashlib.blake2b(text, digest_size=8).hexdigest()
 
-    def science(self) -> Samples:
+    def science(self, free: Free | None = None) -> Samples:
         """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
+
+        Parameters
+        ----------
+        free : deque of ndarray of uint8, optional
+            Memory that may be used again, if it has the size.
 
         Raises
         ------
         ExposureError
             If the samples cannot be read, or the file is another version than before.
         """
-        return self._samples("SCI", self.planes["SCI"])
+        return self._samples("SCI", self.planes["SCI"], free)
 
     def error(self) -> Samples | None:
         """Return the ERR samples as `science` does those of SCI; None without ERR.
@@ -302,7 +311,7 @@ class Exposure:
                 if version_of(self.path) != self.version:
                     raise ExposureError(CHANGED)
 
-    def _samples(self, name: str, plane: Plane) -> Samples:
+    def _samples(self, name: str, plane: Plane, free: Free | None = None) -> Samples:
         with reading(self.path):
             if isinstance(self.path, RemoteFile) and self._known is not None and plane.dtype:
                 content = read_range(self.path, plane.data, plane.size, self._known)
@@ -315,8 +324,12 @@ class Exposure:
                         raise ExposureError(f"the header of {name} is damaged")
                     samples = np.array(there[0].data)
             else:
+                memory = _memory(plane.size, free)
                 with opened(self.path, self._known) as (file, _):
-                    samples = np.fromfile(file, plane.dtype, plane.count, offset=plane.data)
+                    file.seek(plane.data)
+                    if file.readinto(memory) != plane.size:  # type: ignore[attr-defined]
+                        raise ExposureError(CHANGED)
+                samples = memory.view(plane.dtype)
             if samples.size != plane.count:
                 raise ExposureError(CHANGED)
         self._require_same()
@@ -376,6 +389,16 @@ class Exposure:
             if len(content) != count:
                 raise ExposureError(f"{self.path}: {CHANGED}")
             target.write(content)
+
+
+def _memory(size: int, free: Free | None) -> NDArray[np.uint8]:
+    """Return memory of a size, used before if there is any."""
+    while free:
+        with suppress(IndexError):  # another thread has taken it
+            memory = free.popleft()
+            if memory.size == size:
+                return memory
+    return np.empty(size, np.uint8)
 
 
 def read(path: AnyLocation) -> Exposure:
