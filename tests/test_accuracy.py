@@ -14,9 +14,9 @@ from benchmarks.accuracy import main, measure
 from benchmarks.accuracy_goals import GOALS
 from benchmarks.accuracy_tables import Results
 from benchmarks.finders import OURS, PEERS, REFERENCE, SIGMA, Scores
-from benchmarks.judging import BRIGHTNESS, GROUP_MEASURES, MEASURES, curves, judge
+from benchmarks.judging import GROUP_MEASURES, MEASURES, judge
 from benchmarks.scenes import FULL, GROUPS, QUICK, REPORTING, TUNING
-from benchmarks.truth import Observed, Scene, is_there, observe
+from benchmarks.truth import Observed, Scene, observe
 
 NOWHERE = Path("no such folder")
 NEEDED = ("astroscrappy", "ccdproc", "scipy")
@@ -98,36 +98,6 @@ def test_every_goal_has_its_case_and_seeds_are_apart():
     assert all(set(case.methods) <= set(OURS) for case in QUICK)
 
 
-def test_the_noise_beneath_a_hot_pixel_is_that_of_pixels_without(small):
-    observed = small[1]
-    counted = np.isfinite(observed.minimum) & ~observed.known
-    hot = counted & (observed.defect > 3) & (observed.defect < 30)
-    dark = counted & (observed.defect + observed.halo == 0)
-    assert np.median(observed.noise[hot]) > 2 * np.median(observed.beneath[hot])
-    assert np.median(observed.beneath[hot]) == pytest.approx(
-        np.median(observed.noise[dark]), rel=0.3
-    )
-    np.testing.assert_array_equal(observed.beneath[dark], observed.noise[dark])
-
-
-def test_flagging_all_hot_pixels_is_complete_and_pure(small):
-    observed = small[2]
-    with np.errstate(invalid="ignore"):  # reference pixels have no noise
-        perfect = Scores(observed.defect / observed.noise, 5.0)
-    judged = judge(observed, perfect)
-    assert set(judged) == set(MEASURES)
-    assert judged["completeness"] == judged["single"] == judged["purity"] == 1.0
-    assert judged["low"] == judged["cores"] == judged["wrong"] == 0.0
-    drawn = curves(observed, perfect)
-    assert set(drawn.purities) == {1.0}
-    assert len(drawn.by_brightness) == len(BRIGHTNESS) - 1
-    assert all(
-        share == float(least >= 5)
-        for share, least in zip(drawn.by_brightness, BRIGHTNESS, strict=False)
-        if share == share  # NaN where there is no hot pixel of this brightness
-    )
-
-
 def test_hot_light_and_wrong_flags_are_counted_by_hand():
     zero, no = np.zeros((3, 6), np.float32), np.zeros((3, 6), np.bool_)
     defect, halo, flags = zero.copy(), zero.copy(), zero.copy()
@@ -169,31 +139,6 @@ def test_hot_light_and_wrong_flags_are_counted_by_hand():
     assert judge(observed, Scores(zero, 5.0))["left"] == 3
     quiet = replace(observed, beneath=zero + 0.25)
     assert judge(quiet, Scores(zero, 5.0))["left"] == 4
-
-
-def test_real_hot_pixels_replace_simulated_ones(tmp_path):
-    pytest.importorskip("scipy")
-    real = np.zeros((1024, 1032), bool)
-    real[20:24, 30:33] = real[60, 500] = True
-    (tmp_path / "miri-mrs-mask").mkdir()
-    np.savez(tmp_path / "miri-mrs-mask" / "mask_2020.npz", MAP=real)
-    folder = tmp_path / "geometry"
-    scene = replace(Scene("12A"), shape=(96, 640), real=("MRS", "MAP", 10.0))
-    assert is_there(scene, folder)
-    assert not is_there(scene, NOWHERE)
-    equal = scene.with_settings(hot_group_scatter=1.0, hot_normalisation=4e4)
-    observed = observe(equal, TUNING[0], (1,), folder)[1]
-    np.testing.assert_array_equal(observed.group > 0, real[:96, :640])
-    assert np.all(observed.defect[observed.group > 0] == 10)
-    assert np.count_nonzero(observed.defect) > 1000
-    assert observed.shapes == ("", "MRS", "MRS")
-    scattered = observe(scene, TUNING[0], (1,), folder)[1].defect[20:24, 30:33]
-    assert 1.2 < np.exp(np.std(np.log(scattered))) < 2.2
-
-
-def test_processes_measure_the_same(quick):
-    two = measure([QUICK[0], QUICK[2]], TUNING[:1], NOWHERE, processes=2)
-    assert two.records == [each for each in quick.records if each.group in ("exposures", "groups")]
 
 
 @needs_peers

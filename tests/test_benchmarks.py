@@ -141,20 +141,6 @@ def rows_of(text):
     }
 
 
-def test_the_cost_of_an_archive_adds_up():
-    costs = archive.Costs(0.001, 0.01, 0.1, 0.001, 1.0, 0.001, sci=4_000_000, file=26_000_000)
-    text = archive.report(costs, exposures=10_000, groups=2, threads=10)
-    assert rows_of(text) == {
-        "headers": [10_000, 1.0, 0.003],
-        "read, pedestal, fold": [10_000, 10.0, 0.028],
-        "combine images": [714, 1.0, 0.0],
-        "mask": [2, 1000.0, 0.001],
-        "flag and write": [10_000, 100.0, 0.278],
-    }
-    assert "0.31 h of one thread, 1.9 min of 10." in text
-    assert "0.30 TB read (4.00 MB of SCI and 26.00 MB of file for each exposure)" in text
-
-
 @pytest.mark.filterwarnings("ignore")
 def test_the_cost_of_an_archive_can_be_measured(capsys):
     archive.main(["--size", "544", "--exposures", "100"])

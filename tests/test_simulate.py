@@ -10,7 +10,6 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import badpix_selfcal as bps
 from badpix_selfcal.instrument import DETECTORS, DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.simulate import COSMIC_RAY, HALO, HOT, LOW, Settings, simulate
 
@@ -107,30 +106,6 @@ def test_equal_arguments_give_equal_bytes_whatever_else_is_there(tmp_path):
     assert digests(few) == before
     assert not np.array_equal(fixed(made), fixed(another))
     assert not np.array_equal(plane(made.science[0]), plane(another.science[0]), equal_nan=True)
-
-
-def test_pixels_that_become_hot_between_two_epochs_are_new(tmp_path):
-    masks, truths, dates = [], [], []
-    for epoch in (1, 2):
-        made = simulate(
-            tmp_path / "data", detector="MIRIFUSHORT", size=(256, 640), seed=2, epoch=epoch,
-            settings=Settings(new_hot=0.2),
-        )  # fmt: skip
-        run = bps.selfcal(made.association, cut="sigma", output_dir=tmp_path, save_mask=True)
-        masks.append(run.mask_file)
-        truths.append(fixed(made) & (HOT | LOW))
-        dates.append(fits.getheader(made.science[1])["DATE-OBS"])
-        known = fits.getdata(made.science[0], "DQ") != 0
-    assert dates == ["2022-07-01", "2023-07-01"]
-    changed = truths[0] != truths[1]
-    became = (truths[1] & HOT != 0) & (truths[0] == 0)
-    np.testing.assert_array_equal(changed, became)
-    became &= ~known
-    found = bps.history(reversed(masks))
-    new = np.zeros(found.shape, bool)
-    new[found.y, found.x] = ~found.flagged[:, 0] & found.flagged[:, 1]
-    assert np.count_nonzero(became & new) > 0.9 * np.count_nonzero(became) > 100
-    assert np.count_nonzero(became & new) > 0.5 * np.count_nonzero(new)
 
 
 @settings(share(0.12), suppress_health_check=FIXTURES)

@@ -13,7 +13,7 @@ from astropy.io import fits
 from badpix_selfcal.instrument import DETECTORS, DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.simulate import HALO, HOT, LIGHT_ONLY, LOW, Settings, simulate
 from badpix_selfcal.simulate.defects import fixed_defects
-from badpix_selfcal.simulate.groups import APART, PICTURES, SHAPES
+from badpix_selfcal.simulate.groups import APART
 from badpix_selfcal.simulate.scene import pointing
 from badpix_selfcal.simulate.slices import CHANNELS
 
@@ -70,38 +70,6 @@ def test_the_source_moves_and_its_lines_stay(tmp_path, detector, dithers):
             assert place == pytest.approx(pointing(dither, one), abs=0.6 * channel.slice_width)
         assert np.ptp(found) < 2 * np.mean(found) / 3000
     assert len({pointing(dither, one) for dither in range(8)}) == 8
-
-
-@pytest.mark.parametrize(
-    ("detector", "channel", "rate", "rows"),
-    [
-        ("MIRIFUSHORT", 1, 0.006, 9.5),
-        ("MIRIFUSHORT", 2, 0.018, 14.7),
-        ("MIRIFULONG", 3, 0.18, 30.5),
-        ("MIRIFULONG", 4, 2.6, 45),
-    ],
-)
-def test_the_background_has_its_rate_and_fringes(tmp_path, detector, channel, rate, rows):
-    images = []
-    for amplitude in (0.15, 0.0):
-        settings = replace(LIGHT_ONLY, fringe_amplitude=amplitude, second_fringe_amplitude=0)
-        folder = tmp_path / str(amplitude)
-        files = simulate(folder, detector=detector, settings=settings, n_science=1, n_background=1)
-        images.append(plane(files.background[0]))
-    seen = full_geometry(detector)
-    (about,) = (one for one in CHANNELS[detector] if one.number == channel)
-    lit = seen.of_channel(about)
-    lit[:, :4] = lit[:, -4:] = False
-    assert np.median(images[1][500:524][lit[500:524]]) == pytest.approx(rate, rel=0.1)
-    blue, red = (np.percentile(seen.wavelength[lit], q) for q in (10, 90))
-    reddest, bluest = lit & (seen.wavelength > red), lit & (seen.wavelength < blue)
-    assert np.median(images[1][reddest]) > np.median(images[1][bluest])
-    inner = lit & (np.abs(seen.alpha) < 0.3 * about.width[0] * abs(about.alpha[1]))
-    column = np.flatnonzero(inner[384:640].all(axis=0))[0]
-    factor = images[0][384:640, column] / images[1][384:640, column] - 1
-    crossings = np.flatnonzero(np.diff(np.sign(factor)))
-    assert 2 * np.ptp(crossings) / (crossings.size - 1) == pytest.approx(rows, rel=0.08)
-    assert np.abs(factor).max() == pytest.approx(0.15, rel=0.15)
 
 
 def test_nirspec_disperses_along_x_and_has_no_pedestal(tmp_path):
@@ -182,20 +150,6 @@ def test_groups_come_on_top_and_apart_on_pixels_that_nothing_else_has(grouped):
         assert np.abs(one[:, :, None] - other[:, None]).max(axis=0).min() > APART
 
 
-def test_each_group_has_its_shape(grouped):
-    assert set(grouped.hot.shapes) == set(SHAPES)
-    for number, shape in enumerate(grouped.hot.shapes, start=1):
-        y, x, _ = _group(grouped.hot, number)
-        picture = np.full((np.ptp(y) + 1, np.ptp(x) + 1), ".")
-        picture[y - y.min(), x - x.min()] = "#"
-        turned = [picture[::i, ::j] for i in (1, -1) for j in (1, -1)]
-        if shape in PICTURES:
-            assert PICTURES[shape] in ["/".join(map("".join, rows)) for rows in turned]
-        else:
-            least, most = (4, 12) if shape == "walk" else (3, 31)
-            assert least <= y.size <= most
-
-
 def test_further_pixels_are_hot_in_each_later_epoch(grouped):
     settings = {"hot_groups": 300, "new_hot": 0.1}
     second, third = (_defects(epoch, **settings) for epoch in (2, 3))
@@ -207,20 +161,6 @@ def test_further_pixels_are_hot_in_each_later_epoch(grouped):
         singles = np.count_nonzero(after.hot.group[kept:] == 0)
         assert singles == pytest.approx(780, abs=4.5 * 780**0.5)
         assert np.all(after.truth[tuple(after.hot.pixels)] & HOT == HOT)
-
-
-def test_cosmic_rays_are_new_tracks_in_every_exposure(full, tmp_path):
-    hits = cosmic(full)
-    tracks = 54 * 45 * 2.775 * 0.03
-    assert np.mean([np.count_nonzero(hit) for hit in hits]) == pytest.approx(2.5 * tracks, rel=0.15)
-    assert all(np.count_nonzero(one & other) < 10 for one, other in combinations(hits, 2))
-    few = replace(NO_LIGHT, cosmic_ray_rate=2.0)
-    files = simulate(tmp_path, settings=few, n_science=1, n_background=8)
-    for path, hit in zip(files.background, cosmic(files)[1:], strict=True):
-        image = plane(path)
-        assert np.all(image[~hit] == 0)
-        assert np.all(image[hit] >= 0.25)
-        assert 0 < np.count_nonzero(hit) < 4 * 40  # at most four pixels for each of few tracks
 
 
 # Offsets and noise

@@ -10,12 +10,10 @@ from functools import partial
 import numpy as np
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.arrays.medians import BORDERS
 from badpix_selfcal.testing import (
-    Check,
     CheckFailed,
     find_bad_pixels_checks,
     median_filter_checks,
@@ -85,12 +83,6 @@ def calls_of(**how):
     check, *_ = median_filter_checks(recorded, oracle=bps.median_filter, **how)
     check(examples=200)
     return calls
-
-
-def test_only_odd_windows_and_two_edges_are_drawn_unless_asked():
-    calls = calls_of()
-    assert {side % 2 for window, _ in calls for side in window} == {1}
-    assert {(*given.items(),) for _, given in calls} == {(("edge", "zero"),), (("edge", "shrink"),)}
 
 
 def test_edges_even_windows_and_counts_are_drawn_if_asked():
@@ -175,12 +167,3 @@ def varying(image, gap, counter=iter(range(10**9))):  # noqa: B008
 def test_faulty_functions_and_programs_are_reported(suite, function, says):
     with pytest.raises(CheckFailed, match=says):
         run(suite(function))
-
-
-@pytest.mark.parametrize(("asked", "drawn"), [(100, 10), (1, 1), (2000, 2000)])
-def test_a_thorough_run_draws_all_examples(asked, drawn):
-    seen = []
-    numbers = st.integers(0, 10**9)
-    check = Check("counts", print, numbers, lambda _, number: seen.append(number), 0.1)
-    check(examples=asked)
-    assert len({*seen}) > 0.9 * drawn

@@ -89,12 +89,6 @@ def test_wrong_arguments_are_refused(how, said):
         verify(**how)
 
 
-@pytest.mark.parametrize("name", ["sse9", "", "AVX2"])
-def test_an_unknown_instruction_set_is_refused(name):
-    with pytest.raises(ValueError, match="must be one of scalar"):
-        _kernels.set_instructions(name)
-
-
 def test_the_code_of_the_guide_works(monkeypatch):
     pytest.importorskip("stcal")
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
