@@ -18,18 +18,6 @@ from .scene import FWHM
 from .settings import Settings
 from .slices import Image
 
-__all__ = [
-    "COSMIC_RAY",
-    "HALO",
-    "HOT",
-    "LOW",
-    "REFERENCE_WIDTH",
-    "Defects",
-    "Readout",
-    "expose",
-    "fixed_defects",
-]
-
 HOT: Final = 1 << 0
 LOW: Final = 1 << 1
 COSMIC_RAY: Final = 1 << 2
@@ -81,11 +69,10 @@ def fixed_defects(
     rng: np.random.Generator,
     epoch: int = 1,
 ) -> Defects:
-    """Draw the defects of a detector, and return those in its top-left region of this shape.
-
-    In each epoch after the first further pixels are hot.
-    """
-    reference = _reference_pixels(detector)
+    """Draw the defects of a detector, and return those in its top-left region of this shape."""
+    reference = np.ones(detector.shape, np.bool_)
+    border = REFERENCE_WIDTH if detector.instrument == "NIRSPEC" else 0
+    reference[border : reference.shape[0] - border, REFERENCE_WIDTH:-REFERENCE_WIDTH] = False
     n_hot = _number_of_hot(settings, rng)
     spots = _spots(~reference, n_hot + settings.low_pixels, rng)
     low = spots[:, n_hot:]
@@ -119,9 +106,8 @@ def expose(
 ) -> Readout:
     """Take one exposure of this light (DN/s) with the random stream of the exposure.
 
-    The noise is Gaussian, with the variance that belongs to the true rate of the exposure. The
-    pipeline estimates the variance from the ramp; at these rates the difference is smaller than the
-    error of that estimate.
+    The noise is Gaussian, with the variance of the true rate. The pipeline estimates it from the
+    ramp; at these rates the difference is smaller than the error of that estimate.
     """
     rate = light * defects.response
     pedestal, columns = 0.0, np.zeros(detector.shape[1], np.float32)
@@ -153,14 +139,6 @@ def expose(
     return Readout(rate, err, var_poisson, var_rnoise, dq, truth, pedestal)
 
 
-def _reference_pixels(detector: Detector) -> Mask:
-    """Return the full frame's reference pixels."""
-    mask = np.ones(detector.shape, np.bool_)
-    rows = REFERENCE_WIDTH if detector.instrument == "NIRSPEC" else 0
-    mask[rows : mask.shape[0] - rows, REFERENCE_WIDTH:-REFERENCE_WIDTH] = False
-    return mask
-
-
 def _number_of_hot(settings: Settings, rng: np.random.Generator, share: float = 1.0) -> int:
     """Draw the number of single hot pixels, or of a share of them."""
     low, high = settings.hot_range
@@ -177,7 +155,7 @@ def _new_hot(free: Mask, settings: Settings, rng: np.random.Generator) -> HotPix
 
 
 def _spots(allowed: Mask, count: int, rng: np.random.Generator) -> Positions:
-    """Draw `count` different allowed pixels; return rows and columns, shape (2, count)."""
+    """Draw `count` different allowed pixels."""
     flat = np.flatnonzero(allowed)
     if count > flat.size:
         raise ValueError(

@@ -122,21 +122,19 @@ def simulate(
         One of `badpix_selfcal.instrument.DETECTORS`, in any case.
     size : int or tuple of int, optional
         Rows and columns, or an int for both, at least `MINIMUM_SIZE`. The region is the top-left
-        part ``[0:rows, 0:columns]`` of the full frame and holds the same pixels. The step measures
-        the pedestal in a gap that begins at row 50 and at column 474 (MIRIFULONG) or 503
-        (MIRIFUSHORT): ``(96, 640)`` contains a part of it, ``(256, 256)`` no pixel. None: the full
-        frame.
+        part of the full frame and holds the same pixels. The step measures the pedestal in a gap
+        that begins at row 50 and at column 474 (MIRIFULONG) or 503 (MIRIFUSHORT): ``(96, 640)``
+        contains a part of it, ``(256, 256)`` no pixel. None: the full frame.
     n_science : int
         Number of science exposures, at least 1, each at another position of the dither.
     n_background : int
         Number of background exposures, without the target.
     seed : int
         Seed of the random numbers, not negative. Equal arguments give equal files, byte for byte,
-        with the same NumPy on the same kind of processor. An exposure does not depend on the
-        number of the others.
+        with the same NumPy and processor. An exposure does not depend on the number of the others.
     epoch : int
-        Epoch of the observation, at least 1, each a year after the one before. In each further
-        pixels are hot (`Settings.new_hot`); scene and other defects stay.
+        Epoch, at least 1, each a year after the one before, in which further pixels are hot
+        (`Settings.new_hot`); scene and other defects stay.
     settings : Settings
         The physical numbers. With `LIGHT_ONLY` the exposures show the scene without any defect.
     overwrite : bool
@@ -151,10 +149,8 @@ def simulate(
     ------
     TypeError, ValueError
         If an argument has the wrong type, or is out of range or unknown.
-    FileExistsError
-        If a file exists and `overwrite` is false.
-    NotADirectoryError
-        If `directory` is a file.
+    FileExistsError, NotADirectoryError
+        If a file exists and `overwrite` is false, or `directory` is a file.
 
     Notes
     -----
@@ -171,7 +167,9 @@ def simulate(
     if isinstance(detector, str):
         detector = detector.strip().upper()
     known = DETECTORS[check_choice([*DETECTORS], detector, "detector")]
-    shape = _shape(size, known.shape)
+    asked = check_each(known.shape if size is None else size, 2, "size")
+    sides = zip(asked, known.shape, strict=True)
+    rows, columns = (check_whole(side, "size", MINIMUM_SIZE, most) for side, most in sides)
     n_science = check_whole(n_science, "n_science", least=1)
     n_background = check_whole(n_background, "n_background", least=0)
     seed, epoch = check_whole(seed, "seed", least=0), check_whole(epoch, "epoch", least=1)
@@ -179,7 +177,7 @@ def simulate(
         raise TypeError(f"settings must be a Settings, got {type(settings).__name__}")
     folder = Path(directory)
     refuse_file(folder)
-    observation = _Observation(known, shape, seed, settings, epoch)
+    observation = _Observation(known, (rows, columns), seed, settings, epoch)
     files = _name_files(folder, observation, n_science, n_background)
     with Outputs(folder, overwrite=overwrite) as outputs:
         outputs.check(path.name for path in files.files)
@@ -348,12 +346,3 @@ def _write_truth(
         hdus[-1].header["EXPNAME"] = (name, "exposure")
         hdus[-1].header["PEDESTAL"] = (pedestal, "[DN/s] pedestal")
     fits.HDUList(hdus).writeto(part, overwrite=True)
-
-
-def _shape(size: int | tuple[int, int] | None, full: tuple[int, int]) -> tuple[int, int]:
-    """Return rows and columns of the region to simulate."""
-    rows, columns = full if size is None else check_each(size, 2, "size")
-    return (
-        check_whole(rows, "size (rows)", MINIMUM_SIZE, full[0]),
-        check_whole(columns, "size (columns)", MINIMUM_SIZE, full[1]),
-    )

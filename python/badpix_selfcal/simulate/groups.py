@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from .settings import Settings
 
-__all__ = ["DRAWN", "PICTURES", "SHAPES", "HotPixels", "Mask", "Positions", "draw_groups"]
-
 Mask: TypeAlias = NDArray[np.bool_]
 Positions: TypeAlias = NDArray[np.int64]
 
@@ -55,9 +53,8 @@ class HotPixels:
     """Hot pixels of the full frame, single ones and groups."""
 
     pixels: Positions
-    """Rows and columns, shape (2, n)."""
     rate: NDArray[np.float64]
-    """Mean rates, DN/s, shape (n,)."""
+    """Rows and columns, shape (2, n), and mean rates, DN/s, shape (n,)."""
     group: Positions
     """Number of the group, from 1 on; 0 for single pixels; shape (n,)."""
     shapes: tuple[str, ...] = ()

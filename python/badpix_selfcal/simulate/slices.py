@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ..instrument import Detector
 
-__all__ = ["CHANNELS", "Channel", "Coordinates", "Geometry", "Image", "geometry"]
-
 Image: TypeAlias = NDArray[np.float32]
 Coordinates: TypeAlias = NDArray[np.float64]
 
