@@ -13,12 +13,8 @@ import zipfile
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given
-from hypothesis import strategies as st
 
-from badpix_selfcal.errors import silenced
 from badpix_selfcal.files.exposure import read
-from badpix_selfcal.files.fits_file import Header
 from badpix_selfcal.instrument import NAN_PLANES
 
 from .fits_exposures import (
@@ -105,36 +101,6 @@ def test_what_the_headers_say(tmp_path, cards, facts):
     exposure = read(path)
     assert {name: getattr(exposure, name) for name in facts} == facts
     assert (exposure.stem, exposure.unit) == ("jw1", "")
-
-
-_VALUES = st.one_of(
-    st.integers().map(str),
-    st.sampled_from(["T", "F", "1.5", "1E3", "", "(1, 2)", "'it''s'", "'a&'", "'unended"]),
-    st.text(" '(=-&/.019AETZaz:", max_size=14),
-    st.text(" ,=-&/.019AETZaz:", max_size=12).map("'{}'".format),
-)
-
-
-@given(
-    keyword=st.sampled_from(["BITPIX", "NAXIS1", "EXTNAME", "DETECTOR", "DATE-OBS"]),
-    values=st.lists(st.tuples(_VALUES, st.sampled_from(["", " / c", "/x", "x"])), min_size=1),
-    width=st.sampled_from([0, 20]),
-)
-def test_cards_are_read_as_by_astropy(keyword, values, width):
-    text = "".join(
-        f"{keyword:<8}= {value.rjust(width)}{comment}"[:80].ljust(80) for value, comment in values
-    )
-
-    def value_of(header):
-        with silenced():
-            try:
-                value = header.get(keyword)
-            except (fits.VerifyError, ValueError) as error:
-                return type(error)
-        return None if isinstance(value, fits.card.Undefined) else value
-
-    ours, theirs = value_of(Header(text)), value_of(fits.Header.fromstring(text))
-    assert (type(ours), repr(ours)) == (type(theirs), repr(theirs))
 
 
 def test_other_planes_are_read_too(tmp_path):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from .. import instrument
 from ..errors import ExposureError, silenced
-from .fits_file import BLOCK, CARD, CHUNK, Hdu, headers, open_fits, opened, reading
+from .fits_file import BLOCK, CARD, Hdu, Read, headers, open_fits, opened, reader, reading
 from .paths import AnyLocation, Location, RemoteFile, locate, require_file, stem_of, version_of
-from .remote import CHANGED, About, about, open_ranges, read_range
+from .remote import CHANGED, About, about, ahead
 
 __all__ = ["LATER_STEPS", "Cards", "Exposure", "Plane", "Samples", "read"]
 
@@ -51,6 +51,9 @@ _KEPT: Final = (
     *("READPATT", "DATE-OBS", "TIME-OBS", "BKGDTARG", "S_BPXSLF"),
 )
 """The cards of the primary header that `Exposure.cards` has."""
+
+_KEYWORDS: Final = frozenset((*_KEPT, *LATER_STEPS, "DISPAXIS", "BUNIT"))
+"""What the headers are asked for."""
 
 _PLANES: Final = ("DQ", *instrument.NAN_PLANES)
 _HEAD: Final = 17 * 2880
@@ -174,7 +177,7 @@ class Exposure:
     cards: Mapping[str, object] = field(repr=False)
     history: tuple[str, ...] = field(repr=False)
     problem: str = ""
-    _known: About | None = field(default=None, repr=False)
+    _about: About | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -271,11 +274,10 @@ class Exposure:
         """
         with ExitStack() as stack:
             with reading(self.path):
-                file, length = stack.enter_context(opened(self.path, self._known))
-                found = [*headers(file, length)]
+                file, length = stack.enter_context(opened(self.path, self._about))
+                found = [*headers(reader(file), length)]
                 planes = _planes_of(found)
-                with silenced():
-                    header = _renewed(found[0].header.parsed, cards, history)
+                header = _renewed(found[0].text, cards, history)
             if mask is not None:
                 if problem := _problem_of(planes):
                     raise ExposureError(f"{self.path}: {problem}")
@@ -288,34 +290,32 @@ class Exposure:
                     flagged = np.flatnonzero(mask)
                     for name, plane in sorted(planes.items(), key=lambda each: each[1].header):
                         self._copy(file, target, plane.header)
-                        stored = file.read(plane.data - plane.header)
-                        target.write(_without_checksums(stored))
+                        target.write(_without_checksums(file.read(plane.data - plane.header)))
                         self._copy_flagged(file, target, name, plane, flagged)
                 self._copy(file, target, length)
         self._require_same()
 
     def _require_same(self) -> None:
         """Refuse another version of the file, if no server has refused it."""
-        known = self._known
-        if known is None or (known.tag and not known.conditions):
+        if self._about is None or not self._about.conditions:
             with reading(self.path):
                 if version_of(self.path) != self.version:
                     raise ExposureError(CHANGED)
 
-    def _samples(self, name: str, plane: Plane) -> Samples:
+    def _samples(self, name: str, plane: Plane, read: Read | None = None) -> Samples:
+        """Return the samples of a plane; `read` is what reads a remote file."""
         with reading(self.path):
-            if isinstance(self.path, RemoteFile) and self._known is not None and plane.dtype:
-                content = read_range(self.path, plane.data, plane.size, self._known)
-                self._require_same()
-                return np.frombuffer(content, plane.dtype).reshape(plane.shape)
             if plane.dtype is None:
                 with open_fits(self.path) as hdus:
                     there = [hdu for hdu in hdus if hdu.fileinfo()["datLoc"] == plane.data]
                     if not there or not isinstance(there[0], fits.ImageHDU):
                         raise ExposureError(f"the header of {name} is damaged")
                     samples = np.array(there[0].data)
+            elif isinstance(self.path, RemoteFile) and self._about is not None:
+                read = read or ahead(self.path, self._about, 0)
+                samples = np.frombuffer(read(plane.data, plane.size), plane.dtype)
             else:
-                with opened(self.path, self._known) as (file, _):
+                with opened(self.path) as (file, _):
                     samples = np.fromfile(file, plane.dtype, plane.count, offset=plane.data)
             if samples.size != plane.count:
                 raise ExposureError(CHANGED)
@@ -324,42 +324,29 @@ class Exposure:
 
     def _further(self, name: str) -> tuple[Samples, Plane] | None:
         """Return the samples of a plane of the shape of SCI, and their place; None without it."""
-        sci, plane = self.planes["SCI"], self.planes.get(name)
-        if plane is None and isinstance(self.path, RemoteFile) and self._known is not None:
+        sci, plane, read = self.planes["SCI"], self.planes.get(name), None
+        if plane is None and isinstance(self.path, RemoteFile) and self._about is not None:
             with reading(self.path):
-                buffer = _HEAD + sci.size * (name == "ERR")  # which follows SCI
-                with open_ranges(self.path, self._known, buffer) as ranges:
-                    end = sci.data + -(-sci.size // BLOCK) * BLOCK
-                    found = _up_to(name, headers(ranges, self._known.size or 0, end))
-                    plane = _planes_of(found[-1:]).get(name)
-                    if plane is not None and plane.dtype is not None and plane.shape == sci.shape:
-                        ranges.seek(plane.data)
-                        stored = np.frombuffer(ranges.read(plane.size), plane.dtype)
-                        self._require_same()
-                        return stored.reshape(plane.shape), plane
+                # ERR follows SCI: one request for its header and samples
+                read = ahead(self.path, self._about, _HEAD + sci.size * (name == "ERR"))
+                end = sci.data + -(-sci.size // BLOCK) * BLOCK
+                found = _up_to(name, headers(read, self._about.size or 0, start=end))
+                plane = _planes_of(found[-1:]).get(name)
         if plane is None:
             return None
         if plane.problem == _COMPRESSED:
             raise ExposureError(f"{self.path}: {name} {plane.problem}")
         if plane.shape != sci.shape:
             raise ExposureError(f"{self.path}: {name} has shape {plane.shape}, SCI has {sci.shape}")
-        return self._samples(name, plane), plane
+        return self._samples(name, plane, read), plane
 
     def _copy_flagged(
-        self,
-        file: BinaryIO,
-        target: BinaryIO,
-        name: str,
-        plane: Plane,
-        flagged: NDArray[np.intp],
+        self, file: BinaryIO, target: BinaryIO, name: str, plane: Plane, flagged: NDArray[np.intp]
     ) -> None:
         """Copy the samples of a plane; `flagged` are the flat indices of bad pixels."""
-        assert plane.dtype is not None  # else `problem` says so
-        step = _PIECE // plane.dtype.itemsize
-        for first in range(0, plane.count, step):
-            samples = np.fromfile(file, plane.dtype, min(step, plane.count - first))
-            if samples.size != min(step, plane.count - first):
-                raise ExposureError(f"{self.path}: {CHANGED}")
+        first = 0
+        for piece in self._pieces(file, plane.size):
+            samples = np.frombuffer(piece, plane.dtype)
             start, stop = np.searchsorted(flagged, (first, first + samples.size))
             if name == "DQ":
                 # DQ is stored as signed integers with an offset of 2**31. The offset only inverts
@@ -367,15 +354,23 @@ class Exposure:
                 samples[flagged[start:stop] - first] |= instrument.BAD
             else:
                 samples[flagged[start:stop] - first] = np.nan
-            target.write(samples.data)
+            target.write(piece)
+            first += samples.size
 
     def _copy(self, file: BinaryIO, target: BinaryIO, end: int) -> None:
         """Copy the bytes up to a place."""
-        while (count := min(CHUNK, end - file.tell())) > 0:
-            content = file.read(count)
-            if len(content) != count:
+        for piece in self._pieces(file, end - file.tell()):
+            target.write(piece)
+
+    def _pieces(self, file: BinaryIO, count: int) -> Iterator[memoryview]:
+        """Read bytes, piece by piece into the same memory."""
+        buffer = memoryview(bytearray(min(_PIECE, max(count, 0))))
+        while count > 0:
+            piece = buffer[:count]
+            if file.readinto(piece) != len(piece):  # type: ignore[attr-defined]
                 raise ExposureError(f"{self.path}: {CHANGED}")
-            target.write(content)
+            yield piece
+            count -= len(piece)
 
 
 def read(path: AnyLocation) -> Exposure:
@@ -403,16 +398,17 @@ def read(path: AnyLocation) -> Exposure:
         if not isinstance(location, RemoteFile):
             require_file(location)
             version = version_of(location)
-            with opened(location) as (file, length):
-                return _exposure(location, version, [*headers(file, length)])
-        known = about(location)
-        if known.has_ranges:
-            with open_ranges(location, known, _HEAD) as ranges:
-                if ranges.peek(2)[:2] != b"\x1f\x8b":
-                    found = _up_to("SCI", headers(ranges, known.size or 0))
-                    return _exposure(location, known.version, found, known)
-        with opened(location, known) as (file, length):
-            return _exposure(location, known.version, [*headers(file, length)])
+        else:
+            known = about(location)
+            version = known.version
+            if known.size is not None:
+                read = ahead(location, known, _HEAD)
+                if read(0, 2) != b"\x1f\x8b":
+                    found = _up_to("SCI", headers(read, known.size, _KEYWORDS))
+                    return _exposure(location, version, found, known)
+        with opened(location) as (file, length):
+            found = [*headers(reader(file), length, _KEYWORDS)]
+            return _exposure(location, version, found)
 
 
 def _up_to(name: str, found: Iterable[Hdu]) -> list[Hdu]:
@@ -454,10 +450,15 @@ def _exposure(
         unit=_text(sci.get("BUNIT")),
         planes=planes,
         cards={keyword: cards[keyword] for keyword in _KEPT if words[keyword]},
-        history=primary.history,
+        history=_history_of(found[0].text),
         problem="" if known is not None else _named(location, _problem_of(planes)),
-        _known=known,
+        _about=known,
     )
+
+
+def _history_of(text: str) -> tuple[str, ...]:
+    cards = (text[at : at + CARD] for at in range(0, len(text), CARD))
+    return tuple(card[8:].rstrip() for card in cards if card.startswith("HISTORY "))
 
 
 def _text(value: object) -> str:
@@ -537,16 +538,17 @@ def _hint(location: Location, ndim: int) -> str:
     return f"; it may be {_OF_AXES[ndim]}: take the rate image (_rate)" if ndim in _OF_AXES else ""
 
 
-def _renewed(header: fits.Header, cards: Cards, history: str) -> bytes:
+def _renewed(text: str, cards: Cards, history: str) -> bytes:
     """Return the primary header of a copy, with other cards and one more entry of HISTORY."""
     try:
-        for stale in _STALE:
-            header.remove(stale.decode().strip(), ignore_missing=True)
-        for keyword, card in cards.items():
-            header[keyword] = card
-        for line in textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False):
-            header.add_history(line)
-        return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
+        with silenced():
+            header = fits.Header.fromstring(text)
+            for stale in _STALE:
+                header.remove(stale.decode().strip(), ignore_missing=True)
+            header.update(cards)
+            for line in textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False):
+                header.add_history(line)
+            return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
     except (ValueError, fits.VerifyError) as error:
         raise ExposureError(f"bad primary header: {error}") from error
 

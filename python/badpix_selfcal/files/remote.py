@@ -26,8 +26,8 @@ __all__ = [
     "about",
     "download",
     "matching",
+    "ahead",
     "names_in",
-    "open_ranges",
     "read_range",
     "remove",
     "timeout",
@@ -159,9 +159,15 @@ def read_range(remote: RemoteFile, start: int, length: int, known: About) -> byt
     return content
 
 
-def open_ranges(remote: RemoteFile, known: About, buffer: int) -> io.BufferedReader:
-    """Open a file for reading at any place, `buffer` bytes at a time."""
-    return io.BufferedReader(_Ranges(remote, known), buffer)
+def ahead(remote: RemoteFile, known: About, buffer: int) -> Callable[[int, int], bytes]:
+    """Return what reads a file by ranges, each time `buffer` bytes more than it is asked for."""
+    from fsspec.caching import ReadAheadCache
+
+    def fetch(start: int, end: int) -> bytes:
+        return read_range(remote, start, end - start, known)
+
+    cache = ReadAheadCache(buffer, fetch, known.size)
+    return lambda at, count: bytes(cache._fetch(at, at + count))  # noqa: SLF001
 
 
 def download(remote: RemoteFile, most: int = MOST, known: About | None = None) -> BinaryIO:
@@ -235,34 +241,6 @@ def matching(pattern: RemoteFile) -> list[RemoteFile]:
         return [system.unstrip_protocol(found) for found in system.glob(path)]
 
     return [RemoteFile(url) for url in sorted(_request(pattern, match, "listed"))]
-
-
-class _Ranges(io.RawIOBase):
-    """The unbuffered file below `open_ranges`."""
-
-    def __init__(self, remote: RemoteFile, known: About) -> None:
-        self._remote, self._known, self._at = remote, known, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        assert whence == os.SEEK_SET
-        self._at = offset
-        return offset
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        count = max(0, min(len(buffer), (self._known.size or 0) - self._at))
-        if count:
-            buffer[:count] = read_range(self._remote, self._at, count, self._known)
-        self._at += count
-        return count
 
 
 def _is_web(remote: RemoteFile) -> bool:
