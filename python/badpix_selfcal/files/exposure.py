@@ -328,7 +328,8 @@ class Exposure:
         if plane is None and isinstance(self.path, RemoteFile) and self._about is not None:
             with reading(self.path):
                 # ERR follows SCI: one request for its header and samples
-                read = ahead(self.path, self._about, _HEAD + sci.size * (name == "ERR"))
+                more = sci.size + 4 * BLOCK if name == "ERR" else _HEAD
+                read = ahead(self.path, self._about, more)
                 end = sci.data + -(-sci.size // BLOCK) * BLOCK
                 found = _up_to(name, headers(read, self._about.size or 0, start=end))
                 plane = _planes_of(found[-1:]).get(name)
