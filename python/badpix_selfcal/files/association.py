@@ -38,6 +38,7 @@ MOST_MEMBERS: Final = 20_000
 MOST_NAME: Final = 4096
 """Characters of a path or URL."""
 
+
 @dataclass(frozen=True)
 class Product:
     """One product of an association: a science exposure and what calibrates it.

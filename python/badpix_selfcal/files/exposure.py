@@ -10,6 +10,7 @@ samples patched; the other samples are never decoded.
 from __future__ import annotations
 
 import hashlib
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -23,11 +24,11 @@ from numpy.typing import NDArray
 
 from .. import instrument
 from ..errors import ExposureError, silenced
-from .fits_file import BLOCK, CARD, Hdu, Read, headers, open_fits, opened, reader, reading
+from .fits_file import BLOCK, CARD, Hdu, Read, cards_of, headers, open_fits, opened, reader, reading
 from .paths import AnyLocation, Location, RemoteFile, locate, require_file, stem_of, version_of
 from .remote import CHANGED, About, about, ahead
 
-__all__ = ["LATER_STEPS", "Cards", "Exposure", "Plane", "Samples", "read"]
+__all__ = ["LATER_STEPS", "Cards", "Exposure", "Samples", "read"]
 
 Samples: TypeAlias = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 """The samples of an image as they are stored."""
@@ -87,42 +88,6 @@ _OF_AXES: Final = {
 
 
 @dataclass(frozen=True)
-class Plane:
-    """The place of an image extension in the file.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Rows and columns.
-    header, data : int
-        Where the extension's header and its samples begin, bytes.
-    dtype : dtype or None
-        The type of the stored samples; None for a form that cannot be patched in place.
-    problem : str
-        Why `dtype` is None.
-    inverted : int
-        The bits that are stored inverted: unsigned integers are stored as signed with an offset.
-    """
-
-    shape: tuple[int, ...]
-    header: int
-    data: int
-    dtype: np.dtype[Any] | None
-    problem: str = ""
-    inverted: int = 0
-
-    @property
-    def count(self) -> int:
-        """The number of samples."""
-        return int(np.prod(self.shape))
-
-    @property
-    def size(self) -> int:
-        """Bytes of the samples; 0 without a dtype."""
-        return 0 if self.dtype is None else self.count * self.dtype.itemsize
-
-
-@dataclass(frozen=True)
 class Exposure:
     """An exposure file whose headers have been read, without its samples.
 
@@ -148,7 +113,7 @@ class Exposure:
         The DISPAXIS card of SCI; None where absent.
     unit : str
         BUNIT of SCI.
-    planes : mapping of str to Plane
+    planes : mapping of str to Hdu
         SCI, DQ and the other planes to be flagged (`instrument.NAN_PLANES`) that exist; of a remote
         file SCI alone.
     cards : mapping of str to object
@@ -173,7 +138,7 @@ class Exposure:
     later_step: str
     dispaxis: object
     unit: str
-    planes: Mapping[str, Plane] = field(repr=False)
+    planes: Mapping[str, Hdu] = field(repr=False)
     cards: Mapping[str, object] = field(repr=False)
     history: tuple[str, ...] = field(repr=False)
     problem: str = ""
@@ -204,45 +169,31 @@ class Exposure:
     def science(self) -> Samples:
         """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
 
-        Raises
-        ------
-        ExposureError
-            If the samples cannot be read, or the file is another version than before.
+        Raises an ExposureError if they cannot be read, or the file is another version than before.
         """
-        return self._samples("SCI", self.planes["SCI"])
+        return self._samples(self.planes["SCI"])
 
     def error(self) -> Samples | None:
-        """Return the ERR samples as `science` does those of SCI; None without ERR.
-
-        Raises
-        ------
-        ExposureError
-            As `science`, or if their shape is not that of SCI.
-        """
+        """Return the ERR samples as `science` does those of SCI; None without ERR."""
         found = self._further("ERR")
         return None if found is None else found[0]
 
     def dq(self) -> NDArray[np.uint32] | None:
-        """Return the DQ bits; None without DQ.
-
-        Raises
-        ------
-        ExposureError
-            As `science`, or if DQ has another shape or type.
-        """
+        """Return the DQ bits; None without DQ. Raises an ExposureError as `science` does."""
         found = self._further("DQ")
         if found is None:
             return None
-        stored, plane = found
-        if plane.dtype is None:
-            raise ExposureError(f"{self.path}: DQ {plane.problem}")
-        return np.asarray(stored, np.uint32) ^ np.uint32(plane.inverted)
+        stored, hdu = found
+        dtype, problem = _stored_as(hdu)
+        if dtype is None:
+            raise ExposureError(f"{self.path}: DQ {problem}")
+        # Unsigned integers are stored as signed ones with an offset, which inverts the highest bit.
+        return np.asarray(stored, np.uint32) ^ np.uint32(1 << 31 if hdu.header.get("BZERO") else 0)
 
     def require_unchanged(self) -> None:
         """Raise an ExposureError if the file is another version than when it was read.
 
-        Servers are not asked again: a remote file is compared each time that samples of it are
-        read.
+        Servers are not asked again: a remote file is compared each time that it is read.
         """
         if not isinstance(self.path, RemoteFile):
             self._require_same()
@@ -264,13 +215,8 @@ class Exposure:
         history : str
             A HISTORY entry to add to it.
 
-        Raises
-        ------
-        ExposureError
-            If this exposure's header or samples cannot be read, it cannot be flagged, or it is
-            another version than before.
-        OSError
-            If the copy cannot be written.
+        Raises an ExposureError if this exposure cannot be read or flagged, or is another version
+        than before; an OSError if the copy cannot be written.
         """
         with ExitStack() as stack:
             with reading(self.path):
@@ -288,10 +234,10 @@ class Exposure:
                 file.seek(found[0].data)
                 if mask is not None:
                     flagged = np.flatnonzero(mask)
-                    for name, plane in sorted(planes.items(), key=lambda each: each[1].header):
-                        self._copy(file, target, plane.header)
-                        target.write(_without_checksums(file.read(plane.data - plane.header)))
-                        self._copy_flagged(file, target, name, plane, flagged)
+                    for hdu in sorted(planes.values(), key=lambda each: each.start):
+                        self._copy(file, target, hdu.start)
+                        target.write(_without_checksums(file.read(hdu.data - hdu.start)))
+                        self._copy_flagged(file, target, hdu, flagged)
                 self._copy(file, target, length)
         self._require_same()
 
@@ -302,57 +248,56 @@ class Exposure:
                 if version_of(self.path) != self.version:
                     raise ExposureError(CHANGED)
 
-    def _samples(self, name: str, plane: Plane, read: Read | None = None) -> Samples:
+    def _samples(self, hdu: Hdu, read: Read | None = None) -> Samples:
         """Return the samples of a plane; `read` is what reads a remote file."""
+        dtype, _ = _stored_as(hdu)
         with reading(self.path):
-            if plane.dtype is None:
+            if dtype is None:
                 with open_fits(self.path) as hdus:
-                    there = [hdu for hdu in hdus if hdu.fileinfo()["datLoc"] == plane.data]
+                    there = [each for each in hdus if each.fileinfo()["datLoc"] == hdu.data]
                     if not there or not isinstance(there[0], fits.ImageHDU):
-                        raise ExposureError(f"the header of {name} is damaged")
+                        raise ExposureError(f"the header of {hdu.name} is damaged")
                     samples = np.array(there[0].data)
             elif isinstance(self.path, RemoteFile) and self._about is not None:
                 read = read or ahead(self.path, self._about, 0)
-                samples = np.frombuffer(read(plane.data, plane.size), plane.dtype)
+                samples = np.frombuffer(read(hdu.data, hdu.size), dtype)
             else:
                 with opened(self.path) as (file, _):
-                    samples = np.fromfile(file, plane.dtype, plane.count, offset=plane.data)
-            if samples.size != plane.count:
+                    count = hdu.size // dtype.itemsize
+                    samples = np.fromfile(file, dtype, count, offset=hdu.data)
+            if samples.size != math.prod(hdu.shape):
                 raise ExposureError(CHANGED)
         self._require_same()
-        return samples.reshape(plane.shape)
+        return samples.reshape(hdu.shape)
 
-    def _further(self, name: str) -> tuple[Samples, Plane] | None:
-        """Return the samples of a plane of the shape of SCI, and their place; None without it."""
-        sci, plane, read = self.planes["SCI"], self.planes.get(name), None
-        if plane is None and isinstance(self.path, RemoteFile) and self._about is not None:
+    def _further(self, name: str) -> tuple[Samples, Hdu] | None:
+        """Return the samples of a plane of the shape of SCI, and its header; None without it."""
+        sci, hdu, read = self.planes["SCI"], self.planes.get(name), None
+        if hdu is None and isinstance(self.path, RemoteFile) and self._about is not None:
             with reading(self.path):
                 # ERR follows SCI: one request for its header and samples
                 more = sci.size + 4 * BLOCK if name == "ERR" else _HEAD
                 read = ahead(self.path, self._about, more)
-                end = sci.data + -(-sci.size // BLOCK) * BLOCK
-                found = _up_to(name, headers(read, self._about.size or 0, start=end))
-                plane = _planes_of(found[-1:]).get(name)
-        if plane is None:
+                found = _up_to(name, headers(read, self._about.size or 0, start=sci.end))
+                hdu = _planes_of(found[-1:]).get(name)
+        if hdu is None:
             return None
-        if plane.problem == _COMPRESSED:
-            raise ExposureError(f"{self.path}: {name} {plane.problem}")
-        if plane.shape != sci.shape:
-            raise ExposureError(f"{self.path}: {name} has shape {plane.shape}, SCI has {sci.shape}")
-        return self._samples(name, plane, read), plane
+        if hdu.kind == "BINTABLE":
+            raise ExposureError(f"{self.path}: {name} {_COMPRESSED}")
+        if hdu.shape != sci.shape:
+            raise ExposureError(f"{self.path}: {name} has shape {hdu.shape}, SCI has {sci.shape}")
+        return self._samples(hdu, read), hdu
 
     def _copy_flagged(
-        self, file: BinaryIO, target: BinaryIO, name: str, plane: Plane, flagged: NDArray[np.intp]
+        self, file: BinaryIO, target: BinaryIO, hdu: Hdu, flagged: NDArray[np.intp]
     ) -> None:
         """Copy the samples of a plane; `flagged` are the flat indices of bad pixels."""
-        first = 0
-        for piece in self._pieces(file, plane.size):
-            samples = np.frombuffer(piece, plane.dtype)
+        dtype, first = _stored_as(hdu)[0], 0
+        for piece in self._pieces(file, hdu.size):
+            samples = np.frombuffer(piece, dtype)
             start, stop = np.searchsorted(flagged, (first, first + samples.size))
-            if name == "DQ":
-                # DQ is stored as signed integers with an offset of 2**31. The offset only inverts
-                # the highest bit, so the bits set here have their usual places.
-                samples[flagged[start:stop] - first] |= instrument.BAD
+            if hdu.name == "DQ":
+                samples[flagged[start:stop] - first] |= instrument.BAD  # never the highest bit
             else:
                 samples[flagged[start:stop] - first] = np.nan
             target.write(piece)
@@ -375,24 +320,11 @@ class Exposure:
 
 
 def read(path: AnyLocation) -> Exposure:
-    """Read the headers of an exposure file.
+    """Read the headers of an exposure file, which may be compressed by gzip.
 
-    Parameters
-    ----------
-    path : str, Path or RemoteFile
-        A FITS file, which may be compressed by gzip.
-
-    Returns
-    -------
-    Exposure
-        Its facts. Of a remote file the headers up to SCI are read, if its server supports ranges;
-        whatever follows is not checked.
-
-    Raises
-    ------
-    ExposureError
-        If there is no such file, it is not FITS or cut short, or it does not have exactly one
-        SCI extension with a 2-D image.
+    Of a remote file the headers up to SCI are read, if its server supports ranges; whatever follows
+    is not checked. Raises an ExposureError if there is no such file, it is not FITS or cut short,
+    or it does not have exactly one SCI extension with a 2-D image.
     """
     location = locate(path)
     with reading(location):
@@ -427,13 +359,13 @@ def _exposure(
 ) -> Exposure:
     planes = _planes_of(found)
     _require_image(location, planes)
-    primary = found[0].header
-    sci = next(hdu.header for hdu in found if hdu.start == planes["SCI"].header)
+    primary, sci = found[0].header, planes["SCI"].header
     cards = {keyword: primary.get(keyword) for keyword in (*_KEPT, *LATER_STEPS)}
     words = {keyword: _text(value).upper() for keyword, value in cards.items()}
     corner = (words["SUBSTRT1"] or "1", words["SUBSTRT2"] or "1")
     at = "" if corner == ("1", "1") else f"({','.join(corner)})"
     optics = "/".join(filter(None, (words["FILTER"], words["GRATING"])))
+    problem = _problem_of(planes)
     later = (step for step in LATER_STEPS if words[step] == "COMPLETE")
     return Exposure(
         path=location,
@@ -451,15 +383,10 @@ def _exposure(
         unit=_text(sci.get("BUNIT")),
         planes=planes,
         cards={keyword: cards[keyword] for keyword in _KEPT if words[keyword]},
-        history=_history_of(found[0].text),
-        problem="" if known is not None else _named(location, _problem_of(planes)),
+        history=tuple(c[8:].rstrip() for c in cards_of(found[0].text) if c.startswith("HISTORY ")),
+        problem="" if known is not None or not problem else f"{location}: {problem}",
         _about=known,
     )
-
-
-def _history_of(text: str) -> tuple[str, ...]:
-    cards = (text[at : at + CARD] for at in range(0, len(text), CARD))
-    return tuple(card[8:].rstrip() for card in cards if card.startswith("HISTORY "))
 
 
 def _text(value: object) -> str:
@@ -467,13 +394,9 @@ def _text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _named(location: Location, problem: str) -> str:
-    return problem and f"{location}: {problem}"
-
-
-def _planes_of(found: Iterable[Hdu]) -> dict[str, Plane]:
-    """Return the places of the images that are read or flagged."""
-    planes: dict[str, Plane] = {}
+def _planes_of(found: Iterable[Hdu]) -> dict[str, Hdu]:
+    """Return the images that are read or flagged."""
+    planes: dict[str, Hdu] = {}
     for hdu in found:
         is_packed = hdu.kind == "BINTABLE" and hdu.header.get("ZIMAGE") is True
         if hdu.name not in _PLANES or not (hdu.kind in ("IMAGE", "IUEIMAGE") or is_packed):
@@ -482,8 +405,7 @@ def _planes_of(found: Iterable[Hdu]) -> dict[str, Plane]:
             raise ExposureError(
                 f"has 2 {hdu.name} extensions; an exposure whose slits are not cut out has one"
             )
-        inverted = 1 << 31 if hdu.name == "DQ" and hdu.header.get("BZERO") else 0
-        planes[hdu.name] = Plane(hdu.shape, hdu.start, hdu.data, *_stored_as(hdu), inverted)
+        planes[hdu.name] = hdu
     return planes
 
 
@@ -491,7 +413,7 @@ def _stored_as(hdu: Hdu) -> tuple[np.dtype[Any] | None, str]:
     """Return the dtype of a plane's stored samples, or None and why it cannot be patched."""
     if hdu.kind == "BINTABLE":
         return None, _COMPRESSED
-    bits, zero = hdu.header.get("BITPIX"), hdu.header.get("BZERO", 0)
+    bits, zero = hdu.header["BITPIX"], hdu.header.get("BZERO", 0)
     scale = hdu.header.get("BSCALE", 1)
     if hdu.name == "DQ":
         if bits != 32 or scale != 1 or zero not in (0, 2**31):
@@ -504,26 +426,26 @@ def _stored_as(hdu: Hdu) -> tuple[np.dtype[Any] | None, str]:
     return np.dtype(">f4" if bits == -32 else ">f8"), ""
 
 
-def _problem_of(planes: Mapping[str, Plane]) -> str:
+def _problem_of(planes: Mapping[str, Hdu]) -> str:
     """Return why no flagged copy can be written; empty if one can."""
     if "DQ" not in planes:
         return "has no DQ extension, so no pixel can be flagged"
     shape = planes["SCI"].shape
-    for name, plane in planes.items():
-        if plane.problem:
-            return f"{name} {plane.problem}"
-        if plane.shape != shape:
-            return f"{name} has shape {plane.shape}, SCI has {shape}"
+    for name, hdu in planes.items():
+        if problem := _stored_as(hdu)[1]:
+            return f"{name} {problem}"
+        if hdu.shape != shape:
+            return f"{name} has shape {hdu.shape}, SCI has {shape}"
     return ""
 
 
-def _require_image(location: Location, planes: Mapping[str, Plane]) -> None:
+def _require_image(location: Location, planes: Mapping[str, Hdu]) -> None:
     """Refuse a file without a 2-D SCI image."""
     if "SCI" not in planes:
         raise ExposureError(f"has no SCI extension{_hint(location, 0)}")
     sci = planes["SCI"]
-    if sci.problem == _COMPRESSED:
-        raise ExposureError(f"SCI {sci.problem}")
+    if sci.kind == "BINTABLE":
+        raise ExposureError(f"SCI {_COMPRESSED}")
     if len(sci.shape) != 2:
         hint = _hint(location, len(sci.shape))
         raise ExposureError(f"SCI must be 2-D, got shape {sci.shape}{hint}")
@@ -556,5 +478,7 @@ def _renewed(text: str, cards: Cards, history: str) -> bytes:
 
 def _without_checksums(header: bytes) -> bytes:
     """Blank the checksum cards of a header whose samples have changed."""
-    cards = (header[at : at + CARD] for at in range(0, len(header), CARD))
-    return b"".join(b" " * CARD if card[:8] in _STALE else card for card in cards)
+    for at in range(0, len(header), CARD):
+        if header[at : at + 8] in _STALE:
+            header = header[:at] + b" " * CARD + header[at + CARD :]
+    return header

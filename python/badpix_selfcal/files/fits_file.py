@@ -13,7 +13,6 @@ import math
 import os
 import re
 import tempfile
-import traceback
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +25,18 @@ from ..errors import ExposureError, is_of_machine, silenced
 from .paths import AnyLocation, Location, RemoteFile, locate, require_file
 from .remote import MOST, About, RemoteError, download
 
-__all__ = ["BLOCK", "CARD", "Hdu", "Read", "headers", "open_fits", "opened", "reader", "reading"]
+__all__ = [
+    "BLOCK",
+    "CARD",
+    "Hdu",
+    "Read",
+    "cards_of",
+    "headers",
+    "open_fits",
+    "opened",
+    "reader",
+    "reading",
+]
 
 BLOCK: Final = 2880
 """Bytes of a FITS block: headers and data are whole numbers of blocks."""
@@ -47,10 +57,7 @@ MOST_FIELDS: Final = 999
 """Columns of a table. Astropy would make a million of them from a card."""
 
 _STRUCTURE: Final = frozenset(
-    {
-        *("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME"),
-        *("BSCALE", "BZERO", "ZIMAGE"),
-    }
+    "SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT TFIELDS EXTNAME BSCALE BZERO ZIMAGE".split()
 )
 """The keywords that every header is asked for, besides NAXISn."""
 
@@ -69,7 +76,7 @@ class Hdu:
     Attributes
     ----------
     text : str
-        Its cards before END.
+        The cards before END of the primary header; empty for others.
     header : mapping of str to object
         The values of the keywords that are asked for, and have one.
     name, kind : str
@@ -99,8 +106,7 @@ class Hdu:
 def reading(path: Location) -> Iterator[None]:
     """Turn the errors of reading a file into an ExposureError that names the file.
 
-    Errors that a file cannot cause, such as MemoryError, a full disk or a fault of this package,
-    stay as they are.
+    Those of a machine without space, memory or open files stay as they are.
     """
     try:
         yield
@@ -110,27 +116,17 @@ def reading(path: Location) -> Iterator[None]:
         raise ExposureError(f"{path}: {error}") from error.__cause__
     except RemoteError as error:
         raise ExposureError(f"{path}: {error}") from None
-    except Exception as error:
-        if not _is_by_file(error):
+    except Exception as error:  # a damaged header makes astropy raise many types
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and is_of_machine(error)):
             raise
         raise ExposureError(f"{path}: {_problem(error)}") from error
 
 
 @contextmanager
 def opened(location: Location, known: About | None = None) -> Iterator[tuple[BinaryIO, int]]:
-    """Open the bytes of a file: a remote one is downloaded, one compressed by gzip unpacked.
+    """Open the plain bytes of a file, which are downloaded or unpacked; yield it and its length.
 
-    Parameters
-    ----------
-    location : Path or RemoteFile
-        The file.
-    known : About, optional
-        The version of a remote one.
-
-    Yields
-    ------
-    file, int
-        The plain FITS file, and its length.
+    `known` is the version of a remote one.
     """
     if isinstance(location, RemoteFile):
         stored = download(location, known=known)
@@ -163,18 +159,9 @@ def _unpack(stored: BinaryIO, plain: Any) -> None:
 def open_fits(path: AnyLocation) -> Iterator[fits.HDUList]:
     """Open a FITS file with astropy, after checks; safe with any file.
 
-    The file may be remote or compressed by gzip. Suppresses warnings in all threads while it is
-    open. Compressed images are tables.
-
-    Yields
-    ------
-    HDUList
-        The extensions, each of them whole.
-
-    Raises
-    ------
-    ExposureError
-        If there is no such file, or it is not FITS, damaged, cut short or changed meanwhile.
+    The file may be remote or compressed by gzip. Each of its extensions is whole; compressed images
+    are tables. Suppresses warnings in all threads while it is open. Raises an ExposureError if
+    there is no such file, or it is not FITS, damaged, cut short or changed meanwhile.
     """
     location = locate(path)
     with reading(location):
@@ -209,7 +196,8 @@ def headers(
 ) -> Iterator[Hdu]:
     """Read the headers of a file one after the other, and check each.
 
-    What follows the last extension and is no header is left alone.
+    What follows the last extension and is no header is left alone. Raises an ExposureError if the
+    file is not FITS, or a header is damaged, or its data end beyond the file.
 
     Parameters
     ----------
@@ -221,11 +209,6 @@ def headers(
         What is asked for besides the form of the data.
     start : int, optional
         Where to begin: at the header of an extension.
-
-    Raises
-    ------
-    ExposureError
-        If it is not FITS, or a header is damaged, or its data end beyond the file.
     """
     number, wanted = int(start > 0), _STRUCTURE.union(keywords)
     while start < length or number == 0:
@@ -235,7 +218,7 @@ def headers(
         header = _values(text, wanted)
         name, kind = (_capitals(header, each) for each in ("EXTNAME", "XTENSION"))
         shape, size = _shape_and_size(header, number, kind)
-        hdu = Hdu(text, header, name, kind, shape, start, data, size)
+        hdu = Hdu("" if number else text, header, name, kind, shape, start, data, size)
         if data + size > length:
             raise ExposureError(
                 f"is cut short: extension {number} ({name or 'PRIMARY'}) ends beyond the file's "
@@ -247,12 +230,16 @@ def headers(
         start, number = hdu.end, number + 1
 
 
+def cards_of(text: str) -> list[str]:
+    """Return the cards of a header."""
+    return [text[at : at + CARD] for at in range(0, len(text), CARD)]
+
+
 def _values(text: str, keywords: Collection[str]) -> dict[str, Any]:
     """Return the first value of each keyword that has one; astropy parses these cards alone."""
     images: list[str] = []
     is_wanted = False
-    for at in range(0, len(text), CARD):
-        image = text[at : at + CARD]
+    for image in cards_of(text):
         keyword = image[:8].partition("=")[0].strip().upper()
         if keyword == "CONTINUE" and is_wanted:
             images[-1] += image
@@ -296,7 +283,9 @@ def _capitals(header: Mapping[str, Any], keyword: str) -> str:
     return value.strip().upper() if isinstance(value, str) else ""
 
 
-def _shape_and_size(header: Mapping[str, Any], number: int, kind: str) -> tuple[tuple[int, ...], int]:
+def _shape_and_size(
+    header: Mapping[str, Any], number: int, kind: str
+) -> tuple[tuple[int, ...], int]:
     """Return the shape of the data of a header, and their size in bytes."""
     damaged = f"the header of extension {number} is damaged: it gives no size of the data"
 
@@ -326,24 +315,6 @@ def _shape_and_size(header: Mapping[str, Any], number: int, kind: str) -> tuple[
             f"the header of extension {number} is damaged: it gives two sizes of the data"
         )
     return shape, abs(bits) // 8 * (samples + heap) * groups
-
-
-def _is_by_file(error: Exception) -> bool:
-    """Return whether a damaged or unreadable file causes an error."""
-    if isinstance(error, OSError):
-        return not is_of_machine(error)
-    if isinstance(error, (EOFError, zlib.error)):
-        return True
-    # A damaged header makes astropy raise many types.
-    return not isinstance(error, MemoryError) and _raised_by(error) == "astropy"
-
-
-def _raised_by(error: Exception) -> str:
-    """Return which of two packages raises an error, or calls what raises it."""
-    ours = __package__.split(".")[0]
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    packages = [str(frame.f_globals.get("__name__")).split(".")[0] for frame in frames]
-    return next((each for each in reversed(packages) if each in ("astropy", ours)), "")
 
 
 def _problem(error: Exception) -> str:

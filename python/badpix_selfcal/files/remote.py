@@ -211,7 +211,7 @@ def _request(
             if pause is None or is_late or not _is_temporary(cause):
                 if is_late and _is_temporary(cause) and _answered.get(host, 0.0) < begin:
                     _silent[host] = time.monotonic()
-                raise _remote_error(remote, cause, verb) from None
+                raise _remote_error(cause, verb) from None
             time.sleep(pause)
         else:
             _answered[host] = time.monotonic()
@@ -273,7 +273,7 @@ def _is_temporary(error: BaseException) -> bool:
     return "ClientSSLError" not in kinds and not kinds.isdisjoint(_TRANSPORT)
 
 
-def _remote_error(remote: RemoteFile, error: BaseException, verb: str) -> Exception:
+def _remote_error(error: BaseException, verb: str) -> Exception:
     """Return the error of a request, in words."""
     if isinstance(error, ImportError):
         return RemoteError(
