@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeAlias, TypeGuard
+from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from ..errors import ExposureError
@@ -29,7 +29,6 @@ __all__ = [
     "expanded",
     "file_key",
     "is_folder",
-    "is_remote",
     "locate",
     "locations_of",
     "no_such",
@@ -136,11 +135,6 @@ def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, 
     if isinstance(given, (str, os.PathLike, RemoteFile)):
         return (locate(given),)
     return tuple(locate(each) for each in given)
-
-
-def is_remote(location: Location) -> TypeGuard[RemoteFile]:
-    """Return whether a location is that of a remote file."""
-    return isinstance(location, RemoteFile)
 
 
 def is_folder(location: Location) -> bool:
