@@ -13,6 +13,7 @@ import math
 import os
 import re
 import tempfile
+import traceback
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -105,7 +106,7 @@ class Hdu:
 def reading(path: Location) -> Iterator[None]:
     """Turn the errors of reading a file into an ExposureError that names the file.
 
-    Those of a machine without space, memory or open files stay as they are.
+    Errors that a file cannot cause, such as a full disk or a fault of this package, stay.
     """
     try:
         yield
@@ -115,8 +116,8 @@ def reading(path: Location) -> Iterator[None]:
         raise ExposureError(f"{path}: {error}") from error.__cause__
     except RemoteError as error:
         raise ExposureError(f"{path}: {error}") from None
-    except Exception as error:  # a damaged header makes astropy raise many types
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and is_of_machine(error)):
+    except Exception as error:
+        if not _is_by_file(error):
             raise
         raise ExposureError(f"{path}: {_problem(error)}") from error
 
@@ -167,11 +168,9 @@ def open_fits(path: AnyLocation) -> Iterator[fits.HDUList]:
         with opened(location) as (file, length):
             if length > MOST:
                 raise ExposureError(f"is larger than {MOST} bytes")
-            end = 0
-            for hdu in headers(reader(file), length):
-                end = hdu.end
+            *_, last = headers(reader(file), length)
             file.seek(0)
-            content = io.BytesIO(file.read(end))
+            content = io.BytesIO(file.read(last.end))
         how = {"memmap": False, "disable_image_compression": True}
         with silenced(), fits.open(content, **how) as hdus:
             for number, hdu in enumerate(hdus):
@@ -307,6 +306,18 @@ def _shape_and_size(
             f"the header of extension {number} is damaged: it gives two sizes of the data"
         )
     return shape, abs(bits) // 8 * (samples + heap) * groups
+
+
+def _is_by_file(error: Exception) -> bool:
+    """Return whether a damaged or unreadable file causes an error; astropy raises many types."""
+    if isinstance(error, OSError):
+        return not is_of_machine(error)
+    if isinstance(error, (EOFError, zlib.error)):
+        return True
+    frames = [frame.f_globals for frame, _ in traceback.walk_tb(error.__traceback__)]
+    names = [str(each.get("__name__")).partition(".")[0] for each in frames]
+    last = [name for name in names if name in ("astropy", "badpix_selfcal")][-1:]
+    return last == ["astropy"] and not isinstance(error, MemoryError)
 
 
 def _problem(error: Exception) -> str:
