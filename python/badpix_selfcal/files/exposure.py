@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import math
 import textwrap
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
@@ -32,6 +33,9 @@ __all__ = ["LATER_STEPS", "Cards", "Exposure", "Samples", "read"]
 
 Samples: TypeAlias = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 """The samples of an image as they are stored."""
+
+Free: TypeAlias = deque[NDArray[np.uint8]]
+"""Memory that may be used again."""
 
 Cards: TypeAlias = Mapping[str, tuple[str, str]]
 """Header cards to set: keyword -> (value, comment)."""
@@ -166,12 +170,13 @@ class Exposure:
         text = f"{self.path.name}:{self.version}".encode("utf-8", "surrogateescape")
         return hashlib.blake2b(text, digest_size=8).hexdigest()
 
-    def science(self) -> Samples:
+    def science(self, free: Free | None = None) -> Samples:
         """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
 
-        Raises an ExposureError if they cannot be read, or the file is another version than before.
+        `free` is memory that may be used again, if it has the size. Raises an ExposureError if they
+        cannot be read, or the file is another version than before.
         """
-        return self._samples(self.planes["SCI"])
+        return self._samples(self.planes["SCI"], free=free)
 
     def error(self) -> Samples | None:
         """Return the ERR samples as `science` does those of SCI; None without ERR."""
@@ -248,7 +253,7 @@ class Exposure:
                 if version_of(self.path) != self.version:
                     raise ExposureError(CHANGED)
 
-    def _samples(self, hdu: Hdu, read: Read | None = None) -> Samples:
+    def _samples(self, hdu: Hdu, read: Read | None = None, free: Free | None = None) -> Samples:
         """Return the samples of a plane; `read` is what reads a remote file."""
         dtype, _ = _stored_as(hdu)
         with reading(self.path):
@@ -262,9 +267,12 @@ class Exposure:
                 read = read or ahead(self.path, self._about, 0)
                 samples = np.frombuffer(read(hdu.data, hdu.size), dtype)
             else:
+                memory = _memory(hdu.size, free)
                 with opened(self.path) as (file, _):
-                    count = hdu.size // dtype.itemsize
-                    samples = np.fromfile(file, dtype, count, offset=hdu.data)
+                    file.seek(hdu.data)
+                    if file.readinto(memory) != hdu.size:  # type: ignore[attr-defined]
+                        raise ExposureError(CHANGED)
+                samples = memory.view(dtype)
             if samples.size != math.prod(hdu.shape):
                 raise ExposureError(CHANGED)
         self._require_same()
@@ -317,6 +325,16 @@ class Exposure:
                 raise ExposureError(f"{self.path}: {CHANGED}")
             yield piece
             count -= len(piece)
+
+
+def _memory(size: int, free: Free | None) -> NDArray[np.uint8]:
+    """Return memory of a size, used before if there is any."""
+    while free:
+        with suppress(IndexError):  # another thread has taken it
+            memory = free.popleft()
+            if memory.size == size:
+                return memory
+    return np.empty(size, np.uint8)
 
 
 def read(path: AnyLocation) -> Exposure:
