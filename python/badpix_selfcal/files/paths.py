@@ -183,10 +183,10 @@ def stem_of(exposure: AnyLocation) -> str:
 def beside(location: Location, name: str) -> Location:
     """Return the location of a member that an association lists by a URL or a relative path."""
     found = locate(name)
-    if isinstance(found, RemoteFile):
-        return found
-    if isinstance(location, Path):
+    if isinstance(location, Path) and isinstance(found, Path):
         return location.parent / found  # an absolute path stays as it is
+    if isinstance(location, Path) or _URL.fullmatch(name):
+        return found
     split = urlsplit(location.url)
     # An object store does not resolve `a/../b`: there, dots are names.
     path = posixpath.normpath(posixpath.join(posixpath.dirname(split.path) or "/", name))
