@@ -26,7 +26,6 @@ from badpix_selfcal.step.minimum import Minimum, measured
 
 from . import servers
 from .exposures import (
-    MRS,
     assert_equal_planes,
     enlarge,
     entry_of,
@@ -114,28 +113,6 @@ def test_any_pool_has_the_masks_and_files_of_the_step(exposures, group_by, force
             assert_equal_to_the_step(folder, result, **how)
 
 
-def test_masks_and_files_equal_those_of_the_pipelines_step(tmp_path):
-    jwst_step = pytest.importorskip("jwst.badpix_selfcal.badpix_selfcal_step")
-    for detector in ("MIRIFULONG", "MIRIFUSHORT"):
-        simulate(tmp_path, detector=detector, size=MRS, n_science=2, n_background=1)
-    result = bps.batch(tmp_path, output_dir=tmp_path / "out", save_flagged_bkg=True)
-    outputs = {each.exposure.resolve(): each.output for each in result.exposures}
-    made = bps.associate(tmp_path, output_dir=tmp_path / "asn")
-    assert len(made) == 4
-    for each in made:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            theirs = jwst_step.BadpixSelfcalStep.call(
-                str(each.path), skip=False, save_flagged_bkg=True, output_dir=str(tmp_path)
-            )
-        science, backgrounds = theirs
-        pairs = [(each.science, science), *zip(each.backgrounds, backgrounds, strict=True)]
-        for path, model in pairs:
-            mine = planes(outputs[path.resolve()])
-            for name, image in (("SCI", model.data), ("ERR", model.err), ("DQ", model.dq)):
-                np.testing.assert_array_equal(mine[name], image)
-
-
 def test_each_exposure_is_read_once_to_find_the_masks_and_once_to_be_copied(tmp_path):
     pytest.importorskip("fsspec", reason="needs the extra cloud")
     (tmp_path / "in").mkdir()
@@ -163,13 +140,6 @@ def test_a_result_holds_masks_pedestals_and_every_exposure(tmp_path):
     assert group.dispaxis == 2
     assert (result.failed, result.ignored, group.left_out) == ((), (), ())
     assert len(list((tmp_path / "out").iterdir())) == 6
-
-
-def test_inputs_are_untouched(tmp_path, hashes):
-    pool(tmp_path)
-    before = hashes(tmp_path)
-    bps.batch(tmp_path, output_dir=tmp_path / "out", save_flagged_bkg=True)
-    assert hashes(tmp_path) == before
 
 
 def test_files_named_twice_are_used_once(tmp_path, monkeypatch):
@@ -527,21 +497,6 @@ class TestNothingIsWrittenWhen:
             bps.batch(tmp_path / "*.fits", output_dir=tmp_path / "out")
         with pytest.raises(ExposureError, match="no exposures given"):
             bps.batch([], output_dir=tmp_path / "out")
-
-    @pytest.mark.parametrize(
-        "how",
-        [
-            {"kernel_size": 14},
-            {"group_by": "channel"},
-            {"workers": 0},
-            {"workers": 65},
-            {"edge": "wrap"},
-        ],
-    )
-    def test_a_parameter_is_wrong(self, tmp_path, how):
-        pool(tmp_path)
-        with pytest.raises(ValueError, match=next(iter(how))):
-            bps.batch(tmp_path, output_dir=tmp_path / "out", **how)
 
     def test_all_were_taken_with_other_instruments(self, tmp_path):
         take(tmp_path / "i_rate.fits", 1, EXP_TYPE="MIR_IMAGE")

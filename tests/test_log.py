@@ -14,7 +14,7 @@ import pytest
 import badpix_selfcal as bps
 from badpix_selfcal._kernels import median_kernel
 
-from .exposures import MRS, observation, sky, write
+from .exposures import MRS, observation
 from .pools import pool, take
 
 
@@ -61,33 +61,6 @@ def test_a_run_logs_what_it_reads_finds_and_writes(tmp_path, logged):
     taken = times(logged(logging.DEBUG))
     assert [*taken] == ["product: combined", "product: mask found"]
     assert 0 < sum(taken.values()) < elapsed
-
-
-def test_an_exposure_without_a_pedestal_is_logged_as_left_out(tmp_path, logged):
-    lost = sky(3)
-    lost[:, 474:507] = float("nan")
-    science, good, bad = (
-        write(tmp_path / f"{number}_rate.fits", image)
-        for number, image in enumerate((sky(1), sky(2), lost))
-    )
-    with pytest.warns(bps.SelfcalWarning, match="left out"):
-        bps.selfcal(science, selfcal=[good, bad], output_dir=tmp_path / "out")
-    assert f"{bad}: left out, no pedestal" in logged(logging.DEBUG)
-    assert "0: 2 exposures combined" in logged(logging.INFO)
-
-
-def test_every_product_is_logged(tmp_path, logged):
-    observation(tmp_path)
-    path = tmp_path / "two_asn.json"
-    table = (tmp_path / "x_asn.json").read_text()
-    product = table[table.index('{"name"') : table.rindex("]")]
-    path.write_text(table.replace(product, f"{product}, {product.replace('product', 'other')}"))
-    bps.selfcal(path, output_dir=tmp_path / "out")
-    messages = logged(logging.INFO)
-    assert messages[0] == f"{path}: products: product, other"
-    assert [each for each in messages if "combined" in each] == [
-        f"{name}: 5 exposures combined" for name in ("product", "other")
-    ]
 
 
 def test_a_batch_logs_what_it_reads_finds_writes_and_what_fails(tmp_path, logged):

@@ -88,11 +88,12 @@ def test_the_wheel_and_a_drag_move_all_images_together(shown):
         assert now == zoomed[0]
         assert now[1] - now[0] < 0.9 * (was[1] - was[0])
         assert now[3] - now[2] < 0.9 * (was[3] - was[2])
-    shown.page.wait_for_timeout(300)
+    shown.page.wait_for_timeout(1000)
     zoomed = shown.run(RANGES)
     other = shown.point(600, 500, 1)
     shown.page.mouse.move(other["x"], other["y"])
     shown.page.mouse.down()
+    shown.page.wait_for_timeout(200)
     shown.page.mouse.move(other["x"] + 60, other["y"] + 30, steps=5)
     shown.page.mouse.up()
     panned = shown.settled(RANGES, zoomed)

@@ -481,21 +481,6 @@ class TestNothingIsWrittenWhen:
         with pytest.raises(ExposureError, match=r"a\.fits: no such file"):
             bps.selfcal(tmp_path / "a.fits", output_dir=tmp_path / "out")
 
-    @pytest.mark.parametrize(
-        "how",
-        [
-            {"kernel_size": 14},
-            {"flagfrac_lower": 0.7},
-            {"flagfrac_upper": -0.1},
-            {"edge": "wrap"},
-            {"dispaxis": 0},
-        ],
-    )
-    def test_a_parameter_is_wrong(self, tmp_path, how):
-        observation(tmp_path)
-        with pytest.raises(ValueError, match=next(iter(how))):
-            self.run(tmp_path, **how)
-
     @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of file sizes")
     @pytest.mark.parametrize("role", ["sci0", "bkg1"])
     def test_one_output_cannot_be_written(self, tmp_path, role):

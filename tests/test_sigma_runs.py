@@ -48,27 +48,6 @@ def test_a_run_uses_the_mean_error_of_all_exposures(tmp_path):
         assert "cut=sigma kernel_size=15 sigma_lower=5.0 sigma_upper=4.0" in entry_of(path)
 
 
-def test_a_batch_has_the_same_mask_on_threads_and_on_a_cluster(tmp_path):
-    distributed = pytest.importorskip("distributed", reason="needs the extra dask")
-    (tmp_path / "in").mkdir()
-    paths, images, errors = hot_exposures(tmp_path / "in", 40)
-    here = bps.batch(tmp_path / "in", output_dir=tmp_path / "here", **SIGMA)
-    (group,) = here.groups
-    assert_equal(group.bad_pixels, expected_mask(images, errors))
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        there = bps.batch(tmp_path / "in", output_dir=tmp_path / "there", scheduler=client, **SIGMA)
-    assert_equal(there[0].bad_pixels, group.bad_pixels)
-    for path in paths:
-        name = path.name.replace("_rate", "_badpix_selfcal")
-        one, other = planes(tmp_path / "here" / name), planes(tmp_path / "there" / name)
-        np.testing.assert_array_equal(one["DQ"], other["DQ"])
-
-
 @pytest.mark.filterwarnings("ignore::badpix_selfcal.SelfcalWarning")
 def test_another_cut_is_written_again_when_resuming(tmp_path):
     (tmp_path / "in").mkdir()

@@ -54,11 +54,6 @@ def test_results_do_not_depend_on_the_number_of_threads(threads):
         assert_same(ours, expected)
 
 
-def test_the_default_is_all_processors_that_this_process_may_use():
-    # A quota of the container may allow less than the affinity does.
-    assert 1 <= bps.num_threads() <= len(os.sched_getaffinity(0))
-
-
 @pytest.mark.parametrize("wrong", [0, -1, 1025])
 def test_wrong_numbers_of_threads_are_refused(wrong):
     with pytest.raises(ValueError, match=f"threads must be from 1 to 1024.*got {wrong}"):
@@ -154,49 +149,6 @@ assert threads() == first
     )
 
 
-@needs_proc
-def test_another_number_replaces_the_threads():
-    _assert_in_new_process(
-        """
-import time
-bps.set_num_threads(2)
-compute()
-first = threads()
-assert len(first) == 2, first
-bps.set_num_threads(3)
-assert bps.num_threads() == 3
-compute()
-deadline = time.monotonic() + 30
-while threads() & first and time.monotonic() < deadline:
-    time.sleep(0.01)
-assert len(threads() - first) == 3 and not threads() & first, (first, threads())
-"""
-    )
-
-
-@needs_proc
-def test_the_number_is_that_of_the_running_threads():
-    code = """
-bps.set_num_threads(None)
-compute()
-os.environ["BADPIX_SELFCAL_NUM_THREADS"] = "4"
-assert bps.num_threads() == 2
-bps.set_num_threads(None)
-assert bps.num_threads() == 4
-compute()
-os.environ["BADPIX_SELFCAL_NUM_THREADS"] = "many"
-assert bps.num_threads() == 4
-bps.set_num_threads(None)
-try:
-    bps.num_threads()
-except ValueError as error:
-    assert "must be a whole number" in str(error)
-else:
-    raise AssertionError
-"""
-    _assert_in_new_process(code, BADPIX_SELFCAL_NUM_THREADS="2")
-
-
 def _flagged(seed):
     return bps.find_bad_pixels(_image(seed), dispaxis=2).mask.sum()
 
@@ -244,23 +196,6 @@ print("done")
 """
     done = _in_new_process(code)
     assert (done.stdout.strip(), done.returncode) == ("done", 0)
-
-
-def test_python_threads_share_the_thread_pool():
-    image = _image()
-    expected = bps.median_filter(image, 15, axis=0)
-    results = {}
-
-    def compute(name):
-        results[name] = bps.median_filter(image, 15, axis=0)
-
-    workers = [threading.Thread(target=compute, args=(name,)) for name in range(6)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    for name in range(6):
-        assert_same(results[name], expected)
 
 
 def test_the_interpreter_is_free_while_a_kernel_runs():

@@ -80,8 +80,8 @@ def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.compare`."""
     counts = dict(found.counts)
     facts = facts_of(found, "same_flags jaccard other_end", equal="is_equal") | {
-        name: facts_of(side, "path kind") | {"flagged": counts.pop(name)}
-        for name, side in (("a", found.a), ("b", found.b))
+        name: {"path": side.title, "kind": kind, "flagged": counts.pop(name)}
+        for name, side, kind in zip("ab", (found.a, found.b), found.kinds, strict=True)
     }
     names = "name unit samples differing invalid elsewhere largest bits problem"
     planes = [facts_of(each, names, equal="is_equal") for each in found.planes]
@@ -92,7 +92,6 @@ def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
 def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.history`."""
     files = {name: given.get(name) for name in ("table", "picture", "persistent_mask")}
-    named = facts_of(found, "", **{f: f"{f}_groups" for f in ("new", "gone", "persistent")})
     facts = facts_of(found, "detector subarray shape at_least", masks="epochs") | {
         "in_any": found.x.size,
         "persistent": int(found.persistent.sum()),
@@ -100,7 +99,7 @@ def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
         "groups": {
             "in_any": len(found.groups),
             "come_and_go": int(found.changing_groups.sum()),
-            **{name: found.named(which) for name, which in named.items()},
+            **found.named_groups,
         },
     }
     return Report(facts | files, "\n".join([str(found), *written(files.values())]))

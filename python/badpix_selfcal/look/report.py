@@ -42,15 +42,7 @@ class GroupReport:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """The pages that were written.
-
-    Attributes
-    ----------
-    groups : tuple of GroupReport
-        The page of each mask, with its verdict.
-    index : Location or None
-        The page that lists them, if there are several.
-    """
+    """The pages of `groups`, one for each mask; `index` lists them, if there are several."""
 
     groups: tuple[GroupReport, ...]
     index: Location | None = None
