@@ -275,7 +275,7 @@ def test_without_dq_no_pixel_is_flagged(tmp_path, change):
         (replacing("SCI", table("SCI")), "has no SCI extension"),
         (
             holding("SCI", np.ones((2, 6, 9), "f4")),
-            "it may be a cube of integrations (_rateints) or a spectral",
+            "SCI must be 2-D, got shape (2, 6, 9); take the rate image (_rate)",
         ),
         (holding("SCI", np.ones((1, 6, 9), "f4")), "SCI must be 2-D, got shape (1, 6, 9)"),
         (holding("SCI", np.ones((2, 2, 6, 9), "f4")), "SCI must be 2-D"),
