@@ -300,10 +300,6 @@ def test_a_missing_exposure_is_refused(tmp_path, name):
     assert "no such file or folder" in refusal(tmp_path / name)
 
 
-def test_a_folder_is_refused(tmp_path):
-    assert "is not a file" in refusal(tmp_path)
-
-
 @pytest.mark.parametrize(
     "content",
     [b"", b"S", b"\x1f", b"\x1f\x8b", b"text\n", b'{"products": []}', b"SIMPLE  =", b"\0" * BLOCK,
