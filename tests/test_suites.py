@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import unittest
 from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.arrays.medians import BORDERS
 from badpix_selfcal.testing import (
-    Check,
     CheckFailed,
     find_bad_pixels_checks,
     median_filter_checks,
@@ -88,12 +85,6 @@ def calls_of(**how):
     return calls
 
 
-def test_only_odd_windows_and_two_edges_are_drawn_unless_asked():
-    calls = calls_of()
-    assert {side % 2 for window, _ in calls for side in window} == {1}
-    assert {(*given.items(),) for _, given in calls} == {(("edge", "zero"),), (("edge", "shrink"),)}
-
-
 def test_edges_even_windows_and_counts_are_drawn_if_asked():
     calls = calls_of(**EVERYTHING)
     assert {given["edge"] for _, given in calls} == {*BORDERS}
@@ -102,15 +93,6 @@ def test_edges_even_windows_and_counts_are_drawn_if_asked():
     counts = {(given["min_count"], window[0] * window[1]) for window, given in calls}
     assert all(1 <= count <= size for count, size in counts)
     assert any(1 < count < size for count, size in counts)
-
-
-@pytest.mark.parametrize("infinities", [True, False])
-def test_fills_are_drawn_of_every_kind(infinities):
-    calls = calls_of(edges=["constant"], infinities=infinities)
-    fills = np.array([given["fill"] for _, given in calls])
-    for kind in (fills == 0, fills < 0, fills > 1e10, np.isnan(fills)):
-        assert kind.any()
-    assert np.isinf(fills).any() == infinities
 
 
 # Outsiders
@@ -124,17 +106,6 @@ def failure_of(checks):
         except CheckFailed as error:
             return error
     raise AssertionError("every check holds")
-
-
-def test_where_scipy_differs():
-    ndimage = pytest.importorskip("scipy.ndimage", reason="scipy is not installed")
-
-    def scipy_median(image, window, edge):  # noqa: ARG001
-        return ndimage.median_filter(image, window, mode="constant")
-
-    found = failure_of(median_filter_checks(scipy_median, edges=["zero"], infinities=False))
-    assert str(found).startswith("median_filter: equals the oracle: the result is another")
-    assert np.isnan(found.call.arguments[0]).any()  # it does not skip NaN
 
 
 def test_where_bottleneck_differs():
@@ -196,23 +167,3 @@ def varying(image, gap, counter=iter(range(10**9))):  # noqa: B008
 def test_faulty_functions_and_programs_are_reported(suite, function, says):
     with pytest.raises(CheckFailed, match=says):
         run(suite(function))
-
-
-def test_suites_take_examples_and_a_seed():
-    run(minimum_image_checks(bps.minimum_image), examples=3, seed=1)
-
-
-class TestInUnittest(unittest.TestCase):
-    def test_pedestals(self):
-        for check in pedestal_checks(bps.pedestal):
-            with self.subTest(check=str(check)):
-                check(examples=5)
-
-
-@pytest.mark.parametrize(("asked", "drawn"), [(100, 10), (1, 1), (2000, 2000)])
-def test_a_thorough_run_draws_all_examples(asked, drawn):
-    seen = []
-    numbers = st.integers(0, 10**9)
-    check = Check("counts", print, numbers, lambda _, number: seen.append(number), 0.1)
-    check(examples=asked)
-    assert len({*seen}) > 0.9 * drawn

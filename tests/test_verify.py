@@ -29,7 +29,7 @@ from badpix_selfcal.testing import (
 )
 from badpix_selfcal.testing.strategies import LAYOUTS
 
-from .mutants import MUTANTS, OF_COUNTS, OF_EDGES, OF_EVEN
+from .mutants import MUTANTS
 from .profiles import share
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -70,51 +70,10 @@ def test_a_fault_ends_with_status_1(capsys, monkeypatch):
     assert "smallest example" in err
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        OF_EDGES["nearest for reflect"],
-        OF_EVEN["even window shifted"],
-        OF_COUNTS["count too large"],
-    ],
-)
-def test_faults_of_all_edges_even_windows_and_counts_are_found(monkeypatch, fault):
-    def faulty(image, window, **how):
-        return (
-            fault(image, window, **how)
-            if "min_count" in how
-            else bps.median_filter(image, window, **how)
-        )
-
-    monkeypatch.setattr(verification, "median_filter", faulty)
-    checks = [check for part in verification._against_reference() for check in part]
-    checks[0]()
-    (found,) = (each for each in checks if str(each).endswith("the oracle (all edges)"))
-    with pytest.raises(CheckFailed, match="the result is another"):
-        found(examples=500, shrink=False)
-
-
-def test_without_hypothesis_the_command_names_the_extra(monkeypatch, capsys):
-    for name in [name for name in sys.modules if name.startswith("badpix_selfcal.testing")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "hypothesis", None)
-    assert main(["verify"]) == 1
-    said = capsys.readouterr().err
-    assert "badpix_selfcal.testing needs hypothesis" in said
-    assert 'pip install ".[testing]"' in said
-
-
 def test_without_jwst_the_command_names_the_extra(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "jwst.badpix_selfcal.badpix_selfcal", None)
     assert main(["verify", "--against", "jwst", "--examples", "1"]) == 1
     assert re.search(r"error: .*\[jwst\]", capsys.readouterr().err)
-
-
-def test_progress_counts_all_checks():
-    seen = []
-    found = verify(examples=1, progress=lambda done, total: seen.append((done, total)))
-    assert seen[0] == (0, len(found.tried))
-    assert seen[-1] == (len(found.tried), len(found.tried))
 
 
 @pytest.mark.parametrize(
@@ -128,12 +87,6 @@ def test_progress_counts_all_checks():
 def test_wrong_arguments_are_refused(how, said):
     with pytest.raises((TypeError, ValueError), match=f"^{re.escape(said)}$"):
         verify(**how)
-
-
-@pytest.mark.parametrize("name", ["sse9", "", "AVX2"])
-def test_an_unknown_instruction_set_is_refused(name):
-    with pytest.raises(ValueError, match="must be one of scalar"):
-        _kernels.set_instructions(name)
 
 
 def test_the_code_of_the_guide_works(monkeypatch):
