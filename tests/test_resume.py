@@ -129,7 +129,10 @@ def test_a_new_or_changed_exposure_changes_the_mask_of_all(done, mask):
 
 def test_only_the_last_entry_of_this_package_counts(done):
     for path in done.glob("sci*"):
-        for entry in ("made by hand, kernel_size=7", "badpix_selfcal 0.0.1 COMPLETE: kernel_size=3"):
+        for entry in (
+            "made by hand, kernel_size=7",
+            "badpix_selfcal 0.0.1 COMPLETE: kernel_size=3",
+        ):
             change(path, HISTORY=entry)
     assert run(done, overwrite=True) == ["COMPLETE"] * 3
     assert run(done) == ["KEPT"] * 3

@@ -9,7 +9,6 @@ import pytest
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning
 from badpix_selfcal.files.exposure import LATER_STEPS
-from badpix_selfcal.instrument import BAD
 
 from .exposures import GAP, change, flags_in, names, observation, products, sky, write
 from .pools import pool, take
