@@ -13,17 +13,16 @@ from badpix_selfcal.instrument import gap_of
 from badpix_selfcal.masks import mask_file
 from badpix_selfcal.step.groups import file_part
 
-from .exposures import change, entry_of, header, names, observation, planes, products
+from .exposures import change, entry_of, header, names, observation, planes
 from .pools import pool, take
 
-CUTS = ["fraction", "sigma"]
 MODES = [("MIRIFULONG", "MIR_MRS", 2), ("NRS1", "NRS_IFU", 1)]
 NAME = "product_badpix_selfcal_mask.fits"
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* times the mean ERR")
 
 
-@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("cut", ["fraction", "sigma"])
 @pytest.mark.parametrize(("detector", "exp_type", "dispaxis"), MODES)
 def test_the_mask_of_a_run(tmp_path, cut, detector, exp_type, dispaxis):
     how = {"detector": detector, "exp_type": exp_type, "dispaxis": dispaxis}
@@ -79,16 +78,6 @@ def test_the_cards_of_the_first_exposure_are_in_the_mask_file(tmp_path):
     assert not {"TARGNAME", "BUNIT"} & {*header(path)}
 
 
-def test_the_copies_do_not_depend_on_it(tmp_path):
-    association = observation(tmp_path)
-    one = bps.selfcal(association, output_dir=tmp_path / "one", save_mask=True).science
-    other = bps.selfcal(association, output_dir=tmp_path / "other").science
-    content = one.read_bytes()
-    at = content.index(b"DATE    =")
-    expected = other.read_bytes()
-    assert content[:at] + content[at + 80 :] == expected[:at] + expected[at + 80 :]
-
-
 @pytest.mark.parametrize("name", [NAME, "product_badpix_selfcal.fits"])
 def test_all_outputs_of_a_run_appear_together(tmp_path, name):
     association, out = observation(tmp_path), tmp_path / "out"
@@ -119,25 +108,13 @@ def test_a_run_whose_mask_cannot_be_written_writes_nothing(tmp_path, monkeypatch
     assert not (tmp_path / "out").exists()
 
 
-def test_every_product_of_an_association_has_its_mask(tmp_path):
-    association = products(
-        observation(tmp_path),
-        lambda those: those.append({"name": "second", "members": those[0]["members"][:3]}),
-    )
-    result = bps.selfcal(association, output_dir=tmp_path / "out", save_mask=True)
-    masks = [bps.Mask.read(each.mask_file) for each in (result, *result.others)]
-    assert [mask.name for mask in masks] == ["product", "second"]
-    assert [len(mask.members) for mask in masks] == [5, 3]
-
-
 # Batches
 
 
-@pytest.mark.parametrize("cut", CUTS)
-def test_a_batch_writes_a_mask_for_each_group(tmp_path, cut):
+def test_a_batch_writes_a_mask_for_each_group(tmp_path):
     pool(tmp_path)
     out = tmp_path / "out"
-    result = bps.batch(tmp_path, output_dir=out, save_mask=True, cut=cut)
+    result = bps.batch(tmp_path, output_dir=out, save_mask=True, cut="sigma")
     assert not result.failed
     assert {each.name: each.mask_file.name for each in result} == {
         "MIRIFULONG 34": "mirifulong_34_badpix_selfcal_mask.fits",

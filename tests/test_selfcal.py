@@ -259,9 +259,10 @@ def test_all_products_are_processed(tmp_path):
         ]
 
     association = products(observation(tmp_path, science=2), edit)
-    result = bps.selfcal(association, output_dir=tmp_path / "out")
+    result = bps.selfcal(association, output_dir=tmp_path / "out", save_mask=True)
     (other,) = result.others
     assert [result.name, other.name] == ["p0", "p1"]
+    assert [bps.Mask.read(each.mask_file).name for each in (result, other)] == ["p0", "p1"]
     np.testing.assert_array_equal(other.bad_pixels.mask, found_in([sky(2), sky(3)]).mask)
     assert other.science == tmp_path / "out" / "p1_badpix_selfcal.fits"
     assert result.unused == {tmp_path / "nowhere.fits": "imprint"}
