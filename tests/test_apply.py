@@ -73,17 +73,6 @@ def made(tmp_path):
     return result[0].mask_file, tmp_path
 
 
-def test_another_exposure_is_flagged_alone(made):
-    mask, folder = made
-    tonight = take(folder / "tonight_rate.fits", 77, detector="NRS1")
-    (output,) = bps.apply(mask, tonight, output_dir=folder / "out").written
-    assert output == folder / "out" / "tonight_badpix_selfcal.fits"
-    flags, before, after = bps.Mask.read(mask).flags, planes(tonight), planes(output)
-    np.testing.assert_array_equal(after["DQ"], before["DQ"] | np.where(flags, instrument.BAD, 0))
-    for name in ("SCI", "ERR", "VAR_POISSON"):
-        np.testing.assert_array_equal(after[name], np.where(flags, np.nan, before[name]))
-
-
 def test_history_names_the_mask(made):
     mask, folder = made
     digests = set()
@@ -265,22 +254,6 @@ class TestResume:
         self.run(mask, folder)
         with pytest.raises(FileExistsError, match="\\(now a mask of its own exposures\\)"):
             bps.batch(folder, output_dir=folder / "out", resume=True)
-
-    def test_an_interrupted_call_is_continued(self, made):
-        mask, folder = made
-
-        def interrupted(done, _):
-            if done == 1:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            bps.apply(mask, folder, output_dir=folder / "out", workers=1, progress=interrupted)
-        left = names(folder / "out")
-        assert 1 <= len(left) <= 3
-        assert all(name.endswith("_badpix_selfcal.fits") for name in left)
-        assert self.run(mask, folder).count("KEPT") == len(left)
-        for path in copies_in(folder / "batch"):
-            assert_equal_planes(folder / "out" / path.name, path)
 
 
 def test_masks_and_exposures_at_urls(tmp_path, bucket):

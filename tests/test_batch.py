@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import subprocess
 import sys
@@ -17,9 +16,7 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import ExposureError, SelfcalWarning
-from badpix_selfcal.files.exposure import read
 from badpix_selfcal.simulate import simulate
-from badpix_selfcal.step.minimum import Minimum, measured
 
 from . import servers
 from .exposures import (
@@ -27,7 +24,6 @@ from .exposures import (
     assert_equal_planes,
     change,
     enlarge,
-    flags_in,
     found_in,
     header,
     largest_file,
@@ -148,22 +144,6 @@ def test_folders_patterns_and_files_are_given_together_and_used_once(here):
     assert (used[:4], len(used)) == (["a0", "b0", "a1", "b1"], 5)
 
 
-def test_gzipped_exposures_and_unusual_names(tmp_path):
-    made = pool(tmp_path, detectors=("NRS1",), background=0)["NRS1"]
-    made[0].with_name(f"{made[0].name}.gz").write_bytes(gzip.compress(made[0].read_bytes()))
-    made[0].unlink()
-    made[1].rename(tmp_path / "ü_rate.fits")
-    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    assert {each.output.name for each in result.exposures} == {
-        f"{stem}_badpix_selfcal.fits" for stem in ("sci0_nrs1", "ü", "sci2_nrs1")
-    }
-    expected = found_in(map(sky, (1, 2, 3)), dispaxis=1, gap=None)
-    for each in result.exposures:
-        np.testing.assert_array_equal(flags_in(each.output), expected.mask)
-    again = bps.batch(tmp_path, output_dir=tmp_path / "out", resume=True)
-    assert {*statuses(again)} == {"KEPT"}
-
-
 def test_backgrounds_can_be_named(tmp_path):
     made = pool(tmp_path, background=0, detectors=("MIRIFULONG",))["MIRIFULONG"]
     (tmp_path / "sky").mkdir()
@@ -243,26 +223,6 @@ def test_results_do_not_depend_on_the_workers(tmp_path):
         assert names(tmp_path / workers) == names(tmp_path / "1")
         for path in (tmp_path / workers).iterdir():
             assert_equal_planes(tmp_path / "1" / path.name, path)
-
-
-@share(0.3)
-@given(st.permutations(range(5)), st.integers(0, 5), st.data())
-def test_minimum_images_can_be_merged(order, cut, data):
-    dtypes = data.draw(st.lists(st.sampled_from(["f4", "f8", ">f4"]), min_size=5, max_size=5))
-    whole, one, other = (Minimum(GAP) for _ in range(3))
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{number}.fits" for number in range(5)]
-        for number, path in enumerate(paths):
-            write(path, sky(number, (60, 520), dtypes[number]))
-        found = [measured(read(path), GAP, with_errors=False) for path in paths]
-    for number in range(5):
-        whole.fold(paths[number], found[number])
-    for place, number in enumerate(order):
-        (one if place < cut else other).fold(paths[number], found[number])
-    one.merge(other)
-    np.testing.assert_array_equal(one.image, whole.image, strict=True)
-    assert one.pedestals == whole.pedestals
-    assert sorted(one.used) == sorted(whole.used)
 
 
 PEAK = """

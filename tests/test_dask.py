@@ -107,25 +107,6 @@ class Killer:
         os.kill(self.killed[-1], signal.SIGKILL)
 
 
-def test_a_file_that_appears_during_the_run_is_kept(tmp_path, client):
-    make(tmp_path / "in", 12, detectors=("NRS1",))
-    theirs = tmp_path / "out" / "e0005_nrs1_badpix_selfcal.fits"
-
-    def progress(done, _):
-        if done == 0 and not theirs.exists():
-            theirs.parent.mkdir()
-            theirs.write_text("theirs")
-
-    result = bps.batch(
-        tmp_path / "in", output_dir=tmp_path / "out", scheduler=client, progress=progress
-    )
-    (failed,) = result.failed
-    assert failed.exposure.name == "e0005_nrs1_rate.fits"
-    assert "exists already" in failed.error
-    assert theirs.read_text() == "theirs"
-    assert len([*(tmp_path / "out").iterdir()]) == 12
-
-
 def test_a_thousand_exposures_and_two_killed_workers(tmp_path, client):
     make(tmp_path / "in", 1000)
     expected = bps.batch(tmp_path / "in", output_dir=tmp_path / "local")

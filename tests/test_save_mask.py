@@ -200,14 +200,3 @@ def test_two_groups_must_not_have_the_same_mask_file(tmp_path):
     with pytest.raises(bps.ExposureError, match="the masks of NRS1 SUB_A and NRS1 SUB A would"):
         bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_mask_goes_to_a_url_and_is_read_from_it(tmp_path, bucket):
-    association = observation(tmp_path)
-    result = bps.selfcal(association, output_dir=f"{bucket.url}/out", save_mask=True)
-    assert str(result.mask_file) == f"{bucket.url}/out/{NAME}"
-    ours = bps.Mask.read(f"{bucket.url}/out/{NAME}")
-    np.testing.assert_array_equal(ours.flags, result.mask.flags)
-    np.testing.assert_array_equal(ours.minimum, result.mask.minimum)
-    with pytest.raises(bps.MaskError, match=r"absent\.fits: "):
-        bps.Mask.read(f"{bucket.url}/absent.fits")

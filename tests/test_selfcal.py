@@ -268,20 +268,6 @@ def test_all_products_are_processed(tmp_path):
     assert result.unused == {tmp_path / "nowhere.fits": "imprint"}
 
 
-def test_gzipped_members(tmp_path):
-    association = observation(tmp_path)
-    plain = bps.selfcal(association, output_dir=tmp_path / "plain")
-    text = association.read_text()
-    for role in ("sci0", "bkg0", "self1"):
-        path = tmp_path / f"{role}_rate.fits"
-        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-        path.unlink()
-        text = text.replace(path.name, f"{path.name}.gz")
-    association.write_text(text)
-    packed = bps.selfcal(association, output_dir=tmp_path / "packed", save_flagged_bkg=True)
-    assert_equal_planes(packed.science, plain.science)
-
-
 # Axes, parameters, planes
 
 
