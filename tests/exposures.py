@@ -98,6 +98,13 @@ def assert_equal_planes(one, other):
         np.testing.assert_array_equal(mine[name], image, err_msg=f"{one} {name}")
 
 
+def assert_same_folders(ours, expected):
+    """Check that two folders hold files of the same names with equal images."""
+    assert names(ours) == names(expected)
+    for path in expected.iterdir():
+        assert_equal_planes(ours / path.name, path)
+
+
 def header(path, extension=0):
     """Return a header of a file."""
     return fits.getheader(path, extension)

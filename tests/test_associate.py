@@ -177,18 +177,6 @@ class TestUnderUrl:
         assert named(bucket, "sci0_nrs1_spec2_asn.json") == [urls[0], *urls]
         assert [str(path) for path in read(made[0]).selfcal] == urls
 
-    def test_our_step_takes_them(self, exposures, bucket, tmp_path):
-        bucket.put(exposures, "in/")
-        made = bps.associate(f"{bucket.url}/in/", output_dir=f"{bucket.url}/asn")
-        result = bps.selfcal(str(made[0].path), output_dir=tmp_path / "out")
-        assert (result.status, len(result.members)) == ("COMPLETE", 5)
-
-    def test_existing_ones_are_refused(self, exposures, bucket):
-        bucket.write(**{"sci1_nrs1_spec2_asn.json": "mine"})
-        with pytest.raises(FileExistsError, match=f"{bucket.url}/sci1.* exists already"):
-            bps.associate(exposures, output_dir=bucket.url)
-        assert bucket.contents() == {"sci1_nrs1_spec2_asn.json": "mine"}  # all or none
-
     def test_a_failed_upload_leaves_none(self, exposures, bucket):
         bucket.proxy.refuse("PUT", "/sci1")
         with pytest.raises(OSError, match=f"{bucket.url}/sci1.*: cannot be written: AccessDenied"):

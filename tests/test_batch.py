@@ -22,6 +22,7 @@ from . import servers
 from .exposures import (
     GAP,
     assert_equal_planes,
+    assert_same_folders,
     change,
     enlarge,
     found_in,
@@ -202,27 +203,12 @@ def test_exposures_of_one_detector_that_differ_in_axis_are_two_groups(tmp_path):
     assert [each.name for each in one] == ["NRS1"]
 
 
-def test_progress_is_reported_from_nothing_to_all(tmp_path):
-    made = pool(tmp_path)["MIRIFULONG"]
-    (tmp_path / "junk_rate.fits").write_text("junk")
-    change(made[1], without="DQ")
-    reported = []
-    result = bps.batch(
-        tmp_path, output_dir=tmp_path / "out", progress=lambda *now: reported.append(now)
-    )
-    assert len(result.failed) == 2
-    assert (reported[0], reported[-1]) == ((0, 16), (16, 16))  # 10 are read, 6 copied
-    assert reported == sorted(set(reported))
-
-
 def test_results_do_not_depend_on_the_workers(tmp_path):
     pool(tmp_path)
     for workers in (1, 5, 64):
         bps.batch(tmp_path, output_dir=tmp_path / str(workers), workers=workers)
     for workers in ("5", "64"):
-        assert names(tmp_path / workers) == names(tmp_path / "1")
-        for path in (tmp_path / workers).iterdir():
-            assert_equal_planes(tmp_path / "1" / path.name, path)
+        assert_same_folders(tmp_path / workers, tmp_path / "1")
 
 
 PEAK = """
@@ -258,18 +244,23 @@ def test_peak_memory_does_not_grow_with_the_exposures(tmp_path, use):
 class TestOneFails:
     """An exposure that cannot be read, flagged or written is reported; the others continue."""
 
-    def test_it_cannot_be_read(self, tmp_path):
-        pool(tmp_path)
+    def test_it_cannot_be_read_or_flagged(self, tmp_path):
+        lost = change(pool(tmp_path)["MIRIFULONG"][1], without="DQ")
         junk = tmp_path / "junk_rate.fits"
         junk.write_text("junk")
         nameless = write(tmp_path / "x_rate.fits", sky(1), detector=None)
-        result = bps.batch(tmp_path, output_dir=tmp_path / "out")
+        reported = []
+        result = bps.batch(
+            tmp_path, output_dir=tmp_path / "out", progress=lambda *now: reported.append(now)
+        )
         failed = {each.exposure: each for each in result.failed}
-        assert failed.keys() == {junk, nameless}
+        assert failed.keys() == {junk, nameless, lost}
         assert "is not a FITS file" in failed[junk].error
         assert "has no DETECTOR keyword" in failed[nameless].error
         assert failed[junk].output is None
-        assert len(names(tmp_path / "out")) == 6
+        assert len(names(tmp_path / "out")) == 5
+        assert (reported[0], reported[-1]) == ((0, 16), (16, 16))  # 10 are read, 6 copied
+        assert reported == sorted(set(reported))
 
     def test_its_axis_is_wrong_or_dq_is_missing_but_it_still_helps_the_others(self, tmp_path):
         made = pool(tmp_path, detectors=("MIRIFULONG",))["MIRIFULONG"]
@@ -296,9 +287,7 @@ class TestOneFails:
             f"{odd}: SCI has shape (96, 641), 5 others of the same group (MIRIFULONG 34) have "
             "(96, 640); process it separately"
         ]
-        assert names(tmp_path / "out") == names(tmp_path / "same")
-        for path in (tmp_path / "out").iterdir():
-            assert_equal_planes(path, tmp_path / "same" / path.name)
+        assert_same_folders(tmp_path / "out", tmp_path / "same")
 
     def test_no_shape_has_the_majority_and_all_of_the_group_fails(self, tmp_path):
         made = pool(tmp_path, science=2, background=0)["MIRIFULONG"]

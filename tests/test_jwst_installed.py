@@ -6,7 +6,6 @@ import importlib
 import os
 import subprocess
 import sys
-import threading
 from importlib import metadata
 from pathlib import Path
 
@@ -97,24 +96,6 @@ def test_installing_and_contexts(calls, stays):
 def test_contexts_end_with_errors():
     with pytest.raises(RuntimeError, match="within"), drop_in.installed():
         raise RuntimeError("within")
-    assert not in_place()
-
-
-def test_contexts_overlap_in_threads():
-    entered, leave = threading.Event(), threading.Event()
-
-    def other():
-        with drop_in.installed():
-            entered.set()
-            leave.wait(60)
-
-    thread = threading.Thread(target=other)
-    with drop_in.installed():
-        thread.start()
-        assert entered.wait(60)
-    assert in_place()
-    leave.set()
-    thread.join()
     assert not in_place()
 
 

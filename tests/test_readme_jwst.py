@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +18,6 @@ pytest.importorskip("jwst", reason="jwst is not installed")
 from jwst.associations import asn_from_list
 from jwst.pipeline import Spec2Pipeline
 from jwst.stpipe import Step
-from stdatamodels.jwst import datamodels as dm
 from stpipe import crds_client
 
 from .models import KnowsItsAxis, observe
@@ -92,20 +89,11 @@ def test_the_next_pipelines_take_the_flagged_file(folder, monkeypatch):
     assert SPEC3.split()[:2] == ["calwebb_spec3", "spec3_asn.json"]
 
 
-def test_the_variable_it_names_is_that_of_the_pipeline():
-    assert "`STPIPE_DISABLE_CRDS_STEPPARS=true`" in README
-    assert "STPIPE_DISABLE_CRDS_STEPPARS" in inspect.getsource(sys.modules["stpipe.step"])
+def test_the_running_median(capsys):
+    exec(compile(MEDIAN, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "[1. 5. 6. 3.]\n"
 
 
 def test_the_command(folder):
     Step.from_cmdline(shlex.split(STRUN))
-    written = sorted(folder.glob("*badpix*"))
-    assert len(written) == 3
-    for path in written:
-        with dm.open(path) as model:
-            assert (model.dq & 2**30).any()
-
-
-def test_the_running_median(capsys):
-    exec(compile(MEDIAN, "README.md", "exec"), {})
-    assert capsys.readouterr().out == "[1. 5. 6. 3.]\n"
+    assert len([*folder.glob("*badpix*")]) == 3

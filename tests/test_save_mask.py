@@ -11,7 +11,6 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.instrument import gap_of
 from badpix_selfcal.masks import mask_file
-from badpix_selfcal.step.groups import file_part
 
 from .exposures import change, entry_of, header, names, observation, planes
 from .pools import pool, take
@@ -179,19 +178,6 @@ def test_a_mask_that_cannot_be_written_is_reported(tmp_path, monkeypatch):
     lost = tmp_path / "out" / "nrs1_badpix_selfcal_mask.fits"
     assert result.unwritten == {lost: f"{lost}: cannot be written: No space left on device"}
     assert names(tmp_path / "out") == [f"sci{n}_nrs1_badpix_selfcal.fits" for n in range(3)]
-
-
-@pytest.mark.parametrize(
-    ("group", "part"),
-    [
-        ("MIRIFULONG 34", "mirifulong_34"),
-        ("NRS1 (5,1) F170LP/G235H", "nrs1_5_1_f170lp_g235h"),
-        ("A.b+C-1", "a.b+c-1"),
-        ("\u00e9 ", "group"),
-    ],
-)
-def test_the_names_of_groups_in_file_names(group, part):
-    assert file_part(group) == part
 
 
 def test_two_groups_must_not_have_the_same_mask_file(tmp_path):

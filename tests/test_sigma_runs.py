@@ -103,21 +103,6 @@ def test_errors_of_another_shape_are_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_unequal_depths_share_one_mean(tmp_path):
-    """The mean of their errors serves for all."""
-    rng = np.random.default_rng(4)
-    images, errors, paths = [], [], []
-    for number, depth in enumerate((0.5, 1.0, 2.0)):
-        images.append((rng.normal(0, depth, MRS)).astype(np.float32))
-        images[-1][80, 200] = 30
-        errors.append(np.full(MRS, depth, np.float32))
-        paths.append(set_error(write(tmp_path / f"{number}_rate.fits", images[-1]), errors[-1]))
-    result = bps.selfcal(paths[0], selfcal=paths[1:], output_dir=tmp_path / "out", **SIGMA)
-    assert_equal(result.bad_pixels, expected_mask(images, errors))
-    assert result.bad_pixels.mask[80, 200]
-    assert 0.5 < result.bad_pixels.error_scale < 2
-
-
 @pytest.mark.filterwarnings("ignore::badpix_selfcal.SelfcalWarning")
 @pytest.mark.parametrize("cut", ["fraction", "sigma"])
 def test_bytes_fetched_of_a_remote_exposure(tmp_path, cut):
