@@ -80,10 +80,8 @@ class _Call:
             verbosity = answer.pop("verbose", 0)
             if verbosity and self._is_quiet:
                 return self._wrong("give -v or --quiet, not both")
-            with (
-                terminal.one_line_warnings(quiet=self._is_quiet) as self._warned,
-                terminal.one_line_log(verbosity),
-            ):
+            warned = terminal.one_line_warnings(quiet=self._is_quiet)
+            with warned as self._warned, terminal.one_line_log(verbosity):
                 report = self._called(answer)
         except _WrongUsage as wrong:
             return self._wrong(str(wrong))

@@ -83,8 +83,7 @@ def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
         name: {"path": side.title, "kind": kind, "flagged": counts.pop(name)}
         for name, side, kind in zip("ab", (found.a, found.b), found.kinds, strict=True)
     }
-    names = "name unit samples differing invalid elsewhere largest bits problem"
-    planes = [facts_of(each, names, equal="is_equal") for each in found.planes]
+    planes = [vars(each) | {"equal": each.is_equal} for each in found.planes]
     lines = [str(found), *written([given.get("picture")])]
     return Report(facts | counts | {"planes": planes}, "\n".join(lines), differs=not found.is_equal)
 

@@ -100,10 +100,8 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
     The second one ends the process, and so does a process that has not ended within `GRACE`. Parts
     of unfinished outputs stay hidden then. Handlers of the caller stay in place.
     """
-    usual: dict[int, Any] = {
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGINT: signal.default_int_handler,
-    }
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+    usual[signal.SIGTERM] = signal.SIG_DFL
     is_main = threading.current_thread() is threading.main_thread()
     ours = [each for each in usual if is_main and signal.getsignal(each) is usual[each]]
     received: list[int] = []
