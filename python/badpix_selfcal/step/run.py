@@ -395,7 +395,7 @@ def find(
 def writer_of(kind: str) -> Callable[[Path, Mask, str], object]:
     """Return what writes a file that shows a mask."""
     if kind == MASK:
-        from ..masks.mask_file import write_part
+        from ..masks.mask import write_part
 
         return write_part
     from ..look.report import report_page
