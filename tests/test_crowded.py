@@ -40,17 +40,6 @@ def test_scattered_flags_crowd_no_row_at_any_density(seed, density, shape):
     assert crowded_rows(mask.T, dispaxis=2) == ()
 
 
-@pytest.mark.parametrize("density", [0.0025, 0.004, 0.009, 0.013])
-def test_flags_in_threes_crowd_no_row_of_ten_detectors(density):
-    """A hot pixel lights its neighbours."""
-    for seed in range(10):
-        events = scattered(seed, density / 3, (2048, 2048))
-        mask = events.copy()
-        mask[:, 1:] |= events[:, :-1]
-        mask[:, :-1] |= events[:, 1:]
-        assert crowded_rows(mask, dispaxis=1) == ()
-
-
 @given(
     seeds,
     densities,
@@ -65,16 +54,6 @@ def test_a_flagged_trace_is_found_among_hot_pixels(seed, density, rows, length):
     assert crowded_rows(mask.T, dispaxis=2) == rows
     assert crowded_rows(mask[::-1], dispaxis=1) == tuple(SHAPE[0] - 1 - row for row in rows[::-1])
     assert crowded_rows(mask, dispaxis=None) == ()
-
-
-@given(seeds, densities, lengths, st.integers(0, SHAPE[0] - 1), st.floats(0, 1))
-def test_further_flags_in_a_row_keep_it_crowded(seed, density, length, row, more):
-    mask = scattered(seed, density)
-    mask[row, :length] = True
-    before = crowded_rows(mask, dispaxis=1)
-    mask[row] |= scattered(seed + 1, more)[row]
-    after = crowded_rows(mask, dispaxis=1)
-    assert set(before) <= set(after) <= {*before, row}
 
 
 def test_the_limits():

@@ -21,24 +21,11 @@ from badpix_selfcal.parameters import Parameters
 
 from .exposures import entry_of, header, observation, sky, write
 
-DEFAULTS = {
-    "cut": "fraction",
-    "kernel_size": 15,
-    "flagfrac_lower": 0.001,
-    "flagfrac_upper": 0.001,
-    "sigma_lower": 12.0,
-    "sigma_upper": None,
-    "grow": False,
-    "dispaxis": "auto",
-    "edge": "auto",
-    "force_single": False,
-    "spare_crowded": False,
-    "save_flagged_bkg": False,
-    "save_mask": False,
-    "report": False,
-    "copy_skipped": False,
-    "force": False,
-}
+SWITCHES = ("grow", "force_single", "spare_crowded", "save_flagged_bkg", "save_mask", "report")
+SWITCHES += ("copy_skipped", "force")
+DEFAULTS = {"cut": "fraction", "kernel_size": 15, "flagfrac_lower": 0.001, "flagfrac_upper": 0.001}
+DEFAULTS |= {"sigma_lower": 12.0, "sigma_upper": None, "dispaxis": "auto", "edge": "auto"}
+DEFAULTS |= dict.fromkeys(SWITCHES, False)
 
 
 def test_names_and_defaults():
@@ -61,15 +48,7 @@ def test_functions_on_files_take_every_parameter(function):
 def test_functions_on_arrays_have_the_same_defaults(module):
     expected = DEFAULTS | {"dispaxis": inspect.Parameter.empty, "error": None, "n_exposures": 1}
     expected["detector"] = None
-    for name in (
-        "force_single",
-        "spare_crowded",
-        "save_flagged_bkg",
-        "save_mask",
-        "report",
-        "copy_skipped",
-        "force",
-    ):
+    for name in {*SWITCHES} - {"grow"}:
         del expected[name]
     assert _defaults(module.find_bad_pixels) == expected
     assert _defaults(module.median_filter)["edge"] == "zero"
@@ -82,87 +61,15 @@ def test_every_parameter_has_a_keyword_and_a_sentence():
     assert all(each.help and each.keyword.startswith("BPX") for each in about.values())
 
 
-CHANGED = {
-    "arrays/bad_pixels.py": {
-        "KERNEL_SIZE: Final = 15": "KERNEL_SIZE: Final = 9",
-        "FLAGFRAC: Final = 0.001": "FLAGFRAC: Final = 0.01",
-        "SIGMA_LOWER: Final = 12.0": "SIGMA_LOWER: Final = 10.5",
-        "UPPER_CUTS: Final = {1: 4.5": "UPPER_CUTS: Final = {1: 5.5",
-    },
-    "parameters.py": {
-        '"auto",\n        "BPXDISP"': 'None,\n        "BPXDISP"',
-    },
-}
-
-PROBE = """
-import importlib, inspect, json, sys
-import badpix_selfcal as bps
-from badpix_selfcal.arrays import reference
-from badpix_selfcal.parameters import Parameters, __file__ as where
-
-def defaults(function):
-    given = inspect.signature(function).parameters
-    names = ("kernel_size", "flagfrac_lower", "flagfrac_upper", "sigma_lower")
-    return [given[name].default for name in names if name in given]
-
-functions = [bps.selfcal, bps.batch, bps.find_bad_pixels, reference.find_bad_pixels]
-if sys.argv[1] == "jwst":
-    functions.append(importlib.import_module("badpix_selfcal.jwst").badpix_selfcal)
-print(json.dumps({
-    "where": where,
-    "defaults": [defaults(each) for each in functions],
-    "dispaxis": inspect.signature(bps.selfcal).parameters["dispaxis"].default,
-    "help": Parameters.by_name()["sigma_upper"].help,
-    "output": str(bps.selfcal("x_asn.json", output_dir="out").science),
-}))
-"""
-
-
-def test_a_default_changed_in_one_place_changes_everywhere(tmp_path):
-    """Change defaults in a copy of the package."""
-    copy = tmp_path / "copy" / "badpix_selfcal"
-    shutil.copytree(Path(bps.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, changes in CHANGED.items():
-        source = (copy / name).read_text()
-        for before, after in changes.items():
-            assert source.count(before) == 1
-            source = source.replace(before, after)
-        (copy / name).write_text(source)
-    observation(tmp_path)
-    drop_in = "jwst" if find_spec("jwst") else "none"
-    code = f"import sys; sys.path.insert(0, {str(copy.parent)!r})\n{PROBE}"
-    done = subprocess.run(
-        [sys.executable, "-c", code, drop_in],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert Path(found["where"]).is_relative_to(copy)
-    assert found["defaults"][:4] == [[9, 0.01, 0.01, 10.5]] * 4
-    without_edge = [[9, 0.01, 0.01]] if drop_in == "jwst" else []
-    assert found["defaults"][4:] == without_edge
-    assert found["dispaxis"] is None
-    assert "(default: 5.5 for one exposure" in found["help"]
-    assert (
-        "cut=fraction kernel_size=9 flagfrac_lower=0.01 flagfrac_upper=0.01 dispaxis=None "
-        "edge=zero force_single=False spare_crowded=False input="
-    ) in entry_of(tmp_path / found["output"])
-
-
 def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
     write(tmp_path / "sci_rate.fits", sky(1))
     plain = {"kernel_size": 7, "flagfrac_lower": 0.01, "flagfrac_upper": 0.25, "dispaxis": 1}
     plain |= {"cut": "fraction", "sigma_lower": 10.0, "sigma_upper": 5.5, "edge": "shrink"}
-    other = {"kernel_size": np.int64(7), "flagfrac_lower": Fraction(1, 100)}
-    other |= {"flagfrac_upper": np.float32(0.25), "cut": np.str_("fraction"), "sigma_lower": 10}
-    other |= {"sigma_upper": Fraction(11, 2), "dispaxis": np.int16(1), "edge": np.str_("shrink")}
-    for name, default in DEFAULTS.items():
-        if default is False:
-            plain[name] = name not in ("save_flagged_bkg", "force")
-            other[name] = np.bool_(plain[name])
+    plain |= dict.fromkeys(SWITCHES, True)
+    other = {"kernel_size": np.int64(7), "flagfrac_lower": Fraction(1, 100), "sigma_lower": 10}
+    other |= {"flagfrac_upper": np.float32(0.25), "cut": np.str_("fraction"), "dispaxis": np.int16(1)}
+    other |= {"sigma_upper": Fraction(11, 2), "edge": np.str_("shrink")}
+    other |= dict.fromkeys(SWITCHES, np.True_)
     first, second = (
         bps.selfcal(tmp_path / "sci_rate.fits", output_dir=tmp_path / to, **how)
         for to, how in (("plain", plain), ("other", other))

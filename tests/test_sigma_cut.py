@@ -315,12 +315,7 @@ def test_the_fraction_cut_has_no_significance():
 def test_the_spread_of_a_minimum(number):
     drawn = np.random.default_rng(1).normal(size=(100_000, number)).min(axis=1)
     assert spread_of_minimum(number) == pytest.approx(drawn.std(), rel=0.015)
-
-
-def test_the_spread_of_the_minimum_of_very_many():
-    assert spread_of_minimum(1) == pytest.approx(1.0, rel=1e-9)
-    assert spread_of_minimum(10**5) > spread_of_minimum(10**6) > 0.2
-    assert spread_of_minimum(10**9) == spread_of_minimum(10**6)
+    assert spread_of_minimum(10**5) > spread_of_minimum(10**9) == spread_of_minimum(10**6) > 0.2
 
 
 @pytest.mark.parametrize(
@@ -411,18 +406,6 @@ def test_the_number_of_exposures_decides_unless_the_upper_cut_is_given(by):
         assert find(image, by=by, n_exposures=number, sigma_upper=7).cut_high == 7
 
 
-def test_the_documentation_names_the_upper_cuts():
-    guide = (ROOT / "docs" / "sigma-cut.md").read_text(encoding="utf-8")
-    row = re.compile(r"^\| (\d+)(?: or (?:\d+|more))? \| ([\d.]+) \| ([\d.]+) \|$", re.MULTILINE)
-    rows = row.findall(guide)
-    assert {int(least): float(cut) for least, cut, _ in rows} == UPPER_CUTS
-    for least, cut, blunt in rows:
-        assert float(blunt) == float(cut) * blunt_factor(int(least))
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    one, *_, many = UPPER_CUTS.values()
-    assert f"falls from {one} for one exposure to {many} for four and more" in readme
-
-
 @st.composite
 def lit_up(draw):
     """Draw a minimum image with pixels up to 10,000 times the noise, and errors or None."""
@@ -457,14 +440,6 @@ def test_growth_flags_the_neighbours_that_a_bright_pixel_lights_up(observation, 
     assert not np.isnan(plain.residual[new]).any()
     for name in ("residual", "noise"):
         assert_same(getattr(grown, name), getattr(plain, name))
-
-
-@given(lit_up(), st.floats(2, 30), st.floats(0, 30))
-def test_growth_of_stricter_cuts_flags_fewer_pixels(observation, least, more):
-    loose, strict = (
-        find(*observation, sigma_upper=each, grow=True).mask for each in (least, least + more)
-    )
-    assert not (strict & ~loose).any()
 
 
 @pytest.mark.parametrize(
@@ -651,16 +626,3 @@ def test_the_sigma_cut_does_not_flag_the_cores(fwhm, brightness, tilt, dithered)
         assert crowded_rows(mask, dispaxis=1) == ()
     assert np.mean(flagged) < 0.005
     assert np.mean(found) > 0.95
-
-
-def test_a_bright_trace_that_does_not_move_is_crowded_by_the_fraction_cut_and_can_be_spared():
-    minimum, _, hot, near = traced(503, fwhm=1.2, brightness=300, tilt=0, dithered=False)
-    found = bps.find_bad_pixels(minimum, dispaxis=1)
-    rows = crowded_rows(found.mask, dispaxis=1)
-    core = near & (hot == 0)
-    assert 1 <= len(rows) <= 5
-    assert near[list(rows)].all(axis=1).any()
-    assert found.mask[core].mean() > 0.04
-    assert spared(found, rows, 1).mask[core].mean() < 0.005
-    moved = traced(503, fwhm=1.2, brightness=300, tilt=0, dithered=True)[0]
-    assert crowded_rows(bps.find_bad_pixels(moved, dispaxis=1).mask, dispaxis=1) == ()

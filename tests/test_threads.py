@@ -54,11 +54,6 @@ def test_results_do_not_depend_on_the_number_of_threads(threads):
         assert_same(ours, expected)
 
 
-def test_the_default_is_all_processors_that_this_process_may_use():
-    # A quota of the container may allow less than the affinity does.
-    assert 1 <= bps.num_threads() <= len(os.sched_getaffinity(0))
-
-
 @pytest.mark.parametrize("wrong", [0, -1, 1025])
 def test_wrong_numbers_of_threads_are_refused(wrong):
     with pytest.raises(ValueError, match=f"threads must be from 1 to 1024.*got {wrong}"):
@@ -244,23 +239,6 @@ print("done")
 """
     done = _in_new_process(code)
     assert (done.stdout.strip(), done.returncode) == ("done", 0)
-
-
-def test_python_threads_share_the_thread_pool():
-    image = _image()
-    expected = bps.median_filter(image, 15, axis=0)
-    results = {}
-
-    def compute(name):
-        results[name] = bps.median_filter(image, 15, axis=0)
-
-    workers = [threading.Thread(target=compute, args=(name,)) for name in range(6)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    for name in range(6):
-        assert_same(results[name], expected)
 
 
 def test_the_interpreter_is_free_while_a_kernel_runs():

@@ -22,11 +22,11 @@ from ..simulate.slices import CHANNELS, geometry
 
 __all__ = [
     *("ACROSS", "ALONG", "HALVES", "IN_GALLERY", "SAMPLES"),
-    *("Band", "Direction", "Line", "Parts", "Pixel", "Strips"),
+    *("Direction", "Line", "Parts", "Pixel", "Strips"),
     *("images_of", "masks_of", "mode_of"),
     *("borderline", "end_of", "flagged_first", "near_cuts", "part_of", "strongest"),
-    *("line_of", "places_of", "strips_of"),
-    *("band_of", "regions_of", "slices_of"),
+    *("axis_of", "line_of", "places_of", "strips_of"),
+    *("brightest_band", "mean_of", "regions_of", "slices_of"),
 ]
 
 Pixel: TypeAlias = tuple[int, int]
@@ -432,39 +432,7 @@ def slices_of(mask: Mask) -> Parts:
     return Parts(names, np.broadcast_to(spread, shape), "bands of equal width")
 
 
-@dataclass(frozen=True, eq=False)
-class Band:
-    """The mean spectrum along an axis of a band of lines, `start` to `stop`.
-
-    `before` and `after` are the means of the minimum image over the band, with and without flagged
-    pixels, shape (n,); NaN where no pixel is left. `flagged` is the number of flagged pixels.
-    """
-
-    axis: int
-    start: int
-    stop: int
-    before: NDArray[np.float64]
-    after: NDArray[np.float64]
-    flagged: int
-
-
-def band_of(mask: Mask, band: tuple[int, int] | None = None) -> Band:
-    """Return the spectrum of a band of lines along the dispersion; None: of the brightest one."""
-    axis, (minimum, _) = axis_of(mask.dispaxis, "along"), images_of(mask)
-    before, flagged = np.where(np.isfinite(minimum), minimum, np.nan).astype(float), mask.flags
-    after = np.where(flagged, np.nan, before)
-    start, stop = band or _brightest_band(_mean(after, axis))
-    if not 0 <= start < stop <= before.shape[1 - axis]:
-        raise ValueError(
-            f"band must be (start, stop) with 0 <= start < stop <= {before.shape[1 - axis]}, "
-            f"got {(start, stop)}"
-        )
-    at = np.s_[:, start:stop] if axis == 0 else np.s_[start:stop]
-    one, other = (_mean(image[at], 1 - axis) for image in (before, after))
-    return Band(axis, start, stop, one, other, int(np.count_nonzero(flagged[at])))
-
-
-def _brightest_band(profile: NDArray[np.float64]) -> tuple[int, int]:
+def brightest_band(profile: NDArray[np.float64]) -> tuple[int, int]:
     """Return the brightest band of lines, each of a mean brightness."""
     width = max(1, round(profile.size / SHARE_OF_BAND))
     sums = np.convolve(np.nan_to_num(profile), np.ones(width), "valid")
@@ -472,7 +440,7 @@ def _brightest_band(profile: NDArray[np.float64]) -> tuple[int, int]:
     return start, start + width
 
 
-def _mean(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+def mean_of(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     """Return the mean of the samples that are not NaN; NaN where there are none."""
     count = np.count_nonzero(~np.isnan(image), axis=axis)
     total = np.nansum(image, axis=axis)
