@@ -21,7 +21,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle, StepPatch
-from matplotlib.ticker import FixedLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from ..arrays import percentiles
@@ -83,6 +83,8 @@ BINS: Final = 160
 
 LARGEST: Final = 1e300
 """The largest number of a graph; there must be some room beyond it."""
+
+RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 REACH: Final = 10
 """Pixels to either side in the images of a gallery."""
@@ -270,6 +272,8 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
     ax.set_xlim(edges[0], edges[-1])  # first: margins that matplotlib chooses may overflow
     ax.set_ylim(0.6, max(10.0, 2.0 * int(counts.max())))
     ax.set_yscale("log", nonpositive="clip")  # after the limits: there may be nothing to scale to
+    ax.yaxis.set_major_formatter(_power)
+    ax.yaxis.set_minor_formatter(NullFormatter())
     label = f"all pixels: {np.count_nonzero(np.isfinite(found.compared))}"
     _steps(ax, counts, edges, UNFLAGGED, label)
     for name, pixels in (("low", found.low), ("high", found.high)):
@@ -303,10 +307,14 @@ def slices(mask: Mask, *, ax: Axes | None = None) -> Axes:
     """Draw the number of flags in each slice, or in bands of equal width."""
     ax, found, parts = _axes(ax, GRAPH), _found(mask), slices_of(mask)
     low, high = (np.array(parts.counts(end)) for end in (found.low, found.high))
-    place = np.arange(1, low.size + 1)
-    ax.bar(place, low, color=LOW, label=f"low: {low.sum()}")
-    ax.bar(place, high, bottom=low, color=HIGH, label=f"high: {high.sum()}")
-    _finish_counts(ax, low + high, "slice")
+    edges = np.add.outer(np.arange(1, low.size + 1), [-0.4, 0.4]).ravel()
+    each, total = np.s_[: 2 * low.size - 1 : 2], low + high
+    steps, tops = np.zeros((2, 2 * low.size - 1), low.dtype)  # between slices are gaps
+    steps[each], tops[each] = low, total
+    _steps(ax, steps, edges, LOW, f"low: {low.sum()}")
+    _steps(ax, tops, edges, HIGH, f"high: {high.sum()}", steps)
+    _finish_counts(ax, total, "slice")
+    ax.set_xlim(0.6 - 0.05 * low.size, 0.4 + 1.05 * low.size)
     ax.set_xlabel("slice, from left to right or from below")
     return _titled(ax, "Flags per slice", mask, parts.source)
 
@@ -350,6 +358,11 @@ def _edges(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     margin = max(0.02 * (high - low), 0.1)
     edges: NDArray[np.float64] = width * np.sinh(np.linspace(low - margin, high + margin, BINS + 1))
     return edges
+
+
+def _power(value: float, _: int) -> str:
+    """Return a power of ten as text: formulas of matplotlib take long."""
+    return "10" + str(round(math.log10(value))).translate(RAISED)
 
 
 def _ticks(edges: NDArray[np.float64], width: float) -> list[float]:
@@ -462,30 +475,33 @@ def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> 
 
     It is the same figure for all pixels, which are flat indices: new Axes would take long.
     """
-    figure = Figure(figsize=(3.2, 1.26))
+    figure, number = Figure(figsize=(3.2, 1.26)), min(most, len(strips.names))
     panels = figure.subplots(1, 2, width_ratios=[reach for _, reach, _ in HALVES])
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.12)
     for panel, (_, reach, _) in zip(panels, HALVES, strict=True):
         panel.set_axis_off()
         panel.set_autoscale_on(False)  # numbers may be so large that margins overflow
         panel.set_xlim(-reach, reach)
+        for _ in range(number):
+            panel.plot([], [], color=FAINT, linewidth=0.8, alpha=0.7)
+        panel.plot([], [], color=HIGH, linewidth=0.8, linestyle="--")
+        panel.plot([], [], color=LOW, linewidth=1.3)
+        panel.axvline(0, color=FAINT, linewidth=0.8, linestyle=(0, (1, 3)), zorder=1.5)
     where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
-    none = np.empty((0, SAMPLES), np.float32)
+    none = np.full((number, SAMPLES), np.nan, np.float32)
     for flat in pixels:
-        exposures = strips.values[:most, where[flat]] if flat in where else none
+        exposures = strips.values[:number, where[flat]] if flat in where else none
         pixel, known = divmod(flat, mask.flags.shape[1]), []
         for panel, (direction, reach, first) in zip(panels, HALVES, strict=True):
             line = line_of(mask, pixel, direction, reach)
             place = line.place - pixel[line.axis]
-            own = exposures[:, first + reach + place]
-            known += [_finite(each) for each in (line.minimum, line.median, own)]
-            for artist in (*panel.lines, *panel.collections):
+            values = (*exposures[:, first + reach + place], line.median, line.minimum)
+            known += map(_finite, values)
+            for artist in panel.collections:
                 artist.remove()
             panel.fill_between(place, line.lower, line.upper, color=FAINT, alpha=0.22, lw=0)
-            panel.axvline(0, color=FAINT, linewidth=0.8, linestyle=(0, (1, 3)))
-            panel.plot(place, own.T, color=FAINT, linewidth=0.8, alpha=0.7)
-            panel.plot(place, line.median, color=HIGH, linewidth=0.8, linestyle="--")
-            panel.plot(place, line.minimum, color=LOW, linewidth=1.3)
+            for artist, each in zip(panel.lines, values, strict=False):  # the last one stays
+                artist.set_data(place, each)
         levels = np.concatenate(known)
         low, high = (float(levels.min()), float(levels.max())) if levels.size else (0.0, 1.0)
         low, high = max(low, -LARGEST), min(high, LARGEST)
