@@ -360,7 +360,7 @@ def _edges(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     return edges
 
 
-def _power(value: float, _: int) -> str:
+def _power(value: float, _: float) -> str:
     """Return a power of ten as text: formulas of matplotlib take long."""
     return "10" + str(round(math.log10(value))).translate(RAISED)
 
@@ -442,13 +442,13 @@ def _draw_line(ax: Axes, found: BadPixels, line: Line, pixel: Pixel) -> None:
         (line.low, line.minimum < low, low, "v", "low"),
         (line.high, line.minimum > high, high, "^", "high"),
     ):
-        how, outside = {"color": ENDS[name], "linestyle": ""}, line.place[flagged & beyond]
         if flagged.any():
-            ax.plot(line.place[flagged], line.minimum[flagged], marker="o", markersize=4,
-                    label=f"flagged {name}", **how)  # fmt: skip
+            ax.plot(line.place[flagged], line.minimum[flagged], "o", color=ENDS[name], markersize=4,
+                    label=f"flagged {name}")  # fmt: skip
+        outside = line.place[flagged & beyond]
         if outside.size:
             edges = np.full(outside.size, edge)
-            ax.plot(outside, edges, marker=marker, markersize=6, clip_on=False, **how)
+            ax.plot(outside, edges, marker, color=ENDS[name], markersize=6, clip_on=False)
     ax.axvline(pixel[line.axis], color=FAINT, linewidth=0.8, zorder=0)
     ax.set_xlim(line.place[0] - 0.5, line.place[-1] + 0.5)
     ax.set_ylim(low, high)
@@ -491,7 +491,8 @@ def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> 
     none = np.full((number, SAMPLES), np.nan, np.float32)
     for flat in pixels:
         exposures = strips.values[:number, where[flat]] if flat in where else none
-        pixel, known = divmod(flat, mask.flags.shape[1]), []
+        pixel = divmod(flat, mask.flags.shape[1])
+        known: list[FloatArray] = []
         for panel, (direction, reach, first) in zip(panels, HALVES, strict=True):
             line = line_of(mask, pixel, direction, reach)
             place = line.place - pixel[line.axis]
@@ -651,10 +652,11 @@ def figure(shown: Mask) -> Figure:
     minimum(shown, ax=left, flags=False)
     residual(shown, ax=middle)
     mask(shown, ax=right)
-    for draw, panel in zip(
-        (histogram, spectrum, columns, rows), graphs.subplots(2, 2).flat, strict=True
-    ):
-        draw(shown, ax=panel)
+    (first, second), (third, fourth) = graphs.subplots(2, 2)
+    histogram(shown, ax=first)
+    spectrum(shown, ax=second)
+    columns(shown, ax=third)
+    rows(shown, ax=fourth)
     gallery(shown, which="strongest", count=8, figure=strong)
     gallery(shown, which="borderline", count=8, figure=border)
     return page

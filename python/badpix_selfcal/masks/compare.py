@@ -247,23 +247,7 @@ class Comparison:
 
 
 def compare(a: AnyLocation, b: AnyLocation, *, before: AnyLocation | None = None) -> Comparison:
-    """Compare the flags, and the samples, of two files: `badpix_selfcal.compare` without picture.
-
-    Raises
-    ------
-    ExposureError, MaskError
-        If a file cannot be read or has no DQ; ValueErrors.
-    ValueError
-        If the files differ in detector, subarray or shape.
-
-    Notes
-    -----
-    A pixel of an exposure is flagged if its DQ has both OTHER_BAD_PIXEL and DO_NOT_USE. The
-    pipeline's own mask can set both as well; such pixels count in both files unless `before` is
-    given. A pixel of a mask is flagged if its DQ has DO_NOT_USE, as DQ_DEF defines it.
-
-    Headers, and the tables ASDF and MEMBERS, which say how a file was made, are not compared.
-    """
+    """Compare the flags, and the samples, of two files: `bps.compare` without picture."""
     (one, planes), (other, others) = _read(locate(a)), _read(locate(b))
     if before is not None:
         former, _ = _read(locate(before))

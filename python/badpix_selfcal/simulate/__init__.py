@@ -6,6 +6,8 @@ writes the truth: which pixels are hot, have a low response, are halos of hot pi
 a cosmic ray. In `slices`, `scene`, `groups` and `defects` is the content of the exposures, in
 `files` their form; the numbers are fields of `Settings`.
 
+It imports arrays, files and instrument only, so that `look` can take the slices of MIRI from it.
+
 For NIRSpec the scene is an assumption, and noise and defects have MIRI's numbers. The files serve
 to test software, not to judge the instrument.
 """

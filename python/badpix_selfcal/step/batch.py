@@ -235,7 +235,7 @@ def _index(folder: Location, pages: Sequence[Location]) -> Location | None:
     """
     if not pages:
         return None
-    from ..look.index import write_index
+    from ..look.report import write_index
 
     try:
         return write_index(folder, pages)
