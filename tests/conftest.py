@@ -50,6 +50,13 @@ def slow_exposure(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty folder, which is the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def scratch(tmp_path, monkeypatch) -> Iterator[Path]:
     """The folder of temporary files, which must be empty after the test."""
     folder = tmp_path / "scratch"

@@ -66,7 +66,7 @@ def mask_file(path, quality, definitions=(), **cards):
     """Write a MASK file: its DQ, and the bits that DQ_DEF defines."""
     primary = fits.PrimaryHDU()
     primary.header.update({"DETECTOR": "MIRIFULONG", "REFTYPE": "MASK", **cards})
-    hdus = [primary, fits.ImageHDU(np.asarray(quality, np.uint32), name="DQ")]
+    hdus = [primary, fits.ImageHDU(quality * np.uint8(1), name="DQ")]
     if definitions:
         columns = [
             fits.Column("VALUE", "J", bzero=2**31, array=np.array([*definitions], np.uint32)),

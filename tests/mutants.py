@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from functools import partial
+import time
 
 import numpy as np
 from astropy.io import fits
@@ -30,18 +29,16 @@ def mutants(suite, functions, **how):
         MUTANTS[f"{suite.__name__.removesuffix('_checks')}: {name}"] = suite(function, **how)
 
 
-# Running medians of zero and shrinking edges
+# Running medians
 
 
-def sorted_windows(pick, shift=0):
+def picked(pick):
     """Return a running median that picks a value from the sorted valid samples of each window."""
 
     def median(image, window, edge):
-        beyond = 0.0 if edge == "zero" else np.nan
         frame = [(side // 2, side // 2) for side in window]
-        frame[0] = (frame[0][0] + shift, max(frame[0][1] - shift, 0))
         native = np.asarray(image, image.dtype.newbyteorder("="))
-        padded = np.pad(native, frame, constant_values=beyond)
+        padded = np.pad(native, frame, constant_values=0.0 if edge == "zero" else np.nan)
         medians = np.full(image.shape, np.nan, native.dtype)
         for y, x in np.ndindex(image.shape):
             samples = padded[y : y + window[0], x : x + window[1]]
@@ -53,27 +50,15 @@ def sorted_windows(pick, shift=0):
     return median
 
 
-def middle(ordered):
-    low, high = (ordered[at // 2] for at in (ordered.size - 1, ordered.size))
-    return low if low == high else low / 2 + high / 2
-
-
-def given(change_image=None, change_window=None, change_medians=None):
-    """Return our running median of a changed image or window, or with changed results."""
+def given(change_image=lambda image: image, change_window=lambda window: window):
+    """Return our running median of a changed image or window."""
 
     def median(image, window, edge):
         with np.errstate(all="ignore"):
-            changed = image if change_image is None else change_image(image)
-            shape = window if change_window is None else change_window(window, image)
-            medians = bps.median_filter(changed, shape, edge=edge)
-            return medians if change_medians is None else change_medians(medians, image, window)
+            changed, shape = change_image(image), change_window(window)
+            return bps.median_filter(changed, shape, edge=edge).astype(image.dtype.name)
 
     return median
-
-
-def last_row_forgotten(medians, image, _):
-    medians[100 * (image.shape[0] > 100) or len(medians) :] = 0
-    return medians
 
 
 def seam_after_64_rows(image, window, edge):
@@ -98,8 +83,6 @@ MEMORY = np.zeros(2_000_000)
 
 
 def calls_share_memory(image, window, edge):
-    import time
-
     medians = bps.median_filter(image, window, edge=edge)
     place = MEMORY[: medians.size]
     place[:] = medians.ravel()
@@ -109,21 +92,44 @@ def calls_share_memory(image, window, edge):
     return place.reshape(medians.shape).astype(medians.dtype)
 
 
+def other(**changes):
+    """Return our running median with other keywords, made from the window and the keywords."""
+
+    def median(image, window, **how):
+        changed = {name: change(window, how) for name, change in changes.items()}
+        kept = {name: value for name, value in (how | changed).items() if value is not None}
+        return bps.median_filter(image, window, **kept)
+
+    return median
+
+
+OF_EDGES = {
+    "nearest for reflect": other(
+        edge=lambda _, how: "nearest" if how["edge"] == "reflect" else how["edge"]
+    ),
+    "fill ignored": other(fill=lambda _, how: 0.0 if "fill" in how else None),
+    "fill of infinity is missing": other(
+        fill=lambda _, how: np.nan if np.isinf(how.get("fill", 0)) else how.get("fill")
+    ),
+}
+OF_EVEN = {
+    "even window shifted": other(origin=lambda window, _: tuple(side % 2 - 1 for side in window)),
+}
+OF_COUNTS = {
+    "count ignored": other(min_count=lambda *_: None),
+    "count too large": other(min_count=lambda w, how: min(how["min_count"] + 1, w[0] * w[1])),
+}
 mutants(
     median_filter_checks,
     {
-        "lower of two": sorted_windows(lambda ordered: ordered[(ordered.size - 1) // 2]),
-        "mean overflows": sorted_windows(
+        "lower of two": picked(lambda ordered: ordered[(ordered.size - 1) // 2]),
+        "mean overflows": picked(
             lambda ordered: (ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2
         ),
-        "window shifted": sorted_windows(middle, shift=1),
         "NaN counts": given(lambda a: np.nan_to_num(a, nan=0, posinf=np.inf, neginf=-np.inf)),
-        "window too short": given(change_window=lambda w, _: tuple(max(1, s - 2) for s in w)),
-        "in single precision": given(
-            lambda a: np.asarray(a, "f4"), change_medians=lambda m, a, _: m.astype(a.dtype.name)
-        ),
+        "window too short": given(change_window=lambda w: tuple(max(1, s - 2) for s in w)),
+        "in single precision": given(lambda a: np.asarray(a, "f4")),
         "infinities are missing": given(lambda a: np.where(np.isinf(a), np.nan, a)),
-        "last row forgotten": given(change_medians=last_row_forgotten),
         "byte order ignored": given(
             lambda a: np.frombuffer(a.tobytes(), a.dtype.name).reshape(a.shape)
         ),
@@ -136,49 +142,6 @@ mutants(
         "calls share memory": calls_share_memory,
     },
 )
-
-
-# All edges, even windows, counts
-
-
-def other(**changes):
-    """Return our running median with other keywords, made from the window and the keywords."""
-
-    def median(image, window, **how):
-        changed = {name: change(window, how) for name, change in changes.items()}
-        dropped = {name for name, value in changed.items() if value is None}
-        kept = {name: value for name, value in (how | changed).items() if name not in dropped}
-        return bps.median_filter(image, window, **kept)
-
-    return median
-
-
-def edge_for(**edges):
-    return other(edge=lambda _, how: edges.get(how["edge"], how["edge"]))
-
-
-def fill_by(change):
-    return other(fill=lambda _, how: change(how["fill"]) if "fill" in how else None)
-
-
-OF_EDGES = {
-    "nearest for reflect": edge_for(reflect="nearest"),
-    "reflect for mirror": edge_for(mirror="reflect"),
-    "fill ignored": fill_by(lambda _: 0.0),
-    "fill without sign": fill_by(abs),
-    "fill clipped": fill_by(lambda fill: np.clip(fill, -1e6, 1e6)),
-    "fill of infinity is missing": fill_by(lambda fill: np.nan if np.isinf(fill) else fill),
-}
-OF_EVEN = {
-    "even window shifted": other(origin=lambda window, _: tuple(side % 2 - 1 for side in window)),
-    "wide even window shifted": other(origin=lambda window, _: (0, window[1] % 2 - 1)),
-}
-OF_COUNTS = {
-    "count ignored": other(min_count=lambda *_: None),
-    "count too large": other(
-        min_count=lambda window, how: min(how["min_count"] + 1, window[0] * window[1])
-    ),
-}
 mutants(median_filter_checks, OF_EDGES, edges=BORDERS)
 mutants(median_filter_checks, OF_EVEN, even=True)
 mutants(median_filter_checks, OF_COUNTS, min_counts=True)
@@ -187,34 +150,10 @@ mutants(median_filter_checks, OF_COUNTS, min_counts=True)
 # Percentiles, pedestals, minimum images
 
 
-def of_sorted(pick):
-    def percentiles(image, q):
-        valid = np.sort(image[~np.isnan(image)])
-        with np.errstate(all="ignore"):
-            return np.asarray(pick(valid, q) if valid.size else np.full(q.shape, np.nan), "f8")
-
-    return percentiles
-
-
-def from_below_only(valid, q):
-    at = (valid.size - 1) * (q / 100)
-    low = np.floor(at).astype(int)
-    high = np.minimum(low + 1, valid.size - 1)
-    return valid[low] + (valid[high] - valid[low]) * (at - low)
-
-
-mutants(
-    percentiles_checks,
-    {
-        "NaN counts": lambda image, q: bps.percentiles(
-            np.nan_to_num(image, nan=3e38, posinf=np.inf, neginf=-np.inf), q
-        ),
-        "not interpolated": of_sorted(
-            lambda valid, q: valid[np.floor((valid.size - 1) * q / 100).astype(int)]
-        ),
-        "interpolated from below": of_sorted(from_below_only),
-    },
-)
+def not_interpolated(image, q):
+    valid = np.sort(image[~np.isnan(image)])
+    at = np.floor(max(valid.size - 1, 0) * q / 100).astype(int)
+    return np.asarray(valid[at] if valid.size else np.full(q.shape, np.nan), "f8")
 
 
 def region_shifted(image, gap):
@@ -229,34 +168,29 @@ def mean_of_the_gap(image, gap):
         return float(image.dtype.type(samples.mean())) if samples.size else np.nan
 
 
+def nan_spreads(images, pedestals):
+    return np.minimum.reduce([a - a.dtype.type(b) for a, b in zip(images, pedestals, strict=True)])
+
+
 mutants(
-    pedestal_checks,
+    percentiles_checks,
     {
-        "region shifted": region_shifted,
-        "mean of the gap": mean_of_the_gap,
-        "NaN counts": lambda image, gap: reference.pedestal(
-            np.where(np.isnan(image), image.dtype.type(0), image), gap
+        "NaN counts": lambda image, q: bps.percentiles(
+            np.nan_to_num(image, nan=3e38, posinf=np.inf, neginf=-np.inf), q
         ),
+        "not interpolated": not_interpolated,
     },
 )
-
-
-def lowered(images, pedestals):
-    return [a - a.dtype.type(b) for a, b in zip(images, pedestals, strict=True)]
-
-
+mutants(pedestal_checks, {"region shifted": region_shifted, "mean of the gap": mean_of_the_gap})
 mutants(
     minimum_image_checks,
     {
-        "NaN spreads": lambda images, levels: np.minimum.reduce(lowered(images, levels)),
+        "NaN spreads": nan_spreads,
         "first pedestal forgotten": lambda images, levels: reference.minimum_image(
             images, [0.0, *levels[1:]]
         ),
         "last exposure forgotten": lambda images, levels: reference.minimum_image(
             images[: max(2, len(images) - 1)], levels[: max(2, len(levels) - 1)]
-        ),
-        "always double": lambda images, levels: reference.minimum_image(images, levels).astype(
-            "f8"
         ),
     },
 )
@@ -275,27 +209,20 @@ def finding(cut="fraction", **changes):
     return finder
 
 
-def flagging(flags, cut="fraction"):
-    """Return a finder whose flags are made from what is found."""
-
-    def finder(minimum, **how):
-        found = reference.find_bad_pixels(minimum, cut=cut, **how)
-        return flags(found, minimum)
-
-    return finder
+def cut_not_strict(minimum, **how):
+    found = reference.find_bad_pixels(minimum, **how)
+    return (found.residual <= found.cut_low) | (found.residual >= found.cut_high)
 
 
 mutants(
     find_bad_pixels_checks,
     {
-        "cut not strict": flagging(
-            lambda f, _: (f.residual <= f.cut_low) | (f.residual >= f.cut_high)
+        "cut not strict": cut_not_strict,
+        "NaN flagged": lambda minimum, **how: (
+            reference.find_bad_pixels(minimum, **how).mask | np.isnan(minimum)
         ),
-        "NaN flagged": flagging(lambda found, minimum: found.mask | np.isnan(minimum)),
-        "infinities not flagged": flagging(lambda f, _: f.mask & np.isfinite(f.residual)),
         "axes swapped": finding(dispaxis=lambda how: {1: 2, 2: 1}.get(how["dispaxis"])),
         "edge ignored": finding(edge=lambda _: "zero"),
-        "window of two more": finding(kernel_size=lambda how: how["kernel_size"] + 2),
     },
 )
 mutants(
@@ -303,9 +230,6 @@ mutants(
     {
         "errors ignored": finding("sigma", error=lambda _: None),
         "exposures not counted": finding("sigma", n_exposures=lambda _: 1),
-        "sigma not strict": flagging(
-            lambda f, _: f.mask | (f.significance == f.cut_high) | (f.significance == 0), "sigma"
-        ),
     },
     cut="sigma",
 )
@@ -319,60 +243,45 @@ def science_of(association):
     return science
 
 
-def step(association, folder, **how):
-    bps.selfcal(association, output_dir=folder, **how)
+def altered(alter):
+    """Return the step with another output: ``alter(hdus, flagged, stored)``."""
+
+    def program(association, folder):
+        result = bps.selfcal(association, output_dir=folder)
+        if result.bad_pixels is not None:
+            with (
+                fits.open(science_of(association)) as stored,
+                fits.open(result.science, mode="update") as hdus,
+            ):
+                alter(hdus, result.bad_pixels.mask, stored)
+
+    return program
 
 
-def altered(association, folder, *, alter):
-    """Run the step and alter its output: ``alter(hdus, flagged, stored)``."""
-    result = bps.selfcal(association, output_dir=folder)
-    if result.bad_pixels is not None:
-        with (
-            fits.open(science_of(association)) as stored,
-            fits.open(result.science, mode="update") as hdus,
-        ):
-            alter(hdus, result.bad_pixels.mask, stored)
+def error_forgotten(hdus, flagged, stored):
+    if "ERR" in hdus:
+        hdus["ERR"].data[flagged] = stored["ERR"].data[flagged]
 
 
-def restored(*names):
+def dq(bits, kept):
     def alter(hdus, flagged, stored):
-        for name in {*names} & {hdu.name for hdu in hdus}:
-            hdus[name].data[flagged] = stored[name].data[flagged]
-
-    return partial(altered, alter=alter)
-
-
-def with_bits(bits, kept=~0):
-    def alter(hdus, flagged, stored):
-        before = stored["DQ"].data[flagged] & np.uint32(kept & 0xFFFFFFFF)
+        before = stored["DQ"].data[flagged] & np.uint32(kept)
         hdus["DQ"].data[flagged] = before | np.uint32(bits)
 
-    return partial(altered, alter=alter)
+    return altered(alter)
 
 
 def axes_swapped(association, folder):
-    detector = fits.getval(science_of(association), "DETECTOR")
-    step(association, folder, dispaxis=2 if "NRS" in detector else 1)
+    is_nirspec = "NRS" in fits.getval(science_of(association), "DETECTOR")
+    bps.selfcal(association, output_dir=folder, dispaxis=2 if is_nirspec else 1)
 
 
 def science_alone(association, folder):
     bps.selfcal(science_of(association), output_dir=folder, force_single=True)
 
 
-def pedestals_not_subtracted(association, folder):
-    """Name a detector without a gap."""
-    moved = folder.parent / "moved"
-    shutil.copytree(association.parent, moved, dirs_exist_ok=True)
-    for path in moved.glob("*_rate.fits*"):
-        with fits.open(path) as hdus:
-            content = fits.HDUList([hdu.copy() for hdu in hdus])
-        content[0].header["DETECTOR"] = "NRS1"
-        content.writeto(path, overwrite=True)
-    step(moved / association.name, folder)
-
-
 def writes_into_the_inputs(association, folder):
-    step(association, folder)
+    bps.selfcal(association, output_dir=folder)
     science = science_of(association)
     science.write_bytes(science.read_bytes() + bytes(2880))
 
@@ -380,14 +289,11 @@ def writes_into_the_inputs(association, folder):
 mutants(
     step_checks,
     {
-        "wrong bit": with_bits(1 | 1 << 29),
-        "OTHER_BAD_PIXEL forgotten": with_bits(1),
-        "DQ of before lost": with_bits(1 | 1 << 30, kept=0),
-        "ERR forgotten": restored("ERR"),
-        "variances forgotten": restored("VAR_POISSON", "VAR_RNOISE"),
+        "wrong bit": dq(1 | 1 << 29, kept=2**32 - 1),
+        "DQ of before lost": dq(1 | 1 << 30, kept=0),
+        "ERR forgotten": altered(error_forgotten),
         "axes swapped": axes_swapped,
         "science alone": science_alone,
-        "pedestals not subtracted": pedestals_not_subtracted,
         "writes into the inputs": writes_into_the_inputs,
     },
 )

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from badpix_selfcal.simulate.groups import DRAWN
 from benchmarks.accuracy import main, measure
 from benchmarks.accuracy_goals import GOALS
 from benchmarks.accuracy_tables import Results
 from benchmarks.finders import OURS, PEERS, REFERENCE, SIGMA, Scores
-from benchmarks.judging import BRIGHTNESS, GROUP_MEASURES, LEVELS, MEASURES, curves, judge
-from benchmarks.scenes import FULL, GROUPS, QUICK, REPORTING, TUNING, Case
-from benchmarks.truth import Observed, Scene, is_there, observe
+from benchmarks.judging import GROUP_MEASURES, MEASURES, judge
+from benchmarks.scenes import FULL, GROUPS, QUICK, REPORTING, TUNING
+from benchmarks.truth import Observed, Scene, observe
 
 NOWHERE = Path("no such folder")
 NEEDED = ("astroscrappy", "ccdproc", "scipy")
@@ -50,26 +49,6 @@ def test_the_sigma_cut_leaves_clean_data_alone(quick):
     assert quick.find("clean", "", "12A", 4, REFERENCE).means["flagged"] > 0.15
 
 
-def test_groups_are_measured_by_shape_and_by_brightness(quick):
-    record = quick.find("groups", "scattered", "12A", 4, SIGMA)
-    for means in (record.means, quick.find("groups", "scattered", "12A", 4, REFERENCE).means):
-        shapes = [means[f"shape {name}"] for name in DRAWN]
-        assert None not in shapes
-        assert means["shape MRS"] is None
-        assert min(shapes) <= means["groups"] <= max(shapes)
-    table = quick.document().split("by shape and by brightness\n")[1]
-    assert "| line of 3 along x | " in table
-    assert "MRS" not in table
-
-
-def test_an_error_twice_as_large_changes_no_flag(quick):
-    true = quick.find("exposures", "", "12A", 4, SIGMA).means
-    wrong = quick.find("error", "2", "12A", 4, SIGMA).means
-    for name in ("completeness", "purity", "high", "low"):
-        assert wrong[name] == true[name]
-    assert wrong["factor"] == pytest.approx(true["factor"] / 2)
-
-
 def test_results_survive_being_stored(quick, tmp_path):
     quick.store(tmp_path)
     restored = Results.restore(tmp_path)
@@ -77,11 +56,6 @@ def test_results_survive_being_stored(quick, tmp_path):
     assert restored.document() == (tmp_path / "accuracy.md").read_text(encoding="utf-8")
     for group in ("exposures", "clean", "error"):
         assert f"## {GROUPS[group]}\n" in restored.document()
-
-
-def test_the_command_prints_the_tables(capsys):
-    main(["--quick", "clean"])
-    assert "| 12A |  | 4 | sigma | 0.000" in capsys.readouterr().out
 
 
 def test_a_missing_peer_is_named_with_the_extra_that_installs_it(monkeypatch):
@@ -104,73 +78,6 @@ def test_every_goal_has_its_case_and_seeds_are_apart():
         assert goal.measure in (*MEASURES, *GROUP_MEASURES)
     assert {case.group for case in FULL} == set(GROUPS)
     assert all(set(case.methods) <= set(OURS) for case in QUICK)
-
-
-def test_the_same_seed_gives_the_same_exposures(small):
-    again = observe(small[1].scene, TUNING[0], (2,), NOWHERE)[2]
-    np.testing.assert_array_equal(again.minimum, small[2].minimum)
-    np.testing.assert_array_equal(again.exposures[0], small[1].exposures[0])
-
-
-def test_the_noise_beneath_a_hot_pixel_is_that_of_pixels_without(small):
-    observed = small[1]
-    counted = np.isfinite(observed.minimum) & ~observed.known
-    hot = counted & (observed.defect > 3) & (observed.defect < 30)
-    dark = counted & (observed.defect + observed.halo == 0)
-    assert np.median(observed.noise[hot]) > 2 * np.median(observed.beneath[hot])
-    assert np.median(observed.beneath[hot]) == pytest.approx(
-        np.median(observed.noise[dark]), rel=0.3
-    )
-    np.testing.assert_array_equal(observed.beneath[dark], observed.noise[dark])
-
-
-def test_flagging_all_hot_pixels_is_complete_and_pure(small):
-    observed = small[2]
-    with np.errstate(invalid="ignore"):  # reference pixels have no noise
-        perfect = Scores(observed.defect / observed.noise, 5.0)
-    judged = judge(observed, perfect)
-    assert set(judged) == set(MEASURES)
-    assert judged["completeness"] == judged["single"] == judged["purity"] == 1.0
-    assert judged["low"] == judged["cores"] == judged["wrong"] == 0.0
-    drawn = curves(observed, perfect)
-    assert set(drawn.purities) == {1.0}
-    assert len(drawn.by_brightness) == len(BRIGHTNESS) - 1
-    assert all(
-        share == float(least >= 5)
-        for share, least in zip(drawn.by_brightness, BRIGHTNESS, strict=False)
-        if share == share  # NaN where there is no hot pixel of this brightness
-    )
-
-
-def test_hand_made_flags_are_judged_by_hand():
-    scene = Scene("12A")
-    zero, no = np.zeros((1, 8), np.float32), np.zeros((1, 8), np.bool_)
-    flag = np.array([[9, 9, 9, 9, 9, 0, -9, -9]], np.float32)
-    observed = Observed(
-        scene=scene,
-        exposures=[zero],
-        minimum=zero,
-        error=zero + 1,
-        noise=zero + 1,
-        beneath=zero + 1,
-        defect=zero + np.float32([[6, 2, 0, 0, 0, 7, 0, 0]]),
-        halo=zero + np.float32([[0, 0, 4, 0, 0, 0, 0, 0]]),
-        low=no | [[0, 0, 0, 0, 0, 0, 1, 0]],
-        cosmic=no | [[0, 0, 0, 1, 0, 0, 0, 0]],
-        known=no,
-        line=zero + np.float32([[9, 9, 9, 9, 9, 0, 0, 9]]),
-        core=no | [[0, 0, 0, 0, 1, 0, 0, 0]],
-        group=np.int64([[1, 1, 0, 0, 0, 0, 0, 0]]),
-        shapes=("", "L"),
-    )
-    judged = judge(observed, Scores(flag, 5.0, -5.0))
-    assert judged["completeness"] == 1 / 2
-    assert judged["purity"] == 2 / 5
-    assert judged["purity_rays"] == judged["purity_warm"] == 3 / 5
-    assert judged["warm"] == 1 / 5
-    assert (judged["high"], judged["low"], judged["purity_low"]) == (5, 2, 1 / 2)
-    assert judged["lines"] == judged["cores"] == 100.0
-    assert judged["flagged"] == 100 * 7 / 8
 
 
 def test_hot_light_and_wrong_flags_are_counted_by_hand():
@@ -216,60 +123,8 @@ def test_hot_light_and_wrong_flags_are_counted_by_hand():
     assert judge(quiet, Scores(zero, 5.0))["left"] == 4
 
 
-def test_real_hot_pixels_replace_simulated_ones(tmp_path):
-    pytest.importorskip("scipy")
-    real = np.zeros((1024, 1032), bool)
-    real[20:24, 30:33] = real[60, 500] = True
-    (tmp_path / "miri-mrs-mask").mkdir()
-    np.savez(tmp_path / "miri-mrs-mask" / "mask_2020.npz", MAP=real)
-    folder = tmp_path / "geometry"
-    scene = replace(Scene("12A"), shape=(96, 640), real=("MRS", "MAP", 10.0))
-    assert is_there(scene, folder)
-    assert not is_there(scene, NOWHERE)
-    equal = scene.with_settings(hot_group_scatter=1.0, hot_normalisation=4e4)
-    observed = observe(equal, TUNING[0], (1,), folder)[1]
-    np.testing.assert_array_equal(observed.group > 0, real[:96, :640])
-    assert np.all(observed.defect[observed.group > 0] == 10)
-    assert np.count_nonzero(observed.defect) > 1000
-    assert observed.shapes == ("", "MRS", "MRS")
-    scattered = observe(scene, TUNING[0], (1,), folder)[1].defect[20:24, 30:33]
-    assert 1.2 < np.exp(np.std(np.log(scattered))) < 2.2
-
-
-def test_cases_whose_map_is_absent_are_named():
-    case = Case("groups", "real", replace(Scene("12A"), real=("MRS", "MIRIFUSHORT_HOT", 10.0)))
-    results = measure([case], TUNING[:1], NOWHERE)
-    assert results.records == []
-    assert "Not measured, as maps of hot pixels are absent: real (12A)." in results.document()
-
-
-def test_processes_measure_the_same(quick):
-    two = measure([QUICK[0], QUICK[2]], TUNING[:1], NOWHERE, processes=2)
-    assert two.records == [each for each in quick.records if each.group in ("exposures", "groups")]
-
-
-def test_a_level_that_no_cut_reaches_has_no_purity(small):
-    none = Scores(np.zeros(small[1].minimum.shape), 1.0)
-    assert np.isnan(curves(small[1], none).purities).all()
-    assert len(curves(small[1], none).lines) == len(LEVELS)
-
-
 @needs_peers
 @pytest.mark.parametrize("name", PEERS)
 def test_other_methods_run_and_find_bright_pixels(name, small):
     judged = judge(small[1], PEERS[name](small[1]))
     assert judged["completeness"] > 0.3
-
-
-@needs_peers
-def test_ccdmask_is_that_of_ccdproc(small):
-    import ccdproc
-    from astropy.nddata import CCDData
-
-    from benchmarks.finders import _filled
-
-    scores = PEERS["ccdmask"](small[1])
-    filled = CCDData(_filled(small[1])[0], unit="adu")
-    expected = ccdproc.ccdmask(filled, nlmed=15, ncmed=1)
-    agree = (scores.flagged_high() | scores.flagged_low()) == expected
-    assert np.mean(agree) > 0.9999

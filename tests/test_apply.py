@@ -112,12 +112,12 @@ def test_history_names_the_mask(made):
     [
         (
             {"detector": "NRS2"},
-            "was taken with NRS2, the mask {mask} is of NRS1; give a mask of NRS2",
+            "was taken with NRS2, the mask {mask} is of NRS1; give a mask of the same detector",
         ),
         ({"SUBARRAY": "SUB32"}, "has the subarray SUB32, the mask {mask} has FULL; give a mask of"),
         ({"SUBARRAY": "GENERIC"}, "has the subarray GENERIC, the mask {mask} has FULL; give a"),
         ({"SUBSTRT2": 9}, "has the subarray (1,9), the mask {mask} has FULL; give a mask of"),
-        ({"shape": (20, 30)}, "SCI has shape (20, 30), the mask {mask} has (96, 640); give a mask"),
+        ({"shape": (20, 30)}, "has shape (20, 30), the mask {mask} has (96, 640); give a mask"),
     ],
 )
 def test_an_exposure_that_does_not_fit_is_refused_by_name(made, how, problem):

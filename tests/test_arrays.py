@@ -16,36 +16,11 @@ import pytest
 from astropy import units
 from astropy.nddata import CCDData, NDData
 from astropy.utils.masked import Masked
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
 from badpix_selfcal.arrays import RunningMinimum, reference
-from badpix_selfcal.testing import assert_same, dispaxes, flagfracs, images, kernel_sizes
-
-EDGES = st.sampled_from(["zero", "shrink"])
-
-
-@given(images(infinities=True), kernel_sizes(21), dispaxes(), flagfracs(), flagfracs(), EDGES)
-@example(np.zeros((1, 1), np.float32), 1, None, 0.0, 0.0, "zero")
-@example(np.full((3, 4), np.nan), 5, 1, 0.5, 0.5, "shrink")
-@example(np.zeros((0, 5)), 3, 2, 0.001, 0.001, "zero")
-def test_bad_pixels(image, k, dispaxis, lower, upper, edge):
-    how = {
-        "kernel_size": k,
-        "dispaxis": dispaxis,
-        "flagfrac_lower": lower,
-        "flagfrac_upper": upper,
-        "edge": edge,
-    }
-    ours, slow = bps.find_bad_pixels(image, **how), reference.find_bad_pixels(image, **how)
-    assert_same(ours.mask, slow.mask)
-    assert_same(ours.residual, slow.residual)
-    assert_same([ours.cut_low, ours.cut_high], [slow.cut_low, slow.cut_high])
-    assert (ours.n_low, ours.n_high) == (slow.n_low, slow.n_high)
-    for index, expected in zip(ours.indices, np.where(slow.mask), strict=True):
-        assert_same(index, expected)
+from badpix_selfcal.testing import assert_same
 
 
 def test_infinite_residuals_are_flagged_and_do_not_prevent_other_flags():

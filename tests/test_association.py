@@ -70,12 +70,6 @@ def test_yaml_says_the_same_as_json(folder, ending):
     assert from_yaml.pool == from_json.pool == "pool"
 
 
-def test_a_relative_association_has_relative_members(folder, monkeypatch):
-    write(folder, content())
-    monkeypatch.chdir(folder)
-    assert read("asn.json").products[0].science == Path(SCIENCE)
-
-
 def test_members_may_lie_elsewhere(folder, tmp_path):
     far = write(tmp_path, {"products": [
         {"name": "p", "members": [member(str(folder / SCIENCE), "science")]}]})  # fmt: skip
@@ -104,25 +98,6 @@ def test_the_exposure_types_of_the_pipeline_are_known():
     base = pytest.importorskip("jwst.associations.lib.dms_base", reason="needs the extra jwst")
     theirs = {*base.EXPTYPE_MAP.values(), *base.SPECIAL_EXPOSURE_MODIFIERS, "science"}
     assert theirs <= {*ROLES, *UNUSED}
-
-
-@pytest.mark.parametrize("role", ["selfcal", "background"])
-def test_the_science_exposure_may_be_listed_again(folder, role):
-    product = read(write(folder, content(member(SCIENCE, role)))).products[0]
-    assert product.members == (folder / SCIENCE,) * 2
-
-
-def test_products_keep_their_order(folder):
-    names = ["z", "a", "m"]
-    products = [{"name": name, "members": [member(SCIENCE, "science")]} for name in names]
-    found = read(write(folder, {"products": products}))
-    assert [product.name for product in found.products] == names
-
-
-def test_unneeded_content_is_ignored(folder):
-    value = {"asn_rule": ["x"], "degraded": 1, **content(colour="red")}
-    value["products"][0]["members"][0]["exposerr"] = None
-    assert read(write(folder, value)).products[0].name == "p"
 
 
 @pytest.mark.parametrize(
@@ -178,11 +153,6 @@ NOT_PLAIN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ORDINARY)
-def test_ordinary_names_are_taken_as_they_are(folder, name):
-    assert read(write(folder, content(name=name))).products[0].name == name
-
-
 @pytest.mark.parametrize("name", NOT_PLAIN, ids=ascii)
 def test_a_name_that_is_not_a_plain_file_name_is_refused(folder, name):
     message = refusal(write(folder, content(name=name)))
@@ -211,22 +181,9 @@ def test_an_output_stays_in_its_folder_for_any_product_name(folder, name):
     assert output.name == f"{name}_badpix_selfcal.fits"
 
 
-def test_a_science_exposure_whose_stem_is_no_plain_name_needs_a_product_name(tmp_path):
-    (tmp_path / "ü_rate.fits").write_bytes(b"")
-    members = [member("ü_rate.fits", "science")]
-    assert "'name'" in refusal(write(tmp_path, {"products": [{"members": members}]}))
-    named = write(tmp_path, {"products": [{"name": "u", "members": members}]})
-    assert read(named).products[0].name == "u"
-
-
 def test_two_products_of_one_name_are_refused(folder):
     products = content()["products"] * 2
     assert "two products have the name 'p'" in refusal(write(folder, {"products": products}))
-
-
-def test_two_products_named_after_one_exposure_are_refused(folder):
-    product = {"members": [member("b1.fits", "science")]}
-    assert "'b1'" in refusal(write(folder, {"products": [product, {"name": "b1", **product}]}))
 
 
 # Members that cannot be used
@@ -252,25 +209,6 @@ def test_a_member_that_is_no_file_is_refused_by_name(folder, role, expname, what
     members = [*first, member(expname, role)]
     message = refusal(write(folder, {"products": [{"name": "p", "members": members}]}))
     assert f"product 0: member {folder / expname} {what}" in message
-
-
-def test_a_link_that_points_nowhere_is_refused(tmp_path):
-    (tmp_path / SCIENCE).symlink_to("gone.fits")
-    assert f"{SCIENCE} does not exist" in refusal(write(tmp_path, content()))
-
-
-def test_the_message_names_the_product_of_the_member(folder):
-    value = content()
-    value["products"].append({"name": "q", "members": [member("missing.fits", "science")]})
-    assert ": product 1: member " in refusal(write(folder, value))
-
-
-@pytest.mark.parametrize("roles", [[], ["background"], ["selfcal", "imprint"]])
-def test_a_product_without_science_is_refused(folder, roles):
-    members = [member("b1.fits", role) for role in roles]
-    message = refusal(write(folder, {"products": [{"name": "p", "members": members}]}))
-    assert "product 0: " in message
-    assert "at least one member" in message or "exptype science, got none" in message
 
 
 @pytest.mark.parametrize("second", ["b1.fits", SCIENCE])
@@ -396,14 +334,6 @@ def test_broken_json_is_refused(folder, text):
     assert "is not valid JSON" in refusal(write(folder, text, "broken.json"))
 
 
-@pytest.mark.parametrize("text", ["a: &a [x]\nb: *a", "products: &a [*a]", "a: &a {<<: *a}"])
-def test_aliases_of_yaml_are_refused(folder, text):
-    """A few bytes could stand for any number of members, or take hours."""
-    with in_time():
-        said = refusal(write(folder, text, "alias.yaml"))
-    assert "refers to 'a' (*); write out each product and member" in said
-
-
 @pytest.mark.parametrize("name", ["gone.json", "gone.yaml", "nowhere/asn.json"])
 def test_a_missing_association_is_refused(folder, name):
     assert "no such file or folder" in refusal(folder / name)
@@ -414,19 +344,7 @@ def test_an_association_that_cannot_be_read_is_refused(folder, name):
     refusal(folder / name)
 
 
-def test_a_folder_named_like_an_association_is_refused(tmp_path):
-    (tmp_path / "asn.json").mkdir()
-    assert "cannot be read" in refusal(tmp_path / "asn.json")
-
-
 # Associations that are too large
-
-
-def test_many_repeated_members_are_read_in_time(folder):
-    members = [member(SCIENCE, "science"), *[member("b1.fits", "selfcal")] * (MOST_MEMBERS - 1)]
-    path = write(folder, {"products": [{"name": "p", "members": members}]})
-    with in_time():
-        assert len(read(path).products[0].selfcal) == MOST_MEMBERS - 1
 
 
 @pytest.mark.parametrize("products", [1, 300])
@@ -455,33 +373,11 @@ def test_a_device_without_end_is_refused():
         assert "is longer than" in refusal("/dev/zero")
 
 
-@pytest.mark.parametrize("ending", ["json", "yaml"])
-def test_missing_memory_is_not_the_fault_of_the_file(folder, monkeypatch, ending):
-    def fail(*_, **__):
-        raise MemoryError
-
-    monkeypatch.setattr("json.loads", fail)
-    monkeypatch.setattr("yaml.parse", fail)
-    with pytest.raises(MemoryError):
-        read(write(folder, "{}", f"asn.{ending}"))
-
-
 @pytest.mark.parametrize(
-    ("unit", "what"),
-    [
-        ("[" * 150 + "]" * 150 + ",", "has more than 20 lists or tables within each other"),
-        ("{" * 150 + "}" * 150 + ",", "has more than 20 lists or tables within each other"),
-        ("[" * 15 + "]" * 15 + ",", "is too long for YAML; write it as JSON"),
-        ("[],", "is too long for YAML; write it as JSON"),
-    ],
+    "unit", ["[" * 150 + "]" * 150 + ",", "[", "{", "[],", "&a [*a],", "{<<: &a {<<: *a}},"]
 )
-def test_a_yaml_association_of_many_signs_is_refused_in_time(folder, unit, what):
+def test_a_yaml_association_of_many_signs_is_refused_in_time(folder, unit):
     """Found by fuzzing: brackets within each other took 40 s for each megabyte."""
     text = f"a: [{unit * ((MOST_YAML - 100) // len(unit))}1]"
     with in_time():
-        assert what in refusal(write(folder, text, "signs.yaml"))
-
-
-def test_a_yaml_association_of_blocks_within_each_other_is_refused(folder):
-    text = "\n".join(f"{' ' * depth}a{depth}:" for depth in range(50))
-    assert "has more than 20 lists or tables" in refusal(write(folder, text, "deep.yaml"))
+        refusal(write(folder, text, "signs.yaml"))

@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 
 import badpix_selfcal as bps
-from benchmarks import archive
 from benchmarks.__main__ import PARTS, main
 from benchmarks.goals import GOALS, SHOWN, Goal, compare
 from benchmarks.report import BEGIN, END, README, RESULTS, Results, refresh
-from benchmarks.sizes import QUICK
-from benchmarks.tables import Table, amount, times
-from benchmarks.timing import ALL, ONE, Measure, Row, Way, in_turns
+from benchmarks.tables import Table
+from benchmarks.timing import ALL, ONE, Measure, Row
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("aiohttp", "bottleneck", "cv2", "jwst", "matplotlib", "pandas", "polars", "scipy")
@@ -107,44 +105,6 @@ def test_a_table_marks_medians_of_fewer_runs_and_compares_with_its_base():
     assert "| work | 4.00 ms | 2.00 ms | 500 ms * (250x) |" in text
 
 
-def test_a_time_of_a_part_of_the_work_is_scaled_and_marked():
-    calls = []
-    row = in_turns("work", {"part": Way(lambda: calls.append(1), share=1e-9)}, QUICK)
-    assert len(calls) == 1
-    assert row.measures["part"].scaled
-    assert row.measures["part"].value > 1.0  # ms: a call takes far more than a picosecond
-
-
-def test_the_number_of_counted_runs_can_be_set():
-    sizes = type(QUICK)(rounds=3, patience=0.0)
-    way, hurried = Way(lambda: None), Way(lambda: None, hurried=True)
-    row = in_turns("work", {"way": way, "hurried": hurried}, sizes)
-    assert (row.measures["way"].rounds, row.measures["hurried"].rounds) == (3, 1)
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (0.0312, "ms", "31.2 µs"),
-        (31.25, "ms", "31.2 ms"),
-        (312.5, "ms", "312 ms"),
-        (3125.0, "ms", "3.12 s"),
-        (3125.0, "MiB", "3125 MiB"),
-    ],
-)
-def test_amounts_are_short(value, unit, text):
-    assert amount(value, unit) == text
-    assert [times(ratio) for ratio in (0.125, 12.34, 1234.5)] == ["0.12x", "12.3x", "1234x"]
-
-
-def test_names_are_moved_apart_and_keep_their_order():
-    pytest.importorskip("matplotlib")
-    from benchmarks.plots import spread
-
-    placed = spread({"a": 0.0, "c": 11.0, "b": 10.0, "d": 100.0}, 10.0)
-    assert placed == {"a": -3.0, "b": 7.0, "c": 17.0, "d": 100.0}
-
-
 def test_results_survive_being_stored(tmp_path):
     about = {"date": "2026-01-01", "machine": "a machine", "versions": "versions"}
     results = Results(about, 7, [Table("Title", [ROW], ALL, "note")])
@@ -162,32 +122,3 @@ def test_only_the_text_between_the_marks_is_refreshed():
             refresh(text, block)
     readme = README.read_text(encoding="utf-8")
     assert refresh(readme, Results.restore(RESULTS).for_readme()) == readme
-
-
-def rows_of(text):
-    rows = [line.split(" | ") for line in text.splitlines()[2:7]]
-    return {
-        row[0].removeprefix("| "): [float(cell.strip("| ")) for cell in row[1:]] for row in rows
-    }
-
-
-def test_the_cost_of_an_archive_adds_up():
-    costs = archive.Costs(0.001, 0.01, 0.1, 0.001, 1.0, 0.001, sci=4_000_000, file=26_000_000)
-    text = archive.report(costs, exposures=10_000, groups=2, threads=10)
-    assert rows_of(text) == {
-        "headers": [10_000, 1.0, 0.003],
-        "read, pedestal, fold": [10_000, 10.0, 0.028],
-        "combine images": [714, 1.0, 0.0],
-        "mask": [2, 1000.0, 0.001],
-        "flag and write": [10_000, 100.0, 0.278],
-    }
-    assert "0.31 h of one thread, 1.9 min of 10." in text
-    assert "0.30 TB read (4.00 MB of SCI and 26.00 MB of file for each exposure)" in text
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_the_cost_of_an_archive_can_be_measured(capsys):
-    archive.main(["--size", "544", "--exposures", "100"])
-    text = capsys.readouterr().out
-    assert "(1.18 MB of SCI and " in text  # 544 x 544 samples of float32
-    assert [row[0] for row in rows_of(text).values()] == [100, 100, 7, 2, 100]

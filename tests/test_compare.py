@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,17 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.instrument import BAD, names_of
+from badpix_selfcal.instrument import BAD
+from badpix_selfcal.simulate import simulate
 
 from .exposures import observation
 from .flagged_files import PIXELS, SHAPE, exposure, image_of, mask_file, pixels_of, saved_mask
+from .test_readme import run
 from .test_step_parity import _association, _run_reference
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +73,10 @@ def test_the_ends_of_masks_are_counted(folder, one, two):
     a = mask_of(folder / "a.fits", one)
     b = mask_of(folder / "b.fits", two)
     found = bps.compare(a, b)
-    for name, pixels, ends in (
-        ("a", one.keys(), one),
-        ("b", two.keys(), two),
-        ("both", one.keys() & two.keys(), one),
-        ("only_a", one.keys() - two.keys(), one),
-        ("only_b", two.keys() - one.keys(), two),
-    ):
-        words = [ends[pixel] for pixel in pixels]
+    sets = {"a": one.keys(), "b": two.keys(), "both": one.keys() & two.keys()}
+    sets |= {"only_a": one.keys() - two.keys(), "only_b": two.keys() - one.keys()}
+    for name, pixels in sets.items():
+        words = [(two | one)[pixel] if name != "b" else two[pixel] for pixel in pixels]
         counts = found.counts[name]
         assert (counts.low, counts.high) == (words.count("low"), words.count("high"))
         assert counts.number == len(words)
@@ -102,24 +96,6 @@ def test_a_mask_and_an_exposure_are_compared_by_their_flags(folder, one, two):
         assert found.counts["both"].low == words.count("low")
 
 
-def test_the_bits_of_a_mask_are_those_that_it_defines(tmp_path):
-    quality = np.zeros(SHAPE, np.uint32)
-    quality[0, :4] = 1, 2, 4, 2 | 4
-    defined = {1: "HOT", 2: "DO_NOT_USE ", 4: "DEAD"}
-    a = mask_file(tmp_path / "a.fits", quality, defined)
-    b = mask_file(tmp_path / "b.fits", image_of({(0, 1), (0, 3)}))
-    found = bps.compare(a, b)
-    assert found.same_flags
-    assert found.counts["both"].number == 2
-    quality[0, 4] = 8
-    both = {2: "do_not_use", 8: "DO_NOT_USE", 4: "DEAD"}
-    twice = mask_file(tmp_path / "twice.fits", quality, both)
-    assert bps.compare(twice, b).counts["only_a"].number == 1
-    none = mask_file(tmp_path / "none.fits", quality, {1: "HOT"})
-    with pytest.raises(bps.MaskError, match=r"none\.fits: its table DQ_DEF does not say"):
-        bps.compare(a, none)
-
-
 def test_a_mask_of_the_pipeline_is_read(tmp_path):
     models = pytest.importorskip("jwst.datamodels", reason="jwst is not installed")
     quality = image_of({(1, 2), (6, 10)}).astype(np.uint32)
@@ -133,7 +109,7 @@ def test_a_mask_of_the_pipeline_is_read(tmp_path):
     model.save(tmp_path / "mask.fits")
     b = exposure(tmp_path / "b.fits", {(1, 2), (6, 10)})
     found = bps.compare(tmp_path / "mask.fits", b)
-    assert (found.a.kind, found.b.kind) == ("mask", "exposure")
+    assert found.kinds == ("mask", "exposure")
     assert found.is_equal
 
 
@@ -171,51 +147,38 @@ def test_samples_are_compared_one_by_one(folder, pairs, is_double, one, two):
     assert found.is_equal == all(plane.is_equal for plane in found.planes)
 
 
-def test_differences_are_told_in_words(here):
+def test_extensions_are_compared_and_their_differences_named(here):
     a, b = exposure(here / "a.fits"), exposure(here / "b.fits", {(1, 1)})
     with fits.open(b, mode="update") as hdus:
         hdus["SCI"].data[0, 0] += 2
         hdus["DQ"].data[0, 1] = 1 << 5
         hdus.append(fits.ImageHDU(np.zeros(3), name="ONE"))
-    text = str(bps.compare(a, b))
-    assert text.startswith(
-        "A and B differ: 0 pixels flagged only in A, 1 only in B\n  A         0 f"
-    )
-    assert "SCI: 2 of 77 samples, by at most 2, 1 NaN or infinite in one, 1 where the" in text
-    assert (
-        "DQ: 2 of 77 samples, in DO_NOT_USE, JUMP_DET, PERSISTENCE, OTHER_BAD_PIXEL, 1 where"
-        in text
-    )
-    assert "ONE: only in B" in text
-
-
-def test_a_file_without_sign_or_type_in_common_differs(here):
-    a, b = exposure(here / "a.fits"), exposure(here / "b.fits")
-    for path, zero, cube in ((a, 0.0, "f4"), (b, -0.0, "f8")):
+    for path, zero, kind, text in ((a, 0.0, "f4", "one"), (b, -0.0, "f8", "two")):
         with fits.open(path, mode="append") as hdus:
             hdus.append(fits.ImageHDU(np.full((2, 3), zero), name="ZERO"))
-            hdus.append(fits.ImageHDU(np.ones((2, 3), cube), name="TYPE"))
+            hdus.append(fits.ImageHDU(np.ones((2, 3), kind), name="TYPE"))
             hdus.append(fits.ImageHDU(np.ones((2, 3 + (path == b))), name="SHAPE"))
             hdus.append(fits.ImageHDU(np.ones((2, 2, 2)), name="SHAPE"))
-    planes = {plane.name: plane for plane in bps.compare(a, b).planes}
-    assert {name for name, plane in planes.items() if plane.is_equal} == {"SCI", "DQ", "SHAPE,2"}
-    assert (planes["ZERO"].differing, planes["ZERO"].largest) == (6, 0)
-    assert (planes["TYPE"].differing, planes["TYPE"].problem) == (0, "float32 in A, float64 in B")
-    assert planes["SHAPE"].problem == "shape (2, 3) in A, (2, 4) in B"
-
-
-def test_tables_are_compared_but_for_those_about_the_file(here):
-    a, b = exposure(here / "a.fits"), exposure(here / "b.fits")
-    for path, text in ((a, "one"), (b, "two")):
-        with fits.open(path, mode="append") as hdus:
             for name in ("ASDF", "MEMBERS", "GROUP", "SAME"):
                 values = ["same" if name == "SAME" else text]
                 column = fits.Column("text", "9A", array=values)
                 hdus.append(fits.BinTableHDU.from_columns([column], name=name))
     found = bps.compare(a, b)
-    assert [plane.name for plane in found.planes] == ["SCI", "DQ", "GROUP", "SAME"]
-    assert not found.is_equal
-    assert "differ    GROUP: 3 of 9 bytes" in str(found)
+    assert str(found).startswith("A and B differ: 0 pixels flagged only in A, 1 only in B\n  A    ")
+    assert {plane.name: str(plane) for plane in found.planes} == {
+        "SCI": "2 of 77 samples, by at most 2, 1 NaN or infinite in one, 1 where the flags are the "
+        "same",
+        "DQ": "2 of 77 samples, in DO_NOT_USE, JUMP_DET, PERSISTENCE, OTHER_BAD_PIXEL, 1 where the "
+        "flags are the same",
+        "ONE": "only in B",
+        "ZERO": "6 of 6 samples, by at most 0, 6 where the flags are the same",
+        "TYPE": "float32 in A, float64 in B",
+        "SHAPE": "shape (2, 3) in A, (2, 4) in B",
+        "SHAPE,2": "equal",
+        "GROUP": "3 of 9 bytes",
+        "SAME": "equal",
+    }
+    assert "  differ    GROUP: 3 of 9 bytes" in str(found)
 
 
 # Damaged files
@@ -250,7 +213,7 @@ def test_a_damaged_file_is_compared_or_named(folder, kind, changes, is_cut):
             except ValueError as error:
                 assert str(damaged) in str(error)  # noqa: PT017 - not every damage is an error
             else:
-                assert found.a.path in pair
+                assert found.a.source in pair
 
 
 # The pipeline's own step
@@ -296,12 +259,6 @@ def test_results_with_other_parameters_differ_only_where_flags_do(tmp_path):
     assert [plane.largest for plane in former.planes if plane.name != "DQ"] == [0.0] * 4
 
 
-def test_names_of_bits():
-    assert names_of(BAD | 4) == "DO_NOT_USE, JUMP_DET, OTHER_BAD_PIXEL"
-    assert names_of(1 << 31 | 1 << 33) == "REFERENCE_PIXEL, bit 33"
-    assert names_of(0) == ""
-
-
 def refusal(*files, **how):
     with pytest.raises(ValueError, match="fits: ") as caught:
         bps.compare(*files, **how)
@@ -319,17 +276,15 @@ def test_bad_files_are_named(here):
     fits.PrimaryHDU(np.zeros(SHAPE)).writeto(here / "none.fits")
     cube = np.zeros((2, *SHAPE), np.uint32)
     mask_file(here / "cube.fits", cube)
-    mask_file(here / "float.fits", cube[0])
-    with fits.open(here / "float.fits", mode="update") as hdus:
-        hdus["DQ"].data = np.zeros(SHAPE)
+    mask_file(here / "float.fits", np.zeros(SHAPE))
     for name, words in {
         "b_rate.fits": "b_rate.fits: no such file or folder; did you mean a_rate.fits?",
         "text.fits": "text.fits: is not a FITS file",
         "cut.fits": "cut.fits: .*cut short",
         "folder.fits": "folder.fits: is not a file",
         "none.fits": "none.fits: has no DQ extension",
-        "cube.fits": r"cube.fits: DQ must be 2-D, got shape \(2, 7, 11\)",
-        "float.fits": "float.fits: DQ must hold integers, got float64",
+        "cube.fits": "cube.fits: has no DQ extension with a 2-D image of integers",
+        "float.fits": "float.fits: has no DQ extension with a 2-D image of integers",
     }.items():
         assert re.match(words, refusal("a_rate.fits", name)), name
         assert re.match(words, refusal(name, "a_rate.fits")), name
@@ -339,17 +294,64 @@ def test_files_of_different_pixels_are_refused(here):
     exposure(here / "a.fits")
     exposure(here / "short.fits", DETECTOR="MIRIFUSHORT")
     exposure(here / "part.fits", SUBARRAY="SUB64", SUBSTRT1=9)
-    mask_file(here / "small.fits", np.zeros((3, 4)))
-    mask_file(here / "any.fits", np.zeros(SHAPE), DETECTOR="ANY", SUBARRAY="GENERIC")
+    mask_file(here / "small.fits", np.zeros((3, 4), "u1"))
+    mask_file(here / "any.fits", np.zeros(SHAPE, "u1"), DETECTOR="ANY", SUBARRAY="GENERIC")
     for name, words in {
-        "short.fits": "is of MIRIFUSHORT, a.fits is of MIRIFULONG; give files of one detector",
-        "part.fits": "is of the subarray SUB64(9,1), a.fits of FULL; give files of one subarray",
+        "short.fits": "was taken with MIRIFUSHORT, a.fits is of MIRIFULONG; give files of one "
+        "detector",
+        "part.fits": "has the subarray SUB64(9,1), a.fits has FULL; give files of one subarray",
         "small.fits": "has shape (3, 4), a.fits has (7, 11); give files of one shape",
     }.items():
         assert refusal("a.fits", name) == f"{name}: {words}"
-    assert refusal("a.fits", "a.fits", before="short.fits").startswith("short.fits: is of")
-    assert refusal("any.fits", "a.fits", before="short.fits").startswith("short.fits: is of")
+    assert refusal("a.fits", "a.fits", before="short.fits").startswith("short.fits: was")
+    assert refusal("any.fits", "a.fits", before="short.fits").startswith("short.fits: was")
     assert refusal("a.fits", "a.fits", before="any.fits") == (
         "any.fits: has no SCI extension; give the exposure (_rate)"
     )
     assert bps.compare("a.fits", "any.fits").is_equal
+
+
+# The commands of `docs/compare.md`
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "compare.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def named(tmp_path):
+    """Make files with the names that the page uses."""
+    made = simulate(tmp_path / "data", detector="MIRIFUSHORT", size=(96, 640), n_science=1)
+    shutil.copy(made.science[0], tmp_path / "target_rate.fits")
+    result = bps.selfcal(made.associations[0], output_dir=tmp_path / "data", save_mask=True)
+    for name in (
+        "ours/target_badpix_selfcal.fits",
+        "pipeline/target_badpix_selfcal.fits",
+        "A.fits",
+        "B.fits",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(result.science, tmp_path / name)
+    (tmp_path / "masks").mkdir()
+    for number in range(3):
+        saved_mask(tmp_path / "masks" / f"{number}_mask.fits", {(0, number)}, {(3, 3)})
+    shutil.copy(result.mask_file, tmp_path / "masks" / "target_mask.fits")
+    return tmp_path
+
+
+def test_the_commands_of_the_page_work(named):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    compared, script, followed, exported = BLOCKS
+    assert run(compared, named).count("A and B are equal\n") == 2
+    assert run(script, named) == "equal\n"
+    saved_mask(named / "B.fits")
+    assert run(script, named) == "failed\n"  # of another detector
+    shutil.copy(named / "target_rate.fits", named / "B.fits")
+    assert run(script, named) == "different\n"
+    assert run(exported, named) == "written   pixels.ecsv\nwritten   pixels.reg\n"
+    (named / "pixels.ecsv").unlink()
+    (named / "masks" / "target_mask.fits").unlink()
+    text = "  1 pixel and 2 groups persistent: in at least 3 of 3\n"
+    assert run(followed, named).count(text) == 2
+    for name in ("differences.png", "pixels.ecsv", "pixels.reg", "history.png"):
+        assert (named / name).stat().st_size > 1000
+    assert bps.Mask.read(named / "persistent_mask.fits").bad_pixels.n_high == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +15,9 @@ from badpix_selfcal.files.exposure import Exposure, read
 
 from .fits_exposures import (
     BLOCK,
-    CARDS,
     MASK,
     Whole,
     copy_of,
-    dq_first,
     in_time,
     refusal,
     samples,
@@ -65,36 +62,12 @@ def test_a_file_cut_anywhere_is_refused_unless_only_padding_is_gone(folder, whol
         assert copy == copy_of(whole.path, MASK).read_bytes()[: len(copy)]
 
 
-@pytest.mark.parametrize("number", [2, 3, 6, 9])
-@pytest.mark.parametrize("more", [1, 2, 7, 8, 9, 80, 81, BLOCK - 1, BLOCK, BLOCK + 1])
-def test_a_file_cut_close_behind_the_start_of_an_extension_is_refused(folder, whole, number, more):
-    path = folder / "cut.fits"
-    path.write_bytes(whole.content[: whole.places[number][0] + more])
-    assert "cut short" in refusal(path)
-
-
-@pytest.mark.parametrize("missing", [1, 100, 2000])
-def test_a_file_that_lacks_padding_is_copied(folder, whole, missing):
-    assert whole.places[-1][3] - whole.places[-1][2] > 2000
-    path = folder / "cut.fits"
-    path.write_bytes(whole.content[:-missing])
-    whole_copy = copy_of(whole.path, MASK).read_bytes()
-    assert copy_of(path, MASK).read_bytes().ljust(len(whole_copy), b"\0") == whole_copy
-
-
 @given(fraction=st.floats(0, 1, exclude_max=True))
 @example(fraction=0.0)
 def test_a_gzipped_file_cut_anywhere_is_refused(folder, whole, fraction):
     content = gzip.compress(whole.content, mtime=0)
     path = folder / "cut.fits.gz"
     path.write_bytes(content[: int(fraction * len(content))])
-    refusal(path)
-
-
-@pytest.mark.parametrize("missing", [1, 4, 8, 9, 100])
-def test_a_gzipped_file_cut_close_to_its_end_is_refused(folder, whole, missing):
-    path = folder / "cut.fits.gz"
-    path.write_bytes(gzip.compress(whole.content)[:-missing])
     refusal(path)
 
 
@@ -182,33 +155,6 @@ def test_an_extension_of_negative_size_is_refused(tmp_path, name, size):
     path = write(tmp_path / "in.fits")
     with_card(path, name, "PCOUNT", b"PCOUNT  = %20d" % size)
     assert isinstance(outcome(path), str)
-
-
-def test_a_gzipped_file_is_checked_before_its_headers_are_read(tmp_path):
-    """A damaged one may decompress to anything, such as a negative size."""
-    path = write(tmp_path / "in.fits")
-    with_card(path, "ERR", "PCOUNT", b"PCOUNT  =                -2000")
-    zipped = tmp_path / "in.fits.gz"
-    content = bytearray(gzip.compress(path.read_bytes()))
-    content[-8] ^= 1
-    zipped.write_bytes(content)
-    assert "CRC" in refusal(zipped)
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda exposure, _: exposure.science(),
-        lambda exposure, to: exposure.write_copy(to, MASK, CARDS, ""),
-    ],
-    ids=["science", "write_copy"],
-)
-@pytest.mark.parametrize("length", [0, 4000, 10_000])
-def test_a_file_that_was_cut_since_it_was_read_is_refused(tmp_path, use, length):
-    path = write(tmp_path / "in.fits", dq_first)
-    exposure = read(path)
-    os.truncate(path, length)
-    refusal(path, lambda _: use(exposure, tmp_path / "copy.fits"))
 
 
 def test_headers_that_take_long_to_read_are_refused_in_time(folder, whole):

@@ -181,29 +181,6 @@ class TestScipy:
         subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def gappy(shape, seed):
-    """Noise of which a fifth is missing."""
-    random = np.random.default_rng(seed)
-    return np.where(random.random(shape) < 0.2, np.nan, random.normal(size=shape))
-
-
-def test_programs_that_change_one_import():
-    """The calls of breads, jwst_giant_planets and RiverObs, as they make them."""
-    spectrum, img, hgt_2d = gappy(2048, 5), gappy((60, 50), 6).astype("f4"), gappy((70, 40), 7)
-    found = []
-    for filter_of in (our_ndimage.generic_filter, ndimage.generic_filter):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # all NaN
-            row = filter_of(spectrum * (spectrum > -1), np.nanmedian, size=50)
-            spikes = filter_of(img, np.nanmedian, 3, mode="constant", cval=np.nan)
-            smooth = filter_of(img, np.nanmedian, 5, mode="nearest")
-            noise = filter_of(img - smooth, np.nanstd, 5, mode="nearest")
-            heights = filter_of(hgt_2d, bottleneck.nanmedian, size=11)
-        found.append((row, spikes, smooth, noise, heights))
-    for ours, expected in zip(*found, strict=True):
-        assert_same(ours, expected)
-
-
 class TestBottleneck:
     @given(arrays([*FLOATS, *WHOLES[:-1]]), st.data())
     @example(np.array([np.inf, -np.inf, np.nan, 1.0]), None)

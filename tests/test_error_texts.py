@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -74,24 +73,6 @@ def test_a_full_disk_is_reported_with_the_name_of_the_output(tmp_path, capsys, u
     said = f"{output}: cannot be written: {os.strerror(errno.EFBIG)}\n"
     assert said in capsys.readouterr().err
     assert not output.exists()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a working folder cannot be removed")
-@pytest.mark.parametrize("command", ["run", "batch"])
-def test_a_working_folder_that_has_gone_is_named(tmp_path, command):
-    path = write(tmp_path / "in_rate.fits", sky(1))
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    code = (
-        "import os, sys; from badpix_selfcal.cli import main; "
-        "os.rmdir(os.getcwd()); sys.exit(main(sys.argv[1:]))"
-    )
-    words = [sys.executable, "-c", code, command, path]
-    ended = subprocess.run(words, cwd=gone, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stderr == (
-        "badpix-selfcal: error: .: the working folder exists no longer; change to another one\n"
-    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count characters")

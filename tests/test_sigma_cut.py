@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from math import erf, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +12,10 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal.arrays import reference
 from badpix_selfcal.arrays.bad_pixels import (
-    UPPER_CUTS,
-    blunt_factor,
     sharp_groups,
     spread_of_minimum,
     upper_cut,
 )
-from badpix_selfcal.arrays.crowded import crowded_rows, spared
 from badpix_selfcal.simulate.groups import PICTURES
 from badpix_selfcal.testing import assert_same, dispaxes, images, kernel_sizes, large_images
 
@@ -571,58 +566,3 @@ def test_light_that_is_narrow_for_miri_is_not_for_nirspec(turned):
     ):  # fmt: skip
         groups = sharp_groups(light, noise, light, detector=detector, dispaxis=dispaxis, **how)
         assert groups.any() == is_sharp
-
-
-# Traces of undersampled point sources, as NIRSpec sees them: a toy of its own, simpler than
-# `badpix_selfcal.simulate`. One tilted trace of a Gaussian integrated over pixels, with a continuum
-# and emission lines two pixels wide, on noise with hot pixels.
-
-TRACED = (96, 2048)
-HOT = 0.0025
-"""The share of hot pixels; that of all flags in a simulated detector of NIRSpec."""
-
-_ERF = np.vectorize(erf)
-
-
-def traced(seed, *, fwhm, brightness, tilt, dithered, exposures=3):
-    """Return the minimum image, the mean error, the hot pixels and those within a source's width.
-
-    Brightness is that of the continuum in units of the noise of a dark pixel.
-    """
-    rng = np.random.default_rng(seed)
-    rows, columns = np.ogrid[: TRACED[0], : TRACED[1]]
-    hot = np.where(rng.random(TRACED) < HOT, np.minimum(5 / rng.random(TRACED), 1000), 0)
-    spectrum = 1 + sum(
-        rng.uniform(1, 20) * np.exp(-0.5 * ((columns - rng.uniform(0, TRACED[1])) / 0.95) ** 2)
-        for _ in range(10)
-    )
-    first = TRACED[0] / 2 + rng.random()
-    images, errors, near = [], [], np.zeros(TRACED, bool)
-    for number in range(exposures):
-        moved = 5.3 * number if dithered else rng.normal(0, 0.02)
-        distance = rows - (first + moved + tilt * (columns / TRACED[1] - 0.5))
-        edges = [_ERF((distance + side) * 2.355 / (fwhm * sqrt(2))) for side in (-0.5, 0.5)]
-        light = brightness * spectrum * (edges[1] - edges[0]) / 2
-        errors.append(np.sqrt(1 + 0.05 * light))
-        images.append((light + hot + errors[-1] * rng.normal(0, 1, TRACED)).astype(np.float32))
-        near |= np.abs(distance) <= fwhm
-    return bps.minimum_image(images), np.mean(errors, axis=0), hot, near
-
-
-@pytest.mark.parametrize("dithered", [False, True])
-@pytest.mark.parametrize("tilt", [0, 6])
-@pytest.mark.parametrize("brightness", [10, 300])
-@pytest.mark.parametrize("fwhm", [0.8, 1.2, 2.0])
-def test_the_sigma_cut_does_not_flag_the_cores(fwhm, brightness, tilt, dithered):
-    how = {"fwhm": fwhm, "brightness": brightness, "tilt": tilt, "dithered": dithered}
-    flagged, found = [], []
-    for seed in (501, 502):
-        minimum, error, hot, near = traced(seed, **how)
-        mask = bps.find_bad_pixels(
-            minimum, dispaxis=1, cut="sigma", error=error, n_exposures=3, detector="NRS1"
-        ).mask
-        flagged.append(mask[near & (hot == 0)].mean())
-        found.append(mask[(hot > 5 * error) & ~near].mean())
-        assert crowded_rows(mask, dispaxis=1) == ()
-    assert np.mean(flagged) < 0.005
-    assert np.mean(found) > 0.95

@@ -10,12 +10,11 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import badpix_selfcal as bps
 from badpix_selfcal.instrument import DETECTORS, DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.simulate import COSMIC_RAY, HALO, HOT, LOW, Settings, simulate
 
 from .profiles import share
-from .simulations import GAP_SIZE, PLANES, cosmic, digests, fixed, plane
+from .simulations import PLANES, cosmic, digests, fixed, plane
 
 FIXTURES = [HealthCheck.function_scoped_fixture]  # files of one example replace the last one's
 
@@ -41,20 +40,6 @@ def test_jwst_opens_an_exposure_as_an_ifu_image(tmp_path, detector, recwarn):
             assert model.meta.observation.bkgdtarg is background
             assert model.meta.filename == path.name
     assert [str(warning.message) for warning in recwarn] == []
-
-
-def test_the_step_of_jwst_finds_hot_pixels_and_halos(tmp_path):
-    step = pytest.importorskip("jwst.badpix_selfcal").BadpixSelfcalStep
-    files = simulate(tmp_path, detector="MIRIFUSHORT", size=GAP_SIZE)
-    science, backgrounds = step.call(str(files.association), skip=False, flagfrac_lower=0)
-    found = (science.dq != 0) & (plane(files.science[0], "DQ") == 0)
-    assert science.meta.cal_step.badpix_selfcal == "COMPLETE"
-    for model in (science, *backgrounds):
-        model.close()
-    truth = fixed(files)[found]
-    assert truth.size > 40
-    assert np.mean(truth & (HOT | HALO) != 0) > 0.95
-    assert np.mean(truth & HOT != 0) > 0.7
 
 
 def test_an_exposure_has_the_cards_the_step_needs(long):
@@ -123,30 +108,6 @@ def test_equal_arguments_give_equal_bytes_whatever_else_is_there(tmp_path):
     assert not np.array_equal(plane(made.science[0]), plane(another.science[0]), equal_nan=True)
 
 
-def test_pixels_that_become_hot_between_two_epochs_are_new(tmp_path):
-    masks, truths, dates = [], [], []
-    for epoch in (1, 2):
-        made = simulate(
-            tmp_path / "data", detector="MIRIFUSHORT", size=(256, 640), seed=2, epoch=epoch,
-            settings=Settings(new_hot=0.2),
-        )  # fmt: skip
-        run = bps.selfcal(made.association, cut="sigma", output_dir=tmp_path, save_mask=True)
-        masks.append(run.mask_file)
-        truths.append(fixed(made) & (HOT | LOW))
-        dates.append(fits.getheader(made.science[1])["DATE-OBS"])
-        known = fits.getdata(made.science[0], "DQ") != 0
-    assert dates == ["2022-07-01", "2023-07-01"]
-    changed = truths[0] != truths[1]
-    became = (truths[1] & HOT != 0) & (truths[0] == 0)
-    np.testing.assert_array_equal(changed, became)
-    became &= ~known
-    found = bps.history(reversed(masks))
-    new = np.zeros(found.shape, bool)
-    new[found.y, found.x] = ~found.flagged[:, 0] & found.flagged[:, 1]
-    assert np.count_nonzero(became & new) > 0.9 * np.count_nonzero(became) > 100
-    assert np.count_nonzero(became & new) > 0.5 * np.count_nonzero(new)
-
-
 @settings(share(0.12), suppress_health_check=FIXTURES)
 @given(rows=st.integers(32, 130), columns=st.integers(32, 700))
 def test_a_region_is_the_top_left_of_the_full_frame(long, tmp_path, rows, columns):
@@ -190,17 +151,15 @@ def test_the_planes_of_an_exposure_agree(tmp_path, detector, size, seed):
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        ({"detector": "NRCA1"}, ValueError, "detector must be one of MIRIFULONG.*'NRCA1'"),
-        ({"detector": 3}, TypeError, "detector must be a string, got int"),
-        ({"n_science": 0}, ValueError, "n_science must be .* at least 1, got 0"),
-        ({"n_background": -1}, ValueError, "n_background must be .* at least 0, got -1"),
-        ({"n_background": True}, TypeError, "n_background must be .* got True"),
-        ({"epoch": 0}, ValueError, "epoch must be .* at least 1, got 0"),
+        ({"detector": "NRCA1"}, ValueError, "detector must be 'MIRIFULONG'.* got 'NRCA1'"),
+        ({"n_science": 0}, ValueError, "n_science must be at least 1, got 0"),
+        ({"n_background": -1}, ValueError, "n_background must be at least 0, got -1"),
+        ({"epoch": 0}, ValueError, "epoch must be at least 1, got 0"),
         ({"seed": "1"}, TypeError, "seed must be a whole number, got '1'"),
-        ({"size": (64, 31)}, ValueError, r"size \(columns\) must be .* at least 32, got 31"),
-        ({"size": (1024, 1033)}, ValueError, r"size must be at most \(1024, 1032\).*1033"),
-        ({"size": (64, 64, 64)}, ValueError, r"size must be .*\(rows, columns\), got \(64, 64, 64"),
-        ({"size": 64.0}, TypeError, r"size \(rows\) must be a whole number, got 64.0"),
+        ({"size": (64, 31)}, ValueError, "size must be from 32 to 1032, got 31"),
+        ({"size": (1025, 32)}, ValueError, "size must be from 32 to 1024, got 1025"),
+        ({"size": (64, 64, 64)}, ValueError, r"size must be .* got \(64, 64, 64\)"),
+        ({"size": 64.0}, TypeError, "size must be a whole number, got 64.0"),
         ({"settings": {}}, TypeError, "settings must be a Settings, got dict"),
         ({"settings": Settings(hot_normalisation=1e7)}, ValueError, "hot and low pixels on .*: lo"),
         ({"settings": Settings(hot_groups=99999)}, ValueError, "not fit on the .*: lower hot_gro"),
@@ -215,7 +174,7 @@ def test_wrong_arguments_are_named_and_nothing_is_written(tmp_path, arguments, e
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"groups": 1}, "groups must be at least 2"),
+        ({"groups": 1}, "groups must be at least 2 for a slope, got 1"),
         ({"gain": 0}, "gain must be above 0"),
         ({"read_noise": -6}, "read_noise must not be negative, got -6"),
         ({"source_rate": float("nan")}, "source_rate must be finite, got nan"),
@@ -228,9 +187,7 @@ def test_impossible_settings_are_named(wrong, says):
         Settings(**wrong)
 
 
-def test_a_path_must_be_a_path_of_a_directory(tmp_path):
-    with pytest.raises(TypeError, match="directory must be a path, got int"):
-        simulate(3)
+def test_a_folder_must_not_be_a_file(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(NotADirectoryError, match="is a file; give a folder for the outputs"):
         simulate(tmp_path / "file", size=32)
@@ -245,22 +202,3 @@ def test_existing_files_are_kept_unless_overwrite_is_set(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [mine.name]
     assert mine.read_text() == "mine"
     assert fixed(simulate(tmp_path, size=32, overwrite=True)).shape == (32, 32)
-
-
-@pytest.fixture
-def _files_of_limited_size():
-    """Make the system refuse files above 70 kB: the truth of many exposures, not an exposure."""
-    resource = pytest.importorskip("resource", reason="the system has no limits for files")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.usefixtures("_files_of_limited_size")
-def test_a_failure_midway_leaves_nothing_behind(tmp_path):
-    simulate(tmp_path, size=32)
-    kept = digests(tmp_path)
-    with pytest.raises(OSError, match="large"):
-        simulate(tmp_path, size=32, n_science=16, seed=2, overwrite=True)
-    assert digests(tmp_path) == kept

@@ -13,11 +13,11 @@ from astropy.io import fits
 from badpix_selfcal.instrument import DETECTORS, DO_NOT_USE, REFERENCE_PIXEL
 from badpix_selfcal.simulate import HALO, HOT, LIGHT_ONLY, LOW, Settings, simulate
 from badpix_selfcal.simulate.defects import fixed_defects
-from badpix_selfcal.simulate.groups import APART, DRAWN, PICTURES, SHAPES
-from badpix_selfcal.simulate.scene import FWHM, pointing, scene_on
-from badpix_selfcal.simulate.slices import CHANNELS, geometry
+from badpix_selfcal.simulate.groups import APART
+from badpix_selfcal.simulate.scene import pointing
+from badpix_selfcal.simulate.slices import CHANNELS
 
-from .simulations import GAP_SIZE, cosmic, fixed, full_geometry, plane
+from .simulations import cosmic, fixed, full_geometry, plane
 
 MAPS = Path(__file__).parents[2] / "shared" / "data" / "miri-mrs-geometry"
 INNER = np.s_[:, 4:-4]  # without the reference pixels of MIRI
@@ -72,91 +72,6 @@ def test_the_source_moves_and_its_lines_stay(tmp_path, detector, dithers):
     assert len({pointing(dither, one) for dither in range(8)}) == 8
 
 
-@pytest.mark.parametrize("detector", ["MIRIFUSHORT", "MIRIFULONG"])
-def test_the_source_is_as_wide_as_the_telescope_makes_it(tmp_path, detector):
-    centred = replace(SOURCE, dither=(0, 0))
-    files = simulate(tmp_path, detector=detector, settings=centred, n_science=1, n_background=0)
-    image, seen = plane(files.science[0]), full_geometry(detector)
-    for channel in CHANNELS[detector]:
-        weight = np.where(seen.of_channel(channel), image, 0)
-        weight /= weight.sum()
-        variance = np.sum(weight * seen.alpha**2) - np.sum(weight * seen.alpha) ** 2
-        expected = (0.33 * channel.wavelength[0] / 10 / 2.355) ** 2
-        expected += 0.213 * channel.alpha[1] ** 2  # the blur's three taps
-        assert variance == pytest.approx(expected, rel=0.15)
-
-
-@pytest.mark.parametrize("detector", ["MIRIFUSHORT", "MIRIFULONG", "NRS1"])
-@pytest.mark.parametrize(("power", "pixels"), [(3000, 2.3), (4500, 1.7)])
-def test_lines_are_as_wide_as_the_resolving_power_makes_them(detector, power, pixels):
-    one = replace(SOURCE, lines=1, line_contrast=(1e6, 1e6), resolving_power=power)
-    known = DETECTORS[detector]
-    seen = geometry(known, *(np.arange(-1.0, side + 1) for side in known.shape))
-    widths = []
-    for seed in range(6):
-        light = scene_on(seen, one, np.random.default_rng(seed))
-        image = light.extended(np.ones_like(light.spectrum))
-        widths += _widths(image if known.dispaxis == 2 else image.T)
-    assert len(widths) > 150
-    assert np.median(widths) == pytest.approx(pixels, abs=0.12)
-
-
-def _widths(image):
-    """Return the width (FWHM) of the brightest line in some columns, from its second moment."""
-    widths = []
-    for column in range(20, image.shape[1] - 20, 10):
-        peak = int(np.argmax(image[:, column]))
-        cut = image[max(peak - 8, 0) : peak + 9, column].astype(float)
-        if cut.size == 17 and cut.max() > 1e6 and max(cut[0], cut[-1]) < 10:
-            along = np.arange(17)
-            middle = np.average(along, weights=cut)
-            widths.append(FWHM * np.average((along - middle) ** 2, weights=cut) ** 0.5)
-    return widths
-
-
-@pytest.mark.parametrize(
-    ("detector", "channel", "rate", "rows"),
-    [
-        ("MIRIFUSHORT", 1, 0.006, 9.5),
-        ("MIRIFUSHORT", 2, 0.018, 14.7),
-        ("MIRIFULONG", 3, 0.18, 30.5),
-        ("MIRIFULONG", 4, 2.6, 45),
-    ],
-)
-def test_the_background_has_its_rate_and_fringes(tmp_path, detector, channel, rate, rows):
-    images = []
-    for amplitude in (0.15, 0.0):
-        settings = replace(LIGHT_ONLY, fringe_amplitude=amplitude, second_fringe_amplitude=0)
-        folder = tmp_path / str(amplitude)
-        files = simulate(folder, detector=detector, settings=settings, n_science=1, n_background=1)
-        images.append(plane(files.background[0]))
-    seen = full_geometry(detector)
-    (about,) = (one for one in CHANNELS[detector] if one.number == channel)
-    lit = seen.of_channel(about)
-    lit[:, :4] = lit[:, -4:] = False
-    assert np.median(images[1][500:524][lit[500:524]]) == pytest.approx(rate, rel=0.1)
-    blue, red = (np.percentile(seen.wavelength[lit], q) for q in (10, 90))
-    reddest, bluest = lit & (seen.wavelength > red), lit & (seen.wavelength < blue)
-    assert np.median(images[1][reddest]) > np.median(images[1][bluest])
-    inner = lit & (np.abs(seen.alpha) < 0.3 * about.width[0] * abs(about.alpha[1]))
-    column = np.flatnonzero(inner[384:640].all(axis=0))[0]
-    factor = images[0][384:640, column] / images[1][384:640, column] - 1
-    crossings = np.flatnonzero(np.diff(np.sign(factor)))
-    assert 2 * np.ptp(crossings) / (crossings.size - 1) == pytest.approx(rows, rel=0.08)
-    assert np.abs(factor).max() == pytest.approx(0.15, rel=0.15)
-
-
-@pytest.mark.parametrize(("detector", "has"), [("MIRIFUSHORT", False), ("MIRIFULONG", True)])
-def test_fine_fringes_are_in_the_long_channels_only(tmp_path, detector, has):
-    images = []
-    for amplitude in (0.0, 0.1):
-        settings = replace(LIGHT_ONLY, fringe_amplitude=0, second_fringe_amplitude=amplitude)
-        folder = tmp_path / str(amplitude)
-        files = simulate(folder, detector=detector, settings=settings, size=GAP_SIZE)
-        images.append(plane(files.background[0]))
-    assert np.array_equal(*images) is not has
-
-
 def test_nirspec_disperses_along_x_and_has_no_pedestal(tmp_path):
     files = simulate(tmp_path, detector="NRS2", n_science=1, n_background=1)
     seen = full_geometry("NRS2")
@@ -206,16 +121,6 @@ def test_the_number_of_hot_pixels_brighter_than_a_is_3900_over_a(short):
         assert abs(count - expected - halos) < 4.5 * np.sqrt(expected)
 
 
-def test_hot_pixels_stay_with_3_percent_scatter(full):
-    first, second = (plane(path) for path in full.background[:2])
-    steady = (fixed(full) & HOT != 0) & (first > 20) & (second > 20)
-    steady &= ~np.any(cosmic(full), axis=0)
-    ratio = np.log(first[steady] / second[steady])
-    assert ratio.size > 120
-    assert abs(np.mean(ratio)) < 0.015
-    assert np.std(ratio) == pytest.approx(0.03 * np.sqrt(2), rel=0.3)
-
-
 def test_a_hot_pixel_spills_3_percent_into_each_neighbour(short):
     image = np.min([plane(path) for path in short.background], axis=0)  # no cosmic rays
     truth = fixed(short)
@@ -245,31 +150,6 @@ def test_groups_come_on_top_and_apart_on_pixels_that_nothing_else_has(grouped):
         assert np.abs(one[:, :, None] - other[:, None]).max(axis=0).min() > APART
 
 
-def test_each_group_has_its_shape(grouped):
-    assert set(grouped.hot.shapes) == set(SHAPES)
-    for number, shape in enumerate(grouped.hot.shapes, start=1):
-        y, x, _ = _group(grouped.hot, number)
-        picture = np.full((np.ptp(y) + 1, np.ptp(x) + 1), ".")
-        picture[y - y.min(), x - x.min()] = "#"
-        turned = [picture[::i, ::j] for i in (1, -1) for j in (1, -1)]
-        if shape in PICTURES:
-            assert PICTURES[shape] in ["/".join(map("".join, rows)) for rows in turned]
-        else:
-            least, most = (4, 12) if shape == "walk" else (3, 31)
-            assert least <= y.size <= most
-
-
-@pytest.mark.parametrize("scatter", [1.0, 1.6])
-def test_the_brightness_of_groups_is_uniform_in_its_logarithm(scatter):
-    hot = _defects(hot_groups=300, hot_group_scatter=scatter, hot_group_shapes=DRAWN).hot
-    logs = [np.log(_group(hot, number)[2]) for number in range(1, 301)]
-    middles = np.array([np.mean(each) for each in logs])
-    assert np.mean(middles) == pytest.approx(np.log(10), abs=4.5 * np.std(middles) / 300**0.5)
-    assert np.std(middles) == pytest.approx(np.log(400) / 12**0.5, rel=0.12)
-    within = np.concatenate([each - np.mean(each) for each in logs])
-    assert np.std(within) == pytest.approx(0.94 * np.log(scatter), rel=0.06, abs=1e-9)
-
-
 def test_further_pixels_are_hot_in_each_later_epoch(grouped):
     settings = {"hot_groups": 300, "new_hot": 0.1}
     second, third = (_defects(epoch, **settings) for epoch in (2, 3))
@@ -281,61 +161,6 @@ def test_further_pixels_are_hot_in_each_later_epoch(grouped):
         singles = np.count_nonzero(after.hot.group[kept:] == 0)
         assert singles == pytest.approx(780, abs=4.5 * 780**0.5)
         assert np.all(after.truth[tuple(after.hot.pixels)] & HOT == HOT)
-
-
-def test_low_pixels_respond_by_half_or_less(tmp_path):
-    lower = replace(LIGHT_ONLY, low_pixels=250)
-    good = simulate(tmp_path / "good", settings=LIGHT_ONLY, n_background=0, n_science=1)
-    bad = simulate(tmp_path / "bad", settings=lower, n_background=0, n_science=1)
-    low = fixed(bad) & LOW != 0
-    assert np.count_nonzero(low) == 250
-    reference, image = plane(good.science[0]), plane(bad.science[0])
-    np.testing.assert_array_equal(image[~low], reference[~low])
-    lit = low & (reference > 0)
-    response = image[lit] / reference[lit]
-    assert 0 <= response.min() < response.max() <= 0.5
-    assert np.mean(response) == pytest.approx(0.25, abs=0.05)
-
-
-def test_known_bad_pixels_are_singles_and_clusters(full):
-    bad = np.isnan(plane(full.science[0]))
-    assert np.mean(bad) == pytest.approx(0.009, rel=0.12)
-    for path in (*full.science, *full.background):
-        np.testing.assert_array_equal(np.isnan(plane(path)), bad)
-        np.testing.assert_array_equal(plane(path, "DQ") == DO_NOT_USE, bad)
-    around = np.pad(bad, 1).astype(int)
-    windows = np.lib.stride_tricks.sliding_window_view(around, (3, 3)).sum(axis=(2, 3))
-    alone, in_cluster = np.mean(windows[bad] == 1), np.mean(windows[bad] >= 4)
-    assert alone == pytest.approx(0.5 * 0.93, abs=0.08)  # 0.93: no neighbour by chance
-    assert in_cluster == pytest.approx(0.5, abs=0.08)
-
-
-def test_cosmic_rays_are_new_tracks_in_every_exposure(full, tmp_path):
-    hits = cosmic(full)
-    tracks = 54 * 45 * 2.775 * 0.03
-    assert np.mean([np.count_nonzero(hit) for hit in hits]) == pytest.approx(2.5 * tracks, rel=0.15)
-    assert all(np.count_nonzero(one & other) < 10 for one, other in combinations(hits, 2))
-    few = replace(NO_LIGHT, cosmic_ray_rate=2.0)
-    files = simulate(tmp_path, settings=few, n_science=1, n_background=8)
-    for path, hit in zip(files.background, cosmic(files)[1:], strict=True):
-        image = plane(path)
-        assert np.all(image[~hit] == 0)
-        assert np.all(image[hit] >= 0.25)
-        assert 0 < np.count_nonzero(hit) < 4 * 40  # at most four pixels for each of few tracks
-
-
-def test_showers_are_faint_smooth_blobs(tmp_path):
-    only = replace(NO_LIGHT, shower_rate=(0.2, 0.2), shower_interval=30.0)
-    files = simulate(tmp_path, settings=only, n_science=1, n_background=8)
-    images = [plane(path) for path in files.background]
-    assert np.count_nonzero([image.max() > 0.15 for image in images]) >= 5
-    assert max(np.count_nonzero(image > 0.1) for image in images) > 200
-    slope = 0.607 * 0.2 / (8 / 2.355)  # steepest of the narrowest
-    for image in images:
-        steepest = max(np.abs(np.diff(image[INNER], axis=axis)).max() for axis in (0, 1))
-        assert steepest <= slope * (image.max() / 0.2 + 1)
-    assert not np.any(cosmic(files))
-    assert not fixed(files).any()
 
 
 # Offsets and noise
@@ -364,12 +189,3 @@ def test_noise_is_as_large_as_the_error_says_and_of_each_exposure(full):
     pull = (difference - np.nanmedian(difference, axis=0))[good[INNER]] / error[INNER][good[INNER]]
     quartiles = np.percentile(pull, [25, 75])  # showers are too faint for these
     assert np.diff(quartiles)[0] / 1.349 == pytest.approx(1, abs=0.02)
-
-
-def test_variances_are_those_of_reads_and_photons(long):
-    assert np.sqrt(Settings().slope_variance) == pytest.approx(0.025, abs=0.0005)
-    path = long.background[0]
-    sci, photons, reads = (plane(path, name) for name in ("SCI", "VAR_POISSON", "VAR_RNOISE"))
-    np.testing.assert_allclose(reads[INNER][~np.isnan(reads[INNER])], 0.0248**2, rtol=0.01)
-    ratio = np.median(photons[sci > 3] / sci[sci > 3])
-    assert ratio == pytest.approx(1.2 / (4 * 45 * 2.775), rel=0.01)

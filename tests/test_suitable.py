@@ -10,8 +10,8 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning
-from badpix_selfcal.instrument import BAD
 from badpix_selfcal.files.exposure import LATER_STEPS
+from badpix_selfcal.instrument import BAD
 
 from .exposures import observation, planes, sky, write
 from .pools import pool, take

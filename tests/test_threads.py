@@ -149,49 +149,6 @@ assert threads() == first
     )
 
 
-@needs_proc
-def test_another_number_replaces_the_threads():
-    _assert_in_new_process(
-        """
-import time
-bps.set_num_threads(2)
-compute()
-first = threads()
-assert len(first) == 2, first
-bps.set_num_threads(3)
-assert bps.num_threads() == 3
-compute()
-deadline = time.monotonic() + 30
-while threads() & first and time.monotonic() < deadline:
-    time.sleep(0.01)
-assert len(threads() - first) == 3 and not threads() & first, (first, threads())
-"""
-    )
-
-
-@needs_proc
-def test_the_number_is_that_of_the_running_threads():
-    code = """
-bps.set_num_threads(None)
-compute()
-os.environ["BADPIX_SELFCAL_NUM_THREADS"] = "4"
-assert bps.num_threads() == 2
-bps.set_num_threads(None)
-assert bps.num_threads() == 4
-compute()
-os.environ["BADPIX_SELFCAL_NUM_THREADS"] = "many"
-assert bps.num_threads() == 4
-bps.set_num_threads(None)
-try:
-    bps.num_threads()
-except ValueError as error:
-    assert "must be a whole number" in str(error)
-else:
-    raise AssertionError
-"""
-    _assert_in_new_process(code, BADPIX_SELFCAL_NUM_THREADS="2")
-
-
 def _flagged(seed):
     return bps.find_bad_pixels(_image(seed), dispaxis=2).mask.sum()
 

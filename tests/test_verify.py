@@ -10,25 +10,24 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import _kernels
 from badpix_selfcal.cli import main
 from badpix_selfcal.testing import (
     CheckFailed,
-    Observation,
     assert_same,
-    check_median_filter,
     images,
     laid_out,
-    layouts,
-    observations,
+    median_filter_checks,
+    run,
     verification,
     verify,
 )
+from badpix_selfcal.testing.strategies import LAYOUTS
 
-from .mutants import MUTANTS, OF_COUNTS, OF_EDGES, OF_EVEN
-from .profiles import share
+from .mutants import MUTANTS
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GUIDE = (Path(__file__).parents[1] / "docs" / "testing.md").read_text(encoding="utf-8")
@@ -42,7 +41,7 @@ def test_this_installation_is_verified_with_each_instruction_set(capsys):
     assert facts["kernels"].keys() == set(_kernels.available_instructions())
     assert {each["instructions"] for each in facts["checks"]} == facts["kernels"].keys()
     assert facts["versions"]["badpix-selfcal"] == bps.__version__
-    assert len(facts["checks"]) > 30 * len(facts["kernels"])
+    assert len(facts["checks"]) > 25 * len(facts["kernels"])
     assert all(each["failure"] == "" for each in facts["checks"])
     names = {each["check"] for each in facts["checks"]}
     for label in ("all edges", "heap, all edges", "network, all edges"):
@@ -68,51 +67,10 @@ def test_a_fault_ends_with_status_1(capsys, monkeypatch):
     assert "smallest example" in err
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        OF_EDGES["nearest for reflect"],
-        OF_EVEN["even window shifted"],
-        OF_COUNTS["count too large"],
-    ],
-)
-def test_faults_of_all_edges_even_windows_and_counts_are_found(monkeypatch, fault):
-    def faulty(image, window, **how):
-        return (
-            fault(image, window, **how)
-            if "min_count" in how
-            else bps.median_filter(image, window, **how)
-        )
-
-    monkeypatch.setattr(verification, "median_filter", faulty)
-    checks = [check for part in verification._against_reference() for check in part]
-    checks[0]()
-    (found,) = (each for each in checks if str(each).endswith("the oracle (all edges)"))
-    with pytest.raises(CheckFailed, match="the result is another"):
-        found(examples=500, shrink=False)
-
-
-def test_without_hypothesis_the_command_names_the_extra(monkeypatch, capsys):
-    for name in [name for name in sys.modules if name.startswith("badpix_selfcal.testing")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "hypothesis", None)
-    assert main(["verify"]) == 1
-    said = capsys.readouterr().err
-    assert "badpix_selfcal.testing needs hypothesis" in said
-    assert 'pip install ".[testing]"' in said
-
-
 def test_without_jwst_the_command_names_the_extra(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "jwst.badpix_selfcal.badpix_selfcal", None)
     assert main(["verify", "--against", "jwst", "--examples", "1"]) == 1
     assert re.search(r"error: .*\[jwst\]", capsys.readouterr().err)
-
-
-def test_progress_counts_all_checks():
-    seen = []
-    found = verify(examples=1, progress=lambda done, total: seen.append((done, total)))
-    assert seen[0] == (0, len(found.tried))
-    assert seen[-1] == (len(found.tried), len(found.tried))
 
 
 @pytest.mark.parametrize(
@@ -128,18 +86,12 @@ def test_wrong_arguments_are_refused(how, said):
         verify(**how)
 
 
-@pytest.mark.parametrize("name", ["sse9", "", "AVX2"])
-def test_an_unknown_instruction_set_is_refused(name):
-    with pytest.raises(ValueError, match="must be one of scalar"):
-        _kernels.set_instructions(name)
-
-
 def test_the_code_of_the_guide_works(monkeypatch):
     pytest.importorskip("stcal")
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL):
-        exec(block, names)
+        exec(block.replace("infinities=False))", "infinities=False), examples=5)"), names)
     assert callable(names["test_the_median"])
     assert f"has {len(MUTANTS)} implementations" in GUIDE
 
@@ -151,12 +103,12 @@ def test_the_failure_in_the_guide_is_real():
         return ndimage.median_filter(image, window, mode="constant")
 
     with pytest.raises(CheckFailed) as caught:
-        check_median_filter(of_scipy, edges=["zero"], finite=True, empty=False)
-    (shown,) = re.findall(r"```text\n(.*?) \.\.\.\n```", GUIDE, re.DOTALL)
+        run(median_filter_checks(of_scipy, edges=["zero"], infinities=False))
+    (shown,) = re.findall(r"```text\n(.*?Arrays are not equal\n)", GUIDE, re.DOTALL)
     assert str(caught.value).startswith(shown)
 
 
-@given(images(), layouts())
+@given(images(), st.sampled_from(LAYOUTS))
 def test_every_layout_holds_the_same_samples(image, layout):
     other = laid_out(image, layout)
     assert_same(other.astype(image.dtype), image)
@@ -165,16 +117,3 @@ def test_every_layout_holds_the_same_samples(image, layout):
     assert other.flags.aligned == (layout != "misaligned")
     assert other.flags.writeable == (layout != "read-only")
     assert other.dtype.isnative == (layout != "swapped")
-
-
-@share(0.1)
-@given(observations(unusual=True))
-def test_observations_are_valid_and_the_same_each_time(tmp_path_factory, observation):
-    folder = tmp_path_factory.mktemp("observed")
-    assert eval(repr(observation), {"Observation": Observation}) == observation
-    for one, other in zip(
-        observation.exposures().values(), observation.exposures().values(), strict=True
-    ):
-        assert_same(one, other)
-    result = bps.selfcal(observation.write(folder), output_dir=folder / "out")
-    assert result.status == "COMPLETE"

@@ -7,8 +7,7 @@ from importlib import import_module
 from ._kernels import __version__, num_threads, set_num_threads
 
 TYPE_CHECKING = False
-"""As in `typing`, whose import takes longer than all the rest here. As long as this module is
-imported, an interrupt of the command ends in a traceback."""
+"""As in `typing`, whose import takes longer than all the rest here."""
 
 if TYPE_CHECKING:
     from typing import Any
@@ -70,30 +69,22 @@ __all__ = [
 ]
 
 
-_MODULES = {
-    "AssociationError": "errors",
-    "ExposureError": "errors",
-    "MaskError": "errors",
-    "SelfcalWarning": "errors",
-    "Comparison": "masks.compare",
-    "GeneratedAssociation": "step.associate",
-    "Mask": "masks.mask",
-    "ReportResult": "look.report",
-    "MaskHistory": "masks.history",
-    "Result": "step.result",
-    "Results": "step.result",
-    "apply": "step.apply",
-    "associate": "step.associate",
-    "batch": "step.batch",
-    "compare": "look.pictures",
-    "export": "masks.export",
-    "history": "look.pictures",
-    "report": "look.report",
-    "selfcal": "step.selfcal",
-    "share_threads": "threads",
+_NAMES = {
+    "errors": ("AssociationError", "ExposureError", "MaskError", "SelfcalWarning"),
+    "look.pictures": ("compare", "history"),
+    "look.report": ("ReportResult", "report"),
+    "masks.compare": ("Comparison",),
+    "masks.export": ("export",),
+    "masks.history": ("MaskHistory",),
+    "masks.mask": ("Mask",),
+    "step.apply": ("apply",),
+    "step.associate": ("GeneratedAssociation", "associate"),
+    "step.batch": ("batch",),
+    "step.result": ("Result", "Results"),
+    "step.selfcal": ("selfcal",),
+    "threads": ("share_threads",),
 }
-"""The modules of the names that are not in `arrays`."""
-
+"""The public names by their modules; all others are in `arrays`."""
 
 _SUBMODULES = (
     "arrays",
@@ -112,7 +103,8 @@ _SUBMODULES = (
 def __getattr__(name: str) -> Any:
     """Import a public name on first use, so that each program loads only what it needs."""
     if name in __all__:
-        module = import_module(f".{_MODULES.get(name, 'arrays')}", __name__)
+        home = next((module for module, names in _NAMES.items() if name in names), "arrays")
+        module = import_module(f".{home}", __name__)
         value = globals()[name] = getattr(module, name)
         return value
     if name in _SUBMODULES:

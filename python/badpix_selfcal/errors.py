@@ -12,18 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = [
-    "AssociationError",
-    "ExposureError",
-    "MaskError",
-    "SelfcalWarning",
-    "is_of_machine",
-    "log",
-    "reason_of",
-    "silenced",
-    "warn",
-]
-
 log: Final = logging.getLogger("badpix_selfcal")
 """The logger of the package. It is silent until the user adds a handler."""
 log.addHandler(logging.NullHandler())

@@ -10,29 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-__all__ = [
-    "BAD",
-    "DETECTORS",
-    "DISPAXIS_OF_EXP_TYPE",
-    "DO_NOT_USE",
-    "IMAGE_AXIS",
-    "MIRI_BLUR",
-    "NAMES",
-    "NAN_PLANES",
-    "NIRSPEC_BLUR",
-    "NON_SCIENCE",
-    "OTHER_BAD_PIXEL",
-    "REFERENCE_PIXEL",
-    "Blur",
-    "Detector",
-    "Dispaxis",
-    "Region",
-    "blur_of",
-    "gap_of",
-    "names_of",
-    "within",
-]
-
 Region: TypeAlias = tuple[int, int, int, int]
 """A half-open rectangle of an image: ``(y0, y1, x0, x1)``."""
 
@@ -57,12 +34,9 @@ MIRI MRS, and NIRSpec's integral-field unit, microshutters and fixed slits.
 class Blur(NamedTuple):
     """How far charge and light spread on a detector.
 
-    Parameters
-    ----------
-    coupling : float
-        The part of a pixel's signal that appears in each of its four neighbours.
-    along, across : float
-        The standard deviation of the narrowest light along the dispersion and across it, in pixels.
+    `coupling` is the part of a pixel's signal that appears in each of its four neighbours, `along`
+    and `across` the standard deviation of the narrowest light along the dispersion and across it,
+    in pixels.
     """
 
     coupling: float
@@ -81,21 +55,9 @@ NIRSPEC_BLUR: Final = Blur(0.01, 0.65, 0.4)
 class Detector:
     """One detector of an instrument with an integral-field unit.
 
-    Parameters
-    ----------
-    name : str
-        The DETECTOR keyword.
-    instrument : str
-        The INSTRUME keyword.
-    exp_type : str
-        The EXP_TYPE of its integral-field exposures.
-    shape : tuple of int
-        Rows and columns of a full-frame image.
-    gap : tuple of int or None
-        The unlit region ``(y0, y1, x0, x1)``, half-open, in which the pedestal is measured.
-        None: the detector has no gap.
-    blur : Blur
-        How far charge and light spread.
+    `name`, `instrument` and `exp_type` (of its integral-field exposures) are the keywords DETECTOR,
+    INSTRUME and EXP_TYPE; `shape` holds the rows and columns of a full-frame image. In the `gap`
+    ``(y0, y1, x0, x1)``, half-open and unlit, the pedestal is measured; None: there is no gap.
     """
 
     name: str

@@ -4,10 +4,9 @@
 ``jwst.step.BadpixSelfcalStep``, those of CRDS too. Four more parameters (`cut`, `sigma_lower`,
 `sigma_upper` and `grow`) offer the sigma cut; by default it is off. It gives the mask of
 `badpix_selfcal.selfcal`: an exposure that is listed twice counts once, and one without a pedestal
-does not count. `install` puts the step into
-``Spec2Pipeline``, and replaces the functions of jwst by `medfilt`, `badpix_selfcal` and
-`moving_median_over_zeroth_axis`. `installed`
-is a context manager for the same.
+does not count. `install` puts the step into ``Spec2Pipeline``, and replaces the functions of jwst
+by `medfilt`, `badpix_selfcal` and `moving_median_over_zeroth_axis`. `installed` is a context
+manager for the same.
 
 >>> from jwst.pipeline import Spec2Pipeline  # doctest: +SKIP
 >>> import badpix_selfcal.jwst
@@ -85,25 +84,7 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
     def process(
         self, input_data: Any, selfcal_list: Any = None, bkg_list: Any = None
     ) -> tuple[Any, list[Any]]:
-        """Find bad pixels and flag them.
-
-        Parameters
-        ----------
-        input_data : path-like, ImageModel, IFUImageModel or ModelContainer
-            A science exposure or an association.
-        selfcal_list : list of path-like or models, optional
-            Further exposures, beside those of the association, that are only used to find bad
-            pixels.
-        bkg_list : list of path-like or models, optional
-            Further backgrounds, which are also flagged.
-
-        Returns
-        -------
-        science : ImageModel or IFUImageModel
-            The science exposure, flagged.
-        backgrounds : list of models
-            The backgrounds, flagged.
-        """
+        """Find bad pixels and flag them; arguments and results are those of jwst's step."""
         science, others, backgrounds, opened = self._parse_inputs(
             input_data, selfcal_list, bkg_list
         )
@@ -117,7 +98,9 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
         dispaxis = _dispaxis(science)
         detector = science.meta.instrument.detector.upper()
         if self.cut == "fraction":
-            bad = self._fraction((science, *others), detector, dispaxis)
+            levelled = (each.data - _level(each, detector) for each in (science, *others))
+            how = self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
+            bad = badpix_selfcal(minimum_image(levelled), *how)
         else:
             bad = self._significant(science, others, detector, dispaxis)
         log.info("Bad pixels found by self-calibration: %d", len(bad[0]))
@@ -129,14 +112,6 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
         for model in opened:
             model.close()
         return science, backgrounds
-
-    def _fraction(
-        self, exposures: tuple[Any, ...], detector: str, dispaxis: Any
-    ) -> tuple[NDArray[np.intp], ...]:
-        minimum = minimum_image(each.data - _level(each, detector) for each in exposures)
-        return badpix_selfcal(
-            minimum, self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
-        )
 
     def _significant(
         self, science: Any, others: list[Any], detector: str, dispaxis: Any
@@ -151,12 +126,16 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
         if not (used if self.force_single else companions):
             log.warning("No pixel is flagged: no selfcal or background exposure can be used.")
             return np.nonzero(np.zeros(science.data.shape, np.bool_))
+        mean = MeanError(used[0].data.shape)
+        for each in used:
+            if each.err is not None:
+                mean.add(each.err)
         found = find_bad_pixels(
             minimum_image((each.data for each in used), (levels[id(each)] for each in used)),
             dispaxis=dispaxis,
             cut="sigma",
             kernel_size=self.kernel_size,
-            error=_mean_error(used),
+            error=mean.image(),
             n_exposures=len(used),
             sigma_lower=self.sigma_lower,
             sigma_upper=self.sigma_upper,
@@ -176,33 +155,10 @@ def badpix_selfcal(
 ) -> tuple[NDArray[np.intp], ...]:
     """Find the pixels of a minimum image that stand out from its running median, as in jwst.
 
-    Parameters
-    ----------
-    minimg : ndarray, shape (rows, cols)
-        The minimum image.
-    flagfrac_lower, flagfrac_upper : float, optional
-        Fraction of the pixels to flag at each end.
-    kernel_size : int, optional
-        Samples in the window of the running median. An even number raises NumPy's error, as in
-        jwst.
-    dispaxis : {1, 2, None}, optional
-        The dispersion axis, which is the direction of the window: 1 along x, 2 along y. None: the
-        window is a square.
-
-    Returns
-    -------
-    tuple of ndarray of int
-        Rows and columns of the bad pixels.
-
-    Raises
-    ------
-    ValueError
-        If `dispaxis` is none of these, or `kernel_size` is even.
-
-    Notes
-    -----
-    As in jwst, infinities can prevent all flags at one end. `badpix_selfcal.find_bad_pixels` does
-    not have this limitation.
+    Arguments, results and errors are those of ``jwst.badpix_selfcal.badpix_selfcal``: rows and
+    columns of the bad pixels; ValueError for another `dispaxis` than 1, 2 and None, and for an even
+    `kernel_size`. As in jwst, infinities can prevent all flags at one end, which
+    `badpix_selfcal.find_bad_pixels` avoids.
     """
     # jwst also accepts numbers equal to these, such as 1.0, which `check_dispaxis` refuses.
     if dispaxis not in (1, 2, None):
@@ -210,7 +166,9 @@ def badpix_selfcal(
     height = 1 if dispaxis == 1 else kernel_size
     width = 1 if dispaxis == 2 else kernel_size
     residual = minimg - medfilt(minimg, (height, width))
-    low, high = _percentiles(residual, [flagfrac_lower * 100, (1 - flagfrac_upper) * 100])
+    is_fast = type(residual) is np.ndarray and residual.dtype in (np.float32, np.float64)
+    rank: Any = percentiles if is_fast else np.nanpercentile
+    low, high = rank(residual, [flagfrac_lower * 100, (1 - flagfrac_upper) * 100])
     return np.nonzero((residual > high) | (residual < low))
 
 
@@ -227,18 +185,15 @@ def moving_median_over_zeroth_axis(x: NDArray[Any], w: int) -> NDArray[np.float6
     Returns
     -------
     ndarray of float64, shape of `x`
-        The medians, NaN where a window holds a NaN. At both ends, where the window would reach
-        beyond the samples, the nearest median is repeated. As there, a window of 2 samples has the
-        last median everywhere, and one that is longer than the axis has none.
+        The medians, equal to those of jwst to the last bit, but that the mean of two samples does
+        not overflow: NaN where a window holds a NaN, and the nearest median where it would reach
+        beyond the samples. As there, a window of 2 samples has the last median everywhere, and one
+        that is longer than the axis has none.
 
     Raises
     ------
     ValueError
         If `w` is below 2.
-
-    Notes
-    -----
-    The results are equal to the last bit, but that the mean of two samples does not overflow.
     """
     if w <= 1:
         raise ValueError(f"w must be greater than 1, got {w}")
@@ -262,7 +217,7 @@ def install() -> None:
     exposures get the array functions. A second call changes nothing. Only this process is affected:
     a spawned process must call `install` itself.
     """
-    _INSTALLATION.hold()
+    _hold("install")
 
 
 def uninstall() -> None:
@@ -270,7 +225,7 @@ def uninstall() -> None:
 
     A name of jwst that other code has replaced since is left unchanged.
     """
-    _INSTALLATION.restore()
+    _let_go(*_HOLDERS)
 
 
 @contextmanager
@@ -280,72 +235,57 @@ def installed() -> Iterator[None]:
     Contexts may overlap, also in several threads. The last one to end uninstalls, unless `install`
     was called, too.
     """
-    _INSTALLATION.enter()
+    context = object()
+    _hold(context)
     try:
         yield
     finally:
-        _INSTALLATION.leave()
+        _let_go(context)
 
 
-class _Installation:
-    """The replaced names of jwst, and the callers that need them replaced."""
+_LOCK: Final = threading.Lock()
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.held = False
-        self.contexts = 0
-        self.replaced: list[tuple[MutableMapping[str, Any], str, Any, Any]] = []
+_HOLDERS: Final[set[object]] = set()
+"""The contexts that last, and "install"."""
 
-    def hold(self) -> None:
-        with self.lock:
-            self._replace()
-            self.held = True
+_REPLACED: Final[list[tuple[MutableMapping[str, Any], str, Any, Any]]] = []
+"""Namespaces of jwst, names in them, and the objects before and now."""
 
-    def enter(self) -> None:
-        with self.lock:
-            self._replace()
-            self.contexts += 1
 
-    def leave(self) -> None:
-        with self.lock:
-            self.contexts -= 1
-            if not (self.contexts or self.held):
-                self._put_back()
+def _hold(holder: object) -> None:
+    with _LOCK:
+        _HOLDERS.add(holder)
+        if _REPLACED:
+            return
+        arrays, ifu, tso = (
+            vars(import_module(f"jwst.{name}"))
+            for name in (
+                "badpix_selfcal.badpix_selfcal",
+                "outlier_detection.ifu",
+                "outlier_detection.tso",
+            )
+        )
+        spec2 = import_module("jwst.pipeline.calwebb_spec2").Spec2Pipeline
+        for namespace, name, ours in (
+            (spec2.step_defs, "badpix_selfcal", BadpixSelfcalStep),
+            (arrays, "badpix_selfcal", badpix_selfcal),
+            (arrays, "medfilt", medfilt),
+            (ifu, "medfilt", medfilt),
+            (tso, "moving_median_over_zeroth_axis", moving_median_over_zeroth_axis),
+        ):
+            _REPLACED.append((namespace, name, namespace[name], ours))
+            namespace[name] = ours
 
-    def restore(self) -> None:
-        with self.lock:
-            self._put_back()
-            self.held = False
 
-    def _replace(self) -> None:
-        if not self.replaced:
-            for namespace, name, ours in _replacements():
-                self.replaced.append((namespace, name, namespace[name], ours))
-                namespace[name] = ours
-
-    def _put_back(self) -> None:
-        for namespace, name, before, ours in self.replaced:
+def _let_go(*holders: object) -> None:
+    with _LOCK:
+        _HOLDERS.difference_update(holders)
+        if _HOLDERS:
+            return
+        for namespace, name, before, ours in _REPLACED:
             if namespace[name] is ours:
                 namespace[name] = before
-        self.replaced.clear()
-
-
-_INSTALLATION: Final = _Installation()
-
-
-def _replacements() -> list[tuple[MutableMapping[str, Any], str, Any]]:
-    """Return namespaces of jwst, names in them, and the objects to put there."""
-    arrays = vars(import_module("jwst.badpix_selfcal.badpix_selfcal"))
-    ifu = vars(import_module("jwst.outlier_detection.ifu"))
-    tso = vars(import_module("jwst.outlier_detection.tso"))
-    spec2 = import_module("jwst.pipeline.calwebb_spec2").Spec2Pipeline
-    return [
-        (spec2.step_defs, "badpix_selfcal", BadpixSelfcalStep),
-        (arrays, "badpix_selfcal", badpix_selfcal),
-        (arrays, "medfilt", medfilt),
-        (ifu, "medfilt", medfilt),
-        (tso, "moving_median_over_zeroth_axis", moving_median_over_zeroth_axis),
-    ]
+        _REPLACED.clear()
 
 
 def _dispaxis(science: Any) -> Any:
@@ -370,27 +310,11 @@ def _level(model: Any, detector: str) -> Any:
 
 
 def _once(exposures: list[Any]) -> list[Any]:
-    """Return exposures without those whose samples another one has, to the last bit.
+    """Return exposures without those whose samples another one has: they are listed twice.
 
-    They are one exposure that is listed twice: in an association as science and as selfcal, say.
-    Its file name does not tell, for steps before this one may have changed it.
+    Names do not tell, for steps before this one may have changed them.
     """
     different: dict[bytes, Any] = {}
     for each in exposures:
         different.setdefault(blake2b(np.ascontiguousarray(each.data).data).digest(), each)
     return list(different.values())
-
-
-def _mean_error(exposures: list[Any]) -> NDArray[np.float64] | None:
-    """Return the mean ERR of the exposures; None if no sample is valid."""
-    mean = MeanError(exposures[0].data.shape)
-    for each in exposures:
-        if each.err is not None:
-            mean.add(each.err)
-    return mean.image()
-
-
-def _percentiles(residual: NDArray[Any], percentages: list[float]) -> Any:
-    if type(residual) is np.ndarray and residual.dtype in (np.float32, np.float64):
-        return percentiles(residual, percentages)
-    return np.nanpercentile(residual, percentages)

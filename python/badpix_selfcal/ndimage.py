@@ -86,10 +86,9 @@ def generic_filter(
     theirs = sys.modules.get("bottleneck")
     is_nanmedian = function is np.nanmedian or (theirs and function is theirs.nanmedian)
     if is_nanmedian and not extra_arguments and not extra_keywords:
-        named: dict[str, Any] = {"footprint": footprint, "output": output, "mode": mode}
-        named |= {"cval": cval, "origin": origin, "axes": axes}
+        how: Any = {"footprint": footprint, "mode": mode, "cval": cval, "origin": origin}
         with contextlib.suppress(_OtherWindowError):
-            return nanmedian_filter(input, size, **named)
+            return nanmedian_filter(input, size, output=output, axes=axes, **how)
     try:
         from scipy import ndimage
     except ImportError as error:
@@ -167,8 +166,10 @@ def nanmedian_filter(
     edge = _EDGES[check_choice([*_EDGES], mode, "mode")]
     fill = check_number(cval, "cval") if edge == "constant" else math.nan
     result = _output(output, given)
-    if _is_short(array.dtype) and not (_is_short(result.dtype) and _is_single(fill)):
-        array = array.astype(np.float64)
+    with np.errstate(over="ignore"):
+        is_single = math.isnan(fill) or float(np.float32(fill)) == fill
+    if not is_single or result.dtype.kind != "f" or result.dtype.itemsize > 4:
+        array = array.astype(np.float64, copy=False)
     medians = filtered(as_floats(array, "input", ndim=None), window, edge, fill)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN is no integer, and all is no float16
         if result.dtype.kind == "b":
@@ -184,7 +185,9 @@ def _window(
     """Return the window along the axes where it is longer than 1."""
     if ndim == 0:
         raise ValueError("input must have at least one dimension, got a single number")
-    given = _axes(ndim, axes)
+    given = tuple(range(ndim)) if axes is None else check_axes(ndim, axes, "axes")
+    if not 0 < len(set(given)) == len(given):
+        raise ValueError(f"axes must be different axes, got {axes}")
     lengths = _lengths(len(given), size, footprint)
     # scipy assigns sizes to the axes in ascending order, origins in the given one unless the window
     # is over all axes.
@@ -202,18 +205,8 @@ def _window(
             "use scipy.ndimage.generic_filter"
         )
     long = long or {along[0]: 1}
-    return check_window(
-        ndim, tuple(long.values()), tuple(long), tuple(origins[axis] for axis in long)
-    )
-
-
-def _axes(ndim: int, axes: _Whole | None) -> tuple[int, ...]:
-    if axes is None:
-        return tuple(range(ndim))
-    found = check_axes(ndim, axes, "axes")
-    if not 0 < len(set(found)) == len(found):
-        raise ValueError(f"axes must be different axes, got {axes}")
-    return found
+    shifts = tuple(origins[axis] for axis in long)
+    return check_window(ndim, tuple(long.values()), tuple(long), shifts)
 
 
 def _lengths(count: int, size: _Whole | None, footprint: ArrayLike | None) -> tuple[int, ...]:
@@ -231,16 +224,6 @@ def _lengths(count: int, size: _Whole | None, footprint: ArrayLike | None) -> tu
             "footprint must be true everywhere; use scipy.ndimage.generic_filter"
         )
     return full.shape
-
-
-def _is_short(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind == "f" and dtype.itemsize <= 4
-
-
-def _is_single(value: float) -> bool:
-    """Return whether a number is one of single precision."""
-    with np.errstate(over="ignore"):
-        return math.isnan(value) or float(np.float32(value)) == value
 
 
 def _output(output: NDArray[Any] | DTypeLike | None, array: NDArray[Any]) -> NDArray[Any]:

@@ -65,15 +65,21 @@ def medfilt(arr: ArrayLike, kern_size: Sequence[int]) -> NDArray[Any]:
     The kernels handle real numbers of up to 64 bits, and windows that are longer than 1 along at
     most two axes. NumPy handles all others, as slowly as in stcal.
     """
-    lengths = _lengths(kern_size)
-    samples = None if lengths is None else _samples(arr)
-    if lengths is None or samples is None or not _is_fast(samples, lengths):
+    array, lengths = np.asarray(arr), _lengths(kern_size)
+    if lengths is None or not _is_fast(array, lengths):
         return _by_numpy(arr, kern_size)
-    medians = _by_kernels(samples, lengths)
-    dtype = np.asarray(arr).dtype
-    if dtype.kind == "f":
-        medians = medians.astype(dtype.newbyteorder("="), copy=False)
-    return _overflown(medians, math.prod(lengths), arr, kern_size)
+    medians = _by_kernels(array, lengths)
+    if array.dtype.kind == "f":
+        medians = medians.astype(array.dtype.newbyteorder("="), copy=False)
+    with np.errstate(over="ignore"):  # medians that overflow in stcal become infinite
+        if math.prod(lengths) < SUMMED:
+            medians += medians
+            medians *= medians.dtype.type(0.5)
+        # NumPy sums half precision in single precision, which cannot overflow. In other types it
+        # sums if a window has two samples in the middle, which is unknown here.
+        elif medians.dtype.itemsize > 2 and np.isinf(medians + medians).any():
+            return _by_numpy(arr, kern_size)
+    return medians
 
 
 def _lengths(kern_size: Sequence[int]) -> tuple[int, ...] | None:
@@ -87,47 +93,26 @@ def _lengths(kern_size: Sequence[int]) -> tuple[int, ...] | None:
     return tuple(int(length) for length in kern_size) if plain else None
 
 
-def _samples(arr: ArrayLike) -> FloatArray | None:
-    """Return the samples as the kernels accept them; None if they cannot be converted."""
-    array = np.asarray(arr)
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        return None
-    return np.require(array, dtype=precision_of(array.dtype), requirements=["A"])
-
-
-def _is_fast(samples: FloatArray, lengths: tuple[int, ...]) -> bool:
+def _is_fast(array: NDArray[Any], lengths: tuple[int, ...]) -> bool:
     return (
-        0 < samples.ndim == len(lengths)
-        and samples.size > 0
+        array.dtype.kind in "fiub"
+        and array.dtype.itemsize <= 8
+        and 0 < array.ndim == len(lengths)
+        and array.size > 0
         and all(0 < length < 1 << 31 for length in lengths)
         and sum(length > 1 for length in lengths) <= 2
     )
 
 
-def _by_kernels(samples: FloatArray, lengths: tuple[int, ...]) -> FloatArray:
+def _by_kernels(array: NDArray[Any], lengths: tuple[int, ...]) -> FloatArray:
     """Filter along the (at most two) axes on which the window is longer than 1."""
+    samples = array.astype(precision_of(array.dtype), copy=False)
     # An even window has one more position, at the first sample beyond the end.
     if any(length % 2 == 0 for length in lengths):
         samples = np.pad(samples, [(0, 1 - length % 2) for length in lengths])
     axes = tuple(axis for axis, length in enumerate(lengths) if length > 1) or (0,)
     reaches = tuple((lengths[axis] // 2, (lengths[axis] - 1) // 2) for axis in axes)
-    return filtered(np.ascontiguousarray(samples), Window(axes, reaches), "zero")
-
-
-def _overflown(
-    medians: FloatArray, count: int, arr: ArrayLike, kern_size: Sequence[int]
-) -> NDArray[Any]:
-    """Make those medians infinite that overflow in stcal."""
-    with np.errstate(over="ignore"):
-        if count < SUMMED:
-            medians += medians
-            medians *= medians.dtype.type(0.5)
-            return medians
-        # NumPy sums half precision in single precision, which cannot overflow. In other types it
-        # sums if a window has two samples in the middle, which is unknown here.
-        if medians.dtype.itemsize > 2 and np.isinf(medians + medians).any():
-            return _by_numpy(arr, kern_size)
-    return medians
+    return filtered(np.require(samples, requirements=["C", "A"]), Window(axes, reaches), "zero")
 
 
 def _by_numpy(arr: ArrayLike, kern_size: Sequence[int]) -> NDArray[Any]:

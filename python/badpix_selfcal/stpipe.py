@@ -8,14 +8,10 @@ __all__ = ["get_steps"]
 
 
 def get_steps() -> list[tuple[str, str, bool]]:
-    """Return the steps, without importing them.
+    """Return class, alias and whether it is a pipeline of each step, without importing them.
 
-    Returns
-    -------
-    list of tuple
-        Class, alias, and whether the class is a pipeline. The list is empty if jwst is not
-        installed. The alias differs from that of jwst's step, which ``strun`` could otherwise not
-        find.
+    The list is empty if jwst is not installed. The alias differs from that of jwst's step, which
+    ``strun`` could otherwise not find.
     """
     if find_spec("jwst") is None:
         return []

@@ -18,11 +18,9 @@ VARIABLE = "BADPIX_SELFCAL_NUM_THREADS"
 def share_threads(processes: SupportsIndex) -> None:
     """Set the number of threads to this process's share of the processors.
 
-    A process does not know how many others its parent has started. So each process calls this
-    function, as in
-    ``multiprocessing.Pool(8, initializer=badpix_selfcal.share_threads, initargs=(8,))``.
-    If ``BADPIX_SELFCAL_NUM_THREADS`` is set, each process uses that number of threads. No threads
-    are started here.
+    A process does not know how many others its parent has started. So each calls this function, as
+    in ``multiprocessing.Pool(8, initializer=badpix_selfcal.share_threads, initargs=(8,))``. If
+    ``BADPIX_SELFCAL_NUM_THREADS`` is set, each process uses that number of threads.
 
     Parameters
     ----------
@@ -52,23 +50,13 @@ def threads_set(threads: int | None) -> Iterator[None]:
     if threads is None:
         yield
         return
-    before = _set_number()
-    set_num_threads(threads)
+    before = None
+    with suppress(ValueError):  # a wrong value of the variable is no error while it is not used
+        before = num_threads()
+        set_num_threads(None)
+        before = None if num_threads() == before else before
     try:
+        set_num_threads(threads)
         yield
     finally:
         set_num_threads(before)
-
-
-def _set_number() -> int | None:
-    """Forget the number of threads that is set for this process; return it, None for the default.
-
-    A wrong value of the variable is no error while it is not used.
-    """
-    number = default = None
-    with suppress(ValueError):
-        number = num_threads()
-    set_num_threads(None)
-    with suppress(ValueError):
-        default = num_threads()
-    return None if number == default else number

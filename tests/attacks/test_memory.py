@@ -27,7 +27,7 @@ MIB = 2**20
 
 @pytest.fixture(scope="module")
 def outcomes():
-    """The outcomes of each work for limits in bytes beyond what a process has; the last is ample."""
+    """The outcomes of each work for limits beyond what a process has; the last is ample."""
     # Thorough: steps of 80 kB. Small allocations then fail, too.
     number = cases(3, 400)
     limits = [MIB // 16 + step * 32 * MIB // number for step in range(number)]

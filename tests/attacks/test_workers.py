@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster that are killed, and batches that are interrupted."""
+"""Workers of a Dask cluster that are killed."""
 
 from __future__ import annotations
 
@@ -87,28 +87,3 @@ def test_killed_workers(tmp_path, folder):
         kills, runs = kills + len(killer.killed), runs + 1
     assert contents(folder / "in") == before
     report("killed workers", {"workers killed": kills, "batches": runs, "copies": runs * COUNT})
-
-
-def test_interrupted_batches(tmp_path, folder):
-    """Nothing is written after the interrupt, and all that is there is whole."""
-    expected = contents(folder / "expected")
-    runs, copies = cases(3, 60), 0
-    with workers() as client:
-        for run in range(runs):
-            out, when = tmp_path / str(run), random.Random(run).randrange(COUNT)
-
-            def progress(done, _, when=when):
-                if done > when:
-                    raise KeyboardInterrupt
-
-            with pytest.raises(KeyboardInterrupt):
-                bps.batch(folder / "in", output_dir=out, scheduler=client, progress=progress)
-            found = contents(out)
-            time.sleep(0.2)
-            assert contents(out) == found
-            assert found.items() <= expected.items()
-            copies += len(found)
-            result = bps.batch(folder / "in", output_dir=out, scheduler=client, resume=True)
-            assert result.statuses["KEPT"] == len(found)
-            assert contents(out) == expected
-    report("interrupted batches", {"batches": runs, "copies before the interrupt": copies})

@@ -1,7 +1,7 @@
 """Does some work in child processes, each of which may use some bytes more than it is given.
 
-``python -m tests.attacks.under_limits WORKS LIMITS`` prints the outcome of each work for each limit, in
-JSON.
+``python -m tests.attacks.under_limits WORKS LIMITS`` prints the outcome of each work for each
+limit, in JSON.
 """
 
 from __future__ import annotations

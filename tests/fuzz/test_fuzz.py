@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from badpix_selfcal import ExposureError
 
 from ..attacks import cases
 from . import Target, Trials, draws
-from .__main__ import SHARES
 from .targets import TARGETS
 
 NUMBERS = {"exposures": 150, "masks": 150, "associations": 600, "kernels": 100}
@@ -31,10 +27,6 @@ def test_nothing_is_found_in_a_short_draw(name, tmp_path):
     assert len(trials.counts) > 1  # not all inputs are refused
 
 
-def test_every_target_has_a_share_and_a_short_draw():
-    assert NUMBERS.keys() == TARGETS.keys() == SHARES.keys()
-
-
 def test_a_finding_is_kept_once_with_the_line_that_repeats_it(tmp_path, capsys):
     def attempt(data: bytes) -> str:
         if b"x" in data:
@@ -48,11 +40,3 @@ def test_a_finding_is_kept_once_with_the_line_that_repeats_it(tmp_path, capsys):
     (path,) = (tmp_path / "findings").iterdir()
     assert path.read_bytes() == b"x"
     assert f"-m tests.fuzz --repeat it {path}" in capsys.readouterr().out
-
-
-def test_the_command_repeats_an_input(tmp_path):
-    path = tmp_path / "input"
-    path.write_bytes(b"{}")
-    command = [sys.executable, "-m", "tests.fuzz", "--repeat", "associations", str(path)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (run.returncode, run.stdout) == (0, "refused\n")

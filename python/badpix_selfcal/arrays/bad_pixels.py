@@ -36,19 +36,6 @@ from .display import block, cuts_of, flags_of
 if TYPE_CHECKING:
     from .groups import Groups
 
-__all__ = [
-    "FLAGFRAC",
-    "KERNEL_SIZE",
-    "SIGMA_LOWER",
-    "UPPER_CUTS",
-    "BadPixels",
-    "blunt_factor",
-    "find_bad_pixels",
-    "sharp_groups",
-    "spread_of_minimum",
-    "upper_cut",
-]
-
 KERNEL_SIZE: Final = 15
 FLAGFRAC: Final = 0.001
 SIGMA_LOWER: Final = 12.0
@@ -58,9 +45,6 @@ UPPER_CUTS: Final = {1: 4.5, 2: 4.0, 4: 3.75}
 
 The minimum of many exposures has a narrow upper tail: a lower cut flags few more good pixels.
 """
-
-MOST_EXPOSURES: Final = 10**6
-"""The number of exposures from which on the spread of their minimum counts as the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,10 +213,9 @@ def find_bad_pixels(
     Notes
     -----
     *Fraction.* On finite data ``find_bad_pixels(...).indices`` equals
-    ``jwst.badpix_selfcal.badpix_selfcal.badpix_selfcal(...)`` exactly. The cuts are computed from
-    the finite residuals alone, and every infinite residual is flagged; with infinite residuals jwst
-    may flag nothing at one end. (If a sample and its running median are both infinite, there is no
-    residual, and the sample is not flagged.)
+    ``jwst.badpix_selfcal.badpix_selfcal.badpix_selfcal(...)`` exactly. Cuts are computed from the
+    finite residuals, and infinite residuals are flagged; jwst may then flag nothing at one end. (An
+    infinite sample whose running median is infinite, too, has no residual, and is not flagged.)
 
     *Sigma.* With running medians of 7 samples across the dispersion and of 31 along it, the noise
     is the greatest of the local scatter, the scaled error, and two thirds of the light that is
@@ -308,22 +291,10 @@ def sharp_groups(
 ) -> NDArray[np.uint32]:
     """Number the groups of adjacent pixels whose edges are sharper than light can have.
 
-    Parameters
-    ----------
-    residual, noise, minimum : ndarray of float, shape (rows, cols)
-        The minimum image minus its running median, the noise, and the minimum image, of the same
-        dtype. Groups are brighter than the slope of the running median.
-    level : float
-        Pixels of groups are more than this many times the noise above 0.
-    known : ndarray of bool, shape (rows, cols)
-        Pixels that count as missing.
-    dispaxis, detector
-        As of `find_bad_pixels`.
-
-    Returns
-    -------
-    ndarray of uint32, shape (rows, cols)
-        The number of the group of each pixel, from 1; 0 for no group.
+    Pixels of groups are more than `level` times the noise above 0; those that are `known` count as
+    missing. Groups are brighter than the slope of the running median. The images have the same
+    shape and dtype; `dispaxis` and `detector` are those of `find_bad_pixels`. Returns the number of
+    the group of each pixel, from 1; 0 for no group.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         smooth = minimum - residual
@@ -345,7 +316,7 @@ def spread_of_minimum(n_exposures: int) -> float:
     It is 1, 0.826, 0.748, 0.701 for 1, 2, 3, 4 of them, by numerical integration. More than a
     million count as a million.
     """
-    number = min(n_exposures, MOST_EXPOSURES)
+    number = min(n_exposures, 10**6)
     x = np.linspace(-9.0, 9.0, 3601)
     above = np.array([math.erfc(each / math.sqrt(2.0)) / 2 for each in x])
     density = number * np.exp(-x * x / 2) * above ** (number - 1)

@@ -17,39 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..instrument import Dispaxis
 
-__all__ = [
-    "CUTS",
-    "EDGES",
-    "GROUP_BY",
-    "METHODS",
-    "MOST_WORKERS",
-    "AskedDispaxis",
-    "AskedEdge",
-    "Cut",
-    "Edge",
-    "FloatArray",
-    "GroupBy",
-    "Method",
-    "as_floats",
-    "as_stored",
-    "check_asked_dispaxis",
-    "check_asked_sigma",
-    "check_axes",
-    "check_choice",
-    "check_dispaxis",
-    "check_each",
-    "check_flagfrac",
-    "check_kernel_size",
-    "check_number",
-    "check_sigma",
-    "check_switch",
-    "check_whole",
-    "edge_of",
-    "kernel_view",
-    "precision_of",
-    "refuse_masked",
-]
-
 Edge: TypeAlias = Literal["zero", "shrink"]
 """Pixels outside the image: "zero" counts them as 0, "shrink" ignores them."""
 

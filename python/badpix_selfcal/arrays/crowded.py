@@ -8,11 +8,8 @@ times the median share of all lines.
 Hot pixels at the density of flight data do not crowd a line by chance. Measured on simulated
 exposures (`badpix_selfcal.simulate`, four of NRS1, MIRIFUSHORT and MIRIFULONG each, three seeds,
 sigma cut): 0.9 % of a column (MIRI) and 0.25 % of a row (NIRSpec) are flagged, and the fullest of
-12 336 lines has 3.6 times the median; none has more than 25 flags. With independent flags, the
-probability of a crowded line is greatest where about 8 flags are usual: 4e-16 by the binomial
-distribution, 1e-12 for a detector. Flags are not independent, as a hot pixel lights the pixels
-beside it: their number varies 1.3 to 1.5 times as much between lines. If all flags were in threes,
-the probability would be 1.4e-6, or 0.003 for the 2048 rows of a detector.
+12 336 lines has 3.6 times the median; none has more than 25 flags. By the binomial distribution,
+the probability of a crowded line is at most 4e-16; if all flags were in threes, 1.4e-6.
 
 As the median is the standard, a source that crowds half of all lines is not noticed.
 """
@@ -20,7 +17,6 @@ As the median is the standard, a source that crowds half of all lines is not not
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -43,26 +39,11 @@ def crowded_rows(
     dispaxis: Dispaxis,
     sensitive: NDArray[np.bool_] | None = None,
 ) -> tuple[int, ...]:
-    """Find the lines along the dispersion that are crowded with flags.
+    """Return the lines along the dispersion that are crowded with flags, from 0, in order.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (rows, cols)
-        The flagged pixels.
-    dispaxis : {1, 2, None}
-        The dispersion axis: 1 for rows, 2 for columns. None: no line is crowded.
-    sensitive : ndarray of bool, shape (rows, cols), optional
-        The light-sensitive pixels; others do not count. Default: all.
-
-    Returns
-    -------
-    tuple of int
-        The rows (columns, if `dispaxis` is 2), counted from 0, in order.
-
-    Raises
-    ------
-    ValueError
-        If the mask is not 2-D, `sensitive` has another shape, or `dispaxis` has another value.
+    `mask` and `sensitive`, the light-sensitive pixels (default: all), have the shape (rows, cols);
+    other pixels do not count. `dispaxis` is 1 for rows, 2 for columns; without an axis, no line is
+    crowded. Raises ValueError for other shapes or another axis.
     """
     if mask.ndim != 2:
         raise ValueError(f"mask must have two dimensions, got {mask.ndim}")
@@ -107,8 +88,6 @@ def rows_in(ranges: str) -> tuple[int, ...]:
 
 def ranges_of(rows: tuple[int, ...]) -> str:
     """Return numbers in increasing order as text: ``1-3, 7``."""
-    runs = (
-        [row for _, row in run]
-        for _, run in groupby(enumerate(rows), lambda placed: placed[1] - placed[0])
-    )
+    places = np.flatnonzero(np.diff(rows) != 1) + 1
+    runs = (run.tolist() for run in np.split(np.array(rows, int), places) if run.size)
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

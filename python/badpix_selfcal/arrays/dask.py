@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import FloatArray, Method
-from .medians import Border, check_window
+from .checks import Method
+from .medians import Border, Whole, check_window
 from .medians import median_filter as filter_array
 
 if TYPE_CHECKING:
@@ -21,19 +20,18 @@ __all__ = ["median_filter"]
 
 def median_filter(
     image: Array,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: Whole,
     *,
-    axis: int | tuple[int, ...] | None = None,
+    axis: Whole | None = None,
     edge: Border = "zero",
     fill: float | None = None,
     min_count: int = 1,
-    origin: int | tuple[int, ...] = 0,
+    origin: Whole = 0,
     method: Method = "auto",
 ) -> Array:
-    """Compute a running median that skips NaN, chunk by chunk.
+    """Compute `badpix_selfcal.median_filter` of the whole array, chunk by chunk.
 
-    Each chunk borrows the samples of its neighbours that its windows reach. The result equals that
-    of `badpix_selfcal.median_filter` on the whole array.
+    Each chunk borrows the samples of its neighbours that its windows reach.
 
     Parameters
     ----------
@@ -77,16 +75,9 @@ def median_filter(
         raise ValueError(
             "image has chunks of unknown length; call image.compute_chunk_sizes() first"
         )
-    filter_chunk: Callable[..., FloatArray] = partial(
-        filter_array,
-        kernel_size=kernel_size,
-        axis=axis,
-        edge=edge,
-        fill=fill,
-        min_count=min_count,
-        origin=origin,
-        method=method,
-    )
+    how: dict[str, Any] = {"edge": edge, "fill": fill, "min_count": min_count, "method": method}
+    how |= {"kernel_size": kernel_size, "axis": axis, "origin": origin}
+    filter_chunk: Any = partial(filter_array, **how)
     meta = filter_chunk(np.empty((0,) * image.ndim, image.dtype))  # refuses wrong arguments
     window = check_window(image.ndim, kernel_size, axis, origin)
     depth = dict(zip(window.axes, map(max, window.reaches), strict=True))

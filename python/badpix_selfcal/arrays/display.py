@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from ..files.paths import Location
     from .bad_pixels import BadPixels
 
-__all__ = [
-    "BLACK",
-    "HIGH",
-    "LOW",
-    "NAMES_OF_AXES",
-    "UNKNOWN",
-    "block",
-    "card",
-    "counted",
-    "cuts_of",
-    "files_of",
-    "flags_of",
-    "picture_of",
-    "table",
-]
-
 NAMES_OF_AXES: Final = {1: "1 (along x)", 2: "2 (along y)", None: "unknown (square window)"}
 
 LOW: Final = "#0072B2"

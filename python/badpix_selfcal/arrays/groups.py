@@ -15,17 +15,9 @@ __all__ = ["Groups", "groups_of"]
 class Groups:
     """The groups of some flagged pixels, the strongest first.
 
-    A group is as strong as its brightest pixel (at the low end: its darkest one).
-
-    Attributes
-    ----------
-    number : ndarray of int, shape (pixels,)
-        The group of each pixel, from 0.
-    order : ndarray of int, shape (pixels,)
-        The places of the pixels in `number`: those of the first group, the brightest first, then
-        those of the next one.
-    size : ndarray of int, shape (groups,)
-        How many pixels each group has.
+    A group is as strong as its brightest pixel (at the low end: its darkest one). `number` holds
+    the group of each pixel, from 0; `order` the places of the pixels in `number`, group by group,
+    the brightest first; `size` how many pixels each group has.
     """
 
     number: NDArray[np.intp]
@@ -52,28 +44,18 @@ def groups_of(
     residual: NDArray[np.floating[Any]],
     columns: int,
 ) -> Groups:
-    """Return the groups of flagged pixels.
+    """Return the groups of flagged pixels of an image of some columns.
 
-    Parameters
-    ----------
-    place : ndarray of int, shape (pixels,)
-        The pixels in increasing order, counted along the rows of the image from 0.
-    is_low : ndarray of bool, shape (pixels,)
-        Whether each is flagged at the low end.
-    residual : ndarray of float, shape (pixels,)
-        The residual of each.
-    columns : int
-        The columns of the image.
+    `place` holds the pixels in increasing order, counted along the rows from 0, `is_low` whether
+    each is flagged at the low end, `residual` its residual; all of shape (pixels,).
     """
     label = _labels(place, is_low, columns)
     weakness = np.where(is_low, residual, -residual)
     weakness[np.isnan(weakness)] = np.inf
-    by_label = np.lexsort((weakness, label))
-    starts = np.flatnonzero(np.diff(label[by_label], prepend=-1))
-    brightest = by_label[starts]
-    ranks = np.empty(int(label.max(initial=-1)) + 1, np.intp)
-    ranks[label[brightest[np.lexsort((brightest, weakness[brightest]))]]] = np.arange(starts.size)
-    number = ranks[label]
+    by_weakness = np.argsort(weakness, kind="stable")
+    _, first, place_of = np.unique(label[by_weakness], return_index=True, return_inverse=True)
+    number = np.empty_like(label)
+    number[by_weakness] = np.argsort(np.argsort(first))[place_of]
     return Groups(number, np.lexsort((weakness, number)), np.bincount(number))
 
 

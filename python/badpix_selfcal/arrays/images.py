@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import zip_longest
-from typing import Any, Final
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,6 @@ from ..instrument import Region, within
 from .checks import FloatArray, as_floats, as_stored, kernel_view, refuse_masked
 
 __all__ = ["MeanError", "RunningMinimum", "minimum_image", "pedestal", "percentiles"]
-
-LEAST_INSIDE: Final = 0.5
-"""The part of a gap that usually lies inside the image; with less, its bounds are doubted."""
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
@@ -68,7 +65,7 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
     whole, inside = (
         (y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in (region, within(region, samples.shape))
     )
-    if inside < LEAST_INSIDE * whole:
+    if inside < whole / 2:
         part = f"only {100 * inside / whole:.2g} %" if inside else "nothing"
         warn(
             f"gap {region}: {part} of it lies inside the image of shape {samples.shape}; it is "
@@ -118,34 +115,22 @@ def minimum_image(
         If there is no exposure, one is not 2-D or differs in shape from the first, `pedestals`
         and `images` differ in length, or a pedestal is not finite (leave out that exposure).
     """
-    running = RunningMinimum()
-    if pedestals is None:
-        for image in images:
-            running.fold(image)
-    else:
-        absent: Any = object()
-        for image, level in zip_longest(images, pedestals, fillvalue=absent):
-            if image is absent or level is absent:
-                raise ValueError(
-                    "pedestals must be as many as images, "
-                    f"got {'more' if image is absent else f'only {running.count}'}"
-                )
-            running.fold(image, level)
+    running, absent = RunningMinimum(), object()
+    levels = iter(repeat(0.0) if pedestals is None else pedestals)
+    for image in images:
+        level: Any = next(levels, absent)
+        if level is absent:
+            raise ValueError(f"pedestals must be as many as images, got only {running.count}")
+        running.fold(image, level)
+    if pedestals is not None and next(levels, absent) is not absent:
+        raise ValueError("pedestals must be as many as images, got more")
     if running.image is None:
         raise ValueError("images must hold at least one exposure, got none")
     return running.image
 
 
 class RunningMinimum:
-    """The minimum image of the exposures folded in so far; see `minimum_image`.
-
-    Attributes
-    ----------
-    image : ndarray of float32 or float64, shape (rows, cols), or None
-        The minimum image; None before the first exposure.
-    count : int
-        Exposures folded in.
-    """
+    """The minimum `image` of the `count` exposures folded in so far; None before the first."""
 
     def __init__(self) -> None:
         self.image: FloatArray | None = None
@@ -181,42 +166,21 @@ class RunningMinimum:
         self.count += 1
 
 
-AT_A_TIME: Final = 4
-"""Exposures whose errors are added together, so that their sum is read and written less often."""
-
-
 class MeanError:
     """The mean ERR of the exposures added so far, for the sigma cut of `find_bad_pixels`.
 
     A sample is valid if it is positive and finite. The order does not matter: sums of float32
     samples that differ by less than a factor of a million are exact for up to 500 exposures, others
-    to double precision. Sums can be computed separately and merged. A few exposures are kept, to be
-    added together.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Rows and columns of an exposure.
+    to double precision. Sums can be computed separately and merged. `shape` is that of an exposure.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self._waiting: list[FloatArray] = []
+        self.shape = shape
         self._sum: NDArray[np.float64] = np.zeros(shape)
         self._count: NDArray[np.uint32] = np.zeros(shape, np.uint32)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows and columns of an exposure."""
-        return self._sum.shape
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state without waiting exposures."""
-        self._add_waiting()
-        return self.__dict__
-
     def __sizeof__(self) -> int:
         """Return the size in memory."""
-        self._add_waiting()
         return object.__sizeof__(self) + self._sum.nbytes + self._count.nbytes
 
     def add(self, errors: ArrayLike) -> None:
@@ -224,26 +188,15 @@ class MeanError:
         samples = as_stored(errors, "errors")
         if samples.shape != self.shape:
             raise ValueError(f"errors has shape {samples.shape}, the others have {self.shape}")
-        waiting = self._waiting
-        if len(waiting) == AT_A_TIME or any(samples.dtype != each.dtype for each in waiting):
-            self._add_waiting()
-        self._waiting.append(samples)
-
-    def _add_waiting(self) -> None:
-        exposures = [kernel_view(each) for each in self._waiting]
-        _kernels.add_errors(self._sum, self._count, exposures)
-        self._waiting.clear()
+        _kernels.add_errors(self._sum, self._count, [kernel_view(samples)])
 
     def merge(self, other: MeanError) -> None:
         """Add the exposures of another mean."""
-        self._add_waiting()
-        other._add_waiting()
         self._sum += other._sum
         self._count += other._count
 
     def image(self) -> NDArray[np.float64] | None:
         """Return the mean, NaN where no sample is valid; None if none is valid at all."""
-        self._add_waiting()
         if not self._count.any():
             return None
         with np.errstate(invalid="ignore"):

@@ -1,9 +1,8 @@
 """Running medians that skip NaN, over arrays of any number of dimensions.
 
-`badpix_selfcal.ndimage`, `badpix_selfcal.bottleneck`, `badpix_selfcal.stcal` and
-`badpix_selfcal.jwst` have running medians under the names and by the rules of other packages: they
-make a `Window` and call `filtered`, which views any array as the stack of images that the kernels
-filter. A window over one axis moves along the rows or the columns of the images.
+`ndimage`, `bottleneck`, `stcal` and `jwst` of this package have running medians under the names
+and by the rules of other packages: they make a `Window` and call `filtered`, which views any array
+as the stack of images that the kernels filter.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import _kernels
 from .checks import (
@@ -27,18 +26,6 @@ from .checks import (
     check_number,
     check_whole,
 )
-
-__all__ = [
-    "BORDERS",
-    "NORMAL",
-    "Border",
-    "Scale",
-    "Window",
-    "check_window",
-    "filtered",
-    "mad_filter",
-    "median_filter",
-]
 
 Border: TypeAlias = Literal["zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap"]
 """What a window contains beyond the ends of an axis; the last four as in `scipy.ndimage`."""
@@ -62,14 +49,9 @@ Whole: TypeAlias = int | tuple[int, ...]
 
 @dataclass(frozen=True)
 class Window:
-    """A window over one axis or two.
+    """A window over one axis or two, in ascending order.
 
-    Attributes
-    ----------
-    axes : tuple of int
-        The axes, in ascending order.
-    reaches : tuple of tuple of int
-        For each axis the samples in the window before and after the one that it belongs to.
+    `reaches` holds for each axis the samples before and after the one that the window belongs to.
     """
 
     axes: tuple[int, ...]
@@ -83,13 +65,13 @@ class Window:
 
 def median_filter(
     image: ArrayLike,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: Whole,
     *,
-    axis: int | tuple[int, ...] | None = None,
+    axis: Whole | None = None,
     edge: Border = "zero",
     fill: float | None = None,
     min_count: int = 1,
-    origin: int | tuple[int, ...] = 0,
+    origin: Whole = 0,
     out: FloatArray | None = None,
     method: Method = "auto",
 ) -> FloatArray:
@@ -148,29 +130,27 @@ def median_filter(
     ``bottleneck.move_median``. The double heap needs O(log k) operations per sample (Hardle and
     Steiger 1995, Applied Statistics 44, 258).
     """
-    how = kernel_size, axis, origin, edge, fill, min_count, method
-    return _checked(image, *how, out, deviation=False)
+    return _checked(image, kernel_size, axis, origin, edge, fill, min_count, out, method)
 
 
 def mad_filter(
     image: ArrayLike,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: Whole,
     *,
     scale: Scale = 1.0,
-    axis: int | tuple[int, ...] | None = None,
+    axis: Whole | None = None,
     edge: Border = "zero",
     fill: float | None = None,
     min_count: int = 1,
-    origin: int | tuple[int, ...] = 0,
+    origin: Whole = 0,
     out: FloatArray | None = None,
     method: Method = "auto",
 ) -> FloatArray:
     """Compute the running median of the deviations from the running median.
 
     It is ``median_filter(abs(image - median_filter(image, ...)), ...)`` with the same arguments
-    both times, times `scale`. This is not the median deviation from the median of each window, as
-    of `scipy.stats.median_abs_deviation`: the running median varies within a window. It costs two
-    running medians.
+    both times, times `scale`; not the median deviation from the median of each window, as of
+    `scipy.stats.median_abs_deviation`. It costs two running medians.
 
     Parameters
     ----------
@@ -206,8 +186,8 @@ def mad_filter(
     if isinstance(scale, str) and scale != "normal":
         raise ValueError(f"scale must be a number or 'normal', got {scale!r}")
     factor = NORMAL if scale == "normal" else check_number(scale, "scale", "a number or 'normal'")
-    how = kernel_size, axis, origin, edge, fill, min_count, method
-    found = _checked(image, *how, out, deviation=True)
+    how = kernel_size, axis, origin, edge, fill, min_count, out, method
+    found = _checked(image, *how, deviation=True)
     if factor != 1.0:
         with np.errstate(over="ignore"):
             found *= found.dtype.type(factor)
@@ -250,10 +230,10 @@ def _checked(
     edge: str,
     fill: float | None,
     min_count: int,
-    method: str,
     out: FloatArray | None,
+    method: str,
     *,
-    deviation: bool,
+    deviation: bool = False,
 ) -> FloatArray:
     """Check all arguments of `median_filter` and `mad_filter`, and filter."""
     samples = as_floats(image, "image", ndim=None)
@@ -286,17 +266,15 @@ def _check_out(out: object, samples: FloatArray, image: ArrayLike) -> None:
         raise ValueError(f"out must have the image's shape {samples.shape}, got {out.shape}")
     if not out.flags.writeable:
         raise ValueError("out is read-only; pass an array that can be written")
-    if any(_overlap(out, each) for each in (samples, image)):
-        raise ValueError("out shares memory with image; pass an array of its own")
-
-
-def _overlap(out: NDArray[Any], image: ArrayLike) -> bool:
-    """Return whether they share memory; also if that takes long to find out."""
-    most_steps: Any = 10_000
     try:
-        return np.shares_memory(out, image, max_work=most_steps)
-    except np.exceptions.TooHardError:
-        return True
+        most_steps: Any = 10_000
+        is_shared = any(
+            np.shares_memory(out, each, max_work=most_steps) for each in (samples, image)
+        )
+    except np.exceptions.TooHardError:  # as if they did
+        is_shared = True
+    if is_shared:
+        raise ValueError("out shares memory with image; pass an array of its own")
 
 
 def filtered(
@@ -312,37 +290,21 @@ def filtered(
 ) -> FloatArray:
     """Filter an array, whose samples are native, aligned and C-contiguous.
 
-    Parameters
-    ----------
-    samples : ndarray of float32 or float64
-        The samples.
-    window : Window
-        The window.
-    edge, fill, min_count, method
-        As in `median_filter`, checked; `fill` serves "constant" alone.
-    out : ndarray or None, optional
-        Where to write, if possible without a copy. It has the shape and dtype of `samples`.
-    deviation : bool, optional
-        Whether to compute the deviations from the running median.
-
-    Returns
-    -------
-    ndarray
-        The medians: `out`, if it is given.
+    Arguments are those of `median_filter`, checked; `fill` serves "constant" alone. If possible,
+    `out` is written without a copy. With `deviation`, the result is that of `mad_filter`, unscaled.
     """
     axes, ndim = window.axes, samples.ndim
     last = tuple(range(ndim - len(axes), ndim))
     moved = samples
+    rows, cols = ((0, 0), *window.reaches)[-2:]
     if len(axes) == 2:
-        rows, cols = window.reaches
         if axes != last:
             moved = np.ascontiguousarray(np.moveaxis(samples, axes, last))
         stack: tuple[int, ...] = (-1, *moved.shape[-2:])
     elif axes == last:
-        rows, cols = (0, 0), window.reaches[0]
         stack = (1, -1, samples.shape[-1])
     else:
-        rows, cols = window.reaches[0], (0, 0)
+        rows, cols = cols, rows
         (axis,), shape = axes, samples.shape
         stack = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
     is_direct = out is not None and moved is samples and out.flags.carray

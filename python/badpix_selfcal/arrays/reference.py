@@ -7,15 +7,16 @@ check an installation. Names, arguments and results, to the last bit, are those 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from ..instrument import IMAGE_AXIS, Blur, Dispaxis, Region, blur_of
+from ..instrument import IMAGE_AXIS, Dispaxis, Region, blur_of
 from .bad_pixels import (
     FLAGFRAC,
     KERNEL_SIZE,
@@ -26,7 +27,7 @@ from .bad_pixels import (
     upper_cut,
 )
 from .checks import AskedEdge, Cut, FloatArray, edge_of, precision_of
-from .medians import NORMAL, Border, Scale, check_window
+from .medians import NORMAL, Border, Scale, Whole, check_window
 from .reference_edges import SharpGroups
 
 __all__ = [
@@ -41,13 +42,13 @@ __all__ = [
 
 def median_filter(
     image: ArrayLike,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: Whole,
     *,
-    axis: int | tuple[int, ...] | None = None,
+    axis: Whole | None = None,
     edge: Border = "zero",
     fill: float | None = None,
     min_count: int = 1,
-    origin: int | tuple[int, ...] = 0,
+    origin: Whole = 0,
 ) -> FloatArray:
     """Sort every window; see `badpix_selfcal.median_filter`."""
     samples = _as_floats(image)
@@ -68,7 +69,7 @@ def median_filter(
 
 def mad_filter(
     image: ArrayLike,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: Whole,
     *,
     scale: Scale = 1.0,
     **how: Any,
@@ -122,21 +123,13 @@ def minimum_image(
 
 
 def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
-    """Sort all samples; see `badpix_selfcal.arrays.percentiles`."""
-    samples = np.sort(_as_floats(image), axis=None)
-    samples = samples[: np.count_nonzero(~np.isnan(samples))]
-    percentages = np.asarray(q, dtype=np.float64)
-    if samples.size == 0:
+    """Call NumPy; see `badpix_selfcal.arrays.percentiles`."""
+    samples, percentages = _as_floats(image), np.asarray(q, dtype=np.float64)
+    if not samples.size:
         return np.full(percentages.shape, np.nan)
-    position = (samples.size - 1) * (percentages / 100)
-    below = np.minimum(np.floor(position).astype(int), samples.size - 1)
-    above = np.minimum(below + 1, samples.size - 1)
-    fraction = np.where(below == above, 0.0, position - below)
-    with np.errstate(invalid="ignore", over="ignore"):
-        step = (samples[above] - samples[below]).astype(np.float64)
-        rising = samples[below] + step * fraction
-        falling = samples[above] - step * (1 - fraction)
-    return np.asarray(np.where(fraction >= 0.5, falling, rising))
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", over="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # all samples may be NaN
+        return np.asarray(np.nanpercentile(samples, percentages), np.float64)
 
 
 def find_bad_pixels(
@@ -161,29 +154,34 @@ def find_bad_pixels(
     smooth = median_filter(samples, kernel_size, axis=axis, edge=edge_of(edge, cut))
     with np.errstate(invalid="ignore", over="ignore"):
         residual = samples - smooth
-    if cut == "sigma":
-        spread = spread_of_minimum(n_exposures)
-        errors = None if error is None else _as_floats(error).astype(samples.dtype)
-        upper = upper_cut(n_exposures) if sigma_upper is None else sigma_upper
-        blur = blur_of(detector)
-        images = _sigma_images(samples, smooth, errors, axis, spread, blunt_factor(n_exposures))
-        _add_sharp_groups(images, axis, -sigma_lower, upper, blur)
-        measured = {"noise": images.noise, "error_scale": images.error_scale}
-        values = images.significance
-        found = _flagged(residual, values, -sigma_lower, upper, significance=values, **measured)
-        return _grown(found, blur.coupling) if grow else found
-    finite = residual[np.isfinite(residual)]
-    low, high = percentiles(finite, [flagfrac_lower * 100, (1 - flagfrac_upper) * 100])
-    return _flagged(residual, residual, float(low), float(high))
-
-
-def _flagged(
-    residual: FloatArray, values: FloatArray, low: float, high: float, **measured: Any
-) -> BadPixels:
-    """Flag values beyond the cuts, and infinite ones."""
-    below, above = _beyond(values, low, high)
+    if cut == "fraction":
+        finite = residual[np.isfinite(residual)]
+        cuts = percentiles(finite, [flagfrac_lower * 100, (1 - flagfrac_upper) * 100])
+        low, high = cuts.tolist()
+        below, above = _beyond(residual, low, high)
+        return BadPixels(below | above, residual, low, high, int(below.sum()), int(above.sum()))
+    errors = None if error is None else _as_floats(error).astype(samples.dtype)
+    low, high = -sigma_lower, upper_cut(n_exposures) if sigma_upper is None else sigma_upper
+    significance, noise, base, slope, scale = _significance(
+        samples, smooth, errors, axis, spread_of_minimum(n_exposures), blunt_factor(n_exposures)
+    )
+    blur = blur_of(detector)
+    flagged = np.logical_or(*_beyond(significance, low, high))
+    with np.errstate(all="ignore"):
+        values = [residual]
+        if axis is not None and blur.across >= 0.5:  # else light beside is undersampled
+            values.append(residual - median_filter(residual, 7, axis=1 - axis, edge="shrink"))
+        for number, each in enumerate(values):
+            groups = SharpGroups(residual, base, slope, axis, blur, minus_beside=number > 0)
+            in_base = each / base
+            for place in groups.find(each, in_base, high):
+                if not flagged[place]:  # others keep their significance
+                    flagged[place] = True
+                    significance[place], noise[place] = in_base[place], base[place]
+    below, above = _beyond(significance, low, high)
     counts = int(below.sum()), int(above.sum())
-    return BadPixels(below | above, residual, low, high, *counts, **measured)
+    found = BadPixels(below | above, residual, low, high, *counts, significance, noise, scale)
+    return _grown(found, blur.coupling) if grow else found
 
 
 def _beyond(
@@ -200,9 +198,8 @@ def _grown(found: BadPixels, coupling: float) -> BadPixels:
     assert found.significance is not None
     mask, significance = found.mask.copy(), found.significance.copy()
     light = found.residual * found.residual.dtype.type(coupling)
-    bright = found.high & np.isfinite(light) & (light > 0)
     rows, columns = mask.shape
-    for y, x in zip(*np.nonzero(bright), strict=True):
+    for y, x in np.argwhere(found.high & np.isfinite(light) & (light > 0)).tolist():
         for at in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
             is_inside = 0 <= at[0] < rows and 0 <= at[1] < columns
             if not is_inside or found.mask[at] or np.isnan(found.residual[at]):
@@ -216,28 +213,18 @@ def _grown(found: BadPixels, coupling: float) -> BadPixels:
     return replace(found, mask=mask, significance=significance, n_high=n_high)
 
 
-@dataclass
-class _SigmaImages:
-    """The images of the sigma cut."""
-
-    residual: FloatArray
-    contrast: FloatArray
-    base: FloatArray
-    slope: FloatArray
-    noise: FloatArray
-    significance: FloatArray
-    error_scale: float | None
-
-
-def _sigma_images(
+def _significance(
     samples: FloatArray,
     smooth: FloatArray,
     error: FloatArray | None,
     axis: int | None,
     spread: float,
     blunt: float,
-) -> _SigmaImages:
-    """Return the contrasts and the noise, before groups with sharp edges are looked for."""
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, float | None]:
+    """Return significance, noise, its base, the slope of light and the scale of the errors.
+
+    Groups with sharp edges are looked for afterwards.
+    """
     across = None if axis is None else 1 - axis
     kind = samples.dtype.type
     with np.errstate(all="ignore"):
@@ -277,29 +264,7 @@ def _sigma_images(
         weakest = np.where(contrast < least, least, contrast)
         divisor = np.where(weakest > 0, kind(blunt), kind(1))
         significance = np.where(np.isinf(weakest), weakest, weakest / np.abs(noise) / divisor)
-    return _SigmaImages(residual, contrast, base, slope, noise, significance, scale)
-
-
-def _add_sharp_groups(
-    images: _SigmaImages, axis: int | None, low: float, high: float, blur: Blur
-) -> None:
-    """Give the pixels of groups with sharp edges the significance and the noise of these.
-
-    Pixels that are flagged already keep theirs.
-    """
-    residual, base = images.residual, images.base
-    flagged = np.logical_or(*_beyond(images.significance, low, high))
-    shows_light_beside = axis is not None and blur.across >= 0.5  # else it is undersampled
-    for values in [residual, images.contrast] if shows_light_beside else [residual]:
-        with np.errstate(all="ignore"):
-            significance = values / base
-        minus_beside = values is not residual
-        groups = SharpGroups(residual, base, images.slope, axis, blur, minus_beside=minus_beside)
-        for place in groups.find(values, significance, high):
-            if not flagged[place]:
-                flagged[place] = True
-                images.significance[place] = significance[place]
-                images.noise[place] = base[place]
+    return significance, noise, base, slope, scale
 
 
 def _neighbours(contrast: FloatArray, residual: FloatArray) -> tuple[FloatArray, FloatArray]:

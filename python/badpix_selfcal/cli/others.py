@@ -102,13 +102,12 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
 def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.compare`."""
     counts = {name: asdict(each) for name, each in found.counts.items()}
-    sides = {"a": found.a, "b": found.b}
     facts = {
         "equal": found.is_equal,
         "same_flags": found.same_flags,
         **{
-            name: {"path": side.path, "kind": side.kind, "flagged": counts.pop(name)}
-            for name, side in sides.items()
+            name: {"path": side.title, "kind": kind, "flagged": counts.pop(name)}
+            for name, side, kind in zip("ab", (found.a, found.b), found.kinds, strict=True)
         },
         **counts,
         "jaccard": found.jaccard,
@@ -125,8 +124,6 @@ def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
 def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.history`."""
     files = {name: given.get(name) for name in ("table", "picture", "persistent_mask")}
-    named = {"new": found.new_groups, "gone": found.gone_groups}
-    named["persistent"] = found.persistent_groups
     facts = {
         "detector": found.detector,
         "subarray": found.subarray,
@@ -140,11 +137,8 @@ def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
             "in_any": len(found.groups),
             "come_and_go": int(found.changing_groups.sum()),
             **{
-                name: [
-                    asdict(group) | {"residual": finite(group.residual)}
-                    for group in found.named(which)
-                ]
-                for name, which in named.items()
+                name: [group | {"residual": finite(group["residual"])} for group in groups]
+                for name, groups in found.named_groups.items()
             },
         },
     }

@@ -1,6 +1,6 @@
 """Files: paths and URLs, exposures and associations that are read, outputs that are written.
 
-`paths` and `inputs` say where files are, `remote` asks servers, `fits_file` opens FITS after
+`paths` says where files are, `remote` asks servers, `fits_file` opens FITS after
 checks, `exposure` and `association` know the two kinds of input, `outputs` makes files appear when
 they are whole.
 """

@@ -29,22 +29,14 @@ UNUSED: Final = (
 MOST_BYTES: Final = 1 << 24
 """Length of an association; one of 20 000 members takes 2 MB."""
 
-MOST_YAML: Final = 1 << 20
-"""Length of a YAML association, which takes seconds to parse."""
+MOST_YAML: Final = 1 << 16
+"""Length of a YAML association, which takes seconds to parse: 500 members."""
 
 MOST_MEMBERS: Final = 20_000
 """Members of all products together."""
 
 MOST_NAME: Final = 4096
 """Characters of a path or URL."""
-
-MOST_EVENTS: Final = 150_000
-"""Texts and tables of a YAML association; 20 000 members have 120 000."""
-
-MOST_DEPTH: Final = 20
-"""Lists and tables within each other in a YAML association, which needs five."""
-
-_DOUBT: Final = "is it an association?"
 
 
 @dataclass(frozen=True)
@@ -97,20 +89,10 @@ class Association:
 
 
 def read(path: str | Location) -> Association:
-    """Read and check an association file.
+    """Read and check an association file, JSON or YAML.
 
     A member is a path relative to the association, or a URL. The case of exposure types does not
     matter. Members of types that self-calibration does not use (`UNUSED`) need not exist.
-
-    Parameters
-    ----------
-    path : str, Path or RemoteFile
-        The association, JSON or YAML.
-
-    Returns
-    -------
-    Association
-        Its products. Every local member exists.
 
     Raises
     ------
@@ -152,7 +134,7 @@ def is_plain_name(name: str) -> bool:
 
 def _parse(path: Location) -> object:
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
-    most, advice = (MOST_YAML, "write it as JSON") if is_yaml else (MOST_BYTES, _DOUBT)
+    most, form = (MOST_YAML, "YAML") if is_yaml else (MOST_BYTES, "JSON")
     try:
         with download(path, most) if isinstance(path, RemoteFile) else path.open("rb") as file:
             content = file.read(most + 1)
@@ -163,40 +145,20 @@ def _parse(path: Location) -> object:
             raise
         raise AssociationError(f"{path}: cannot be read: {error}") from None
     if len(content) > most:
+        advice = "write it as JSON" if is_yaml else "is it an association?"
         raise AssociationError(f"{path}: is longer than {most} bytes; {advice}")
     try:
-        text = content.decode()
-        return _parse_yaml(text) if is_yaml else json.loads(text)
-    except UnicodeError as error:
-        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
+        if not is_yaml:
+            return json.loads(content.decode())
+        import yaml
+
+        return yaml.safe_load(content.decode())
     except MemoryError:
         raise
-    except AssociationError as error:
-        raise AssociationError(f"{path}: {error}") from None
+    except UnicodeError as error:
+        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
     except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
-        form = "YAML" if is_yaml else "JSON"
         raise AssociationError(f"{path}: is not valid {form}: {error}") from error
-
-
-def _parse_yaml(text: str) -> object:
-    """Parse YAML, which jwst 3.0.0 still reads; without aliases: a few bytes can hold any size."""
-    import yaml
-
-    depth = 0
-    for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent):
-            raise AssociationError(
-                f"refers to {event.anchor!r} (*); write out each product and member"
-            )
-        if count > MOST_EVENTS:
-            raise AssociationError("is too long for YAML; write it as JSON")
-        if depth > MOST_DEPTH:
-            raise AssociationError(
-                f"has more than {MOST_DEPTH} lists or tables within each other; {_DOUBT}"
-            )
-    return yaml.safe_load(text)
 
 
 def _product(path: Location, place: str, entry: object) -> Product:

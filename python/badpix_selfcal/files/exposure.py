@@ -10,9 +10,11 @@ samples patched; the other samples are never decoded.
 from __future__ import annotations
 
 import hashlib
+import math
 import textwrap
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
@@ -23,14 +25,17 @@ from numpy.typing import NDArray
 
 from .. import instrument
 from ..errors import ExposureError, silenced
-from .fits_file import BLOCK, CARD, CHUNK, Hdu, headers, open_fits, opened, reading
+from .fits_file import BLOCK, CARD, Hdu, Read, cards_of, headers, open_fits, opened, reader, reading
 from .paths import AnyLocation, Location, RemoteFile, locate, require_file, stem_of, version_of
-from .remote import CHANGED, About, about, open_ranges, read_range
+from .remote import CHANGED, About, about, ahead
 
-__all__ = ["LATER_STEPS", "Cards", "Exposure", "Plane", "Samples", "read"]
+__all__ = ["LATER_STEPS", "Cards", "Exposure", "Samples", "read"]
 
 Samples: TypeAlias = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 """The samples of an image as they are stored."""
+
+Free: TypeAlias = deque[NDArray[np.uint8]]
+"""Memory that may be used again."""
 
 Cards: TypeAlias = Mapping[str, tuple[str, str]]
 """Header cards to set: keyword -> (value, comment)."""
@@ -51,6 +56,9 @@ _KEPT: Final = (
     *("READPATT", "DATE-OBS", "TIME-OBS", "BKGDTARG", "S_BPXSLF"),
 )
 """The cards of the primary header that `Exposure.cards` has."""
+
+_KEYWORDS: Final = frozenset((*_KEPT, *LATER_STEPS, "DISPAXIS", "BUNIT"))
+"""What the headers are asked for."""
 
 _PLANES: Final = ("DQ", *instrument.NAN_PLANES)
 _HEAD: Final = 17 * 2880
@@ -84,42 +92,6 @@ _OF_AXES: Final = {
 
 
 @dataclass(frozen=True)
-class Plane:
-    """The place of an image extension in the file.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Rows and columns.
-    header, data : int
-        Where the extension's header and its samples begin, bytes.
-    dtype : dtype or None
-        The type of the stored samples; None for a form that cannot be patched in place.
-    problem : str
-        Why `dtype` is None.
-    inverted : int
-        The bits that are stored inverted: unsigned integers are stored as signed with an offset.
-    """
-
-    shape: tuple[int, ...]
-    header: int
-    data: int
-    dtype: np.dtype[Any] | None
-    problem: str = ""
-    inverted: int = 0
-
-    @property
-    def count(self) -> int:
-        """The number of samples."""
-        return int(np.prod(self.shape))
-
-    @property
-    def size(self) -> int:
-        """Bytes of the samples; 0 without a dtype."""
-        return 0 if self.dtype is None else self.count * self.dtype.itemsize
-
-
-@dataclass(frozen=True)
 class Exposure:
     """An exposure file whose headers have been read, without its samples.
 
@@ -145,7 +117,7 @@ class Exposure:
         The DISPAXIS card of SCI; None where absent.
     unit : str
         BUNIT of SCI.
-    planes : mapping of str to Plane
+    planes : mapping of str to Hdu
         SCI, DQ and the other planes to be flagged (`instrument.NAN_PLANES`) that exist; of a remote
         file SCI alone.
     cards : mapping of str to object
@@ -170,11 +142,11 @@ class Exposure:
     later_step: str
     dispaxis: object
     unit: str
-    planes: Mapping[str, Plane] = field(repr=False)
+    planes: Mapping[str, Hdu] = field(repr=False)
     cards: Mapping[str, object] = field(repr=False)
     history: tuple[str, ...] = field(repr=False)
     problem: str = ""
-    _known: About | None = field(default=None, repr=False)
+    _about: About | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -198,48 +170,35 @@ class Exposure:
         text = f"{self.path.name}:{self.version}".encode("utf-8", "surrogateescape")
         return hashlib.blake2b(text, digest_size=8).hexdigest()
 
-    def science(self) -> Samples:
+    def science(self, free: Free | None = None) -> Samples:
         """Return the SCI samples, shape (rows, cols), in their own unit, type and byte order.
 
-        Raises
-        ------
-        ExposureError
-            If the samples cannot be read, or the file is another version than before.
+        `free` is memory that may be used again, if it has the size. Raises an ExposureError if they
+        cannot be read, or the file is another version than before.
         """
-        return self._samples("SCI", self.planes["SCI"])
+        return self._samples(self.planes["SCI"], free=free)
 
     def error(self) -> Samples | None:
-        """Return the ERR samples as `science` does those of SCI; None without ERR.
-
-        Raises
-        ------
-        ExposureError
-            As `science`, or if their shape is not that of SCI.
-        """
+        """Return the ERR samples as `science` does those of SCI; None without ERR."""
         found = self._further("ERR")
         return None if found is None else found[0]
 
     def dq(self) -> NDArray[np.uint32] | None:
-        """Return the DQ bits; None without DQ.
-
-        Raises
-        ------
-        ExposureError
-            As `science`, or if DQ has another shape or type.
-        """
+        """Return the DQ bits; None without DQ. Raises an ExposureError as `science` does."""
         found = self._further("DQ")
         if found is None:
             return None
-        stored, plane = found
-        if plane.dtype is None:
-            raise ExposureError(f"{self.path}: DQ {plane.problem}")
-        return np.asarray(stored, np.uint32) ^ np.uint32(plane.inverted)
+        stored, hdu = found
+        dtype, problem = _stored_as(hdu)
+        if dtype is None:
+            raise ExposureError(f"{self.path}: DQ {problem}")
+        # Unsigned integers are stored as signed ones with an offset, which inverts the highest bit.
+        return np.asarray(stored, np.uint32) ^ np.uint32(1 << 31 if hdu.header.get("BZERO") else 0)
 
     def require_unchanged(self) -> None:
         """Raise an ExposureError if the file is another version than when it was read.
 
-        Servers are not asked again: a remote file is compared each time that samples of it are
-        read.
+        Servers are not asked again: a remote file is compared each time that it is read.
         """
         if not isinstance(self.path, RemoteFile):
             self._require_same()
@@ -261,21 +220,15 @@ class Exposure:
         history : str
             A HISTORY entry to add to it.
 
-        Raises
-        ------
-        ExposureError
-            If this exposure's header or samples cannot be read, it cannot be flagged, or it is
-            another version than before.
-        OSError
-            If the copy cannot be written.
+        Raises an ExposureError if this exposure cannot be read or flagged, or is another version
+        than before; an OSError if the copy cannot be written.
         """
         with ExitStack() as stack:
             with reading(self.path):
-                file, length = stack.enter_context(opened(self.path, self._known))
-                found = [*headers(file, length)]
+                file, length = stack.enter_context(opened(self.path, self._about))
+                found = [*headers(reader(file), length)]
                 planes = _planes_of(found)
-                with silenced():
-                    header = _renewed(found[0].header.parsed, cards, history)
+                header = _renewed(found[0].text, cards, history)
             if mask is not None:
                 if problem := _problem_of(planes):
                     raise ExposureError(f"{self.path}: {problem}")
@@ -286,133 +239,127 @@ class Exposure:
                 file.seek(found[0].data)
                 if mask is not None:
                     flagged = np.flatnonzero(mask)
-                    for name, plane in sorted(planes.items(), key=lambda each: each[1].header):
-                        self._copy(file, target, plane.header)
-                        stored = file.read(plane.data - plane.header)
-                        target.write(_without_checksums(stored))
-                        self._copy_flagged(file, target, name, plane, flagged)
+                    for hdu in sorted(planes.values(), key=lambda each: each.start):
+                        self._copy(file, target, hdu.start)
+                        target.write(_without_checksums(file.read(hdu.data - hdu.start)))
+                        self._copy_flagged(file, target, hdu, flagged)
                 self._copy(file, target, length)
         self._require_same()
 
     def _require_same(self) -> None:
         """Refuse another version of the file, if no server has refused it."""
-        known = self._known
-        if known is None or (known.tag and not known.conditions):
+        if self._about is None or not self._about.conditions:
             with reading(self.path):
                 if version_of(self.path) != self.version:
                     raise ExposureError(CHANGED)
 
-    def _samples(self, name: str, plane: Plane) -> Samples:
+    def _samples(self, hdu: Hdu, read: Read | None = None, free: Free | None = None) -> Samples:
+        """Return the samples of a plane; `read` is what reads a remote file."""
+        dtype, _ = _stored_as(hdu)
         with reading(self.path):
-            if isinstance(self.path, RemoteFile) and self._known is not None and plane.dtype:
-                content = read_range(self.path, plane.data, plane.size, self._known)
-                self._require_same()
-                return np.frombuffer(content, plane.dtype).reshape(plane.shape)
-            if plane.dtype is None:
+            if dtype is None:
                 with open_fits(self.path) as hdus:
-                    there = [hdu for hdu in hdus if hdu.fileinfo()["datLoc"] == plane.data]
+                    there = [each for each in hdus if each.fileinfo()["datLoc"] == hdu.data]
                     if not there or not isinstance(there[0], fits.ImageHDU):
-                        raise ExposureError(f"the header of {name} is damaged")
+                        raise ExposureError(f"the header of {hdu.name} is damaged")
                     samples = np.array(there[0].data)
+            elif isinstance(self.path, RemoteFile) and self._about is not None:
+                read = read or ahead(self.path, self._about, 0)
+                samples = np.frombuffer(read(hdu.data, hdu.size), dtype)
             else:
-                with opened(self.path, self._known) as (file, _):
-                    samples = np.fromfile(file, plane.dtype, plane.count, offset=plane.data)
-            if samples.size != plane.count:
+                memory = _memory(hdu.size, free)
+                with opened(self.path) as (file, _):
+                    file.seek(hdu.data)
+                    if file.readinto(memory) != hdu.size:  # type: ignore[attr-defined]
+                        raise ExposureError(CHANGED)
+                samples = memory.view(dtype)
+            if samples.size != math.prod(hdu.shape):
                 raise ExposureError(CHANGED)
         self._require_same()
-        return samples.reshape(plane.shape)
+        return samples.reshape(hdu.shape)
 
-    def _further(self, name: str) -> tuple[Samples, Plane] | None:
-        """Return the samples of a plane of the shape of SCI, and their place; None without it."""
-        sci, plane = self.planes["SCI"], self.planes.get(name)
-        if plane is None and isinstance(self.path, RemoteFile) and self._known is not None:
+    def _further(self, name: str) -> tuple[Samples, Hdu] | None:
+        """Return the samples of a plane of the shape of SCI, and its header; None without it."""
+        sci, hdu, read = self.planes["SCI"], self.planes.get(name), None
+        if hdu is None and isinstance(self.path, RemoteFile) and self._about is not None:
             with reading(self.path):
-                buffer = _HEAD + sci.size * (name == "ERR")  # which follows SCI
-                with open_ranges(self.path, self._known, buffer) as ranges:
-                    end = sci.data + -(-sci.size // BLOCK) * BLOCK
-                    found = _up_to(name, headers(ranges, self._known.size or 0, end))
-                    plane = _planes_of(found[-1:]).get(name)
-                    if plane is not None and plane.dtype is not None and plane.shape == sci.shape:
-                        ranges.seek(plane.data)
-                        stored = np.frombuffer(ranges.read(plane.size), plane.dtype)
-                        self._require_same()
-                        return stored.reshape(plane.shape), plane
-        if plane is None:
+                # ERR follows SCI: one request for its header and samples
+                more = sci.size + 4 * BLOCK if name == "ERR" else _HEAD
+                read = ahead(self.path, self._about, more)
+                found = _up_to(name, headers(read, self._about.size or 0, start=sci.end))
+                hdu = _planes_of(found[-1:]).get(name)
+        if hdu is None:
             return None
-        if plane.problem == _COMPRESSED:
-            raise ExposureError(f"{self.path}: {name} {plane.problem}")
-        if plane.shape != sci.shape:
-            raise ExposureError(f"{self.path}: {name} has shape {plane.shape}, SCI has {sci.shape}")
-        return self._samples(name, plane), plane
+        if hdu.kind == "BINTABLE":
+            raise ExposureError(f"{self.path}: {name} {_COMPRESSED}")
+        if hdu.shape != sci.shape:
+            raise ExposureError(f"{self.path}: {name} has shape {hdu.shape}, SCI has {sci.shape}")
+        return self._samples(hdu, read), hdu
 
     def _copy_flagged(
-        self,
-        file: BinaryIO,
-        target: BinaryIO,
-        name: str,
-        plane: Plane,
-        flagged: NDArray[np.intp],
+        self, file: BinaryIO, target: BinaryIO, hdu: Hdu, flagged: NDArray[np.intp]
     ) -> None:
         """Copy the samples of a plane; `flagged` are the flat indices of bad pixels."""
-        assert plane.dtype is not None  # else `problem` says so
-        step = _PIECE // plane.dtype.itemsize
-        for first in range(0, plane.count, step):
-            samples = np.fromfile(file, plane.dtype, min(step, plane.count - first))
-            if samples.size != min(step, plane.count - first):
-                raise ExposureError(f"{self.path}: {CHANGED}")
+        dtype, first = _stored_as(hdu)[0], 0
+        for piece in self._pieces(file, hdu.size):
+            samples = np.frombuffer(piece, dtype)
             start, stop = np.searchsorted(flagged, (first, first + samples.size))
-            if name == "DQ":
-                # DQ is stored as signed integers with an offset of 2**31. The offset only inverts
-                # the highest bit, so the bits set here have their usual places.
-                samples[flagged[start:stop] - first] |= instrument.BAD
+            if hdu.name == "DQ":
+                samples[flagged[start:stop] - first] |= instrument.BAD  # never the highest bit
             else:
                 samples[flagged[start:stop] - first] = np.nan
-            target.write(samples.data)
+            target.write(piece)
+            first += samples.size
 
     def _copy(self, file: BinaryIO, target: BinaryIO, end: int) -> None:
         """Copy the bytes up to a place."""
-        while (count := min(CHUNK, end - file.tell())) > 0:
-            content = file.read(count)
-            if len(content) != count:
+        for piece in self._pieces(file, end - file.tell()):
+            target.write(piece)
+
+    def _pieces(self, file: BinaryIO, count: int) -> Iterator[memoryview]:
+        """Read bytes, piece by piece into the same memory."""
+        buffer = memoryview(bytearray(min(_PIECE, max(count, 0))))
+        while count > 0:
+            piece = buffer[:count]
+            if file.readinto(piece) != len(piece):  # type: ignore[attr-defined]
                 raise ExposureError(f"{self.path}: {CHANGED}")
-            target.write(content)
+            yield piece
+            count -= len(piece)
+
+
+def _memory(size: int, free: Free | None) -> NDArray[np.uint8]:
+    """Return memory of a size, used before if there is any."""
+    while free:
+        with suppress(IndexError):  # another thread has taken it
+            memory = free.popleft()
+            if memory.size == size:
+                return memory
+    return np.empty(size, np.uint8)
 
 
 def read(path: AnyLocation) -> Exposure:
-    """Read the headers of an exposure file.
+    """Read the headers of an exposure file, which may be compressed by gzip.
 
-    Parameters
-    ----------
-    path : str, Path or RemoteFile
-        A FITS file, which may be compressed by gzip.
-
-    Returns
-    -------
-    Exposure
-        Its facts. Of a remote file the headers up to SCI are read, if its server supports ranges;
-        whatever follows is not checked.
-
-    Raises
-    ------
-    ExposureError
-        If there is no such file, it is not FITS or cut short, or it does not have exactly one
-        SCI extension with a 2-D image.
+    Of a remote file the headers up to SCI are read, if its server supports ranges; whatever follows
+    is not checked. Raises an ExposureError if there is no such file, it is not FITS or cut short,
+    or it does not have exactly one SCI extension with a 2-D image.
     """
     location = locate(path)
     with reading(location):
         if not isinstance(location, RemoteFile):
             require_file(location)
             version = version_of(location)
-            with opened(location) as (file, length):
-                return _exposure(location, version, [*headers(file, length)])
-        known = about(location)
-        if known.has_ranges:
-            with open_ranges(location, known, _HEAD) as ranges:
-                if ranges.peek(2)[:2] != b"\x1f\x8b":
-                    found = _up_to("SCI", headers(ranges, known.size or 0))
-                    return _exposure(location, known.version, found, known)
-        with opened(location, known) as (file, length):
-            return _exposure(location, known.version, [*headers(file, length)])
+        else:
+            known = about(location)
+            version = known.version
+            if known.size is not None:
+                read = ahead(location, known, _HEAD)
+                if read(0, 2) != b"\x1f\x8b":
+                    found = _up_to("SCI", headers(read, known.size, _KEYWORDS))
+                    return _exposure(location, version, found, known)
+        with opened(location) as (file, length):
+            found = [*headers(reader(file), length, _KEYWORDS)]
+            return _exposure(location, version, found)
 
 
 def _up_to(name: str, found: Iterable[Hdu]) -> list[Hdu]:
@@ -430,13 +377,13 @@ def _exposure(
 ) -> Exposure:
     planes = _planes_of(found)
     _require_image(location, planes)
-    primary = found[0].header
-    sci = next(hdu.header for hdu in found if hdu.start == planes["SCI"].header)
+    primary, sci = found[0].header, planes["SCI"].header
     cards = {keyword: primary.get(keyword) for keyword in (*_KEPT, *LATER_STEPS)}
     words = {keyword: _text(value).upper() for keyword, value in cards.items()}
     corner = (words["SUBSTRT1"] or "1", words["SUBSTRT2"] or "1")
     at = "" if corner == ("1", "1") else f"({','.join(corner)})"
     optics = "/".join(filter(None, (words["FILTER"], words["GRATING"])))
+    problem = _problem_of(planes)
     later = (step for step in LATER_STEPS if words[step] == "COMPLETE")
     return Exposure(
         path=location,
@@ -454,9 +401,9 @@ def _exposure(
         unit=_text(sci.get("BUNIT")),
         planes=planes,
         cards={keyword: cards[keyword] for keyword in _KEPT if words[keyword]},
-        history=primary.history,
-        problem="" if known is not None else _named(location, _problem_of(planes)),
-        _known=known,
+        history=tuple(c[8:].rstrip() for c in cards_of(found[0].text) if c.startswith("HISTORY ")),
+        problem="" if known is not None or not problem else f"{location}: {problem}",
+        _about=known,
     )
 
 
@@ -465,13 +412,9 @@ def _text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _named(location: Location, problem: str) -> str:
-    return problem and f"{location}: {problem}"
-
-
-def _planes_of(found: Iterable[Hdu]) -> dict[str, Plane]:
-    """Return the places of the images that are read or flagged."""
-    planes: dict[str, Plane] = {}
+def _planes_of(found: Iterable[Hdu]) -> dict[str, Hdu]:
+    """Return the images that are read or flagged."""
+    planes: dict[str, Hdu] = {}
     for hdu in found:
         is_packed = hdu.kind == "BINTABLE" and hdu.header.get("ZIMAGE") is True
         if hdu.name not in _PLANES or not (hdu.kind in ("IMAGE", "IUEIMAGE") or is_packed):
@@ -480,8 +423,7 @@ def _planes_of(found: Iterable[Hdu]) -> dict[str, Plane]:
             raise ExposureError(
                 f"has 2 {hdu.name} extensions; an exposure whose slits are not cut out has one"
             )
-        inverted = 1 << 31 if hdu.name == "DQ" and hdu.header.get("BZERO") else 0
-        planes[hdu.name] = Plane(hdu.shape, hdu.start, hdu.data, *_stored_as(hdu), inverted)
+        planes[hdu.name] = hdu
     return planes
 
 
@@ -489,7 +431,7 @@ def _stored_as(hdu: Hdu) -> tuple[np.dtype[Any] | None, str]:
     """Return the dtype of a plane's stored samples, or None and why it cannot be patched."""
     if hdu.kind == "BINTABLE":
         return None, _COMPRESSED
-    bits, zero = hdu.header.get("BITPIX"), hdu.header.get("BZERO", 0)
+    bits, zero = hdu.header["BITPIX"], hdu.header.get("BZERO", 0)
     scale = hdu.header.get("BSCALE", 1)
     if hdu.name == "DQ":
         if bits != 32 or scale != 1 or zero not in (0, 2**31):
@@ -502,26 +444,26 @@ def _stored_as(hdu: Hdu) -> tuple[np.dtype[Any] | None, str]:
     return np.dtype(">f4" if bits == -32 else ">f8"), ""
 
 
-def _problem_of(planes: Mapping[str, Plane]) -> str:
+def _problem_of(planes: Mapping[str, Hdu]) -> str:
     """Return why no flagged copy can be written; empty if one can."""
     if "DQ" not in planes:
         return "has no DQ extension, so no pixel can be flagged"
     shape = planes["SCI"].shape
-    for name, plane in planes.items():
-        if plane.problem:
-            return f"{name} {plane.problem}"
-        if plane.shape != shape:
-            return f"{name} has shape {plane.shape}, SCI has {shape}"
+    for name, hdu in planes.items():
+        if problem := _stored_as(hdu)[1]:
+            return f"{name} {problem}"
+        if hdu.shape != shape:
+            return f"{name} has shape {hdu.shape}, SCI has {shape}"
     return ""
 
 
-def _require_image(location: Location, planes: Mapping[str, Plane]) -> None:
+def _require_image(location: Location, planes: Mapping[str, Hdu]) -> None:
     """Refuse a file without a 2-D SCI image."""
     if "SCI" not in planes:
         raise ExposureError(f"has no SCI extension{_hint(location, 0)}")
     sci = planes["SCI"]
-    if sci.problem == _COMPRESSED:
-        raise ExposureError(f"SCI {sci.problem}")
+    if sci.kind == "BINTABLE":
+        raise ExposureError(f"SCI {_COMPRESSED}")
     if len(sci.shape) != 2:
         hint = _hint(location, len(sci.shape))
         raise ExposureError(f"SCI must be 2-D, got shape {sci.shape}{hint}")
@@ -537,21 +479,24 @@ def _hint(location: Location, ndim: int) -> str:
     return f"; it may be {_OF_AXES[ndim]}: take the rate image (_rate)" if ndim in _OF_AXES else ""
 
 
-def _renewed(header: fits.Header, cards: Cards, history: str) -> bytes:
+def _renewed(text: str, cards: Cards, history: str) -> bytes:
     """Return the primary header of a copy, with other cards and one more entry of HISTORY."""
     try:
-        for stale in _STALE:
-            header.remove(stale.decode().strip(), ignore_missing=True)
-        for keyword, card in cards.items():
-            header[keyword] = card
-        for line in textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False):
-            header.add_history(line)
-        return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
+        with silenced():
+            header = fits.Header.fromstring(text)
+            for stale in _STALE:
+                header.remove(stale.decode().strip(), ignore_missing=True)
+            header.update(cards)
+            for line in textwrap.wrap(history, _HISTORY_WIDTH, break_on_hyphens=False):
+                header.add_history(line)
+            return bytes(header.tostring(sep="", endcard=True, padding=True), "ascii")
     except (ValueError, fits.VerifyError) as error:
         raise ExposureError(f"bad primary header: {error}") from error
 
 
 def _without_checksums(header: bytes) -> bytes:
     """Blank the checksum cards of a header whose samples have changed."""
-    cards = (header[at : at + CARD] for at in range(0, len(header), CARD))
-    return b"".join(b" " * CARD if card[:8] in _STALE else card for card in cards)
+    for at in range(0, len(header), CARD):
+        if header[at : at + 8] in _STALE:
+            header = header[:at] + b" " * CARD + header[at + CARD :]
+    return header

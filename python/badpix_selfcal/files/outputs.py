@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Self, TypeAlias
 
 from . import remote
-from .paths import Location, RemoteFile, file_key, is_remote, output_directory
+from .paths import Location, RemoteFile, file_key, output_directory
 
 try:
     import fcntl
@@ -36,11 +36,12 @@ _UPLOADS: Final = 4
 _LONGEST: Final = 240
 """Bytes of a name; a file system allows 255, with what is added to the name of a part."""
 
-_REMEDY: Final = "set `overwrite` to replace it"
-
 
 class Outputs:
-    """The output files of a run in one folder; a context manager.
+    """The output files of a run in one folder; a context manager, for any thread.
+
+    Leaving the context removes what was not published, and the folders that were made if they are
+    empty.
 
     Parameters
     ----------
@@ -53,11 +54,6 @@ class Outputs:
         Whether outputs may replace other files.
     remedy : str, optional
         What the user can do if an output exists, if not "set `overwrite` to replace it".
-
-    Notes
-    -----
-    Any thread may call the methods. Leaving the context removes what was not published, and the
-    folders that were made if they are empty.
     """
 
     def __init__(
@@ -72,28 +68,28 @@ class Outputs:
         self._given = folder
         self._inputs = {file_key(path): path for path in inputs}
         self._overwrite = overwrite
-        self._remedy = remedy or _REMEDY
+        self._remedy = remedy or "set `overwrite` to replace it"
         self._parts: dict[str, tuple[Path, int]] = {}
+        self._present: set[str] = set()
         self._made: list[Path] = []
         self._lock = threading.Lock()
-        self._moving = threading.Lock()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        if is_remote(self._folder):
+        if isinstance(self._folder, RemoteFile):
             temporary = tempfile.TemporaryDirectory(prefix="badpix-selfcal-")
             self._uploads = Path(self._stack.enter_context(temporary))
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._moving:
+        with self._lock:
             for part, lock in self._parts.values():
                 with suppress(OSError):
                     part.unlink()
                 os.close(lock)
             self._parts.clear()
         self._stack.close()
-        for folder in self._made:
+        for folder in sorted(self._made, reverse=True):
             with suppress(OSError):  # it holds files
                 folder.rmdir()
 
@@ -113,33 +109,29 @@ class Outputs:
         """
         wanted = [*names]
         for name in wanted:
-            place = self.place(name)
             final = self._folder / name
             if (path := self._inputs.get(file_key(final))) is not None:
                 raise FileExistsError(
-                    f"{place}: would replace the input {path}; choose another output folder"
-                )
-            if isinstance(final, Path) and final.is_dir():
-                raise IsADirectoryError(f"{place}: is a folder; choose another output folder")
-        if self._overwrite:
-            return
-        present = existing(self._folder, wanted)
-        for name in wanted:
-            if name in present:
-                raise FileExistsError(
-                    f"{self.place(name)} exists already; {self._remedy}, or choose another output "
+                    f"{self.place(name)}: would replace the input {path}; choose another output "
                     "folder"
                 )
+            if isinstance(final, Path) and final.is_dir():
+                raise IsADirectoryError(
+                    f"{self.place(name)}: is a folder; choose another output folder"
+                )
+        self._present |= (present := existing(self._folder, wanted))
+        if present and not self._overwrite:
+            first = min(present, key=wanted.index)
+            raise FileExistsError(
+                f"{self.place(first)} exists already; {self._remedy}, or choose another output "
+                "folder"
+            )
 
     def part(self, name: str) -> Path:
         """Return the empty file to write an output to. Write it in place: it is locked.
 
-        Raises
-        ------
-        FileExistsError
-            If another run is writing this output.
-        OSError
-            If the file cannot be made.
+        Raises a FileExistsError if another run is writing this output, an OSError if the file
+        cannot be made.
         """
         with self._lock:
             if name not in self._parts:
@@ -157,33 +149,27 @@ class Outputs:
     def publish(self, *names: str) -> None:
         """Rename or upload these parts, or all, to their final names.
 
-        Raises
-        ------
-        OSError
-            If one cannot be moved. Objects that were uploaded are removed again, unless they have
-            replaced others.
+        Raises an OSError if one cannot be moved. Objects that were uploaded are removed again,
+        unless they have replaced others. A store is not listed again: see `check`.
         """
         with self._lock:
-            parts = {name: self._parts[name] for name in sorted(names or self._parts)}
-        self.check(parts)
-        if isinstance(self._folder, RemoteFile):
-            self._upload(self._folder, {name: part for name, (part, _) in parts.items()})
+            parts = {name: self._parts[name][0] for name in sorted(names or self._parts)}
+        if isinstance(self._folder, Path):
+            self.check(parts)
+        else:
+            self._upload(self._folder, parts)
         with ThreadPoolExecutor(1) as thread:  # there, an interrupt does not part the outputs
             thread.submit(self._move, parts).result()
 
-    def _move(self, parts: Mapping[str, tuple[Path, int]]) -> None:
-        with self._moving:
-            if not parts.keys() <= self._parts.keys():  # the context was left before
-                return
-            for name, (part, lock) in parts.items():
-                if isinstance(self._folder, Path):
-                    with self._named(name):
-                        part.replace(self._folder / name)
-                else:
-                    part.unlink()
-                with self._lock:
-                    del self._parts[name]
-                os.close(lock)
+    def _move(self, parts: Mapping[str, Path]) -> None:
+        with self._lock:
+            for name in filter(self._parts.__contains__, parts):  # none if the context was left
+                with self._named(name):
+                    if isinstance(self._folder, Path):
+                        parts[name].replace(self._folder / name)
+                    else:
+                        parts[name].unlink()
+                os.close(self._parts.pop(name)[1])
 
     def _new_part(self, name: str) -> tuple[Path, int]:
         """Return a new part and the descriptor that locks it."""
@@ -191,15 +177,15 @@ class Outputs:
         short = name if len(os.fsencode(name)) < _LONGEST else blake2b(name.encode()).hexdigest()
         part = folder / f".{short}.part"
         while True:
-            self._make(folder)
+            self._made += [each for each in (folder, *folder.parents) if not each.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
             lock = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
             try:
                 self._take(lock, name)
-                if os.path.samestat(os.fstat(lock), part.lstat()):
-                    os.ftruncate(lock, 0)  # a killed run may have left it
-                    return part, lock
-            except FileNotFoundError:  # its run has renamed it meanwhile
-                pass
+                with suppress(FileNotFoundError):  # its run has renamed it meanwhile
+                    if os.path.samestat(os.fstat(lock), part.lstat()):
+                        os.ftruncate(lock, 0)  # a killed run may have left it
+                        return part, lock
             except BaseException:
                 os.close(lock)
                 raise
@@ -218,38 +204,26 @@ class Outputs:
         except OSError:  # a disk without locks
             pass
 
-    def _make(self, folder: Path) -> None:
-        missing = [each for each in (folder, *folder.parents) if not each.exists()]
-        self._made += [each for each in missing if each not in self._made]
-        self._made.sort(key=lambda each: -len(each.parts))
-        folder.mkdir(parents=True, exist_ok=True)
-
     def _upload(self, folder: RemoteFile, parts: Mapping[str, Path]) -> None:
-        may_replace = self._overwrite and len(parts) > 1
-        present = (
-            existing(self._folder, parts) if may_replace else set(parts if self._overwrite else ())
-        )
-        done: list[str] = []
+        done: set[str] = set()
 
         def upload(name: str) -> None:
             try:
                 remote.upload(parts[name], folder / name)
             except remote.RemoteError as error:
                 raise OSError(f"{folder / name}: {error}") from None
-            done.append(name)
+            done.add(name)
 
-        threads = ThreadPoolExecutor(_UPLOADS)
-        try:
-            for _ in threads.map(upload, parts):
-                pass
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            for name in {*done} - present:
-                with suppress(OSError):
-                    remote.remove(folder / name)
-            raise
-        finally:
-            threads.shutdown(cancel_futures=True)
+        with ThreadPoolExecutor(_UPLOADS) as threads:
+            try:
+                for future in [threads.submit(upload, name) for name in parts]:
+                    future.result()
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                for name in done - self._present:
+                    with suppress(OSError):
+                        remote.remove(folder / name)
+                raise
 
     @contextmanager
     def _named(self, name: str) -> Iterator[None]:
@@ -265,12 +239,9 @@ class Outputs:
 
 
 def existing(folder: Location, names: Iterable[str]) -> set[str]:
-    """Return which names exist in a folder or under a URL, by one listing for all.
+    """Return which names exist in a folder, or under a URL by one listing for all.
 
-    Raises
-    ------
-    OSError
-        If the store does not answer.
+    Raises an OSError if the store does not answer.
     """
     if isinstance(folder, Path):
         return {name for name in names if os.path.lexists(folder / name)}
@@ -283,26 +254,10 @@ def existing(folder: Location, names: Iterable[str]) -> set[str]:
 def save(
     files: Mapping[Location, Write], inputs: Iterable[Location], *, overwrite: bool = False
 ) -> tuple[Location, ...]:
-    """Write files, in any folders and in the order given; they appear when all are written.
+    """Write files in any folders; they appear when all are written. Return them.
 
-    Parameters
-    ----------
-    files : mapping of Path or RemoteFile to callable
-        The files, and what writes each of them.
-    inputs : iterable of Path or RemoteFile
-        Files that none of them may replace.
-    overwrite : bool, optional
-        Whether they may replace other files.
-
-    Returns
-    -------
-    tuple of Path or RemoteFile
-        The files.
-
-    Raises
-    ------
-    OSError
-        If a file exists, without `overwrite`, or cannot be written.
+    `files` are the files and what writes each, in this order; none may replace one of the `inputs`.
+    Raises an OSError if a file exists, without `overwrite`, or cannot be written.
     """
     folders: dict[Location, dict[str, Write]] = defaultdict(dict)
     for final, write in files.items():
@@ -311,10 +266,9 @@ def save(
     with ExitStack() as stack:
         opened = []
         for folder, there in folders.items():
-            place = output_directory(folder)
-            outputs = stack.enter_context(Outputs(place, inputs=given, overwrite=overwrite))
+            outputs = Outputs(output_directory(folder), inputs=given, overwrite=overwrite)
             outputs.check(there)
-            opened.append(outputs)
+            opened.append(stack.enter_context(outputs))
         for outputs, there in zip(opened, folders.values(), strict=True):
             for name, write in there.items():
                 with outputs.writing(name) as part:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeAlias, TypeGuard
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from typing import Final, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from ..errors import ExposureError
 
@@ -29,7 +29,6 @@ __all__ = [
     "expanded",
     "file_key",
     "is_folder",
-    "is_remote",
     "locate",
     "locations_of",
     "no_such",
@@ -44,19 +43,18 @@ __all__ = [
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
 _IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"]+")
 _SECRET: Final = re.compile(r"(?<=://)[^/?#]*@|[?#](?:(?!::).)*", re.DOTALL)
-_LOCALHOST: Final = re.compile(r"^localhost/", re.IGNORECASE)
-_SAME_PROTOCOL: Final = {"s3a": "s3", "s3n": "s3"}
+
 _STORES: Final = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss")
 """The protocols of object stores, which show an object when it is complete."""
 
 _RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
 """The files that a folder stands for: the pipeline's first stage writes them."""
 
-_SUFFIXES: Final = (
-    *("badpix_selfcal", "assign_wcs", "clean_flicker_noise", "msa_flagging"),
-    *("rateints", "rate", "bsub", "cal", "crf"),
+_ENDING: Final = re.compile(r"(?i)(?<=.)(\.fits?)?(\.gz)?$")
+_SUFFIX: Final = re.compile(
+    "(?<=.)_(badpix_selfcal|assign_wcs|clean_flicker_noise|msa_flagging|rateints|rate|bsub|cal|crf)$"
 )
-"""Suffixes of exposures' names; some of those that the pipeline knows."""
+"""The ends of exposures' names; some of those that the pipeline knows."""
 
 _MOST_NAMES: Final = 10_000
 """Names of a folder that are compared; a larger folder would take seconds."""
@@ -122,22 +120,13 @@ def without_secrets(text: str) -> str:
 
 
 def locate(given: AnyLocation) -> Location:
-    """Return the location of a path or URL.
-
-    A URL of this machine (``file://``, ``local://``) becomes a path, so that every name of a file
-    is recognized. In ``file://``, ``%20`` is a space; without a slash the path is relative, as in
-    fsspec.
-    """
+    """Return the location of a path or URL; a ``file://`` URL becomes a path."""
     url = given.url if isinstance(given, RemoteFile) else given
     if not isinstance(url, str) or not _URL.fullmatch(url):
         return Path(url)
     protocol, _, path = url.partition("://")
-    if protocol.lower() == "local":
-        return Path(path)
     if protocol.lower() == "file":
-        from urllib.request import url2pathname  # imports http.client; few users need it
-
-        return Path(url2pathname(_LOCALHOST.sub("/", path)))
+        return Path(unquote(path.removeprefix("localhost")))
     return RemoteFile(url)
 
 
@@ -146,11 +135,6 @@ def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, 
     if isinstance(given, (str, os.PathLike, RemoteFile)):
         return (locate(given),)
     return tuple(locate(each) for each in given)
-
-
-def is_remote(location: Location) -> TypeGuard[RemoteFile]:
-    """Return whether a location is that of a remote file."""
-    return isinstance(location, RemoteFile)
 
 
 def is_folder(location: Location) -> bool:
@@ -164,18 +148,10 @@ def absolute(location: Location) -> Location:
 
 
 def file_key(location: Location) -> Hashable:
-    """Return a value that is equal for all names of a file.
-
-    The names of a file of this machine are its links. Those of a remote file are URLs that differ
-    in the spelling of the protocol, or in what is secret. A file within an archive
-    (``zip://a.fits::/x.zip``) has the key of the archive.
-    """
+    """Return a value that is equal for all names of a file: links, URLs of other secrets."""
     if isinstance(location, RemoteFile):
-        if "::" in location.url:
-            return file_key(locate(location.url.rpartition("::")[2]))
         split = urlsplit(location.url)
-        host = split.netloc.rpartition("@")[2]
-        return _SAME_PROTOCOL.get(split.scheme, split.scheme), host, split.path, location.name
+        return split.scheme, split.netloc.rpartition("@")[2], split.path, location.name
     try:
         about = location.stat()
     except OSError:
@@ -186,10 +162,7 @@ def file_key(location: Location) -> Hashable:
 def version_of(location: Location) -> str:
     """Return a text that differs between versions of a file: its size, and time or ETag.
 
-    Raises
-    ------
-    OSError
-        If there is no such file.
+    Raises an OSError if there is no such file.
     """
     if isinstance(location, RemoteFile):
         from .remote import about
@@ -204,23 +177,16 @@ def stem_of(exposure: AnyLocation) -> str:
 
     The stem of ``jw01_00001_mirifulong_rate.fits`` is ``jw01_00001_mirifulong``.
     """
-    name = locate(exposure).name
-    for ending in (".gz", ".fits", ".fit"):
-        if name.lower().endswith(ending) and len(name) > len(ending):
-            name = name[: -len(ending)]
-    stems = (name.removesuffix(f"_{suffix}") for suffix in _SUFFIXES)
-    return next((stem for stem in stems if stem not in ("", name)), name)
+    return _SUFFIX.sub("", _ENDING.sub("", locate(exposure).name))
 
 
 def beside(location: Location, name: str) -> Location:
     """Return the location of a member that an association lists by a URL or a relative path."""
-    if _URL.fullmatch(name):
-        found = locate(name)
-        if isinstance(found, Path) and isinstance(location, Path):
-            return location.parent / found  # an absolute path stays as it is
+    found = locate(name)
+    if isinstance(location, Path) and isinstance(found, Path):
+        return location.parent / found  # an absolute path stays as it is
+    if isinstance(location, Path) or _URL.fullmatch(name):
         return found
-    if isinstance(location, Path):
-        return location.parent / name
     split = urlsplit(location.url)
     # An object store does not resolve `a/../b`: there, dots are names.
     path = posixpath.normpath(posixpath.join(posixpath.dirname(split.path) or "/", name))
@@ -234,76 +200,53 @@ def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
     file.
     """
     files: list[tuple[Location, bool]] = []
-    for path in map(locate, inputs):
-        if not isinstance(path, Path):
-            files += _expanded_remote(path)
-        elif path.is_dir():
-            rates = [found for pattern in _RATES for found in path.glob(pattern)]
-            if not rates:
-                raise ExposureError(
-                    f"{path}: this folder holds no {_RATES[0]}; name the exposures one by one"
-                )
-            files += [(rate, True) for rate in sorted(rates)]
-        elif not path.exists() and glob.has_magic(str(path)):
-            matches = sorted(glob.glob(str(path)))  # noqa: PTH207 - patterns may be absolute
-            if not matches:
-                raise ExposureError(f"{path}: no file matches this pattern")
-            files += [(Path(match), False) for match in matches]
-        elif not os.path.lexists(path):  # that of a link to nowhere fails on its own
-            raise ExposureError(no_such(path))
+    for given in map(locate, inputs):
+        if isinstance(given, RemoteFile):
+            in_folder = is_folder(given)
+            is_pattern = "*" in given.url  # ? is no wildcard here: it begins a query
         else:
-            files.append((path, False))
+            in_folder = given.is_dir()
+            is_pattern = not os.path.lexists(given) and glob.has_magic(str(given))
+            if not (in_folder or is_pattern or os.path.lexists(given)):
+                raise ExposureError(no_such(given))
+        patterns = [given / rates for rates in _RATES] if in_folder else [given]
+        found = [given]
+        if in_folder or is_pattern:
+            found = [each for pattern in patterns for each in _matching(pattern, given)]
+        if not found and in_folder:
+            raise ExposureError(
+                f"{given}: this folder holds no {_RATES[0]}; name the exposures one by one"
+            )
+        if not found:
+            raise ExposureError(f"{given}: no file matches this pattern")
+        files += [(each, in_folder) for each in found]
     return files
 
 
-def _expanded_remote(given: RemoteFile) -> list[tuple[Location, bool]]:
+def _matching(pattern: Location, given: Location) -> list[Location]:
+    if isinstance(pattern, Path):
+        folder = glob.escape(str(pattern.parent)) if pattern != given else str(pattern.parent)
+        return [Path(each) for each in sorted(glob.glob(f"{folder}/{pattern.name}"))]  # noqa: PTH207
     from .remote import RemoteError, matching
 
-    url = given.url
-    is_folder = url.endswith("/")
-    if not (is_folder or "*" in url):  # ? is no wildcard here: it begins a query
-        return [(given, False)]
     try:
-        patterns = [url + rates for rates in _RATES] if is_folder else [url]
-        found = [each for pattern in patterns for each in matching(RemoteFile(pattern))]
+        return [*matching(pattern)]
     except RemoteError as error:
         raise ExposureError(f"{given}: {error}") from error
-    if not found:
-        what = f"this folder holds no {_RATES[0]}" if is_folder else "no file matches this pattern"
-        raise ExposureError(f"{given}: {what}")
-    return [(each, is_folder) for each in found]
 
 
 def output_directory(given: AnyLocation | None) -> Location:
-    """Return the location of a folder for outputs.
-
-    Parameters
-    ----------
-    given : path-like, RemoteFile or None
-        A folder, or the URL of a prefix in an object store; None means the current directory.
-
-    Returns
-    -------
-    Path or RemoteFile
-        The folder; a URL without ``..`` and without a slash at its end.
+    """Return the location of a folder for outputs; None means the current directory.
 
     Raises
     ------
     ValueError
-        If it is a URL that no file can be written to.
+        If it is a URL that no file can be written to: it must be of an object store.
     NotADirectoryError
         If it is a file, or lies below one.
-    FileNotFoundError
-        If it is relative to a working folder that exists no longer.
     """
     directory = Path() if given is None else locate(given)
     if isinstance(directory, Path):
-        try:
-            directory.absolute()
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{directory}: the working folder exists no longer; change to another one"
-            ) from error
         refuse_file(directory)
         return directory
     split = urlsplit(directory.url)
@@ -328,15 +271,7 @@ def refuse_file(directory: Path) -> None:
 
 
 def require_file(path: Path) -> None:
-    """Refuse a path that is not a file.
-
-    Raises
-    ------
-    ExposureError
-        If it does not exist, or is a folder.
-    OSError
-        If the path cannot be a name of this file system.
-    """
+    """Raise an ExposureError if a path is not that of a file."""
     if not path.is_file():
         raise ExposureError(f"{path}: is not a file" if path.exists() else no_such(path))
 
@@ -345,11 +280,6 @@ def no_such(path: Path) -> str:
     """Return the error message for a path that does not exist, with the near names beside it.
 
     If a folder on the way does not exist either, the near names are those of that folder.
-
-    Raises
-    ------
-    OSError
-        If the path cannot be a name of this file system.
     """
     absent = path
     while absent.parent != absent and not absent.parent.exists():

@@ -6,14 +6,15 @@ bucket. Here are only the limits: how long a request may take, and how often it 
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, TypeVar
+from urllib.parse import urlsplit
 
 from ..errors import is_of_machine
 from .paths import RemoteFile, without_secrets
@@ -24,18 +25,16 @@ __all__ = [
     "About",
     "RemoteError",
     "about",
+    "ahead",
     "download",
     "matching",
     "names_in",
-    "open_ranges",
-    "read_range",
     "remove",
-    "timeout",
     "upload",
 ]
 
 VARIABLE: Final = "BADPIX_SELFCAL_TIMEOUT"
-"""The environment variable that sets `timeout`."""
+"""The environment variable that sets the time-out."""
 
 MOST: Final = 1 << 30
 """The largest file that is downloaded or unpacked, bytes: ten full frames of NIRSpec."""
@@ -51,11 +50,11 @@ _TRANSPORT: Final = frozenset(
         *("HTTPClientError", "IncompleteReadError", "ResponseStreamingError"),
     }
 )
-"""Errors that a further try may not meet: of Python, aiohttp and botocore."""
+"""Errors of Python, aiohttp and botocore that a further try may not meet."""
 
-_PUBLIC: Final = (
-    "; give credentials as for any tool of AWS, or set FSSPEC_S3_ANON=true for a public bucket"
-)
+_answered: dict[str, float] = {}
+_silent: dict[str, float] = {}
+"""When servers answered last, and when one did not in time: it is not asked again for a while."""
 
 _Result = TypeVar("_Result")
 
@@ -70,118 +69,67 @@ class About:
 
     Attributes
     ----------
+    version : str
+        Its size, and its ETag or time if the server tells them.
     size : int or None
-        Its bytes.
-    has_ranges : bool
-        Whether parts of it can be read.
-    tag : str
-        Differs between versions of the file: its ETag or time; empty if the server is silent.
+        Its bytes; None if parts of it cannot be read.
     conditions : mapping of str to str
-        The headers of HTTP that make a server refuse another version.
+        The headers of HTTP that make a server refuse another version; empty if there are none.
     """
 
+    version: str
     size: int | None
-    has_ranges: bool
-    tag: str
     conditions: Mapping[str, str]
-
-    @property
-    def version(self) -> str:
-        """Size and tag."""
-        return f"{self.size}:{self.tag}"
-
-
-def timeout() -> float:
-    """Return the time to wait for a connection, or for the next part of an answer, s.
-
-    Raises
-    ------
-    ValueError
-        If the environment variable has another value than a positive number.
-    """
-    given = os.environ.get(VARIABLE) or "30"
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"{VARIABLE} must be a positive number of seconds, got {given!r}")
-    return seconds
 
 
 def about(remote: RemoteFile) -> About:
-    """Ask for size and version of a file.
-
-    Raises
-    ------
-    RemoteError
-        If there is no such file, or no answer.
-    """
+    """Ask for size and version of a file; raise a RemoteError if there is none, or no answer."""
     found = _request(remote, lambda system, path: system.info(path))
-    tag = str(found.get("ETag") or "")
-    times = (
-        found.get(each) for each in ("Last-Modified", "LastModified", "mtime", "last_modified")
-    )
-    modified = str(next(filter(None, times), ""))
-    size = found.get("size")
+    size, tag = found.get("size"), str(found.get("ETag") or "")
+    times = ("Last-Modified", "LastModified", "mtime", "last_modified")
+    modified = str(next(filter(None, map(found.get, times)), ""))
     conditions = {}
-    if _is_web(remote):
+    if remote.url.startswith("http"):
         strong = tag and not tag.startswith("W/")
-        conditions = {"If-Match": tag} if strong else {"If-Unmodified-Since": modified}
+        name, value = ("If-Match", tag) if strong else ("If-Unmodified-Since", modified)
+        conditions = {"Accept-Encoding": "identity", name: value} if value else {}
     return About(
-        size,
-        size is not None and found.get("partial") is not False,
-        tag or modified,
-        {name: value for name, value in conditions.items() if value},
+        f"{size}:{tag or modified}", None if found.get("partial") is False else size, conditions
     )
 
 
-def read_range(remote: RemoteFile, start: int, length: int, known: About) -> bytes:
-    """Return a part of a file.
+def ahead(remote: RemoteFile, known: About, more: int) -> Callable[[int, int], bytes]:
+    """Return what reads parts of a file; each request fetches `more` bytes than are asked for.
 
-    Raises
-    ------
-    RemoteError
-        If it cannot be read, or the file is another version than that which is known.
+    Raises, when it is called, a RemoteError if a part cannot be read, or the server refuses it
+    because the file is another version than that which is known.
     """
+    from fsspec.caching import ReadAheadCache
 
-    def fetch(system: Any, path: str) -> bytes:
-        content: bytes = system.cat_file(
-            path, start=start, end=start + length, **_headers(remote, known)
+    def fetch(start: int, end: int) -> bytes:
+        content: bytes = _request(
+            remote,
+            lambda system, path: system.cat_file(path, start=start, end=end, **_headers(known)),
         )
+        if len(content) == known.size:  # some servers ignore ranges
+            content = content[start:end]
+        if len(content) != end - start:
+            raise RemoteError(f"the server sent {len(content)} bytes of a range of {end - start}")
         return content
 
-    content = _request(remote, fetch)
-    if len(content) == known.size:  # some servers ignore ranges
-        content = content[start : start + length]
-    if len(content) != length:
-        raise RemoteError(f"the server sent {len(content)} bytes of a range of {length}")
-    return content
-
-
-def open_ranges(remote: RemoteFile, known: About, buffer: int) -> io.BufferedReader:
-    """Open a file for reading at any place, `buffer` bytes at a time."""
-    return io.BufferedReader(_Ranges(remote, known), buffer)
+    cache = ReadAheadCache(more, fetch, known.size)
+    return lambda at, count: bytes(cache._fetch(at, at + count))
 
 
 def download(remote: RemoteFile, most: int = MOST, known: About | None = None) -> BinaryIO:
     """Return a copy of a file, without a name on this machine, which ends when it is closed.
 
-    Raises
-    ------
-    RemoteError
-        If it cannot be fetched, is too large, or is another version than that which is known.
+    Raises a RemoteError if it cannot be fetched, is too large, or is another version than `known`.
     """
-    if known is not None and known.size is not None and known.size > most:
-        raise RemoteError(f"is larger than {most} bytes")
     descriptor, name = tempfile.mkstemp(prefix="badpix-selfcal-")
     try:
-
-        def fetch(system: Any, path: str) -> None:
-            headers = _headers(remote, known)
-            system.get_file(path, name, callback=_at_most(most), **headers)
-
-        _request(remote, fetch)
+        how = {"callback": _at_most(most), **_headers(known)}
+        _request(remote, lambda system, path: system.get_file(path, name, **how))
         return open(name, "rb")  # noqa: PTH123
     finally:
         os.close(descriptor)
@@ -201,16 +149,13 @@ def remove(remote: RemoteFile) -> None:
 def names_in(folder: RemoteFile) -> set[str]:
     """Return the names of the files in a folder; none if there is no such folder.
 
-    Raises
-    ------
-    RemoteError
-        If the store does not answer, or there is no such bucket.
+    Raises a RemoteError if the store does not answer, or there is no such bucket.
     """
 
     def names(system: Any, path: str) -> set[str]:
         system.invalidate_cache(path)  # fsspec would answer from an older listing
         try:
-            found: Iterable[dict[str, Any]] = system.ls(path, detail=True)
+            found = system.ls(path, detail=True)
         except FileNotFoundError as error:
             response = getattr(error.__cause__, "response", None) or {}
             if response.get("Error", {}).get("Code") == "NoSuchBucket":
@@ -222,13 +167,7 @@ def names_in(folder: RemoteFile) -> set[str]:
 
 
 def matching(pattern: RemoteFile) -> list[RemoteFile]:
-    """Return the files that match a URL with wildcards.
-
-    Raises
-    ------
-    RemoteError
-        If the server cannot list files.
-    """
+    """Return the files that match a URL; raise a RemoteError if the server cannot list files."""
 
     def match(system: Any, path: str) -> list[str]:
         system.invalidate_cache()
@@ -237,43 +176,8 @@ def matching(pattern: RemoteFile) -> list[RemoteFile]:
     return [RemoteFile(url) for url in sorted(_request(pattern, match, "listed"))]
 
 
-class _Ranges(io.RawIOBase):
-    """The unbuffered file below `open_ranges`."""
-
-    def __init__(self, remote: RemoteFile, known: About) -> None:
-        self._remote, self._known, self._at = remote, known, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        assert whence == os.SEEK_SET
-        self._at = offset
-        return offset
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        count = max(0, min(len(buffer), (self._known.size or 0) - self._at))
-        if count:
-            buffer[:count] = read_range(self._remote, self._at, count, self._known)
-        self._at += count
-        return count
-
-
-def _is_web(remote: RemoteFile) -> bool:
-    return remote.url.lower().startswith(("http://", "https://"))
-
-
-def _headers(remote: RemoteFile, known: About | None) -> dict[str, dict[str, str]]:
-    if not _is_web(remote):
-        return {}
-    conditions = {} if known is None else known.conditions
-    return {"headers": {"Accept-Encoding": "identity", **conditions}}
+def _headers(known: About | None) -> dict[str, Mapping[str, str]]:
+    return {"headers": known.conditions} if known is not None and known.conditions else {}
 
 
 def _at_most(most: int) -> Any:
@@ -293,19 +197,35 @@ def _request(
     remote: RemoteFile, action: Callable[[Any, str], _Result], verb: str = "fetched"
 ) -> _Result:
     """Call ``action(filesystem, path)``, and again after a failure that may be temporary."""
-    begin, seconds = time.monotonic(), timeout()
+    host, begin, seconds = urlsplit(remote.url).netloc, time.monotonic(), _timeout()
+    if host in _silent and begin - _silent[host] < seconds:
+        raise RemoteError(f"cannot be {verb}: the server has just not answered another request")
     for pause in (*_PAUSES, None):
         try:
-            return action(*_opened(remote.url, seconds))
+            found = action(*_opened(remote.url, seconds))
         except (RemoteError, MemoryError):
             raise
         except Exception as error:  # every protocol has errors of its own
             cause = _cause_of(error)
             is_late = time.monotonic() - begin > 1.9 * seconds
             if pause is None or is_late or not _is_temporary(cause):
-                raise _remote_error(remote, cause, verb) from None
-        time.sleep(pause)
+                if is_late and _is_temporary(cause) and _answered.get(host, 0.0) < begin:
+                    _silent[host] = time.monotonic()
+                raise _remote_error(cause, verb) from None
+            time.sleep(pause)
+        else:
+            _answered[host] = time.monotonic()
+            return found
     raise AssertionError
+
+
+def _timeout() -> float:
+    """Return the time to wait for a connection, or for the next part of an answer, s."""
+    given = os.environ.get(VARIABLE) or "30"
+    with suppress(ValueError):
+        if 0 < (seconds := float(given)) < float("inf"):
+            return seconds
+    raise ValueError(f"{VARIABLE} must be a positive number of seconds, got {given!r}")
 
 
 def _opened(url: str, seconds: float) -> tuple[Any, str]:
@@ -317,21 +237,21 @@ def _opened(url: str, seconds: float) -> tuple[Any, str]:
 
     options: dict[str, dict[str, Any]] = {}
     for protocol in {each.partition("://")[0] for each in url.split("::")}:
-        given = fsspec.config.conf.get(protocol, {})
+        limits: dict[str, Any] = {}
         if protocol in ("http", "https"):
             from aiohttp import ClientTimeout
 
             limit = ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
-            options[protocol] = {
-                "client_kwargs": {"timeout": limit, **given.get("client_kwargs", {})}
-            }
+            name, limits = "client_kwargs", {"timeout": limit}
         elif protocol in ("s3", "s3a"):
-            limits: dict[str, Any] = {"connect_timeout": seconds, "read_timeout": seconds}
-            limits["retries"] = {"max_attempts": 0}
-            options[protocol] = {"config_kwargs": {**limits, **given.get("config_kwargs", {})}}
+            name, limits = "config_kwargs", {"connect_timeout": seconds, "read_timeout": seconds}
+            limits["retries"] = {"max_attempts": 0}  # `_request` repeats it
+        if limits:
+            given = fsspec.config.conf.get(protocol, {}).get(name, {})
+            options[protocol] = {name: {**limits, **given}}
     system, path = fsspec.core.url_to_fs(url, **options)
     if hasattr(system, "retries"):
-        system.retries = 1  # `_request` repeats it
+        system.retries = 1
     return system, path
 
 
@@ -341,8 +261,7 @@ def _cause_of(error: Exception) -> BaseException:
     if not isinstance(error, FileNotFoundError) or cause is None:
         return error
     is_other = getattr(cause, "status", 404) not in (404, 410)
-    kinds = {kind.__name__ for kind in type(cause).__mro__}
-    return cause if is_other or not kinds.isdisjoint(_TRANSPORT) else error
+    return cause if is_other or _is_temporary(cause) else error
 
 
 def _is_temporary(error: BaseException) -> bool:
@@ -354,7 +273,7 @@ def _is_temporary(error: BaseException) -> bool:
     return "ClientSSLError" not in kinds and not kinds.isdisjoint(_TRANSPORT)
 
 
-def _remote_error(remote: RemoteFile, error: BaseException, verb: str) -> Exception:
+def _remote_error(error: BaseException, verb: str) -> Exception:
     """Return the error of a request, in words."""
     if isinstance(error, ImportError):
         return RemoteError(
@@ -363,16 +282,15 @@ def _remote_error(remote: RemoteFile, error: BaseException, verb: str) -> Except
         )
     if isinstance(error, OSError) and is_of_machine(error):
         return error
-    is_read = verb == "fetched"
-    if isinstance(error, FileNotFoundError) and is_read:
-        return RemoteError("no such file")
     status = getattr(error, "status", None)
     if status == 412:
         return RemoteError(CHANGED)
+    reason, hint = without_secrets(str(error)) or type(error).__name__, ""
+    if verb == "fetched" and isinstance(error, FileNotFoundError):
+        return RemoteError("no such file")
     if status:
         reason = f"{status} {getattr(error, 'message', '')}".strip()
-    else:
-        reason = without_secrets(str(error)) or type(error).__name__
-    refused = isinstance(error, PermissionError) or "Credentials" in type(error).__name__
-    hint = _PUBLIC if refused and is_read and remote.url.startswith("s3") else ""
+    elif isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
+        hint = "; give credentials as for any tool of AWS"
+        hint += ", or set FSSPEC_S3_ANON=true for a public bucket" * (verb == "fetched")
     return RemoteError(f"cannot be {verb}: {reason}{hint}")

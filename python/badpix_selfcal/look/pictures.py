@@ -178,7 +178,7 @@ def compared(found: Comparison) -> Figure:
     from matplotlib.figure import Figure
 
     counts, shape = found.counts, found.a.flags.shape
-    a, b = (f"{each.path.parent.name}/{each.path.name}".lstrip("/") for each in (found.a, found.b))
+    a, b = ("/".join(Path(m.title).parts[-2:]).lstrip("/") for m in (found.a, found.b))
     figure = Figure(figsize=(WIDTH, _height_of(shape) + 1.2), layout="constrained")
     axes = figure.subplots()
     size = _map_of(axes, shape, int(np.count_nonzero(found.a.flags | found.b.flags)))
@@ -211,7 +211,7 @@ def followed(found: MaskHistory) -> Figure:
         ("returned", ORANGE, "s"),
         ("gone", LOW, "v"),
     ):
-        counts = [getattr(epoch, name) for epoch in found.epochs]
+        counts = [epoch.pixels[name] for epoch in found.epochs]
         known = [float("nan") if count is None else count for count in counts]
         above.plot(dates, known, color=colour, marker=marker, label=name)
     if dates.dtype.kind == "M":

@@ -46,7 +46,7 @@ class GroupReport:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """The pages that were written; `index` lists them, if there are several."""
+    """The pages of `groups`, one for each mask; `index` lists them, if there are several."""
 
     groups: tuple[GroupReport, ...]
     index: Location | None = None

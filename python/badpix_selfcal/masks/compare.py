@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from itertools import combinations
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -17,28 +16,19 @@ from ..errors import ExposureError
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate
 from ..instrument import BAD, names_of
-from .mask import Mask, detector_in, subarray_in
+from .mask import Mask
 from .mask_file import mask_in
 
-__all__ = [
-    "Comparison",
-    "Counts",
-    "Difference",
-    "FileFlags",
-    "Frame",
-    "compare",
-    "frame_of",
-    "require_same_pixels",
-]
+__all__ = ["Comparison", "Counts", "Difference", "compare", "require_same_pixels"]
 
 ABOUT_THE_FILE: Final = ("ASDF", "MEMBERS")
 """The tables that say how a file was made, as its headers do: they are not compared."""
 
-Frame: TypeAlias = tuple[Location, str, str, tuple[int, ...]]
-"""The pixels that a file describes: its path, detector and subarray (empty if any), and shape."""
+Kind: TypeAlias = Literal["exposure", "mask"]
+"""What a file is: one with SCI is an exposure."""
 
-Plane: TypeAlias = NDArray[Any] | bytes
-"""The samples of an image, or the bytes of a table as they are stored."""
+Planes: TypeAlias = dict[str, NDArray[Any]]
+"""Extensions by name: the samples of an image, or the bytes of a table (of dtype V1)."""
 
 
 @dataclass(frozen=True)
@@ -54,42 +44,6 @@ class Counts:
         return f"{self.number}{ends}"
 
 
-@dataclass(frozen=True, eq=False)
-class FileFlags:
-    """Which pixels a file flags.
-
-    Attributes
-    ----------
-    frame : tuple
-        The file, its detector and subarray (empty if any), and its shape.
-    kind : {"exposure", "mask"}
-        What it is: a file with SCI is an exposure.
-    flags : ndarray of bool, shape (rows, cols)
-        The flagged pixels. In an exposure those with both OTHER_BAD_PIXEL and DO_NOT_USE in DQ,
-        which self-calibration sets; in a mask those with DO_NOT_USE.
-    low : ndarray of bool, shape (rows, cols), or None
-        Those at the low end; None where that is not known: only masks of this package say it.
-    """
-
-    frame: Frame
-    kind: Literal["exposure", "mask"]
-    flags: NDArray[np.bool_]
-    low: NDArray[np.bool_] | None = None
-
-    @property
-    def path(self) -> Location:
-        """The file."""
-        return self.frame[0]
-
-    def counts(self, pixels: NDArray[np.bool_]) -> Counts:
-        """Return how many of some flagged pixels there are at each end."""
-        number = int(np.count_nonzero(pixels))
-        if self.low is None:
-            return Counts(number)
-        low = int(np.count_nonzero(pixels & self.low))
-        return Counts(number, low, number - low)
-
-
 @dataclass(frozen=True)
 class Difference:
     """How an extension of file A differs from that of the same name in file B.
@@ -100,14 +54,12 @@ class Difference:
         The name of the extension; a second one of a name is ``NAME,2``.
     unit : {"sample", "byte"}
         What is compared: the samples of an image, or the bytes of a table.
-    samples : int
-        How many there are; 0 if they cannot be compared one by one.
-    differing : int
-        How many of them differ. NaN equals NaN; other samples are equal if all their bits are.
-    invalid : int
-        How many of these are NaN or infinite in A or in B.
-    elsewhere : int
-        How many of these are in pixels that both files flag, or neither: flags do not explain them.
+    samples, differing : int
+        How many there are (0 if they cannot be compared one by one), and how many differ. NaN
+        equals NaN; other samples are equal if all their bits are.
+    invalid, elsewhere : int
+        How many of these are NaN or infinite in A or in B; and how many are in pixels that both
+        files flag, or neither: flags do not explain them.
     largest : float
         The largest difference between two finite samples; 0 if there is none.
     bits : int
@@ -152,14 +104,18 @@ class Comparison:
 
     Attributes
     ----------
-    a, b : FileFlags
-        The files and their flags, without those of `before`.
+    a, b : Mask
+        The flags of the files, without those of `before`. In an exposure, pixels with both
+        OTHER_BAD_PIXEL and DO_NOT_USE in DQ are flagged, which self-calibration sets.
+    kinds : tuple of {"exposure", "mask"}
+        What A and B are.
     planes : tuple of Difference
         Each extension of the files, if they are of the same kind; else empty.
     """
 
-    a: FileFlags
-    b: FileFlags
+    a: Mask
+    b: Mask
+    kinds: tuple[Kind, Kind]
     planes: tuple[Difference, ...]
 
     @property
@@ -185,11 +141,11 @@ class Comparison:
         """
         a, b = self.a, self.b
         return {
-            "a": a.counts(a.flags),
-            "b": b.counts(b.flags),
-            "both": (b if a.low is None else a).counts(self.both),
-            "only_a": a.counts(self.only_a),
-            "only_b": b.counts(self.only_b),
+            "a": _counts(a.flags, a),
+            "b": _counts(b.flags, b),
+            "both": _counts(self.both, b if a.bad_pixels is None else a),
+            "only_a": _counts(self.only_a, a),
+            "only_b": _counts(self.only_b, b),
         }
 
     @property
@@ -216,11 +172,11 @@ class Comparison:
         return self.same_flags and all(plane.is_equal for plane in self.planes)
 
     def __repr__(self) -> str:
-        elsewhere = self.other_end or 0
         a, b, both, only_a, only_b = map(str, self.counts.values())
+        elsewhere = self.other_end or 0
         lines = {
-            "A": f"{a} flagged in the {self.a.kind} {self.a.path}",
-            "B": f"{b} flagged in the {self.b.kind} {self.b.path}",
+            "A": f"{a} flagged in the {self.kinds[0]} {self.a.title}",
+            "B": f"{b} flagged in the {self.kinds[1]} {self.b.title}",
             "both": both,
             "only A": only_a,
             "only B": only_b,
@@ -232,135 +188,112 @@ class Comparison:
         for plane in self.planes:
             if not plane.is_equal:
                 alike.setdefault(str(plane), []).append(plane.name)
-        differing = (f"  differ    {', '.join(names)}: {how}" for how, names in alike.items())
-        return "\n".join([block(self._verdict(), lines), *differing])
-
-    def _verdict(self) -> str:
-        only_a, only_b = (self.counts[name].number for name in ("only_a", "only_b"))
-        if only_a or only_b:
-            pixels = counted(only_a, "pixel")
-            return f"A and B differ: {pixels} flagged only in A, {only_b} only in B"
-        if self.is_equal:
-            return "A and B are equal" if self.planes else "A and B flag the same pixels"
-        differing = ", ".join(plane.name for plane in self.planes if not plane.is_equal)
-        return f"A and B flag the same pixels, but differ in {differing}"
+        differing = [f"  differ    {', '.join(names)}: {how}" for how, names in alike.items()]
+        n_a, n_b = (self.counts[name].number for name in ("only_a", "only_b"))
+        if n_a or n_b:
+            head = f"A and B differ: {counted(n_a, 'pixel')} flagged only in A, {n_b} only in B"
+        elif self.is_equal:
+            head = "A and B are equal" if self.planes else "A and B flag the same pixels"
+        else:
+            names = ", ".join(plane.name for plane in self.planes if not plane.is_equal)
+            head = f"A and B flag the same pixels, but differ in {names}"
+        return "\n".join([block(head, lines), *differing])
 
 
 def compare(a: AnyLocation, b: AnyLocation, *, before: AnyLocation | None = None) -> Comparison:
     """Compare the flags, and the samples, of two files: `bps.compare` without picture."""
-    (one, planes), (other, others) = _read(locate(a)), _read(locate(b))
+    (one, kind, planes), (other, other_kind, others) = _read(locate(a)), _read(locate(b))
     if before is not None:
-        former, _ = _read(locate(before))
-        if former.kind != "exposure":
-            raise ExposureError(f"{former.path}: has no SCI extension; give the exposure (_rate)")
-        require_same_pixels([one.frame, other.frame, former.frame])
-        one, other = (replace(each, flags=each.flags & ~former.flags) for each in (one, other))
-    require_same_pixels([one.frame, other.frame])
-    if one.kind != other.kind:
-        return Comparison(one, other, ())
+        former, former_kind, _ = _read(locate(before))
+        if former_kind != "exposure":
+            raise ExposureError(f"{former.source}: has no SCI extension; give the exposure (_rate)")
+        require_same_pixels([one, other, former])
+        one, other = _without(one, former.flags), _without(other, former.flags)
+    require_same_pixels([one, other])
+    names: list[str] = []
+    if kind == other_kind:
+        names = [name for name in planes | others if name.split(",")[0] not in ABOUT_THE_FILE]
     same_flags = one.flags == other.flags
-    names = [name for name in planes | others if name.split(",")[0] not in ABOUT_THE_FILE]
     differences = (
         _difference(name, planes.get(name), others.get(name), same_flags) for name in names
     )
-    return Comparison(one, other, tuple(differences))
+    return Comparison(one, other, (kind, other_kind), tuple(differences))
 
 
-def require_same_pixels(frames: Sequence[Frame]) -> None:
-    """Refuse files whose pixels do not correspond.
-
-    A file without DETECTOR goes with any detector.
-
-    Raises
-    ------
-    ValueError
-        If one differs from the first in detector, subarray or shape.
-    """
-    first, _, first_subarray, first_shape = frames[0]
-    known, known_detector, *_ = next((frame for frame in frames if frame[1]), frames[0])
-    for path, detector, subarray, shape in frames:
-        if detector not in ("", known_detector):
-            raise ValueError(
-                f"{path}: is of {detector}, {known} is of {known_detector}; give files of one "
-                "detector"
-            )
-        if subarray != first_subarray:
-            raise ValueError(
-                f"{path}: is of the subarray {subarray or 'FULL'}, {first} of "
-                f"{first_subarray or 'FULL'}; give files of one subarray"
-            )
-        if shape != first_shape:
-            raise ValueError(
-                f"{path}: has shape {shape}, {first} has {first_shape}; give files of one shape"
-            )
+def require_same_pixels(masks: Sequence[Mask]) -> None:
+    """Raise a ValueError if the detectors, subarrays or shapes of masks differ."""
+    for one, other in combinations(masks, 2):
+        if problem := one.refusal(other):
+            raise ValueError(problem)
 
 
-def frame_of(mask: Mask) -> Frame:
-    """Return the pixels that a mask describes."""
-    return mask.source or Path(mask.name), mask.detector, mask.subarray or "", mask.flags.shape
+def _counts(pixels: NDArray[np.bool_], mask: Mask) -> Counts:
+    """Count pixels that a mask flags, at each end if it says them."""
+    number = int(np.count_nonzero(pixels))
+    if mask.low is None:
+        return Counts(number)
+    low = int(np.count_nonzero(pixels & mask.low))
+    return Counts(number, low, number - low)
 
 
-def _read(path: Location) -> tuple[FileFlags, dict[str, Plane]]:
-    """Return the flags of a file, and its extensions."""
+def _without(mask: Mask, pixels: NDArray[np.bool_]) -> Mask:
+    flags, found = mask.flags & ~pixels, mask.bad_pixels
+    return replace(mask, flags=flags, bad_pixels=found and replace(found, mask=flags))
+
+
+def _read(path: Location) -> tuple[Mask, Kind, Planes]:
+    """Return the flags of a file, what it is, and its extensions."""
     with open_fits(path) as hdus:
         planes = _planes(hdus)
-        quality, cards = planes.get("DQ"), hdus[0].header
-        if not isinstance(quality, np.ndarray):
-            raise ExposureError(f"{path}: has no DQ extension, so no pixel is flagged in it")
-        if quality.ndim != 2:
-            raise ExposureError(f"{path}: DQ must be 2-D, got shape {quality.shape}")
-        if quality.dtype.kind not in "iu":
-            raise ExposureError(f"{path}: DQ must hold integers, got {quality.dtype}")
-        if "SCI" not in planes:
-            mask = mask_in(hdus, path)
-            low = None if mask.bad_pixels is None else mask.bad_pixels.low
-            return FileFlags(frame_of(mask), "mask", mask.flags, low), planes
-        frame = (path, detector_in(cards), subarray_in(cards), quality.shape)
-        return FileFlags(frame, "exposure", quality.astype(np.int64) & BAD == BAD), planes
+        if "SCI" not in planes and "DQ" in planes:
+            return mask_in(hdus, path), "mask", planes
+        quality = planes.get("DQ", np.empty(0))
+        if quality.ndim != 2 or quality.dtype.kind not in "iu":
+            raise ExposureError(
+                f"{path}: has no DQ extension with a 2-D image of integers, so no pixel is flagged "
+                "in it"
+            )
+        keywords = ("DETECTOR", "SUBARRAY", "SUBSTRT1", "SUBSTRT2")
+        about = {keyword: str(hdus[0].header.get(keyword, "")) for keyword in keywords}
+        flags = quality.astype(np.int64) & BAD == BAD
+        return Mask(name=path.name, flags=flags, about=about, source=path), "exposure", planes
 
 
-def _planes(hdus: Any) -> dict[str, Plane]:
+def _planes(hdus: Any) -> Planes:
     """Return the extensions of an open file by name; a second one of a name is ``NAME,2``."""
-    planes: dict[str, Plane] = {}
-    seen: Counter[str] = Counter()
+    planes: Planes = {}
+    names: list[str] = []
     for number, hdu in enumerate(hdus):
-        name = hdu.name.upper() or f"EXTENSION {number}"
-        seen[name] += 1
-        key = name if seen[name] == 1 else f"{name},{seen[name]}"
+        names.append(hdu.name.upper() or f"EXTENSION {number}")
+        count = names.count(names[-1])
+        key = names[-1] if count == 1 else f"{names[-1]},{count}"
         if not hdu.is_image:
             place = hdu.fileinfo()
             place["file"].seek(place["datLoc"])
-            planes[key] = place["file"].read(hdu.size)
+            planes[key] = np.frombuffer(place["file"].read(hdu.size), "V1")
         elif hdu.data is not None:
             planes[key] = np.array(hdu.data, hdu.data.dtype.newbyteorder("="))
     return planes
 
 
 def _difference(
-    name: str, a: Plane | None, b: Plane | None, same_flags: NDArray[np.bool_]
+    name: str, a: NDArray[Any] | None, b: NDArray[Any] | None, same_flags: NDArray[np.bool_]
 ) -> Difference:
     if a is None or b is None:
         return Difference(name, problem=f"only in {'B' if a is None else 'A'}")
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return _of_images(name, a, b, same_flags)
-    if not (isinstance(a, bytes) and isinstance(b, bytes)):
+    is_table = a.dtype.kind == "V"
+    if is_table != (b.dtype.kind == "V"):
         return Difference(name, problem="an image in one, a table in the other")
-    if len(a) != len(b):
-        return Difference(name, problem=f"{len(a)} bytes in A, {len(b)} in B")
-    differing = int(np.count_nonzero(np.frombuffer(a, np.uint8) != np.frombuffer(b, np.uint8)))
-    return Difference(name, "byte", len(a), differing, elsewhere=differing)
-
-
-def _of_images(
-    name: str, a: NDArray[Any], b: NDArray[Any], same_flags: NDArray[np.bool_]
-) -> Difference:
     if a.shape != b.shape:
-        return Difference(name, problem=f"shape {a.shape} in A, {b.shape} in B")
-    if a.dtype == b.dtype:
-        words = np.dtype(f"u{a.dtype.itemsize}")
-        differ = a.view(words) != b.view(words)
-    else:
-        differ = a != b
+        sizes = f"{a.size} bytes in A, {b.size} in B"
+        shapes = f"shape {a.shape} in A, {b.shape} in B"
+        return Difference(name, problem=sizes if is_table else shapes)
+    is_same_type = a.dtype == b.dtype
+    words = f"u{a.dtype.itemsize}"
+    differ = a.view(words) != b.view(words) if is_same_type else a != b
+    if is_table:
+        differing = int(np.count_nonzero(differ))
+        return Difference(name, "byte", a.size, differing, elsewhere=differing)
     differ &= ~(np.isnan(a) & np.isnan(b))
     one, other = a[differ], b[differ]
     finite = np.isfinite(one) & np.isfinite(other)
@@ -377,5 +310,5 @@ def _of_images(
         elsewhere=int(np.count_nonzero(differ & same_flags)) if has_pixels else one.size,
         largest=float(apart.max(initial=0.0)),
         bits=int(np.bitwise_or.reduce(one ^ other)) if has_bits and one.size else 0,
-        problem="" if a.dtype == b.dtype else f"{a.dtype} in A, {b.dtype} in B",
+        problem="" if is_same_type else f"{a.dtype} in A, {b.dtype} in B",
     )

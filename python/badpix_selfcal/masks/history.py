@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final
+from itertools import compress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,47 +21,28 @@ from ..arrays.groups import Groups, groups_of
 from ..errors import MaskError, warn
 from ..files.outputs import Write
 from ..files.paths import AnyLocation, Location, expanded, file_key, is_folder, locate, locations_of
-from .compare import frame_of, require_same_pixels
+from .compare import require_same_pixels
 from .export import write_table
-from .mask import Columns, Mask, Member, table_of
+from .mask import Columns, Mask, table_of
 from .mask_file import write_part
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["Epoch", "EpochCounts", "FoundGroup", "MaskHistory", "files_of", "history", "merged"]
+__all__ = ["Epoch", "MaskHistory", "files_of", "history", "merged"]
 
 MOST_NAMED: Final = 5
 """Groups of each kind that a report names; the table has all."""
 
+COUNTS: Final = ("flagged", "low", "high", "new", "returned", "gone")
 
-@dataclass(frozen=True, kw_only=True)
-class EpochCounts:
-    """What changed with one mask, in pixels or in groups.
-
-    Attributes
-    ----------
-    flagged, low, high : int
-        Those flagged, at the low end and at the high end.
-    new : int or None
-        Those flagged for the first time. None for the first mask.
-    returned : int or None
-        Those flagged again, but not in the mask before.
-    gone : int or None
-        Those flagged in the mask before, but not in this one.
-    """
-
-    flagged: int
-    low: int
-    high: int
-    new: int | None = None
-    returned: int | None = None
-    gone: int | None = None
+Counts: TypeAlias = dict[str, int | None]
+"""The number of pixels or groups for each of `COUNTS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Epoch(EpochCounts):
-    """What changed with one mask: the counts of `EpochCounts` in pixels, and those in groups.
+class Epoch:
+    """What changed with one mask, in pixels and in groups.
 
     Attributes
     ----------
@@ -70,40 +53,21 @@ class Epoch(EpochCounts):
         is not known, when the mask was made.
     is_observed : bool
         Whether it is the date of an exposure.
-    groups : EpochCounts
-        The same counts of groups: one is flagged where any of its pixels is.
+    pixels, groups : dict of str to int or None
+        Counts of pixels, and of groups: one is flagged where any of its pixels is. By name: those
+        `flagged`, at the `low` and at the `high` end; `new`: for the first time; `returned`: again,
+        but not in the mask before; `gone`: in the mask before, but not in this one. The last three
+        are None for the first mask.
     """
 
     path: Location
     date: str
     is_observed: bool
-    groups: EpochCounts
+    pixels: Counts
+    groups: Counts
 
 
-@dataclass(frozen=True)
-class FoundGroup:
-    """One group of pixels that touch.
-
-    Attributes
-    ----------
-    x, y : int
-        Column and row of its brightest pixel (at the low end: its darkest one), from 0.
-    pixels : int
-        How many pixels it has, in all masks together.
-    end : str
-        ``low`` or ``high``.
-    residual : float
-        The residual of the brightest pixel, in the mask where it is farthest from 0.
-    """
-
-    x: int
-    y: int
-    pixels: int
-    end: str
-    residual: float
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MaskHistory:
     """The flags of one detector over time.
 
@@ -119,10 +83,8 @@ class MaskHistory:
         Rows and columns.
     x, y : ndarray of int, shape (n,)
         Columns and rows, from 0, of all pixels that are flagged in a mask.
-    flagged : ndarray of bool, shape (n, masks)
-        In which masks each of them is flagged.
-    is_low : ndarray of bool, shape (n, masks)
-        In which masks it is flagged at the low end.
+    flagged, is_low : ndarray of bool, shape (n, masks)
+        In which masks each of them is flagged, and flagged at the low end.
     residual, significance : ndarray of float64, shape (n,)
         The residual and the significance of each that are farthest from 0. NaN if unknown.
     groups : Groups
@@ -167,40 +129,30 @@ class MaskHistory:
         return _of_groups(self.groups, self.flagged)
 
     @property
-    def persistent_groups(self) -> NDArray[np.bool_]:
-        """Which groups are flagged in at least `at_least` masks, shape (groups,)."""
-        return np.asarray(np.count_nonzero(self.flagged_groups, axis=1) >= self.at_least)
-
-    @property
     def changing_groups(self) -> NDArray[np.bool_]:
         """Which groups are flagged again after a mask in which they are not, shape (groups,)."""
         return _comes_and_goes(self.flagged_groups)
 
-    @property
-    def new_groups(self) -> NDArray[np.bool_]:
-        """Which groups are flagged in the last mask only, shape (groups,)."""
-        *before, last = self.flagged_groups.T
-        return np.asarray(last & ~np.any(before, axis=0))
+    @cached_property
+    def named_groups(self) -> dict[str, list[dict[str, Any]]]:
+        """The groups that are ``new`` in the last mask, ``gone`` from it, and ``persistent``.
 
-    @property
-    def gone_groups(self) -> NDArray[np.bool_]:
-        """Which groups are flagged in the mask before the last one, but not in the last."""
-        before, last = self.flagged_groups[:, -2:].T
-        return np.asarray(before & ~last)
-
-    def named(self, which: NDArray[np.bool_]) -> list[FoundGroup]:
-        """Return some groups, the strongest first.
-
-        Parameters
-        ----------
-        which : ndarray of bool, shape (groups,)
-            Such as `persistent_groups`, `new_groups` or `gone_groups`.
+        The strongest come first. Each has `x` and `y` of its brightest pixel (at the low end: its
+        darkest), from 0, and the `residual` of it, in the mask where it is farthest from 0; the
+        number of its `pixels` in all masks together; and its `end`, low or high.
         """
-        numbers = np.flatnonzero(which)
-        at = self.groups.brightest[numbers]
+        flagged, at = self.flagged_groups, self.groups.brightest
         ends = np.where(_low_only(self.flagged, self.is_low)[at], "low", "high")
-        columns = (self.x[at], self.y[at], self.groups.size[numbers], ends, self.residual[at])
-        return [FoundGroup(*values) for values in zip(*(c.tolist() for c in columns), strict=True)]
+        columns: dict[str, NDArray[Any]] = {"x": self.x[at], "y": self.y[at]}
+        columns |= {"pixels": self.groups.size, "end": ends, "residual": self.residual[at]}
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        groups = [dict(zip(columns, row, strict=True)) for row in rows]
+        chosen = {
+            "new": flagged[:, -1] & ~np.any(flagged[:, :-1], axis=1),
+            "gone": flagged[:, -2] & ~flagged[:, -1],
+            "persistent": np.sum(flagged, axis=1) >= self.at_least,
+        }
+        return {name: [*compress(groups, which)] for name, which in chosen.items()}
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -215,13 +167,13 @@ class MaskHistory:
         first = dates[np.argmax(self.flagged, axis=1)]
         last = dates[::-1][np.argmax(self.flagged[:, ::-1], axis=1)]
         low, high = np.any(self.is_low, axis=1), np.any(self.flagged & ~self.is_low, axis=1)
-        end = np.where(low & high, "both", np.where(low, "low", "high"))
-        digits = ["".join(row) for row in np.where(self.flagged, "1", "0")]
+        end = np.select([low & high, low], ["both", "low"], "high")
+        digits = np.array(["".join(row) for row in np.where(self.flagged, "1", "0")], np.str_)
         columns: Columns = {
             "x": (self.x, "pixel", "column of the image, counted from 0"),
             "y": (self.y, "pixel", "row of the image, counted from 0"),
             "number": (self.number, "", "in how many masks the pixel is flagged"),
-            "epochs": (np.array(digits, np.str_), "", "1 for each mask that flags it, by date"),
+            "epochs": (digits, "", "1 for each mask that flags it, by date"),
             "first": (first, "", "date of the first mask in which it is flagged"),
             "last": (last, "", "date of the last one"),
             "persistent": (self.persistent, "", f"flagged in at least {self.at_least} masks"),
@@ -253,21 +205,36 @@ class MaskHistory:
         ValueError
             If the masks were not found with the same cut: their samples cannot be compared.
         """
-        flags, last = self.counts >= self.at_least, self.epochs[-1].path
-        mask = Mask.read(last)
-        members: dict[Location, Member] = {member.exposure: member for member in mask.members}
-        for epoch in reversed(self.epochs[:-1]):
-            other = Mask.read(epoch.path)
-            cuts = [_bad_pixels_of(each).significance is None for each in (mask, other)]
-            if cuts[0] != cuts[1]:
+        last, *before = (epoch.path for epoch in reversed(self.epochs))
+        flags, mask = self.counts >= self.at_least, Mask.read(last)
+        found = _bad_pixels_of(mask)
+        # A pixel that is not flagged counts less than one that is, whatever the cuts.
+        strength = np.where(found.mask, np.abs(found.compared), -1.0)
+        members = {member.exposure: member for member in mask.members}
+        cut_low, cut_high = found.cut_low, found.cut_high
+        for path in before:
+            other = Mask.read(path)
+            theirs = _bad_pixels_of(other)
+            if (found.significance is None) != (theirs.significance is None):
                 raise ValueError(
                     f"{last}: was found with another cut than the masks before; make a mask of "
                     "persistent pixels from masks of one cut"
                 )
-            mask = _with_strongest(mask, other, flags)
+            at = flags & theirs.mask & ~(strength >= np.abs(theirs.compared))
+            strength[at] = np.abs(theirs.compared[at])
+            for ours, new in (
+                (mask.minimum, other.minimum),
+                (found.residual, theirs.residual),
+                (found.significance, theirs.significance),
+                (found.noise, theirs.noise),
+            ):
+                if ours is not None and new is not None:
+                    ours[at] = new[at]
+            cut_low = float(np.fmax(cut_low, theirs.cut_low))
+            cut_high = float(np.fmin(cut_high, theirs.cut_high))
             members = {member.exposure: member for member in other.members} | members
-        found = replace(_bad_pixels_of(mask), mask=flags)
-        n_low, n_high = (int(np.count_nonzero(end)) for end in (found.low, found.high))
+        found = replace(found, mask=flags, cut_low=cut_low, cut_high=cut_high)
+        n_low, n_high = int(found.low.sum()), int(found.high.sum())
         return replace(
             mask,
             bad_pixels=replace(found, n_low=n_low, n_high=n_high),
@@ -284,33 +251,50 @@ class MaskHistory:
         rows, columns = self.shape
         masks = len(self.epochs)
         in_any, persistent, changing = (
-            f"{counted(int(np.count_nonzero(pixels)), 'pixel')} and "
-            f"{counted(int(np.count_nonzero(groups)), 'group')}"
+            f"  {counted(int(pixels), 'pixel')} and {counted(int(groups), 'group')}"
             for pixels, groups in (
-                (self.number, self.groups.size),
-                (self.persistent, self.persistent_groups),
-                (self.comes_and_goes, self.changing_groups),
+                (self.number.size, len(self.groups)),
+                (self.persistent.sum(), len(self.named_groups["persistent"])),
+                (self.comes_and_goes.sum(), self.changing_groups.sum()),
             )
         )
-        return "\n".join(
-            [
-                f"{counted(masks, 'mask')} of {what}, {rows} x {columns} pixels",
-                *_lines_of(self.epochs),
-                f"  {in_any} flagged in any mask",
-                f"  {persistent} persistent: in at least {self.at_least} of {masks}",
-                f"  {changing} come and go: flagged again after a mask in which they are not",
-                *_list("new in the last mask", self.named(self.new_groups), self.unit),
-                *_list("gone from the last mask", self.named(self.gone_groups), self.unit),
-                *_list("persistent", self.named(self.persistent_groups), self.unit),
-            ]
-        )
+        lines = [
+            f"{counted(masks, 'mask')} of {what}, {rows} x {columns} pixels",
+            *_lines_of(self.epochs),
+            f"{in_any} flagged in any mask",
+            f"{persistent} persistent: in at least {self.at_least} of {masks}",
+            f"{changing} come and go: flagged again after a mask in which they are not",
+        ]
+        of_what = {"new": " in the last mask", "gone": " from the last mask", "persistent": ""}
+        for kind, groups in self.named_groups.items():
+            if groups:
+                what = kind + of_what[kind]
+                lines.append(f"  {counted(len(groups), 'group')} {what}, the strongest first:")
+            for each in groups[:MOST_NAMED]:
+                pixels = counted(each["pixels"], "pixel")
+                group = f"{pixels}, {each['end']}, residual {each['residual']:.4g} {self.unit}"
+                lines.append(f"    column {each['x']}, row {each['y']}: {group}".rstrip())
+            if len(groups) > MOST_NAMED:
+                lines.append(f"    and {len(groups) - MOST_NAMED} more")
+        return "\n".join(lines)
 
 
 def history(
     masks: AnyLocation | Iterable[AnyLocation], *, at_least: int | None = None
 ) -> MaskHistory:
     """Follow the bad pixels of a detector: `badpix_selfcal.history` without its files."""
-    paths = _paths(masks)
+    given = locations_of(masks)
+    for path in given:
+        if is_folder(path):
+            raise MaskError(f"{path}: is a folder; name the masks in it, or give a pattern")
+    paths = [path for path, _ in expanded(given)]
+    seen = set()
+    for path in paths:
+        if file_key(path) in seen:
+            raise ValueError(f"{path}: is given twice; give each mask once")
+        seen.add(file_key(path))
+    if len(paths) < 2:
+        raise ValueError(f"a history needs at least two masks, got {len(paths)}")
     number = len(paths) if at_least is None else check_whole(at_least, "at_least")
     if not 1 <= number <= len(paths):
         raise ValueError(
@@ -335,35 +319,28 @@ def files_of(
     return files
 
 
-def _paths(masks: AnyLocation | Iterable[AnyLocation]) -> list[Location]:
-    given = locations_of(masks)
-    for path in given:
-        if is_folder(path):
-            raise MaskError(f"{path}: is a folder; name the masks in it, or give a pattern")
-    paths = [path for path, _ in expanded(given)]
-    seen = set()
-    for path in paths:
-        if file_key(path) in seen:
-            raise ValueError(f"{path}: is given twice; give each mask once")
-        seen.add(file_key(path))
-    if len(paths) < 2:
-        raise ValueError(f"a history needs at least two masks, got {len(paths)}")
-    return paths
-
-
 def merged(masks: Iterable[Mask], at_least: int) -> MaskHistory:
     """Return the history of masks of this package; their images are not kept."""
-    read = sorted(map(_without_images, masks), key=lambda each: (each[0].date, each[0].made))
-    frames = [frame_of(mask) for mask, _ in read]
-    require_same_pixels(frames)
-    _warn_of_parameters([mask for mask, _ in read])
-    _, _, subarray, shape = frames[0]
-    each_place = [np.ravel_multi_index((table["y"], table["x"]), shape) for _, table in read]
+    read = []
+    for mask in masks:
+        if mask.parameters is None:
+            raise MaskError(
+                f"{mask.title}: does not say how its pixels were found; give masks that were "
+                "written with `save_mask`"
+            )
+        flags = np.broadcast_to(np.False_, mask.flags.shape)
+        small = replace(mask, flags=flags, minimum=None, bad_pixels=None, dq=None)
+        read.append((small, mask.pixels()))
+    read.sort(key=lambda each: (each[0].date, each[0].made))
+    kept, tables = [mask for mask, _ in read], [table for _, table in read]
+    require_same_pixels(kept)
+    _warn_of_parameters(kept)
+    shape = kept[0].flags.shape
+    each_place = [np.ravel_multi_index((table["y"], table["x"]), shape) for table in tables]
     places = np.unique(np.concatenate(each_place))
-    flagged = np.zeros((places.size, len(read)), np.bool_)
-    is_low = np.zeros_like(flagged)
+    flagged, is_low = np.zeros((2, places.size, len(kept)), np.bool_)
     strongest = {name: np.full(places.size, np.nan) for name in ("residual", "significance")}
-    for number, (place, (_, table)) in enumerate(zip(each_place, read, strict=True)):
+    for number, (place, table) in enumerate(zip(each_place, tables, strict=True)):
         at = np.searchsorted(places, place)
         flagged[at, number], is_low[at, number] = True, table["end"] == "low"
         for name, values in strongest.items():
@@ -374,22 +351,23 @@ def merged(masks: Iterable[Mask], at_least: int) -> MaskHistory:
     groups = groups_of(places, low_only, strongest["residual"], shape[1])
     flagged_groups = _of_groups(groups, flagged)
     low_groups = flagged_groups & low_only[groups.brightest, np.newaxis]
-    counts = zip(_counts(flagged, is_low), _counts(flagged_groups, low_groups), strict=True)
-    epochs = (
+    epochs = [
         Epoch(
-            **pixels,
-            path=frame[0],
+            path=mask.source or Path(mask.name),
             date=mask.date,
             is_observed=bool(mask.about.get("DATE-OBS")),
-            groups=EpochCounts(**of_groups),
+            pixels=pixels,
+            groups=of_groups,
         )
-        for frame, (mask, _), (pixels, of_groups) in zip(frames, read, counts, strict=True)
-    )
+        for mask, pixels, of_groups in zip(
+            kept, _counts(flagged, is_low), _counts(flagged_groups, low_groups), strict=True
+        )
+    ]
     return MaskHistory(
         epochs=tuple(epochs),
         at_least=at_least,
-        detector=next((detector for _, detector, *_ in frames if detector), ""),
-        subarray=subarray,
+        detector=next((mask.detector for mask in kept if mask.detector), ""),
+        subarray=kept[0].subarray or "",
         shape=shape,
         x=x,
         y=y,
@@ -397,30 +375,17 @@ def merged(masks: Iterable[Mask], at_least: int) -> MaskHistory:
         is_low=is_low,
         **strongest,
         groups=groups,
-        unit=read[0][0].unit,
+        unit=kept[0].unit,
     )
 
 
-def _without_images(mask: Mask) -> tuple[Mask, Table]:
-    """Return a mask without its images, and the table of its pixels."""
-    if mask.parameters is None:
-        raise MaskError(
-            f"{mask.title}: does not say how its pixels were found; give masks that were written "
-            "with `save_mask`"
-        )
-    flags = np.broadcast_to(np.False_, mask.flags.shape)
-    return replace(mask, flags=flags, minimum=None, bad_pixels=None, dq=None), mask.pixels()
-
-
-def _counts(flagged: NDArray[np.bool_], is_low: NDArray[np.bool_]) -> Iterator[dict[str, int]]:
+def _counts(flagged: NDArray[np.bool_], is_low: NDArray[np.bool_]) -> Iterator[Counts]:
     """Yield the counts of each mask, from what is flagged in each."""
     seen = before = np.zeros(len(flagged), np.bool_)
     for number, (now, low) in enumerate(zip(flagged.T, is_low.T, strict=True)):
-        counted_in = {"flagged": now, "low": low, "high": now & ~low}
-        if number:
-            counted_in |= {"new": now & ~seen, "returned": now & seen & ~before}
-            counted_in["gone"] = before & ~now
-        yield {name: int(np.count_nonzero(each)) for name, each in counted_in.items()}
+        new, returned, gone = now & ~seen, now & seen & ~before, before & ~now
+        counts = map(int, map(np.count_nonzero, (now, low, now & ~low, new, returned, gone)))
+        yield dict(zip(COUNTS, counts, strict=True)) | ({} if number else dict.fromkeys(COUNTS[3:]))
         seen, before = seen | now, now
 
 
@@ -461,59 +426,19 @@ def _bad_pixels_of(mask: Mask) -> BadPixels:
     return mask.bad_pixels
 
 
-def _with_strongest(made: Mask, mask: Mask, flags: NDArray[np.bool_]) -> Mask:
-    """Take the samples of the flagged pixels that stand out more in another mask."""
-    ours, theirs = _bad_pixels_of(made), _bad_pixels_of(mask)
-    # A pixel that is not flagged counts less than one that is, whatever the cuts.
-    strength = np.where(ours.mask, np.abs(ours.compared), -1.0)
-    at = flags & theirs.mask & ~(strength >= np.abs(theirs.compared))
-
-    def stronger(one: NDArray[Any] | None, two: NDArray[Any] | None) -> Any:
-        return one if one is None or two is None else np.where(at, two, one)
-
-    found = replace(
-        ours,
-        mask=ours.mask | at,
-        residual=stronger(ours.residual, theirs.residual),
-        significance=stronger(ours.significance, theirs.significance),
-        noise=stronger(ours.noise, theirs.noise),
-        cut_low=float(np.fmax(ours.cut_low, theirs.cut_low)),
-        cut_high=float(np.fmin(ours.cut_high, theirs.cut_high)),
-    )
-    return replace(made, minimum=stronger(made.minimum, mask.minimum), bad_pixels=found)
-
-
 def _lines_of(epochs: Sequence[Epoch]) -> list[str]:
     """Return the lines of a table of the epochs, numbers to the right."""
-    names = ("flagged", "low", "high", "new", "returned", "gone")
     dates = [each.date if each.is_observed else f"{each.date}*" for each in epochs]
     width = max(map(len, ["date", *dates]))
 
-    def line(date: str, what: str, cells: Iterable[object], path: object) -> str:
-        return f"  {date:<{width}}  {what:<6}{''.join(f'{c!s:>9}' for c in cells)}  {path}".rstrip()
+    def line(date: str, what: str, cells: Iterable[object], path: object = "") -> str:
+        texts = ("-" if cell is None else str(cell) for cell in cells)
+        return f"  {date:<{width}}  {what:<6}{''.join(map('{:>9}'.format, texts))}  {path}".rstrip()
 
-    def cells_of(counts: EpochCounts) -> list[object]:
-        known = (getattr(counts, name) for name in names)
-        return ["-" if count is None else count for count in known]
-
-    lines = [line("date", "", names, "mask")]
+    lines = [line("date", "", COUNTS, "mask")]
     for date, each in zip(dates, epochs, strict=True):
-        lines.append(line(date, "pixels", cells_of(each), each.path))
-        lines.append(line("", "groups", cells_of(each.groups), ""))
+        lines.append(line(date, "pixels", each.pixels.values(), each.path))
+        lines.append(line("", "groups", each.groups.values()))
     if not all(each.is_observed for each in epochs):
         lines.append("  *: the date of the exposures is not known; the mask was made then")
     return lines
-
-
-def _list(what: str, groups: Sequence[FoundGroup], unit: str) -> list[str]:
-    """Return lines that name groups, each by its brightest pixel."""
-    if not groups:
-        return []
-    lines = [
-        f"    column {each.x}, row {each.y}: {counted(each.pixels, 'pixel')}, {each.end}, "
-        f"residual {each.residual:.4g} {unit}".rstrip()
-        for each in groups[:MOST_NAMED]
-    ]
-    more = len(groups) - len(lines)
-    head = f"  {counted(len(groups), 'group')} {what}, the strongest first:"
-    return [head, *lines, *[f"    and {more} more"] * bool(more)]

@@ -14,6 +14,8 @@ from .._kernels import __version__
 from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import FloatArray
 from ..arrays.display import block, counted, cuts_of, flags_of
+from ..errors import ExposureError, MaskError
+from ..files.fits_file import open_fits
 from ..files.outputs import save
 from ..files.paths import AnyLocation, Location, locate
 from ..instrument import Dispaxis
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..files.exposure import Exposure
 
-__all__ = ["Card", "Mask", "Member", "Role", "detector_in", "subarray_in", "table_of"]
+__all__ = ["Card", "Mask", "Member", "Role", "table_of"]
 
 Card: TypeAlias = str | int | float | bool
 """The value of a header card."""
@@ -38,9 +40,6 @@ Columns: TypeAlias = dict[str, tuple[NDArray[Any], str, str]]
 ANY: Final = ("", "ANY", "N/A", "GENERIC")
 """Values of the cards of a reference file that fit every exposure."""
 
-_MOST_OF_NAME: Final = 60
-"""Characters of the name of a mask in HISTORY, whose lines hold 72."""
-
 
 @dataclass(frozen=True)
 class Member:
@@ -53,15 +52,14 @@ class Member:
     role : {"science", "background", "selfcal"}
         What it is in its group.
     pedestal : float or None
-        The pedestal that was subtracted, in the unit of its SCI; None if the detector has no gap.
-        NaN if it cannot be measured: then the exposure was left out.
+        What was subtracted, in the unit of its SCI. None if the detector has no gap. NaN if it
+        cannot be measured: then the exposure was left out.
     problem : str
         Why it was not used; empty if it was.
     output : path, URL or None
         Its flagged copy; None if there is none.
     later : str
-        What says that it has passed later steps of the pipeline (``S_FLAT = COMPLETE``); empty if
-        nothing.
+        The card of a later step of the pipeline that it has passed (``S_FLAT = COMPLETE``), or "".
     same_as : path, URL or None
         The earlier exposure with the same SCI; None if there is none.
     is_constant : bool
@@ -94,7 +92,7 @@ class Mask:
     dispaxis : {1, 2, None}
         The dispersion axis along which the bad pixels were found.
     parameters : Parameters or None
-        The parameters that they were found with.
+        Those with which they were found.
     minimum : ndarray of float, shape (rows, cols), or None
         The minimum image, in the unit of SCI.
     bad_pixels : BadPixels or None
@@ -106,16 +104,12 @@ class Mask:
     members : tuple of Member
         The exposures.
     about : mapping of str to str, int, float or bool
-        The header cards that describe detector and mode (TELESCOP, INSTRUME, DETECTOR, EXP_TYPE,
-        CHANNEL, BAND, SUBARRAY, SUBSTRT1, ...), from the first exposure to be flagged, and BUNIT of
-        its SCI.
-    version : str
-        The version of this package that found the mask.
-    made : str
-        When, in UTC: ``2026-11-27T15:13:37``.
+        The header cards that describe detector and mode (DETECTOR, SUBARRAY, ...), from the first
+        exposure to be flagged, and BUNIT of its SCI.
+    version, made : str
+        The version of this package that found the mask, and when (UTC: ``2026-11-27T15:13:37``).
     identity : str
-        What tells the versions of the exposures apart, as in the HISTORY of their copies; empty if
-        it is not known.
+        The versions of the exposures, as in the HISTORY of their copies; empty if unknown.
     source : path, URL or None
         The file that it was read from.
     """
@@ -153,16 +147,21 @@ class Mask:
         Returns
         -------
         Mask
-            The mask, equal to the one that was written.
+            Equal to the one that was written.
 
         Raises
         ------
         MaskError
             If there is no such file, it is damaged, or it is no mask; a ValueError.
         """
-        from .mask_file import read
+        from .mask_file import mask_in
 
-        return read(locate(path))
+        location = locate(path)
+        try:
+            with open_fits(location) as hdus:
+                return mask_in(hdus, location)
+        except ExposureError as error:
+            raise MaskError(str(error)) from error
 
     def write(self, path: AnyLocation, *, overwrite: bool = False) -> Location:
         """Write the mask as a JWST MASK reference file.
@@ -200,15 +199,19 @@ class Mask:
         return [member for member in self.members if not member.problem]
 
     @property
+    def low(self) -> NDArray[np.bool_] | None:
+        """The pixels flagged at the low end; None for a mask without images, which says no end."""
+        return None if self.bad_pixels is None else self.bad_pixels.low
+
+    @property
     def unit(self) -> str:
         """The unit of SCI; empty if it is not known."""
-        return str(self.about.get("BUNIT", "")).strip()
+        return self._text("BUNIT")
 
     @property
     def date(self) -> str:
         """When its first exposure was taken, in UTC, or only the day; else when it was made."""
-        day, time = (str(self.about.get(key, "")).strip() for key in ("DATE-OBS", "TIME-OBS"))
-        return (f"{day}T{time}" if time else day) or self.made
+        return "T".join(filter(None, map(self._text, ("DATE-OBS", "TIME-OBS")))) or self.made
 
     @property
     def title(self) -> str:
@@ -218,19 +221,27 @@ class Mask:
     @property
     def detector(self) -> str:
         """The detector of the exposures that it fits; empty if any."""
-        return detector_in(self.about)
+        return self._unless_any("DETECTOR")
 
     @property
     def subarray(self) -> str | None:
-        """Their subarray, as that of an exposure; None if any."""
-        given = _capitals(self.about, "SUBARRAY")
-        is_any = self.bad_pixels is None and given in ANY and given != ""
-        return None if is_any else subarray_in(self.about)
+        """Their subarray, and its corner unless (1,1): ``SUB64(9,1)``; "" if full, None if any."""
+        name = self._text("SUBARRAY").upper()
+        if name and name in ANY and self.about.keys() & {"REFTYPE", "DATAMODL"}:
+            return None  # a reference file
+        corner = ",".join(self._text(keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2"))
+        return ("" if name == "FULL" else name) + ("" if corner == "1,1" else f"({corner})")
 
     @property
     def exp_type(self) -> str:
         """The mode that it was found in; empty if not known."""
-        value = _capitals(self.about, "EXP_TYPE")
+        return self._unless_any("EXP_TYPE")
+
+    def _text(self, keyword: str) -> str:
+        return str(self.about.get(keyword, "")).strip()
+
+    def _unless_any(self, keyword: str) -> str:
+        value = self._text(keyword).upper()
         return "" if value in ANY else value
 
     @property
@@ -238,7 +249,7 @@ class Mask:
         """The HISTORY entry of exposures that are flagged with it."""
         name = self.name if self.source is None else self.source.name
         word = "_".join("".join(c if c.isprintable() else " " for c in name).split())
-        word = word.encode("ascii", "replace").decode()[:_MOST_OF_NAME]
+        word = word.encode("ascii", "replace").decode()[:60]  # a line has 72
         content = str(self.flags.shape).encode() + np.packbits(self.flags).tobytes()
         digest = hashlib.blake2b(content, digest_size=8).hexdigest()
         return f"badpix_selfcal {__version__} COMPLETE: mask={word} digest={digest}"
@@ -255,25 +266,27 @@ class Mask:
         members = f" members={self.identity}" if self.identity else ""
         return f"badpix_selfcal {self.version} COMPLETE: {how}{members}"
 
-    def refusal(self, exposure: Exposure) -> str:
-        """Return why the mask does not fit an exposure; empty if it does."""
-        path, title = exposure.path, self.title
-        if self.detector not in ("", exposure.detector):
-            return (
-                f"{path}: was taken with {exposure.detector}, the mask {title} is of "
-                f"{self.detector}; give a mask of {exposure.detector}"
-            )
-        if self.subarray not in (None, exposure.subarray):
-            return (
-                f"{path}: has the subarray {exposure.subarray or 'FULL'}, the mask {title} has "
-                f"{self.subarray or 'FULL'}; give a mask of the same subarray"
-            )
-        if exposure.shape != self.flags.shape:
-            return (
-                f"{path}: SCI has shape {exposure.shape}, the mask {title} has "
-                f"{self.flags.shape}; give a mask of the same shape"
-            )
-        return ""
+    def refusal(self, other: Exposure | Mask) -> str:
+        """Return why an exposure, or another mask, has other pixels; empty if it has not."""
+        detector, subarray = other.detector, other.subarray
+        if isinstance(other, Mask):
+            path, shape = other.title, other.flags.shape
+            mine, wanted = self.title, "files of one"
+            detector = detector or self.detector
+            subarray = self.subarray if subarray is None else subarray
+        else:
+            path, shape = str(other.path), other.shape
+            mine, wanted = f"the mask {self.title}", "a mask of the same"
+        if self.detector not in ("", detector):
+            what, differ = "detector", f"was taken with {detector}, {mine} is of {self.detector}"
+        elif self.subarray not in (None, subarray):
+            what, has = "subarray", self.subarray or "FULL"
+            differ = f"has the subarray {subarray or 'FULL'}, {mine} has {has}"
+        elif shape != self.flags.shape:
+            what, differ = "shape", f"has shape {shape}, {mine} has {self.flags.shape}"
+        else:
+            return ""
+        return f"{path}: {differ}; give {wanted} {what}"
 
     def pixels(self) -> Table:
         """Return the flagged pixels as a table, row by row of the image.
@@ -287,44 +300,36 @@ class Mask:
             images: x and y.
         """
         found, unit = self.bad_pixels, self.unit
-        y, x = np.nonzero(self.flags)
+        y, x = at = np.nonzero(self.flags)
         columns: Columns = {
             "x": (x.astype(np.int32), "pixel", "column of the image, counted from 0"),
             "y": (y.astype(np.int32), "pixel", "row of the image, counted from 0"),
         }
-        about: dict[str, Any] = {
-            "name": self.name,
-            "detector": {key: value for key, value in self.about.items() if key != "BUNIT"},
-            "shape": [*self.flags.shape],
-        }
+        cards = {key: value for key, value in self.about.items() if key != "BUNIT"}
+        about: dict[str, Any] = {"name": self.name, "detector": cards}
+        about["shape"] = [*self.flags.shape]
         if found is None or self.minimum is None or self.parameters is None:
             return table_of(columns, about)
-        residual, compared = found.residual[y, x], found.compared[y, x]
+        residual, compared = found.residual[at], found.compared[at]
         is_sigma = found.significance is not None
         reason = np.where(is_sigma, "significance", "residual")
+        reason = np.where(np.isinf(compared), "infinite", reason)
         significance = compared if is_sigma else np.full_like(residual, np.nan)
-        known = np.zeros(y.size, np.uint32) if self.dq is None else self.dq[y, x]
+        known = np.zeros(y.size, np.uint32) if self.dq is None else self.dq[at]
         group = (found.groups.number + 1).astype(np.int32)
         columns |= {
-            "value": (self.minimum[y, x], unit, "of the minimum image"),
+            "value": (self.minimum[at], unit, "of the minimum image"),
             "residual": (residual, unit, "minimum image minus its running median"),
             "significance": (significance, "", "in units of the noise; NaN: fraction cut"),
-            "end": (np.where(found.low[y, x], "low", "high"), "", "low or high"),
-            "reason": (
-                np.where(np.isinf(compared), "infinite", reason),
-                "",
-                "residual, significance or infinite",
-            ),
+            "end": (np.where(found.low[at], "low", "high"), "", "low or high"),
+            "reason": (reason, "", "residual, significance or infinite"),
             "known": (known, "", "DQ before"),
             "group": (group, "", "group of pixels that touch, the strongest is 1"),
         }
+        about |= {name: getattr(found, name) for name in ("cut_low", "cut_high", "n_low", "n_high")}
         about |= {
             "dispaxis": self.dispaxis,
             "parameters": asdict(self.parameters),
-            "cut_low": found.cut_low,
-            "cut_high": found.cut_high,
-            "n_low": found.n_low,
-            "n_high": found.n_high,
             "n_groups": len(found.groups),
             "crowded": [*self.crowded],
             "exposures": [str(member.exposure) for member in self.used],
@@ -339,15 +344,14 @@ class Mask:
         They are cyan at the low end, else red: colours that colour-blind readers can distinguish.
         DS9 counts from 1: the centre of the first pixel is (1, 1).
         """
-        rows, columns = np.nonzero(self.flags)
-        low = None if self.bad_pixels is None else self.bad_pixels.low
+        low = np.zeros_like(self.flags) if self.low is None else self.low
         lines = [
             "# Region file format: DS9 version 4.1",
             f"# {ascii(self.name)[1:-1]}: low end cyan, high end red",
             "image",
         ]
-        for y, x in zip(rows.tolist(), columns.tolist(), strict=True):
-            colour, tag = ("red", "high") if low is None or not low[y, x] else ("cyan", "low")
+        for y, x in np.argwhere(self.flags).tolist():
+            colour, tag = ("cyan", "low") if low[y, x] else ("red", "high")
             lines.append(f"box({x + 1},{y + 1},1,1,0) # color={colour} tag={{{tag}}}")
         return "\n".join(lines) + "\n"
 
@@ -358,19 +362,18 @@ class Mask:
         """Return what a notebook shows: the facts, and a small picture of the mask."""
         from ..arrays.display import card
 
-        pictures = {} if self.bad_pixels is None else {"mask": self.bad_pixels}
-        return card(*self._summary(), pictures)
+        return card(*self._summary(), {"mask": self.bad_pixels} if self.bad_pixels else {})
 
     def _summary(self) -> tuple[str, dict[str, str]]:
         rows, columns = self.flags.shape
         head, found = f"Mask {self.name}: {rows} x {columns} pixels", self.bad_pixels
         if found is None:
-            flagged = counted(int(np.count_nonzero(self.flags)), "pixel")
+            flagged = counted(int(self.flags.sum()), "pixel")
             return head, {"detector": self.detector, "flagged": flagged, "file": self.title}
         unused = len(self.members) - len(self.used)
+        members = counted(len(self.members), "exposure")
         return head, {
-            "members": counted(len(self.members), "exposure")
-            + (f", {unused} not used" if unused else ""),
+            "members": f"{members}, {unused} not used" if unused else members,
             "cuts": cuts_of(found),
             "flagged": flags_of(found),
             "made": f"{self.made} by version {self.version}",
@@ -379,32 +382,8 @@ class Mask:
 
 def table_of(columns: Columns, about: dict[str, Any]) -> Table:
     """Return an astropy table of columns, with `about` as its meta."""
-    from astropy.table import Column, Table
-    from astropy.units import Unit
+    from astropy.table import Table
 
-    table = Table(meta=about)
-    for name, (values, unit, description) in columns.items():
-        known = Unit(unit, parse_strict="silent") if unit else None
-        table[name] = Column(values, unit=known, description=description)
-    return table
-
-
-def detector_in(cards: Mapping[str, Any]) -> str:
-    """Return DETECTOR in capitals; empty where absent, and if it stands for any."""
-    value = _capitals(cards, "DETECTOR")
-    return "" if value in ANY else value
-
-
-def subarray_in(cards: Mapping[str, Any]) -> str:
-    """Return SUBARRAY, and its first column and row unless they are 1: ``SUB64(9,1)``.
-
-    It is empty for the full frame, and where absent.
-    """
-    name = _capitals(cards, "SUBARRAY")
-    corner = tuple(_capitals(cards, keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2"))
-    at = "" if corner == ("1", "1") else f"({','.join(corner)})"
-    return ("" if name == "FULL" else name) + at
-
-
-def _capitals(cards: Mapping[str, Any], keyword: str) -> str:
-    return str(cards.get(keyword, "")).strip().upper()
+    values, units, texts = zip(*columns.values(), strict=True)
+    known = [unit or None for unit in units]
+    return Table(values, names=[*columns], units=known, descriptions=texts, meta=about)

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import numpy as np
 from astropy.io import fits
@@ -18,7 +18,7 @@ from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
 from ..arrays.display import counted
-from ..errors import ExposureError, MaskError
+from ..errors import MaskError
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate, no_such
 from ..instrument import BAD, DETECTORS, DO_NOT_USE, OTHER_BAD_PIXEL
@@ -28,13 +28,10 @@ from .mask import Card, Columns, Mask, Member, Role, table_of
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["mask_in", "mask_of_result", "read", "write_part"]
+__all__ = ["mask_in", "mask_of_result", "write_part"]
 
 MASK_ENDING: Final = "_mask.fits"
 """How the name of a mask file ends."""
-
-READOUT: Final = {"NRS1": (2, 1), "NRS2": (-2, -1)}
-"""FASTAXIS and SLOWAXIS of the detectors where they are not 1 and 2."""
 
 DQ_DEF: Final = np.array(
     [
@@ -55,32 +52,12 @@ _TEXTS: Final = {
 }
 """The columns of texts about an exposure: fields of `Member`, and what they hold."""
 
-_IDENTITY: Final = " members="
-"""Stands before the identity of the exposures in HISTORY."""
-
-_PLAIN: Final = re.compile(r"1?[LBIJKED]|[1-9]\d*A")
-"""The formats of columns with one number or one text in each row."""
-
-_IN_UNIT: Final = ("value", "residual", "pedestal", "MINIMUM", "RESIDUAL", "NOISE")
-"""The columns and images in the unit of SCI."""
-
-_AGAIN: Final = "write it again"
-
 
 def write_part(part: Path, mask: Mask, name: str) -> None:
-    """Write a mask to a file that does not exist yet, and later gets a name.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    ValueError
-        If it has no images, or a card cannot hold its value.
-    """
+    """Write a mask to a file that later gets a name; for errors see `Mask.write`."""
     found = mask.bad_pixels
     if found is None or mask.minimum is None or mask.parameters is None:
         raise ValueError(f"{mask.title}: holds flags only, which cannot be written; copy its file")
-    unit = str(mask.about.get("BUNIT", ""))
     primary = fits.PrimaryHDU()
     for keyword, (value, comment) in _cards(mask, found, name).items():
         primary.header.append(_card(keyword, value, comment), end=True)
@@ -89,41 +66,28 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
     hdus = fits.HDUList([primary])
     hdus.append(fits.ImageHDU(np.where(found.mask, np.uint32(BAD), np.uint32(0)), name="DQ"))
     hdus.append(fits.BinTableHDU(DQ_DEF, name="DQ_DEF", uint=True))
-    hdus += [_table("PIXELS", mask.pixels(), unit), _table("MEMBERS", _members(mask.members), unit)]
-    for image_name, image in (
-        ("MINIMUM", mask.minimum),
-        ("RESIDUAL", found.residual),
-        ("SIGNIFICANCE", found.significance),
-        ("NOISE", found.noise),
-        ("KNOWN", mask.dq),
-    ):
+    for table_name, table in (("PIXELS", mask.pixels()), ("MEMBERS", _members(mask))):
+        hdus.append(fits.BinTableHDU(table.as_array(), name=table_name, uint=True))
+        for number, column in enumerate(table.itercols(), start=1):
+            hdus[-1].header.comments[f"TTYPE{number}"] = column.description
+            if column.unit is not None:  # that of SCI is written as the exposures spell it
+                spelt = "pixel" if column.name in ("x", "y") else mask.unit
+                hdus[-1].columns[column.name].unit = spelt
+    images: dict[str, Any] = {"MINIMUM": mask.minimum, "RESIDUAL": found.residual}
+    images |= {"SIGNIFICANCE": found.significance, "NOISE": found.noise, "KNOWN": mask.dq}
+    for image_name, image in images.items():
         if image is not None:
             hdus.append(fits.ImageHDU(image, name=image_name))
-            if unit and image_name in _IN_UNIT:
-                hdus[-1].header["BUNIT"] = unit
+            if mask.unit and image_name not in ("SIGNIFICANCE", "KNOWN"):
+                hdus[-1].header["BUNIT"] = mask.unit
     primary.header["NEXTEND"] = len(hdus) - 1
     whole = BytesIO()
     hdus.writeto(whole, output_verify="exception")
     part.write_bytes(whole.getbuffer())  # the error of a full disk is the system's, not astropy's
 
 
-def read(location: Location) -> Mask:
-    """Read a mask: see `Mask.read`."""
-    try:
-        with open_fits(location) as hdus:
-            return mask_in(hdus, location)
-    except ExposureError as error:
-        raise MaskError(str(error)) from error
-
-
 def mask_in(hdus: fits.HDUList, location: Location) -> Mask:
-    """Return the mask that an open file holds.
-
-    Raises
-    ------
-    MaskError
-        If it holds none, or its parts do not agree.
-    """
+    """Return the mask that an open file holds; for errors see `Mask.read`."""
     cards = {
         card.keyword: card.value
         for card in hdus[0].header.cards
@@ -134,26 +98,15 @@ def mask_in(hdus: fits.HDUList, location: Location) -> Mask:
     history = " ".join(map(str, hdus[0].header.get("HISTORY", [])))
     try:
         return _checked(hdus, cards, history, location)
-    except KeyError as error:
-        raise MaskError(
-            f"{location}: is damaged, or of another version: it has no {error.args[0]}; {_AGAIN}"
-        ) from error
-    except (ValueError, TypeError) as error:
-        raise MaskError(f"{location}: is damaged: {error}; {_AGAIN}") from error
+    except (KeyError, ValueError, TypeError) as error:
+        why = f": {error}"
+        if isinstance(error, KeyError):
+            why = f", or of another version: it has no {error.args[0]}"
+        raise MaskError(f"{location}: is damaged{why}; write it again") from error
 
 
 def mask_of_result(result: AnyLocation) -> Location:
-    """Find the mask file of a result.
-
-    Parameters
-    ----------
-    result : path-like
-        A mask file, or a flagged copy with its mask file in the same folder.
-
-    Returns
-    -------
-    path or URL
-        The mask file.
+    """Return the mask file of a result: the file itself, or the one beside a copy that lists it.
 
     Raises
     ------
@@ -195,18 +148,11 @@ def _copies_in(path: Path) -> set[str] | None:
     return {_unescaped(output).rpartition("/")[2] for output in outputs}
 
 
-# Writing
-
-
 def _cards(mask: Mask, found: BadPixels, name: str) -> dict[str, tuple[Card, str]]:
-    """Return the cards of a mask, with their comments.
-
-    First those that the exposures may give, else those of a full frame; then those of every JWST
-    MASK reference file; then those from which the mask is read again.
-    """
+    """Return the cards of a mask: those of any exposure, of any MASK file, and of this package."""
     rows, columns = mask.flags.shape
     known = DETECTORS.get(mask.detector)
-    fast, slow = READOUT.get(mask.detector, (1, 2))
+    fast, slow = {"NRS1": (2, 1), "NRS2": (-2, -1)}.get(mask.detector, (1, 2))
     date = str(mask.about.get("DATE-OBS", "")).strip()
     frame: dict[str, Card] = {
         **{"TELESCOP": "JWST", "INSTRUME": "ANY" if known is None else known.instrument},
@@ -256,36 +202,20 @@ def _card(keyword: str, value: Card, comment: str) -> fits.Card:
     return fits.Card(keyword, text, comment if has_room else "")
 
 
-def _members(members: tuple[Member, ...]) -> Table:
+def _members(mask: Mask) -> Table:
     """Return the table of the exposures."""
-    texts = {name: [getattr(member, name) for member in members] for name in _TEXTS}
-    columns: Columns = {
-        name: (
-            np.array([_escaped("" if v is None else str(v)) for v in values], np.str_),
-            "",
-            _TEXTS[name],
-        )
-        for name, values in texts.items()
-    }
-    levels = [np.nan if member.pedestal is None else member.pedestal for member in members]
+    members = mask.members
+    columns: Columns = {}
+    for name, description in _TEXTS.items():
+        texts = [_escaped(str(getattr(member, name) or "")) for member in members]
+        columns[name] = np.array(texts, np.str_), "", description
+    levels = np.array([member.pedestal for member in members], np.float64)  # None becomes NaN
     has_gap = np.array([member.pedestal is not None for member in members], np.bool_)
     constant = np.array([member.is_constant for member in members], np.bool_)
-    columns["pedestal"] = (np.array(levels, np.float64), "", "subtracted; NaN: none")
-    columns["has_gap"] = (has_gap, "", "whether a pedestal is measured")
-    columns["constant"] = (constant, "", "whether SCI holds one value only")
+    columns["pedestal"] = levels, mask.unit, "subtracted; NaN: none"
+    columns["has_gap"] = has_gap, "", "whether a pedestal is measured"
+    columns["constant"] = constant, "", "whether SCI holds one value only"
     return table_of(columns, {})
-
-
-def _table(name: str, table: Table, unit: str) -> fits.BinTableHDU:
-    """Return a table; a unit is written as the exposures spell it."""
-    hdu = fits.BinTableHDU(table.as_array(), name=name, uint=True)
-    for number, column in enumerate(table.itercols(), start=1):
-        hdu.header.comments[f"TTYPE{number}"] = column.description
-        if column.name in ("x", "y"):
-            hdu.columns[column.name].unit = "pixel"
-        elif unit and column.name in _IN_UNIT:
-            hdu.columns[column.name].unit = unit
-    return hdu
 
 
 def _escaped(text: str) -> str:
@@ -296,9 +226,6 @@ def _escaped(text: str) -> str:
 
 def _unescaped(text: str) -> str:
     return text.encode("ascii").decode("unicode_escape")
-
-
-# Reading
 
 
 def _reference(hdus: fits.HDUList, cards: Mapping[str, Card], location: Location) -> Mask:
@@ -333,9 +260,8 @@ def _checked(
     """Return a mask of this package, if its parts agree."""
     if len(hdus) - 1 < int(cards["NEXTEND"]):
         raise ValueError(f"{len(hdus) - 1} of {cards['NEXTEND']} extensions are left")
-    kinds = {"DQ": "u", "MINIMUM": "f", "RESIDUAL": "f"}
-    kinds |= {"SIGNIFICANCE": "f", "NOISE": "f", "KNOWN": "u"}
-    images = {name: _image(hdus, name, kind) for name, kind in kinds.items() if name in hdus}
+    names = ("DQ", "MINIMUM", "RESIDUAL", "SIGNIFICANCE", "NOISE", "KNOWN")
+    images = {name: _image(hdus, name) for name in names if name in hdus}
     flags = images["DQ"]
     for name, image in images.items():
         if image.ndim != 2 or image.shape != flags.shape:
@@ -368,7 +294,7 @@ def _checked(
         about={key: cards[key] for key in str(cards["BPXABOUT"]).split()},
         version=str(cards["BPXVERS"]),
         made=str(cards["BPXMADE"]),
-        identity=history.partition(_IDENTITY)[2],
+        identity=history.partition(" members=")[2],
         source=location,
     )
     if found.n_low + found.n_high != np.count_nonzero(found.mask):
@@ -381,10 +307,10 @@ def _checked(
     return mask
 
 
-def _image(hdus: fits.HDUList, name: str, kind: str) -> NDArray[Any]:
-    """Return an image of a kind of samples, apart from the file."""
+def _image(hdus: fits.HDUList, name: str) -> NDArray[Any]:
+    """Return an image apart from the file."""
     image = np.asarray(hdus[name].data if hdus[name].is_image else None)
-    if image.dtype.kind != kind:
+    if image.dtype.kind != ("u" if name in ("DQ", "KNOWN") else "f"):
         raise ValueError(f"{name} holds {image.dtype.name} samples")
     return np.array(image, image.dtype.newbyteorder("="))
 
@@ -392,13 +318,9 @@ def _image(hdus: fits.HDUList, name: str, kind: str) -> NDArray[Any]:
 def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     """Return columns of a table, by name in any case, apart from the file.
 
-    Raises
-    ------
-    KeyError
-        If the table or a column is absent.
-    ValueError
-        If a column has several values in a row, none, or a number that is stored elsewhere: then
-        few bytes of a file could stand for any number of values.
+    Raises KeyError if the table or a column is absent. Raises ValueError if a column has several
+    values in a row, none, or a number that is stored elsewhere: then few bytes of a file could
+    stand for any number of values.
     """
     if table not in hdus or not isinstance(hdus[table], fits.BinTableHDU):
         raise KeyError(table)
@@ -408,13 +330,13 @@ def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, 
         column = stored.get(name.lower())
         if column is None:
             raise KeyError(name)
-        if not _PLAIN.fullmatch(str(column.format)) or column.dim:
+        if not re.fullmatch(r"1?[LBIJKED]|[1-9]\d*A", str(column.format)) or column.dim:
             raise ValueError(f"{name} in {table} has the format {column.format}")
         values = np.asarray(hdus[table].data[column.name])
-        is_text = values.dtype.kind == "U"
-        found[name] = (
-            np.char.rstrip(values) if is_text else values.astype(values.dtype.newbyteorder("="))
-        )
+        if values.dtype.kind == "S":
+            raise ValueError(f"{name} in {table} holds characters beyond ASCII")
+        is_text, native = values.dtype.kind == "U", values.dtype.newbyteorder("=")
+        found[name] = np.char.rstrip(values) if is_text else values.astype(native)
     return found
 
 
@@ -427,13 +349,13 @@ def _rows(ranges: str, number: int) -> tuple[int, ...]:
 
 
 def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
-    stored = _columns(hdus, "MEMBERS", (*_TEXTS, "pedestal", "has_gap", "constant"))
-    columns = {name: column.tolist() for name, column in stored.items()}
+    names = (*_TEXTS, "pedestal", "has_gap", "constant")
+    stored = _columns(hdus, "MEMBERS", names)
     members = []
-    for row in zip(*columns.values(), strict=True):
-        exposure, role, problem, output, later, same_as = map(_unescaped, row[: len(_TEXTS)])
-        pedestal, has_gap, constant = row[len(_TEXTS) :]
-        if role not in ("science", "background", "selfcal"):
+    for row in zip(*(stored[name].tolist() for name in names), strict=True):
+        *texts, pedestal, has_gap, constant = row
+        exposure, role, problem, output, later, same_as = map(_unescaped, texts)
+        if role not in get_args(Role):
             raise ValueError(f"MEMBERS holds the role {role!r}")
         member = Member(
             exposure=locate(exposure),

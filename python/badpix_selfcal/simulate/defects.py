@@ -18,18 +18,6 @@ from .scene import FWHM
 from .settings import Settings
 from .slices import Image
 
-__all__ = [
-    "COSMIC_RAY",
-    "HALO",
-    "HOT",
-    "LOW",
-    "REFERENCE_WIDTH",
-    "Defects",
-    "Readout",
-    "expose",
-    "fixed_defects",
-]
-
 HOT: Final = 1 << 0
 LOW: Final = 1 << 1
 COSMIC_RAY: Final = 1 << 2
@@ -48,7 +36,6 @@ class Defects:
     """The defects that all exposures share: images of shape (rows, columns)."""
 
     hot: HotPixels
-    """The hot pixels of the full frame."""
     response: Image
     """Response to light, relative to a good pixel."""
     reference: Mask
@@ -82,15 +69,14 @@ def fixed_defects(
     rng: np.random.Generator,
     epoch: int = 1,
 ) -> Defects:
-    """Draw the defects of a detector, and return those in its top-left region of this shape.
-
-    In each epoch after the first further pixels are hot.
-    """
-    reference = _reference_pixels(detector)
+    """Draw the defects of a detector, and return those in its top-left region of this shape."""
+    reference = np.ones(detector.shape, np.bool_)
+    border = REFERENCE_WIDTH if detector.instrument == "NIRSPEC" else 0
+    reference[border : reference.shape[0] - border, REFERENCE_WIDTH:-REFERENCE_WIDTH] = False
     n_hot = _number_of_hot(settings, rng)
     spots = _spots(~reference, n_hot + settings.low_pixels, rng)
     low = spots[:, n_hot:]
-    hot = _singles(spots[:, :n_hot], settings, rng)
+    hot = HotPixels.singles(spots[:, :n_hot], _power_law(settings.hot_range, n_hot, rng))
     response = np.ones(detector.shape, np.float32)
     response[tuple(low)] = rng.uniform(*settings.low_response, low.shape[1])
     known_bad = _known_bad(~reference, settings, rng)
@@ -107,7 +93,7 @@ def fixed_defects(
     _mark(truth, hot.pixels, HOT)
     _mark(truth, low, LOW)
     truth[reference] = 0
-    region = (slice(shape[0]), slice(shape[1]))
+    region = np.s_[: shape[0], : shape[1]]
     return Defects(hot, response[region], reference[region], known_bad[region], truth[region])
 
 
@@ -120,13 +106,17 @@ def expose(
 ) -> Readout:
     """Take one exposure of this light (DN/s) with the random stream of the exposure.
 
-    The noise is Gaussian, with the variance that belongs to the true rate of the exposure. The
-    pipeline estimates the variance from the ramp; at these rates the difference is smaller than the
-    error of that estimate.
+    The noise is Gaussian, with the variance of the true rate. The pipeline estimates it from the
+    ramp; at these rates the difference is smaller than the error of that estimate.
     """
     rate = light * defects.response
-    pedestal, columns = _offsets(detector, settings, rng)
-    _add_hot_pixels(rate, defects, settings, rng)
+    pedestal, columns = 0.0, np.zeros(detector.shape[1], np.float32)
+    if detector.instrument == "MIRI":
+        is_short = detector.name == "MIRIFUSHORT"
+        limits = settings.pedestal_short if is_short else settings.pedestal_long
+        pedestal = float(rng.uniform(*limits))
+        columns += rng.normal(0, settings.column_noise, columns.size)
+    _add_hot_pixels(rate, defects.hot, settings, rng)
     truth = np.zeros(rate.shape, np.uint8)
     _add_cosmic_rays(rate, truth, detector, settings, rng)
     _add_showers(rate, detector, settings, rng)
@@ -149,38 +139,23 @@ def expose(
     return Readout(rate, err, var_poisson, var_rnoise, dq, truth, pedestal)
 
 
-def _reference_pixels(detector: Detector) -> Mask:
-    """Return the full frame's reference pixels."""
-    mask = np.zeros(detector.shape, np.bool_)
-    mask[:, :REFERENCE_WIDTH] = mask[:, -REFERENCE_WIDTH:] = True
-    if detector.instrument == "NIRSPEC":
-        mask[:REFERENCE_WIDTH] = mask[-REFERENCE_WIDTH:] = True
-    return mask
-
-
 def _number_of_hot(settings: Settings, rng: np.random.Generator, share: float = 1.0) -> int:
     """Draw the number of single hot pixels, or of a share of them."""
-    faintest, brightest = settings.hot_range
-    return int(rng.poisson(share * (settings.hot_normalisation * (1 / faintest - 1 / brightest))))
-
-
-def _singles(pixels: Positions, settings: Settings, rng: np.random.Generator) -> HotPixels:
-    """Return single hot pixels at these places, with rates drawn from the power law."""
-    count = pixels.shape[1]
-    rate = _power_law(settings.hot_range, count, rng)
-    return HotPixels(pixels, rate, np.zeros(count, np.int64))
+    low, high = settings.hot_range
+    return int(rng.poisson(share * (settings.hot_normalisation * (1 / low - 1 / high))))
 
 
 def _new_hot(free: Mask, settings: Settings, rng: np.random.Generator) -> HotPixels:
     """Draw the pixels and groups that become hot from one epoch to the next on free pixels."""
     count = _number_of_hot(settings, rng, settings.new_hot)
-    singles = _singles(_spots(free, count, rng), settings, rng)
-    free[tuple(singles.pixels)] = False
+    pixels = _spots(free, count, rng)
+    singles = HotPixels.singles(pixels, _power_law(settings.hot_range, count, rng))
+    free[tuple(pixels)] = False
     return singles + draw_groups(free, round(settings.new_hot * settings.hot_groups), settings, rng)
 
 
 def _spots(allowed: Mask, count: int, rng: np.random.Generator) -> Positions:
-    """Draw `count` different allowed pixels; return rows and columns, shape (2, count)."""
+    """Draw `count` different allowed pixels."""
     flat = np.flatnonzero(allowed)
     if count > flat.size:
         raise ValueError(
@@ -215,24 +190,10 @@ def _known_bad(sensitive: Mask, settings: Settings, rng: np.random.Generator) ->
     return mask & sensitive
 
 
-def _offsets(
-    detector: Detector, settings: Settings, rng: np.random.Generator
-) -> tuple[float, Image]:
-    """Draw the pedestal and the offsets of the full frame's columns, DN/s; none for NIRSpec."""
-    columns = np.zeros(detector.shape[1], np.float32)
-    if detector.instrument != "MIRI":
-        return 0.0, columns
-    short = detector.name == "MIRIFUSHORT"
-    pedestal = rng.uniform(*(settings.pedestal_short if short else settings.pedestal_long))
-    columns += rng.normal(0, settings.column_noise, columns.size)
-    return float(pedestal), columns
-
-
 def _add_hot_pixels(
-    rate: Image, defects: Defects, settings: Settings, rng: np.random.Generator
+    rate: Image, hot: HotPixels, settings: Settings, rng: np.random.Generator
 ) -> None:
     """Add the hot pixels, with this exposure's scatter, and their halos."""
-    hot = defects.hot
     scatter = 1 + settings.hot_scatter * rng.standard_normal(hot.rate.size)
     bright = hot.rate * np.maximum(scatter, 0)
     _add(rate, hot.pixels, bright)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from ..arrays.checks import check_whole
+from ..arrays.checks import check_choice, check_each, check_whole
 from ..files.outputs import Outputs
 from ..files.paths import refuse_file
 from ..instrument import DETECTORS, Detector
@@ -41,16 +41,14 @@ meta: {model_type: IFUImageModel}
 """
 """The tree of the data model. Without it the pipeline's steps refuse an association."""
 
-_TARGET: Final = "001"
-_FIELD: Final = "002"
-_PROGRAM: Final = "09999"
-_STARTS: Final = {_TARGET: datetime(2022, 7, 1), _FIELD: datetime(2022, 7, 2)}
-_OVERHEAD: Final = timedelta(minutes=2)
-_BETWEEN_EPOCHS: Final = timedelta(days=365)
-# A fixed date, so that equal seeds give equal files.
-_WRITTEN: Final = ("DATE", "2022-07-03T00:00:00.000", "a fixed date: simulated")
-
 Card: TypeAlias = tuple[str, str | int | float | bool, str]
+
+_PROGRAM: Final = "09999"
+_TARGET, _FIELD = "001", "002"
+_STARTS: Final = {_TARGET: datetime(2022, 7, 1), _FIELD: datetime(2022, 7, 2)}
+_OVERHEAD, _BETWEEN_EPOCHS = timedelta(minutes=2), timedelta(days=365)
+# A fixed date, so that equal seeds give equal files.
+_WRITTEN: Final[Card] = ("DATE", "2022-07-03T00:00:00.000", "a fixed date: simulated")
 
 # Optics and readout directions (FASTAXIS, SLOWAXIS), in the terms of JWST's headers.
 _NIRSPEC: Final = (("FILTER", "F170LP", "filter"), ("GRATING", "G235H", "grating"))
@@ -124,21 +122,19 @@ def simulate(
         One of `badpix_selfcal.instrument.DETECTORS`, in any case.
     size : int or tuple of int, optional
         Rows and columns, or an int for both, at least `MINIMUM_SIZE`. The region is the top-left
-        part ``[0:rows, 0:columns]`` of the full frame and holds the same pixels. The step measures
-        the pedestal in a gap that begins at row 50 and at column 474 (MIRIFULONG) or 503
-        (MIRIFUSHORT): ``(96, 640)`` contains a part of it, ``(256, 256)`` no pixel. None: the full
-        frame.
+        part of the full frame and holds the same pixels. The step measures the pedestal in a gap
+        that begins at row 50 and at column 474 (MIRIFULONG) or 503 (MIRIFUSHORT): ``(96, 640)``
+        contains a part of it, ``(256, 256)`` no pixel. None: the full frame.
     n_science : int
         Number of science exposures, at least 1, each at another position of the dither.
     n_background : int
         Number of background exposures, without the target.
     seed : int
         Seed of the random numbers, not negative. Equal arguments give equal files, byte for byte,
-        with the same NumPy on the same kind of processor. An exposure does not depend on the
-        number of the others.
+        with the same NumPy and processor. An exposure does not depend on the number of the others.
     epoch : int
-        Epoch of the observation, at least 1, each a year after the one before. In each further
-        pixels are hot (`Settings.new_hot`); scene and other defects stay.
+        Epoch, at least 1, each a year after the one before, in which further pixels are hot
+        (`Settings.new_hot`); scene and other defects stay.
     settings : Settings
         The physical numbers. With `LIGHT_ONLY` the exposures show the scene without any defect.
     overwrite : bool
@@ -151,14 +147,10 @@ def simulate(
 
     Raises
     ------
-    TypeError
-        If an argument has the wrong type.
-    ValueError
-        If an argument is out of range, or the detector is unknown.
-    FileExistsError
-        If a file exists and `overwrite` is false.
-    NotADirectoryError
-        If `directory` is a file.
+    TypeError, ValueError
+        If an argument has the wrong type, or is out of range or unknown.
+    FileExistsError, NotADirectoryError
+        If a file exists and `overwrite` is false, or `directory` is a file.
 
     Notes
     -----
@@ -172,16 +164,22 @@ def simulate(
     has an image COSMIC with the bit `COSMIC_RAY`; the cards hold the exposure's name (EXPNAME) and
     its pedestal (PEDESTAL, DN/s).
     """
-    known = _known_detector(detector)
-    shape = _shape(size, known)
-    n_science = _at_least("n_science", n_science, 1)
-    n_background = _at_least("n_background", n_background, 0)
-    seed, epoch = _at_least("seed", seed, 0), _at_least("epoch", epoch, 1)
+    if isinstance(detector, str):
+        detector = detector.strip().upper()
+    known = DETECTORS[check_choice([*DETECTORS], detector, "detector")]
+    asked = check_each(known.shape if size is None else size, 2, "size")
+    sides = zip(asked, known.shape, strict=True)
+    rows, columns = (check_whole(side, "size", MINIMUM_SIZE, most) for side, most in sides)
+    n_science = check_whole(n_science, "n_science", least=1)
+    n_background = check_whole(n_background, "n_background", least=0)
+    seed, epoch = check_whole(seed, "seed", least=0), check_whole(epoch, "epoch", least=1)
     if not isinstance(settings, Settings):
         raise TypeError(f"settings must be a Settings, got {type(settings).__name__}")
-    observation = _Observation(known, shape, seed, settings, epoch)
-    files = _name_files(_folder(directory), observation, n_science, n_background)
-    with Outputs(files.truth.parent, overwrite=overwrite) as outputs:
+    folder = Path(directory)
+    refuse_file(folder)
+    observation = _Observation(known, (rows, columns), seed, settings, epoch)
+    files = _name_files(folder, observation, n_science, n_background)
+    with Outputs(folder, overwrite=overwrite) as outputs:
         outputs.check(path.name for path in files.files)
         _write(observation, files, outputs)
         outputs.publish()
@@ -193,12 +191,10 @@ def _name_files(
 ) -> Simulation:
     """Name all files as in the archive: by program, observation, visit, exposure and detector."""
     detector, epoch = observation.detector.name.lower(), observation.epoch
-
-    def stem(number: str, exposure: int) -> str:
-        return f"jw{_PROGRAM}{number}{epoch:03d}_02101_{exposure + 1:05d}_{detector}"
-
-    targets = [stem(_TARGET, index) for index in range(n_science)]
-    fields = [stem(_FIELD, index) for index in range(n_background)]
+    targets, fields = (
+        [f"jw{_PROGRAM}{of}{epoch:03d}_02101_{n + 1:05d}_{detector}" for n in range(count)]
+        for of, count in ((_TARGET, n_science), (_FIELD, n_background))
+    )
     later = f"_{epoch:03d}" if epoch > 1 else ""
     return Simulation(
         associations=tuple(folder / f"{name}_spec2_asn.json" for name in targets),
@@ -210,11 +206,11 @@ def _name_files(
 
 def _write(observation: _Observation, files: Simulation, outputs: Outputs) -> None:
     """Take all exposures, and write them, the truth and the associations."""
-    detector, shape, settings = observation.detector, observation.shape, observation.settings
-    y, x = (np.arange(-1.0, side + 1) for side in shape)
+    detector, settings, epoch = observation.detector, observation.settings, observation.epoch
+    y, x = (np.arange(-1.0, side + 1) for side in observation.shape)
     sky = scene_on(geometry(detector, y, x), settings, observation.random("scene", 0))
-    rng, epoch = observation.random("defects", 0), observation.epoch
-    defects = fixed_defects(detector, shape, settings, rng, epoch)
+    rng = observation.random("defects", 0)
+    defects = fixed_defects(detector, observation.shape, settings, rng, epoch)
     off_target, later = sky.background(), [epoch] if epoch > 1 else []
     truths = []
     for number, paths in ((_TARGET, files.science), (_FIELD, files.background)):
@@ -236,6 +232,7 @@ def _write_association(part: Path, science: Path, files: Simulation) -> None:
     members = [(science, "science")]
     members += [(path, "background") for path in files.background]
     members += [(path, "selfcal") for path in files.science]
+    named = [{"expname": path.name, "exptype": kind} for path, kind in members]
     content = {
         "asn_type": "spec2",
         "asn_rule": "Asn_Lv2Spec",
@@ -246,12 +243,7 @@ def _write_association(part: Path, science: Path, files: Simulation) -> None:
         "constraints": "No constraints",
         "asn_id": f"o{_TARGET}",
         "asn_pool": f"jw{_PROGRAM}_pool",
-        "products": [
-            {
-                "name": science.stem.removesuffix("_rate"),
-                "members": [{"expname": path.name, "exptype": kind} for path, kind in members],
-            }
-        ],
+        "products": [{"name": science.stem.removesuffix("_rate"), "members": named}],
     }
     part.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
 
@@ -308,17 +300,15 @@ def _write_exposure(
     """Write an exposure as the pipeline's ramp fit does, with DISPAXIS in SCI's header."""
     from astropy.io import fits
 
-    primary = _with_cards(fits.PrimaryHDU(), cards)
+    primary = fits.PrimaryHDU()
+    primary.header.extend(cards, end=True)
     primary.header["HISTORY"] = f"Simulated by badpix_selfcal (seed {observation.seed})"
-    unit = ("BUNIT", "DN/s", "physical units")
-    axis = ("DISPAXIS", observation.detector.dispaxis or 0, "dispersion along 1: x, 2: y")
-    images = [
-        _with_cards(fits.ImageHDU(readout.sci, name="SCI"), [unit, axis]),
-        _with_cards(fits.ImageHDU(readout.err, name="ERR"), [unit]),
-        fits.ImageHDU(readout.dq, name="DQ"),
-        fits.ImageHDU(readout.var_poisson, name="VAR_POISSON"),
-        fits.ImageHDU(readout.var_rnoise, name="VAR_RNOISE"),
-    ]
+    planes = ("sci", "err", "dq", "var_poisson", "var_rnoise")
+    images = [fits.ImageHDU(getattr(readout, name), name=name.upper()) for name in planes]
+    for image in images[:2]:
+        image.header["BUNIT"] = ("DN/s", "physical units")
+    dispaxis = observation.detector.dispaxis or 0
+    images[0].header["DISPAXIS"] = (dispaxis, "dispersion along 1: x, 2: y")
     fits.HDUList([primary, *images, asdf_extension()]).writeto(part, overwrite=True)
 
 
@@ -349,64 +339,10 @@ def _write_truth(
         ("COSMIC", COSMIC_RAY, "bit of a pixel hit by a cosmic ray"),
         ("HALO", HALO, "bit of a neighbour of a hot pixel"),
     ]
-    hdus = [_with_cards(fits.PrimaryHDU(), cards), fits.ImageHDU(defects, name="DEFECTS")]
+    hdus = [fits.PrimaryHDU(), fits.ImageHDU(defects, name="DEFECTS")]
+    hdus[0].header.extend(cards, end=True)
     for number, (name, truth, pedestal) in enumerate(exposures, start=1):
-        about: list[Card] = [
-            ("EXPNAME", name, "exposure"),
-            ("PEDESTAL", pedestal, "[DN/s] pedestal"),
-        ]
-        hdus.append(_with_cards(fits.ImageHDU(truth, name="COSMIC", ver=number), about))
+        hdus.append(fits.ImageHDU(truth, name="COSMIC", ver=number))
+        hdus[-1].header["EXPNAME"] = (name, "exposure")
+        hdus[-1].header["PEDESTAL"] = (pedestal, "[DN/s] pedestal")
     fits.HDUList(hdus).writeto(part, overwrite=True)
-
-
-def _with_cards(hdu: fits.PrimaryHDU | fits.ImageHDU, cards: Sequence[Card]) -> Any:
-    hdu.header.extend(cards, end=True)
-    return hdu
-
-
-def _known_detector(name: str) -> Detector:
-    if not isinstance(name, str):
-        raise TypeError(f"detector must be a string, got {type(name).__name__}")
-    try:
-        return DETECTORS[name.strip().upper()]
-    except KeyError:
-        known = ", ".join(DETECTORS)
-        raise ValueError(f"detector must be one of {known}, got {name!r}") from None
-
-
-def _at_least(name: str, value: int, least: int) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be a whole number, not True or False, got {value!r}")
-    number = check_whole(value, name)
-    if number < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {number}")
-    return number
-
-
-def _shape(size: int | tuple[int, int] | None, detector: Detector) -> tuple[int, int]:
-    """Return rows and columns of the region to simulate."""
-    if size is None:
-        return detector.shape
-    pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(pair) != 2:
-        raise ValueError(f"size must be a whole number or (rows, columns), got {size!r}")
-    sides = ("rows", "columns")
-    rows, columns = (
-        _at_least(f"size ({side})", pair[i], MINIMUM_SIZE) for i, side in enumerate(sides)
-    )
-    for side, value, most in zip(sides, (rows, columns), detector.shape, strict=True):
-        if value > most:
-            raise ValueError(
-                f"size must be at most {detector.shape} for {detector.name}, got {size!r}: "
-                f"pass {most} {side} or fewer, or leave it out for the full frame"
-            )
-    return rows, columns
-
-
-def _folder(directory: str | os.PathLike[str]) -> Path:
-    try:
-        folder = Path(directory)
-    except TypeError:
-        raise TypeError(f"directory must be a path, got {type(directory).__name__}") from None
-    refuse_file(folder)
-    return folder

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from .settings import Settings
 
-__all__ = ["DRAWN", "PICTURES", "SHAPES", "HotPixels", "Mask", "Positions", "draw_groups"]
-
 Mask: TypeAlias = NDArray[np.bool_]
 Positions: TypeAlias = NDArray[np.int64]
 
@@ -40,20 +38,14 @@ PICTURES: Final = {
 }
 """Drawn shapes, by rows from the top."""
 
-WALK: Final = "walk"
-WALK_LENGTHS: Final = (4, 12)
-REAL: Final = ("MRS", "H2RG")
-
-DRAWN: Final = (*PICTURES, WALK)
+DRAWN: Final = (*PICTURES, "walk")
 """Names of the drawn shapes; a walk is a random one of 4 to 12 pixels."""
 
-SHAPES: Final = (*DRAWN, *REAL)
-"""Names of all shapes."""
+SHAPES: Final = (*DRAWN, "MRS", "H2RG")
+"""Names of all shapes; the last ones are real."""
 
 APART: Final = 4
 """Pixels between two groups, at least."""
-
-TRIES: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -61,13 +53,17 @@ class HotPixels:
     """Hot pixels of the full frame, single ones and groups."""
 
     pixels: Positions
-    """Rows and columns, shape (2, n)."""
     rate: NDArray[np.float64]
-    """Mean rates, DN/s, shape (n,)."""
+    """Rows and columns, shape (2, n), and mean rates, DN/s, shape (n,)."""
     group: Positions
     """Number of the group, from 1 on; 0 for single pixels; shape (n,)."""
     shapes: tuple[str, ...] = ()
     """The shape of each group."""
+
+    @classmethod
+    def singles(cls, pixels: Positions, rate: NDArray[np.float64]) -> HotPixels:
+        """Return pixels that are in no group."""
+        return cls(pixels, rate, np.zeros(rate.size, np.int64))
 
     def __add__(self, other: HotPixels) -> HotPixels:
         """Return both; the groups of `other` get the next numbers."""
@@ -96,7 +92,7 @@ def draw_groups(free: Mask, count: int, settings: Settings, rng: np.random.Gener
 def _place(free: Mask, picture: Mask, rng: np.random.Generator) -> Positions:
     """Return rows and columns of a group at a random free place."""
     height, width = picture.shape
-    for _ in range(TRIES):
+    for _ in range(1000):
         y, x = rng.integers(0, [free.shape[0] - height + 1, free.shape[1] - width + 1])
         if np.all(free[y : y + height, x : x + width][picture]):
             top, left = max(y - APART, 0), max(x - APART, 0)
@@ -107,13 +103,11 @@ def _place(free: Mask, picture: Mask, rng: np.random.Generator) -> Positions:
 
 def _picture(shape: str, rng: np.random.Generator) -> Mask:
     """Return the pixels of one of `SHAPES`, flipped at random."""
-    if shape == WALK:
-        return _walk(int(rng.integers(WALK_LENGTHS[0], WALK_LENGTHS[1] + 1)), rng)
-    if shape in REAL:
+    if shape == "walk":
+        return _walk(int(rng.integers(4, 13)), rng)
+    if (picture := PICTURES.get(shape, "")) == "":
         pictures, shares = _real(shape)
         picture = pictures[rng.choice(len(pictures), p=shares)]
-    else:
-        picture = PICTURES[shape]
     pixels = np.array([[pixel == "#" for pixel in row] for row in picture.split("/")])
     along_y, along_x = rng.integers(0, 2, 2).tolist()
     return pixels[:: 1 - 2 * along_y, :: 1 - 2 * along_x]
@@ -121,11 +115,12 @@ def _picture(shape: str, rng: np.random.Generator) -> Mask:
 
 def _walk(pixels: int, rng: np.random.Generator) -> Mask:
     """Return the pixels that a random walk, step by step to one of four neighbours, has visited."""
-    place = np.zeros(2, np.int64)
-    visited = {(0, 0)}
+    y = x = 0
+    visited = {(y, x)}
     while len(visited) < pixels:
-        place = place + ((-1, 0), (1, 0), (0, -1), (0, 1))[rng.integers(0, 4)]
-        visited.add((int(place[0]), int(place[1])))
+        dy, dx = ((-1, 0), (1, 0), (0, -1), (0, 1))[rng.integers(0, 4)]
+        y, x = y + dy, x + dx
+        visited.add((y, x))
     where = np.array(sorted(visited))
     where -= where.min(axis=0)
     picture = np.zeros(where.max(axis=0) + 1, np.bool_)

@@ -11,8 +11,6 @@ import numpy as np
 from .settings import Settings
 from .slices import Channel, Coordinates, Geometry, Image
 
-__all__ = ["FWHM", "Sky", "pointing", "scene_on"]
-
 FWHM: Final = 2 * math.sqrt(2 * math.log(2))
 """Full width at half maximum of a Gaussian of unit standard deviation."""
 
@@ -40,26 +38,22 @@ class Sky:
 
     def background(self) -> Image:
         """Return the rate of an exposure off the target, DN/s, shape (rows, columns)."""
-        return _blurred(self.thermal * self.fringes, self.settings.blur)
+        return self.extended(np.float32(0))
 
     def target(self, position: tuple[float, float]) -> Image:
         """Return the rate of an exposure, DN/s, with the source at alpha and beta (arcsec)."""
         return self.extended(self.profile(position) + np.float32(self.settings.nebula_fraction))
 
-    def extended(self, extent: Image) -> Image:
+    def extended(self, extent: Image | np.float32) -> Image:
         """Return the rate of an exposure of any target with this spectrum, DN/s.
 
-        `extent` is the brightness of the target in each pixel, margin included, relative to the
-        centre of the point source.
+        `extent` is the target's brightness relative to the centre of the point source, with margin.
         """
         rate = self.thermal + self.spectrum * extent
         return _blurred(rate * self.fringes, self.settings.blur)
 
     def profile(self, position: tuple[float, float]) -> Image:
-        """Return the profile of a point source at alpha and beta (arcsec), with the margin.
-
-        Without slices it is 1 at the centre.
-        """
+        """Return a point source at alpha and beta (arcsec), margin included; 1 without slices."""
         seen = self.geometry
         profile = np.zeros(seen.slices.shape, np.float32)
         for channel in seen.channels:
@@ -76,8 +70,7 @@ class Sky:
 def scene_on(seen: Geometry, settings: Settings, rng: np.random.Generator) -> Sky:
     """Return the light of the scene on a geometry, which has a margin of one pixel on every side.
 
-    The random stream is used for the emission lines and the phases of the fringes, which do not
-    depend on the size of the region.
+    The emission lines and the phases of the fringes are drawn: the same for a region of any size.
     """
     thermal, spectrum = (np.zeros(seen.slices.shape, np.float32) for _ in range(2))
     fringes = np.ones(seen.slices.shape, np.float32)
@@ -94,10 +87,9 @@ def scene_on(seen: Geometry, settings: Settings, rng: np.random.Generator) -> Sk
 
 
 def pointing(dither: int, settings: Settings) -> tuple[float, float]:
-    """Return alpha and beta of the source in a dither (from 0), arcsec.
+    """Return alpha and beta of the source in a dither (from 0), arcsec: corners of a rectangle.
 
-    The source visits the four corners of a rectangle. After each round the rectangle shrinks by a
-    tenth of its first size; after five rounds it starts again.
+    After each round it shrinks by a tenth of its first size; after five rounds it starts again.
     """
     along, across = ((1, 1), (-1, -1), (1, -1), (-1, 1))[dither % 4]
     scale = 1 - 0.1 * (dither // 4 % 5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 from .groups import SHAPES
 
@@ -32,8 +32,7 @@ class Settings:
     gain: float = 4.0
     """Electrons per DN (MIRI)."""
     poisson_excess: float = 1.2
-    """Photon variance of a slope fitted to a ramp, relative to the slope between its end points
-    (6/5 for an unweighted fit to many groups)."""
+    """Photon variance of a slope fitted to a ramp, relative to that between its end points."""
     source_rate: float = 5.0
     """Continuum of the point source at its centre, before slices blur it, DN/s (assumption)."""
     source_fwhm: float = 0.33
@@ -45,13 +44,11 @@ class Settings:
     line_contrast: tuple[float, float] = (0.5, 8.0)
     """Peak of a line, relative to the continuum; its logarithm is uniform (assumption)."""
     resolving_power: float = 3000.0
-    """Wavelength divided by the width (FWHM) of a line. With the blur a line is 2.3 pixels wide at
-    3000, and 1.7 at 4500."""
+    """Wavelength divided by the width (FWHM) of a line: with the blur 2.3 pixels at 3000."""
     blur: float = 0.5
     """Standard deviation of the blur of optics and detector, pixels."""
     dither: tuple[float, float] = (0.9, 0.8)
-    """Distance of the dithered source from the centre, along and across slices, arcsec
-    (assumption)."""
+    """Distance of the source from the centre, along and across slices, arcsec (assumption)."""
     thermal_scale: float = 1.0
     """Thermal background, relative to that in flight (JWST backgrounds tool)."""
     fringe_amplitude: float = 0.15
@@ -80,13 +77,11 @@ class Settings:
     hot_group_range: tuple[float, float] = (0.5, 200.0)
     """Faintest and brightest group, DN/s in each pixel; its logarithm is uniform (assumption)."""
     hot_group_scatter: float = 1.6
-    """Factor by which the pixels of a group scatter (one standard deviation of the logarithm); 1:
-    all are equally bright (assumption)."""
+    """Factor by which the pixels of a group scatter (logarithmic; 1: all alike) (assumption)."""
     hot_group_shapes: tuple[str, ...] = SHAPES
     """Shapes of the groups, names of `groups.SHAPES`; each is equally frequent."""
     new_hot: float = 0.05
-    """Single hot pixels and groups that become hot from one epoch to the next, relative to those of
-    the first (assumption)."""
+    """Hot pixels and groups that are new in an epoch, relative to the first (assumption)."""
     halo_coupling: float = 0.031
     """Fraction of a hot pixel's rate that appears in each of its four neighbours."""
     halo_minimum: float = 0.1
@@ -114,16 +109,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if field.name != "hot_group_shapes":
-                _check_setting(field.name, getattr(self, field.name))
-        unknown = [name for name in self.hot_group_shapes if name not in SHAPES]
-        if unknown or not self.hot_group_shapes:
-            raise ValueError(
-                f"Settings.hot_group_shapes must be one or more of {', '.join(SHAPES)}, "
-                f"got {self.hot_group_shapes}"
-            )
-        if self.groups < 2:
-            raise ValueError(f"Settings.groups must be at least 2 for a slope, got {self.groups}")
+            value = getattr(self, field.name)
+            if problem := _problem(field.name, value):
+                raise ValueError(f"Settings.{field.name} must {problem}, got {value}")
 
     @property
     def exposure_time(self) -> float:
@@ -138,7 +126,6 @@ class Settings:
 
 
 _SIGNED: Final = frozenset({"pedestal_short", "pedestal_long", "dither"})
-_NOT_RANGES: Final = frozenset({"dither"})
 _DIVISORS: Final = frozenset({
     "group_time", "gain", "source_fwhm", "resolving_power", "fringe_spacing", "hot_range",
     "second_fringe_spacing", "shower_interval", "line_contrast", "cosmic_ray_range",
@@ -146,17 +133,20 @@ _DIVISORS: Final = frozenset({
 })  # fmt: skip
 
 
-def _check_setting(name: str, value: float | tuple[float, float]) -> None:
-    """Raise a ValueError that names the setting if its value is impossible."""
+def _problem(name: str, value: Any) -> str:
+    """Return what a setting must be if its value is impossible."""
+    if name == "hot_group_shapes":
+        return "" if value and {*value} <= {*SHAPES} else f"be one or more of {', '.join(SHAPES)}"
     numbers = value if isinstance(value, tuple) else (value,)
     if not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"Settings.{name} must be finite, got {value}")
+        return "be finite"
     if name not in _SIGNED and min(numbers) < 0:
-        raise ValueError(f"Settings.{name} must not be negative, got {value}")
+        return "not be negative"
     if name in _DIVISORS and min(numbers) == 0:
-        raise ValueError(f"Settings.{name} must be above 0, got {value}")
-    if name not in _NOT_RANGES and numbers[0] > numbers[-1]:
-        raise ValueError(f"Settings.{name} must be (low, high), got {value}: swap the numbers")
+        return "be above 0"
+    if name == "groups" and value < 2:
+        return "be at least 2 for a slope"
+    return "be (low, high)" if name != "dither" and numbers[0] > numbers[-1] else ""
 
 
 LIGHT_ONLY: Final = Settings(

@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ..instrument import Detector
 
-__all__ = ["CHANNELS", "Channel", "Coordinates", "Geometry", "Image", "geometry"]
-
 Image: TypeAlias = NDArray[np.float32]
 Coordinates: TypeAlias = NDArray[np.float64]
 
@@ -36,42 +34,28 @@ class Channel:
 
     With ``t`` from -0.5 at the first slice across the detector to 0.5 at the last, ``u`` from -1
     to 1 along the detector, ``v`` = (across - middle)/256 px, and ``k`` the slice's number
-    counted from the middle of the field:
-
-    Parameters
-    ----------
-    number : int
-        The MRS channel, 1 to 4; 0 for NIRSpec, which has none.
-    slices : int
-        Number of slices.
-    order : tuple of int
-        Number of the first slice across the detector, number of the second, and the step from a
-        slice to the next but one: neighbours on the sky are interleaved on the detector in two
-        sets.
-    slice_width : float
-        Extent of a slice on the sky, arcsec (MRS: Wells et al. 2015, PASP 127, 646).
-    centre : tuple of float
-        Centre across the detector, px: coefficients of 1, t, t**2, u, u**2 and t u**2.
-    width : tuple of float
-        Width across the detector, px: coefficients of 1 and t.
-    alpha : tuple of float
-        Position along the slice on the sky, arcsec: coefficients of 1, d and t d, with d the
-        distance from the slice's centre in px.
-    wavelength : tuple of float
-        Wavelength, um: coefficients of 1, u, u**2, v, v**2, u v and k.
-    thermal_rate : float
-        Thermal background at the channel's middle wavelength, DN/s.
+    counted from the middle of the field.
     """
 
     number: int
+    """The MRS channel, 1 to 4; 0 for NIRSpec, which has none."""
     slices: int
     order: tuple[int, int, int]
+    """Number of the first slice across the detector, number of the second, and the step from a
+    slice to the next but one: neighbours on the sky are interleaved in two sets."""
     slice_width: float
+    """Extent of a slice on the sky, arcsec (MRS: Wells et al. 2015, PASP 127, 646)."""
     centre: tuple[float, ...]
+    """Centre across the detector, px: coefficients of 1, t, t**2, u, u**2 and t u**2."""
     width: tuple[float, float]
+    """Width across the detector, px: coefficients of 1 and t."""
     alpha: tuple[float, float, float]
+    """Position along the slice on the sky, arcsec: coefficients of 1, d and t d, with d the
+    distance from the slice's centre in px."""
     wavelength: tuple[float, ...]
+    """Wavelength, um: coefficients of 1, u, u**2, v, v**2, u v and k."""
     thermal_rate: float
+    """Thermal background at the channel's middle wavelength, DN/s."""
 
 
 CHANNELS: Final[dict[str, tuple[Channel, ...]]] = {
@@ -142,19 +126,9 @@ class Geometry:
 
 
 def geometry(detector: Detector, y: Coordinates, x: Coordinates) -> Geometry:
-    """Return the geometry of the pixels of some rows and columns.
+    """Return the geometry of the pixels of some rows and columns of the full frame.
 
-    Parameters
-    ----------
-    detector : Detector
-        One of `badpix_selfcal.instrument.DETECTORS`.
-    y, x : ndarray of float64, one-dimensional and ascending
-        Rows and columns of the full frame; coordinates outside it are allowed.
-
-    Returns
-    -------
-    Geometry
-        Maps of shape ``(len(y), len(x))``.
+    `y` and `x` are one-dimensional and ascending; coordinates outside the frame are allowed.
     """
     dispersed_along_y = detector.dispaxis == 2
     along, across = (y, x) if dispersed_along_y else (x, y)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..arrays import MeanError, RunningMinimum, pedestal
 from ..arrays.checks import FloatArray, as_stored
 from ..errors import ExposureError, log
-from ..files.exposure import Exposure
+from ..files.exposure import Exposure, Free
 from ..files.paths import Location
 from ..instrument import Region, within
 
@@ -154,27 +154,36 @@ def minimum_of(
     Other threads read exposures, at most `ahead` of them before they are needed. This thread folds
     them in, and calls `done` after each. Memory does not grow with their number.
     """
-    minimum = Minimum(gap)
+    minimum, free = Minimum(gap), Free()
 
     def read(exposure: Exposure) -> Measured:
-        return measured(exposure, gap, with_errors=with_errors)
+        return measured(exposure, gap, with_errors=with_errors, free=free)
 
-    for exposure, found in in_order(threads, read, exposures, ahead):
+    for exposure, future in in_order(threads, read, exposures, ahead):
         try:
-            minimum.fold(exposure.path, found.result())
+            found = future.result()
+            minimum.fold(exposure.path, found)
         except ExposureError as error:
             minimum.failed[exposure.path] = error
+        else:
+            # Memory that is used again is faster than new memory, and the peak does not grow. That
+            # of ERR is kept for a while by the mean.
+            if found.image.flags.writeable:
+                free.append(found.image.ravel().view(np.uint8))
+            del found
         done()
-        del found  # its samples would stay in memory while the next exposure is read
+        del future  # which would keep the samples while the next exposure is read
     return minimum
 
 
-def measured(exposure: Exposure, gap: Region | None, *, with_errors: bool) -> Measured:
+def measured(
+    exposure: Exposure, gap: Region | None, *, with_errors: bool, free: Free | None = None
+) -> Measured:
     """Read an exposure and measure its pedestal; callable in any thread.
 
     Raises an ExposureError if it cannot be read, or was changed since its headers were read.
     """
-    image = as_stored(exposure.science(), "SCI")
+    image = as_stored(exposure.science(free), "SCI")
     stored = exposure.error() if with_errors else None
     exposure.require_unchanged()
     level = 0.0 if gap is None else pedestal(image, within(gap, image.shape))

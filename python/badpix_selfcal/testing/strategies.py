@@ -10,25 +10,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import DTypeLike, NDArray
 
-from ..parameters import Parameters
-
 __all__ = [
+    "LAYOUTS",
     "dispaxes",
-    "errors_of",
     "flagfracs",
-    "gap_masks",
-    "gap_regions",
     "images",
     "kernel_sizes",
     "laid_out",
     "large_images",
-    "layouts",
-    "parameters",
-    "shapes",
     "windows",
 ]
 
 LAYOUTS: Final = ("C", "Fortran", "strided", "reversed", "swapped", "misaligned", "read-only")
+"""Ways in which an array lies in memory: "reversed" has negative strides, "swapped" the other byte
+order."""
+
 USUAL: Final = ("noise", "ties", "constant", "outliers")
 EXTREME: Final = ("huge", "tiny", "zeros")
 FLOATS: Final[tuple[DTypeLike, ...]] = ("float32", "float64")
@@ -71,13 +67,13 @@ def images(
 
 
 @st.composite
-def large_images(draw: st.DrawFn, *, dtypes: Sequence[DTypeLike] = FLOATS) -> NDArray[Any]:
+def large_images(draw: st.DrawFn) -> NDArray[Any]:
     """Draw images of 100 x 100 to 400 x 400 pixels.
 
     They are large enough that the kernels divide them into tiles, chunks and tasks.
     """
     sides = (draw(st.integers(100, 400)), draw(st.integers(100, 400)))
-    return draw(_textures(sides, np.dtype(draw(st.sampled_from([*dtypes]))), USUAL))
+    return draw(_textures(sides, np.dtype(draw(st.sampled_from(FLOATS))), USUAL))
 
 
 @st.composite
@@ -124,28 +120,8 @@ def _samples(
     return noise
 
 
-def shapes(max_rows: int = 12, max_cols: int = 40) -> st.SearchStrategy[tuple[int, int]]:
-    """Draw rows and columns; many images have one row, one column or no pixel at all."""
-    odd = st.sampled_from([(0, 0), (0, 5), (5, 0), (1, 1), (1, max_cols), (max_rows, 1)])
-    return st.tuples(st.integers(1, max_rows), st.integers(1, max_cols)) | odd
-
-
-def layouts() -> st.SearchStrategy[str]:
-    """Draw ways in which an array lies in memory (see `laid_out`)."""
-    return st.sampled_from(LAYOUTS)
-
-
 def laid_out(image: NDArray[Any], layout: str) -> NDArray[Any]:
-    """Return an equal array that lies otherwise in memory.
-
-    Parameters
-    ----------
-    image : ndarray
-        The array; it is not changed.
-    layout : str
-        "C", "Fortran", "strided", "reversed" (negative strides), "swapped" (the other byte order),
-        "misaligned" or "read-only".
-    """
+    """Return an equal array that lies otherwise in memory: in one of `LAYOUTS`."""
     if layout == "Fortran":
         return np.asfortranarray(image)
     if layout == "swapped":
@@ -193,53 +169,3 @@ def flagfracs() -> st.SearchStrategy[float]:
 def dispaxes() -> st.SearchStrategy[Any]:
     """Draw dispersion axes: 1, 2 or None."""
     return st.sampled_from([1, 2, None])
-
-
-def gap_masks(shape: tuple[int, int]) -> st.SearchStrategy[NDArray[np.bool_]]:
-    """Draw masks of an image's shape; True is the gap, which may be empty."""
-    return npst.arrays(np.bool_, shape)
-
-
-def gap_regions(shape: tuple[int, int]) -> st.SearchStrategy[tuple[int, int, int, int]]:
-    """Draw half-open rectangles (y0, y1, x0, x1), some of them beyond the image or empty."""
-    rows, cols = (st.tuples(*[st.integers(0, side + 3)] * 2).map(sorted) for side in shape)
-    return st.tuples(rows, cols).map(lambda both: (*both[0], *both[1]))
-
-
-def errors_of(image: NDArray[Any]) -> st.SearchStrategy[NDArray[Any] | None]:
-    """Draw ERR for an image: none, all alike, noise, or with zeros, NaN, infinite and negative."""
-
-    def errors(kind: str, seed: int) -> NDArray[Any] | None:
-        rng = np.random.default_rng(seed)
-        drawn: NDArray[Any] = np.ones(image.shape, image.dtype)
-        if kind == "none":
-            return None
-        if kind != "alike":
-            drawn *= rng.lognormal(0.0, 0.3, image.shape).astype(image.dtype)
-        if kind == "damaged":
-            for value in (0.0, np.nan, np.inf, -1.0):
-                drawn[rng.random(image.shape) < 0.1] = value
-        return drawn
-
-    kinds = st.sampled_from(["none", "alike", "noise", "damaged"])
-    return st.builds(errors, kinds, st.integers(0, WORST))
-
-
-def parameters() -> st.SearchStrategy[Parameters]:
-    """Draw the parameters of a run, of either cut."""
-    common: dict[str, st.SearchStrategy[Any]] = {
-        "kernel_size": kernel_sizes(31),
-        "dispaxis": st.sampled_from(["auto", 1, 2, None]),
-        "edge": st.sampled_from(["auto", "zero", "shrink"]),
-        "force_single": st.booleans(),
-        "save_flagged_bkg": st.booleans(),
-    }
-    fraction = {name: flagfracs() for name in ("flagfrac_lower", "flagfrac_upper")}
-    sigma = st.floats(0.5, 50)
-    above: dict[str, st.SearchStrategy[Any]] = {
-        "sigma_lower": sigma,
-        "sigma_upper": st.none() | sigma,
-        "grow": st.booleans(),
-    }
-    fractions = st.builds(Parameters, cut=st.just("fraction"), **fraction, **common)
-    return fractions | st.builds(Parameters, cut=st.just("sigma"), **above, **common)

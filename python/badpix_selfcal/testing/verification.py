@@ -5,21 +5,22 @@ from __future__ import annotations
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from .. import _kernels
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
+from ..arrays.checks import check_choice, check_whole
 from ..arrays.medians import BORDERS
 from ..step.selfcal import selfcal
-from .check import THOROUGH, Check, CheckFailed, check_examples
+from .check import THOROUGH, Check, CheckFailed
 from .step import step_checks
 from .suites import (
     find_bad_pixels_checks,
@@ -29,7 +30,7 @@ from .suites import (
     percentiles_checks,
 )
 
-__all__ = ["Against", "Tried", "Verification", "verify"]
+__all__ = ["Tried", "Verification", "verify"]
 
 Against: TypeAlias = Literal["reference", "jwst"]
 """What an installation is compared with: plain NumPy, or the installed jwst."""
@@ -39,52 +40,28 @@ PACKAGES: Final = ("badpix-selfcal", "numpy", "astropy", "hypothesis", "jwst", "
 
 @dataclass(frozen=True)
 class Tried:
-    """A check that was run.
-
-    Attributes
-    ----------
-    check : str
-        Its name.
-    instructions : str
-        The instruction set that the kernels used.
-    seconds : float
-        How long it took.
-    failure : str
-        The smallest example and what is wrong with it; empty if the property holds.
-    """
+    """A check that was run."""
 
     check: str
     instructions: str
+    """The instruction set that the kernels used."""
     seconds: float
-    failure: str = ""
+    failure: str
+    """The smallest example and what is wrong with it; empty if the property holds."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` has found.
-
-    Attributes
-    ----------
-    tried : tuple of Tried
-        Each check, with each instruction set.
-    against : {"reference", "jwst"}
-        What the results were compared with.
-    examples : int
-        Examples of a check.
-    seed : int or None
-        Of the examples.
-    versions : dict of str to str
-        The versions of the packages, of Python and of the system.
-    kernels : dict of str to str
-        The kernel of a running median over 15 samples of a MIRI image, by instruction set.
-    """
+    """What `verify` has found."""
 
     tried: tuple[Tried, ...]
+    """Each check, with each instruction set."""
     against: Against
     examples: int
     seed: int | None
     versions: dict[str, str]
     kernels: dict[str, str]
+    """The kernel of a running median over 15 samples of a MIRI image, by instruction set."""
 
     @property
     def failed(self) -> tuple[Tried, ...]:
@@ -128,25 +105,29 @@ def verify(
     TypeError, ValueError
         If `against` or `examples` has a wrong type or value.
     """
-    if against not in ("reference", "jwst"):
-        raise ValueError(f"against must be 'reference' or 'jwst', got {against!r}")
-    examples = THOROUGH if thorough else check_examples(examples)
+    check_choice(get_args(Against), against, "against")
+    examples = THOROUGH if thorough else check_whole(examples, "examples", least=1)
     checks, once = _against_jwst() if against == "jwst" else _against_reference()
-    sets = _kernels.available_instructions()
+    before, sets = _kernels.instructions(), _kernels.available_instructions()
     todo = [(name, each) for name in sets for each in checks] + [(sets[-1], each) for each in once]
-    tried: list[Tried] = []
     report = progress or (lambda *_: None)
     report(0, len(todo))
-    for name, check in todo:
-        with _instructions(name), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tried.append(_try(check, name, examples, seed))
-        report(len(tried), len(todo))
+    tried: list[Tried] = []
     kernels = {}
-    for name in sets:
-        with _instructions(name):
-            kernels[name] = _kernels.median_kernel(15, 1, 1024, 1032)
-    return Verification(tuple(tried), against, examples, seed, _versions(), kernels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for name, check in todo:
+                _kernels.set_instructions(name)
+                kernels[name] = _kernels.median_kernel(15, 1, 1024, 1032)
+                tried.append(_try(check, name, examples, seed))
+                report(len(tried), len(todo))
+        finally:
+            _kernels.set_instructions(before)
+    versions = {"python": platform.python_version(), "system": platform.platform()}
+    installed = [name for name in PACKAGES if find_spec(name.replace("-", "_"))]
+    versions |= {name: metadata.version(name) for name in installed}
+    return Verification(tuple(tried), against, examples, seed, versions, kernels)
 
 
 def _against_reference() -> tuple[list[Check], list[Check]]:
@@ -174,11 +155,12 @@ def _with_oracle(label: str, function: Callable[..., Any], **how: Any) -> list[C
     return [
         replace(each, name=f"{each.name} ({label})")
         for each in median_filter_checks(function, **how)
-        if "oracle" in each.name
+        if each.name.endswith(("oracle", "large images"))
     ]
 
 
 def _against_jwst() -> tuple[list[Check], list[Check]]:
+    """Return the same against the installed jwst."""
     try:
         from jwst.badpix_selfcal.badpix_selfcal import badpix_selfcal
         from jwst.badpix_selfcal.badpix_selfcal_step import BadpixSelfcalStep
@@ -189,12 +171,18 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
             'install it with pip install ".[jwst]" in the clone'
         ) from error
 
-    def found(minimum: Any, *, edge: str, **how: Any) -> Any:  # noqa: ARG001 - zeros, always
-        order = ("flagfrac_lower", "flagfrac_upper", "kernel_size", "dispaxis")
-        return badpix_selfcal(minimum, *(how[name] for name in order))
+    def medians(image: Any, window: Any, edge: str) -> Any:  # noqa: ARG001 - zeros, always
+        return medfilt(image, window)
+
+    def quantiles(image: Any, q: Any) -> Any:
+        return np.asarray(np.nanpercentile(image, q), np.float64)
 
     def lowered(images: Any, levels: Any) -> Any:
         return np.nanmin([a - a.dtype.type(b) for a, b in zip(images, levels, strict=True)], axis=0)
+
+    def found(minimum: Any, *, edge: str, **how: Any) -> Any:  # noqa: ARG001 - zeros, always
+        order = ("flagfrac_lower", "flagfrac_upper", "kernel_size", "dispaxis")
+        return badpix_selfcal(minimum, *(how[name] for name in order))
 
     def run_jwst(association: Path, folder: Path) -> None:
         BadpixSelfcalStep.call(
@@ -202,20 +190,9 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
         )
 
     checks = [
-        *median_filter_checks(
-            median_filter,
-            edges=["zero"],
-            oracle=lambda image, window, edge: medfilt(image, window),  # noqa: ARG005
-            finite=True,
-            empty=False,
-        ),
-        *percentiles_checks(
-            percentiles,
-            oracle=lambda image, q: np.asarray(np.nanpercentile(image, q), np.float64),
-        ),
-        *pedestal_checks(
-            pedestal, regions=False, oracle=lambda image, gap: float(np.nanmedian(image[gap]))
-        ),
+        *median_filter_checks(median_filter, edges=["zero"], oracle=medians, infinities=False),
+        *percentiles_checks(percentiles, oracle=quantiles),
+        *pedestal_checks(pedestal, oracle=lambda image, gap: float(np.nanmedian(image[gap]))),
         *minimum_image_checks(minimum_image, oracle=lowered),
         *find_bad_pixels_checks(find_bad_pixels, edges=["zero"], oracle=found, infinities=False),
     ]
@@ -224,38 +201,18 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
         for each in step_checks(run_jwst)
         if "unusual" not in each.name  # models of jwst cast samples
     ]
-    return checks, [*step_checks(_step), *theirs]
+    arrays = [each for each in checks if "rectangles" not in each.name]  # of ours alone
+    return arrays, [*step_checks(_step), *theirs]
 
 
 def _step(association: Path, folder: Path) -> None:
     selfcal(association, output_dir=folder)
 
 
-def _try(check: Check, name: str, examples: int, seed: int | None) -> Tried:
+def _try(check: Check, instructions: str, examples: int, seed: int | None) -> Tried:
     start, failure = time.perf_counter(), ""
     try:
         check(examples=examples, seed=seed)
     except CheckFailed as error:
         failure = str(error)
-    return Tried(str(check), name, time.perf_counter() - start, failure)
-
-
-@contextmanager
-def _instructions(name: str) -> Iterator[None]:
-    """Let the kernels use an instruction set."""
-    before = _kernels.instructions()
-    _kernels.set_instructions(name)
-    try:
-        yield
-    finally:
-        _kernels.set_instructions(before)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": platform.platform()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return Tried(str(check), instructions, time.perf_counter() - start, failure)
