@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,8 +11,6 @@ from tempfile import mkdtemp
 
 import badpix_selfcal as bps
 from badpix_selfcal.simulate import simulate
-
-from .masks import group_mask
 
 NUMBERS = re.compile(r'<script type="application/json" id="numbers">(.*?)</script>')
 
@@ -32,13 +29,6 @@ def observed(detector="MIRIFULONG", size=(96, 640), cut="sigma"):
 def mask_of(*which):
     """Return the mask of a simulated observation."""
     return bps.Mask.read(observed(*which)[1].mask_file)
-
-
-def shown(detector="MIRIFUSHORT", cut="sigma", image=None, dispaxis=1, **how):
-    """Return the small mask of an observation, or that of an image."""
-    if image is not None:
-        return group_mask(image, cut=cut, dispaxis=dispaxis, **how)
-    return replace(mask_of(detector, (96, 120), cut), **how)
 
 
 def numbers_in(page):

@@ -38,7 +38,8 @@ from badpix_selfcal.look.shown import (
 )
 
 from .masks import GROUPS, group_mask, with_groups
-from .reported import mask_of, shown
+from .reported import mask_of
+from .shown import shown
 
 KINDS = [(name, cut) for name in ("MIRIFUSHORT", "NRS1") for cut in ("fraction", "sigma")]
 IDS = [f"{name}-{cut}" for name, cut in KINDS]

@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import badpix_selfcal as bps
 from badpix_selfcal.arrays.display import BLACK, HIGH, LOW, UNKNOWN, card, picture_of
 
-from .reported import shown
+from .shown import shown
 
 COLOURS = {
     name: tuple(bytes.fromhex(colour[1:]))

@@ -279,10 +279,12 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
     for name, pixels in (("low", found.low), ("high", found.high)):
         counts, _ = np.histogram(_finite(found.compared[pixels]).astype(np.float64), edges)
         _steps(ax, counts, edges, ENDS[name], f"flagged {name}: {np.count_nonzero(pixels)}")
+    far = max(LARGEST * min(width, 1.0), np.abs(edges).max())  # the axis divides by the width
     for cut_at, colour in ((found.cut_low, LOW), (found.cut_high, HIGH)):
         if np.isfinite(cut_at):
             text = f"cut at {_level(cut_at, unit)}"
-            ax.axvline(cut_at, color=colour, linestyle="--", linewidth=1.0, label=text)
+            place = np.clip(cut_at, -far, far)
+            ax.axvline(place, color=colour, linestyle="--", linewidth=1.0, label=text)
     ax.set_xscale("asinh", linear_width=width)
     ax.xaxis.set_major_locator(FixedLocator(_ticks(edges, width)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
