@@ -59,9 +59,7 @@ def test_a_quick_run_of_everything_works(tmp_path):
     ("part", "module", "row"),
     [
         ("processes", "jwst", "as a process of its own"),
-        ("batch", "jwst", "a batch of 4 of 96 x 640"),
         ("remote", "aiohttp", "2 remote exposures"),
-        ("step", "jwst", "peak memory by members, ours"),
     ],
 )
 def test_parts_that_need_no_peers_run_alone(part, module, row):
