@@ -247,7 +247,7 @@ def _svg(figure: Figure, label: str) -> Any:
     for colour, ink in INKS.items():
         text = text.replace(colour, ink)
     text = re.sub(r' id="[a-zA-Z]\w*_\d+"', "", text)  # the same in every figure
-    text = re.sub(r"\s*\n\s*", " ", re.sub(r"(\.\d\d)\d+", r"\1", text))
+    text = re.sub(r"\s*\n\s*", " ", re.sub(r"(?<=\.\d\d)\d+", "", text))
     view = begin[begin.index("viewBox=") :].partition(" version")[0]
     return Markup(f'<svg {view} role="img" aria-label="{label}"><defs>{text}')
 
