@@ -27,9 +27,9 @@ from ..files.outputs import Outputs
 from ..files.paths import Location
 from ..instrument import Region
 from ..threads import VARIABLE
-from .groups import Group
-from .minimum import Minimum
-from .outputs import Job, write_copy
+from .groups import Copy, Group
+from .minimum import Minimum, minimum_of
+from .outputs import write_copy
 from .run import Threads
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ class Cluster(Threads):
         return minimum
 
     def write(
-        self, jobs: Sequence[Job], flags: NDArray[np.bool_] | None, to: Outputs, *, at_once: bool
+        self, copies: Sequence[Copy], flags: NDArray[np.bool_] | None, to: Outputs, *, at_once: bool
     ) -> Iterator[BaseException | None]:
         """Write copies, each on its own; yield the error of each, in their order."""
         assert at_once  # workers cannot give copies their names all together
-        if not jobs:
+        if not copies:
             return
         packed = None if flags is None else zlib.compress(np.packbits(flags).tobytes(), 1)
-        chunks, folder = _chunks(jobs, COPIES), to.place(jobs[0].name).parent
+        chunks, folder = _chunks(copies, COPIES), to.place(copies[0].name).parent
         shape = () if flags is None else flags.shape
         how = {"packed": packed, "shape": shape, "folder": folder, "overwrite": self._overwrite}
         for chunk, future in zip(chunks, self._map(_write, chunks, **how), strict=True):
@@ -186,7 +186,8 @@ def _combine(
     if client != _this_process() and not os.environ.get(VARIABLE):
         set_num_threads(get_worker().state.nthreads)
     with Threads(READERS) as threads:
-        return threads.combine(exposures, gap, with_errors=with_errors)
+        ahead = READERS - 1
+        return minimum_of(exposures, gap, threads, with_errors=with_errors, ahead=ahead)
 
 
 def _merge(parts: list[Minimum]) -> Minimum:
@@ -198,7 +199,7 @@ def _merge(parts: list[Minimum]) -> Minimum:
 
 
 def _write(
-    jobs: list[Job],
+    copies: list[Copy],
     *,
     packed: bytes | None,
     shape: tuple[int, ...],
@@ -210,27 +211,22 @@ def _write(
     if packed is not None:
         bits = np.frombuffer(zlib.decompress(packed), np.uint8)
         flags = np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(np.bool_)
-    return [_written(job, flags, folder, overwrite=overwrite) for job in jobs]
+    errors: list[Exception | None] = [None] * len(copies)
+    for at, copy in enumerate(copies):
+        try:
+            with Outputs(folder, inputs=[copy.exposure.path], overwrite=overwrite) as outputs:
+                outputs.check([copy.name])
+                write_copy(copy, flags, outputs, at_once=True)
+        except (ExposureError, OSError) as error:
+            # A worker that was lost later may have written this copy.
+            is_made = isinstance(error, FileExistsError) and _is_made(folder / copy.name, copy)
+            errors[at] = None if is_made else OSError(str(error))  # any process can unpickle it
+    return errors
 
 
-def _written(
-    job: Job, flags: NDArray[np.bool_] | None, folder: Location, *, overwrite: bool
-) -> Exception | None:
-    try:
-        with Outputs(folder, inputs=[job.exposure.path], overwrite=overwrite) as outputs:
-            outputs.check([job.name])
-            write_copy(job, flags, outputs, at_once=True)
-    except FileExistsError as error:
-        # A worker that was lost later may have written this copy.
-        return None if _is_made(folder / job.name, job.history) else OSError(str(error))
-    except (ExposureError, OSError) as error:
-        return OSError(str(error))  # which any process can unpickle
-    return None
-
-
-def _is_made(output: Location, history: str) -> bool:
+def _is_made(output: Location, copy: Copy) -> bool:
     with suppress(ExposureError):
-        return " ".join(exposure_file.read(output).history).endswith(history)
+        return " ".join(exposure_file.read(output).history).endswith(copy.history)
     return False
 
 
