@@ -6,8 +6,7 @@ mask. A batch reads each exposure once to find the mask and once to copy it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..arrays.checks import (
@@ -21,10 +20,12 @@ from ..arrays.checks import (
     check_whole,
 )
 from ..errors import log, warn
+from ..files.exposure import Exposure
 from ..files.paths import AnyLocation, Location, absolute, locations_of, output_directory
+from ..masks.mask import Mask
 from ..parameters import Parameters
 from ..threads import threads_set
-from .groups import Group, Pool, of_pool, read_pool, warn_of_odd
+from .groups import Group, of_pool, read_pool, warn_of_odd
 from .outputs import outputs_of, resumed
 from .result import ExposureResult, Results
 from .run import Progress, Run, Threads, threads_for
@@ -32,7 +33,7 @@ from .run import Progress, Run, Threads, threads_for
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["batch", "run_pool", "workers_of"]
+__all__ = ["batch", "run_pool"]
 
 
 def batch(
@@ -78,12 +79,9 @@ def batch(
         What the exposures of one mask share: the detector, mode (EXP_TYPE) and subarray, or the
         band (MIRI) or filter and grating (NIRSpec) too.
     output_dir : path-like, optional
-        The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
-        such as ``s3://bucket/prefix``. Default: the current directory.
-    cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper, grow
         As in `badpix_selfcal.selfcal`.
-    force_single, spare_crowded, edge, dispaxis
-        As in `badpix_selfcal.selfcal`.
+    cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper, grow, force_single
+        As in `badpix_selfcal.selfcal`; so are spare_crowded, copy_skipped, force, edge, dispaxis.
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
     save_mask : bool, optional
@@ -91,8 +89,6 @@ def batch(
     report : bool, optional
         Write a page that shows each mask too (extra ``report``). If there are several, the page
         ``badpix_selfcal_report.html`` lists them, in the place of an earlier one; not under a URL.
-    copy_skipped, force
-        As in `badpix_selfcal.selfcal`.
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
     resume : bool, optional
@@ -141,98 +137,84 @@ def batch(
     """
     parameters = Parameters.among(locals())
     check_choice(GROUP_BY, group_by, "group_by")
-    exposures, backgrounds = locations_of(inputs), locations_of(background)
-    folder = output_directory(output_dir)
-    if scheduler is not None:  # its workers have other current folders
-        folder = absolute(folder)
-        exposures, backgrounds = (tuple(map(absolute, each)) for each in (exposures, backgrounds))
-    with workers_of(
-        (folder, *exposures, *backgrounds),
+    return run_pool(
+        lambda exposures: of_pool(exposures, group_by, parameters),
+        parameters,
+        locations_of(inputs),
+        locations_of(background),
+        output_dir,
+        force=parameters.force,
+        overwrite=overwrite,
+        resume=resume,
         workers=workers,
         scheduler=scheduler,
-        overwrite=overwrite or resume,
         threads=threads,
-    ) as work:
-        found = read_pool(exposures, backgrounds, work.read, force=parameters.force)
-        warn_of_odd(found.exposures)
-        log.info("%d exposures, %d unreadable", len(found.exposures), len(found.failed))
-        groups = of_pool(found.exposures, group_by, parameters)
-        return run_pool(
-            found,
-            groups,
-            parameters,
-            folder,
-            found.files,
-            work,
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
-        )
+        progress=progress,
+    )
 
 
-@contextmanager
-def workers_of(
-    locations: Sequence[Location],
+def run_pool(
+    groups_of: Callable[[Sequence[Exposure]], list[Group]],
+    parameters: Parameters,
+    inputs: Sequence[Location],
+    background: Sequence[Location],
+    output_dir: AnyLocation | None,
     *,
+    force: bool,
+    overwrite: bool,
+    resume: bool,
     workers: int | None,
     scheduler: str | Client | None,
-    overwrite: bool,
-    threads: int | None = None,
-) -> Iterator[Threads]:
-    """Start the threads of this process, and connect to a cluster if one is given."""
+    threads: int | None,
+    progress: Progress | None,
+    mask: Mask | None = None,
+) -> Results:
+    """Run the groups of a pool, for `batch` or (with a mask) `apply`; each output on its own."""
     for name, number in (("workers", workers), ("threads", threads)):
         if scheduler is not None and number is not None:
             raise ValueError(
                 f"`{name}` is a number of threads of this process; leave it out with `scheduler`, "
                 "whose workers have threads of their own"
             )
-    if workers is None:
-        count = threads_for(locations)
-    else:
-        count = check_whole(workers, "workers", 1, MOST_WORKERS)
-    if scheduler is None:
-        work = Threads(count)
-    else:
-        from .dask import Cluster
-
-        work = Cluster(count, scheduler, overwrite=overwrite)
-    with threads_set(threads), work:
-        yield work
-
-
-def run_pool(
-    found: Pool,
-    groups: Sequence[Group],
-    parameters: Parameters,
-    folder: Location,
-    inputs: Iterable[Location],
-    work: Threads,
-    *,
-    overwrite: bool,
-    resume: bool,
-    progress: Progress | None,
-) -> Results:
-    """Run the groups of a pool, for `batch` or `apply`; each output appears on its own.
-
-    `inputs` are files that no output may replace.
-    """
-    remedy = "set `overwrite` to replace it, `resume` to keep what is done"
-    outputs = outputs_of(
-        groups, parameters, folder, inputs, overwrite=overwrite or resume, remedy=remedy
-    )
-    if resume:
-        groups = resumed(groups, parameters, outputs, work, overwrite=overwrite)
-    results = Run(parameters, work, outputs, together=False, progress=progress).results(groups)
-    failed = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
+    if workers is not None:
+        workers = check_whole(workers, "workers", 1, MOST_WORKERS)
+    folder = output_directory(output_dir)
+    if scheduler is not None:  # its workers have other current folders
+        folder = absolute(folder)
+        inputs, background = (tuple(map(absolute, each)) for each in (inputs, background))
+    number = workers or threads_for((folder, *inputs, *background))
+    with threads_set(threads), _workers(number, scheduler, overwrite=overwrite or resume) as work:
+        detector = "" if mask is None else mask.detector
+        pool = read_pool(inputs, background, work.read, force=force, detector=detector)
+        warn_of_odd(pool.exposures)
+        log.info("%d exposures, %d unreadable", len(pool.exposures), len(pool.failed))
+        groups = groups_of(pool.exposures)
+        outputs = outputs_of(
+            groups,
+            parameters,
+            folder,
+            pool.files if mask is None or mask.source is None else (*pool.files, mask.source),
+            overwrite=overwrite or resume,
+            remedy="set `overwrite` to replace it, `resume` to keep what is done",
+        )
+        if resume:
+            groups = resumed(groups, parameters, outputs, work, overwrite=overwrite)
+        results = Run(parameters, work, outputs, together=False, progress=progress).results(groups)
+    failed = (ExposureResult(path, "FAILED", None, why) for path, why in pool.failed.items())
     index = _index(folder, [each.page for each in results if each.page is not None])
-    return Results(tuple(results), tuple(failed), found.ignored, index)
+    return Results(tuple(results), tuple(failed), pool.ignored, index)
+
+
+def _workers(number: int, scheduler: str | Client | None, *, overwrite: bool) -> Threads:
+    if scheduler is None:
+        return Threads(number)
+    from .dask import Cluster
+
+    return Cluster(number, scheduler, overwrite=overwrite)
 
 
 def _index(folder: Location, pages: Sequence[Location]) -> Location | None:
-    """List the pages of masks in a further page, if there are several.
-
-    Warns if it cannot be written: all that it lists is there.
-    """
+    """List the pages of masks in a further page; warn if it cannot be written: they are there."""
     if not pages:
         return None
     from ..look.index import write_index

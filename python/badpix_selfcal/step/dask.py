@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,6 @@ from .run import Threads
 if TYPE_CHECKING:
     from distributed import Client
     from distributed import Future as Remote
-
-__all__ = ["Cluster"]
 
 LEAF: Final = 16
 """Exposures that one task combines into one image."""
@@ -62,43 +60,53 @@ _Item = TypeVar("_Item")
 class Cluster(Threads):
     """Threads of this process that read headers; the workers of a cluster do the other work.
 
-    `scheduler` is its address, or a client, which stays open. When the context is entered, raises a
-    RuntimeError if Dask is not installed, an OSError if the cluster cannot be reached or has no
-    workers.
+    `scheduler` is its address, or a client, which stays open. Raises a RuntimeError if Dask is not
+    installed, an OSError if the cluster cannot be reached or has no workers.
     """
 
     def __init__(self, number: int, scheduler: str | Client, *, overwrite: bool) -> None:
         super().__init__(number)
-        self._scheduler = scheduler
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise RuntimeError(
+                f"`scheduler` needs Dask, which cannot be imported ({error}): install the extra "
+                '"dask" (pip install ".[dask]" in the clone of badpix-selfcal)'
+            ) from error
         self._overwrite = overwrite
-        self._exits = ExitStack()
         self._submitted: list[Remote] = []
-
-    def __enter__(self) -> Self:
-        with self._exits:
-            self._client = self._connected()
-            try:
-                self._client.wait_for_workers(1, timeout=PATIENCE)
-            except TimeoutError:
-                address = self._client.scheduler.address
-                raise TimeoutError(
-                    f"{address}: no worker has started within {PATIENCE} s"
-                ) from None
-            self._exits = self._exits.pop_all()
-        return self
+        self._closing = ExitStack()
+        if isinstance(scheduler, Client):
+            self._client = scheduler
+        else:
+            self._client = Client(scheduler, set_as_default=False)
+            self._closing.enter_context(self._client)
+        try:
+            self._client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            address = self._client.scheduler.address
+            self._closing.close()
+            raise TimeoutError(f"{address}: no worker has started within {PATIENCE} s") from None
+        except BaseException:
+            self._closing.close()
+            raise
 
     def __exit__(self, *_: object) -> None:
-        with self._exits:
+        with self._closing:
             self.stop()
 
     def stop(self) -> None:
         """Cancel the tasks that have not started. Copies that a worker has begun still appear."""
         submitted, self._submitted = self._submitted, []
-        if submitted:
-            # The scheduler may be gone: then this would wait for it.
-            cancel = threading.Thread(target=self._cancel, args=(submitted,), daemon=True)
-            cancel.start()
-            cancel.join(STOP)
+
+        def cancel() -> None:
+            with suppress(Exception):  # must not hide an earlier error
+                self._client.cancel(submitted)
+
+        if submitted:  # the scheduler may be gone: then `cancel` would wait for it
+            thread = threading.Thread(target=cancel, daemon=True)
+            thread.start()
+            thread.join(STOP)
         super().stop()
 
     def minimum_of(
@@ -141,22 +149,6 @@ class Cluster(Threads):
             task, items, key=f"badpix{task.__name__}", pure=False, **named
         )
         return self._submitted
-
-    def _cancel(self, submitted: list[Remote]) -> None:
-        with suppress(Exception):  # must not hide an earlier error
-            self._client.cancel(submitted)
-
-    def _connected(self) -> Client:
-        try:
-            from distributed import Client
-        except ImportError as error:
-            raise RuntimeError(
-                f"`scheduler` needs Dask, which cannot be imported ({error}): install the extra "
-                '"dask" (pip install ".[dask]" in the clone of badpix-selfcal)'
-            ) from error
-        if isinstance(self._scheduler, Client):
-            return self._scheduler
-        return self._exits.enter_context(Client(self._scheduler, set_as_default=False))
 
 
 @contextmanager

@@ -25,23 +25,6 @@ from ..instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE, Dispaxis, Region, gap_
 from ..masks.mask import Mask, Role
 from ..parameters import Parameters
 
-__all__ = [
-    "Copy",
-    "Group",
-    "Pool",
-    "check_product",
-    "dispaxis_of",
-    "file_part",
-    "grouped",
-    "later_step",
-    "listed",
-    "name_of",
-    "of_pool",
-    "read_pool",
-    "warn_of_axis",
-    "warn_of_odd",
-]
-
 LATER_NAME: Final = re.compile(r".*_(bsub|cal|crf)\.fits?(\.gz)?", re.IGNORECASE | re.DOTALL)
 """The names of the files that later steps of the pipeline write."""
 

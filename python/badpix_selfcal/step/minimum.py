@@ -19,8 +19,6 @@ from ..files.exposure import Exposure, Free
 from ..files.paths import Location
 from ..instrument import Region, within
 
-__all__ = ["Measured", "Minimum", "in_order", "measured", "minimum_of"]
-
 APART: Final = 31
 """Every so many rows and columns hold a sample that shows whether an image is constant."""
 
@@ -48,16 +46,11 @@ class Minimum:
 
     Attributes
     ----------
-    gap : tuple of int or None
-        Where the pedestals are measured (`badpix_selfcal.instrument.gap_of`); None: there are none.
-    pedestals : dict of Location to float
-        The pedestal of each exposure, in the unit of its SCI; NaN if the exposure was left out.
-    used : list of Location
-        The exposures folded in, without those left out.
-    failed : dict of Location to Exception
-        The exposures that cannot be used, and why.
-    constant : list of Location
-        Those whose SCI is constant.
+    gap : where the pedestals are measured (`badpix_selfcal.instrument.gap_of`); None: nowhere.
+    pedestals : that of each exposure, in the unit of its SCI; NaN if the exposure was left out.
+    used : the exposures folded in, without those left out.
+    failed : the exposures that cannot be used, and why.
+    constant : those whose SCI is constant.
     """
 
     def __init__(self, gap: Region | None) -> None:

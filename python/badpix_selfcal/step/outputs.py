@@ -29,17 +29,6 @@ from ..parameters import Parameters
 from .groups import Copy, Group
 from .minimum import in_order, measured
 
-__all__ = [
-    "MASK",
-    "PAGE",
-    "ascii_of",
-    "copy_of",
-    "further_names",
-    "outputs_of",
-    "resumed",
-    "write_copy",
-]
-
 MASK: Final = "mask.fits"
 PAGE: Final = "report.html"
 """How the names of the files end that show a mask."""

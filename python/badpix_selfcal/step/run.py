@@ -33,8 +33,6 @@ from .minimum import Minimum, in_order, minimum_of
 from .outputs import MASK, PAGE, copy_of, further_names, write_copy
 from .result import ExposureResult, Result, Status
 
-__all__ = ["Progress", "Run", "Threads", "threads_for"]
-
 Errors: TypeAlias = dict[Location, str]
 """What failed, and why."""
 
