@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..arrays.checks import check_switch
 from ..errors import warn
 from ..files.exposure import Exposure
-from ..files.paths import AnyLocation, locations_of
+from ..files.paths import AnyLocation
 from ..masks.mask import Mask
 from ..parameters import Parameters
 from .batch import run_pool
@@ -100,21 +100,7 @@ def apply(
         )
         return [group]
 
-    return run_pool(
-        groups_of,
-        Parameters(),
-        locations_of(inputs),
-        (),
-        output_dir,
-        force=force,
-        overwrite=overwrite,
-        resume=resume,
-        workers=workers,
-        scheduler=scheduler,
-        threads=None,
-        progress=progress,
-        mask=given,
-    )
+    return run_pool(locals(), Parameters(), groups_of, given)
 
 
 def _warn_of_modes(exposures: Iterable[Exposure], mask: Mask) -> None:

@@ -6,8 +6,9 @@ mask. A batch reads each exposure once to find the mask and once to copy it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ..arrays.checks import (
     GROUP_BY,
@@ -85,7 +86,7 @@ def batch(
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
     save_mask : bool, optional
-        Write each mask too, as in `badpix_selfcal.selfcal`; its file is named after the group.
+        Write each mask too, as `badpix_selfcal.selfcal`; its file is named after the group.
     report : bool, optional
         Write a page that shows each mask too (extra ``report``). If there are several, the page
         ``badpix_selfcal_report.html`` lists them, in the place of an earlier one; not under a URL.
@@ -119,10 +120,8 @@ def batch(
     FileExistsError
         If an output exists without `overwrite` or `resume`, was made with other parameters and
         `resume` is set without `overwrite`, or would replace an input; then nothing is written.
-    TypeError, ValueError
-        If an argument has a wrong type or value.
-    OSError
-        If the folder of the outputs cannot be made.
+    TypeError, ValueError, OSError
+        If an argument has a wrong type or value, or the folder of the outputs cannot be made.
 
     Warns
     -----
@@ -138,54 +137,42 @@ def batch(
     parameters = Parameters.among(locals())
     check_choice(GROUP_BY, group_by, "group_by")
     return run_pool(
-        lambda exposures: of_pool(exposures, group_by, parameters),
-        parameters,
-        locations_of(inputs),
-        locations_of(background),
-        output_dir,
-        force=parameters.force,
-        overwrite=overwrite,
-        resume=resume,
-        workers=workers,
-        scheduler=scheduler,
-        threads=threads,
-        progress=progress,
+        locals(), parameters, lambda exposures: of_pool(exposures, group_by, parameters)
     )
 
 
 def run_pool(
-    groups_of: Callable[[Sequence[Exposure]], list[Group]],
+    given: Mapping[str, Any],
     parameters: Parameters,
-    inputs: Sequence[Location],
-    background: Sequence[Location],
-    output_dir: AnyLocation | None,
-    *,
-    force: bool,
-    overwrite: bool,
-    resume: bool,
-    workers: int | None,
-    scheduler: str | Client | None,
-    threads: int | None,
-    progress: Progress | None,
+    groups_of: Callable[[Sequence[Exposure]], list[Group]],
     mask: Mask | None = None,
 ) -> Results:
-    """Run the groups of a pool, for `batch` or (with a mask) `apply`; each output on its own."""
-    for name, number in (("workers", workers), ("threads", threads)):
-        if scheduler is not None and number is not None:
-            raise ValueError(
-                f"`{name}` is a number of threads of this process; leave it out with `scheduler`, "
-                "whose workers have threads of their own"
-            )
-    if workers is not None:
-        workers = check_whole(workers, "workers", 1, MOST_WORKERS)
-    folder = output_directory(output_dir)
-    if scheduler is not None:  # its workers have other current folders
-        folder = absolute(folder)
+    """Run the groups of a pool; `given` are the arguments of `batch` or (with a mask) `apply`."""
+    inputs, background = locations_of(given["inputs"]), locations_of(given.get("background", ()))
+    folder, scheduler = output_directory(given["output_dir"]), given["scheduler"]
+    overwrite, resume = given["overwrite"], given["resume"]
+    if scheduler is not None:
+        for name in ("workers", "threads"):
+            if given.get(name) is not None:
+                raise ValueError(
+                    f"`{name}` is a number of threads of this process; leave it out with "
+                    "`scheduler`, whose workers have threads of their own"
+                )
+        folder = absolute(folder)  # its workers have other current folders
         inputs, background = (tuple(map(absolute, each)) for each in (inputs, background))
-    number = workers or threads_for((folder, *inputs, *background))
-    with threads_set(threads), _workers(number, scheduler, overwrite=overwrite or resume) as work:
-        detector = "" if mask is None else mask.detector
-        pool = read_pool(inputs, background, work.read, force=force, detector=detector)
+    number = threads_for((folder, *inputs, *background))
+    if given["workers"] is not None:
+        number = check_whole(given["workers"], "workers", 1, MOST_WORKERS)
+    start: Callable[[int], Threads] = Threads
+    if scheduler is not None:
+        from .dask import Cluster
+
+        start = partial(Cluster, scheduler=scheduler, overwrite=overwrite or resume)
+    with threads_set(given.get("threads")), start(number) as work:
+        detector, sources = "", []
+        if mask is not None:
+            detector, sources = mask.detector, [mask.source] if mask.source else []
+        pool = read_pool(inputs, background, work.read, force=given["force"], detector=detector)
         warn_of_odd(pool.exposures)
         log.info("%d exposures, %d unreadable", len(pool.exposures), len(pool.failed))
         groups = groups_of(pool.exposures)
@@ -193,24 +180,17 @@ def run_pool(
             groups,
             parameters,
             folder,
-            pool.files if mask is None or mask.source is None else (*pool.files, mask.source),
+            [*(each.path for each in pool.exposures), *pool.failed, *pool.ignored, *sources],
             overwrite=overwrite or resume,
             remedy="set `overwrite` to replace it, `resume` to keep what is done",
         )
         if resume:
             groups = resumed(groups, parameters, outputs, work, overwrite=overwrite)
-        results = Run(parameters, work, outputs, together=False, progress=progress).results(groups)
+        run = Run(parameters, work, outputs, together=False, progress=given["progress"])
+        results = run.results(groups)
     failed = (ExposureResult(path, "FAILED", None, why) for path, why in pool.failed.items())
     index = _index(folder, [each.page for each in results if each.page is not None])
     return Results(tuple(results), tuple(failed), pool.ignored, index)
-
-
-def _workers(number: int, scheduler: str | Client | None, *, overwrite: bool) -> Threads:
-    if scheduler is None:
-        return Threads(number)
-    from .dask import Cluster
-
-    return Cluster(number, scheduler, overwrite=overwrite)
 
 
 def _index(folder: Location, pages: Sequence[Location]) -> Location | None:

@@ -131,8 +131,7 @@ class Group:
         return bool(lonely) or self.companions.isdisjoint(used)
 
 
-@dataclass(frozen=True, eq=False)
-class Pool:
+class Pool(NamedTuple):
     """The exposures that inputs stand for: those that can be used, those that cannot be read and
     why, and those in folders that are of other modes (EXP_TYPE) or detectors.
     """
@@ -140,11 +139,6 @@ class Pool:
     exposures: tuple[Exposure, ...]
     failed: Mapping[Location, str]
     ignored: tuple[Location, ...]
-
-    @property
-    def files(self) -> tuple[Location, ...]:
-        """All files, which no output may replace."""
-        return (*(each.path for each in self.exposures), *self.failed, *self.ignored)
 
 
 def read_pool(
@@ -229,21 +223,22 @@ def of_pool(exposures: Iterable[Exposure], by: GroupBy, parameters: Parameters) 
     for name, axis, members in grouped(exposures, by, asked):
         failed = _odd_shapes(name, members)
         combined = tuple(each for each in members if each.path not in failed)
-        flagged = []
-        for each in combined:
-            if parameters.save_flagged_bkg or not each.is_background:
-                try:
-                    dispaxis_of(each, asked)
-                    flagged.append(each)
-                except ExposureError as error:
-                    failed[each.path] = str(error)
         roles: dict[Location, Role] = {
             each.path: "background" for each in members if each.is_background
         }
+        copies = []
+        for each in combined:
+            role = roles.get(each.path, "science")
+            if parameters.save_flagged_bkg or role == "science":
+                try:
+                    dispaxis_of(each, asked)
+                    copies.append(Copy(each, name_of(each.stem), role))
+                except ExposureError as error:
+                    failed[each.path] = str(error)
         if len(roles) == len(members) and not parameters.save_flagged_bkg:
             warn(f"{name}: there are backgrounds only, nothing to flag")
         if axis is None and asked == "auto":
-            warn_of_axis(flagged)
+            warn_of_axis([copy.exposure for copy in copies])
         groups.append(
             Group(
                 name=name,
@@ -252,10 +247,7 @@ def of_pool(exposures: Iterable[Exposure], by: GroupBy, parameters: Parameters) 
                 detector=members[0].detector,
                 dispaxis=axis,
                 exposures=combined,
-                copies=tuple(
-                    Copy(each, name_of(each.stem), roles.get(each.path, "science"))
-                    for each in flagged
-                ),
+                copies=tuple(copies),
                 roles=roles,
                 companions=frozenset(each.path for each in combined if len(combined) > 1),
                 failed=failed,
@@ -299,10 +291,8 @@ def dispaxis_of(exposure: Exposure, asked: AskedDispaxis) -> Dispaxis:
 
 def later_step(exposure: Exposure) -> str:
     """Return what says that an exposure has passed this step or later ones; empty if nothing."""
-    if exposure.later_step:
-        return f"{exposure.later_step} = COMPLETE"
-    if exposure.is_flagged:
-        return "S_BPXSLF = COMPLETE"
+    if card := exposure.later_step or ("S_BPXSLF" if exposure.is_flagged else ""):
+        return f"{card} = COMPLETE"
     named = LATER_NAME.fullmatch(exposure.path.name)
     return f"its name, _{named[1].lower()}" if named else ""
 
