@@ -84,7 +84,13 @@ def apply(
     given = mask if isinstance(mask, Mask) else Mask.read(mask)
 
     def groups_of(exposures: Sequence[Exposure]) -> list[Group]:
-        _warn_of_modes(exposures, given)
+        mode = given.exp_type
+        others = [each for each in exposures if mode and each.exp_type not in ("", mode)]
+        if others:  # their light falls on other pixels
+            warn(
+                f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask "
+                f"{given.title} is {mode}; exposures of other modes: {len(others)}"
+            )
         failed = {each.path: why for each in exposures if (why := given.refusal(each))}
         fitting = tuple(each for each in exposures if each.path not in failed)
         group = Group(
@@ -101,15 +107,3 @@ def apply(
         return [group]
 
     return run_pool(locals(), Parameters(), groups_of, given)
-
-
-def _warn_of_modes(exposures: Iterable[Exposure], mask: Mask) -> None:
-    """Warn of exposures whose light falls on other pixels than that of the mask's exposures."""
-    others = [
-        each for each in exposures if mask.exp_type and each.exp_type not in ("", mask.exp_type)
-    ]
-    if others:
-        warn(
-            f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask {mask.title} is "
-            f"{mask.exp_type}; exposures of other modes: {len(others)}"
-        )

@@ -104,14 +104,11 @@ def associate(
 
     Notes
     -----
-    The files are ``<exposure>_spec2_asn.json``. Both this package and the pipeline
-    (``calwebb_spec2``, or its step alone) read them; the pipeline warns about members in another
-    folder. A science exposure without companions gets no selfcal member, not even itself, so that
-    the step is skipped unless it is forced.
-
-    A member is listed by its path relative to the association, if both are on this machine or the
-    member is below the URL of the association's folder. Other members are listed by their URL; the
-    URL of a file on this machine begins with ``file://``.
+    The files are ``<exposure>_spec2_asn.json``. Both this package and the pipeline read them; the
+    pipeline warns about members in another folder. A science exposure without companions gets no
+    selfcal member, not even itself, so that the step is skipped unless it is forced. A member is
+    listed by its path relative to the association, if both are on this machine or it is below the
+    URL of the association's folder; else by its URL (``file://`` on this machine).
     """
     check_choice(GROUP_BY, group_by, "group_by")
     directory = None if output_dir is None else output_directory(output_dir)

@@ -22,7 +22,7 @@ from ..arrays.checks import (
 )
 from ..errors import log, warn
 from ..files.exposure import Exposure
-from ..files.paths import AnyLocation, Location, absolute, locations_of, output_directory
+from ..files.paths import AnyLocation, absolute, locations_of, output_directory
 from ..masks.mask import Mask
 from ..parameters import Parameters
 from ..threads import threads_set
@@ -189,18 +189,12 @@ def run_pool(
         run = Run(parameters, work, outputs, together=False, progress=given["progress"])
         results = run.results(groups)
     failed = (ExposureResult(path, "FAILED", None, why) for path, why in pool.failed.items())
-    index = _index(folder, [each.page for each in results if each.page is not None])
+    index, pages = None, [each.page for each in results if each.page is not None]
+    if pages:
+        from ..look.index import write_index
+
+        try:
+            index = write_index(folder, pages)
+        except OSError as error:
+            warn(f"the page that lists the others is not written: {error}")
     return Results(tuple(results), tuple(failed), pool.ignored, index)
-
-
-def _index(folder: Location, pages: Sequence[Location]) -> Location | None:
-    """List the pages of masks in a further page; warn if it cannot be written: they are there."""
-    if not pages:
-        return None
-    from ..look.index import write_index
-
-    try:
-        return write_index(folder, pages)
-    except OSError as error:
-        warn(f"the page that lists the others is not written: {error}")
-        return None

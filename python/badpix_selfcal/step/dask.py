@@ -210,16 +210,13 @@ def _write(
                 outputs.check([copy.name])
                 write_copy(copy, flags, outputs, at_once=True)
         except (ExposureError, OSError) as error:
-            # A worker that was lost later may have written this copy.
-            is_made = isinstance(error, FileExistsError) and _is_made(folder / copy.name, copy)
-            errors[at] = None if is_made else OSError(str(error))  # any process can unpickle it
+            errors[at] = OSError(str(error))  # any process can unpickle it
+            if isinstance(error, FileExistsError):  # a worker lost later may have written the copy
+                with suppress(ExposureError):
+                    history = exposure_file.read(folder / copy.name).history
+                    if " ".join(history).endswith(copy.history):
+                        errors[at] = None
     return errors
-
-
-def _is_made(output: Location, copy: Copy) -> bool:
-    with suppress(ExposureError):
-        return " ".join(exposure_file.read(output).history).endswith(copy.history)
-    return False
 
 
 def _this_process() -> tuple[str, int]:

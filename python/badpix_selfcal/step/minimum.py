@@ -27,9 +27,8 @@ _Found = TypeVar("_Found")
 
 
 class Measured(NamedTuple):
-    """One exposure on its way into a minimum image: SCI and ERR (None unless it is needed), the
-    pedestal (0 without a gap; NaN or infinite if it cannot be measured), a digest of SCI by which
-    copies of one exposure are noticed, and whether all finite samples of SCI are equal.
+    """One exposure: SCI, its pedestal (0 without a gap; not finite if it cannot be measured), ERR
+    if it is needed, a digest of SCI, and whether all finite samples of SCI are equal.
     """
 
     image: FloatArray
@@ -201,7 +200,7 @@ def in_order(
 
 
 def _digest(image: FloatArray) -> bytes:
-    """Return a digest of the sums of an image's rows and columns, its samples taken as integers.
+    """Return a digest of the sums of rows and columns, the samples taken as integers.
 
     A digest of all samples takes tens of times as long.
     """

@@ -53,17 +53,8 @@ def outputs_of(
 ) -> Outputs:
     """Return where to write, after checks that no output collides with a file or another output.
 
-    `inputs` are files that no output may replace; `remedy` is what a user can do if an output
-    exists, if not what is usual.
-
-    Raises
-    ------
-    ExposureError
-        If two exposures have the same copy, or two groups the same output.
-    FileExistsError
-        If an output would replace an input, or another file without `overwrite`.
-    RuntimeError
-        If a page is asked for, and the extra ``report`` is not installed.
+    `inputs` are files that no output may replace. Raises an ExposureError if two exposures have the
+    same copy, or two groups the same output; otherwise as `Outputs.check`.
     """
     if parameters.report:
         from ..look.page import require_extra
@@ -244,14 +235,14 @@ def _difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
 
     Only parameters that both have are compared: those of another cut are missing.
     """
-
-    def source(words: Mapping[str, str]) -> str:
-        if "digest" not in words:
-            return "a mask of its own exposures"
-        return f"the mask {words['mask']}, digest {words['digest']}"
-
     if found and found.get("digest") != wanted.get("digest"):
-        return f"{source(found)} (now {source(wanted)})"
+        before, now = (
+            "a mask of its own exposures"
+            if "digest" not in words
+            else f"the mask {words['mask']}, digest {words['digest']}"
+            for words in (found, wanted)
+        )
+        return f"{before} (now {now})"
     return ", ".join(
         f"{name}={found[name]} (now {wanted[name]})"
         for name in Parameters.by_name()

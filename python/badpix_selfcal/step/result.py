@@ -84,10 +84,7 @@ class Result:
 
     @property
     def crowded_rows(self) -> tuple[int, ...]:
-        """The rows (columns, if `dispaxis` is 2) that are crowded with flags, counted from 0.
-
-        Their pixels are flagged too, unless `spare_crowded` is set.
-        """
+        """The rows (columns, if `dispaxis` is 2) crowded with flags, from 0; also if spared."""
         return () if self.mask is None else self.mask.crowded
 
     @property

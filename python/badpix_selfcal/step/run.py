@@ -61,8 +61,8 @@ LINES: Final[dict[Dispaxis, str]] = {1: "rows", 2: "columns", None: "lines"}
 def threads_for(locations: Iterable[Location]) -> int:
     """Return how many threads read and write these files, unless the user sets it.
 
-    For local files it is one thread more than the threads that compute: with more, copies on a fast
-    disk become slower (16 of a full frame 232 to 393 ms with 16 threads, 190 to 230 ms with 2).
+    For local files it is one more than the threads that compute: more make copies on a fast disk
+    slower (16 of a full frame 232 to 393 ms with 16 threads, 190 to 230 ms with 2).
     """
     is_remote = not all(isinstance(location, Path) for location in locations)
     return min(max(num_threads() + 1, REMOTE_THREADS if is_remote else 0), MOST_WORKERS)
@@ -93,8 +93,9 @@ class Threads(ThreadPoolExecutor):
 
     def read(self, paths: Iterable[Location]) -> Iterator[Exposure | ExposureError]:
         """Read the headers of exposures; yield each, or why it cannot be read, in order."""
-        for _, future in in_order(self, _read, paths, HEADERS_AHEAD):
-            yield future.result()
+        for _, future in in_order(self, exposure_file.read, paths, HEADERS_AHEAD):
+            error = future.exception()
+            yield error if isinstance(error, ExposureError) else future.result()
 
     def minimum_of(
         self, group: Group, *, with_errors: bool, done: Callable[[int], None]
@@ -129,11 +130,7 @@ class Run:
     _finished: int = 0
 
     def results(self, groups: Sequence[Group]) -> list[Result]:
-        """Do the work, group by group.
-
-        Raises an ExposureError or OSError if the outputs appear together and an exposure or output
-        fails; an OSError if the folder cannot be made.
-        """
+        """Do the work, group by group."""
         self._total = sum(map(self._files_of, groups))
         self._count(0)
         with self.outputs:
@@ -257,7 +254,7 @@ class Run:
 
     def _members(self, minimum: Minimum, group: Group, errors: Errors) -> tuple[Member, ...]:
         """Return the exposures of a group, and those that could not be combined."""
-        names = {copy.exposure.path: copy.name for copy in group.copies}
+        places = {copy.exposure.path: self.outputs.place(copy.name) for copy in group.copies}
         later = {each.path: later_step(each) for each in group.exposures}
         copies, left_out, constant = minimum.copies, {*minimum.left_out}, {*minimum.constant}
         unmeasured = "no pedestal can be measured in the gap"
@@ -267,9 +264,7 @@ class Run:
                 role=group.role_of(path),
                 pedestal=minimum.pedestals.get(path, None if group.gap is None else np.nan),
                 problem=errors.get(path) or (unmeasured if path in left_out else ""),
-                output=self.outputs.place(names[path])
-                if path in names and path not in errors
-                else None,
+                output=None if path in errors else places.get(path),
                 later=later.get(path, ""),
                 same_as=copies.get(path),
                 is_constant=path in constant,
@@ -304,12 +299,13 @@ class Run:
         """Write the copies of a group; return the names of those that are written."""
         number, failed = (None, ()) if minimum is None else (minimum.n_exposures, minimum.failed)
         identity = group.identity(number, failed)
+        is_flagged, unflagged = mask is not None, self.parameters.copy_skipped
         copies = [
-            copy_of(copy, group, identity, self.parameters, is_flagged=mask is not None)
+            copy_of(copy, group, identity, self.parameters, is_flagged=is_flagged)
             for copy in group.missing
             if copy.exposure.path not in errors
             # An unflagged copy of a background is of no use.
-            and (mask is not None or (self.parameters.copy_skipped and copy.role != "background"))
+            and (is_flagged or (unflagged and copy.role != "background"))
         ]
         flags, written = None if mask is None else mask.flags, set[str]()
         errors_of = self.work.write(copies, flags, self.outputs, at_once=not self.together)
@@ -336,11 +332,9 @@ class Run:
             else:
                 there = output if name in written else None
                 found.append(ExposureResult(path, status, there, role=role))
-        others = errors.keys() - {each.exposure for each in found}
-        found += [
-            ExposureResult(path, "FAILED", None, errors[path], group.role_of(path))
-            for path in others
-        ]
+        for path in errors.keys() - {each.exposure for each in found}:
+            role = group.role_of(path)
+            found.append(ExposureResult(path, "FAILED", None, errors[path], role))
         order = {path: at for at, path in enumerate(group.members)}
         return tuple(sorted(found, key=lambda each: order[each.exposure]))
 
@@ -403,13 +397,6 @@ def _described(
     except ExposureError as error:  # its copy fails for the same reason
         log.info("%s", error)
         return about, None
-
-
-def _read(path: Location) -> Exposure | ExposureError:
-    try:
-        return exposure_file.read(path)
-    except ExposureError as error:
-        return error
 
 
 def _warn_of(
