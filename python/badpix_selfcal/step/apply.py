@@ -50,7 +50,7 @@ def apply(
     force : bool, optional
         Use exposures that are flagged already.
     overwrite : bool, optional
-        Replace existing outputs. An input is never replaced.
+        As in `badpix_selfcal.batch`.
     resume : bool, optional
         Keep existing outputs that are whole and were made from the same exposures with the same
         mask; write the others again. With another mask, set `overwrite` too.

@@ -74,13 +74,10 @@ def associate(
     inputs, background : path-like or iterable of path-like
         As in `badpix_selfcal.batch`.
     group_by : {"detector", "band"}, optional
-        What a science exposure and its selfcal members share: the detector, mode (EXP_TYPE) and
-        subarray; or also the band (MIRI) or the filter and grating (NIRSpec). Its backgrounds
-        always share both.
+        As in `badpix_selfcal.batch`; the backgrounds of a science exposure always share its band.
     output_dir : path-like, optional
-        Where the associations go: a folder, which is made if it does not exist, or a URL
-        (``s3://bucket/prefix``). Default: the folder of each science exposure; the current
-        directory for remote exposures.
+        Where the associations go: a folder, which is made, or a URL (``s3://bucket/prefix``).
+        Default: the folder of each science exposure; the current directory for remote ones.
     overwrite : bool, optional
         Replace existing files. An exposure is never replaced.
     dry_run : bool, optional
@@ -95,12 +92,10 @@ def associate(
     ------
     ExposureError
         If there is no science exposure, one cannot be read, or two have the same product name.
-    FileExistsError
-        If a file exists without `overwrite`. After any error there are no new files.
     ValueError
         If `group_by` has another value, or `output_dir` is a URL that cannot be written to.
     OSError
-        If a file cannot be written.
+        If a file exists without `overwrite`, or cannot be written; then there are no new files.
 
     Notes
     -----

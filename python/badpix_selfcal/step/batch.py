@@ -91,7 +91,7 @@ def batch(
         Write a page that shows each mask too (extra ``report``). If there are several, the page
         ``badpix_selfcal_report.html`` lists them, in the place of an earlier one; not under a URL.
     overwrite : bool, optional
-        Replace existing outputs. An input is never replaced.
+        As in `badpix_selfcal.selfcal`.
     resume : bool, optional
         Keep existing outputs that are whole and were made from the same exposures; write the others
         again. The parameters must be those of the existing outputs, unless `overwrite` is set too.
@@ -99,13 +99,10 @@ def batch(
         Threads that read and write files. Default: one more than the threads that compute; with
         URLs at least 16.
     scheduler : str or distributed.Client, optional
-        A Dask cluster whose workers do the work instead of this process: the address of its
-        scheduler, or a client (extra ``dask``). The workers must see the files under the same
-        names; all paths become absolute.
-    threads : int, optional
-        As in `badpix_selfcal.selfcal`; not with a scheduler.
-    progress : callable, optional
-        As in `badpix_selfcal.selfcal`.
+        The address of a Dask cluster's scheduler, or a client (extra ``dask``): its workers do the
+        work. They must see the files under the same names; all paths become absolute.
+    threads, progress
+        As in `badpix_selfcal.selfcal`; no `threads` with a scheduler.
 
     Returns
     -------

@@ -89,22 +89,17 @@ class Group:
         return gap_of(self.detector)
 
     @cached_property
-    def versions(self) -> dict[Location, str]:
-        """A digest of the name, size and time of each exposure."""
-        return {each.path: each.identity for each in self.exposures}
-
-    @cached_property
     def _digest(self) -> str:
-        content = " ".join(sorted(self.versions.values())).encode()
+        content = " ".join(sorted(each.identity for each in self.exposures)).encode()
         return hashlib.blake2b(content, digest_size=8).hexdigest()
 
-    def identity(self, number: int | None = None, failed: Iterable[Location] = ()) -> str:
+    def identity(self, number: int | None = None, failed: Collection[Location] = ()) -> str:
         """Return a text that identifies the versions of the exposures, in any order, for HISTORY.
 
         It begins with the number of different exposures that were combined (None: all), and ends
         with those that could not be read.
         """
-        lost = sorted(self.versions[path] for path in failed)
+        lost = sorted(each.identity for each in self.exposures if each.path in failed)
         count = len(self.exposures) if number is None else number
         return f"{count}:{self._digest}" + "".join(f" without={version}" for version in lost)
 
