@@ -103,7 +103,7 @@ class Facts:
         self.sent, self.requests, self.failures = Counter(), Counter(), Counter()
         self.heads = 0
         self.delay = 0.0
-        self.versions = "time"
+        self.versions = ""
         self.hides_ranges = False
         self.url = ""
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from badpix_selfcal.simulate.groups import DRAWN
 from benchmarks.accuracy import main, measure
 from benchmarks.accuracy_goals import GOALS
 from benchmarks.accuracy_tables import Results
@@ -50,18 +49,6 @@ def test_the_sigma_cut_leaves_clean_data_alone(quick):
     assert quick.find("clean", "", "12A", 4, REFERENCE).means["flagged"] > 0.15
 
 
-def test_groups_are_measured_by_shape_and_by_brightness(quick):
-    record = quick.find("groups", "scattered", "12A", 4, SIGMA)
-    for means in (record.means, quick.find("groups", "scattered", "12A", 4, REFERENCE).means):
-        shapes = [means[f"shape {name}"] for name in DRAWN]
-        assert None not in shapes
-        assert means["shape MRS"] is None
-        assert min(shapes) <= means["groups"] <= max(shapes)
-    table = quick.document().split("by shape and by brightness\n")[1]
-    assert "| line of 3 along x | " in table
-    assert "MRS" not in table
-
-
 def test_results_survive_being_stored(quick, tmp_path):
     quick.store(tmp_path)
     restored = Results.restore(tmp_path)
@@ -69,11 +56,6 @@ def test_results_survive_being_stored(quick, tmp_path):
     assert restored.document() == (tmp_path / "accuracy.md").read_text(encoding="utf-8")
     for group in ("exposures", "clean", "error"):
         assert f"## {GROUPS[group]}\n" in restored.document()
-
-
-def test_the_command_prints_the_tables(capsys):
-    main(["--quick", "clean"])
-    assert "| 12A |  | 4 | sigma | 0.000" in capsys.readouterr().out
 
 
 def test_a_missing_peer_is_named_with_the_extra_that_installs_it(monkeypatch):

@@ -135,17 +135,6 @@ def test_the_stem_lacks_the_ending_and_the_known_suffix(exposure, stem):
 
 # The names of products
 
-ORDINARY = [
-    "p",
-    "jw01_t001_miri_ch1",
-    "a b",
-    "x.y",
-    "it's",
-    "(50%)+~@#",
-    "-dash",
-    "a..b",
-    "a" * 200,
-]
 NOT_PLAIN = [
     "", " ", " a", "a ", ".", "..", ".hidden", "../a", "a/b", "/a", "a/", "a\\b", "..\\a", "C:a",
     "a\0", "a\nb", "a\tb", "a\x1b", "\x7f", "é", "a\u202eb", "\u2024\u2024", "\ud800", "ａ",
@@ -233,30 +222,20 @@ def test_an_unknown_exposure_type_is_refused_with_the_known_ones(folder, exptype
     [
         ([], "the association must be a table"),
         ("null", "the association must be a table"),
-        ("5", "the association must be a table"),
-        ("NaN", "the association must be a table"),
         ({}, "'products' must be a list"),
-        ({"products": None}, "'products' must be a list"),
         ({"products": {"a": 1}}, "'products' must be a list"),
-        ({"products": "abc"}, "'products' must be a list"),
         ({"products": []}, "'products' must be a list of at least one"),
         ({"products": [[]]}, "product 0 must be a table"),
-        ({"products": ["abc"]}, "product 0 must be a table"),
         ({"products": [{}]}, "product 0: 'members' must be a list"),
-        ({"products": [{"members": "ab"}]}, "product 0: 'members' must be a list"),
         ({"products": [{"members": {"a": 1}}]}, "product 0: 'members' must be a list"),
         (content("abc"), "product 0, member 1 must be a table"),
-        (content([]), "product 0, member 1 must be a table"),
         (content({}), "product 0, member 1: 'expname' must be a text"),
         (content({"exptype": "selfcal"}), "product 0, member 1: 'expname' must be a text"),
         (content(member(5, "selfcal")), "member 1: 'expname' must be a text"),
-        (content(member(["c1.fits"], "selfcal")), "member 1: 'expname' must be a text"),
         (content(member("", "selfcal")), "member 1: 'expname' must be a text"),
-        (content(member(" ", "selfcal")), "member 1: 'expname' must be a text"),
         (content(member("c1\0.fits", "selfcal")), "member 1: 'expname' must be a text"),
         (content({"expname": "c1.fits"}), "member 1 (c1.fits): 'exptype' must be a text"),
         (content(member("c1.fits", None)), "member 1 (c1.fits): 'exptype' must be a text"),
-        (content(member("c1.fits", 0)), "member 1 (c1.fits): 'exptype' must be a text"),
         (content(member("c1.fits", ["selfcal"])), "member 1 (c1.fits): 'exptype' must be a text"),
     ],
 )

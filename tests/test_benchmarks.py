@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 
 import badpix_selfcal as bps
-from benchmarks import archive
 from benchmarks.__main__ import PARTS, main
 from benchmarks.goals import GOALS, SHOWN, Goal, compare
 from benchmarks.report import BEGIN, END, README, RESULTS, Results, refresh
-from benchmarks.sizes import QUICK
 from benchmarks.tables import Table
-from benchmarks.timing import ALL, ONE, Measure, Row, Way, in_turns
+from benchmarks.timing import ALL, ONE, Measure, Row
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("aiohttp", "bottleneck", "cv2", "jwst", "matplotlib", "pandas", "polars", "scipy")
@@ -61,9 +59,7 @@ def test_a_quick_run_of_everything_works(tmp_path):
     ("part", "module", "row"),
     [
         ("processes", "jwst", "as a process of its own"),
-        ("batch", "jwst", "a batch of 4 of 96 x 640"),
         ("remote", "aiohttp", "2 remote exposures"),
-        ("step", "jwst", "peak memory by members, ours"),
     ],
 )
 def test_parts_that_need_no_peers_run_alone(part, module, row):
@@ -107,14 +103,6 @@ def test_a_table_marks_medians_of_fewer_runs_and_compares_with_its_base():
     assert "| work | 4.00 ms | 2.00 ms | 500 ms * (250x) |" in text
 
 
-def test_a_time_of_a_part_of_the_work_is_scaled_and_marked():
-    calls = []
-    row = in_turns("work", {"part": Way(lambda: calls.append(1), share=1e-9)}, QUICK)
-    assert len(calls) == 1
-    assert row.measures["part"].scaled
-    assert row.measures["part"].value > 1.0  # ms: a call takes far more than a picosecond
-
-
 def test_results_survive_being_stored(tmp_path):
     about = {"date": "2026-01-01", "machine": "a machine", "versions": "versions"}
     results = Results(about, 7, [Table("Title", [ROW], ALL, "note")])
@@ -132,18 +120,3 @@ def test_only_the_text_between_the_marks_is_refreshed():
             refresh(text, block)
     readme = README.read_text(encoding="utf-8")
     assert refresh(readme, Results.restore(RESULTS).for_readme()) == readme
-
-
-def rows_of(text):
-    rows = [line.split(" | ") for line in text.splitlines()[2:7]]
-    return {
-        row[0].removeprefix("| "): [float(cell.strip("| ")) for cell in row[1:]] for row in rows
-    }
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_the_cost_of_an_archive_can_be_measured(capsys):
-    archive.main(["--size", "544", "--exposures", "100"])
-    text = capsys.readouterr().out
-    assert "(1.18 MB of SCI and " in text  # 544 x 544 samples of float32
-    assert [row[0] for row in rows_of(text).values()] == [100, 100, 7, 2, 100]

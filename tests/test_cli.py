@@ -71,24 +71,14 @@ def test_each_keyword_is_an_option_with_a_help_text(capsys, monkeypatch, name):
         assert f" {quick} " in text
 
 
-def test_the_defaults_are_shown(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "1000")
-    text = page(capsys, "run")
-    assert re.search(r"--kernel-size INT .* \[default: 15\]", text)
-    assert re.search(r"--cut CHOICE .* \[choices: fraction, sigma\] \[default: fraction\]", text)
-    assert "False" not in text
-
-
-def test_a_text_that_refers_to_another_function_is_resolved(capsys):
-    assert "As in" not in page(capsys, "batch") + page(capsys, "apply")
-
-
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_a_page_fits_a_terminal_and_has_no_markup(capsys, monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "80")
     text = page(capsys, *filter(None, [name]))
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert "`" not in text
+    assert "As in" not in text
+    assert "False" not in text
 
 
 def test_help_lists_the_commands_without_importing_them(tmp_path):
@@ -272,17 +262,6 @@ def test_an_example_has_help_without_its_packages(tmp_path, path):
     played = shell(f"{bare} {files}", tmp_path, PYTHONPATH="")
     assert played.status == 2
     assert re.search(r"error: No module named 'numpy'; in the clone: pip install \S+$", played.text)
-
-
-@pytest.mark.parametrize("path", SCRIPTS, ids=[path.name for path in SCRIPTS])
-def test_an_example_names_what_is_absent(tmp_path, path):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    files = "truth.fits copy.fits" if "truth" in path.name else "nowhere"
-    played = shell(f"{sys.executable} {path} {files}", tmp_path)
-    assert played.status == 2
-    assert re.search(
-        r"error: \S+: (no such file|holds no \S+); see the example of --help$", played.text
-    )
 
 
 def test_flags_are_compared_with_the_truth(simulated, tmp_path):

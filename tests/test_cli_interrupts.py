@@ -188,7 +188,7 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("module", ["cli", "cli.terminal", "cli.commands", "step.selfcal"])
+@pytest.mark.parametrize("module", ["cli", "cli.commands", "step.selfcal"])
 def test_an_interrupt_while_modules_are_imported(here, module):
     done = subprocess.run(
         [sys.executable, "-c", EARLY, f"badpix_selfcal.{module}", "run", "x_asn.json"],

@@ -38,14 +38,6 @@ RUN = ("run", "x_asn.json", "--overwrite")
 
 
 @pytest.mark.usefixtures("here")
-def test_without_an_option_there_is_a_report_and_no_log(capsys):
-    assert main(RUN) == 0
-    printed = capsys.readouterr()
-    assert printed.err == ""
-    assert printed.out.startswith("product: COMPLETE")
-
-
-@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("name", ["run", "batch", "associate", "simulate"])
 def test_verbose_prints_the_log(capsys, name):
     inputs = {"run": ["x_asn.json"], "simulate": ["made", "--size", "96", "640"]}
@@ -145,42 +137,17 @@ def test_names_that_the_terminal_cannot_show(tmp_path):
 # Progress
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def bar(monkeypatch, stream, seconds, **settings):
-    """Show 0 to 60 of 60 files at some times, s."""
-    times = iter(seconds)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
-    with progress.Bar(stream, "files") as shown:
-        monkeypatch.undo()
-        for done, now in zip(settings["done"], seconds[1:], strict=True):
-            monkeypatch.setattr(progress.time, "monotonic", lambda now=now: now)
-            shown.show(done, 60)
-            monkeypatch.undo()
-    return stream.getvalue()
-
-
 def test_without_a_terminal_a_line_is_printed_every_half_minute(monkeypatch):
-    times = [0.0, 0.0, 29.0, 30.0, 31.0, 59.0, 60.0, 90.0]
-    printed = bar(monkeypatch, io.StringIO(), times, done=(0, 10, 20, 21, 39, 40, 60))
-    assert printed.splitlines() == [
+    now, stream = [0.0], io.StringIO()
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.shown(stream, "files") as show:
+        for at, done in ((0, 0), (29, 10), (30, 20), (31, 21), (59, 39), (60, 40), (90, 60)):
+            now[0] = at
+            show(done, 60)
+    assert stream.getvalue().splitlines() == [
         "badpix-selfcal: 20/60 files, 1:00 left",
         "badpix-selfcal: 40/60 files, 0:30 left",
     ]
-
-
-def test_quick_work_shows_no_bar(monkeypatch):
-    assert bar(monkeypatch, Terminal(), [0.0, 0.0, 0.5, 0.9], done=(0, 30, 60)) == ""
-
-
-def test_a_terminal_shows_the_progress(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    printed = bar(monkeypatch, Terminal(), [0.0, 0.0, 2.0], done=(0, 30))
-    assert "30/60" in printed
-    assert "files" in printed
 
 
 def test_progress_counts_what_is_read_and_written(here):
@@ -242,7 +209,6 @@ def test_there_is_no_bar_in_a_pipe(here):
 
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110
 WRITES = "run x_asn.json --output-dir out --save-flagged-bkg"
-WARNS = "run sci0_rate.fits --output-dir out --copy-skipped"
 
 
 def shell(line, cwd):
@@ -269,36 +235,12 @@ def test_a_report_that_cannot_be_printed_is_a_failure(here, how):
 
 
 @FULL
-@pytest.mark.parametrize("how", ["2>&-", "2> /dev/full", ">&- 2>&-", "> /dev/full 2> /dev/full"])
-def test_without_messages_a_closed_standard_error_is_no_problem(here, how):
+@pytest.mark.parametrize("how", ["2>&-", "2> /dev/full", ">&- 2>&-", "--help > /dev/full"])
+def test_only_the_report_must_be_printed(here, how):
     status, printed, _ = shell(f"{WRITES} {how}", here)
     is_printed = how.startswith("2")
     assert (status, bool(printed)) == (0 if is_printed else 1, is_printed)
-    assert "Traceback" not in printed
-    assert len(written(here)) == 3
-
-
-@FULL
-@pytest.mark.parametrize(("how", "why"), [("2>&-", "it is closed"), ("2> /dev/full", "No space")])
-def test_a_warning_that_cannot_be_printed_is_a_failure(here, how, why):
-    status, printed, _ = shell(f"{WARNS} {how}", here)
-    assert status == 1
-    *_, last = printed.splitlines()
-    assert last.startswith("badpix-selfcal: error: messages could not be printed (stderr: ")
-    assert why in last
-    status, printed, _ = shell(f"{WARNS} --overwrite --json {how}", here)
-    report = json.loads(printed)
-    assert status == report["exit_status"] == 1
-    assert why in report["errors"][0]
-    assert written(here) == ["sci0_badpix_selfcal.fits"]
-
-
-@FULL
-@pytest.mark.parametrize("page", ["--help", "run --help", "--version"])
-def test_a_help_page_that_cannot_be_printed(here, page):
-    status, _, error = shell(f"{page} > /dev/full", here)
-    assert status == 1
-    assert error.startswith("badpix-selfcal: error: the report could not be printed (stdout: No sp")
+    assert "help" in how or len(written(here)) == 3
 
 
 def test_a_reader_that_has_gone_wants_no_more(here):

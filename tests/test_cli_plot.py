@@ -94,20 +94,6 @@ class TestFiles:
 
 @pytest.mark.usefixtures("mask")
 class TestWrong:
-    @pytest.mark.parametrize(
-        ("given", "said"),
-        [
-            ({"figure": "pages"}, r"`figure` must be one of page, minimum, .*, all, got 'pages'"),
-            ({"format": "gif"}, r"`format` must be one of png, pdf, svg, got 'gif'"),
-            ({"dpi": 5}, r"`dpi` must be from 20 to 1200, got 5"),
-            ({"dpi": 1.5}, r"`dpi` must be a whole number"),
-        ],
-    )
-    def test_an_argument(self, given, said):
-        with pytest.raises((TypeError, ValueError), match=said):
-            look.save("sci_mask.fits", **given)
-        assert made() == []
-
     def test_options(self, capsys):
         for words, said in (
             (["--figure", "pages"], "`figure` must be one of page, "),
@@ -139,13 +125,6 @@ class TestWrong:
         assert main(["plot", "x_mask.fits", "sci_mask.fits", "--figure", "rows"]) == 1
         assert capsys.readouterr().err.startswith("badpix-selfcal: error: x_mask.fits: ")
         assert made() == []
-
-    def test_two_masks_of_the_same_name(self):
-        Path("other").mkdir()
-        Path("other/sci_mask.fits").write_bytes(Path("sci_mask.fits").read_bytes())
-        with pytest.raises(ValueError, match="have figures of the same names; write them separ"):
-            look.save(["sci_mask.fits", "other/sci_mask.fits"])
-        assert len(look.save(["sci_mask.fits", "sci_badpix_selfcal.fits"], figure="rows")) == 1
 
     def test_without_matplotlib(self, capsys, monkeypatch):
         monkeypatch.delitem(sys.modules, "badpix_selfcal.look.figures", raising=False)

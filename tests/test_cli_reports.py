@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +12,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 
-from .commands import command
-from .exposures import header, observation, sky, write
+from .exposures import observation, sky, write
 from .flagged_files import exposure, saved_mask
 from .pools import pool, take
 
@@ -87,24 +84,53 @@ MEMBERS = [f"{name}_rate.fits" for name in ("sci0", "bkg0", "bkg1", "self0", "se
 # run
 
 
-def test_run_says_what_it_did(here, capsys):
+def test_run_prints_what_a_session_shows_and_what_to_do_next(here, capsys):
     assert main(["run", "x_asn.json", "--output-dir", "out", "--save-flagged-bkg"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    result = bps.selfcal("x_asn.json", output_dir="api")
-    levels, found = result.pedestals, result.bad_pixels
-    written = [f"product_badpix_selfcal{name}.fits" for name in ("", "_bkg_0", "_bkg_1")]
+    shown = repr(bps.selfcal("x_asn.json", output_dir="api", save_flagged_bkg=True))
     assert printed.out.splitlines() == [
-        "product: COMPLETE",
-        *(f"  member    {name}  pedestal {levels[Path(name)]:.6g}" for name in MEMBERS),
-        "  dispaxis  2 (along y), kernel 15",
-        f"  cuts      residual below {found.cut_low:.6g} or above {found.cut_high:.6g}",
-        "  flagged   62 low + 62 high = 124 pixels in 122 groups (0.202 %)",
-        *(f"  written   out/{name}" for name in written),
+        *shown.replace(" api", " out").splitlines(),
         "look      --report shows the flags on a page; --save-mask keeps the mask to plot",
         "next      strun calwebb_spec2 out/product_badpix_selfcal.fits",
     ]
-    assert sorted(path.name for path in (here / "out").iterdir()) == written
+    assert len([*(here / "out").iterdir()]) == 3
+
+
+def test_one_exposure_is_not_enough(user, capsys, report):
+    found = report("run", "sci_rate.fits", "--quiet", status=3)
+    assert [product["status"] for product in found["products"]] == ["SKIPPED"]
+    assert found["errors"] == []
+    (said,) = found["warnings"]
+    assert main(["run", "sci_rate.fits"]) == 3
+    printed = capsys.readouterr()
+    assert printed.err == f"badpix-selfcal: warning: {said}\n"
+    assert said.startswith(
+        "sci_rate.fits: no selfcal or background exposures for sci, step skipped"
+    )
+    assert printed.out.startswith("Result sci: SKIPPED, 1 exposure\n")
+    assert "next      nothing was flagged: add exposures of the same detector" in printed.out
+    assert not (user / "sci_badpix_selfcal.fits").exists()
+    assert main(["run", "sci_rate.fits", "--copy-skipped", "--quiet"]) == 3
+    assert (user / "sci_badpix_selfcal.fits").exists()
+    assert main(["run", "sci_rate.fits", "--force-single", "--overwrite", "--quiet"]) == 0
+
+
+def test_exposures_without_a_pedestal_need_no_further_ones(here, lines):
+    image = sky(9)
+    image[:, 474:507] = np.nan
+    for number in range(2):
+        write(here / f"nan{number}_rate.fits", image)
+    found = lines("run", "nan0_rate.fits", "--background", "nan1_rate.fits", status=3)
+    assert found["next"][0].startswith("nothing was flagged: no pedestal can be measured")
+
+
+def test_members_that_are_not_used_are_listed(user, lines):
+    (path,) = user.glob("jw*1001_*_00001_*_asn.json")
+    text = path.read_text().replace("background", "imprint")
+    path.with_name("imprint_asn.json").write_text(text)
+    (unused,) = lines("run", "imprint_asn.json")["unused"]
+    assert unused.count("_rate.fits (imprint)") == 2
 
 
 def test_run_in_json(here, report):
@@ -159,18 +185,6 @@ def test_every_option_reaches_the_step(report, repeated):
     assert (product["dispaxis"], len(product["backgrounds"])) == (1, 1)
 
 
-@pytest.mark.usefixtures("here")
-def test_a_square_window_on_demand(lines):
-    found = lines("run", "x_asn.json", "--dispaxis", "none", "--kernel-size", "3")
-    assert found["dispaxis"] == ["unknown (square window), kernel 3"]
-
-
-def test_nothing_to_measure_is_null_in_json(here, report):
-    write(here / "nan_rate.fits", np.full((96, 640), np.nan, np.float32), detector="NRS1")
-    (product,) = report("run", "nan_rate.fits", "--force-single")["products"]
-    assert (product["cut_low"], product["n_high"]) == (None, 0)
-
-
 def test_infinite_gaps_are_null_in_json(here, report):
     image = sky(9)
     image[:, 474:507] = np.inf
@@ -178,74 +192,6 @@ def test_infinite_gaps_are_null_in_json(here, report):
     others = ["--selfcal", "inf_rate.fits", "--background", "bkg0_rate.fits"]
     (product,) = report("run", "sci0_rate.fits", *others)["products"]
     assert [member["pedestal"] is None for member in product["members"]] == [False, False, True]
-
-
-def test_one_exposure_is_not_enough(user, capsys):
-    for path in user.glob("jw*"):
-        path.unlink()
-    assert main(["run", "sci_rate.fits"]) == 3
-    printed = capsys.readouterr()
-    (warning,) = printed.err.splitlines()
-    assert warning.startswith(
-        "badpix-selfcal: warning: sci_rate.fits: no selfcal or background exposures for sci, step "
-        "skipped: no pixel is flagged, no file is written"
-    )
-    assert printed.out.splitlines() == [
-        "sci: SKIPPED, no pixel is flagged",
-        "  member    sci_rate.fits",
-        "  written   nothing",
-        "next      nothing was flagged: add exposures of the same detector (--background)",
-    ]
-    assert sorted(path.name for path in user.iterdir()) == ["sci_rate.fits", "sky_rate.fits"]
-    assert main(["run", "sci_rate.fits", "--copy-skipped", "--quiet"]) == 3
-    assert (user / "sci_badpix_selfcal.fits").exists()
-    assert main(["run", "sci_rate.fits", "--force-single", "--overwrite", "--quiet"]) == 0
-
-
-def test_a_skipped_run_in_json(user, report):
-    found = report("run", "sci_rate.fits", "--quiet", status=3)
-    assert [product["status"] for product in found["products"]] == ["SKIPPED"]
-    (warning,) = found["warnings"]
-    assert warning.startswith("sci_rate.fits: no selfcal or background exposures")
-    assert found["errors"] == []
-    assert not (user / "sci_badpix_selfcal.fits").exists()
-
-
-def test_exposures_without_a_pedestal_need_no_further_ones(here, lines):
-    image = sky(9)
-    image[:, 474:507] = np.nan
-    for number in range(2):
-        write(here / f"nan{number}_rate.fits", image)
-    found = lines("run", "nan0_rate.fits", "--background", "nan1_rate.fits", status=3)
-    assert found["next"] == [
-        "nothing was flagged: no pedestal can be measured in the gap of the exposures"
-    ]
-
-
-def test_members_that_are_not_used_are_listed(user, lines):
-    (path,) = user.glob("jw*1001_*_00001_*_asn.json")
-    text = path.read_text()
-    path.with_name("typo_asn.json").write_text(text.replace("background", "backgroud"))
-    path.with_name("imprint_asn.json").write_text(text.replace("background", "imprint"))
-    found = lines("run", "imprint_asn.json")
-    assert len(found["member"]) == 2
-    assert found["unused"] == [
-        f"jw09999002001_02101_0000{number}_mirifushort_rate.fits (imprint)" for number in (1, 2)
-    ]
-
-
-def test_an_exposure_is_no_company_for_itself(user, capsys):
-    assert main(["run", "sci_rate.fits", "--background", "sci_rate.fits"]) == 0
-    printed = capsys.readouterr()
-    assert "sci_rate.fits: is compared with itself only" in printed.err
-    assert printed.out.count("  member  ") == 1
-    assert (user / "sci_badpix_selfcal.fits").exists()
-
-
-def test_a_pattern_stands_for_several_backgrounds(user, lines):
-    found = lines("run", "sci_rate.fits", "--background", "jw*2001_*_rate.fits")
-    assert len(found["member"]) == 3
-    assert (user / "sci_badpix_selfcal.fits").exists()
 
 
 def test_exposures_that_are_probably_not_meant(user, capsys):
@@ -262,22 +208,70 @@ def test_exposures_that_are_probably_not_meant(user, capsys):
 # batch, apply and associate
 
 
-STATUSES = ("complete", "skipped", "kept", "failed", "background")
+def test_a_failed_exposure_is_reported_and_the_others_continue(mixed, capsys, report):
+    (mixed / "junk_rate.fits").write_text("junk")
+    assert main(["batch", ".", "--output-dir", "out"]) == 1
+    printed = capsys.readouterr()
+    error = "junk_rate.fits: is not a FITS file, nor one compressed by gzip"
+    assert printed.err == f"badpix-selfcal: error: {error}\n"
+    assert "6 COMPLETE, 1 FAILED, 4 BACKGROUND" in printed.out
+    assert printed.out.endswith("\nnext      correct what failed, then repeat it with --resume\n")
+    assert len(list((mixed / "out").iterdir())) == 6
+    found = report("batch", ".", "--output-dir", "out", "--resume", status=1)
+    assert (found["errors"], found["statuses"]["KEPT"]) == ([error], 6)
 
 
-def test_batch_ends_with_a_table(mixed, capsys):
+@pytest.mark.usefixtures("mixed")
+def test_resume_keeps_what_is_done(report, lines, capsys):
+    run = ["batch", ".", "--output-dir", "out"]
+    report(*run)
+    assert "exists already" in report(*run, status=1)["errors"][0]
+    assert {each["status"] for each in report(*run, "--resume")["exposures"]} == {"KEPT"}
+    found = lines(*run, "--resume")
+    assert found["next"] == ["strun calwebb_spec2 FILE, for each of the 6 files"]
+    assert "written" not in found
+    said = refused(capsys, *run, "--resume", "--kernel-size", "9")
+    assert "out/sci0_mirifulong_badpix_selfcal.fits: was made with " in said
+    assert "15 (now 9)" in said
+    report(*run, "--overwrite")
+
+
+def test_what_a_batch_did_not_do_is_reported(mixed, capsys, report):
+    take(mixed / "image_rate.fits", 1, DETECTOR="MIRIMAGE", EXP_TYPE="MIR_IMAGE")
+    take(mixed / "zempty_rate.fits", 30, empty_gap=True)
     assert main(["batch", ".", "--output-dir", "out"]) == 0
     printed = capsys.readouterr()
-    assert printed.err == ""
-    assert [re.split("  +", row) for row in printed.out.splitlines()] == [
-        ["group", "exposures", *STATUSES, "flagged pixels"],
-        ["MIRIFULONG 34", "5", "3", "0", "0", "0", "2", "62 low + 62 high"],
-        ["NRS1", "5", "3", "0", "0", "0", "2", "62 low + 62 high"],
-        ["written", "6 files in out: <exposure>_badpix_selfcal.fits"],
-        ["look", "--report shows the flags on a page; --save-mask keeps the mask to plot"],
-        ["next", "strun calwebb_spec2 FILE, for each of the 6 files"],
-    ]
-    assert len(list((mixed / "out").iterdir())) == 6
+    assert "badpix-selfcal: warning: zempty_rate.fits: left out" in printed.err
+    assert "\n  left out  1 exposure\n  ignored   1 file of other modes" in printed.out
+    found = report("batch", ".", "--output-dir", "json")
+    assert found["ignored"] == ["image_rate.fits"]
+    members = [each for group in found["groups"] for each in group["members"]]
+    left_out = [each for each in members if each["left_out"]]
+    assert left_out == [{"path": "zempty_rate.fits", "pedestal": None, "left_out": True}]
+
+
+@pytest.mark.usefixtures("mixed")
+def test_a_mask_is_applied(report):
+    made = report("batch", ".", "--output-dir", "out", "--save-mask")
+    (file,) = made["groups"][1]["mask_files"]
+    found = report("apply", file["path"], ".", "--output-dir", "again")
+    assert found["mask"] == file["path"]
+    assert (found["statuses"]["COMPLETE"], len(found["ignored"])) == (5, 5)
+
+
+def test_associate_lists_what_it_wrote(mixed, capsys, report):
+    assert main(["associate", ".", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("would write     sci0_mirifulong_spec2_asn.json")
+    assert not list(mixed.glob("*.json"))
+    found = report("associate", ".")
+    assert found["written"] is True
+    assert len(found["associations"]) == len(list(mixed.glob("*_spec2_asn.json"))) == 6
+    names = {"path", "product", "group", "science", "backgrounds", "selfcal", "existed"}
+    assert found["associations"][0].keys() == names
+    assert "exists already" in refused(capsys, "associate", ".")
+    for options, verb in (([], "exists"), (["--overwrite"], "would replace")):
+        assert main(["associate", ".", "--dry-run", *options]) == 0
+        assert capsys.readouterr().out.count(f"{verb}  ") == 6
 
 
 @pytest.mark.usefixtures("mixed")
@@ -304,104 +298,6 @@ def test_batch_in_json(report):
     assert len(found["exposures"]) == sum(found["statuses"].values()) == 10
 
 
-@pytest.mark.usefixtures("mixed")
-def test_every_option_reaches_the_batch(report):
-    words = ["--background", "sci2*", "--group-by", "band", "--output-dir", "cli"]
-    found = report("batch", ".", *words, *OPTIONS)
-    result = bps.batch(".", background="sci2*", group_by="band", output_dir="api", **KEYWORDS)
-    assert [each["group"] for each in found["groups"]] == [each.name for each in result.groups]
-    assert found["statuses"] == result.statuses
-    for each in result.exposures:
-        history = " ".join(header(each.output)["HISTORY"])
-        assert history == " ".join(header(f"cli/{each.output.name}")["HISTORY"])
-
-
-def test_a_failed_exposure_is_reported_and_the_others_continue(mixed, capsys, report):
-    (mixed / "junk_rate.fits").write_text("junk")
-    assert main(["batch", ".", "--output-dir", "out"]) == 1
-    printed = capsys.readouterr()
-    error = "junk_rate.fits: is not a FITS file, nor one compressed by gzip"
-    assert printed.err == f"badpix-selfcal: error: {error}\n"
-    *_, unreadable, _, last = printed.out.splitlines()
-    assert unreadable.split() == ["unreadable", "1", *"00010-"]
-    assert last == "next      correct what failed, then repeat it with --resume"
-    assert len(list((mixed / "out").iterdir())) == 6
-    found = report("batch", ".", "--output-dir", "out", "--resume", status=1)
-    assert (found["errors"], found["statuses"]["KEPT"]) == ([error], 6)
-
-
-@pytest.mark.usefixtures("mixed")
-def test_resume_keeps_what_is_done(report, lines, capsys):
-    run = ["batch", ".", "--output-dir", "out"]
-    report(*run)
-    assert "exists already" in report(*run, status=1)["errors"][0]
-    found = report(*run, "--resume")
-    assert {each["status"] for each in found["exposures"]} == {"KEPT"}
-    kept = lines(*run, "--resume")
-    assert kept["written"] == ["0 files in out (6 kept)"]
-    assert kept["next"] == ["strun calwebb_spec2 FILE, for each of the 6 files"]
-    said = refused(capsys, *run, "--resume", "--kernel-size", "9")
-    assert "out/sci0_mirifulong_badpix_selfcal.fits: was made with " in said
-    assert "15 (now 9)" in said
-    report(*run, "--overwrite")
-
-
-def test_what_a_batch_did_not_do_is_reported(mixed, capsys, report):
-    take(mixed / "image_rate.fits", 1, DETECTOR="MIRIMAGE", EXP_TYPE="MIR_IMAGE")
-    take(mixed / "zempty_rate.fits", 30, empty_gap=True)
-    assert main(["batch", ".", "--output-dir", "out"]) == 0
-    printed = capsys.readouterr()
-    assert "badpix-selfcal: warning: zempty_rate.fits: left out" in printed.err
-    assert printed.out.splitlines()[-5:] == [
-        "left out  1 exposure without a pedestal",
-        "ignored   1 file of other modes (EXP_TYPE)",
-        "written   7 files in out: <exposure>_badpix_selfcal.fits",
-        "look      --report shows the flags on a page; --save-mask keeps the mask to plot",
-        "next      strun calwebb_spec2 FILE, for each of the 7 files",
-    ]
-    found = report("batch", ".", "--output-dir", "json")
-    assert found["ignored"] == ["image_rate.fits"]
-    members = [each for group in found["groups"] for each in group["members"]]
-    left_out = [each for each in members if each["left_out"]]
-    assert left_out == [{"path": "zempty_rate.fits", "pedestal": None, "left_out": True}]
-
-
-@pytest.mark.usefixtures("mixed")
-def test_a_mask_is_applied(report, lines):
-    made = report("batch", ".", "--output-dir", "out", "--save-mask")
-    (file,) = made["groups"][1]["mask_files"]
-    found = report("apply", file["path"], ".", "--output-dir", "again")
-    assert found["mask"] == file["path"]
-    assert (found["statuses"]["COMPLETE"], len(found["ignored"])) == (5, 5)
-    kept = lines("apply", file["path"], ".", "--output-dir", "again", "--resume")
-    assert kept["ignored"] == ["5 files of other detectors or modes (EXP_TYPE)"]
-    assert kept["written"] == ["0 files in again (5 kept)"]
-
-
-def test_associate_lists_what_it_wrote(mixed, capsys, report):
-    assert main(["associate", ".", "--dry-run"]) == 0
-    assert capsys.readouterr().out.startswith("would write     sci0_mirifulong_spec2_asn.json")
-    assert not list(mixed.glob("*.json"))
-    found = report("associate", ".")
-    assert found["written"] is True
-    assert len(found["associations"]) == len(list(mixed.glob("*_spec2_asn.json"))) == 6
-    assert found["associations"][0].keys() == {
-        *("path", "product", "group", "science", "backgrounds", "selfcal", "existed")
-    }
-    assert "exists already" in refused(capsys, "associate", ".")
-    (mixed / "sci1_nrs1_spec2_asn.json").unlink()
-    for options, verb in (([], "exists"), (["--overwrite"], "would replace")):
-        assert main(["associate", ".", "--dry-run", *options]) == 0
-        lines = capsys.readouterr().out.splitlines()
-        new = [line for line in lines if "   sci1_nrs1_" in line]
-        assert [line.startswith("would write     sci1_nrs1_") for line in new] == [True]
-        assert [line.partition("  ")[0] for line in lines if line not in new] == [verb] * 5
-    assert len(list(mixed.glob("*_spec2_asn.json"))) == 5
-    assert main(["associate", ".", "--overwrite", "--background", "sci2*.fits"]) == 0
-    first, *_ = capsys.readouterr().out.splitlines()
-    assert first.endswith("(MIRIFULONG 34: 1 science, 3 background, 5 selfcal)")
-
-
 def test_simulate_then_run(tmp_path, report, capsys):
     small = ["--size", "96", "640", "--detector", "mirifushort", "--n-science", "1"]
     made = report("simulate", str(tmp_path), *small, "--hot-groups", "3")
@@ -421,51 +317,34 @@ def test_compare_tells_equal_from_different(here, capsys, report):
     saved_mask(here / "a.fits", {(0, 0)}, {(1, 1)})
     exposure(here / "b.fits", {(1, 1), (2, 2), (3, 3)})
     assert main(["compare", "b.fits", "b.fits", "--quiet"]) == 0
-    assert main(["compare", "a.fits", "b.fits", "--quiet"]) == 4
-    assert capsys.readouterr() == ("", "")
     assert main(["compare", "a.fits", "c.fits", "--quiet"]) == 1
-    assert main(["compare", "a.fits"]) == 2
     capsys.readouterr()
     found = report("compare", "a.fits", "b.fits", status=4)
-    for name in ("version", "exit_status", "warnings", "errors"):
-        del found[name]
     unknown = {"low": None, "high": None}
-    assert found == {
-        "equal": False,
-        "same_flags": False,
-        "a": {"path": "a.fits", "kind": "mask", "flagged": {"number": 2, "low": 1, "high": 1}},
-        "b": {"path": "b.fits", "kind": "exposure", "flagged": {"number": 3, **unknown}},
-        "both": {"number": 1, "low": 0, "high": 1},
-        "only_a": {"number": 1, "low": 1, "high": 0},
-        "only_b": {"number": 2, **unknown},
-        "jaccard": 0.25,
-        "other_end": None,
-        "planes": [],
+    assert found | {"equal": False, "same_flags": False, "other_end": None, "planes": []} == found
+    assert found["a"]["flagged"] == {"number": 2, "low": 1, "high": 1}
+    assert found["b"] == {
+        **{"path": "b.fits", "kind": "exposure", "flagged": {"number": 3, **unknown}}
     }
+    assert (found["only_a"]["number"], found["only_b"]["number"], found["jaccard"]) == (1, 2, 0.25)
     assert main(["compare", "a.fits", "b.fits"]) == 4
-    first, *_ = capsys.readouterr().out.splitlines()
-    assert first == "A and B differ: 1 pixel flagged only in A, 2 only in B"
+    assert capsys.readouterr().out.startswith("A and B differ: 1 pixel flagged only in A, 2 only ")
 
 
 def test_infinite_differences_are_null_in_json(here, report):
     a, b = exposure(here / "a.fits"), exposure(here / "b.fits")
     for path, value in ((a, 1.7e308), (b, -1.7e308)):
         fits.append(path, np.full(2, value), fits.Header({"EXTNAME": "HUGE"}))
-    found = report("compare", "a.fits", "b.fits", status=4)
-    assert found["planes"][-1]["largest"] is None
-    assert found["planes"][-1]["equal"] is False
+    plane = report("compare", "a.fits", "b.fits", status=4)["planes"][-1]
+    assert (plane["largest"], plane["equal"]) == (None, False)
 
 
 def test_history_in_json(here, report):
     saved_mask(here / "a.fits", {(0, 0)}, {(1, 1), (2, 2)}, date="2023-05-06")
     saved_mask(here / "b.fits", {(0, 0)}, {(1, 1)}, date="2024-05-06")
     found = report("history", "a.fits", "b.fits", "--table", "pixels.ecsv")
-    assert (found["detector"], found["at_least"], found["table"]) == (
-        "MIRIFULONG",
-        2,
-        "pixels.ecsv",
-    )
-    assert (found["in_any"], found["persistent"], found["come_and_go"]) == (3, 2, 0)
+    facts = {"detector": "MIRIFULONG", "at_least": 2, "table": "pixels.ecsv", "in_any": 3}
+    assert found | facts | {"persistent": 2, "come_and_go": 0} == found
     assert [epoch["path"] for epoch in found["masks"]] == ["a.fits", "b.fits"]
     assert {*found["groups"]} == {"in_any", "come_and_go", "new", "gone", "persistent"}
     assert (here / "pixels.ecsv").exists()
@@ -514,6 +393,7 @@ def test_a_page_comes_first_and_a_rejected_mask_is_not_handed_on(lines):
     page = "product_badpix_selfcal_report.html"
     assert (found["page"], found["look"]) == ([page], [page])
     (verdict,) = found["verdict"]
+    verdict = verdict.removeprefix("product: ")
     rejected = "do what the page says, and run again: these flags are not fit for use"
     copy = "strun calwebb_spec2 product_badpix_selfcal.fits"
     assert found["next"] == [rejected if verdict.startswith("REJECT") else copy]
@@ -548,16 +428,6 @@ def test_an_error_names_the_culprit_in_one_line_and_writes_nothing(user, capsys,
     before = sorted(user.rglob("*"))
     assert refused(capsys, *line.split()).startswith(said)
     assert sorted(user.rglob("*")) == before
-
-
-def test_an_output_that_exists_is_kept(user, capsys):
-    run = ["run", "sci_rate.fits", "--background", "sky_rate.fits", "--quiet"]
-    assert main(run) == 0
-    said = refused(capsys, *run)
-    assert said.startswith("sci_badpix_selfcal.fits exists already; ")
-    assert "overwrite" in said
-    assert main([*run, "--overwrite"]) == 0
-    assert (user / "sci_badpix_selfcal.fits").exists()
 
 
 def test_an_output_is_no_input(user, capsys):
@@ -614,15 +484,6 @@ def test_exposures_of_another_shape_fail(user, capsys):
     said = capsys.readouterr().err
     assert "No shape has the majority, so the group is not processed" in said
     assert len(said.splitlines()) == 1
-
-
-def test_a_wrong_number_of_threads_is_reported_before_anything_is_written(here):
-    before = sorted(here.iterdir())
-    environment = {**os.environ, "BADPIX_SELFCAL_NUM_THREADS": "many"}
-    done = command("run", "sci0_rate.fits", "--json", cwd=here, env=environment)
-    assert done.returncode == 1
-    assert "BADPIX_SELFCAL_NUM_THREADS must be" in done.stderr
-    assert sorted(here.iterdir()) == before
 
 
 def test_the_number_of_threads_of_the_process_is_kept(here):

@@ -275,7 +275,7 @@ def test_without_dq_no_pixel_is_flagged(tmp_path, change):
         (replacing("SCI", table("SCI")), "has no SCI extension"),
         (
             holding("SCI", np.ones((2, 6, 9), "f4")),
-            "it may be a cube of integrations (_rateints) or a spectral",
+            "SCI must be 2-D, got shape (2, 6, 9); take the rate image (_rate)",
         ),
         (holding("SCI", np.ones((1, 6, 9), "f4")), "SCI must be 2-D, got shape (1, 6, 9)"),
         (holding("SCI", np.ones((2, 2, 6, 9), "f4")), "SCI must be 2-D"),
@@ -298,10 +298,6 @@ def test_an_exposure_without_exactly_one_2d_sci_is_refused(tmp_path, change, sai
 def test_a_missing_exposure_is_refused(tmp_path, name):
     (tmp_path / "file").write_bytes(b"")
     assert "no such file or folder" in refusal(tmp_path / name)
-
-
-def test_a_folder_is_refused(tmp_path):
-    assert "is not a file" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -155,9 +155,8 @@ def test_a_folder_is_flagged_and_resumed(tmp_path):
     science = [path.name for path in (tmp_path / "data").glob("jw09999001*_rate.fits")]
     flagged = {path.name for path in (tmp_path / "flagged_all").iterdir()}
     assert flagged == {name.replace("_rate", "_badpix_selfcal") for name in science}
-    first, second = (line for line in report.splitlines() if line.startswith("MIRIFULONG"))
-    counts = [re.findall(r"(?<=  )\d(?=  )", line) for line in (first, second)]
-    assert counts == [list("420002"), list("400202")]  # of 4: 2 complete or kept, 2 backgrounds
+    assert "2 COMPLETE, 2 BACKGROUND" in report
+    assert "2 KEPT, 2 BACKGROUND" in report
 
 
 @pytest.mark.usefixtures("_observation")

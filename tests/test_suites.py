@@ -12,7 +12,6 @@ import pytest
 from hypothesis import settings
 
 import badpix_selfcal as bps
-from badpix_selfcal.arrays.medians import BORDERS
 from badpix_selfcal.testing import (
     CheckFailed,
     find_bad_pixels_checks,
@@ -69,35 +68,6 @@ def test_every_fault_is_found(checks):
     raise AssertionError("every check holds")
 
 
-# What is drawn
-
-
-def calls_of(**how):
-    """Return the windows and the keywords that a check calls a running median with."""
-    calls = []
-
-    def recorded(image, window, **given):
-        calls.append((window, given))
-        return bps.median_filter(image, window, **given)
-
-    check, *_ = median_filter_checks(recorded, oracle=bps.median_filter, **how)
-    check(examples=200)
-    return calls
-
-
-def test_edges_even_windows_and_counts_are_drawn_if_asked():
-    calls = calls_of(**EVERYTHING)
-    assert {given["edge"] for _, given in calls} == {*BORDERS}
-    assert all(("fill" in given) == (given["edge"] == "constant") for _, given in calls)
-    assert {side % 2 for window, _ in calls for side in window} == {0, 1}
-    counts = {(given["min_count"], window[0] * window[1]) for window, given in calls}
-    assert all(1 <= count <= size for count, size in counts)
-    assert any(1 < count < size for count, size in counts)
-
-
-# Outsiders
-
-
 def failure_of(checks):
     """Return what the first check says that fails."""
     for check in checks:
@@ -106,27 +76,6 @@ def failure_of(checks):
         except CheckFailed as error:
             return error
     raise AssertionError("every check holds")
-
-
-def test_where_bottleneck_differs():
-    bottleneck = pytest.importorskip("bottleneck", reason="bottleneck is not installed")
-
-    def trailing_median(image, window, edge):  # noqa: ARG001
-        height = min(window[0], len(image))  # it refuses longer ones
-        return bottleneck.move_median(image, height, min_count=1, axis=0)
-
-    checks = median_filter_checks(
-        trailing_median, edges=["shrink"], windows=[(3, 1)], infinities=False
-    )
-    found = failure_of(checks)
-    (image, window), keywords = found.call
-    assert (window, keywords) == ((3, 1), {"edge": "shrink"})
-    # Its window ends at the sample: the medians stand one row further down than ours.
-    ours, got = bps.median_filter(image, window), trailing_median(image, window, "shrink")
-    assert not np.array_equal(got, ours, equal_nan=True)
-
-
-# What a failure says
 
 
 def test_a_failure_has_all_that_repeats_it():

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from badpix_selfcal import AssociationError, ExposureError
+from badpix_selfcal import AssociationError, ExposureError, batch
 from badpix_selfcal.files import association, exposure, remote
 
 from ..commands import signalled
@@ -102,6 +102,18 @@ def test_a_server_that_never_answers_ends_the_command(contents, tmp_path, monkey
     assert done.returncode == 1
     assert f"{server.url}/e_rate.fits: cannot be fetched" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_never_answers_is_not_asked_for_each_of_many_files(contents, tmp_path):
+    """At 30 s for each answer, 40 files would take five minutes: now one."""
+    with lying(Request.hang, contents[0]) as server:
+        urls = [f"{server.url}/{number}_rate.fits" for number in range(40)]
+        results = batch(urls, output_dir=tmp_path / "out", workers=4)
+        assert server.requests < 20
+    errors = [each.error for each in results.failed]
+    assert len(errors) == 40
+    assert any("has just not answered" in each for each in errors)
 
 
 @pytest.mark.parametrize("command", ["run", "batch"])

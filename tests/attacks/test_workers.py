@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-COUNT = 120
+COUNT = 60
 """Exposures of a batch."""
 
 
@@ -76,7 +76,7 @@ class Killer:
 
 def test_killed_workers(tmp_path, folder):
     before, expected = contents(folder / "in"), contents(folder / "expected")
-    kills, wanted, runs = 0, cases(5, 60), 0
+    kills, wanted, runs = 0, cases(2, 60), 0
     while kills < wanted:
         out = tmp_path / str(runs)
         with workers() as client:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import io
 import json
-import shutil
 import signal
 import sys
 import traceback
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from .._kernels import __version__, num_threads
 from ..errors import log, reason_of
 from . import terminal
-from .terminal import PROGRAM, Terminated, say
+from .report import plain
+from .terminal import PROGRAM, say
 
 if TYPE_CHECKING:
     from .commands import Command
@@ -48,14 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     terminal.prepare()
     call = _Call(sys.argv[1:] if arguments is None else [*arguments])
-    try:
-        with terminal.signals_raised(is_process=arguments is None) as received:
-            status = call.run(received)
-    except KeyboardInterrupt:
-        status = call.stopped(signal.SIGINT)
-    except Terminated:
-        status = call.stopped(signal.SIGTERM)
-    return call.ended(status)
+    with terminal.signals_raised(is_process=arguments is None) as received:
+        try:
+            return call.run(received)
+        except KeyboardInterrupt:
+            return call.stopped(received[0] if received else signal.SIGINT)
 
 
 class _WrongUsage(Exception):  # noqa: N818 - not an error of the program
@@ -79,15 +76,12 @@ class _Call:
         try:
             answer = self._parsed()
             if isinstance(answer, str):
-                say(answer, "stdout")
-                return DONE
+                return self._printed(answer, DONE)
             verbosity = answer.pop("verbose", 0)
             if verbosity and self._is_quiet:
                 return self._wrong("give -v or --quiet, not both")
-            with (
-                terminal.one_line_warnings(quiet=self._is_quiet) as self._warned,
-                terminal.one_line_log(verbosity),
-            ):
+            warned = terminal.one_line_warnings(quiet=self._is_quiet)
+            with warned as self._warned, terminal.one_line_log(verbosity):
                 report = self._called(answer)
         except _WrongUsage as wrong:
             return self._wrong(str(wrong))
@@ -96,7 +90,7 @@ class _Call:
                 return self.stopped(received[0])
             return self._failed(error, verbosity)
         for each in report.errors:
-            say(f"{PROGRAM}: error: {each}", "stderr")
+            say(f"{PROGRAM}: error: {each}")
         status = DIFFERENT if report.differs else SKIPPED if report.skipped else DONE
         return self._reported(FAILED if report.errors else status, report.errors, report)
 
@@ -106,16 +100,8 @@ class _Call:
         text = f"{word}; outputs that are there are complete"
         if "resume" in self._parameters:
             text += "; --resume continues from there"
-        say(f"{PROGRAM}: {text}", "stderr")
+        say(f"{PROGRAM}: {text}")
         return self._reported(128 + number, [text])
-
-    def ended(self, status: int) -> int:
-        """Return the exit status; say on the other stream what could not be printed."""
-        if problem := terminal.problem_of("stdout"):
-            say(f"{PROGRAM}: error: {problem}", "stderr")
-        elif (problem := terminal.problem_of("stderr")) and not self._is_json:
-            say(f"{PROGRAM}: error: {problem}", "stdout")
-        return FAILED if problem and status in ENDED else status
 
     def _parsed(self) -> str | dict[str, Any]:
         """Return the arguments of the command, or a text to print."""
@@ -129,27 +115,24 @@ class _Call:
             raise _WrongUsage(f"{words[0]} stands before the command; options stand after it")
         from cyclopts import CycloptsError
 
-        from .commands import COMMANDS, problem, program
+        from .commands import COMMANDS, console, problem, program
 
         self._command = COMMANDS.get(words[0])
         page = io.StringIO()
         try:
             names = words[:1] if self._command else ()
             app = program(*names, is_help=bool(is_help))
-            answer: str | dict[str, Any] | None = app(
-                words, console=_console(page) if is_help else None
-            )
+            answer = app(words, console=console(page) if is_help else None)
         except CycloptsError as error:
             raise _WrongUsage(problem(error)) from None
         if self._command:
             self._parameters = [*inspect.signature(self._command.function).parameters]
-        if answer is None:
-            return "\n".join(line.rstrip() for line in page.getvalue().rstrip().split("\n"))
-        return answer
+        lines = (line.rstrip() for line in page.getvalue().rstrip().split("\n"))
+        return "\n".join(lines) if answer is None else answer
 
     def _called(self, given: dict[str, Any]) -> Report:
         """Call the function of the command."""
-        from .progress import Bar
+        from .progress import shown
 
         assert self._command is not None
         given = {name: each for name, each in given.items() if name not in ("json", "quiet")}
@@ -157,15 +140,15 @@ class _Call:
         log.debug("arguments: %s", given)
         if "threads" in self._parameters:
             log.info("%d threads compute", given.get("threads") or num_threads())
-        with Bar(None if self._is_quiet else sys.stderr, self._command.counts) as bar:
-            return self._command(given, bar.show)
+        with shown(None if self._is_quiet else sys.stderr, self._command.counts) as show:
+            return self._command(given, show)
 
     def _wrong(self, problem: str) -> int:
         """Say what is wrong with the arguments."""
         program, what = PROGRAM, "the commands"
         if self._command is not None:
             program, what = f"{PROGRAM} {self._words[0]}", "the options"
-        say(f"{program}: error: {problem}\n'{program} --help' lists {what}", "stderr")
+        say(f"{program}: error: {problem}\n'{program} --help' lists {what}")
         return self._reported(WRONG_USAGE, [problem])
 
     def _failed(self, error: Exception, verbosity: int) -> int:
@@ -176,15 +159,15 @@ class _Call:
         is_wrong &= is_ours and type(error) in (TypeError, ValueError)
         is_expected = is_wrong or (is_ours and not isinstance(error, TypeError))
         if verbosity > is_expected:
-            say("".join(traceback.format_exception(error)).rstrip(), "stderr")
+            say("".join(traceback.format_exception(error)).rstrip())
         if is_wrong:
             return self._wrong(reason)
         if is_expected:
-            say(f"{PROGRAM}: error: {reason}", "stderr")
+            say(f"{PROGRAM}: error: {reason}")
             return self._reported(FAILED, [reason])
         how = "with the traceback " + ("above" if verbosity else "that --verbose prints")
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        say(f"{PROGRAM}: unexpected error: {reason}; please report it {how}", "stderr")
+        say(f"{PROGRAM}: unexpected error: {reason}; please report it {how}")
         return self._reported(FAILED, [reason])
 
     def _reported(self, status: int, errors: Sequence[str], report: Report | None = None) -> int:
@@ -193,20 +176,18 @@ class _Call:
             return status
         self._is_reported = True
         if self._is_json:
-            unprinted = terminal.problem_of("stderr")
-            if unprinted and status in ENDED:
-                status = FAILED
-            head = {
-                "version": __version__,
-                "exit_status": status,
-                "warnings": self._warned,
-                "errors": [*errors, *filter(None, [unprinted])],
-            }
-            facts = head | (report.facts if report else {})
-            say(json.dumps(facts, indent=2, default=str), "stdout")
-        elif report and report.text and not self._is_quiet:
-            say(report.text, "stdout")
-        return status
+            head: dict[str, Any] = {"version": __version__, "exit_status": status}
+            head |= {"warnings": self._warned, "errors": errors}
+            head |= report.facts if report else {}
+            return self._printed(json.dumps(plain(head), indent=2), status)
+        return self._printed("" if self._is_quiet or report is None else report.text, status)
+
+    def _printed(self, text: str, status: int) -> int:
+        """Print to standard output, and return the exit status: 1 if that is not possible."""
+        if not text or not (why := say(text, "stdout")):
+            return status
+        say(f"{PROGRAM}: error: the report could not be printed (stdout: {why})")
+        return FAILED if status in ENDED else status
 
 
 def _is_ours(error: Exception) -> bool:
@@ -218,10 +199,3 @@ def _is_ours(error: Exception) -> bool:
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     is_here = frame.f_globals["__name__"].split(".")[0] == __package__.split(".")[0]
     return is_here and isinstance(error, (RuntimeError, TypeError, ValueError))
-
-
-def _console(page: io.StringIO) -> Any:
-    """Return where a help page goes: lines as long as the terminal is wide."""
-    from rich.console import Console
-
-    return Console(file=page, width=shutil.get_terminal_size().columns)

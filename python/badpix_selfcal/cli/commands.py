@@ -6,9 +6,12 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal
+from shutil import get_terminal_size
+from typing import Any, Final, Literal, TextIO
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
@@ -17,7 +20,7 @@ from .options import PACKAGE, option, options_of, plain
 from .report import Report
 from .terminal import PROGRAM
 
-__all__ = ["COMMANDS", "Command", "problem", "program"]
+__all__ = ["COMMANDS", "Command", "console", "problem", "program"]
 
 EXAMPLES: Final = """\
 badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir flagged
@@ -63,30 +66,14 @@ SETTINGS: Final = ("hot_groups",)
 """The settings of a simulation that are options."""
 
 
+@dataclass(frozen=True)
 class Command:
-    """A command of the program: call it with the arguments that the user gave.
+    """A command: the function that it calls, how its result is reported, what `progress` counts."""
 
-    Parameters
-    ----------
-    module, function : str
-        The function that it calls.
-    report : callable
-        Returns the `Report` of a result and of the arguments that the user gave.
-    counts : str, optional
-        What the `progress` of the function counts.
-    """
-
-    def __init__(
-        self,
-        module: str,
-        function: str,
-        report: Callable[[Any, Mapping[str, Any]], Report],
-        counts: str = "files read or written",
-    ) -> None:
-        self.module = module
-        self.name = function
-        self.report = report
-        self.counts = counts
+    module: str
+    name: str
+    report: Callable[[Any, Mapping[str, Any]], Report]
+    counts: str = "files read or written"
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -110,13 +97,13 @@ def _settings() -> Any:
 
 COMMANDS: Final = {
     "run": Command("step.selfcal", "selfcal", steps.report_of_run),
-    "batch": Command("step.batch", "batch", steps.report_of_batch),
-    "apply": Command("step.apply", "apply", steps.report_of_apply),
+    "batch": Command("step.batch", "batch", steps.report_of_pool),
+    "apply": Command("step.apply", "apply", steps.report_of_pool),
     "report": Command("look.report", "report", others.report_of_report),
-    "plot": Command("look.plot", "save", others.report_of_plot),
+    "plot": Command("look.plot", "save", partial(others.report_of_files, "figures")),
     "compare": Command("look.pictures", "compare", others.report_of_compare),
     "history": Command("look.pictures", "history", others.report_of_history),
-    "export": Command("masks.export", "export", others.report_of_export),
+    "export": Command("masks.export", "export", partial(others.report_of_files, "files")),
     "associate": Command("step.associate", "associate", others.report_of_associate),
     "simulate": Command("simulate.files", "simulate", others.report_of_simulate),
     "verify": Command("testing.verification", "verify", others.report_of_verify, "checks"),
@@ -175,6 +162,13 @@ def _is_installed(name: str) -> bool:
         return callable(COMMANDS[name].function)
     except ImportError:
         return False
+
+
+def console(page: TextIO) -> Any:
+    """Return where a help page goes: lines as long as the terminal is wide."""
+    from rich.console import Console
+
+    return Console(file=page, width=get_terminal_size().columns)
 
 
 def _formatter() -> Any:

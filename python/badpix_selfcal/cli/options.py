@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -31,7 +31,8 @@ ONLY_IN_PYTHON: Final = ("progress", "settings")
 def options_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """Return the parameters of a function as cyclopts takes them."""
     hints, texts = _hints(function), _texts_of(function)
-    texts |= {name: _sentence(each.help) for name, each in Parameters.by_name().items()}
+    for name, each in Parameters.by_name().items():
+        texts[name] = f"{each.help[0].upper()}{each.help[1:]}."
     return [
         option(name, *_kind(hints[name], each.default), texts.get(name, ""))
         for name, each in inspect.signature(function).parameters.items()
@@ -113,20 +114,11 @@ def _texts_of(described: Callable[..., Any]) -> dict[str, str]:
         for name in names.partition(" : ")[0].split(", "):
             texts[name] = text
             if other := re.match(r"As in `badpix_selfcal\.(\w+)`", text):
-                there = _public_texts(other[1]).get(name, other[0]).rstrip(".")
-                texts[name] = there + text[other.end() :]
+                there = _texts_of(getattr(import_module(PACKAGE), other[1]))
+                texts[name] = there.get(name, other[0]).rstrip(".") + text[other.end() :]
     return {name: plain(text) for name, text in texts.items()}
-
-
-@cache
-def _public_texts(name: str) -> dict[str, str]:
-    return _texts_of(getattr(import_module(PACKAGE), name))
 
 
 def plain(text: str) -> str:
     """Return text of a docstring without its markup."""
     return text.replace("``", "").replace("`", "")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

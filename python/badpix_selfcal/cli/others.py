@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..arrays.display import counted
-from .report import Report, finite, written
+from ..arrays.display import block, counted
+from .report import Report, facts_of, written
 
 if TYPE_CHECKING:
     from ..files.paths import Location
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "report_of_associate",
     "report_of_compare",
-    "report_of_export",
+    "report_of_files",
     "report_of_history",
-    "report_of_plot",
     "report_of_report",
     "report_of_simulate",
     "report_of_verify",
@@ -34,43 +32,26 @@ __all__ = [
 
 def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.associate`."""
-    dry = bool(given.get("dry_run"))
-    facts = [
-        {
-            "path": each.path,
-            "product": each.product,
-            "group": each.group,
-            "science": each.science,
-            "backgrounds": [*each.backgrounds],
-            "selfcal": [*each.selfcal],
-            "existed": each.exists,
-        }
-        for each in made
-    ]
+    is_dry = bool(given.get("dry_run"))
+    names = "path product group science backgrounds selfcal"
+    facts = [facts_of(each, names, existed="exists") for each in made]
     existing = "would replace" if given.get("overwrite") else "exists"
     lines = []
     for each in made:
-        verb = f"{existing if each.exists else 'would write':<13}" if dry else "written"
+        verb = f"{existing if each.exists else 'would write':<13}" if is_dry else "written"
         lines.append(f"{verb}   {each.path}  ({each.group}: {each.counts})")
-    return Report({"written": not dry, "associations": facts}, "\n".join(lines))
+    return Report({"written": not is_dry, "associations": facts}, "\n".join(lines))
 
 
 def report_of_simulate(made: Simulation, _: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.simulate.simulate`."""
-    facts: dict[str, Any] = {
-        name: [*getattr(made, name)] for name in ("associations", "science", "background")
-    }
-    return Report(facts | {"truth": made.truth}, "\n".join(written(made.files)))
+    facts = facts_of(made, "associations science background truth")
+    return Report(facts, "\n".join(written(made.files)))
 
 
-def report_of_export(files: Sequence[Location], _: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.export`."""
-    return Report({"files": [*files]}, "\n".join(written(files)))
-
-
-def report_of_plot(files: Sequence[Location], _: Mapping[str, Any]) -> Report:
-    """Return the report of the function that saves figures."""
-    return Report({"figures": [*files]}, "\n".join(written(files)))
+def report_of_files(what: str, files: Sequence[Location], _: Mapping[str, Any]) -> Report:
+    """Return the report of a function that returns the files that it has written."""
+    return Report({what: files}, "\n".join(written(files)))
 
 
 def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
@@ -78,14 +59,10 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
     facts, lines = [], []
     for each in made.groups:
         said = each.judgement
+        reasons = {reason.name: reason.verdict for reason in said.reasons}
         facts.append(
-            {
-                "name": each.name,
-                "page": each.page,
-                "verdict": each.verdict,
-                "reasons": {reason.name: reason.verdict for reason in said.reasons},
-                "numbers": dict(said.numbers),
-            }
+            facts_of(each, "name page verdict")
+            | {"reasons": reasons, "numbers": dict(said.numbers)}
         )
         lines.append(f"{each.name}: {each.verdict}. {said.meaning}")
         for reason in said.reasons:
@@ -93,7 +70,7 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
                 what = f"{reason.limit.label}: {reason.value:.4g} {reason.limit.unit}".rstrip()
                 lines.append(f"  {reason.verdict:<8}  {what}")
                 lines += [f"{'':12}{line}" for line in textwrap.wrap(reason.limit.advice, 76)]
-        lines += written([each.page], "  ")
+        lines += written([each.page])
     if made.index is not None:
         lines.append(f"list of all: {made.index}")
     return Report({"groups": facts, "index": made.index}, "\n".join(lines))
@@ -101,77 +78,44 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
 
 def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.compare`."""
-    counts = {name: asdict(each) for name, each in found.counts.items()}
-    facts = {
-        "equal": found.is_equal,
-        "same_flags": found.same_flags,
-        **{
-            name: {"path": side.title, "kind": kind, "flagged": counts.pop(name)}
-            for name, side, kind in zip("ab", (found.a, found.b), found.kinds, strict=True)
-        },
-        **counts,
-        "jaccard": found.jaccard,
-        "other_end": found.other_end,
-        "planes": [
-            {"equal": plane.is_equal, **asdict(plane), "largest": finite(plane.largest)}
-            for plane in found.planes
-        ],
+    counts = dict(found.counts)
+    facts = facts_of(found, "same_flags jaccard other_end", equal="is_equal") | {
+        name: {"path": side.title, "kind": kind, "flagged": counts.pop(name)}
+        for name, side, kind in zip("ab", (found.a, found.b), found.kinds, strict=True)
     }
-    lines = [str(found), *written([given.get("picture")], "  ")]
-    return Report(facts, "\n".join(lines), differs=not found.is_equal)
+    planes = [vars(each) | {"equal": each.is_equal} for each in found.planes]
+    lines = [str(found), *written([given.get("picture")])]
+    return Report(facts | counts | {"planes": planes}, "\n".join(lines), differs=not found.is_equal)
 
 
 def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.history`."""
     files = {name: given.get(name) for name in ("table", "picture", "persistent_mask")}
-    facts = {
-        "detector": found.detector,
-        "subarray": found.subarray,
-        "shape": [*found.shape],
-        "masks": [asdict(epoch) | {"path": epoch.path} for epoch in found.epochs],
-        "at_least": found.at_least,
-        "in_any": int(found.x.size),
+    facts = facts_of(found, "detector subarray shape at_least", masks="epochs") | {
+        "in_any": found.x.size,
         "persistent": int(found.persistent.sum()),
         "come_and_go": int(found.comes_and_goes.sum()),
         "groups": {
             "in_any": len(found.groups),
             "come_and_go": int(found.changing_groups.sum()),
-            **{
-                name: [group | {"residual": finite(group["residual"])} for group in groups]
-                for name, groups in found.named_groups.items()
-            },
+            **found.named_groups,
         },
     }
-    return Report(facts | files, "\n".join([str(found), *written(files.values(), "  ")]))
+    return Report(facts | files, "\n".join([str(found), *written(files.values())]))
 
 
 def report_of_verify(found: Verification, _: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.testing.verify`: a verdict with versions."""
-    facts = {
-        "holds": not found.failed,
-        "against": found.against,
-        "examples": found.examples,
-        "seed": found.seed,
-        "versions": found.versions,
-        "kernels": found.kernels,
-        "checks": [
-            {
-                "check": each.check,
-                "instructions": each.instructions,
-                "seconds": round(each.seconds, 3),
-                "failure": each.failure,
-            }
-            for each in found.tried
-        ],
-    }
+    facts = facts_of(found, "against examples seed versions kernels", checks="tried")
     total, failed = counted(len(found.tried), "check"), len(found.failed)
     holds = f"{failed} of {total} FAILED" if failed else f"all of {total} hold"
-    lines = [
-        f"verified against {found.against}: {holds}",
-        *(f"  FAILED    {each.check}, with {each.instructions}" for each in found.failed),
-        f"  examples  {found.examples} of each property, seed {found.seed}",
-        *(f"  kernel    {name}: {kernel}" for name, kernel in found.kernels.items()),
-        *(f"  version   {name} {version}" for name, version in found.versions.items()),
-        f"  took      {math.fsum(each.seconds for each in found.tried):.0f} s",
-    ]
-    return Report(facts, "\n".join(lines), tuple(each.failure for each in found.failed))
+    said = {
+        "FAILED": "; ".join(f"{each.check}, with {each.instructions}" for each in found.failed),
+        "examples": f"{found.examples} of each property, seed {found.seed}",
+        "kernels": "; ".join(f"{name}: {kernel}" for name, kernel in found.kernels.items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in found.versions.items()),
+        "took": f"{math.fsum(each.seconds for each in found.tried):.0f} s",
+    }
+    text = block(f"verified against {found.against}: {holds}", said)
+    errors = tuple(each.failure for each in found.failed)
+    return Report(facts | {"holds": not errors}, text, errors)

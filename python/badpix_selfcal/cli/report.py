@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-__all__ = ["Report", "finite", "written"]
+from ..files.paths import RemoteFile
+
+__all__ = ["Report", "facts_of", "plain", "written"]
 
 
 @dataclass(frozen=True)
@@ -17,15 +19,13 @@ class Report:
     Attributes
     ----------
     facts : dict
-        The result as values that JSON can hold; anything else is written as text, such as a path.
+        The result by name; `plain` makes it what JSON can hold.
     text : str
         The result as text for the terminal.
     errors : tuple of str
         Why parts failed, although the command ran to its end.
-    skipped : bool
-        Whether the step was skipped for a part.
-    differs : bool
-        Whether two files that were compared differ.
+    skipped, differs : bool
+        Whether the step was skipped for a part; whether two files that were compared differ.
     """
 
     facts: dict[str, Any]
@@ -35,11 +35,25 @@ class Report:
     differs: bool = False
 
 
-def finite(value: float | None) -> float | None:
-    """Return a number that JSON can hold."""
-    return value if value is not None and math.isfinite(value) else None
+def facts_of(value: object, names: str, **others: str) -> dict[str, Any]:
+    """Return attributes of an object by their names; `others` have other names in the report."""
+    attributes = {name: name for name in names.split()} | others
+    return {name: getattr(value, attribute) for name, attribute in attributes.items()}
 
 
-def written(files: Iterable[object], indent: str = "") -> list[str]:
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: no infinite number, a path as text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if is_dataclass(value) and not isinstance(value, (type, RemoteFile)):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, (list, tuple)) else str(value)
+
+
+def written(files: Iterable[object]) -> list[str]:
     """Return the lines of a report that name files which were written."""
-    return [f"{indent}written   {path}" for path in files if path is not None]
+    return [f"written   {path}" for path in files if path is not None]

@@ -11,36 +11,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 from ..errors import SelfcalWarning, log
 
-__all__ = [
-    "PROGRAM",
-    "Terminated",
-    "one_line_log",
-    "one_line_warnings",
-    "prepare",
-    "problem_of",
-    "say",
-    "signals_raised",
-]
+__all__ = ["PROGRAM", "one_line_log", "one_line_warnings", "prepare", "say", "signals_raised"]
 
 PROGRAM: Final = "badpix-selfcal"
 
-Stream: TypeAlias = Literal["stdout", "stderr"]
-
 GRACE: Final = 4.0
 """How long a command that is interrupted may clean up, s."""
-
-_NAMES: Final = {"stdout": "the report", "stderr": "messages"}
-
-_failed: dict[Stream, str] = {}
-"""The streams that text could not be printed to, and why."""
-
-
-class Terminated(BaseException):
-    """Raised on SIGTERM."""
 
 
 def prepare() -> None:
@@ -48,7 +28,6 @@ def prepare() -> None:
 
     Else the system would write its own error messages into an output.
     """
-    _failed.clear()
     for number in range(3):
         try:
             os.fstat(number)
@@ -56,38 +35,23 @@ def prepare() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
-def problem_of(stream: Stream) -> str:
-    """Return what could not be printed to a stream; empty if all was."""
-    why = _failed.get(stream)
-    return f"{_NAMES[stream]} could not be printed ({stream}: {why})" if why else ""
-
-
-def say(text: str, to: Stream) -> None:
+def say(text: str, to: Literal["stdout", "stderr"] = "stderr") -> str:
     """Print text on lines of its own; characters that the stream cannot encode are escaped.
 
-    If the other end of a pipe is closed, nothing is printed. Any other problem does not end the
-    command either; see `problem_of`.
+    Returns why it could not be printed; empty if it was, or if the reader of a pipe has gone.
     """
     stream = getattr(sys, to)
     if stream is None:  # it was closed when the process began
-        _failed.setdefault(to, "it is closed")
-        return
+        return "it is closed"
     encoding = getattr(stream, "encoding", None) or "ascii"
-    plain = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
-        print(plain, file=stream, flush=True)
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
     except (OSError, ValueError) as error:
-        if not isinstance(error, BrokenPipeError):  # else the reader wants no more
-            _failed.setdefault(to, getattr(error, "strerror", None) or str(error))
-        _mute(to)
-
-
-def _mute(to: Stream) -> None:
-    """Let a stream that cannot be written go nowhere: at the end Python writes what is left."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, getattr(sys, to).fileno())
-        os.close(nowhere)
+        with suppress(OSError, ValueError):  # at the end Python would write what is left
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            return getattr(error, "strerror", None) or str(error)
+    return ""
 
 
 @contextmanager
@@ -98,7 +62,7 @@ def one_line_warnings(*, quiet: bool) -> Iterator[list[str]]:
     def show(message: Warning | str, *_: object, **__: object) -> None:
         messages.append(str(message))
         if not quiet:
-            say(f"{PROGRAM}: warning: {message}", "stderr")
+            say(f"{PROGRAM}: warning: {message}")
 
     with warnings.catch_warnings():
         if quiet:
@@ -111,12 +75,10 @@ def one_line_warnings(*, quiet: bool) -> Iterator[list[str]]:
 @contextmanager
 def one_line_log(verbosity: int) -> Iterator[None]:
     """Print the log of the package as lines of the command: 0 nothing, 1 INFO, 2 DEBUG too."""
-    if verbosity == 0:
-        yield
-        return
     level, handler = log.level, _LineHandler()
-    log.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
-    log.addHandler(handler)
+    if verbosity:
+        log.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+        log.addHandler(handler)
     try:
         yield
     finally:
@@ -128,20 +90,18 @@ class _LineHandler(logging.Handler):
     """Prints each message as a line of the command; a traceback follows on lines of its own."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"{PROGRAM}: {record.levelname.lower()}: {self.format(record)}", "stderr")
+        say(f"{PROGRAM}: {record.levelname.lower()}: {self.format(record)}")
 
 
 @contextmanager
 def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
-    """Turn the first SIGINT or SIGTERM into an exception; yield the list of those received.
+    """Raise KeyboardInterrupt at the first SIGINT or SIGTERM; yield the list of those received.
 
-    The second one ends the process, as does its not ending within `GRACE`. Files of unfinished
-    outputs are hidden then, and the next run replaces them. Handlers of the caller stay in place.
+    The second one ends the process, and so does a process that has not ended within `GRACE`. Parts
+    of unfinished outputs stay hidden then. Handlers of the caller stay in place.
     """
-    usual: dict[int, Any] = {
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGINT: signal.default_int_handler,
-    }
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+    usual[signal.SIGTERM] = signal.SIG_DFL
     is_main = threading.current_thread() is threading.main_thread()
     ours = [each for each in usual if is_main and signal.getsignal(each) is usual[each]]
     received: list[int] = []
@@ -150,17 +110,17 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
         received.append(number)
         if len(received) > 1:
             os._exit(128 + received[0])
-        timer.start()
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        if is_process:
+            timer = threading.Timer(GRACE, os._exit, [128 + number])
+            timer.daemon = True
+            timer.start()
+        raise KeyboardInterrupt
 
-    timer = threading.Timer(GRACE, lambda: os._exit(128 + received[0]))
-    timer.daemon = True
     try:
         for each in ours:
             signal.signal(each, stop)
         yield received
     finally:
-        if not (received and is_process):  # else threads that do not end are ended
-            timer.cancel()
+        if not (is_process and received):  # else a second one ends what does not end
             for each in ours:
                 signal.signal(each, signal.SIG_DFL if is_process else usual[each])

@@ -84,12 +84,6 @@ _KINDS: Final = {
 }
 """What the pipeline's products are that are no images, by their suffix."""
 
-_OF_AXES: Final = {
-    3: "a cube of integrations (_rateints) or a spectral cube (_s3d)",
-    4: "a ramp (_uncal, _ramp)",
-}
-"""The same by the number of axes."""
-
 
 @dataclass(frozen=True)
 class Exposure:
@@ -247,8 +241,9 @@ class Exposure:
         self._require_same()
 
     def _require_same(self) -> None:
-        """Refuse another version of the file, if no server has refused it."""
-        if self._about is None or not self._about.conditions:
+        """Refuse another version of the file, if no server has refused it, or knows versions."""
+        about = self._about
+        if about is None or not (about.conditions or about.version.endswith(":")):
             with reading(self.path):
                 if version_of(self.path) != self.version:
                     raise ExposureError(CHANGED)
@@ -417,7 +412,7 @@ def _planes_of(found: Iterable[Hdu]) -> dict[str, Hdu]:
     planes: dict[str, Hdu] = {}
     for hdu in found:
         is_packed = hdu.kind == "BINTABLE" and hdu.header.get("ZIMAGE") is True
-        if hdu.name not in _PLANES or not (hdu.kind in ("IMAGE", "IUEIMAGE") or is_packed):
+        if hdu.name not in _PLANES or not (hdu.kind == "IMAGE" or is_packed):
             continue
         if hdu.name in planes:
             raise ExposureError(
@@ -459,24 +454,18 @@ def _problem_of(planes: Mapping[str, Hdu]) -> str:
 
 def _require_image(location: Location, planes: Mapping[str, Hdu]) -> None:
     """Refuse a file without a 2-D SCI image."""
+    kind = location.name.lower().removesuffix(".gz").removesuffix(".fits").rpartition("_")[2]
+    what = f"_{kind} is {_KINDS[kind]}: " if kind in _KINDS else ""
+    advice = f"; {what}take the rate image (_rate)"
     if "SCI" not in planes:
-        raise ExposureError(f"has no SCI extension{_hint(location, 0)}")
+        raise ExposureError(f"has no SCI extension{advice}")
     sci = planes["SCI"]
     if sci.kind == "BINTABLE":
         raise ExposureError(f"SCI {_COMPRESSED}")
     if len(sci.shape) != 2:
-        hint = _hint(location, len(sci.shape))
-        raise ExposureError(f"SCI must be 2-D, got shape {sci.shape}{hint}")
+        raise ExposureError(f"SCI must be 2-D, got shape {sci.shape}{advice}")
     if min(sci.shape) < 1:
         raise ExposureError(f"SCI is empty, its shape is {sci.shape}")
-
-
-def _hint(location: Location, ndim: int) -> str:
-    """Return what a file without an image is, by its name or its number of axes."""
-    kind = location.name.lower().removesuffix(".gz").removesuffix(".fits").rpartition("_")[2]
-    if kind in _KINDS:
-        return f"; _{kind} is {_KINDS[kind]}: take the rate image (_rate)"
-    return f"; it may be {_OF_AXES[ndim]}: take the rate image (_rate)" if ndim in _OF_AXES else ""
 
 
 def _renewed(text: str, cards: Cards, history: str) -> bytes:

@@ -1,10 +1,8 @@
 """Realistic exposures with known bad pixels, in files that the step and the pipeline can read.
 
-`simulate` writes the files that an observer has before self-calibration: dithered science exposures
-of a target, exposures of an empty field, and an association for each science exposure. It also
-writes the truth: which pixels are hot, have a low response, are halos of hot pixels, or are hit by
-a cosmic ray. In `slices`, `scene`, `groups` and `defects` is the content of the exposures, in
-`files` their form; the numbers are fields of `Settings`.
+`simulate` writes the files that an observer has before self-calibration, and the truth: which
+pixels are hot, have a low response, are halos of hot pixels, or are hit by a cosmic ray. `slices`,
+`scene`, `groups` and `defects` have the content of the exposures, `files` their form.
 
 For NIRSpec the scene is an assumption, and noise and defects have MIRI's numbers. The files serve
 to test software, not to judge the instrument.
@@ -13,7 +11,7 @@ to test software, not to judge the instrument.
 from __future__ import annotations
 
 from .defects import COSMIC_RAY, HALO, HOT, LOW
-from .files import MINIMUM_SIZE, Simulation, simulate
+from .files import Simulation, simulate
 from .settings import LIGHT_ONLY, Settings
 
 __all__ = [
@@ -22,7 +20,6 @@ __all__ = [
     "HOT",
     "LIGHT_ONLY",
     "LOW",
-    "MINIMUM_SIZE",
     "Settings",
     "Simulation",
     "simulate",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
@@ -145,6 +145,9 @@ class Result:
             "status": _tally_of(self.statuses),
             "cuts": "" if found is None else cuts_of(found),
             "flagged": _flags_of(self),
+            "crowded": _count_of(self.crowded_rows, "row" if self.dispaxis == 1 else "column"),
+            "left out": _count_of(self.left_out, "exposure"),
+            "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
             "copies": files_of(copies) or "none",
             "mask": "" if self.mask_file is None else str(self.mask_file),
@@ -229,7 +232,11 @@ class Results:
         return f"Results of {counted(sum(self.statuses.values()), 'exposure')}", {
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
+            "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
+            "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": files_of(self.written),
+            "masks": files_of([each.mask_file for each in self if each.mask_file]),
+            "pages": files_of([each.page for each in self if each.page]),
         }
 
 
@@ -242,6 +249,11 @@ def _flags_of(result: Result) -> str:
         return ""
     found = result.bad_pixels
     return counted(result.flagged, "pixel") if found is None else flags_of(found)
+
+
+def _count_of(what: Sequence[object], name: str, which: str = "") -> str:
+    """Return how many there are; empty if there are none."""
+    return counted(len(what), name) + which if what else ""
 
 
 def _first(errors: Iterable[str]) -> str:
