@@ -82,7 +82,9 @@ def batch(
     output_dir : path-like, optional
         As in `badpix_selfcal.selfcal`.
     cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper, grow, force_single
-        As in `badpix_selfcal.selfcal`; so are spare_crowded, copy_skipped, force, edge, dispaxis.
+        As in `badpix_selfcal.selfcal`.
+    spare_crowded, copy_skipped, force, edge, dispaxis
+        As in `badpix_selfcal.selfcal`.
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
     save_mask : bool, optional
