@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
+import badpix_selfcal as bps
+from badpix_selfcal.instrument import BAD
+
 MRS = (96, 640)
 """A shape that holds a part of the gap of either MIRI detector."""
+
+GAP = (50, 974, 474, 507)
+"""The gap of MIRIFULONG."""
 
 
 def sky(seed, shape=MRS, dtype=np.float32):
@@ -64,20 +71,17 @@ def associate(path, science, *, background=(), selfcal=(), name="product", **mor
 
 def observation(folder, *, science=1, background=2, selfcal=2, shape=MRS, **how):
     """Write exposures and their association; return the association."""
-    counts = (("sci", science), ("bkg", background), ("self", selfcal))
-    files, seed = {}, 0
-    for role, count in counts:
-        files[role] = []
-        for number in range(count):
-            seed += 1
-            path = Path(folder) / f"{role}{number}_rate.fits"
-            files[role].append(write(path, sky(seed, shape), **how))
-    return associate(
-        Path(folder) / "x_asn.json",
-        files["sci"][0],
-        background=files["bkg"],
-        selfcal=files["self"],
-    )
+    counts = {"sci": science, "bkg": background, "self": selfcal}
+    seeds = count(1)
+    files = {
+        role: [
+            write(folder / f"{role}{number}_rate.fits", sky(next(seeds), shape), **how)
+            for number in range(counts[role])
+        ]
+        for role in counts
+    }
+    science, background, selfcal = files.values()
+    return associate(folder / "x_asn.json", science[0], background=background, selfcal=selfcal)
 
 
 def planes(path):
@@ -94,9 +98,64 @@ def assert_equal_planes(one, other):
         np.testing.assert_array_equal(mine[name], image, err_msg=f"{one} {name}")
 
 
+def assert_same_folders(ours, expected):
+    """Check that two folders hold files of the same names with equal images."""
+    assert names(ours) == names(expected)
+    for path in expected.iterdir():
+        assert_equal_planes(ours / path.name, path)
+
+
 def header(path, extension=0):
     """Return a header of a file."""
     return fits.getheader(path, extension)
+
+
+def entry_of(path):
+    """Return all HISTORY of a file on one line."""
+    return " ".join(header(path)["HISTORY"])
+
+
+def names(folder):
+    """Return the sorted names in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def statuses(result):
+    """Return the statuses of all exposures."""
+    return [each.status for each in result.exposures]
+
+
+def flags_in(path):
+    """Return which pixels of a file are flagged."""
+    return planes(path)["DQ"] & BAD == BAD
+
+
+def found_in(images, *, dispaxis=2, gap=GAP, **how):
+    """Return the bad pixels of images by the functions on arrays."""
+    images = list(images)
+    levels = [0.0 if gap is None else bps.pedestal(image, gap) for image in images]
+    return bps.find_bad_pixels(bps.minimum_image(images, levels), dispaxis=dispaxis, **how)
+
+
+def change(path, *, without=None, science=None, dispaxis=None, **cards):
+    """Remove a plane of an exposure, replace its SCI, set DISPAXIS or cards; return its path."""
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header.update(cards)
+        if science is not None:
+            hdus["SCI"].data = science
+        if dispaxis is not None:
+            hdus["SCI"].header["DISPAXIS"] = dispaxis
+        if without is not None:
+            del hdus[without]
+    return path
+
+
+def products(association, edit):
+    """Change the products of an association by a function; return the association."""
+    table = json.loads(association.read_text())
+    edit(table["products"])
+    association.write_text(json.dumps(table))
+    return association
 
 
 def enlarge(path):
@@ -130,21 +189,16 @@ def set_error(path, error):
     return path
 
 
-def hot_exposures(folder, count=4, *, errors=None):
+def hot_exposures(folder, number=4, *, errors=None):
     """Write exposures with hot pixels, and their errors; return paths, images and errors."""
     rng = np.random.default_rng(11)
     hot = np.zeros(MRS, np.float32)
     hot[tuple(rng.integers(0, size, 40) for size in MRS)] = rng.uniform(10, 100, 40)
     made = []
-    for number in range(count):
+    for n in range(number):
         image = (rng.normal(0, 1, MRS) + hot).astype(np.float32)
-        path = write(folder / f"{number}_rate.fits", image)
+        path = write(folder / f"{n}_rate.fits", image)
         error = rng.uniform(0.9, 1.1, MRS).astype(np.float32) * (1 if errors is None else errors)
         set_error(path, error)
         made.append((path, image, error))
     return zip(*made, strict=True)
-
-
-def entry_of(path):
-    """Return all HISTORY of a file on one line."""
-    return " ".join(header(path)["HISTORY"])

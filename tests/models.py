@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from jwst.stpipe import Step
 from stdatamodels.jwst import datamodels as dm
 
 from badpix_selfcal.simulate import simulate
+
+from .exposures import associate, products
 
 SIZES = {"MIRIFULONG": (96, 640), "MIRIFUSHORT": (96, 640), "NRS1": (64, 80)}
 DISPAXIS = {"MIRIFULONG": 2, "MIRIFUSHORT": 2, "NRS1": 1}
@@ -34,27 +35,27 @@ def observe(folder, detector="MIRIFULONG", dispaxis="known"):
         "background": made.background,
         "selfcal": made.science[1:],
     }
+    association = associate(
+        folder / "set_asn.json",
+        *files["science"],
+        background=files["background"],
+        selfcal=files["selfcal"],
+        name="set",
+        **{"asn_type": "spec2", "asn_pool": "pool", "asn_id": "a1", "asn_rule": "r"},
+    )
     files = {role: [str(path) for path in paths] for role, paths in files.items()}
-    members = [
-        {"expname": path.rpartition("/")[2], "exptype": role}
-        for role, paths in files.items()
-        for path in paths
-    ]
-    table = {"asn_type": "spec2", "asn_pool": "pool", "asn_id": "a1", "asn_rule": "r"}
-    association = folder / "set_asn.json"
-    association.write_text(json.dumps({**table, "products": [{"name": "set", "members": members}]}))
     return {**files, "association": str(association)}
 
 
 def listed_twice(exposures):
     """Let an association list its science exposure and a background again, as selfcal exposures."""
-    path = Path(exposures["association"])
-    table = json.loads(path.read_text())
-    members = table["products"][0]["members"]
-    again = [each["expname"] for each in members if each["exptype"] != "selfcal"][:2]
-    members += [{"expname": name, "exptype": "selfcal"} for name in again]
-    path.write_text(json.dumps(table))
-    return str(path)
+
+    def repeat(those):
+        members = those[0]["members"]
+        again = [each["expname"] for each in members if each["exptype"] != "selfcal"][:2]
+        members += [{"expname": name, "exptype": "selfcal"} for name in again]
+
+    return str(products(Path(exposures["association"]), repeat))
 
 
 class KnowsItsAxis(Step):
@@ -96,3 +97,8 @@ def assert_same_models(ours, others):
         assert (mine is None) == (other is None), name
         if other is not None:
             np.testing.assert_array_equal(mine, other, strict=True, err_msg=name)
+
+
+def assert_same_files(ours, others):
+    with dm.open(ours) as mine, dm.open(others) as other:
+        assert_same_models(mine, other)

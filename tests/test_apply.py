@@ -7,22 +7,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import instrument
 
-from .exposures import assert_equal_planes, entry_of, header, observation, planes, sky, write
-from .masks import group_mask
+from .exposures import (
+    assert_equal_planes,
+    change,
+    entry_of,
+    header,
+    names,
+    observation,
+    planes,
+    statuses,
+)
+from .flagged_files import mask_file
 from .pools import pool, take
 
 MODES = [("MIRIFULONG", "MIR_MRS", 2), ("NRS1", "NRS_IFU", 1)]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* times the mean ERR")
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 def copies_in(folder):
@@ -39,7 +43,7 @@ def test_every_plane_is_that_of_the_run(tmp_path, cut, detector, exp_type, dispa
     )
     inputs = [tmp_path / f"{name}_rate.fits" for name in ("sci0", "bkg0", "bkg1")]
     result = bps.apply(run.mask_file, inputs, output_dir=tmp_path / "out")
-    assert [each.status for each in result.exposures] == ["COMPLETE"] * 3
+    assert statuses(result) == ["COMPLETE"] * 3
     for each, expected in zip(result.exposures, [run.science, *run.backgrounds], strict=True):
         assert_equal_planes(each.output, expected)
         assert header(each.output)["S_BPXSLF"] == "COMPLETE"
@@ -48,13 +52,10 @@ def test_every_plane_is_that_of_the_run(tmp_path, cut, detector, exp_type, dispa
     assert (group.flagged, group.dispaxis) == (int(run.bad_pixels.mask.sum()), dispaxis)
 
 
-@pytest.mark.parametrize("cut", ["fraction", "sigma"])
-def test_every_plane_is_that_of_the_batch(tmp_path, cut):
+def test_every_plane_is_that_of_the_batch(tmp_path):
     pool(tmp_path)
-    made = bps.batch(
-        tmp_path, output_dir=tmp_path / "batch", cut=cut, save_mask=True, save_flagged_bkg=True
-    )
-    for group in made.groups:
+    how = {"cut": "sigma", "save_mask": True, "save_flagged_bkg": True}
+    for group in bps.batch(tmp_path, output_dir=tmp_path / "batch", **how):
         result = bps.apply(group.mask_file, tmp_path, output_dir=tmp_path / "out")
         assert not result.failed
         assert len(result.written) == len(result.ignored) == 5  # the others: of other detectors
@@ -72,36 +73,17 @@ def made(tmp_path):
     return result[0].mask_file, tmp_path
 
 
-def test_another_exposure_is_flagged_alone(made):
-    mask, folder = made
-    tonight = take(folder / "tonight_rate.fits", 77, detector="NRS1")
-    before = planes(tonight)
-    result = bps.apply(mask, tonight, output_dir=folder / "out")
-    (output,) = result.written
-    assert output == folder / "out" / "tonight_badpix_selfcal.fits"
-    flags, after = bps.Mask.read(mask).bad_pixels.mask, planes(output)
-    np.testing.assert_array_equal(after["DQ"], before["DQ"] | np.where(flags, instrument.BAD, 0))
-    for name in ("SCI", "ERR", "VAR_POISSON"):
-        np.testing.assert_array_equal(after[name], np.where(flags, np.nan, before[name]))
-
-
 def test_history_names_the_mask(made):
     mask, folder = made
-    first = bps.apply(mask, folder / "sci0_nrs1_rate.fits", output_dir=folder / "a").written[0]
-    entry = entry_of(first)
-    version = bps.__version__
-    assert entry.startswith(f"badpix_selfcal {version} COMPLETE: mask={mask.name} digest=")
-    moved = shutil.copy(
-        mask, folder / "a name with spaces, and longer than a line of HISTORY is.fits"
-    )
-    second = bps.apply(moved, folder / "sci0_nrs1_rate.fits", output_dir=folder / "b").written[0]
-    other = entry_of(second)
-    assert "mask=a_name_with_spaces,_and_longer_than_a_line_of_HISTORY_is.fit digest=" in other
-    assert entry.partition("digest=")[2] == other.partition("digest=")[2]
-    loaded = replace(bps.Mask.read(mask), source=None)
-    third = bps.apply(loaded, folder / "sci0_nrs1_rate.fits", output_dir=folder / "c").written[0]
-    assert "mask=NRS1 digest=" in entry_of(third)
-    assert_equal_planes(third, first)
+    digests = set()
+    for given, name in ((mask, mask.name), (replace(bps.Mask.read(mask), source=None), "NRS1")):
+        result = bps.apply(
+            given, folder / "sci0_nrs1_rate.fits", output_dir=folder / "out", overwrite=True
+        )
+        entry, _, digest = entry_of(result.written[0]).partition(" digest=")
+        assert entry == f"badpix_selfcal {bps.__version__} COMPLETE: mask={name}"
+        digests.add(digest)
+    assert len(digests) == 1
 
 
 # Exposures that do not fit
@@ -115,42 +97,37 @@ def test_history_names_the_mask(made):
             "was taken with NRS2, the mask {mask} is of NRS1; give a mask of the same detector",
         ),
         ({"SUBARRAY": "SUB32"}, "has the subarray SUB32, the mask {mask} has FULL; give a mask of"),
-        ({"SUBARRAY": "GENERIC"}, "has the subarray GENERIC, the mask {mask} has FULL; give a"),
-        ({"SUBSTRT2": 9}, "has the subarray (1,9), the mask {mask} has FULL; give a mask of"),
         ({"shape": (20, 30)}, "has shape (20, 30), the mask {mask} has (96, 640); give a mask"),
+        ({"S_BPXSLF": "COMPLETE"}, "is flagged already (S_BPXSLF = COMPLETE)"),
+        ({"without": "DQ"}, "has no DQ extension"),
     ],
 )
 def test_an_exposure_that_does_not_fit_is_refused_by_name(made, how, problem):
     mask, folder = made
-    other = take(folder / "other_rate.fits", 9, **{"detector": "NRS1", **how})
+    how = {"detector": "NRS1", **how}
+    lost = how.pop("without", None)
+    other = change(take(folder / "other_rate.fits", 9, **how), without=lost)
     result = bps.apply(mask, [other, folder / "sci0_nrs1_rate.fits"], output_dir=folder / "out")
-    assert [each.status for each in result.exposures] == ["FAILED", "COMPLETE"]
+    assert len(result.written) == 1
     (failed,) = result.failed
     assert failed.error.startswith(f"{other}: {problem.format(mask=mask)}")
     assert names(folder / "out") == ["sci0_nrs1_badpix_selfcal.fits"]
 
 
-def test_a_mask_of_a_subarray_fits_its_exposures(tmp_path):
-    for number in range(2):
-        take(tmp_path / f"e{number}_rate.fits", number, detector="NRS1", SUBARRAY="SUB32")
-    made = bps.batch(tmp_path, output_dir=tmp_path / "batch", save_mask=True)
-    assert not bps.apply(made[0].mask_file, tmp_path, output_dir=tmp_path / "out").failed
-
-
-def test_exposures_of_another_mode_are_flagged_with_a_warning(made):
+@pytest.mark.parametrize(
+    ("name", "cards", "words"),
+    [
+        ("a_rate", {"EXP_TYPE": "NRS_MSASPEC"}, "EXP_TYPE is NRS_MSASPEC, that of the mask"),
+        ("a_cal", {}, r"a_cal\.fits: later steps of the pipeline"),
+    ],
+)
+def test_odd_exposures_are_flagged_with_a_warning(made, name, cards, words):
     mask, folder = made
-    other = take(folder / "other_rate.fits", 9, detector="NRS1", EXP_TYPE="NRS_MSASPEC")
-    with pytest.warns(bps.SelfcalWarning, match="EXP_TYPE is NRS_MSASPEC, that of the mask"):
+    other = take(folder / f"{name}.fits", 9, detector="NRS1", **cards)
+    with pytest.warns(bps.SelfcalWarning, match=words):
         assert bps.apply(mask, other, output_dir=folder / "out").written
     unknown = take(folder / "unknown_rate.fits", 9, detector="NRS1", EXP_TYPE="")
     assert bps.apply(mask, unknown, output_dir=folder / "out").written  # without a warning
-
-
-def test_exposures_of_later_steps_are_flagged_with_a_warning(made):
-    mask, folder = made
-    later = take(folder / "later_cal.fits", 9, detector="NRS1")
-    with pytest.warns(bps.SelfcalWarning, match=r"later_cal\.fits: later steps of the pipeline"):
-        assert bps.apply(mask, later, output_dir=folder / "out").written
 
 
 def test_a_folder_without_exposures_of_the_detector_is_refused(made):
@@ -161,22 +138,11 @@ def test_a_folder_without_exposures_of_the_detector_is_refused(made):
         bps.apply(mask, folder / "in", output_dir=folder / "out")
 
 
-def test_flagged_exposures_are_refused_unless_forced(made):
+def test_flagged_exposures_are_flagged_again_if_forced(made):
     mask, folder = made
     copy = folder / "batch" / "sci0_nrs1_badpix_selfcal.fits"
     given = shutil.copy(copy, folder / "again_rate.fits")
-    assert "is flagged already" in bps.apply(mask, given, output_dir=folder / "out").failed[0].error
     assert bps.apply(mask, given, output_dir=folder / "out", force=True).written
-
-
-def test_an_exposure_that_cannot_be_flagged_is_reported(made):
-    mask, folder = made
-    path = take(folder / "bad_rate.fits", 9, detector="NRS1")
-    with fits.open(path, mode="update") as hdus:
-        del hdus["DQ"]
-    result = bps.apply(mask, [path, folder / "sci0_nrs1_rate.fits"], output_dir=folder / "out")
-    assert "has no DQ extension" in result.failed[0].error
-    assert len(result.written) == 1
 
 
 def test_a_mask_among_the_exposures_is_named(made):
@@ -189,21 +155,18 @@ def test_a_mask_among_the_exposures_is_named(made):
     assert len(result.written) == 1
 
 
-def test_inputs_and_the_mask_are_never_replaced(made, hashes):
+@pytest.mark.parametrize("replaced", ["mask", "exposure"])
+def test_inputs_and_the_mask_are_never_replaced(made, hashes, replaced):
     mask, folder = made
-    before = hashes(folder)
-    for path, name in ((mask, "mask"), (folder / "sci1_nrs1_rate.fits", "exposure")):
-        out = folder / f"out_{name}"
-        out.mkdir()
-        target = out / "sci0_nrs1_badpix_selfcal.fits"
-        shutil.copy(path, target)
-        given = (target, folder / "sci0_nrs1_rate.fits")
-        if name == "exposure":
-            given = (mask, [folder / "sci0_nrs1_rate.fits", target])
-        with pytest.raises(FileExistsError, match="would replace the input"):
-            bps.apply(*given, output_dir=out, overwrite=True)
-        assert target.read_bytes() == path.read_bytes()
-    assert hashes(folder) == before
+    exposure, out = folder / "sci0_nrs1_rate.fits", folder / "out"
+    out.mkdir()
+    target = out / "sci0_nrs1_badpix_selfcal.fits"
+    shutil.copy(mask if replaced == "mask" else folder / "sci1_nrs1_rate.fits", target)
+    given = (target, exposure) if replaced == "mask" else (mask, [exposure, target])
+    before = hashes(folder), hashes(out)
+    with pytest.raises(FileExistsError, match="would replace the input"):
+        bps.apply(*given, output_dir=out, overwrite=True)
+    assert (hashes(folder), hashes(out)) == before
 
 
 @pytest.mark.parametrize("damage", ["absent", "short", "text"])
@@ -218,18 +181,25 @@ def test_a_broken_mask_is_refused_before_anything_is_written(made, damage):
     assert not (folder / "out").exists()
 
 
-def test_wrong_arguments(made):
+@pytest.mark.parametrize(
+    ("inputs", "how", "error", "words"),
+    [
+        ("absent_rate.fits", {}, bps.ExposureError, "no such file"),
+        ([], {}, bps.ExposureError, "no exposures given"),
+        (".", {"force": 1}, TypeError, "force must be True or False"),
+        (".", {"workers": 0}, ValueError, "workers must be from 1"),
+        (
+            *(".", {"workers": 2, "scheduler": "tcp://127.0.0.1:1"}),
+            *(ValueError, "`workers` is a number of threads of this process"),
+        ),
+    ],
+)
+def test_wrong_arguments(made, monkeypatch, inputs, how, error, words):
     mask, folder = made
-    with pytest.raises(bps.ExposureError, match="no such file"):
-        bps.apply(mask, folder / "absent_rate.fits")
-    with pytest.raises(bps.ExposureError, match="no exposures given"):
-        bps.apply(mask, [])
-    with pytest.raises(TypeError, match="force must be True or False"):
-        bps.apply(mask, folder, force=1)
-    with pytest.raises(ValueError, match="workers must be from 1"):
-        bps.apply(mask, folder, workers=0)
-    with pytest.raises(ValueError, match="`workers` is a number of threads of this process"):
-        bps.apply(mask, folder, workers=2, scheduler="tcp://127.0.0.1:1")
+    monkeypatch.chdir(folder)
+    with pytest.raises(error, match=words):
+        bps.apply(mask, inputs, output_dir="out", **how)
+    assert not (folder / "out").exists()
 
 
 class TestResume:
@@ -238,7 +208,7 @@ class TestResume:
     def run(self, mask, folder, **how):
         result = bps.apply(mask, folder, output_dir=folder / "out", resume=True, **how)
         assert not result.failed
-        return [each.status for each in result.exposures]
+        return statuses(result)
 
     def test_what_is_done_is_kept(self, made):
         mask, folder = made
@@ -278,22 +248,6 @@ class TestResume:
         with pytest.raises(FileExistsError, match="\\(now a mask of its own exposures\\)"):
             bps.batch(folder, output_dir=folder / "out", resume=True)
 
-    def test_an_interrupted_call_is_continued(self, made):
-        mask, folder = made
-
-        def interrupted(done, _):
-            if done == 1:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            bps.apply(mask, folder, output_dir=folder / "out", workers=1, progress=interrupted)
-        left = names(folder / "out")
-        assert 1 <= len(left) <= 3
-        assert all(name.endswith("_badpix_selfcal.fits") for name in left)
-        assert self.run(mask, folder).count("KEPT") == len(left)
-        for path in copies_in(folder / "batch"):
-            assert_equal_planes(folder / "out" / path.name, path)
-
 
 def test_masks_and_exposures_at_urls(tmp_path, bucket):
     association = observation(tmp_path)
@@ -311,92 +265,15 @@ def test_masks_and_exposures_at_urls(tmp_path, bucket):
     assert_equal_planes(local, run.science)
 
 
-def test_a_mask_in_memory_of_another_shape_is_named_by_its_group(tmp_path):
-    write(tmp_path / "a_rate.fits", sky(1))
-    result = bps.apply(group_mask(), tmp_path / "a_rate.fits", output_dir=tmp_path / "out")
-    assert "the mask MIRIFULONG 34 has (40, 50)" in result.failed[0].error
-
-
-class TestReferenceFiles:
-    """Any JWST MASK reference file is a mask."""
-
-    @pytest.fixture
-    def folder(self, tmp_path):
-        take(tmp_path / "e_rate.fits", 1, detector="NRS1", shape=(20, 30))
-        return tmp_path
-
-    def reference(self, folder, image, defined=((0, 1, "DO_NOT_USE"),), **cards):
-        primary = fits.PrimaryHDU()
-        primary.header.update(
-            {"REFTYPE": "MASK", "DETECTOR": "NRS1", "SUBARRAY": "GENERIC"} | cards
-        )
-        hdus = [primary, fits.ImageHDU(image, name="DQ")]
-        if defined is not None:
-            bits, values, words = zip(*defined, strict=True)
-            columns = [
-                fits.Column("BIT", "J", array=np.array(bits)),
-                fits.Column("VALUE", "J", bzero=2**31, array=np.array(values, np.uint32)),
-                fits.Column("NAME", "40A", array=np.array(words)),
-            ]
-            hdus.append(fits.BinTableHDU.from_columns(columns, name="DQ_DEF"))
-        fits.HDUList(hdus).writeto(folder / "ref.fits", overwrite=True)
-        return folder / "ref.fits"
-
-    @pytest.mark.parametrize(
-        ("defined", "bit"),
-        [
-            (((0, 1, "DO_NOT_USE"), (1, 2, "DEAD")), 1),
-            (((0, 1, "DEAD"), (5, 32, "DO_NOT_USE")), 32),
-            (((31, 1 << 31, "DO_NOT_USE"),), 1 << 31),
-            (None, 1),
-        ],
-    )
-    @pytest.mark.parametrize("kind", [np.uint32, np.uint8, np.int32])
-    def test_do_not_use_is_what_dq_def_says(self, folder, defined, bit, kind):
-        image = np.random.default_rng(1).integers(0, 64, (20, 30)).astype(kind)
-        if bit <= np.iinfo(kind).max:
-            image[3, 4] = bit
-        path = self.reference(folder, image, defined)
-        result = bps.apply(path, folder / "e_rate.fits", output_dir=folder / "out")
-        (output,) = result.written
-        flags = (image.astype(np.int64) & bit) != 0
-        before = planes(folder / "e_rate.fits")["DQ"]
-        np.testing.assert_array_equal(
-            planes(output)["DQ"], before | np.where(flags, instrument.BAD, 0)
-        )
-        (group,) = result.groups
-        assert group.bad_pixels is None
-        assert group.flagged == int(flags.sum())
-
-    @pytest.mark.parametrize("value", ["ANY", "N/A", "GENERIC", "any "])
-    def test_values_that_fit_every_exposure(self, folder, value):
-        given = take(folder / "s_rate.fits", 1, detector="NRS1", shape=(20, 30), SUBARRAY="SUB1")
-        image = np.zeros((20, 30), np.uint32)
-        cards = dict.fromkeys(("DETECTOR", "EXP_TYPE", "SUBARRAY"), value)
-        path = self.reference(folder, image, **cards)
-        assert bps.apply(path, given, output_dir=folder / "out").written
-        path = self.reference(folder, image, **{**cards, "SUBARRAY": ""})
-        (failed,) = bps.apply(path, given, output_dir=folder / "out").failed
-        assert "has the subarray SUB1, the mask" in failed.error
-
-    @pytest.mark.parametrize(
-        ("change", "problem"),
-        [
-            ({"REFTYPE": "DARK"}, "is no mask (REFTYPE is DARK); give a file that"),
-            ({"defined": ((1, 2, "DEAD"),)}, "DQ_DEF does not say which pixels DO_NOT_USE"),
-            ({"image": np.zeros((2, 20, 30), np.uint32)}, "no DQ extension with a 2-D image"),
-            ({"image": np.zeros((20, 30), np.float32)}, "no DQ extension with a 2-D image"),
-        ],
-    )
-    def test_what_is_no_mask_is_refused(self, folder, change, problem):
-        change = {"image": np.zeros((20, 30), np.uint32), **change}
-        path = self.reference(folder, **change)
-        with pytest.raises(bps.MaskError) as caught:
-            bps.apply(path, folder / "e_rate.fits", output_dir=folder / "out")
-        assert str(caught.value).startswith(f"{path}: ")
-        assert problem in str(caught.value)
-        assert not (folder / "out").exists()
-
-    def test_an_exposure_is_no_mask(self, folder):
-        with pytest.raises(bps.MaskError, match=r"is no mask \(it has no REFTYPE\)"):
-            bps.apply(folder / "e_rate.fits", folder / "e_rate.fits", output_dir=folder / "out")
+def test_a_reference_file_of_the_pipeline_is_a_mask(tmp_path):
+    image = np.random.default_rng(1).integers(0, 64, (20, 30), np.uint32)
+    cards = {"DETECTOR": "ANY", "SUBARRAY": "GENERIC"}
+    path = mask_file(tmp_path / "ref.fits", image, {1: "DEAD", 32: "DO_NOT_USE"}, **cards)
+    given = take(tmp_path / "e_rate.fits", 1, detector="NRS1", shape=(20, 30), SUBARRAY="SUB1")
+    (group,) = bps.apply(path, given, output_dir=tmp_path / "out")
+    flags = image & 32 != 0
+    expected = planes(given)["DQ"] | np.where(flags, instrument.BAD, 0)
+    np.testing.assert_array_equal(planes(group.science)["DQ"], expected)
+    assert (group.bad_pixels, group.flagged) == (None, int(flags.sum()))
+    with pytest.raises(bps.MaskError, match=r"is no mask \(it has no REFTYPE\)"):
+        bps.apply(given, given, output_dir=tmp_path / "out")

@@ -27,6 +27,15 @@ def names(paths):
     return sorted(path.name for path in paths)
 
 
+@pytest.fixture
+def exposures(tmp_path):
+    """A folder with three science exposures and two backgrounds."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    pool(folder, detectors=("NRS1",))
+    return folder
+
+
 def test_the_members_of_each_association(tmp_path):
     pool(tmp_path)  # channel 34: LONG, channel 12: SHORT
     take(tmp_path / "sci8_rate.fits", 8, BAND="MEDIUM")
@@ -55,13 +64,6 @@ def test_by_band_selfcal_members_share_the_band_too(tmp_path):
     assert len(made["sci0_nrs2"].selfcal) == 5
 
 
-def test_instruments_are_kept_apart(tmp_path):
-    pool(tmp_path, detectors=("MIRIFULONG", "NRS1"), science=2, background=1)
-    for each in bps.associate(tmp_path):
-        detector = each.group.split()[0].lower()
-        assert all(detector in path.name for path in (*each.selfcal, *each.backgrounds))
-
-
 def test_a_lone_exposure_is_not_its_own_companion(tmp_path):
     take(tmp_path / "a_rate.fits", 1)
     (made,) = bps.associate(tmp_path)
@@ -70,10 +72,9 @@ def test_a_lone_exposure_is_not_its_own_companion(tmp_path):
         assert bps.selfcal(made.path, output_dir=tmp_path / "out").status == "SKIPPED"
 
 
-def test_the_fields_are_those_of_the_pipeline(tmp_path):
-    pool(tmp_path, detectors=("NRS1",), science=1)
-    (made,) = bps.associate(tmp_path)
-    assert made.path == tmp_path / "sci0_nrs1_spec2_asn.json"
+def test_the_fields_are_those_of_the_pipeline(exposures):
+    made = bps.associate(exposures)[0]
+    assert made.path == exposures / "sci0_nrs1_spec2_asn.json"
     content = json.loads(made.path.read_text())
     assert (content["asn_type"], content["asn_id"]) == ("spec2", "a3001")
     assert content["asn_rule"] == "DMSLevel2bBase"
@@ -97,12 +98,10 @@ def test_the_pipeline_reads_them(tmp_path):
             assert models.asn_table["products"][0]["name"] == each.product
 
 
-def test_our_step_takes_them_from_another_folder(tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()
-    pool(tmp_path / "data", detectors=("NRS1",))
+def test_our_step_takes_them_from_another_folder(exposures, tmp_path, monkeypatch):
     (tmp_path / "elsewhere" / "asn").mkdir(parents=True)
     (tmp_path / "asn").symlink_to(tmp_path / "elsewhere" / "asn")
-    monkeypatch.chdir(tmp_path / "data")
+    monkeypatch.chdir(exposures)
     for each in bps.associate(".", output_dir="../asn"):
         result = bps.selfcal(each.path, output_dir=tmp_path / "out")
         assert (result.status, len(result.members)) == ("COMPLETE", 5)
@@ -118,41 +117,32 @@ def test_backgrounds_can_be_named_by_pattern_and_lie_elsewhere(tmp_path):
     assert read(made[0]).backgrounds[0].samefile(sky)
 
 
-def test_existing_files_are_replaced_on_demand_only(tmp_path):
-    pool(tmp_path, detectors=("NRS1",))
-    made = bps.associate(tmp_path)
+def test_existing_files_are_replaced_on_demand_only(exposures):
+    made = bps.associate(exposures)
     made[1].path.write_text("mine")
     made[0].path.unlink()
     with pytest.raises(FileExistsError, match="exists already"):
-        bps.associate(tmp_path)
+        bps.associate(exposures)
     assert made[1].path.read_text() == "mine"
     assert not made[0].path.exists()  # all or none
-    bps.associate(tmp_path, overwrite=True)
+    bps.associate(exposures, overwrite=True)
     assert read(made[1]).name == made[1].product
 
 
-def test_a_dry_run_writes_nothing(tmp_path, hashes):
-    pool(tmp_path)
-    before = hashes(tmp_path)
-    would = bps.associate(tmp_path, output_dir=tmp_path / "new" / "asn", dry_run=True)
-    assert hashes(tmp_path) == before
-    assert not (tmp_path / "new").exists()
-    assert would == bps.associate(tmp_path, output_dir=tmp_path / "new" / "asn")
+def test_a_dry_run_writes_nothing(exposures, tmp_path, bucket):
+    for to in (tmp_path / "new" / "asn", bucket.url):
+        would = bps.associate(exposures, output_dir=to, dry_run=True)
+        assert bucket.contents() == {}
+        assert to == bucket.url or not to.parent.exists()
+        assert not any(each.exists for each in would)
+        assert would == bps.associate(exposures, output_dir=to)
+        assert all(each.exists for each in bps.associate(exposures, output_dir=to, dry_run=True))
 
 
 def named(bucket, key):
     """Return the names of the members that an association in a bucket lists."""
     (product,) = json.loads(bucket.read(key))["products"]
     return [member["expname"] for member in product["members"]]
-
-
-@pytest.fixture
-def exposures(tmp_path):
-    """A folder with three science exposures and two backgrounds."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    pool(folder, detectors=("NRS1",))
-    return folder
 
 
 class TestUnderUrl:
@@ -187,67 +177,32 @@ class TestUnderUrl:
         assert named(bucket, "sci0_nrs1_spec2_asn.json") == [urls[0], *urls]
         assert [str(path) for path in read(made[0]).selfcal] == urls
 
-    def test_our_step_takes_them(self, exposures, bucket, tmp_path):
-        bucket.put(exposures, "in/")
-        made = bps.associate(f"{bucket.url}/in/", output_dir=f"{bucket.url}/asn")
-        result = bps.selfcal(str(made[0].path), output_dir=tmp_path / "out")
-        assert (result.status, len(result.members)) == ("COMPLETE", 5)
-
-    def test_existing_ones_are_replaced_on_demand_only(self, exposures, bucket):
-        bucket.write(**{"sci1_nrs1_spec2_asn.json": "mine"})
-        with pytest.raises(FileExistsError, match=f"{bucket.url}/sci1.* exists already"):
-            bps.associate(exposures, output_dir=bucket.url)
-        assert bucket.contents() == {"sci1_nrs1_spec2_asn.json": "mine"}  # all or none
-        made = bps.associate(exposures, output_dir=bucket.url, overwrite=True)
-        assert read(made[1]).name == made[1].product
-
     def test_a_failed_upload_leaves_none(self, exposures, bucket):
         bucket.proxy.refuse("PUT", "/sci1")
         with pytest.raises(OSError, match=f"{bucket.url}/sci1.*: cannot be written: AccessDenied"):
             bps.associate(exposures, output_dir=bucket.url)
         assert bucket.contents() == {}
 
-    def test_a_dry_run_writes_nothing(self, exposures, bucket):
-        would = bps.associate(exposures, output_dir=bucket.url, dry_run=True)
-        assert bucket.contents() == {}
-        assert would == bps.associate(exposures, output_dir=bucket.url)
-
     def test_a_web_server_is_refused_before_anything_is_read(self, tmp_path):
         with pytest.raises(ValueError, match="http://h/x: outputs cannot be written to http://"):
             bps.associate(tmp_path / "absent", output_dir="http://h/x")
 
 
-class TestNothingIsWrittenWhen:
-    """A clear error names the cause, and no association is written."""
-
-    @pytest.fixture(autouse=True)
-    def _nothing_written(self, tmp_path):
-        yield
-        assert not list(tmp_path.glob("**/*.json"))
-
-    def test_one_is_no_fits_file(self, tmp_path):
-        pool(tmp_path)
-        (tmp_path / "junk_rate.fits").write_text("junk")
-        with pytest.raises(ExposureError, match=r"junk_rate\.fits: is not a FITS file"):
-            bps.associate(tmp_path)
-
-    def test_there_are_none(self, tmp_path):
-        with pytest.raises(ExposureError, match="this folder holds no"):
-            bps.associate(tmp_path)
-
-    def test_there_is_no_science_exposure(self, tmp_path):
-        take(tmp_path / "b_rate.fits", 1, background=True)
-        with pytest.raises(ExposureError, match="no science exposure"):
-            bps.associate(tmp_path)
-
-    def test_two_have_the_same_product_name(self, tmp_path):
-        take(tmp_path / "a_rate.fits", 1)
-        take(tmp_path / "a_cal.fits", 2)
-        with pytest.raises(ExposureError, match="both have the product name a"):
-            bps.associate(tmp_path / "a*.fits")
-
-    def test_a_name_cannot_be_a_products(self, tmp_path):
-        pool(tmp_path, detectors=("NRS1",))
-        take(tmp_path / "ü_rate.fits", 1, detector="NRS1")
-        with pytest.raises(ExposureError, match="cannot be that of a product"):
-            bps.associate(tmp_path)
+@pytest.mark.parametrize(
+    ("files", "given", "words"),
+    [
+        ({"a_rate": {}, "junk_rate": None}, ".", r"junk_rate\.fits: is not a FITS file"),
+        ({}, ".", "this folder holds no"),
+        ({"b_rate": {"background": True}}, ".", "no science exposure"),
+        ({"a_rate": {}, "a_cal": {}}, "a*.fits", "both have the product name a"),
+        ({"a_rate": {}, "ü_rate": {}}, ".", "cannot be that of a product"),
+    ],
+)
+def test_nothing_is_written_and_the_cause_is_named(tmp_path, monkeypatch, files, given, words):
+    monkeypatch.chdir(tmp_path)
+    for name, how in files.items():
+        path = tmp_path / f"{name}.fits"
+        path.write_text("junk") if how is None else take(path, 1, **how)
+    with pytest.raises(ExposureError, match=words):
+        bps.associate(given)
+    assert not list(tmp_path.glob("**/*.json"))

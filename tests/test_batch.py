@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import re
 import shutil
 import subprocess
 import sys
@@ -13,32 +11,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from astropy.io import fits
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import ExposureError, SelfcalWarning
-from badpix_selfcal.files.exposure import read
-from badpix_selfcal.instrument import BAD
+from badpix_selfcal.files.exposure import Exposure
 from badpix_selfcal.simulate import simulate
-from badpix_selfcal.step.minimum import Minimum, measured
 
 from . import servers
 from .exposures import (
+    GAP,
     assert_equal_planes,
+    assert_same_folders,
+    change,
     enlarge,
-    entry_of,
+    found_in,
     header,
     largest_file,
-    planes,
+    names,
     sky,
+    statuses,
     write,
 )
 from .pools import pool, take
 from .profiles import share
-
-GAP = (50, 974, 474, 507)
 
 
 def assert_equal_to_the_step(folder, result, **how):
@@ -64,19 +61,6 @@ def assert_equal_to_the_step(folder, result, **how):
     return len(made)
 
 
-@pytest.mark.parametrize("group_by", ["detector", "band"])
-def test_masks_and_files_equal_those_of_the_step_on_its_associations(tmp_path, group_by):
-    pool(tmp_path, detectors=("MIRIFULONG", "MIRIFUSHORT", "NRS1"))
-    take(tmp_path / "medium0_rate.fits", 20, BAND="MEDIUM")
-    take(tmp_path / "medium1_rate.fits", 21, BAND="MEDIUM")
-    result = bps.batch(
-        tmp_path, output_dir=tmp_path / "out", save_flagged_bkg=True, group_by=group_by
-    )
-    assert len(result.groups) == {"detector": 3, "band": 4}[group_by]
-    assert not result.failed
-    assert assert_equal_to_the_step(tmp_path, result, group_by=group_by) == 11
-
-
 exposures_of_a_pool = st.lists(
     st.fixed_dictionaries(
         {
@@ -93,6 +77,15 @@ exposures_of_a_pool = st.lists(
 
 
 @share(0.2)
+@example(
+    exposures=[
+        {"seed": n, "detector": "MIRIFULONG", "background": n % 3 == 0, "BAND": band}
+        for n, band in enumerate(["SHORT", "SHORT", "SHORT", "LONG", "LONG", "LONG"])
+    ],
+    group_by="band",
+    force_single=False,
+    edge="zero",
+)
 @given(
     exposures=exposures_of_a_pool,
     group_by=st.sampled_from(["detector", "band"]),
@@ -131,149 +124,78 @@ def test_each_exposure_is_read_once_to_find_the_masks_and_once_to_be_copied(tmp_
 def test_a_result_holds_masks_pedestals_and_every_exposure(tmp_path):
     made = pool(tmp_path)
     result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    first, second = result.groups
-    assert {first.name, second.name} == {"MIRIFULONG 34", "MIRIFUSHORT 12"}
-    group = first if first.name == "MIRIFULONG 34" else second
+    assert {group.name for group in result} == {"MIRIFULONG 34", "MIRIFUSHORT 12"}
+    (group,) = (each for each in result if each.name == "MIRIFULONG 34")
     assert set(group.members) == set(group.pedestals) == set(made["MIRIFULONG"])
     assert group.pedestals[made["MIRIFULONG"][0]] == bps.pedestal(sky(1), GAP)
-    assert [each.status for each in group.exposures] == ["COMPLETE"] * 3
+    assert statuses(group) == ["COMPLETE"] * 3
     assert group.dispaxis == 2
     assert (result.failed, result.ignored, group.left_out) == ((), (), ())
-    assert len(list((tmp_path / "out").iterdir())) == 6
+    assert len(names(tmp_path / "out")) == 6
 
 
-def test_files_named_twice_are_used_once(tmp_path, monkeypatch):
-    made = pool(tmp_path, detectors=("NRS1",), background=0)["NRS1"]
-    (tmp_path / "link_rate.fits").symlink_to(made[0])
-    monkeypatch.chdir(tmp_path)
-    inputs = [made[0], made[0].name, *made, tmp_path / "link_rate.fits"]
-    (group,) = bps.batch(inputs, output_dir="out").groups
-    assert len(group.members) == 3
-
-
-def test_folders_patterns_and_files_are_given_together(tmp_path):
-    places = [tmp_path / name for name in ("one", "two", "three", "four")]
-    for number, place in enumerate(places):
-        place.mkdir()
-        for seed, name in ((number, "a"), (10 + number, "b")):
-            take(place / f"{name}{number}_rate.fits", seed, detector="NRS1", shape=(20, 30))
-    given = [places[0], places[1] / "*_rate.fits", places[2] / "b2_rate.fits", places[3]]
-    result = bps.batch(given, output_dir=tmp_path / "out")
+def test_folders_patterns_and_files_are_given_together_and_used_once(here):
+    for seed, name in enumerate(("0/a", "0/b", "1/a", "1/b", "2/a", "2/b")):
+        path = here / f"{name}{name[0]}_rate.fits"
+        path.parent.mkdir(exist_ok=True)
+        take(path, seed, detector="NRS1", shape=(20, 30))
+    (here / "link_rate.fits").symlink_to("2/b2_rate.fits")
+    once = [here / "0", here / "1" / "*_rate.fits", here / "2" / "b2_rate.fits"]
+    result = bps.batch([*once, "0/a0_rate.fits", "link_rate.fits"], output_dir="out")
     used = [each.exposure.name.partition("_")[0] for each in result.exposures]
-    assert used == ["a0", "b0", "a1", "b1", "b2", "a3", "b3"]
-
-
-def test_gzipped_exposures_and_unusual_names(tmp_path):
-    made = pool(tmp_path, detectors=("NRS1",), background=0)["NRS1"]
-    made[0].with_name(f"{made[0].name}.gz").write_bytes(gzip.compress(made[0].read_bytes()))
-    made[0].unlink()
-    made[1].rename(tmp_path / "ü_rate.fits")
-    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    names = {each.output.name for each in result.exposures}
-    assert names == {f"{stem}_badpix_selfcal.fits" for stem in ("sci0_nrs1", "ü", "sci2_nrs1")}
-    expected = bps.find_bad_pixels(bps.minimum_image(map(sky, (1, 2, 3))), dispaxis=1)
-    for each in result.exposures:
-        dq = planes(each.output)["DQ"]
-        np.testing.assert_array_equal(dq & BAD == BAD, expected.mask)
-    again = bps.batch(tmp_path, output_dir=tmp_path / "out", resume=True)
-    assert {each.status for each in again.exposures} == {"KEPT"}
+    assert (used[:4], len(used)) == (["a0", "b0", "a1", "b1"], 5)
 
 
 def test_backgrounds_can_be_named(tmp_path):
     made = pool(tmp_path, background=0, detectors=("MIRIFULONG",))["MIRIFULONG"]
     (tmp_path / "sky").mkdir()
-    named = take(tmp_path / "sky" / "s_rate.fits", 9)
-    result = bps.batch(
-        tmp_path, background=[str(tmp_path / "sci2*.fits"), named], output_dir=tmp_path / "out"
-    )
+    named = [str(tmp_path / "sci2*.fits"), take(tmp_path / "sky" / "s_rate.fits", 9)]
+    result = bps.batch(tmp_path, background=named, output_dir=tmp_path / "out")
     assert [each.exposure for each in result.exposures] == made[:2]
     assert len(result.groups[0].members) == 4
 
 
-def test_exposures_of_other_instruments_in_a_folder_are_ignored(tmp_path):
+def test_exposures_of_other_instruments_are_ignored_in_a_folder_only(tmp_path):
     pool(tmp_path, detectors=("MIRIFULONG",))
     image = take(tmp_path / "image_rate.fits", 1, DETECTOR="MIRIMAGE", EXP_TYPE="MIR_IMAGE")
     unknown = take(tmp_path / "unknown_rate.fits", 9, EXP_TYPE="")  # may be of such a unit
     result = bps.batch(tmp_path, output_dir=tmp_path / "out", force_single=True)
     assert result.ignored == (image,)
-    assert len(result.exposures) == 4
     assert unknown in [each.exposure for each in result.exposures]
     with pytest.warns(SelfcalWarning, match="EXP_TYPE is MIR_IMAGE"):  # named, not found
         result = bps.batch(tmp_path / "im*.fits", output_dir=tmp_path / "one", force_single=True)
-    assert (result.ignored, result.written) == ((), (tmp_path / "one/image_badpix_selfcal.fits",))
-
-
-def test_exposures_of_other_types_share_no_mask(tmp_path):
-    pairs = [
-        [take(tmp_path / f"{n}_{kind}.fits", n, detector="NRS1", EXP_TYPE=kind) for n in (1, 2)]
-        for kind in ("NRS_IFU", "NRS_MSASPEC")
-    ]
-    result = bps.batch([*pairs[0], *pairs[1]], output_dir=tmp_path / "out")
-    assert [group.members for group in result.groups] == [tuple(pair) for pair in pairs]
-
-
-def test_a_lone_exposure_is_skipped_unless_forced(tmp_path):
-    science = take(tmp_path / "a_rate.fits", 1)
-    with pytest.warns(SelfcalWarning, match="exposures for MIRIFULONG 34, step skipped"):
-        result = bps.batch(tmp_path, output_dir=tmp_path / "out", copy_skipped=True)
-    (skipped,) = result.exposures
-    assert skipped.status == header(skipped.output)["S_BPXSLF"] == "SKIPPED"
-    assert_equal_planes(skipped.output, science)
-    forced = bps.batch(tmp_path, output_dir=tmp_path / "forced", force_single=True)
-    step = bps.selfcal(science, output_dir=tmp_path / "step", force_single=True)
-    assert_equal_planes(forced.exposures[0].output, step.science)
-
-
-def test_exposures_with_empty_gaps_are_left_out_and_flagged(tmp_path):
-    made = pool(tmp_path, detectors=("MIRIFULONG",))["MIRIFULONG"]
-    empty = take(tmp_path / "zempty_rate.fits", 30, empty_gap=True)
-    with pytest.warns(SelfcalWarning, match=r"zempty_rate\.fits: left out"):
-        result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    (group,) = result.groups
-    assert group.left_out == (empty,)
-    images = [sky(seed) for seed in (1, 2, 3, 50, 51)]
-    minimum = bps.minimum_image(images, [bps.pedestal(image, GAP) for image in images])
-    expected = bps.find_bad_pixels(minimum, dispaxis=2)
-    np.testing.assert_array_equal(group.bad_pixels.mask, expected.mask)
-    assert len(group.exposures) == len(made) - 2 + 1
+    assert (result.ignored, len(result.written)) == ((), 1)
 
 
 def test_all_gaps_empty_is_skipped(tmp_path):
-    for number in (1, 2):
-        take(tmp_path / f"{number}_rate.fits", number, empty_gap=True)
-    take(tmp_path / "b_rate.fits", 3, empty_gap=True, background=True)
+    for name, background in (("1", None), ("2", None), ("b", True)):
+        take(tmp_path / f"{name}_rate.fits", 1, empty_gap=True, background=background)
     reported = []
+    how = {"save_flagged_bkg": True, "copy_skipped": True}
+    how["progress"] = lambda *now: reported.append(now)
     with pytest.warns(SelfcalWarning) as warned:
-        result = bps.batch(
-            tmp_path,
-            output_dir=tmp_path / "out",
-            save_flagged_bkg=True,
-            copy_skipped=True,
-            progress=lambda *now: reported.append(now),
-        )
-    messages = [str(each.message) for each in warned]
-    assert sum(": left out: no pedestal" in each for each in messages) == 3
-    assert messages[3] == (
+        result = bps.batch(tmp_path, output_dir=tmp_path / "out", **how)
+    *left_out, skipped = (str(each.message) for each in warned)
+    assert [": left out: no pedestal" in each for each in left_out] == [True] * 3
+    assert skipped == (
         "MIRIFULONG 34: no usable selfcal or background exposures, step skipped: no pixel is "
         "flagged, unflagged copies are written"
     )
-    assert [each.status for each in result.exposures] == ["SKIPPED"] * 3
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == [f"{number}_badpix_selfcal.fits" for number in (1, 2)]
+    assert statuses(result) == ["SKIPPED"] * 3
+    assert names(tmp_path / "out") == [f"{number}_badpix_selfcal.fits" for number in (1, 2)]
     assert reported[-1] == (6, 6)
 
 
 def test_a_pool_of_backgrounds_only_causes_a_warning(tmp_path):
     take(tmp_path / "1_rate.fits", 1, background=True)
     with pytest.warns(SelfcalWarning, match="backgrounds only, nothing to flag"):
-        result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    assert result.exposures == ()
+        assert bps.batch(tmp_path, output_dir=tmp_path / "out").exposures == ()
 
 
 def test_exposures_of_one_detector_that_differ_in_axis_are_two_groups(tmp_path):
     made = pool(tmp_path, detectors=("NRS1",), background=0, science=4)["NRS1"]
     for path in made[:2]:
-        fits.setval(path, "DISPAXIS", value=2, extname="SCI")
+        change(path, dispaxis=2)
     result = bps.batch(tmp_path, output_dir=tmp_path / "out", save_mask=True)
     assert {each.name: each.dispaxis for each in result} == {"NRS1 axis2": 2, "NRS1 axis1": 1}
     assert [each.mask_file.name[:10] for each in result] == ["nrs1_axis2", "nrs1_axis1"]
@@ -282,60 +204,23 @@ def test_exposures_of_one_detector_that_differ_in_axis_are_two_groups(tmp_path):
     assert [each.name for each in one] == ["NRS1"]
 
 
-def test_progress_is_reported_from_nothing_to_all(tmp_path):
-    pool(tmp_path)
-    (tmp_path / "junk_rate.fits").write_text("junk")
-    with fits.open(tmp_path / "sci1_mirifulong_rate.fits", mode="update") as hdus:
-        del hdus["DQ"]
-    reported = []
-    result = bps.batch(
-        tmp_path, output_dir=tmp_path / "out", progress=lambda *now: reported.append(now)
-    )
-    assert len(result.failed) == 2
-    assert (reported[0], reported[-1]) == ((0, 16), (16, 16))  # 10 are read, 6 copied
-    assert reported == sorted(set(reported))
-
-
 def test_results_do_not_depend_on_the_workers(tmp_path):
     pool(tmp_path)
     for workers in (1, 5, 64):
         bps.batch(tmp_path, output_dir=tmp_path / str(workers), workers=workers)
-    names = sorted(path.name for path in (tmp_path / "1").iterdir())
     for workers in ("5", "64"):
-        assert sorted(path.name for path in (tmp_path / workers).iterdir()) == names
-        for name in names:
-            assert_equal_planes(tmp_path / "1" / name, tmp_path / workers / name)
-
-
-@share(0.3)
-@given(
-    order=st.permutations(range(5)),
-    cut=st.integers(0, 5),
-    dtypes=st.lists(st.sampled_from(["f4", "f8", ">f4"]), min_size=5, max_size=5),
-)
-def test_minimum_images_can_be_merged(order, cut, dtypes):
-    whole, one, other = (Minimum(GAP) for _ in range(3))
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{number}.fits" for number in range(5)]
-        for number, path in enumerate(paths):
-            write(path, sky(number, (60, 520), dtypes[number]))
-        found = [measured(read(path), GAP, with_errors=False) for path in paths]
-    for number in range(5):
-        whole.fold(paths[number], found[number])
-    for place, number in enumerate(order):
-        (one if place < cut else other).fold(paths[number], found[number])
-    one.merge(other)
-    np.testing.assert_array_equal(one.image, whole.image)
-    assert one.image.dtype == whole.image.dtype
-    assert one.pedestals == whole.pedestals
-    assert sorted(one.used) == sorted(whole.used)
+        assert_same_folders(tmp_path / workers, tmp_path / "1")
 
 
 PEAK = """
 import sys
 import badpix_selfcal as bps
 bps.set_num_threads(2)
-bps.batch(sys.argv[1:-1], output_dir=sys.argv[-1])
+use, out, first, *others = sys.argv[1:]
+if use == "batch":
+    bps.batch([first, *others], output_dir=out)
+else:
+    bps.selfcal(first, selfcal=others, output_dir=out)
 for line in open("/proc/self/status"):
     if line.startswith("VmHWM"):
         print(int(line.split()[1]) * 1024)
@@ -343,59 +228,45 @@ for line in open("/proc/self/status"):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
-def test_peak_memory_does_not_grow_with_the_exposures(tmp_path):
+@pytest.mark.parametrize("use", ["selfcal", "batch"])
+def test_peak_memory_does_not_grow_with_the_exposures(tmp_path, use):
     (first,) = simulate(tmp_path, n_science=1, n_background=0).science
-    copies = [tmp_path / f"copy{number}_rate.fits" for number in range(11)]
-    for path in copies:
-        shutil.copy(first, path)
+    copies = [shutil.copy(first, tmp_path / f"copy{number}_rate.fits") for number in range(11)]
 
     def peak(count):
-        arguments = [sys.executable, "-c", PEAK, first, *copies[: count - 1], tmp_path / "out"]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-        shutil.rmtree(tmp_path / "out")
-        return int(done.stdout)
+        words = [use, tmp_path / f"out{count}", first, *copies[: count - 1]]
+        arguments = [sys.executable, "-W", "ignore", "-c", PEAK, *words]
+        return int(subprocess.run(arguments, capture_output=True, text=True, check=True).stdout)
 
     image = 1024 * 1032 * 4
     assert peak(12) - peak(4) < image
 
 
-def test_the_history_records_how_and_from_what(tmp_path):
-    pool(tmp_path, detectors=("NRS1",))
-    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    pattern = (
-        rf"badpix_selfcal {re.escape(bps.__version__)} COMPLETE: cut=fraction .* dispaxis=1 .* "
-        r"input=(\w{16}) members=(5:\w{16})"
-    )
-    found = [re.fullmatch(pattern, entry_of(each.output)) for each in result.exposures]
-    assert len({each[1] for each in found}) == 3
-    assert len({each[2] for each in found}) == 1
-
-
 class TestOneFails:
     """An exposure that cannot be read, flagged or written is reported; the others continue."""
 
-    def test_it_is_no_fits_file(self, tmp_path):
-        pool(tmp_path)
+    def test_it_cannot_be_read_or_flagged(self, tmp_path):
+        lost = change(pool(tmp_path)["MIRIFULONG"][1], without="DQ")
         junk = tmp_path / "junk_rate.fits"
         junk.write_text("junk")
-        result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-        (failed,) = result.failed
-        assert (failed.exposure, failed.output) == (junk, None)
-        assert "is not a FITS file" in failed.error
-        assert len(list((tmp_path / "out").iterdir())) == 6
-
-    def test_it_has_no_detector(self, tmp_path):
-        pool(tmp_path)
-        write(tmp_path / "x_rate.fits", sky(1), detector=None)
-        (failed,) = bps.batch(tmp_path, output_dir=tmp_path / "out").failed
-        assert "has no DETECTOR keyword" in failed.error
+        nameless = write(tmp_path / "x_rate.fits", sky(1), detector=None)
+        reported = []
+        result = bps.batch(
+            tmp_path, output_dir=tmp_path / "out", progress=lambda *now: reported.append(now)
+        )
+        failed = {each.exposure: each for each in result.failed}
+        assert failed.keys() == {junk, nameless, lost}
+        assert "is not a FITS file" in failed[junk].error
+        assert "has no DETECTOR keyword" in failed[nameless].error
+        assert failed[junk].output is None
+        assert len(names(tmp_path / "out")) == 5
+        assert (reported[0], reported[-1]) == ((0, 16), (16, 16))  # 10 are read, 6 copied
+        assert reported == sorted(set(reported))
 
     def test_its_axis_is_wrong_or_dq_is_missing_but_it_still_helps_the_others(self, tmp_path):
         made = pool(tmp_path, detectors=("MIRIFULONG",))["MIRIFULONG"]
-        with fits.open(made[0], mode="update") as hdus:
-            hdus["SCI"].header["DISPAXIS"] = 3
-        with fits.open(made[1], mode="update") as hdus:
-            del hdus["DQ"]
+        change(made[0], dispaxis=3)
+        change(made[1], without="DQ")
         result = bps.batch(tmp_path, output_dir=tmp_path / "out")
         first, second = result.failed
         assert "got 3" in first.error
@@ -409,20 +280,15 @@ class TestOneFails:
     def test_its_shape_is_not_that_of_its_group(self, tmp_path, background):
         (tmp_path / "in").mkdir()
         pool(tmp_path / "in")
-        same = bps.batch(tmp_path / "in", output_dir=tmp_path / "same")
+        bps.batch(tmp_path / "in", output_dir=tmp_path / "same")
         odd = tmp_path / "in" / "aodd_rate.fits"  # the first one of its group
         take(odd, 30, shape=(96, 641), background=background)
         result = bps.batch(tmp_path / "in", output_dir=tmp_path / "out")
-        (failed,) = result.failed
-        assert failed.exposure == odd
-        assert failed.error == (
+        assert [each.error for each in result.failed] == [
             f"{odd}: SCI has shape (96, 641), 5 others of the same group (MIRIFULONG 34) have "
             "(96, 640); process it separately"
-        )
-        names = sorted(path.name for path in (tmp_path / "out").iterdir())
-        assert names == sorted(each.output.name for each in same.exposures)
-        for name in names:
-            assert_equal_planes(tmp_path / "out" / name, tmp_path / "same" / name)
+        ]
+        assert_same_folders(tmp_path / "out", tmp_path / "same")
 
     def test_no_shape_has_the_majority_and_all_of_the_group_fails(self, tmp_path):
         made = pool(tmp_path, science=2, background=0)["MIRIFULONG"]
@@ -431,7 +297,7 @@ class TestOneFails:
         assert sorted(each.exposure for each in result.failed) == sorted([*made, *odd])
         (error,) = {each.error for each in result.failed}
         assert f"{odd[0]}: SCI has shape (96, 641), that of {made[0]} of the same" in error
-        assert len(list((tmp_path / "out").iterdir())) == 2  # of the other detector
+        assert len(names(tmp_path / "out")) == 2  # of the other detector
 
     def test_it_is_cut_short_behind_its_headers(self, tmp_path):
         pytest.importorskip("fsspec", reason="needs the extra cloud")
@@ -444,24 +310,26 @@ class TestOneFails:
             result = bps.batch(urls, output_dir=tmp_path / "out")
             assert [str(each.exposure) for each in result.failed] == [urls[1]]
             assert "is cut short" in result.failed[0].error
-            expected = bps.find_bad_pixels(bps.minimum_image([sky(1), sky(3)]), dispaxis=1)
+            expected = found_in([sky(1), sky(3)], dispaxis=1, gap=None)
             np.testing.assert_array_equal(result.groups[0].bad_pixels.mask, expected.mask)
             made[1].write_bytes(whole)
             again = bps.batch(urls, output_dir=tmp_path / "out", resume=True)
-            assert [each.status for each in again.exposures] == ["COMPLETE"] * 3
+            assert statuses(again) == ["COMPLETE"] * 3
 
-    def test_the_only_other_one_is_cut_short_and_the_step_is_skipped(self, tmp_path):
-        pytest.importorskip("fsspec", reason="needs the extra cloud")
-        (tmp_path / "in").mkdir()
-        made = pool(tmp_path / "in", science=2, background=0, detectors=("NRS1",))["NRS1"]
-        made[1].write_bytes(made[1].read_bytes()[:100_000])
-        with servers.http(tmp_path / "in") as web:
-            urls = [f"{web.url}/{path.name}" for path in made]
-            with pytest.warns(SelfcalWarning, match="NRS1.* step skipped"):
-                result = bps.batch(urls, output_dir=tmp_path / "out")
-            forced = bps.batch(urls, output_dir=tmp_path / "forced", force_single=True)
-        assert [each.status for each in result.exposures] == ["SKIPPED", "FAILED"]
-        assert [each.status for each in forced.exposures] == ["COMPLETE", "FAILED"]
+    @pytest.mark.filterwarnings("ignore:NRS1.* step skipped")
+    @pytest.mark.parametrize(("alone", "status"), [(False, "SKIPPED"), (True, "COMPLETE")])
+    def test_its_samples_cannot_be_read_and_one_is_left(self, tmp_path, monkeypatch, alone, status):
+        made = pool(tmp_path, science=2, background=0, detectors=("NRS1",))["NRS1"]
+        science = Exposure.science
+
+        def failing(exposure, *how):
+            if exposure.path == made[1]:
+                raise ExposureError(f"{made[1]}: cannot be read: Input/output error")
+            return science(exposure, *how)
+
+        monkeypatch.setattr(Exposure, "science", failing)
+        result = bps.batch(tmp_path, output_dir=tmp_path / "out", force_single=alone)
+        assert statuses(result) == [status, "FAILED"]
 
     @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of file sizes")
     def test_writing_it_fails(self, tmp_path):
@@ -471,8 +339,7 @@ class TestOneFails:
         (failed,) = result.failed
         assert (failed.exposure, failed.output) == (made[0], None)
         assert "too large" in failed.error
-        names = sorted(path.name for path in (tmp_path / "out").iterdir())
-        assert names == [f"sci{n}_nrs1_badpix_selfcal.fits" for n in (1, 2)]
+        assert names(tmp_path / "out") == [f"sci{n}_nrs1_badpix_selfcal.fits" for n in (1, 2)]
 
 
 class TestNothingIsWrittenWhen:
@@ -490,39 +357,22 @@ class TestNothingIsWrittenWhen:
         with pytest.raises(ExposureError, match="would both be copied to"):
             bps.batch([tmp_path, tmp_path / "b"], output_dir=tmp_path / "out")
 
-    def test_there_are_no_exposures(self, tmp_path):
-        with pytest.raises(ExposureError, match=r"holds no \*_rate\.fits"):
-            bps.batch(tmp_path, output_dir=tmp_path / "out")
-        with pytest.raises(ExposureError, match="no file matches"):
-            bps.batch(tmp_path / "*.fits", output_dir=tmp_path / "out")
-        with pytest.raises(ExposureError, match="no exposures given"):
-            bps.batch([], output_dir=tmp_path / "out")
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ("", r"holds no \*_rate\.fits"),
+            ("*.fits", "no file matches"),
+            (None, "no exposures given"),
+        ],
+    )
+    def test_there_are_no_exposures(self, tmp_path, given, words):
+        with pytest.raises(ExposureError, match=words):
+            bps.batch([] if given is None else tmp_path / given, output_dir=tmp_path / "out")
 
     def test_all_were_taken_with_other_instruments(self, tmp_path):
         take(tmp_path / "i_rate.fits", 1, EXP_TYPE="MIR_IMAGE")
         with pytest.raises(ExposureError, match="EXP_TYPE is none of MIR_MRS, NRS_IFU"):
             bps.batch(tmp_path, output_dir=tmp_path / "out")
-
-
-def test_existing_outputs_are_replaced_on_demand_only(tmp_path, hashes):
-    pool(tmp_path, detectors=("NRS1",))
-    bps.batch(tmp_path, output_dir=tmp_path / "out")
-    before = hashes(tmp_path / "out")
-    with pytest.raises(FileExistsError, match="exists already; set `overwrite` to"):
-        bps.batch(tmp_path, output_dir=tmp_path / "out", kernel_size=5)
-    assert hashes(tmp_path / "out") == before
-    bps.batch(tmp_path, output_dir=tmp_path / "out", kernel_size=5, overwrite=True)
-    assert hashes(tmp_path / "out") != before
-    assert set(hashes(tmp_path / "out")) == set(before)
-
-
-def test_a_folder_is_never_replaced(tmp_path):
-    pool(tmp_path, detectors=("NRS1",))
-    folder = tmp_path / "out" / "sci1_nrs1_badpix_selfcal.fits"
-    folder.mkdir(parents=True)
-    with pytest.raises(IsADirectoryError, match=f"{folder}: is a folder"):
-        bps.batch(tmp_path, output_dir=tmp_path / "out", overwrite=True)
-    assert [*(tmp_path / "out").iterdir()] == [folder]
 
 
 def test_a_file_that_appears_while_the_batch_runs_is_not_replaced(tmp_path):
@@ -540,16 +390,13 @@ def test_a_file_that_appears_while_the_batch_runs_is_not_replaced(tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
-@pytest.mark.parametrize("how", [{"overwrite": True}, {"resume": True}])
+@pytest.mark.parametrize("how", ["overwrite", "resume"])
 @pytest.mark.parametrize("usable", [True, False])
 def test_an_input_is_never_replaced(tmp_path, hashes, how, usable):
     pool(tmp_path, detectors=("NRS1",), background=0)
     given = tmp_path / "sci0_nrs1_badpix_selfcal.fits"
-    if usable:
-        take(given, 9, detector="NRS1")
-    else:
-        given.write_text("junk")
+    take(given, 9, detector="NRS1") if usable else given.write_text("junk")
     before = hashes(tmp_path)
     with pytest.raises(FileExistsError, match="would replace the input"):
-        bps.batch([*tmp_path.iterdir()], output_dir=tmp_path, **how)
+        bps.batch([*tmp_path.iterdir()], output_dir=tmp_path, **{how: True})
     assert hashes(tmp_path) == before

@@ -67,8 +67,6 @@ def test_each_keyword_is_an_option_with_a_help_text(capsys, monkeypatch, name):
     for line in text.splitlines():
         if re.match(r" [ *]*(--)?[a-zA-Z]+ .*  ", line):
             assert re.search(r"  [A-Z(\"][^\[]{8,}", line), line
-    for quick in ("--json", "-v", "--quiet"):
-        assert f" {quick} " in text
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
@@ -133,8 +131,8 @@ def test_the_installed_command_and_the_module_are_one(tmp_path):
         ("run x --quiet -v", "give -v or --quiet, not both"),
         ("batch . --workers 0", "workers must be from 1 to 64"),
         ("batch . --group-by channel", 'Invalid value "channel" for --group-by.'),
-        ("simulate d --detector NRCA1", "detector must be one of MIRIFULONG, "),
-        ("simulate d --size 96 640 1", "size must be a whole number or (rows, columns)"),
+        ("simulate d --detector NRCA1", "detector must be 'MIRIFULONG', "),
+        ("simulate d --size 96 640 1", "size must be one whole number or 2"),
         ("simulate d --size 96 wide", "--size"),
         ("verify --examples 0", "examples must be at least 1"),
         ("verify --against scipy", 'Invalid value "scipy" for --against.'),
@@ -224,12 +222,6 @@ def test_the_shell_completes(tmp_path, typed, offered):
     words = ["badpix-selfcal", *typed]
     line = COMPLETE.format(words=" ".join(words), last=len(typed), word=typed[-1])
     assert shell(line, tmp_path).text.strip() == offered
-
-
-@pytest.mark.parametrize("name", ["zsh", "fish"])
-def test_other_shells_have_a_script(capsys, name):
-    assert main(["completion", name]) == 0
-    assert "flagfrac-upper" in capsys.readouterr().out
 
 
 # Examples

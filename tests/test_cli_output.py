@@ -58,19 +58,6 @@ def test_verbose_twice_prints_the_arguments_too(capsys):
     assert "COMPLETE" in printed.out
 
 
-@pytest.mark.usefixtures("here")
-def test_the_next_run_is_silent_again(capsys, caplog):
-    assert main([*RUN, "-v"]) == 0
-    lines = len(capsys.readouterr().err.splitlines())
-    assert main([*RUN, "-v"]) == 0
-    assert len(capsys.readouterr().err.splitlines()) == lines > 1
-    assert main(RUN) == 0
-    assert capsys.readouterr().err == ""
-    caplog.clear()
-    bps.selfcal("x_asn.json", overwrite=True)
-    assert caplog.records == []  # a handler of the caller receives nothing either
-
-
 def test_quiet_prints_errors_only(here, capsys):
     assert main(["run", "sci0_rate.fits", "--quiet", "--copy-skipped"]) == 3
     assert capsys.readouterr() == ("", "")

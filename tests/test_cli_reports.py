@@ -194,17 +194,6 @@ def test_infinite_gaps_are_null_in_json(here, report):
     assert [member["pedestal"] is None for member in product["members"]] == [False, False, True]
 
 
-def test_exposures_that_are_probably_not_meant(user, capsys):
-    fits.setval(user / "sci_rate.fits", "S_PHOTOM", value="COMPLETE")
-    assert main(["run", "sci_rate.fits", "--background", "sky_rate.fits"]) == 0
-    assert "sci_rate.fits: later steps of the pipeline have changed" in capsys.readouterr().err
-    fits.setval(user / "sci_rate.fits", "EXP_TYPE", value="MIR_IMAGE")
-    assert main(["run", "sci_rate.fits", "--background", "sky_rate.fits", "--overwrite"]) == 0
-    said = capsys.readouterr().err
-    assert "sci_rate.fits: EXP_TYPE is MIR_IMAGE; this step is made for MIR_MRS, " in said
-    assert "sky_rate.fits: has EXP_TYPE MIR_MRS, the science exposure" in said
-
-
 # batch, apply and associate
 
 
@@ -428,26 +417,6 @@ def test_an_error_names_the_culprit_in_one_line_and_writes_nothing(user, capsys,
     before = sorted(user.rglob("*"))
     assert refused(capsys, *line.split()).startswith(said)
     assert sorted(user.rglob("*")) == before
-
-
-def test_an_output_is_no_input(user, capsys):
-    assert main(["run", "sci_rate.fits", "--background", "sky_rate.fits", "--quiet"]) == 0
-    copy = "sci_badpix_selfcal.fits"
-    for words in ((copy, "--background", "sky_rate.fits"), ("sky_rate.fits", "--background", copy)):
-        said = refused(capsys, "run", *words)
-        assert said.startswith(f"{copy}: is flagged already (S_BPXSLF = COMPLETE)")
-    said = refused(capsys, "run", copy, "--background", "sky_rate.fits", "--force", "--overwrite")
-    assert said.startswith(f"{copy}: would replace the input")
-    assert main(["run", "sky_rate.fits", "--background", copy, "--force", "--quiet"]) == 0
-    assert (user / "sky_badpix_selfcal.fits").exists()
-
-
-def test_detectors_of_miri_are_not_mixed(user, capsys):
-    fits.setval(user / "sky_rate.fits", "DETECTOR", value="MIRIFULONG")
-    run = ["run", "sci_rate.fits", "--background", "sky_rate.fits"]
-    assert refused(capsys, *run).startswith("sky_rate.fits: was taken with MIRIFULONG, the science")
-    assert main([*run, "--force"]) == 0
-    assert "warning: sky_rate.fits: was taken with MIRIFULONG" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

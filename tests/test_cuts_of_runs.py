@@ -8,24 +8,24 @@ import warnings
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
 import badpix_selfcal as bps
-from badpix_selfcal import SelfcalWarning, instrument
+from badpix_selfcal import SelfcalWarning
 from badpix_selfcal.arrays.bad_pixels import upper_cut
 from badpix_selfcal.cli import main
-from badpix_selfcal.instrument import DETECTORS, within
 from badpix_selfcal.masks.mask import Mask
 
 from .exposures import (
     MRS,
+    change,
     entry_of,
+    flags_in,
+    found_in,
     header,
     hot_exposures,
-    observation,
     planes,
     set_error,
-    sky,
+    statuses,
     write,
 )
 from .pools import take
@@ -33,10 +33,6 @@ from .pools import take
 SHAPE = (64, 600)
 TRACE = (20, 21, 40)
 HOW = {"flagfrac_upper": 0.006}
-
-
-def flagged(path):
-    return planes(path)["DQ"] & instrument.BAD == instrument.BAD
 
 
 @pytest.fixture
@@ -57,51 +53,39 @@ def exposures(tmp_path):
     return make
 
 
+@pytest.mark.parametrize("spare", [False, True])
 @pytest.mark.parametrize("axis", [1, 2])
-def test_a_run_reports_crowded_rows_and_spares_them_on_demand(tmp_path, exposures, axis):
+def test_a_run_reports_crowded_rows_and_spares_them_on_demand(tmp_path, exposures, axis, spare):
     paths = exposures(axis)
-    plain = bps.find_bad_pixels(
-        bps.minimum_image(planes(path)["SCI"] for path in paths), dispaxis=axis, **HOW
-    )
-    expected = plain.mask.copy()
-    for spare, ending in ((False, "spare_crowded"), (True, "they are left unflagged")):
-        name = ("rows", "columns")[axis - 1]
-        words = rf"^0: 3 {name} along the dispersion are crowded with flags \(20-21, 40, .*{ending}"
-        how = {"output_dir": tmp_path / f"{spare}", "spare_crowded": spare, **HOW}
-        with pytest.warns(SelfcalWarning, match=words) as warned:
-            result = bps.selfcal(paths[0], selfcal=paths[1:], **how)
-        assert len(warned) == 1
-        assert result.crowded_rows == TRACE
-        if spare:
-            expected[(list(TRACE), slice(None)) if axis == 1 else (slice(None), list(TRACE))] = (
-                False
-            )
-        found = result.bad_pixels
-        np.testing.assert_array_equal(found.mask, expected)
-        np.testing.assert_array_equal(flagged(result.science), expected)
-        assert found.n_low + found.n_high == expected.sum() > 20
-        assert f"spare_crowded={spare}" in entry_of(result.science)
+    images = (planes(path)["SCI"] for path in paths)
+    expected = found_in(images, dispaxis=axis, gap=None, **HOW).mask.copy()
+    ending = "they are left unflagged" if spare else "spare_crowded"
+    name = ("rows", "columns")[axis - 1]
+    words = rf"^0: 3 {name} along the dispersion are crowded with flags \(20-21, 40, .*{ending}"
+    how = {"output_dir": tmp_path / "out", "spare_crowded": spare, "save_mask": True, **HOW}
+    with pytest.warns(SelfcalWarning, match=words) as warned:
+        result = bps.selfcal(paths[0], selfcal=paths[1:], **how)
+    assert len(warned) == 1
+    if spare:
+        (expected if axis == 1 else expected.T)[list(TRACE)] = False
+    found, saved = result.bad_pixels, Mask.read(result.mask_file)
+    for mask in (found.mask, flags_in(result.science), saved.flags):
+        np.testing.assert_array_equal(mask, expected)
+    assert saved.crowded == result.crowded_rows == TRACE
+    assert found.n_low + found.n_high == expected.sum() > 20
+    assert f"spare_crowded={spare}" in entry_of(result.science)
 
 
-def test_crowded_rows_with_the_sigma_cut(tmp_path, exposures):
-    paths = exposures()
-    how = {"selfcal": paths[1:], "cut": "sigma", "spare_crowded": True}
-    with pytest.warns(SelfcalWarning, match="left unflagged"):
-        result = bps.selfcal(paths[0], output_dir=tmp_path / "out", **how)
-    assert set(result.crowded_rows) == set(TRACE)
-    assert not result.bad_pixels.mask[list(TRACE)].any()
-    assert result.bad_pixels.mask.sum() > 20
-
-
-def test_without_crowded_rows_nothing_is_spared(tmp_path, exposures):
-    paths = exposures(trace=())
+@pytest.mark.parametrize("trace", [TRACE, ()])
+def test_crowded_rows_with_the_sigma_cut(tmp_path, exposures, trace):
+    paths = exposures(trace=trace)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = bps.selfcal(paths[0], selfcal=paths[1:], output_dir=tmp_path, spare_crowded=True)
-    assert found.crowded_rows == ()
-    minimum = bps.minimum_image(planes(path)["SCI"] for path in paths)
-    plain = bps.find_bad_pixels(minimum, dispaxis=1)
-    np.testing.assert_array_equal(found.bad_pixels.mask, plain.mask)
+        warnings.simplefilter("ignore" if trace else "error", SelfcalWarning)
+        how = {"cut": "sigma", "spare_crowded": True, "output_dir": tmp_path / "out"}
+        result = bps.selfcal(paths[0], selfcal=paths[1:], **how)
+    assert result.crowded_rows == trace
+    assert not result.bad_pixels.mask[list(trace)].any()
+    assert result.bad_pixels.mask.sum() > 20
 
 
 @pytest.mark.filterwarnings("ignore::badpix_selfcal.SelfcalWarning")
@@ -110,10 +94,10 @@ def test_batch_spares_crowded_rows_and_resumes(tmp_path, exposures):
     how = {"output_dir": tmp_path / "out", "resume": True, "overwrite": True, **HOW}
     for spare, status in ((False, "COMPLETE"), (False, "KEPT"), (True, "COMPLETE"), (True, "KEPT")):
         result = bps.batch(tmp_path / "in", spare_crowded=spare, **how)
-        assert {each.status for each in result.exposures} == {status}
+        assert {*statuses(result)} == {status}
         assert result.groups[0].crowded_rows == (TRACE if status == "COMPLETE" else ())
         for each in result.exposures:
-            assert flagged(each.output)[list(TRACE)].any() != spare
+            assert flags_in(each.output)[list(TRACE)].any() != spare
 
 
 def test_the_command_names_crowded_rows(tmp_path, exposures, capsys):
@@ -121,7 +105,7 @@ def test_the_command_names_crowded_rows(tmp_path, exposures, capsys):
     run = ["run", paths[0], "--selfcal", paths[1], "--flagfrac-upper", "0.006", "--output-dir"]
     assert main([*run, str(tmp_path / "1")]) == 0
     printed = capsys.readouterr()
-    assert re.search(r"crowded +3 rows, flagged\n", printed.out)
+    assert re.search(r"crowded +3 rows\n", printed.out)
     assert "3 rows along the dispersion are crowded" in printed.err
     assert main([*run, str(tmp_path / "2"), "--spare-crowded", "--quiet", "--json"]) == 0
     (facts,) = json.loads(capsys.readouterr().out)["products"]
@@ -158,57 +142,54 @@ class TestResumedCut:
 
     def run(self, folder, **how):
         how = {"cut": "sigma", "resume": True, "save_mask": True, **how}
-        return bps.batch(folder / "in", output_dir=folder / "out", **how)
-
-    def statuses(self, folder, **how):
-        return [each.status for each in self.run(folder, **how).exposures]
+        return statuses(bps.batch(folder / "in", output_dir=folder / "out", **how))
 
     def cuts(self, folder):
         """Return the cuts in the HISTORY of all outputs."""
         entries = [entry_of(path) for path in (folder / "out").iterdir()]
         return {float(re.search(r"sigma_upper=(\S+)", entry).group(1)) for entry in entries}
 
-    def test_of_the_same_exposures(self, folder):
-        assert self.statuses(folder) == ["COMPLETE"] * 4
-        assert self.cuts(folder) == {upper_cut(4)}
+    def assert_kept(self, folder, number, **how):
+        """Check that four outputs are written with the cut of a number of exposures, and kept."""
+        assert self.run(folder, **how) == ["COMPLETE"] * 4
+        assert self.cuts(folder) == {upper_cut(number)}
         times = {path: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
-        assert self.statuses(folder) == ["KEPT"] * 4
-        assert self.statuses(folder, sigma_upper=upper_cut(4)) == ["KEPT"] * 4
+        assert self.run(folder) == ["KEPT"] * 4
         assert {path: path.stat().st_mtime_ns for path in times} == times
+
+    def test_of_the_same_exposures(self, folder):
+        self.assert_kept(folder, 4)
+        assert self.run(folder, sigma_upper=upper_cut(4)) == ["KEPT"] * 4
 
     def test_of_another_number_of_exposures(self, folder):
         self.paths[3].rename(folder / "3_rate.fits")
-        assert self.statuses(folder) == ["COMPLETE"] * 3
+        assert self.run(folder) == ["COMPLETE"] * 3
         assert self.cuts(folder) == {upper_cut(3)}
         (folder / "3_rate.fits").rename(self.paths[3])
-        assert self.statuses(folder) == ["COMPLETE"] * 4
-        assert self.cuts(folder) == {upper_cut(4)}
+        self.assert_kept(folder, 4)
 
     def test_another_cut_is_named(self, folder):
-        self.statuses(folder, sigma_upper=5)
+        self.run(folder, sigma_upper=5)
         with pytest.raises(FileExistsError, match=rf"sigma_upper=5.0 \(now {upper_cut(4)}\)"):
             self.run(folder)
         self.paths[3].unlink()
-        assert self.statuses(folder, overwrite=True) == ["COMPLETE"] * 3
+        assert self.run(folder, overwrite=True) == ["COMPLETE"] * 3
         with pytest.raises(FileExistsError, match=rf"sigma_upper={upper_cut(3)} \(now 5.0\)"):
             self.run(folder, sigma_upper=5)
 
+    @pytest.mark.filterwarnings("ignore:.*left out")
     def test_of_a_group_with_an_exposure_that_has_no_pedestal(self, folder):
-        with fits.open(self.paths[3], mode="update") as hdus:
-            hdus["SCI"].data[:, 470:520] = np.nan
-        with pytest.warns(SelfcalWarning, match="left out"):
-            assert self.statuses(folder) == ["COMPLETE"] * 4
-        assert self.cuts(folder) == {upper_cut(3)}
-        assert self.statuses(folder) == ["KEPT"] * 4
+        image = planes(self.paths[3])["SCI"]
+        image[:, 470:520] = np.nan
+        change(self.paths[3], science=image)
+        self.assert_kept(folder, 3)
 
     @pytest.mark.filterwarnings("ignore:.*SCI is that of another exposure")
     def test_of_a_group_with_a_copy(self, folder):
         self.paths[3].write_bytes(self.paths[2].read_bytes())
-        assert self.statuses(folder) == ["COMPLETE"] * 4
-        assert self.cuts(folder) == {upper_cut(3)}
-        assert self.statuses(folder) == ["KEPT"] * 4
+        self.assert_kept(folder, 3)
         self.paths[3].unlink()
-        assert self.statuses(folder) == ["COMPLETE"] * 3
+        assert self.run(folder) == ["COMPLETE"] * 3
 
 
 @pytest.mark.parametrize(("detector", "is_lit"), [("MIRIFULONG", True), ("NRS1", False)])
@@ -220,9 +201,7 @@ def test_growth_by_the_coupling_of_the_detector(tmp_path, detector, is_lit):
         image = rng.normal(0, 1, MRS).astype(np.float32)
         image[80, 200] = 250
         path = take(tmp_path / "in" / f"{number}_rate.fits", number, detector=detector)
-        with fits.open(path, mode="update") as hdus:
-            hdus["SCI"].data = image
-        set_error(path, np.ones(MRS))
+        set_error(change(path, science=image), np.ones(MRS))
     how = {"output_dir": tmp_path / "out", "cut": "sigma", "save_mask": True, "resume": True}
     bps.batch(tmp_path / "in", grow=True, **how)
     (file,) = (tmp_path / "out").glob("*_mask.fits")
@@ -237,11 +216,3 @@ def test_growth_by_the_coupling_of_the_detector(tmp_path, detector, is_lit):
         bps.batch(tmp_path / "in", **how)
     bps.batch(tmp_path / "in", overwrite=True, **how)
     assert np.count_nonzero(Mask.read(file).bad_pixels.mask[78:83, 198:203]) == 1
-
-
-def test_the_pedestals_of_subarrays_cause_no_warning(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", SelfcalWarning)
-        result = bps.selfcal(observation(tmp_path), output_dir=tmp_path / "out")
-    level = bps.pedestal(sky(1), within(DETECTORS["MIRIFULONG"].gap, MRS))
-    assert result.pedestals[result.members[0]] == level

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import re
+import shlex
 import subprocess
 import sys
-import threading
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import instrument
 
 pytest.importorskip("jwst", reason="jwst is not installed")
 
+from jwst.associations import asn_from_list
 from jwst.badpix_selfcal import badpix_selfcal_step as theirs
 from jwst.datamodels import ModelContainer
 from jwst.outlier_detection import ifu
@@ -28,7 +32,7 @@ from stpipe import crds_client, utilities
 
 import badpix_selfcal.jwst as drop_in
 
-from .models import KnowsItsAxis, assert_same_models, listed_twice, observe
+from .models import KnowsItsAxis, assert_same_files, assert_same_models, listed_twice, observe
 
 arrays = importlib.import_module("jwst.badpix_selfcal.badpix_selfcal")
 Stock, Ours = theirs.BadpixSelfcalStep, drop_in.BadpixSelfcalStep
@@ -64,66 +68,39 @@ def exposures(tmp_path_factory):
     return observe(tmp_path_factory.mktemp("exposures"))
 
 
-def test_install_and_uninstall():
-    drop_in.uninstall()
-    drop_in.install()
-    assert in_place()
-    drop_in.install()
-    drop_in.uninstall()
-    assert not in_place()
-
-
-def test_contexts_nest():
-    with drop_in.installed():
-        with drop_in.installed():
-            assert in_place()
-        assert in_place()
-    assert not in_place()
+@pytest.mark.parametrize(
+    ("calls", "stays"),
+    [
+        (["uninstall", "install", "install"], True),
+        (["install", "install", "uninstall"], False),
+        (["enter", "enter", "leave"], True),
+        (["enter", "enter", "leave", "leave"], False),
+        (["install", "enter", "leave"], True),
+        (["enter", "install", "leave"], True),
+        (["enter", "uninstall"], False),
+        (["enter", "uninstall", "enter"], True),
+        (["enter", "uninstall", "enter", "leave", "leave"], False),
+    ],
+    ids=repr,
+)
+def test_installing_and_contexts(calls, stays):
+    contexts = []
+    for call in calls:
+        if call == "enter":
+            contexts.append(drop_in.installed())
+            contexts[-1].__enter__()
+        elif call == "leave":
+            contexts.pop().__exit__(None, None, None)
+        else:
+            getattr(drop_in, call)()
+    assert in_place() == stays
+    while contexts:
+        contexts.pop().__exit__(None, None, None)
 
 
 def test_contexts_end_with_errors():
     with pytest.raises(RuntimeError, match="within"), drop_in.installed():
         raise RuntimeError("within")
-    assert not in_place()
-
-
-def test_contexts_leave_alone_what_was_installed():
-    drop_in.install()
-    with drop_in.installed():
-        pass
-    assert in_place()
-
-
-def test_what_is_installed_within_a_context_stays():
-    with drop_in.installed():
-        drop_in.install()
-    assert in_place()
-
-
-def test_uninstall_ends_all_contexts():
-    with drop_in.installed():
-        drop_in.uninstall()
-        assert not in_place()
-        with drop_in.installed():
-            assert in_place()
-    assert not in_place()
-
-
-def test_contexts_overlap_in_threads():
-    entered, leave = threading.Event(), threading.Event()
-
-    def other():
-        with drop_in.installed():
-            entered.set()
-            leave.wait(60)
-
-    thread = threading.Thread(target=other)
-    with drop_in.installed():
-        thread.start()
-        assert entered.wait(60)
-    assert in_place()
-    leave.set()
-    thread.join()
     assert not in_place()
 
 
@@ -139,8 +116,9 @@ def test_what_somebody_else_replaces_is_left_alone(monkeypatch):
 
 
 def spec2(association, folder, **how):
+    """Run the pipeline with this step alone, after one that replaces assign_wcs."""
     steps = {name: {"skip": True} for name in Spec2Pipeline.step_defs}
-    steps["assign_wcs"] = {}
+    steps["assign_wcs"] = {"save_results": "cut" in how}
     steps["badpix_selfcal"] = {"skip": False, "save_results": True, **how}
     saved = {"save_results": True, "output_dir": str(folder)}
     (result,) = Spec2Pipeline.call(association, steps=steps, configure_log=False, **saved)
@@ -177,11 +155,7 @@ def test_a_pipeline(exposures, tmp_path, how, monkeypatch):
     assert names == {path.name for path in (tmp_path / "ours").iterdir()}
     assert len(names) == (4 if done == "COMPLETE" else 1)
     for name in names - {"set_cal.fits"}:
-        with (
-            dm.open(tmp_path / "ours" / name) as mine,
-            dm.open(tmp_path / "theirs" / name) as other,
-        ):
-            assert_same_models(mine, other)
+        assert_same_files(tmp_path / "ours" / name, tmp_path / "theirs" / name)
 
 
 @pytest.mark.usefixtures("offline")
@@ -189,13 +163,8 @@ def test_the_sigma_cut_in_a_pipeline_flags_what_selfcal_flags(tmp_path):
     """Its science exposure is a selfcal exposure too, and has another name after assign_wcs."""
     association = listed_twice(observe(tmp_path))
     expected = bps.selfcal(association, output_dir=tmp_path / "out", cut="sigma")
-    steps = {name: {"skip": True} for name in Spec2Pipeline.step_defs}
-    steps["assign_wcs"] = {"save_results": True}
-    steps["badpix_selfcal"] = {"skip": False, "cut": "sigma"}
     with drop_in.installed():
-        (science,) = Spec2Pipeline.call(
-            association, steps=steps, configure_log=False, output_dir=str(tmp_path / "theirs")
-        )
+        science = spec2(association, tmp_path / "theirs", cut="sigma")
     assert expected.bad_pixels.mask.sum() > 5
     np.testing.assert_array_equal(
         science.dq & instrument.BAD == instrument.BAD, expected.bad_pixels.mask
@@ -241,9 +210,9 @@ def test_the_command_line(name, exposures, tmp_path):
     assert ours.keys() == others.keys()
     assert len(ours) == 3
     for file, path in ours.items():
-        with dm.open(path) as mine, dm.open(others[file]) as other:
-            assert_same_models(mine, other)
-            assert (mine.dq & 2**30).any()
+        assert_same_files(path, others[file])
+        with dm.open(path) as model:
+            assert (model.dq & 2**30).any()
 
 
 def test_steps_are_listed_without_jwst():
@@ -289,3 +258,82 @@ def test_the_tests_of_jwst_pass(step, tmp_path):
     assert " 12 passed" in done.stdout.splitlines()[-1]
     assert "skipped" not in done.stdout.splitlines()[-1]
     assert ("badpix_selfcal.jwst.BadpixSelfcalStep" in done.stdout) == (step == "ours")
+
+
+# The README's examples run as they are written
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+MEDIAN, PIPELINE = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
+SPEC2, SPEC3, STRUN = re.findall(r"^strun (.*)$", README, re.MULTILINE)
+(LIST,) = re.findall(r"^asn_from_list (.*)$", README, re.MULTILINE)
+
+
+class Passes(Step):
+    """Replaces a step that needs reference files."""
+
+    spec = "skip = boolean(default=True)"
+
+    def process(self, model, *_):
+        return model
+
+
+@pytest.fixture
+def folder(here, monkeypatch):
+    """A folder with exposures, which is the current one, and a pipeline without reference files."""
+    observe(here)
+    (here / "set_asn.json").rename(here / "jw01234_spec2_asn.json")
+    monkeypatch.setattr(crds_client, "get_context_used", lambda *_: "none")
+    for name in Spec2Pipeline.step_defs:
+        if name != "badpix_selfcal":
+            step = KnowsItsAxis if name == "assign_wcs" else Passes
+            monkeypatch.setitem(Spec2Pipeline.step_defs, name, step)
+    return here
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_pipeline(monkeypatch):
+    results = []
+    process = Spec2Pipeline.process
+    monkeypatch.setattr(
+        Spec2Pipeline, "process", lambda *given: results.extend(process(*given)) or results
+    )
+    exec(compile(PIPELINE, "README.md", "exec"), {})
+    (result,) = results
+    assert result.meta.cal_step.badpix_selfcal == "COMPLETE"
+    assert (result.dq & 2**30).any()
+
+
+def expanded(word):
+    """Expand a word as a shell does."""
+    return sorted(map(str, Path().glob(word))) or [word] if "*" in word else [word]
+
+
+def test_the_next_pipelines_take_the_flagged_file(folder, monkeypatch):
+    bps.selfcal("jw01234_spec2_asn.json", output_dir="flagged")
+    (made,) = (folder / "flagged").iterdir()
+    flagged = made.rename(made.with_name("jw01234_badpix_selfcal.fits"))
+    before = fits.getdata(flagged, "DQ")
+    Step.from_cmdline([*shlex.split(SPEC2), "--steps.pixel_replace.skip=false"])
+    (result,) = (folder / "cal").iterdir()
+    assert result.name == "jw01234_badpix_selfcal_cal.fits"
+    header = fits.getheader(result)
+    assert header["S_BPXSLF"] == "SKIPPED"
+    assert f"badpix_selfcal {bps.__version__} COMPLETE:" in " ".join(header["HISTORY"])
+    np.testing.assert_array_equal(fits.getdata(result, "DQ"), before)
+    monkeypatch.chdir(folder / "cal")
+    words = [part for word in shlex.split(LIST) for part in expanded(word)]
+    asn_from_list.Main.cli(words)
+    (product,) = json.loads((folder / "cal" / "spec3_asn.json").read_text())["products"]
+    assert product["name"] == "target"
+    assert [member["expname"] for member in product["members"]] == [result.name]
+    assert SPEC3.split()[:2] == ["calwebb_spec3", "spec3_asn.json"]
+
+
+def test_the_running_median(capsys):
+    exec(compile(MEDIAN, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "[1. 5. 6. 3.]\n"
+
+
+def test_the_command(folder):
+    Step.from_cmdline(shlex.split(STRUN))
+    assert len([*folder.glob("*badpix*")]) == 3

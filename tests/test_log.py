@@ -6,7 +6,6 @@ import logging
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 import badpix_selfcal as bps
 from badpix_selfcal._kernels import median_kernel
 
-from .exposures import MRS, observation
+from .exposures import MRS, change, observation
 from .pools import pool, take
 
 
@@ -31,22 +30,9 @@ def logged(caplog):
     return messages
 
 
-def without_times(messages):
-    """Return the messages that report no time."""
-    return [each for each in messages if not each.endswith(" ms")]
-
-
-def times(messages):
-    """Return the times of the messages, ms, by the work that took them."""
-    found = (re.fullmatch(r"(.*) in (\d+\.\d) ms", each) for each in messages)
-    return {each[1]: float(each[2]) for each in found if each}
-
-
 def test_a_run_logs_what_it_reads_finds_and_writes(tmp_path, logged):
     association = observation(tmp_path)
-    start = time.perf_counter()
     result = bps.selfcal(association, output_dir=tmp_path / "out", save_flagged_bkg=True)
-    elapsed = 1e3 * (time.perf_counter() - start)
     found = result.bad_pixels
     assert logged(logging.INFO) == [
         f"{association}: products: product",
@@ -54,43 +40,27 @@ def test_a_run_logs_what_it_reads_finds_and_writes(tmp_path, logged):
         f"product: {found.n_low} low and {found.n_high} high pixels flagged, dispersion axis 2",
         *(f"{path}: written" for path in (result.science, *result.backgrounds)),
     ]
-    assert without_times(logged(logging.DEBUG)) == [
-        *(f"{path}: combined, pedestal {level:.6g}" for path, level in result.pedestals.items()),
-        f"running median over 15 x 1 samples: {median_kernel(15, 1, *MRS)}",
-    ]
-    taken = times(logged(logging.DEBUG))
-    assert [*taken] == ["product: combined", "product: mask found"]
-    assert 0 < sum(taken.values()) < elapsed
-
-
-def test_a_batch_logs_what_it_reads_finds_writes_and_what_fails(tmp_path, logged):
-    pool(tmp_path, science=2, background=1)
-    (tmp_path / "junk_rate.fits").write_text("junk")
-    broken = take(tmp_path / "zz_rate.fits", 9)
-    broken.write_bytes(broken.read_bytes().replace(b"'DQ      '", b"'XX      '"))
-    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    failed, _ = result.failed
-    first, second = result.groups
-    expected = ["7 exposures, 1 unreadable", f"{broken}: failed: {failed.error}"]
-    for group, count in ((first, 4), (second, 3)):
-        found = group.bad_pixels
-        flagged = f"{found.n_low} low and {found.n_high} high pixels flagged"
-        expected += [
-            f"{group.name}: {count} exposures combined",
-            f"{group.name}: {flagged}, dispersion axis 2",
+    details = [re.sub(r"in \d+\.\d ms$", "in T", each) for each in logged(logging.DEBUG)]
+    assert sorted(details) == sorted(
+        [
+            *(f"{path}: combined, pedestal {it:.6g}" for path, it in result.pedestals.items()),
+            f"running median over 15 x 1 samples: {median_kernel(15, 1, *MRS)}",
+            "product: combined in T",
+            "product: mask found in T",
         ]
-    expected += [f"{each.output}: written" for each in result.exposures if each.output]
-    assert sorted(logged(logging.INFO)) == sorted(expected)
-    assert len(expected) == 2 + 4 + 4
-    details = without_times(logged(logging.DEBUG))
-    assert [each for each in details if "pedestal" in each] == [
-        f"{path}: combined, pedestal {level:.6g}"
-        for group in (first, second)
-        for path, level in group.pedestals.items()
-    ]
-    assert [*times(logged(logging.DEBUG))] == [
-        f"{group.name}: {work}" for group in (first, second) for work in ("combined", "mask found")
-    ]
+    )
+
+
+def test_a_batch_logs_what_fails(tmp_path, logged):
+    pool(tmp_path, detectors=("NRS1",), background=0)
+    (tmp_path / "junk_rate.fits").write_text("junk")
+    broken = change(take(tmp_path / "zz_rate.fits", 9, detector="NRS1"), without="DQ")
+    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
+    said = logged(logging.INFO)
+    assert said[0] == "4 exposures, 1 unreadable"
+    assert f"{broken}: failed: {result.failed[0].error}" in said
+    assert "NRS1: 4 exposures combined" in said
+    assert {f"{path}: written" for path in result.written} <= {*said}
 
 
 LISTEN = "import logging; logging.basicConfig(level={level}); "

@@ -17,7 +17,7 @@ import badpix_selfcal as bps
 from badpix_selfcal import SelfcalWarning
 from badpix_selfcal.instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE
 
-from .exposures import observation, sky
+from .exposures import found_in, sky
 from .pools import take
 from .profiles import share
 from .test_batch import assert_equal_to_the_step
@@ -50,9 +50,7 @@ def test_a_folder_of_exposures_through_slits(tmp_path, exp_type):
     assert group.name == f"NRS1 {exp_type}"
     assert result.ignored == ()
     assert [each.exposure for each in result.exposures] == made
-    expected = bps.find_bad_pixels(
-        bps.minimum_image(sky(seed, SHAPE) for seed in (1, 2, 3)), dispaxis=1
-    )
+    expected = found_in((sky(seed, SHAPE) for seed in (1, 2, 3)), dispaxis=1, gap=None)
     np.testing.assert_array_equal(group.bad_pixels.mask, expected.mask)
     assert assert_equal_to_the_step(tmp_path, result) == 3
 
@@ -133,37 +131,3 @@ def test_groups_have_names_of_their_own(tmp_path):
     assert names == {"NRS1", "NRS1 NRS_FIXEDSLIT SUBS200A1", "NRS1 NRS_FIXEDSLIT SUBS(1,897)"}
     result = bps.batch(tmp_path, output_dir=tmp_path / "out", group_by="band")
     assert "NRS1 NRS_FIXEDSLIT SUBS200A1 F170LP/G235H" in [each.name for each in result.groups]
-
-
-def test_other_shapes_in_one_subarray_are_refused(tmp_path):
-    for number in range(2):
-        slit(tmp_path / f"{number}_rate.fits", number)
-    odd = slit(tmp_path / "odd_rate.fits", 1, shape=(41, 60))
-    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
-    (failed,) = result.failed
-    assert f"{odd}: SCI has shape (41, 60), 2 others" in failed.error
-
-
-@pytest.mark.parametrize(
-    ("cards", "words"),
-    [
-        ({"EXP_TYPE": "NRS_FIXEDSLIT"}, "has EXP_TYPE NRS_FIXEDSLIT, the science exposure .*_IFU"),
-        ({"SUBARRAY": "SUBS200A1"}, "has the subarray SUBS200A1, the science exposure .* has FULL"),
-        ({"SUBSTRT1": 9}, r"has the subarray \(9,1\), the science exposure"),
-    ],
-)
-def test_other_modes_in_an_association_cause_a_warning(tmp_path, cards, words):
-    association = observation(
-        tmp_path, shape=SHAPE, detector="NRS1", exp_type="NRS_IFU", dispaxis=1
-    )
-    with fits.open(tmp_path / "self1_rate.fits", mode="update") as hdus:
-        hdus[0].header.update(cards)
-    with pytest.warns(SelfcalWarning, match=rf"self1_rate\.fits: {words}"):
-        bps.selfcal(association, output_dir=tmp_path / "out")
-
-
-def test_an_exposure_without_exp_type_causes_no_warning(tmp_path):
-    association = observation(tmp_path, shape=SHAPE, detector="NRS1", exp_type="NRS_IFU")
-    with fits.open(tmp_path / "self1_rate.fits", mode="update") as hdus:
-        del hdus[0].header["EXP_TYPE"]
-    assert bps.selfcal(association, output_dir=tmp_path / "out").status == "COMPLETE"

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from importlib import metadata
 
-import numpy as np
 import pytest
 
 import badpix_selfcal as bps
@@ -40,20 +39,15 @@ print(bps.find_bad_pixels(bps.minimum_image([image]), dispaxis=1).mask[3, 4])
 def test_modules_are_imported_when_they_are_used():
     code = """
 import sys, badpix_selfcal as bps
-def loaded():
-    names = ('numpy', 'badpix_selfcal.arrays', 'astropy', 'badpix_selfcal.step.selfcal')
-    return [name in sys.modules for name in names]
-bps.num_threads(), bps.__version__
-print(loaded())
-bps.find_bad_pixels
-print(loaded())
-bps.selfcal
-print(loaded()[-1])
+for use in ("num_threads", "__version__", "find_bad_pixels", "selfcal"):
+    getattr(bps, use)
+    names = ("numpy", "badpix_selfcal.arrays", "astropy", "badpix_selfcal.step.selfcal")
+    print([name in sys.modules for name in names])
 """
-    nothing, arrays, step = _python(code).splitlines()
+    nothing, _, arrays, step = _python(code).splitlines()
     assert nothing == "[False, False, False, False]"
     assert arrays == "[True, True, False, False]"
-    assert step == "True"
+    assert step.endswith("True]")
 
 
 PUBLIC = {
@@ -140,19 +134,3 @@ def test_the_detectors():
     assert instrument.DETECTORS["MIRIFULONG"].dispaxis == 2
     assert instrument.blur_of("nrs1 ") == instrument.NIRSPEC_BLUR
     assert instrument.blur_of(None) == instrument.blur_of("other") == instrument.MIRI_BLUR
-
-
-def test_kernels_refuse_what_they_cannot_read():
-    from badpix_selfcal import _kernels
-
-    image = np.zeros((4, 6), np.float32)
-    stack, out = image[None], np.empty((1, 4, 6), np.float32)
-    window = ((1, 1), (0, 0))
-    with pytest.raises(ValueError, match="contiguous"):
-        _kernels.median_filter(stack.T, out.T, *window, "zero", 0.0, 1, "auto")
-    with pytest.raises(ValueError, match="there is no edge"):
-        _kernels.median_filter(stack, out, *window, "around", 0.0, 1, "auto")
-    with pytest.raises(TypeError, match="from=float32, to=float64"):
-        _kernels.fold_minimum(image, image.astype(float), 0.0)
-    with pytest.raises(ValueError, match="cannot be an image"):
-        _kernels.fold_minimum(image, image[:2].copy(), 0.0)

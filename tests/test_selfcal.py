@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import sys
 import threading
@@ -11,63 +10,77 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning, instrument
 from badpix_selfcal.files.exposure import Exposure
 
 from .exposures import (
+    GAP,
     MRS,
+    assert_equal_planes,
     associate,
+    change,
     enlarge,
     entry_of,
+    found_in,
     header,
     largest_file,
+    names,
     observation,
     planes,
+    products,
     sky,
     write,
 )
 
-GAP = (50, 974, 474, 507)
+SMALL = (40, 60)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Two exposures."""
+    return [write(tmp_path / f"{name}_rate.fits", sky(seed)) for seed, name in ((1, "a"), (2, "b"))]
 
 
 def test_flags_are_those_of_the_minimum_image(tmp_path):
     result = bps.selfcal(observation(tmp_path), output_dir=tmp_path / "out")
     images = [sky(seed) for seed in range(1, 6)]
-    pedestals = [bps.pedestal(image, GAP) for image in images]
-    expected = bps.find_bad_pixels(bps.minimum_image(images, pedestals), dispaxis=2)
-    np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
-    names = ("sci0", "bkg0", "bkg1", "self0", "self1")
+    np.testing.assert_array_equal(result.bad_pixels.mask, found_in(images).mask)
+    members = ("sci0", "bkg0", "bkg1", "self0", "self1")
     assert {path.name: level for path, level in result.pedestals.items()} == {
-        f"{name}_rate.fits": level for name, level in zip(names, pedestals, strict=True)
+        f"{name}_rate.fits": bps.pedestal(image, GAP)
+        for name, image in zip(members, images, strict=True)
     }
     assert (result.status, result.dispaxis, result.name) == ("COMPLETE", 2, "product")
+    assert result.backgrounds == ()
+    assert names(tmp_path / "out") == ["product_badpix_selfcal.fits"]
 
 
-def test_flagged_pixels_are_bad_in_every_plane_and_the_others_as_before(tmp_path):
-    result = bps.selfcal(observation(tmp_path), output_dir=tmp_path / "out", save_flagged_bkg=True)
+def test_flagged_pixels_are_bad_in_every_plane_and_the_others_as_before(tmp_path, hashes):
+    association = observation(tmp_path)
+    before = hashes(tmp_path)
+    result = bps.selfcal(association, output_dir=tmp_path / "out", save_flagged_bkg=True)
+    assert hashes(tmp_path) == before
     mask = result.bad_pixels.mask
     assert 100 < mask.sum() < 200
     pairs = [(result.science, "sci0"), *zip(result.backgrounds, ["bkg0", "bkg1"], strict=True)]
     for output, source in pairs:
         before, after = planes(tmp_path / f"{source}_rate.fits"), planes(output)
         assert list(before) == list(after) == ["SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE"]
-        np.testing.assert_array_equal(after["DQ"][mask], before["DQ"][mask] | instrument.BAD)
-        np.testing.assert_array_equal(after["DQ"][~mask], before["DQ"][~mask])
-        for name in set(before) - {"DQ"}:
-            assert np.isnan(after[name][mask]).all()
-            np.testing.assert_array_equal(after[name][~mask], before[name][~mask])
+        flagged = before.pop("DQ") | np.where(mask, instrument.BAD, 0)
+        np.testing.assert_array_equal(after.pop("DQ"), flagged)
+        for name, image in before.items():
+            np.testing.assert_array_equal(after[name], np.where(mask, np.nan, image))
 
 
 def test_names_and_headers_of_the_outputs(tmp_path):
     out, before = tmp_path / "new" / "out", datetime.now(UTC)
     result = bps.selfcal(observation(tmp_path), output_dir=out, save_flagged_bkg=True)
-    names = ["product_badpix_selfcal.fits"]
-    names += [f"product_badpix_selfcal_bkg_{i}.fits" for i in (0, 1)]
-    assert sorted(path.name for path in out.iterdir()) == sorted(names)
-    for path, name in zip((result.science, *result.backgrounds), names, strict=True):
+    expected = ["product_badpix_selfcal.fits"]
+    expected += [f"product_badpix_selfcal_bkg_{i}.fits" for i in (0, 1)]
+    assert names(out) == sorted(expected)
+    for path, name in zip((result.science, *result.backgrounds), expected, strict=True):
         cards = header(path)
         assert (path.name, cards["FILENAME"]) == (name, name)
         assert cards["S_BPXSLF"] == "COMPLETE"
@@ -85,19 +98,6 @@ def test_names_and_headers_of_the_outputs(tmp_path):
         assert header(path, "SCI")["DISPAXIS"] == 2
 
 
-def test_inputs_are_untouched(tmp_path, hashes):
-    association = observation(tmp_path)
-    before = hashes(tmp_path)
-    bps.selfcal(association, output_dir=tmp_path / "out", save_flagged_bkg=True)
-    assert hashes(tmp_path) == before
-
-
-def test_backgrounds_are_written_on_demand_only(tmp_path):
-    result = bps.selfcal(observation(tmp_path), output_dir=tmp_path / "out")
-    assert result.backgrounds == ()
-    assert len(list((tmp_path / "out").iterdir())) == 1
-
-
 def test_an_exposure_with_companions_needs_no_association(tmp_path):
     by_association = bps.selfcal(observation(tmp_path), output_dir=tmp_path / "a")
     by_files = bps.selfcal(
@@ -108,30 +108,26 @@ def test_an_exposure_with_companions_needs_no_association(tmp_path):
         save_flagged_bkg=True,
     )
     np.testing.assert_array_equal(by_association.bad_pixels.mask, by_files.bad_pixels.mask)
-    assert by_files.science.name == "sci0_badpix_selfcal.fits"
-    assert [path.name for path in by_files.backgrounds] == [
-        "sci0_badpix_selfcal_bkg_0.fits",
-        "sci0_badpix_selfcal_bkg_1.fits",
+    assert names(tmp_path / "b") == [
+        f"sci0_badpix_selfcal{which}.fits" for which in ("", "_bkg_0", "_bkg_1")
     ]
     assert "ASNTABLE" not in header(by_files.science)
 
 
-@pytest.mark.parametrize("ending", [".fits", ".fit", ".FITS", ".fits.gz", ".fit.gz"])
-def test_names_of_exposures(tmp_path, ending):
-    content = write(tmp_path / "a.fits", sky(1, (40, 60)), detector="NRS1").read_bytes()
-    path = tmp_path / f"a_rate{ending}"
-    path.write_bytes(gzip.compress(content, 1) if ending.endswith(".gz") else content)
-    result = bps.selfcal(path, output_dir=tmp_path / "out", force_single=True)
-    assert result.science == tmp_path / "out" / "a_badpix_selfcal.fits"
-
-
-@pytest.mark.parametrize("name", ["ü_rate.fits", "X_RATE.FITS"])
-def test_unusual_names_of_exposures(tmp_path, name):
-    science = write(tmp_path / name, sky(1))
-    result = bps.selfcal(science, output_dir=tmp_path / "out", force_single=True)
-    stem, card = {"ü_rate.fits": ("ü", "?"), "X_RATE.FITS": ("X_RATE", "X_RATE")}[name]
-    assert result.science.name == f"{stem}_badpix_selfcal.fits"
-    assert header(result.science)["FILENAME"] == f"{card}_badpix_selfcal.fits"
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        *((f"a_rate{end}", "a") for end in (".fits", ".fit", ".FITS", ".fits.gz", ".fit.gz")),
+        ("ü_rate.fits", "ü"),
+        ("X_RATE.FITS", "X_RATE"),
+    ],
+)
+def test_names_of_exposures(tmp_path, name, stem):
+    content = write(tmp_path / "a.fits", sky(1, SMALL), detector="NRS1").read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
+    result = bps.selfcal(tmp_path / name, output_dir=tmp_path / "out", force_single=True)
+    assert result.science == tmp_path / "out" / f"{stem}_badpix_selfcal.fits"
+    assert header(result.science)["FILENAME"] == result.science.name.replace("ü", "?")
 
 
 def test_companions_are_appended_to_the_association(tmp_path):
@@ -141,51 +137,91 @@ def test_companions_are_appended_to_the_association(tmp_path):
         association, background=more, output_dir=tmp_path / "out", save_flagged_bkg=True
     )
     assert len(result.members) == 3
-    assert [header(path)["FILENAME"][-10:] for path in result.backgrounds] == [
-        "bkg_0.fits",
-        "bkg_1.fits",
-    ]
+    assert [path.name[-10:] for path in result.backgrounds] == ["bkg_0.fits", "bkg_1.fits"]
     unflagged = ~result.bad_pixels.mask
-    np.testing.assert_array_equal(
-        planes(result.backgrounds[1])["SCI"][unflagged], (sky(9) - 3)[unflagged]
-    )
+    second = planes(result.backgrounds[1])["SCI"]
+    np.testing.assert_array_equal(second[unflagged], (sky(9) - 3)[unflagged])
 
 
-def test_without_companions_the_step_is_skipped(tmp_path):
+# Skipped
+
+
+@pytest.mark.parametrize("function", [bps.selfcal, bps.batch])
+def test_a_skipped_run_writes_nothing_and_warns_at_the_line_of_the_caller(tmp_path, function):
+    lone = write(tmp_path / "a_rate.fits", sky(1))
+    with pytest.warns(SelfcalWarning, match="step skipped: no pixel is flagged, no") as warned:
+        function(lone, output_dir=tmp_path / "out", save_flagged_bkg=True, save_mask=True)
+    assert [each.filename for each in warned] == [__file__]
+    assert [*tmp_path.iterdir()] == [lone]  # not even the folder
+
+
+def test_an_unflagged_copy_of_a_skipped_exposure_is_written_on_demand(tmp_path):
     science = write(tmp_path / "a_rate.fits", sky(1))
     with pytest.warns(SelfcalWarning, match=r"a_rate\.fits: no selfcal or background .* skipped"):
         result = bps.selfcal(science, output_dir=tmp_path / "out", copy_skipped=True)
     assert (result.status, result.bad_pixels, result.dispaxis) == ("SKIPPED", None, None)
     assert header(result.science)["S_BPXSLF"] == "SKIPPED"
     assert f"badpix_selfcal {bps.__version__} SKIPPED: cut=" in entry_of(result.science)
-    for name, image in planes(result.science).items():
-        np.testing.assert_array_equal(image, planes(science)[name])
+    assert_equal_planes(result.science, science)
+    again = bps.selfcal(result.science, output_dir=tmp_path / "again", force_single=True)
+    assert again.status == "COMPLETE"  # it is not flagged already
+    np.testing.assert_array_equal(again.bad_pixels.mask, found_in([sky(1)]).mask)
 
 
-def test_force_single_takes_the_science_exposure_alone(tmp_path):
+def test_a_skipped_product_beside_one_that_is_done(tmp_path):
+    lone = {"name": "lone", "members": [{"expname": "sci0_rate.fits", "exptype": "science"}]}
+    association = products(observation(tmp_path), lambda those: those.insert(0, lone))
+    with pytest.warns(SelfcalWarning, match="for lone, step skipped"):
+        result = bps.selfcal(association, output_dir=tmp_path / "out")
+    (other,) = result.others
+    assert (result.status, other.status) == ("SKIPPED", "COMPLETE")
+    assert [*(tmp_path / "out").iterdir()] == [other.science]
+
+
+def test_the_step_is_skipped_when_no_companion_is_left(tmp_path):
     science = write(tmp_path / "a_rate.fits", sky(1))
-    result = bps.selfcal(science, output_dir=tmp_path / "out", force_single=True)
-    expected = bps.find_bad_pixels(sky(1) - np.float32(bps.pedestal(sky(1), GAP)), dispaxis=2)
-    np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
+    bad = write(tmp_path / "c_rate.fits", np.full(MRS, np.nan, np.float32))
+    how = {"background": bad, "save_flagged_bkg": True, "copy_skipped": True}
+    with pytest.warns(SelfcalWarning) as warned:
+        skipped = bps.selfcal(science, output_dir=tmp_path / "a", **how)
+    first, second = (str(each.message) for each in warned)
+    assert first.startswith(f"{bad}: left out: no pedestal")
+    assert ": no usable selfcal or background exposures, step skipped: no pixel" in second
+    assert (skipped.status, skipped.backgrounds, skipped.dispaxis) == ("SKIPPED", (), None)
+    assert [*(tmp_path / "a").iterdir()] == [skipped.science]  # no unflagged background
+    with pytest.warns(SelfcalWarning, match="left out"):
+        forced = bps.selfcal(science, output_dir=tmp_path / "b", force_single=True, **how)
+    assert (forced.status, len(forced.backgrounds)) == ("COMPLETE", 1)
 
 
-def test_the_science_exposure_listed_again_is_used_once(tmp_path):
-    science = write(tmp_path / "a_rate.fits", sky(1))
-    other = write(tmp_path / "b_rate.fits", sky(2))
-    association = associate(tmp_path / "asn.json", science, selfcal=[science, other, science])
-    result = bps.selfcal(association, output_dir=tmp_path / "out")
-    assert result.members == (science, other)
-    assert [*result.pedestals] == [science, other]
+@pytest.mark.parametrize("force_single", [False, True])
+def test_a_subarray_without_the_gap_is_skipped(tmp_path, force_single):
+    one, other = (write(tmp_path / f"{i}_rate.fits", sky(i, SMALL)) for i in (1, 2))
+    with pytest.warns(SelfcalWarning) as warned:
+        result = bps.selfcal(
+            one, selfcal=other, output_dir=tmp_path / "out", force_single=force_single
+        )
+    *messages, last = (str(each.message) for each in warned)
+    for path, message in zip((one, other), messages, strict=True):
+        assert message.startswith(f"{path}: left out: no pedestal can be measured")
+    assert "step skipped" in last
+    assert (result.status, result.bad_pixels) == ("SKIPPED", None)
 
 
-def test_an_exposure_given_by_other_names_is_used_once(tmp_path, monkeypatch):
-    science = write(tmp_path / "a_rate.fits", sky(1))
-    other = write(tmp_path / "b_rate.fits", sky(2))
-    link = tmp_path / "link_rate.fits"
-    link.symlink_to(other)
+# Members
+
+
+def test_every_exposure_is_used_once(tmp_path, pair, monkeypatch):
+    science, other = pair
+    (tmp_path / "link_rate.fits").symlink_to(other)
     monkeypatch.chdir(tmp_path)
-    result = bps.selfcal(science, selfcal=[other, link, "b_rate.fits", "a_rate.fits"])
+    result = bps.selfcal(
+        science, selfcal=[science, other, "link_rate.fits", "b_rate.fits", "a_rate.fits"]
+    )
     assert result.members == (science, other)
+    assert result.science.resolve() == tmp_path / "a_badpix_selfcal.fits"  # the current folder
+    association = associate(tmp_path / "asn.json", science, selfcal=[science, other, science])
+    assert bps.selfcal(association, output_dir=tmp_path / "out").members == (science, other)
 
 
 def test_the_science_exposure_as_its_own_selfcal_is_not_skipped(tmp_path):
@@ -197,68 +233,42 @@ def test_the_science_exposure_as_its_own_selfcal_is_not_skipped(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_an_exposure_whose_gap_holds_no_level_is_left_out(tmp_path, value):
+def test_an_exposure_whose_gap_holds_no_level_is_left_out(tmp_path, pair, value):
     lost = sky(3) - 1000
     lost[:, 474:507] = value
-    science = write(tmp_path / "a_rate.fits", sky(1))
-    good = write(tmp_path / "b_rate.fits", sky(2))
     bad = write(tmp_path / "c_rate.fits", lost)
     with pytest.warns(SelfcalWarning, match=r"c_rate\.fits: left out"):
-        with_bad = bps.selfcal(science, selfcal=[good, bad], output_dir=tmp_path / "a")
-    without = bps.selfcal(science, selfcal=[good], output_dir=tmp_path / "b")
-    np.testing.assert_array_equal(with_bad.bad_pixels.mask, without.bad_pixels.mask)
-    assert np.isnan(with_bad.pedestals[bad])
+        result = bps.selfcal(pair[0], selfcal=[pair[1], bad], output_dir=tmp_path / "a")
+    np.testing.assert_array_equal(result.bad_pixels.mask, found_in([sky(1), sky(2)]).mask)
+    assert np.isnan(result.pedestals[bad])
 
 
-def test_the_step_is_skipped_when_no_companion_is_left(tmp_path):
-    science = write(tmp_path / "a_rate.fits", sky(1))
-    bad = write(tmp_path / "c_rate.fits", np.full(MRS, np.nan, np.float32))
-    how = {"background": bad, "save_flagged_bkg": True, "copy_skipped": True}
-    with pytest.warns(SelfcalWarning) as warned:
-        skipped = bps.selfcal(science, output_dir=tmp_path / "a", **how)
-    assert [str(each.message).partition(":")[2][:12] for each in warned] == [
-        " left out: n",
-        " no usable s",
-    ]
-    assert (skipped.status, skipped.backgrounds, skipped.dispaxis) == ("SKIPPED", (), None)
-    assert [*(tmp_path / "a").iterdir()] == [skipped.science]  # no unflagged background
-    assert f"badpix_selfcal {bps.__version__} SKIPPED: cut=" in entry_of(skipped.science)
-    with pytest.warns(SelfcalWarning, match="left out"):
-        forced = bps.selfcal(science, output_dir=tmp_path / "b", force_single=True, **how)
-    assert (forced.status, len(forced.backgrounds)) == ("COMPLETE", 1)
+def test_all_products_are_processed(tmp_path):
+    types = {"bkg0_rate.fits": "Background", "nowhere.fits": "imprint"}
+
+    def edit(those):
+        those[:] = [
+            {
+                "name": f"p{i}",
+                "members": [
+                    {"expname": path, "exptype": kind}
+                    for path, kind in {f"sci{i}_rate.fits": "SCIENCE", **types}.items()
+                ],
+            }
+            for i in (0, 1)
+        ]
+
+    association = products(observation(tmp_path, science=2), edit)
+    result = bps.selfcal(association, output_dir=tmp_path / "out", save_mask=True)
+    (other,) = result.others
+    assert [result.name, other.name] == ["p0", "p1"]
+    assert [bps.Mask.read(each.mask_file).name for each in (result, other)] == ["p0", "p1"]
+    np.testing.assert_array_equal(other.bad_pixels.mask, found_in([sky(2), sky(3)]).mask)
+    assert other.science == tmp_path / "out" / "p1_badpix_selfcal.fits"
+    assert result.unused == {tmp_path / "nowhere.fits": "imprint"}
 
 
-@pytest.mark.parametrize("force_single", [False, True])
-def test_a_subarray_without_the_gap_is_skipped(tmp_path, force_single):
-    files = [write(tmp_path / f"{i}_rate.fits", sky(i, (40, 60))) for i in (1, 2)]
-    with pytest.warns(SelfcalWarning) as warned:
-        result = bps.selfcal(
-            files[0], selfcal=files[1], output_dir=tmp_path / "out", force_single=force_single
-        )
-    first, second, last = (str(each.message) for each in warned)
-    for path, message in zip(files, (first, second), strict=True):
-        assert message.startswith(f"{path}: left out: no pedestal can be measured")
-    assert last.startswith("1: no usable selfcal or background exposures, step skipped: no pixel")
-    assert (result.status, result.bad_pixels) == ("SKIPPED", None)
-
-
-def test_detectors_without_a_gap_have_no_pedestal(tmp_path):
-    association = observation(
-        tmp_path, shape=(40, 60), detector="NRS1", exp_type="NRS_IFU", dispaxis=1
-    )
-    result = bps.selfcal(association, output_dir=tmp_path / "out")
-    minimum = bps.minimum_image(sky(seed, (40, 60)) for seed in range(1, 6))
-    expected = bps.find_bad_pixels(minimum, dispaxis=1)
-    np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
-    assert result.pedestals == {}
-
-
-def test_the_science_exposures_detector_decides_for_all(tmp_path):
-    science = write(tmp_path / "a_rate.fits", sky(1))
-    other = write(tmp_path / "b_rate.fits", sky(2), detector="MIRIFUSHORT")
-    with pytest.warns(SelfcalWarning, match=r"b_rate\.fits: was taken with MIRIFUSHORT"):
-        result = bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out", force=True)
-    assert result.pedestals[other] == bps.pedestal(sky(2), GAP)
+# Axes, parameters, planes
 
 
 @pytest.mark.parametrize(
@@ -277,139 +287,51 @@ def test_the_science_exposures_detector_decides_for_all(tmp_path):
 )
 def test_the_dispersion_axis(tmp_path, card, exp_type, asked, used):
     how = {"detector": "NRS2", "exp_type": exp_type, "dispaxis": card}
-    association = observation(tmp_path, shape=(40, 60), **how)
+    association = observation(tmp_path, shape=SMALL, **how)
     result = bps.selfcal(association, output_dir=tmp_path / "out", dispaxis=asked)
-    minimum = bps.minimum_image(sky(seed, (40, 60)) for seed in range(1, 6))
-    expected = bps.find_bad_pixels(minimum, dispaxis=used)
+    expected = found_in((sky(seed, SMALL) for seed in range(1, 6)), dispaxis=used, gap=None)
     assert result.dispaxis == used
     np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
+    assert result.pedestals == {}  # the detector has no gap
 
 
 def test_an_unknown_dispersion_axis_causes_a_warning(tmp_path):
     how = {"detector": "NRS2", "exp_type": "NRS_IMAGE", "dispaxis": None}
-    association = observation(tmp_path, shape=(40, 60), **how)
+    association, science = observation(tmp_path, shape=SMALL, **how), tmp_path / "sci0_rate.fits"
     with pytest.warns(SelfcalWarning) as warned:
         result = bps.selfcal(association, output_dir=tmp_path / "out")
     mode, axis = (str(each.message) for each in warned)
-    assert mode.startswith(f"{tmp_path / 'sci0_rate.fits'}, ")
+    assert mode.startswith(f"{science}, ")
     assert "and 2 more: EXP_TYPE is NRS_IMAGE" in mode
-    assert axis.startswith(f"{tmp_path / 'sci0_rate.fits'}: neither DISPAXIS nor EXP_TYPE")
+    assert axis.startswith(f"{science}: neither DISPAXIS nor EXP_TYPE gives the dispersion axis")
     assert result.dispaxis is None
-
-
-def test_a_skipped_step_needs_no_dispersion_axis(tmp_path):
-    how = {"detector": "NRS2", "exp_type": "NRS_IMAGE", "dispaxis": None}
-    science = write(tmp_path / "a_rate.fits", sky(1, (40, 60)), **how)
     with pytest.warns(SelfcalWarning) as warned:
-        bps.selfcal(science, output_dir=tmp_path / "out")
-    mode, skipped = (str(each.message) for each in warned)
-    assert "a_rate.fits: EXP_TYPE is NRS_IMAGE" in mode
-    assert "step skipped" in skipped
+        bps.selfcal(science, output_dir=tmp_path / "out")  # is skipped and needs no axis
+    assert len(warned) == 2
+    assert "step skipped" in str(warned[1].message)
 
 
 def test_parameters_reach_the_kernels(tmp_path):
     how = {"kernel_size": 5, "flagfrac_lower": 0.0, "flagfrac_upper": 0.02, "edge": "shrink"}
-    association = observation(tmp_path, shape=(40, 60), detector="NRS1", dispaxis=1)
+    association = observation(tmp_path, shape=SMALL, detector="NRS1", dispaxis=1)
     result = bps.selfcal(association, output_dir=tmp_path / "out", **how)
-    minimum = bps.minimum_image(sky(seed, (40, 60)) for seed in range(1, 6))
-    expected = bps.find_bad_pixels(minimum, dispaxis=1, **how)
+    images = (sky(seed, SMALL) for seed in range(1, 6))
+    expected = found_in(images, dispaxis=1, gap=None, **how)
     np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
     assert result.bad_pixels.n_low == 0
 
 
-def test_all_products_are_processed(tmp_path):
-    observation(tmp_path, science=2)
-    products = [
-        {
-            "name": f"p{i}",
-            "members": [
-                {"expname": f"sci{i}_rate.fits", "exptype": "SCIENCE"},
-                {"expname": "bkg0_rate.fits", "exptype": "Background"},
-                {"expname": "nowhere.fits", "exptype": "imprint"},
-            ],
-        }
-        for i in (0, 1)
-    ]
-    path = tmp_path / "two_asn.json"
-    path.write_text(json.dumps({"products": products}))
-    result = bps.selfcal(path, output_dir=tmp_path / "out")
-    (other,) = result.others
-    assert [result.name, other.name] == ["p0", "p1"]
-    alone = bps.selfcal(
-        tmp_path / "sci1_rate.fits",
-        background=tmp_path / "bkg0_rate.fits",
-        output_dir=tmp_path / "alone",
-    )
-    np.testing.assert_array_equal(other.bad_pixels.mask, alone.bad_pixels.mask)
-    assert other.science == tmp_path / "out" / "p1_badpix_selfcal.fits"
-    assert "ASNPOOL" not in header(other.science)
-
-
 @pytest.mark.parametrize("dtype", [">f8", ">f4"])
 def test_planes_keep_their_type(tmp_path, dtype):
-    for seed in (1, 2):
-        write(tmp_path / f"{seed}_rate.fits", sky(seed, dtype=dtype))
-    result = bps.selfcal(
-        tmp_path / "1_rate.fits", selfcal=tmp_path / "2_rate.fits", output_dir=tmp_path / "out"
-    )
     images = [sky(seed, dtype=dtype) for seed in (1, 2)]
-    minimum = bps.minimum_image(images, [bps.pedestal(image, GAP) for image in images])
-    expected = bps.find_bad_pixels(minimum, dispaxis=2)
-    np.testing.assert_array_equal(result.bad_pixels.mask, expected.mask)
+    one, other = (write(tmp_path / f"{n}_rate.fits", images[n]) for n in (0, 1))
+    result = bps.selfcal(one, selfcal=other, output_dir=tmp_path / "out")
+    np.testing.assert_array_equal(result.bad_pixels.mask, found_in(images).mask)
     assert planes(result.science)["ERR"].dtype == dtype
     assert result.bad_pixels.residual.dtype == np.dtype(dtype).newbyteorder("=")
 
 
-def test_absent_planes_are_not_created(tmp_path):
-    association = observation(tmp_path, planes=False)
-    result = bps.selfcal(association, output_dir=tmp_path / "out")
-    assert list(planes(result.science)) == ["SCI", "DQ"]
-
-
-def test_gzipped_members(tmp_path):
-    association = observation(tmp_path)
-    plain = bps.selfcal(association, output_dir=tmp_path / "plain")
-    for role in ("sci0", "bkg0", "self1"):
-        path = tmp_path / f"{role}_rate.fits"
-        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-        path.unlink()
-    text = association.read_text()
-    for role in ("sci0", "bkg0", "self1"):
-        text = text.replace(f"{role}_rate.fits", f"{role}_rate.fits.gz")
-    association.write_text(text)
-    packed = bps.selfcal(association, output_dir=tmp_path / "packed", save_flagged_bkg=True)
-    for name, image in planes(plain.science).items():
-        np.testing.assert_array_equal(planes(packed.science)[name], image)
-
-
-def test_outputs_go_to_the_current_folder_by_default(tmp_path, monkeypatch):
-    association = observation(tmp_path)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    result = bps.selfcal(association)
-    assert result.science.resolve() == tmp_path / "here" / "product_badpix_selfcal.fits"
-
-
-def test_a_skipped_run_writes_nothing_and_warns_at_the_line_of_the_caller(tmp_path):
-    lone = write(tmp_path / "a_rate.fits", sky(1))
-    for function in (bps.selfcal, bps.batch):
-        with pytest.warns(SelfcalWarning, match="step skipped: no pixel is flagged, no") as warned:
-            function(lone, output_dir=tmp_path / "out", save_flagged_bkg=True)
-        assert [each.filename for each in warned] == [__file__]
-    assert [*tmp_path.iterdir()] == [lone]  # not even the folder
-
-
-def test_a_skipped_product_beside_one_that_is_done(tmp_path):
-    association = observation(tmp_path)
-    table = json.loads(association.read_text())
-    lone = {"name": "lone", "members": [{"expname": "sci0_rate.fits", "exptype": "science"}]}
-    table["products"].insert(0, lone)
-    association.write_text(json.dumps(table))
-    with pytest.warns(SelfcalWarning, match="for lone, step skipped"):
-        result = bps.selfcal(association, output_dir=tmp_path / "out")
-    (other,) = result.others
-    assert (result.status, other.status) == ("SKIPPED", "COMPLETE")
-    assert [*(tmp_path / "out").iterdir()] == [other.science]
+# Failures
 
 
 class TestNothingIsWrittenWhen:
@@ -421,22 +343,32 @@ class TestNothingIsWrittenWhen:
         assert not (tmp_path / "out").exists()
         assert not list(tmp_path.glob("**/*.part"))
 
-    def run(self, tmp_path, **how):
-        return bps.selfcal(tmp_path / "x_asn.json", output_dir=tmp_path / "out", **how)
+    def run(self, folder):
+        return bps.selfcal(folder / "x_asn.json", output_dir=folder / "out", save_flagged_bkg=True)
 
-    def test_shapes_differ(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("name", "damage", "error", "words"),
+        [
+            ("self1", {"science": sky(1, (96, 641))}, ExposureError, r"SCI has shape \(96, 641\)"),
+            ("bkg1", {"without": "DQ"}, ExposureError, "has no DQ extension"),
+            ("sci0", {"DETECTOR": ""}, ExposureError, "has no DETECTOR"),
+            ("sci0", {"dispaxis": 3}, ExposureError, "DISPAXIS: .* got 3"),
+            ("bkg0", None, AssociationError, ""),
+        ],
+    )
+    def test_a_member_is_damaged(self, tmp_path, name, damage, error, words):
         observation(tmp_path)
-        (tmp_path / "self1_rate.fits").unlink()
-        write(tmp_path / "self1_rate.fits", sky(1, (96, 641)))
-        with pytest.raises(ExposureError, match=r"self1_rate\.fits: SCI has shape \(96, 641\)"):
+        path = tmp_path / f"{name}_rate.fits"
+        change(path, **damage) if damage else path.unlink()
+        with pytest.raises(error, match=rf"{name}_rate\.fits.*{words}"):
             self.run(tmp_path)
 
-    def test_the_last_background_cannot_be_flagged(self, tmp_path):
-        observation(tmp_path)
-        with fits.open(tmp_path / "bkg1_rate.fits", mode="update") as hdus:
-            del hdus["DQ"]
-        with pytest.raises(ExposureError, match=r"bkg1_rate\.fits: has no DQ extension"):
-            self.run(tmp_path, save_flagged_bkg=True)
+    @pytest.mark.parametrize(
+        ("name", "error"), [("x_asn.json", AssociationError), ("a.fits", ExposureError)]
+    )
+    def test_the_input_is_missing(self, tmp_path, name, error):
+        with pytest.raises(error, match=rf"{name}: no such file"):
+            bps.selfcal(tmp_path / name, output_dir=tmp_path / "out")
 
     def test_one_copy_fails_while_others_are_written(self, tmp_path, monkeypatch):
         """Nothing is written after the files of the run have been removed."""
@@ -450,36 +382,8 @@ class TestNothingIsWrittenWhen:
             usual(exposure, *how)
 
         monkeypatch.setattr(Exposure, "write_copy", late)
-        (tmp_path / "given").mkdir()
         with pytest.raises(OSError, match="No space left"):
-            bps.selfcal(
-                tmp_path / "x_asn.json", output_dir=tmp_path / "given", save_flagged_bkg=True
-            )
-        assert not [*(tmp_path / "given").iterdir()]
-
-    def test_the_detector_is_not_known(self, tmp_path):
-        observation(tmp_path, detector=None)
-        with pytest.raises(ExposureError, match=r"sci0_rate\.fits: has no DETECTOR"):
             self.run(tmp_path)
-
-    def test_the_dispersion_axis_is_none_of_the_detectors(self, tmp_path):
-        observation(tmp_path, dispaxis=3)
-        with pytest.raises(ExposureError, match=r"sci0_rate\.fits: DISPAXIS: .* got 3"):
-            self.run(tmp_path)
-
-    def test_a_member_is_missing(self, tmp_path):
-        observation(tmp_path)
-        (tmp_path / "bkg0_rate.fits").unlink()
-        with pytest.raises(AssociationError, match=r"x_asn\.json.*bkg0_rate\.fits"):
-            self.run(tmp_path)
-
-    def test_the_association_is_missing(self, tmp_path):
-        with pytest.raises(AssociationError, match=r"x_asn\.json: no such"):
-            self.run(tmp_path)
-
-    def test_the_exposure_is_missing(self, tmp_path):
-        with pytest.raises(ExposureError, match=r"a\.fits: no such file"):
-            bps.selfcal(tmp_path / "a.fits", output_dir=tmp_path / "out")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of file sizes")
     @pytest.mark.parametrize("role", ["sci0", "bkg1"])
@@ -489,48 +393,26 @@ class TestNothingIsWrittenWhen:
             largest_file(enlarge(tmp_path / f"{role}_rate.fits")),
             pytest.raises(OSError, match="too large"),
         ):
-            self.run(tmp_path, save_flagged_bkg=True)
+            self.run(tmp_path)
 
 
 def test_existing_outputs_are_replaced_on_demand_only(tmp_path):
-    association = observation(tmp_path)
-    out = tmp_path / "out"
+    association, out = observation(tmp_path), tmp_path / "out"
     first = bps.selfcal(association, output_dir=out)
     kept = first.science.read_bytes()
     with pytest.raises(FileExistsError, match=r"product_badpix_selfcal\.fits exists already"):
         bps.selfcal(association, output_dir=out, kernel_size=5)
     assert first.science.read_bytes() == kept
     bps.selfcal(association, output_dir=out, kernel_size=5, overwrite=True)
-    assert " kernel_size=5 " in " ".join(header(first.science)["HISTORY"])
+    assert " kernel_size=5 " in entry_of(first.science)
     assert [*out.iterdir()] == [first.science]
 
 
-def test_a_folder_is_never_replaced(tmp_path):
-    folder = tmp_path / "out" / "product_badpix_selfcal.fits"
-    folder.mkdir(parents=True)
-    with pytest.raises(IsADirectoryError, match=r"product_badpix_selfcal\.fits: is a folder"):
-        bps.selfcal(observation(tmp_path), output_dir=tmp_path / "out", overwrite=True)
-    assert [*(tmp_path / "out").iterdir()] == [folder]
-
-
-def test_an_input_is_never_replaced(tmp_path, hashes):
-    observation(tmp_path)
-    science = tmp_path / "product_badpix_selfcal.fits"
-    (tmp_path / "sci0_rate.fits").rename(science)
-    association = tmp_path / "x_asn.json"
-    table = json.loads(association.read_text())
-    table["products"][0]["members"][0]["expname"] = science.name
-    association.write_text(json.dumps(table))
-    before = hashes(tmp_path)
-    with pytest.raises(FileExistsError, match="would replace the input"):
-        bps.selfcal(association, output_dir=tmp_path, overwrite=True)
-    assert hashes(tmp_path) == before
-
-
-def test_an_association_is_never_replaced(tmp_path, hashes):
+@pytest.mark.parametrize("name", ["sci0_rate.fits", "x_asn.json"])
+def test_an_input_is_never_replaced(tmp_path, hashes, name):
     association = observation(tmp_path)
-    (tmp_path / "product_badpix_selfcal.fits").hardlink_to(association)
+    (tmp_path / "product_badpix_selfcal.fits").hardlink_to(tmp_path / name)
     before = hashes(tmp_path)
-    with pytest.raises(FileExistsError, match=r"would replace the input .*x_asn\.json"):
+    with pytest.raises(FileExistsError, match=f"would replace the input .*{name}"):
         bps.selfcal(association, output_dir=tmp_path, overwrite=True)
     assert hashes(tmp_path) == before

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -13,35 +10,27 @@ import pytest
 import badpix_selfcal as bps
 from badpix_selfcal.simulate import simulate
 
-from .exposures import header, planes
+from .exposures import associate, header, planes
 
 jwst_step = pytest.importorskip(
     "jwst.badpix_selfcal.badpix_selfcal_step", reason="jwst is not installed"
 )
 datamodels = pytest.importorskip("jwst.datamodels", reason="jwst is not installed")
 
-SIZES = {
-    "MIRIFULONG": None,
-    "MIRIFUSHORT": None,
-    "NRS1": (256, 300),
-}
+SIZES = {"MIRIFULONG": None, "MIRIFUSHORT": None, "NRS1": (256, 300)}
 
 
 def _association(folder, detector, size):
     """Simulate 1 science, 2 background and 2 selfcal exposures; return their association."""
     made = simulate(folder, detector=detector, size=size, n_science=3, n_background=2, seed=5)
-    members = [{"expname": made.science[0].name, "exptype": "science"}]
-    members += [{"expname": path.name, "exptype": "background"} for path in made.background]
-    members += [{"expname": path.name, "exptype": "selfcal"} for path in made.science[1:]]
-    path = folder / "set_asn.json"
-    table = {
-        "asn_type": "spec2",
-        "asn_pool": "pool",
-        "asn_id": "a1",
-        "products": [{"name": "set", "members": members}],
-    }
-    path.write_text(json.dumps(table))
-    return path
+    return associate(
+        folder / "set_asn.json",
+        made.science[0],
+        background=made.background,
+        selfcal=made.science[1:],
+        name="set",
+        **{"asn_type": "spec2", "asn_pool": "pool", "asn_id": "a1"},
+    )
 
 
 def _resave(folder):
@@ -128,36 +117,3 @@ def test_a_skipped_output_says_so_to_the_pipeline(tmp_path):
         result = bps.selfcal(made.science[0], output_dir=tmp_path / "ours", copy_skipped=True)
     with datamodels.open(result.science) as model:
         assert model.meta.cal_step.badpix_selfcal == "SKIPPED"
-
-
-# The peak of this program alone: that of getrusage begins with the peak of its parent.
-PEAK = """
-import sys
-import badpix_selfcal as bps
-bps.selfcal(sys.argv[1], output_dir=sys.argv[2])
-for line in open("/proc/self/status"):
-    if line.startswith("VmHWM"):
-        print(int(line.split()[1]) * 1024)
-"""
-
-
-def test_peak_memory_does_not_grow_with_the_exposures(tmp_path):
-    made = simulate(tmp_path, n_science=2, n_background=1)
-    science, other, background = *made.science, *made.background
-
-    def peak(count):
-        members = [{"expname": science.name, "exptype": "science"}]
-        members += [{"expname": background.name, "exptype": "background"}]
-        for number in range(count - 2):
-            path = tmp_path / f"more{number}_rate.fits"
-            if not path.exists():
-                path.write_bytes(other.read_bytes())
-            members.append({"expname": path.name, "exptype": "selfcal"})
-        association = tmp_path / f"{count}_asn.json"
-        association.write_text(json.dumps({"products": [{"name": "p", "members": members}]}))
-        arguments = [sys.executable, "-c", PEAK, association, tmp_path / f"out{count}"]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-        return int(done.stdout)
-
-    image = 1024 * 1032 * 4
-    assert peak(12) - peak(3) < image

@@ -2,95 +2,60 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning
 from badpix_selfcal.files.exposure import LATER_STEPS
-from badpix_selfcal.instrument import BAD
 
-from .exposures import observation, planes, sky, write
+from .exposures import GAP, change, flags_in, names, observation, products, sky, write
 from .pools import pool, take
 
 
-def cards(path, **values):
-    """Set cards of the primary header of an exposure; return the exposure."""
-    with fits.open(path, mode="update") as hdus:
-        hdus[0].header.update(values)
-    return path
+@pytest.fixture
+def data(here):
+    """Two exposures in a subfolder of the current folder."""
+    (here / "data").mkdir()
+    pool(here / "data", detectors=("NRS1",), science=2, background=0)
+    return here
 
 
-def member(association, expname, exptype):
-    """Add a member to an association."""
-    table = json.loads(association.read_text())
-    table["products"][0]["members"].append({"expname": expname, "exptype": exptype})
-    association.write_text(json.dumps(table))
+@pytest.mark.parametrize("function", [bps.batch, bps.associate])
+@pytest.mark.parametrize(
+    ("given", "rest"),
+    [
+        ("dat", "; did you mean data?"),
+        ("data/sci0_nrs_rate.fits", "; did you mean data/sci0_nrs1_rate.fits"),
+        ("daat/sci0_nrs1_rate.fits", "; did you mean data?"),
+        ("elsewhere/a", ""),
+    ],
+)
+def test_what_is_missing_is_named_with_near_names(data, function, given, rest):
+    with pytest.raises(ExposureError) as caught:
+        function(given, output_dir="out")
+    message = str(caught.value)
+    assert message.startswith(f"{given}: no such file or folder")
+    assert rest in message
+    assert rest or message == f"{given}: no such file or folder"
+    with pytest.raises(ExposureError, match=f"^{given}: no such file or folder"):
+        function("data", background=given, output_dir="out")
+    assert names(data) == ["data"]
 
 
-class TestMissing:
-    """A file or folder that does not exist."""
-
-    @pytest.fixture(autouse=True)
-    def _data(self, tmp_path, monkeypatch):
-        (tmp_path / "data").mkdir()
-        pool(tmp_path / "data", detectors=("NRS1",), science=2, background=0)
-        monkeypatch.chdir(tmp_path)
-
-    @pytest.mark.parametrize("function", [bps.batch, bps.associate])
-    @pytest.mark.parametrize(
-        ("given", "near"),
-        [
-            ("dat", "data"),
-            ("data/sci0_nrs_rate.fits", "data/sci0_nrs1_rate.fits"),
-            (
-                "daat/sci0_nrs1_rate.fits",
-                "daat",
-            ),
-            ("elsewhere/a", None),
-        ],
-    )
-    def test_it_is_named_with_near_names(self, tmp_path, function, given, near):
-        with pytest.raises(ExposureError) as caught:
-            function(given, output_dir="out")
-        message = str(caught.value)
-        assert message.startswith(f"{given}: no such file or folder")
-        expected = {"daat": "; did you mean data?", None: ""}.get(near, f"; did you mean {near}")
-        assert expected in message
-        assert (message == f"{given}: no such file or folder") == (near is None)
-        assert not (tmp_path / "out").exists()
-
-    def test_one_of_several_is_noticed_before_any_work(self, tmp_path):
-        with pytest.raises(ExposureError, match=r"^sky: no such file or folder$"):
-            bps.batch("data", background="sky", output_dir="out")
-        assert not (tmp_path / "out").exists()
-
-    def test_a_link_to_nowhere_fails_on_its_own(self, tmp_path):
-        (tmp_path / "link_rate.fits").symlink_to("gone")
-        result = bps.batch(["data", "link_rate.fits"], output_dir="out")
-        (failed,) = result.failed
-        assert failed.error == "link_rate.fits: no such file or folder"
-        assert len(list((tmp_path / "out").iterdir())) == 2
+def test_a_link_to_nowhere_fails_on_its_own(data):
+    (data / "link_rate.fits").symlink_to("gone")
+    (failed,) = bps.batch(["data", "link_rate.fits"], output_dir="out").failed
+    assert failed.error == "link_rate.fits: no such file or folder"
+    assert len(names(data / "out")) == 2
 
 
-class TestExposureTypes:
-    """The exposure types of an association's members."""
-
-    def test_an_unknown_one_is_an_error(self, tmp_path):
-        association = observation(tmp_path)
-        member(association, "bkg0_rate.fits", "backgroud")
-        with pytest.raises(AssociationError, match=r"bkg0_rate\.fits\): the exptype 'backgroud'"):
-            bps.selfcal(association, output_dir=tmp_path / "out")
-
-    def test_known_ones_that_are_not_used_are_in_the_result(self, tmp_path):
-        association = observation(tmp_path)
-        member(association, "leak_rate.fits", "Imprint")
-        result = bps.selfcal(association, output_dir=tmp_path / "out")
-        assert result.unused == {tmp_path / "leak_rate.fits": "imprint"}
-        assert tmp_path / "leak_rate.fits" not in result.members
+def test_an_unknown_exposure_type_is_an_error(tmp_path):
+    member = {"expname": "bkg0_rate.fits", "exptype": "backgroud"}
+    association = products(observation(tmp_path), lambda those: those[0]["members"].append(member))
+    with pytest.raises(AssociationError, match=r"bkg0_rate\.fits\): the exptype 'backgroud'"):
+        bps.selfcal(association, output_dir=tmp_path / "out")
 
 
 class TestFlaggedAlready:
@@ -115,101 +80,101 @@ class TestFlaggedAlready:
 
     def test_in_a_batch_it_fails_and_the_others_go_on(self, tmp_path, flagged):
         inputs = [flagged, *sorted(tmp_path.glob("self*.fits"))]
-        result = bps.batch(inputs, output_dir=tmp_path / "out")
-        (failed,) = result.failed
+        (failed,) = bps.batch(inputs, output_dir=tmp_path / "out").failed
         assert failed.exposure == flagged
         assert "is flagged already" in failed.error
-        assert len(list((tmp_path / "out").iterdir())) == 2
+        assert len(names(tmp_path / "out")) == 2
         forced = bps.batch(inputs, output_dir=tmp_path / "forced", force=True)
         assert len(forced.groups[0].members) == 3
 
     def test_no_association_is_made_of_it(self, flagged):
-        with pytest.raises(ExposureError) as caught:
+        with pytest.raises(ExposureError, match="is flagged already") as caught:
             bps.associate(flagged)
-        assert "is flagged already" in str(caught.value)
         assert "force" not in str(caught.value)  # `associate` has no such argument
 
-    def test_an_unflagged_copy_may_be_used(self, tmp_path):
-        science = write(tmp_path / "a_rate.fits", sky(1))
-        with pytest.warns(SelfcalWarning, match="step skipped"):
-            copy = bps.selfcal(science, output_dir=tmp_path / "out", copy_skipped=True).science
-        again = bps.selfcal(copy, output_dir=tmp_path / "again", force_single=True)
-        assert again.status == "COMPLETE"
+
+@pytest.mark.parametrize(
+    ("name", "cards", "said"),
+    [
+        *(
+            (
+                name,
+                cards,
+                f"later steps of the pipeline have changed the samples{why}; this step takes rates "
+                "(_rate)",
+            )
+            for name, cards, why in [
+                ("a_CAL", {}, ""),
+                *(("a_rate", {step: "COMPLETE"}, f" ({step} = COMPLETE)") for step in LATER_STEPS),
+            ]
+        ),
+        ("a_rate", {"S_BKDSUB": "SKIPPED", "S_WCS": "COMPLETE"}, None),
+        (
+            "a_rate",
+            {"DETECTOR": "MIRIMAGE", "EXP_TYPE": "MIR_IMAGE"},
+            "EXP_TYPE is MIR_IMAGE; this step is made for MIR_MRS, NRS_IFU, NRS_MSASPEC, "
+            "NRS_FIXEDSLIT",
+        ),
+    ],
+)
+def test_odd_exposures_are_used_with_a_warning(tmp_path, recwarn, name, cards, said):
+    path = change(write(tmp_path / f"{name}.fits", sky(1)), **cards)
+    assert bps.selfcal(path, output_dir=tmp_path / "out", force_single=True).bad_pixels
+    assert [str(each.message) for each in recwarn] == ([] if said is None else [f"{path}: {said}"])
 
 
-class TestOdd:
-    """Exposures that are used with a warning."""
-
-    def test_a_calibrated_one_by_its_name(self, tmp_path):
-        calibrated = write(tmp_path / "a_CAL.fits", sky(1))
-        with pytest.warns(SelfcalWarning) as warned:
-            bps.selfcal(calibrated, output_dir=tmp_path / "out", force_single=True)
-        assert [str(each.message) for each in warned] == [
-            f"{calibrated}: later steps of the pipeline have changed the samples; this step takes "
-            "rates (_rate)"
-        ]
-
-    @pytest.mark.parametrize("step", LATER_STEPS)
-    def test_a_calibrated_one_by_its_header(self, tmp_path, step):
-        calibrated = cards(write(tmp_path / "a_rate.fits", sky(1)), **{step: "COMPLETE"})
-        with pytest.warns(SelfcalWarning, match=rf"a_rate\.fits: .* samples \({step} = COMPLETE\)"):
-            bps.selfcal(calibrated, output_dir=tmp_path / "out", force_single=True)
-
-    def test_the_cards_of_later_steps_are_those_of_the_pipeline(self):
-        models = pytest.importorskip("stdatamodels.jwst.datamodels")
-        schema = Path(models.__file__).with_name("schemas") / "core.schema.yaml"
-        words = schema.read_text(encoding="utf-8").split()
-        assert set(LATER_STEPS) <= set(words)
-
-    def test_a_step_that_was_skipped_has_changed_nothing(self, tmp_path):
-        rate = cards(write(tmp_path / "a_rate.fits", sky(1)), S_BKDSUB="SKIPPED", S_WCS="COMPLETE")
-        assert bps.selfcal(rate, output_dir=tmp_path / "out", force_single=True).bad_pixels
-
-    def test_one_of_another_mode(self, tmp_path):
-        path = tmp_path / "image_rate.fits"
-        write(path, sky(1), detector="MIRIMAGE", exp_type="MIR_IMAGE")
-        with pytest.warns(SelfcalWarning) as warned:
-            bps.selfcal(path, output_dir=tmp_path / "out", force_single=True)
-        assert [str(each.message) for each in warned] == [
-            f"{path}: EXP_TYPE is MIR_IMAGE; this step is made for MIR_MRS, NRS_IFU, NRS_MSASPEC, "
-            "NRS_FIXEDSLIT"
-        ]
-
-    @pytest.mark.parametrize(("count", "more"), [(5, " and 2 more"), (4, " and 1 more"), (3, "")])
-    def test_a_batch_of_several_names_three(self, tmp_path, count, more):
-        paths = [take(tmp_path / f"{n}_cal.fits", n, detector="NRS1") for n in range(count)]
-        with pytest.warns(SelfcalWarning) as warned:
-            bps.batch(paths, output_dir=tmp_path / "out")
-        (message,) = (str(each.message) for each in warned)
-        assert message.startswith(f"{paths[0]}, {paths[1]}, {paths[2]}{more}: later steps")
+def test_the_cards_of_later_steps_are_those_of_the_pipeline():
+    models = pytest.importorskip("stdatamodels.jwst.datamodels")
+    schema = Path(models.__file__).with_name("schemas") / "core.schema.yaml"
+    assert set(LATER_STEPS) <= set(schema.read_text(encoding="utf-8").split())
 
 
-class TestDetectors:
-    """Exposures of several detectors in one association."""
+@pytest.mark.parametrize(("count", "more"), [(5, " and 2 more"), (4, " and 1 more"), (3, "")])
+def test_a_warning_about_several_names_three(tmp_path, count, more):
+    paths = [take(tmp_path / f"{n}_cal.fits", n, detector="NRS1") for n in range(count)]
+    with pytest.warns(SelfcalWarning) as warned:
+        bps.batch(paths, output_dir=tmp_path / "out")
+    (message,) = (str(each.message) for each in warned)
+    assert message.startswith(f"{paths[0]}, {paths[1]}, {paths[2]}{more}: later steps")
 
-    def test_two_of_miri_are_an_error_unless_forced(self, tmp_path):
-        science = write(tmp_path / "a_rate.fits", sky(1))
-        other = write(tmp_path / "b_rate.fits", sky(2), detector="MIRIFUSHORT")
-        with pytest.raises(ExposureError) as caught:
-            bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out")
-        assert str(caught.value).startswith(
-            f"{other}: was taken with MIRIFUSHORT, the science exposure {science} with MIRIFULONG"
-        )
-        assert not (tmp_path / "out").exists()
-        with pytest.warns(SelfcalWarning, match="was taken with MIRIFUSHORT"):
-            result = bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out", force=True)
-        flags = planes(result.science)["DQ"] & BAD == BAD
-        assert flags[result.bad_pixels.mask].all()
 
-    def test_one_without_detector_and_mode_causes_no_warning(self, tmp_path):
-        science = write(tmp_path / "a_rate.fits", sky(1))
-        other = write(tmp_path / "b_rate.fits", sky(2), detector=None, exp_type="")
-        result = bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out")
-        assert result.members == (science, other)
+# Exposures of several detectors in one association
 
-    def test_two_of_nirspec_cause_a_warning(self, tmp_path):
-        how = {"exp_type": "NRS_IFU", "dispaxis": 1}
-        science = write(tmp_path / "a_rate.fits", sky(1), detector="NRS1", **how)
-        other = write(tmp_path / "b_rate.fits", sky(2), detector="NRS2", **how)
-        with pytest.warns(SelfcalWarning, match=r"b_rate\.fits: was taken with NRS2"):
-            bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out")
+
+def test_two_detectors_of_miri_are_an_error_unless_forced(tmp_path):
+    science = write(tmp_path / "a_rate.fits", sky(1))
+    other = write(tmp_path / "b_rate.fits", sky(2), detector="MIRIFUSHORT")
+    with pytest.raises(ExposureError) as caught:
+        bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out")
+    what = f"{other}: was taken with MIRIFUSHORT, the science exposure {science} with MIRIFULONG"
+    assert str(caught.value).startswith(what)
+    assert not (tmp_path / "out").exists()
+    with pytest.warns(SelfcalWarning, match="was taken with MIRIFUSHORT"):
+        result = bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out", force=True)
+    assert flags_in(result.science)[result.bad_pixels.mask].all()
+    assert result.pedestals[other] == bps.pedestal(sky(2), GAP)  # the gap of the science exposure's
+
+
+def test_an_exposure_without_detector_and_mode_causes_no_warning(tmp_path):
+    science = write(tmp_path / "a_rate.fits", sky(1))
+    other = write(tmp_path / "b_rate.fits", sky(2), detector=None, exp_type="")
+    result = bps.selfcal(science, selfcal=other, output_dir=tmp_path / "out")
+    assert result.members == (science, other)
+
+
+@pytest.mark.parametrize(
+    ("cards", "words"),
+    [
+        ({"DETECTOR": "NRS2"}, "was taken with NRS2"),
+        ({"EXP_TYPE": "NRS_FIXEDSLIT"}, "has EXP_TYPE NRS_FIXEDSLIT, the science exposure .*_IFU"),
+        ({"SUBARRAY": "SUBS200A1"}, "has the subarray SUBS200A1, the science exposure .* has FULL"),
+        ({"SUBSTRT1": 9}, r"has the subarray \(9,1\), the science exposure"),
+    ],
+)
+def test_other_modes_in_an_association_cause_a_warning(tmp_path, cards, words):
+    association = observation(
+        tmp_path, shape=(40, 60), detector="NRS1", exp_type="NRS_IFU", dispaxis=1
+    )
+    change(tmp_path / "self1_rate.fits", **cards)
+    with pytest.warns(SelfcalWarning, match=rf"self1_rate\.fits: {words}"):
+        bps.selfcal(association, output_dir=tmp_path / "out")
