@@ -57,3 +57,18 @@ class Opened:
                 return now
             self.page.wait_for_timeout(50)
         raise AssertionError(f"{code} is still {before}")
+
+
+@pytest.fixture
+def opening(browser):
+    """Opens pages, which must not complain."""
+    pages = []
+
+    def opened(path, **how):
+        pages.append(Opened(browser, path, **how))
+        return pages[-1]
+
+    yield opened
+    for each in pages:
+        assert each.said == []
+        each.page.close()

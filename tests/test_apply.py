@@ -114,13 +114,6 @@ def test_an_exposure_that_does_not_fit_is_refused_by_name(made, how, problem):
     assert names(folder / "out") == ["sci0_nrs1_badpix_selfcal.fits"]
 
 
-def test_a_mask_of_a_subarray_fits_its_exposures(tmp_path):
-    for number in range(2):
-        take(tmp_path / f"e{number}_rate.fits", number, detector="NRS1", SUBARRAY="SUB32")
-    made = bps.batch(tmp_path, output_dir=tmp_path / "batch", save_mask=True)
-    assert not bps.apply(made[0].mask_file, tmp_path, output_dir=tmp_path / "out").failed
-
-
 @pytest.mark.parametrize(
     ("name", "cards", "words"),
     [

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import ExposureError, SelfcalWarning
+from badpix_selfcal.files.exposure import Exposure
 from badpix_selfcal.simulate import simulate
 
 from . import servers
@@ -311,14 +312,24 @@ class TestOneFails:
             assert "is cut short" in result.failed[0].error
             expected = found_in([sky(1), sky(3)], dispaxis=1, gap=None)
             np.testing.assert_array_equal(result.groups[0].bad_pixels.mask, expected.mask)
-            with pytest.warns(SelfcalWarning, match="NRS1.* step skipped"):  # one is left
-                pair = bps.batch(urls[:2], output_dir=tmp_path / "two")
-            forced = bps.batch(urls[:2], output_dir=tmp_path / "forced", force_single=True)
-            assert statuses(pair) == ["SKIPPED", "FAILED"]
-            assert statuses(forced) == ["COMPLETE", "FAILED"]
             made[1].write_bytes(whole)
             again = bps.batch(urls, output_dir=tmp_path / "out", resume=True)
             assert statuses(again) == ["COMPLETE"] * 3
+
+    @pytest.mark.filterwarnings("ignore:NRS1.* step skipped")
+    @pytest.mark.parametrize(("alone", "status"), [(False, "SKIPPED"), (True, "COMPLETE")])
+    def test_its_samples_cannot_be_read_and_one_is_left(self, tmp_path, monkeypatch, alone, status):
+        made = pool(tmp_path, science=2, background=0, detectors=("NRS1",))["NRS1"]
+        science = Exposure.science
+
+        def failing(exposure, *how):
+            if exposure.path == made[1]:
+                raise ExposureError(f"{made[1]}: cannot be read: Input/output error")
+            return science(exposure, *how)
+
+        monkeypatch.setattr(Exposure, "science", failing)
+        result = bps.batch(tmp_path, output_dir=tmp_path / "out", force_single=alone)
+        assert statuses(result) == [status, "FAILED"]
 
     @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of file sizes")
     def test_writing_it_fails(self, tmp_path):

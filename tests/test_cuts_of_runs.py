@@ -105,7 +105,7 @@ def test_the_command_names_crowded_rows(tmp_path, exposures, capsys):
     run = ["run", paths[0], "--selfcal", paths[1], "--flagfrac-upper", "0.006", "--output-dir"]
     assert main([*run, str(tmp_path / "1")]) == 0
     printed = capsys.readouterr()
-    assert re.search(r"crowded +3 rows, flagged\n", printed.out)
+    assert re.search(r"crowded +3 rows\n", printed.out)
     assert "3 rows along the dispersion are crowded" in printed.err
     assert main([*run, str(tmp_path / "2"), "--spare-crowded", "--quiet", "--json"]) == 0
     (facts,) = json.loads(capsys.readouterr().out)["products"]

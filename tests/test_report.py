@@ -23,10 +23,11 @@ pytest.importorskip("bokeh", reason="bokeh is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 import badpix_selfcal as bps
+from badpix_selfcal import look
 from badpix_selfcal.instrument import NAMES
 from badpix_selfcal.look import layers, page, shown
-from badpix_selfcal.look.index import verdict_on
 from badpix_selfcal.look.limits import LIMITS
+from badpix_selfcal.look.report import verdict_on
 
 from .exposures import observation
 from .masks import masks
@@ -323,7 +324,7 @@ class TestFiles:
             return None if name == missing else importlib.util.find_spec(name)
 
         page.require_extra.cache_clear()
-        monkeypatch.setattr(page, "find_spec", find)
+        monkeypatch.setattr(look, "find_spec", find)
         said = rf'a report needs {missing}, which is not installed: pip install "\.\[report\]"'
         with pytest.raises(RuntimeError, match=said):
             bps.report(observed()[1].mask_file, output_dir=tmp_path / "out")

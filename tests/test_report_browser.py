@@ -13,7 +13,7 @@ from badpix_selfcal.look import layers
 from badpix_selfcal.look.left import scatter
 from badpix_selfcal.look.shown import ACROSS, ALONG, flagged_first, slices_of, strips_of
 
-from .browsers import Opened, browser  # noqa: F401 (a fixture)
+from .browsers import Opened, browser, opening  # noqa: F401 (fixtures)
 from .masks import GROUPS, with_groups
 from .reported import mask_of, numbers_in, observed
 from .test_verdict import good_mask, left_alone
@@ -208,8 +208,8 @@ def test_nothing_was_said_and_nothing_asked_for(shown):
     assert shown.requests == [shown.path.as_uri()]
 
 
-def test_the_keyboard_is_enough(browser, small):
-    opened = Opened(browser, small)
+def test_the_keyboard_is_enough(opening, small):
+    opened = opening(small)
     page, mask = opened.page, mask_of()
     selected = "() => document.getElementById('selected').textContent.split(' · ')[0]"
     order = brightest(mask.bad_pixels)
@@ -245,13 +245,11 @@ def test_the_keyboard_is_enough(browser, small):
     pixel = int(button.get_attribute("data-pixel"))
     button.press("Enter")
     assert opened.run(selected) == f"column {pixel % 640}, row {pixel // 640}"
-    assert opened.said == []
-    page.close()
 
 
-def test_flags_lie_beyond_the_band(browser, small):
+def test_flags_lie_beyond_the_band(opening, small):
     """The cuts of the selected pixel say the same as the mask."""
-    opened, found = Opened(browser, small), mask_of().bad_pixels
+    opened, found = opening(small), mask_of().bad_pixels
     for pixel in brightest(found)[:40].tolist():
         opened.run("(pixel) => report.select(pixel)", pixel)
         cut, middle = opened.run("() => report.cuts.along"), pixel // 640
@@ -259,7 +257,6 @@ def test_flags_lie_beyond_the_band(browser, small):
         is_high = bool(found.high.ravel()[pixel])
         assert (cut["minimum"][at] > cut["upper"][at]) == is_high
         assert (cut["minimum"][at] < cut["lower"][at]) != is_high
-    opened.page.close()
 
 
 def _luminance(colour):
@@ -267,9 +264,9 @@ def _luminance(colour):
     return sum(values) / 3
 
 
-def test_light_and_dark(browser, small):
+def test_light_and_dark_on_screen_and_paper(opening, small):
     for scheme in ("light", "dark"):
-        opened = Opened(browser, small, color_scheme=scheme)
+        opened = opening(small, color_scheme=scheme)
         ink = opened.run("() => getComputedStyle(document.body).color")
         ground = opened.run("() => getComputedStyle(document.body).backgroundColor")
         assert abs(_luminance(ink) - _luminance(ground)) > 150
@@ -280,30 +277,19 @@ def test_light_and_dark(browser, small):
         opened.page.emulate_media(color_scheme=other)
         changed = opened.settled("() => report.panels()[0].below[0].axis_label_text_color", ink)
         assert abs(_luminance(changed) - _luminance(ink)) > 150
-        assert opened.said == []
-        opened.page.close()
+        content = opened.page.pdf(print_background=True)
+        assert content.startswith(b"%PDF")
+        assert content.count(b"/Image") >= 5
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_printed(browser, small, tmp_path, scheme):
-    opened = Opened(browser, small, color_scheme=scheme)
-    content = opened.page.pdf(path=tmp_path / "page.pdf", print_background=True)
-    assert content.startswith(b"%PDF")
-    assert content.count(b"/Image") >= 5
-    assert opened.said == []
-    opened.page.close()
-
-
-def test_without_exposures_the_page_still_works(browser, tmp_path):
+def test_without_exposures_the_page_still_works(opening, tmp_path):
     mask = mask_of()
     gone = tuple(replace(each, exposure=tmp_path / "gone.fits") for each in mask.members)
     (group,) = bps.report(replace(mask, members=gone), output_dir=tmp_path).groups
-    opened = Opened(browser, group.page)
+    opened = opening(group.page)
     assert opened.run("() => report.cuts.along.exposures") == []
     assert len(opened.run("() => report.cuts.along.minimum")) > 10
     assert numbers_in(group.page.read_text())["flagged"] > 0
-    assert opened.said == []
-    opened.page.close()
 
 
 def test_a_list_of_pages_leads_to_them(browser, tmp_path):
@@ -317,10 +303,10 @@ def test_a_list_of_pages_leads_to_them(browser, tmp_path):
     page.close()
 
 
-def test_what_is_left_is_marked_and_selected(browser, tmp_path):
+def test_what_is_left_is_marked_and_selected(opening, tmp_path):
     to = left_alone(good_mask()).write(tmp_path / "x_badpix_selfcal_mask.fits")
     (group,) = bps.report(to, output_dir=tmp_path).groups
-    opened = Opened(browser, group.page)
+    opened = opening(group.page)
     (place,) = numbers_in(group.page.read_text())["sharp_left_at"]
     marked = opened.run('() => { const { x, y } = report.model("left").data; return [x, y]; }')
     assert marked == [[place["column"]], [place["row"]]]
@@ -330,13 +316,11 @@ def test_what_is_left_is_marked_and_selected(browser, tmp_path):
     assert text.startswith(f"column {place['column']}, row {place['row']} ·")
     assert "not flagged" in text
     assert "holds no exposures" not in text
-    assert opened.said == []
-    opened.page.close()
 
 
-def test_the_next_flag_is_the_next_group(browser, tmp_path):
+def test_the_next_flag_is_the_next_group(opening, tmp_path):
     (group,) = bps.report(with_groups(), output_dir=tmp_path).groups
-    opened = Opened(browser, group.page)
+    opened = opening(group.page)
 
     def selected():
         words = opened.run("() => document.getElementById('selected').textContent").split(" · ")
@@ -357,5 +341,3 @@ def test_the_next_flag_is_the_next_group(browser, tmp_path):
     opened.page.keyboard.press("n")
     assert selected() == texts[4]
     assert "18 pixels flagged in 6 groups" in opened.page.text_content("#verdict")
-    assert opened.said == []
-    opened.page.close()

@@ -123,7 +123,7 @@ def _verdict(result: Result) -> str:
     """Return the verdict on the page of a result; empty without one."""
     if result.page is None:
         return ""
-    from ..look.index import verdict_on
+    from ..look.report import verdict_on
 
     return verdict_on(result.page) or ""
 

@@ -1,7 +1,7 @@
 """What is to be seen of a mask: figures (extra ``plot``), and pages with a verdict (``report``).
 
 `limits`, `verdict` and `left` judge a mask, `shown` chooses what is shown, `figures` draws it,
-`page` and `index` make pages; `report`, `plot` and `pictures` write files.
+`page` and `layers` make a page; `report`, `plot` and `pictures` write files.
 
 >>> import badpix_selfcal as bps
 >>> bps.look.residual(result.bad_pixels)  # doctest: +SKIP
@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 
 TYPE_CHECKING = False
 
@@ -31,11 +32,22 @@ def __getattr__(name: str) -> Any:
     """Import a figure on first use: a verdict needs no matplotlib."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    plot = import_module(".plot", __name__)
-    if name == "save":
-        return plot.save
-    try:
-        return getattr(import_module(".figures", __name__), name)
-    except ImportError as error:
-        message = f"badpix_selfcal.look needs matplotlib ({error}): {plot.NEEDED}"
-        raise ImportError(message) from error
+    require("plot", "matplotlib")
+    return getattr(import_module(".plot" if name == "save" else ".figures", __name__), name)
+
+
+def require(extra: str, *packages: str) -> None:
+    """Refuse work for which packages of an extra are missing.
+
+    Raises
+    ------
+    RuntimeError
+        If one is not installed.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            what = "a report needs" if extra == "report" else "figures need"
+            raise RuntimeError(
+                f"{what} {package}, which is not installed: "
+                f'pip install ".[{extra}]" in the clone of badpix-selfcal'
+            )

@@ -3,7 +3,7 @@
 Each function takes a `Mask`, or where that is enough a `BadPixels`, and draws in the Axes `ax`;
 None: in a new figure, which a notebook shows. It returns the Axes; ``.figure`` is their figure. The
 state of matplotlib (pyplot, backend, rcParams) never changes. Rows and columns are counted from 0;
-row 0 is at the bottom.
+row 0 is at the bottom. `flags`: whether the flags are marked.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PatchCollection
-from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, StrMethodFormatter
+from matplotlib.patches import Rectangle, StepPatch
+from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from ..arrays import percentiles
@@ -41,11 +40,13 @@ from .shown import (
     Line,
     Pixel,
     Strips,
-    band_of,
+    axis_of,
     borderline,
+    brightest_band,
     end_of,
     images_of,
     line_of,
+    mean_of,
     mode_of,
     part_of,
     slices_of,
@@ -83,10 +84,15 @@ BINS: Final = 160
 LARGEST: Final = 1e300
 """The largest number of a graph; there must be some room beyond it."""
 
+RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 REACH: Final = 10
 """Pixels to either side in the images of a gallery."""
 
 MOST_PER_ROW: Final = 8
+
+BESIDE: Final[dict[str, Any]] = {"loc": "upper left", "edgecolor": "none", "framealpha": 0.9}
+"""A legend that lies upon a graph."""
 
 NOTES: Final = {
     "strongest": "the brightest pixels of the strongest groups of flags; good: single pixels, or "
@@ -112,41 +118,34 @@ class _ShownAxes(Axes):
 
 def _png(figure: Figure | SubFigure) -> bytes:
     drawn = io.BytesIO()
-    _root(figure).savefig(drawn, format="png", dpi=RESOLUTION)
+    figure.canvas.figure.savefig(drawn, format="png", dpi=RESOLUTION)
     return drawn.getvalue()
-
-
-def _root(figure: Figure | SubFigure) -> Figure:
-    """Return the whole figure that a part of it belongs to."""
-    return figure if isinstance(figure, Figure) else _root(figure.figure)
 
 
 # ---- Images ---------------------------------------------------------------------------------
 
 
 def minimum(mask: Mask, *, ax: Axes | None = None, flags: bool = True) -> Axes:
-    """Draw the minimum image; `flags`: with its flags in two colours."""
+    """Draw the minimum image."""
     image, found = images_of(mask)
-    good = _finite(image[~found.mask])
-    low, high = percentiles(good, np.array([0.5, 99.0])) if good.size else (0.0, 1.0)
-    limits = float(low), float(high)
+    limits, note = _levels(image[~found.mask], 0.5), ""
+    if mask.used:
+        note = counted(len(mask.used), "exposure")
     ax = _scaled(mask, image, "gray_r", limits, ("minimum", mask.unit), ax, flags, None)
-    _title(ax, "Minimum image", mask, counted(len(mask.used), "exposure") if mask.used else "")
-    return ax
+    return _titled(ax, "Minimum image", mask, note)
 
 
 def residual(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -> Axes:
-    """Draw the residual: the minimum image minus its running median. `flags`: mark the flags."""
+    """Draw the residual: the minimum image minus its running median."""
     found = _found(shown)
     limit = 5.0 * _scatter(found.residual[~found.mask])
     label = ("residual", _unit(shown))
     ax = _scaled(shown, found.residual, "RdBu_r", (-limit, limit), label, ax, flags)
-    _title(ax, "Residual", shown)
-    return ax
+    return _titled(ax, "Residual", shown)
 
 
 def significance(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -> Axes:
-    """Draw how far each pixel stands out from the noise. `flags`: mark the flags.
+    """Draw how far each pixel stands out from the noise.
 
     Raises
     ------
@@ -155,34 +154,31 @@ def significance(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -
     """
     found = _found(shown)
     if found.significance is None:
+        name = f"{shown.title}: " if isinstance(shown, Mask) else ""
         raise ValueError(
-            "the mask has no significance: its pixels were found with the fraction cut; draw the "
-            "residual, or use the sigma cut"
+            f"{name}the mask has no significance: its pixels were found with the fraction cut; "
+            "draw the residual, or use the sigma cut"
         )
     limit = min(abs(found.cut_low), abs(found.cut_high))
     limit = limit if 0.0 < limit < math.inf else 5.0
     label = ("significance", "noise of one exposure")
     ax = _scaled(shown, found.significance, "RdBu_r", (-limit, limit), label, ax, flags)
-    _title(ax, "Significance", shown)
-    return ax
+    return _titled(ax, "Significance", shown)
 
 
 def mask(shown: Shown, *, ax: Axes | None = None) -> Axes:
     """Draw the flagged pixels, those at either end in a colour; crowded rows are shaded."""
     ax, found = _axes(ax, IMAGE), _found(shown)
     _image(ax, np.isnan(found.residual), ListedColormap(["white", UNKNOWN]), (0.0, 1.0))
-    crowded: tuple[int, ...] = ()
-    if isinstance(shown, Mask):
-        crowded = shown.crowded
-        shade = ax.axvspan if shown.dispaxis == 2 else ax.axhspan
-        for line in crowded:
-            shade(line - 0.5, line + 0.5, color=PINK, alpha=0.35, linewidth=0)
-    _mark(ax, {"low": (found.low, LOW), "high": (found.high, HIGH)})
     share = found.mask.mean() if found.mask.size else 0.0
     note = f"{100 * share:.3g} % flagged; grey: no residual"
-    _title(ax, "Mask", shown, note + "; shaded: crowded" * bool(crowded))
-    _name_axes(ax, shown)
-    return ax
+    if isinstance(shown, Mask) and shown.crowded:
+        note += "; shaded: crowded"
+        shade = ax.axvspan if shown.dispaxis == 2 else ax.axhspan
+        for line in shown.crowded:
+            shade(line - 0.5, line + 0.5, color=PINK, alpha=0.35, linewidth=0)
+    _mark(ax, shown, {"low": (found.low, LOW), "high": (found.high, HIGH)})
+    return _titled(ax, "Mask", shown, note)
 
 
 def dq(mask: Mask, *, ax: Axes | None = None) -> Axes:
@@ -194,19 +190,17 @@ def dq(mask: Mask, *, ax: Axes | None = None) -> Axes:
         If the exposures have no DQ.
     """
     if mask.dq is None:
-        raise ValueError(f"{mask.name}: the exposures have no DQ")
+        raise ValueError(f"{mask.title}: the mask has no dq: the exposures have no DQ")
     ax, flagged = _axes(ax, IMAGE), mask.flags
     unlit = (mask.dq & (NON_SCIENCE | REFERENCE_PIXEL)) > 0
     known = (mask.dq & DO_NOT_USE) > 0
     _image(ax, unlit, ListedColormap(["white", UNKNOWN]), (0.0, 1.0))
-    _mark(ax, {
+    _mark(ax, mask, {
         "bad before": (known & ~unlit & ~flagged, GREEN),
         "flagged, bad before": (flagged & known, PINK),
         "flagged, new": (flagged & ~known, HIGH),
     })  # fmt: skip
-    _title(ax, "Data quality", mask, "grey: no science, or reference pixels")
-    _name_axes(ax, mask)
-    return ax
+    return _titled(ax, "Data quality", mask, "grey: no science, or reference pixels")
 
 
 def _scaled(
@@ -220,54 +214,41 @@ def _scaled(
     interpolation: str | None = "nearest",
 ) -> Axes:
     """Draw an image with a scale of colours, labelled with a quantity and its unit."""
-    ax = _axes(ax, IMAGE)
-    low, high = limits
+    ax, found, (low, high) = _axes(ax, IMAGE), _found(shown), limits
     if not low < high:
         low, high = low - 1.0, high + 1.0
-    drawn = _image(ax, image, colormaps[colours], (low, high), interpolation)
+    drawn = _image(ax, image, colormaps[colours], (low, high), interpolation=interpolation)
     ax.figure.colorbar(
         drawn, ax=ax, label=_label(*label), extend="both", shrink=0.8, aspect=30, pad=0.02
     )
-    if flags:
-        found = _found(shown)
-        _mark(ax, {"low": (found.low, LOW), "high": (found.high, HIGH)})
-    _name_axes(ax, shown)
+    _mark(ax, shown, {"low": (found.low, LOW), "high": (found.high, HIGH)} if flags else {})
     return ax
 
 
 def _image(
-    ax: Axes,
-    image: NDArray[Any],
-    colours: Colormap,
-    limits: tuple[float, float],
-    interpolation: str | None = "nearest",
-    extent: tuple[float, float, float, float] | None = None,
-) -> ScalarMappable:
-    """Show an image as detectors are shown: row 0 at the bottom.
+    ax: Axes, image: NDArray[Any], colours: Any, limits: tuple[float, float], **how: Any
+) -> Any:
+    """Show an image with row 0 at the bottom.
 
     By default pixels are not averaged where the figure has fewer dots: single ones would vanish.
     """
-    (low, high), shades = limits, colours.with_extremes(bad=UNKNOWN)
-    return ax.imshow(image, cmap=shades, vmin=low, vmax=high, origin="lower", extent=extent,
-                     interpolation=interpolation)  # fmt: skip
+    how = {"interpolation": "nearest", "origin": "lower", **how}
+    shades = colours.with_extremes(bad=UNKNOWN)
+    return ax.imshow(image, cmap=shades, vmin=limits[0], vmax=limits[1], **how)
 
 
-def _mark(ax: Axes, kinds: Mapping[str, tuple[NDArray[np.bool_], str]]) -> None:
-    """Mark pixels of several kinds, each in its colour, and count them in a legend."""
-    shape = next(iter(kinds.values()))[0].shape
-    points = 72.0 / _root(ax.figure).dpi
-    size = max(DOT, points * min(ax.bbox.width / shape[1], ax.bbox.height / shape[0]))
+def _mark(ax: Axes, shown: Shown, kinds: Mapping[str, tuple[NDArray[np.bool_], str]]) -> None:
+    """Mark pixels of several kinds, each in its colour, and count them; name the axes."""
+    (rows, columns), points = _found(shown).mask.shape, 72.0 / ax.figure.canvas.figure.dpi
+    size = max(DOT, points * min(ax.bbox.width / columns, ax.bbox.height / rows))
     for name, (pixels, colour) in kinds.items():
         y, x = np.nonzero(pixels)
         ax.plot(x, y, "s", color=colour, markersize=size, markeredgewidth=0, rasterized=True,
                 scalex=False, scaley=False, label=f"{name}: {y.size}")  # fmt: skip
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.11), ncols=len(kinds), frameon=False,
-              fontsize="small", markerscale=6.0 / size, handletextpad=0.1,
-              borderaxespad=0.0)  # fmt: skip
-
-
-def _name_axes(ax: Axes, shown: Shown) -> None:
-    """Name the axes, and which one is that of the dispersion."""
+    if kinds:
+        ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.11), ncols=len(kinds), frameon=False,
+                  fontsize="small", markerscale=6.0 / size, handletextpad=0.1,
+                  borderaxespad=0.0)  # fmt: skip
     dispaxis = shown.dispaxis if isinstance(shown, Mask) else None
     ax.set_xlabel("column" + " (dispersion)" * (dispaxis == 1))
     ax.set_ylabel("row" + " (dispersion)" * (dispaxis == 2))
@@ -282,35 +263,36 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
     The bins are of equal width near 0 and grow further out, as the scale of the axis does.
     """
     ax, found = _axes(ax, GRAPH), _found(shown)
-    quantity, unit = ("residual", _unit(shown)) if found.significance is None else (
-        "significance", "")  # fmt: skip
+    is_sigma = found.significance is not None
+    quantity, unit = ("significance", "") if is_sigma else ("residual", _unit(shown))
     values = _finite(found.compared).astype(np.float64)
     width = _scatter(values) or 1.0
     edges = _edges(values, width)
+    counts, _ = np.histogram(values, edges)
     ax.set_xlim(edges[0], edges[-1])  # first: margins that matplotlib chooses may overflow
-    ax.set_ylim(0.6, max(10.0, 2.0 * int(np.histogram(values, edges)[0].max())))
+    ax.set_ylim(0.6, max(10.0, 2.0 * int(counts.max())))
     ax.set_yscale("log", nonpositive="clip")  # after the limits: there may be nothing to scale to
-    for name, pixels, colour in (
-        ("all pixels", np.isfinite(found.compared), UNFLAGGED),
-        ("flagged low", found.low, LOW),
-        ("flagged high", found.high, HIGH),
-    ):
-        chosen = _finite(found.compared[pixels]).astype(np.float64)
-        counts, _ = np.histogram(chosen, edges)
-        label = f"{name}: {np.count_nonzero(pixels)}"
-        ax.stairs(counts, edges, fill=True, color=colour, label=label)
+    ax.yaxis.set_major_formatter(_power)
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    label = f"all pixels: {np.count_nonzero(np.isfinite(found.compared))}"
+    _steps(ax, counts, edges, UNFLAGGED, label)
+    for name, pixels in (("low", found.low), ("high", found.high)):
+        counts, _ = np.histogram(_finite(found.compared[pixels]).astype(np.float64), edges)
+        _steps(ax, counts, edges, ENDS[name], f"flagged {name}: {np.count_nonzero(pixels)}")
+    far = max(LARGEST * min(width, 1.0), np.abs(edges).max())  # the axis divides by the width
     for cut_at, colour in ((found.cut_low, LOW), (found.cut_high, HIGH)):
         if np.isfinite(cut_at):
             text = f"cut at {_level(cut_at, unit)}"
-            ax.axvline(cut_at, color=colour, linestyle="--", linewidth=1.0, label=text)
+            place = np.clip(cut_at, -far, far)
+            ax.axvline(place, color=colour, linestyle="--", linewidth=1.0, label=text)
     ax.set_xscale("asinh", linear_width=width)
     ax.xaxis.set_major_locator(FixedLocator(_ticks(edges, width)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.set_xlabel(_label(quantity, unit))
     ax.set_ylabel("pixels")
     ax.legend(frameon=False, fontsize="small")
-    _title(ax, f"What is cut: the {quantity}", shown, "" if values.size else "no pixel has one")
-    return ax
+    note = "" if values.size else "no pixel has one"
+    return _titled(ax, f"What is cut: the {quantity}", shown, note)
 
 
 def rows(shown: Shown, *, ax: Axes | None = None) -> Axes:
@@ -327,34 +309,39 @@ def slices(mask: Mask, *, ax: Axes | None = None) -> Axes:
     """Draw the number of flags in each slice, or in bands of equal width."""
     ax, found, parts = _axes(ax, GRAPH), _found(mask), slices_of(mask)
     low, high = (np.array(parts.counts(end)) for end in (found.low, found.high))
-    place = np.arange(1, low.size + 1)
-    ax.bar(place, low, color=LOW, label=f"low: {low.sum()}")
-    ax.bar(place, high, bottom=low, color=HIGH, label=f"high: {high.sum()}")
-    _finish_counts(ax, low + high, "slice")
+    edges = np.add.outer(np.arange(1, low.size + 1), [-0.4, 0.4]).ravel()
+    each, total = np.s_[: 2 * low.size - 1 : 2], low + high
+    steps, tops = np.zeros((2, 2 * low.size - 1), low.dtype)  # between slices are gaps
+    steps[each], tops[each] = low, total
+    _steps(ax, steps, edges, LOW, f"low: {low.sum()}")
+    _steps(ax, tops, edges, HIGH, f"high: {high.sum()}", steps)
+    _finish_counts(ax, total, "slice")
+    ax.set_xlim(0.6 - 0.05 * low.size, 0.4 + 1.05 * low.size)
     ax.set_xlabel("slice, from left to right or from below")
-    _title(ax, "Flags per slice", mask, parts.source)
-    return ax
+    return _titled(ax, "Flags per slice", mask, parts.source)
 
 
 def _flags_of_lines(shown: Shown, line: str, ax: Axes | None) -> Axes:
     """Draw the number of flags in each row or column, low below high."""
-    ax, found = _axes(ax, GRAPH), _found(shown)
-    across = 1 if line == "row" else 0
+    ax, found, across = _axes(ax, GRAPH), _found(shown), int(line == "row")
     low, high = (np.count_nonzero(end, axis=across) for end in (found.low, found.high))
     edges, total = np.arange(low.size + 1) - 0.5, low + high
-    ax.stairs(low, edges, fill=True, color=LOW, label=f"low: {low.sum()}")
-    ax.stairs(total, edges, baseline=low, fill=True, color=HIGH, label=f"high: {high.sum()}")
-    crowded = []
+    _steps(ax, low, edges, LOW, f"low: {low.sum()}")
+    _steps(ax, total, edges, HIGH, f"high: {high.sum()}", low)
     if isinstance(shown, Mask) and IMAGE_AXIS[shown.dispaxis] == across:
         crowded = [each for each in shown.crowded if each < total.size]
-    if crowded:
-        ax.plot(crowded, total[crowded], "v", color=PINK, markersize=5, clip_on=False,
-                label=f"crowded: {len(crowded)}")  # fmt: skip
+        if crowded:
+            ax.plot(crowded, total[crowded], "v", color=PINK, markersize=5, clip_on=False,
+                    label=f"crowded: {len(crowded)}")  # fmt: skip
     _finish_counts(ax, total, line)
     ax.set_xlim(edges[0], edges[-1])
     ax.set_xlabel(line)
-    _title(ax, f"Flags per {line}", shown)
-    return ax
+    return _titled(ax, f"Flags per {line}", shown)
+
+
+def _steps(ax: Axes, top: Any, edges: Any, colour: str, label: str, bottom: Any = 0) -> None:
+    """Fill steps. `Axes.stairs` would look for limits, which takes as long as all the drawing."""
+    ax.add_artist(StepPatch(top, edges, baseline=bottom, fill=True, color=colour, label=label))
 
 
 def _finish_counts(ax: Axes, total: NDArray[np.intp], line: str) -> None:
@@ -363,17 +350,21 @@ def _finish_counts(ax: Axes, total: NDArray[np.intp], line: str) -> None:
     ax.axhline(usual, color=FAINT, linewidth=1.0, label=f"median: {usual:g}")
     ax.set_ylim(0.0, max(4.0, 1.1 * float(total.max(initial=0))))
     ax.set_ylabel(f"flagged pixels per {line}")
-    ax.legend(fontsize="small", ncols=4, loc="upper left", edgecolor="none", framealpha=0.9)
+    ax.legend(fontsize="small", ncols=4, **BESIDE)
 
 
 def _edges(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     """Return the edges of bins that hold all values: equal steps of ``asinh(value / width)``."""
     least, most = (values.min(), values.max()) if values.size else (-1.0, 1.0)
-    least, most = max(least, -LARGEST), min(most, LARGEST)
-    low, high = np.arcsinh(least / width), np.arcsinh(most / width)
+    low, high = np.arcsinh(np.clip([least, most], -LARGEST, LARGEST) / width)
     margin = max(0.02 * (high - low), 0.1)
     edges: NDArray[np.float64] = width * np.sinh(np.linspace(low - margin, high + margin, BINS + 1))
     return edges
+
+
+def _power(value: float, _: float) -> str:
+    """Return a power of ten as text: formulas of matplotlib take long."""
+    return "10" + str(round(math.log10(value))).translate(RAISED)
 
 
 def _ticks(edges: NDArray[np.float64], width: float) -> list[float]:
@@ -431,8 +422,7 @@ def cut(
     if found.significance is not None:
         words.append(f"significance {found.significance[pixel]:.3g}")
     words.append("flagged" if found.mask[pixel] else "not flagged")
-    _title(ax, f"Pixel ({pixel[0]}, {pixel[1]}){way}", mask, ", ".join(words))
-    return ax
+    return _titled(ax, f"Pixel ({pixel[0]}, {pixel[1]}){way}", mask, ", ".join(words))
 
 
 def _draw_line(ax: Axes, found: BadPixels, line: Line, pixel: Pixel) -> None:
@@ -442,6 +432,7 @@ def _draw_line(ax: Axes, found: BadPixels, line: Line, pixel: Pixel) -> None:
         ax.fill_between(line.place, below, above, step="mid", color=NOISE, lw=0, label="noise")
     ax.plot(line.place, line.minimum, drawstyle="steps-mid", color=BLACK, lw=1, label="minimum")
     ax.plot(line.place, line.median, color=GREEN, linewidth=1.2, label="running median")
+    low, high = _limits(line, found)
     for level, cut_at, colour in (
         (found.cut_low, line.lower, LOW),
         (found.cut_high, line.upper, HIGH),
@@ -449,10 +440,9 @@ def _draw_line(ax: Axes, found: BadPixels, line: Line, pixel: Pixel) -> None:
         if math.isfinite(level):
             label = f"cut: {level:.3g}{'' if line.noise is None else '× noise'}"
             ax.plot(line.place, cut_at, color=colour, linewidth=1.0, linestyle="--", label=label)
-    low, high = _limits(line, found)
-    for name, flagged, beyond, edge, marker in (
-        ("low", line.low, line.minimum < low, low, "v"),
-        ("high", line.high, line.minimum > high, high, "^"),
+    for flagged, beyond, edge, marker, name in (
+        (line.low, line.minimum < low, low, "v", "low"),
+        (line.high, line.minimum > high, high, "^", "high"),
     ):
         if flagged.any():
             ax.plot(line.place[flagged], line.minimum[flagged], "o", color=ENDS[name], markersize=4,
@@ -487,30 +477,34 @@ def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> 
 
     It is the same figure for all pixels, which are flat indices: new Axes would take long.
     """
-    figure = Figure(figsize=(3.2, 1.26))
+    figure, number = Figure(figsize=(3.2, 1.26)), min(most, len(strips.names))
     panels = figure.subplots(1, 2, width_ratios=[reach for _, reach, _ in HALVES])
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.12)
-    for panel in panels:
+    for panel, (_, reach, _) in zip(panels, HALVES, strict=True):
         panel.set_axis_off()
         panel.set_autoscale_on(False)  # numbers may be so large that margins overflow
+        panel.set_xlim(-reach, reach)
+        for _ in range(number):
+            panel.plot([], [], color=FAINT, linewidth=0.8, alpha=0.7)
+        panel.plot([], [], color=HIGH, linewidth=0.8, linestyle="--")
+        panel.plot([], [], color=LOW, linewidth=1.3)
+        panel.axvline(0, color=FAINT, linewidth=0.8, linestyle=(0, (1, 3)), zorder=1.5)
     where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
-    none = np.empty((0, SAMPLES), np.float32)
+    none = np.full((number, SAMPLES), np.nan, np.float32)
     for flat in pixels:
-        exposures = strips.values[:most, where[flat]] if flat in where else none
-        pixel, known = divmod(flat, mask.flags.shape[1]), []
+        exposures = strips.values[:number, where[flat]] if flat in where else none
+        pixel = divmod(flat, mask.flags.shape[1])
+        known: list[FloatArray] = []
         for panel, (direction, reach, first) in zip(panels, HALVES, strict=True):
             line = line_of(mask, pixel, direction, reach)
             place = line.place - pixel[line.axis]
-            own = exposures[:, first + reach + place]
-            known += [_finite(each) for each in (line.minimum, line.median, own)]
-            for artist in (*panel.lines, *panel.collections):
+            values = (*exposures[:, first + reach + place], line.median, line.minimum)
+            known += map(_finite, values)
+            for artist in panel.collections:
                 artist.remove()
             panel.fill_between(place, line.lower, line.upper, color=FAINT, alpha=0.22, lw=0)
-            panel.axvline(0, color=FAINT, linewidth=0.8, linestyle=(0, (1, 3)))
-            panel.plot(place, own.T, color=FAINT, linewidth=0.8, alpha=0.7)
-            panel.plot(place, line.median, color=HIGH, linewidth=0.8, linestyle="--")
-            panel.plot(place, line.minimum, color=LOW, linewidth=1.3)
-            panel.set_xlim(-reach, reach)
+            for artist, each in zip(panel.lines, values, strict=False):  # the last one stays
+                artist.set_data(place, each)
         levels = np.concatenate(known)
         low, high = (float(levels.min()), float(levels.max())) if levels.size else (0.0, 1.0)
         low, high = max(low, -LARGEST), min(high, LARGEST)
@@ -536,23 +530,30 @@ def spectrum(mask: Mask, *, band: tuple[int, int] | None = None, ax: Axes | None
     ValueError
         If the band lies outside the image.
     """
-    drawn, ax = band_of(mask, band), _axes(ax, GRAPH)
-    place = np.arange(drawn.before.size)
-    ax.plot(place, drawn.before, color=HIGH, linewidth=0.9, label="before")
-    ax.plot(place, drawn.after, color=BLACK, linewidth=0.9, label="after: without flagged pixels")
-    levels = _finite(drawn.after)
+    axis, (image, found) = axis_of(mask.dispaxis, "along"), images_of(mask)
+    image = np.where(np.isfinite(image), image, np.nan).astype(float)
+    lines, good = image.shape[1 - axis], np.where(found.mask, np.nan, image)
+    start, stop = band or brightest_band(mean_of(good, axis))
+    if not 0 <= start < stop <= lines:
+        raise ValueError(
+            f"band must be (start, stop) with 0 <= start < stop <= {lines}, got {(start, stop)}"
+        )
+    at = np.s_[:, start:stop] if axis == 0 else np.s_[start:stop]
+    before, after = (mean_of(each[at], 1 - axis) for each in (image, good))
+    ax, levels = _axes(ax, GRAPH), _finite(after)
+    ax.plot(before, color=HIGH, linewidth=0.9, label="before")
+    ax.plot(after, color=BLACK, linewidth=0.9, label="after: without flagged pixels")
     if levels.size:
         low, high = float(levels.min()), float(levels.max())
         margin = 0.25 * (high - low) or max(abs(high), 1.0)
         ax.set_ylim(low - margin, high + 2.0 * margin)
-    line, along = ("row", "column") if drawn.axis == 1 else ("column", "row")
-    ax.set_xlim(-0.5, place.size - 0.5)
+    along, line = ("row", "column")[:: 1 - 2 * axis]
+    ax.set_xlim(-0.5, before.size - 0.5)
     ax.set_xlabel(along + " (dispersion)" * (mask.dispaxis is not None))
     ax.set_ylabel(_label("mean of the minimum", mask.unit))
-    ax.legend(fontsize="small", ncols=2, loc="upper left", edgecolor="none", framealpha=0.9)
-    note = f"{line}s {drawn.start} to {drawn.stop - 1}, {counted(drawn.flagged, 'flagged pixel')}"
-    _title(ax, "Spectrum of a band", mask, note)
-    return ax
+    ax.legend(fontsize="small", ncols=2, **BESIDE)
+    flagged = counted(int(np.count_nonzero(found.mask[at])), "flagged pixel")
+    return _titled(ax, "Spectrum of a band", mask, f"{line}s {start} to {stop - 1}, {flagged}")
 
 
 # ---- Galleries and the page -----------------------------------------------------------------
@@ -599,18 +600,13 @@ def gallery(
     )  # fmt: skip
     note = NOTES[which] if pixels else "there are none"
     figure.text(0.01, 0.985, "\n" + note, ha="left", va="top", fontsize="small")
-    panels = figure.subplots(
-        2 * lines, per_row, squeeze=False, gridspec_kw={"height_ratios": [3, 2] * lines}
-    )
+    panels = figure.subplots(2 * lines, per_row, squeeze=False, height_ratios=[3, 2] * lines)
     for panel in panels.flat:
         panel.set_axis_off()
     for number, flat in enumerate(pixels):
         pixel = divmod(flat, mask.flags.shape[1])
         line, column = divmod(number, per_row)
         above, below = panels[2 * line : 2 * line + 2, column]
-        for panel in (above, below):
-            panel.set_axis_on()
-            panel.tick_params(labelsize="x-small", length=2)
         _surroundings(above, mask, pixel)
         cut_through = line_of(mask, pixel, "along", ALONG)
         _draw_line(below, found, cut_through, pixel)
@@ -618,6 +614,8 @@ def gallery(
         if column == 0:
             below.set_ylabel(_label("minimum", mask.unit), fontsize="x-small")
         for panel in (above, below):
+            panel.set_axis_on()
+            panel.tick_params(labelsize="x-small", length=2)
             panel.locator_params(nbins=3)
     return figure
 
@@ -628,12 +626,11 @@ def _surroundings(panel: Axes, mask: Mask, pixel: Pixel) -> None:
     starts = [max(place - REACH, 0) for place in pixel]
     at = tuple(slice(start, place + REACH + 1) for start, place in zip(starts, pixel, strict=True))
     image, part = minimum[at], part_of(found, at)
-    good = _finite(image[~part.mask])
-    low, high = percentiles(good, np.array([1.0, 99.0])) if good.size else (0.0, 1.0)
+    low, high = _levels(image[~part.mask], 1.0)
     high = low + max(2.0 * (high - low), 1e-6 * abs(low), 1e-30)
     y, x = starts[0] - 0.5, starts[1] - 0.5
     extent = (x, x + image.shape[1], y, y + image.shape[0])
-    _image(panel, image, colormaps["gray_r"], (low, high), None, extent)
+    _image(panel, image, colormaps["gray_r"], (low, high), interpolation=None, extent=extent)
     for end, colour in ((part.low, LOW), (part.high, HIGH)):
         frames = [Rectangle((x + column, y + row), 1, 1) for row, column in np.argwhere(end)]
         panel.add_collection(PatchCollection(frames, fc="none", ec=colour, linewidth=1.1))
@@ -657,11 +654,11 @@ def figure(shown: Mask) -> Figure:
     minimum(shown, ax=left, flags=False)
     residual(shown, ax=middle)
     mask(shown, ax=right)
-    panels = graphs.subplots(2, 2)
-    histogram(shown, ax=panels[0, 0])
-    spectrum(shown, ax=panels[0, 1])
-    columns(shown, ax=panels[1, 0])
-    rows(shown, ax=panels[1, 1])
+    (first, second), (third, fourth) = graphs.subplots(2, 2)
+    histogram(shown, ax=first)
+    spectrum(shown, ax=second)
+    columns(shown, ax=third)
+    rows(shown, ax=fourth)
     gallery(shown, which="strongest", count=8, figure=strong)
     gallery(shown, which="borderline", count=8, figure=border)
     return page
@@ -686,8 +683,7 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """Return the Axes given, or those of a new figure of a size in inches."""
     if ax is not None:
         return ax
-    figure = _Shown(figsize=size, layout="constrained")
-    return figure.add_subplot(axes_class=_ShownAxes)
+    return _Shown(figsize=size, layout="constrained").add_subplot(axes_class=_ShownAxes)
 
 
 def _found(shown: Shown) -> BadPixels:
@@ -708,7 +704,7 @@ def _level(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}".strip()
 
 
-def _title(ax: Axes, title: str, shown: Shown, note: str = "") -> None:
+def _titled(ax: Axes, title: str, shown: Shown, note: str = "") -> Axes:
     """Write a title, what is shown, and a note in smaller letters."""
     name = "" if isinstance(shown, BadPixels) else mode_of(shown) or shown.name
     below = ", ".join(filter(None, [name, note]))
@@ -716,11 +712,19 @@ def _title(ax: Axes, title: str, shown: Shown, note: str = "") -> None:
     if below:
         ax.annotate(below, (0.0, 1.0), (0, 5), xycoords="axes fraction", fontsize="small",
                     textcoords="offset points", annotation_clip=False)  # fmt: skip
+    return ax
 
 
 def _finite(values: FloatArray) -> FloatArray:
     """Return the finite values, in one dimension."""
     return values[np.isfinite(values)]
+
+
+def _levels(values: FloatArray, lower: float) -> tuple[float, float]:
+    """Return a low and the 99th percentile of the finite values, as limits of colours."""
+    good = _finite(values)
+    low, high = percentiles(good, np.array([lower, 99.0])) if good.size else (0.0, 1.0)
+    return float(low), float(high)
 
 
 def _scatter(values: FloatArray) -> float:

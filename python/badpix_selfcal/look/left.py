@@ -32,23 +32,12 @@ NORMAL: Final = 1.4826
 
 @np.errstate(all="ignore")
 def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> list[dict[str, Any]]:
-    """Find the groups of pixels that a mask leaves. What DQ or the mask flags does not count.
+    """Find the groups of pixels that a mask leaves, the brightest first.
 
-    Parameters
-    ----------
-    mask : Mask
-        The mask.
-    sigmas : ndarray of float
-        The scatter of each block of its residual (`block_scatter`).
-    exposures : int
-        The different exposures that it was found from.
-
-    Returns
-    -------
-    list of dict
-        The groups, the brightest first: ``column``, ``row``, ``residual`` and ``times_noise`` (None
-        without noise) of the brightest pixel, how many ``pixels`` there are, and whether it is
-        ``spared``: lies in crowded rows that were left unflagged on purpose.
+    What DQ or the mask flags does not count. `sigmas` is the scatter of each block of the residual,
+    `exposures` the number of different ones. ``column``, ``row``, ``residual`` and ``times_noise``
+    (None without noise) are those of the brightest of the ``pixels``; ``spared`` groups lie in
+    crowded rows that were left unflagged on purpose.
     """
     minimum, found = images_of(mask)
     known = found.mask if mask.dq is None else found.mask | ((mask.dq & DO_NOT_USE) != 0)
@@ -83,11 +72,8 @@ def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> list[dict[str, An
 
 
 def _noise(found: BadPixels, axis: int | None, sigmas: FloatArray, exposures: int) -> FloatArray:
-    """Return the usual noise of one exposure along the dispersion.
-
-    At a group of bright pixels itself, its light counts as noise in `BadPixels.noise`.
-    """
-    if found.noise is not None:
+    """Return the usual noise of one exposure along the dispersion."""
+    if found.noise is not None:  # in it, the light of a bright group counts as noise
         return median_filter(found.noise, WINDOW, axis=axis, edge="shrink")
     local = NORMAL * median_filter(abs(found.residual), WINDOW, axis=axis, edge="shrink")
     spread = spread_of_minimum(max(exposures, 1))

@@ -1,4 +1,4 @@
-"""The limits of the numbers that a verdict follows from: `limits.toml`."""
+"""The limits of the numbers that a verdict follows from; the step warns by one of them, too."""
 
 from __future__ import annotations
 
@@ -15,20 +15,9 @@ Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
 
 @dataclass(frozen=True)
 class Limit:
-    """The limits of a number.
+    """What a number is, and what to do beyond its limits: those of LOOK and of REJECT (or None).
 
-    Attributes
-    ----------
-    label : str
-        What the number is.
-    advice : str
-        What to do beyond its limits.
-    unit : str
-        Its unit.
-    look, reject : float or None
-        Beyond them the verdict is LOOK, or REJECT. None: no limit.
-    lower : bool
-        Whether the number must not be less (else: more).
+    `lower`: whether the number must not be less (else: more).
     """
 
     label: str
@@ -48,10 +37,10 @@ class Limit:
         return "TRUST"
 
 
-def _read() -> dict[str, Limit]:
-    text = Path(__file__).with_name("limits.toml").read_text(encoding="utf-8")
-    return {name: Limit(**about) for name, about in tomllib.loads(text).items()}
-
-
-LIMITS: Final = _read()
+LIMITS: Final = {
+    name: Limit(**about)
+    for name, about in tomllib.loads(
+        Path(__file__).with_name("limits.toml").read_text(encoding="utf-8")
+    ).items()
+}
 """The numbers that decide, and their limits, in the order of a page."""

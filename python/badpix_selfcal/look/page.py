@@ -8,13 +8,12 @@ by matplotlib, in the colours of the page.
 from __future__ import annotations
 
 import io
-import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,9 +26,9 @@ from ..arrays import display
 from ..arrays.checks import FloatArray
 from ..arrays.display import NAMES_OF_AXES, counted
 from ..instrument import NAMES
-from ..masks.mask import Mask, Member
+from ..masks.mask import Mask
 from ..parameters import Parameters
-from . import shown
+from . import require, shown
 from .layers import bits_layer, float_layer, growth_layer, packed, plain_layer
 from .left import LEVEL
 from .verdict import Judgement, finite_or_none, judge
@@ -74,28 +73,18 @@ _one_figure_at_a_time = threading.Lock()
 
 @cache
 def require_extra() -> tuple[str, ...]:
-    """Return the scripts of bokeh, which a page contains.
+    """Return the scripts of bokeh, which a page contains; refuse if the extra is not installed.
 
     Only these are taken from bokeh: its import, and figures made in Python, would take longer than
     all the rest of a report.
-
-    Raises
-    ------
-    RuntimeError
-        If bokeh or matplotlib is not installed, or bokeh has no such scripts.
     """
-    remedy = 'pip install ".[report]" in the clone of badpix-selfcal'
-    origins = {}
-    for package in ("bokeh", "jinja2", "matplotlib"):
-        found = find_spec(package)
-        if found is None or found.origin is None:
-            raise RuntimeError(f"a report needs {package}, which is not installed: {remedy}")
-        origins[package] = Path(found.origin)
-    folder = origins["bokeh"].parent / "server" / "static" / "js"
+    require("report", "bokeh", "jinja2", "matplotlib")
+    folder = Path(find_spec("bokeh").origin).parent / "server/static/js"  # type: ignore
     try:
         names = ("bokeh.min.js", "bokeh-api.min.js")
         return tuple((folder / name).read_text(encoding="utf-8") for name in names)
     except OSError as error:
+        remedy = 'pip install ".[report]" in the clone of badpix-selfcal'
         raise RuntimeError(f"a report needs the scripts of bokeh ({error}): {remedy}") from error
 
 
@@ -104,15 +93,8 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
 
     The exposures are read again for the cuts of single pixels. If they cannot be, the page says so,
     and shows the minimum image alone.
-
-    Raises
-    ------
-    RuntimeError
-        If the extra ``report`` is not installed.
     """
     libraries = require_extra()  # raises before anything is computed
-    from . import figures
-
     (minimum, found), slices = shown.images_of(mask), shown.slices_of(mask)
     judgement, columns = judge(mask), minimum.shape[1]
     numbers = judgement.numbers
@@ -132,30 +114,19 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
         "page.html",
         title=f"{mask.name}: {judgement.verdict}",
         history=mask.origin,
+        about=shown.mode_of(mask, "TELESCOP", "INSTRUME"),
         mask=mask,
-        about=_about(mask),
         judgement=judgement,
         numbers=numbers,
         facts_in_page=facts_of(mask.name, judgement),
-        colours=COLOURS,
         is_sigma=found.significance is not None,
         strips=strips,
         wanted=len(pixels),
-        histogram=_figure(figures.histogram, mask, 13.8, "histogram of what is cut"),
-        rows=_figure(figures.rows, mask, 6.4, "flags in each row"),
-        columns=_figure(figures.columns, mask, 6.4, "flags in each column"),
-        slices=_figure(figures.slices, mask, 6.4, "flags in each slice"),
         source=slices.source,
-        in_gallery=shown.IN_GALLERY,
-        most_lines=MOST_LINES,
-        level=LEVEL,
+        figure=partial(_figure, mask),
         galleries={name: [*_gallery(mask, each, strips)] for name, each in chosen.items()},
-        exposures=[
-            (member, _notes(member, numbers["odd_pedestals_of"], strips.problems))
-            for member in mask.members
-        ],
         parameters=_parameters(mask),
-        made=_made(mask),
+        now=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S} UTC",
         settings=_settings(mask, judgement, strips),
         layers=[
             *_layers(mask, numbers["scatter_before"] or 1.0, flagged, strips, slices),
@@ -185,11 +156,17 @@ def _templates() -> Any:
         undefined=StrictUndefined,
     )
     found.globals |= {
+        "axes": NAMES_OF_AXES,
+        "colours": COLOURS,
         "counted": counted,
+        "in_gallery": shown.IN_GALLERY,
+        "level": LEVEL,
+        "most_lines": MOST_LINES,
         "version": __version__,
         "file": lambda name: Markup((folder / name).read_text(encoding="utf-8")),
     }
-    found.filters |= {"shown": _shown, "json": lambda value: Markup(_json(value))}
+    found.filters["shown"] = _shown
+    found.policies["json.dumps_kwargs"] = {"allow_nan": False}
     return found
 
 
@@ -198,11 +175,6 @@ def _shown(value: object) -> str:
     if value is None:
         return "none"
     return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _json(value: object) -> str:
-    """Return values as JSON in which nothing can end a script."""
-    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 
 def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
@@ -218,11 +190,6 @@ def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
 # ---- Facts ----------------------------------------------------------------------------------
 
 
-def _about(mask: Mask) -> str:
-    keywords = ("TELESCOP", "INSTRUME", "DETECTOR", "CHANNEL", "BAND", "FILTER", "GRATING")
-    return " ".join(str(mask.about[key]) for key in keywords if key in mask.about)
-
-
 def _parameters(mask: Mask) -> dict[str, object]:
     """Return the parameters that change what is flagged."""
     cut = getattr(mask.parameters, "cut", None)
@@ -233,41 +200,18 @@ def _parameters(mask: Mask) -> dict[str, object]:
     }
 
 
-def _made(mask: Mask) -> dict[str, object]:
-    return {
-        "found by": f"badpix-selfcal {mask.version}",
-        "on": f"{mask.made} UTC",
-        "page by": f"badpix-selfcal {__version__}",
-        "page made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S} UTC",
-        "dispersion axis": NAMES_OF_AXES[mask.dispaxis],
-        **mask.about,
-    }
-
-
-def _notes(member: Member, odd: Sequence[str], problems: dict[str, str]) -> list[str]:
-    """Return what is wrong with an exposure."""
-    missing = problems.get(member.exposure.name)
-    notes = [
-        member.problem,
-        f"its SCI is that of {member.same_as.name}" if member.same_as is not None else "",
-        "its SCI holds one value only" * member.is_constant,
-        f"has passed later steps ({member.later})" * bool(member.later),
-        "its pedestal stands out" * (str(member.exposure) in odd),
-        f"not in the cuts: {missing}" if missing else "",
-    ]
-    return [note for note in notes if note]
-
-
 # ---- Pictures -------------------------------------------------------------------------------
 
 
-def _figure(draw: Callable[..., Any], mask: Mask, width: float, label: str) -> Any:
+def _figure(mask: Mask, name: str, width: float, label: str) -> Any:
     """Return a figure without its title, which the page has as a heading."""
     from matplotlib.figure import Figure
 
+    from . import figures
+
     figure = Figure(figsize=(width, 3.6))
     axes = figure.add_axes((0.6 / width, 0.15, 1 - 0.7 / width, 0.82))
-    draw(mask, ax=axes)
+    getattr(figures, name)(mask, ax=axes)
     axes.set_title("", loc="left")
     for note in axes.texts:
         note.remove()
@@ -303,7 +247,7 @@ def _svg(figure: Figure, label: str) -> Any:
     for colour, ink in INKS.items():
         text = text.replace(colour, ink)
     text = re.sub(r' id="[a-zA-Z]\w*_\d+"', "", text)  # the same in every figure
-    text = re.sub(r"\s*\n\s*", " ", re.sub(r"(\.\d\d)\d+", r"\1", text))
+    text = re.sub(r"\s*\n\s*", " ", re.sub(r"(?<=\.\d\d)\d+", "", text))
     view = begin[begin.index("viewBox=") :].partition(" version")[0]
     return Markup(f'<svg {view} role="img" aria-label="{label}"><defs>{text}')
 

@@ -16,7 +16,8 @@ from ..masks import compare as comparisons
 from ..masks import history as histories
 from ..masks.compare import Comparison
 from ..masks.history import MaskHistory
-from .plot import DPI, FORMATS, NEEDED
+from . import require
+from .plot import DPI, FORMATS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,9 +71,22 @@ def compare(
     Comparison
         The flags and their counts, and how each extension differs.
 
+    Raises
+    ------
+    ExposureError, MaskError
+        If a file cannot be read or has no DQ; ValueErrors.
+    ValueError
+        If the files differ in detector, subarray or shape.
+    OSError, RuntimeError
+        If the picture exists or cannot be written, or matplotlib is not installed.
+
     Notes
     -----
-    What counts as a flag, and the errors: see `badpix_selfcal.masks.compare.compare`.
+    A pixel of an exposure is flagged if its DQ has both OTHER_BAD_PIXEL and DO_NOT_USE. The
+    pipeline's own mask can set both as well; such pixels count in both files unless `before` is
+    given. A pixel of a mask is flagged if its DQ has DO_NOT_USE, as DQ_DEF defines it.
+
+    Headers, and the tables ASDF and MEMBERS, which say how a file was made, are not compared.
     """
     draw = _drawing(picture, lambda: compared(found))
     found = comparisons.compare(a, b, before=before)
@@ -113,9 +127,25 @@ def history(
     MaskHistory
         The counts of each mask, and in which masks each pixel is flagged.
 
+    Raises
+    ------
+    ExposureError, MaskError
+        If a mask does not exist or cannot be read; ValueErrors.
+    ValueError
+        If there are fewer than two masks, one is given twice, they differ in detector, subarray or
+        shape, or `at_least` is not from 1 to their number.
+    OSError, RuntimeError
+        If a file exists or cannot be written, or matplotlib is not installed.
+
+    Warns
+    -----
+    SelfcalWarning
+        If masks were found with different parameters: their counts cannot be compared.
+
     Notes
     -----
-    For errors and warnings see `badpix_selfcal.masks.history.history`.
+    Where the dates of exposures (DATE-OBS, TIME-OBS) are not known, the date at which the mask was
+    made counts.
     """
     draw = _drawing(picture, lambda: followed(found))
     found = histories.history(masks, at_least=at_least)
@@ -132,12 +162,11 @@ def _drawing(picture: AnyLocation | None, draw: Callable[[], Figure]) -> dict[Lo
     kind = to.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise ValueError(f"{to}: a picture must end with {', '.join(map('.'.__add__, FORMATS))}")
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise RuntimeError(f"{to}: pictures need matplotlib ({error}): {NEEDED}") from error
+    require("plot", "matplotlib")
 
     def write(part: Path) -> None:
+        import matplotlib as mpl
+
         with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
             draw().savefig(part, format=kind, dpi=DPI)
 
@@ -150,9 +179,9 @@ def compared(found: Comparison) -> Figure:
 
     counts, shape = found.counts, found.a.flags.shape
     a, b = ("/".join(Path(m.title).parts[-2:]).lstrip("/") for m in (found.a, found.b))
-    size = _size_for(int(np.count_nonzero(found.a.flags | found.b.flags)), shape)
     figure = Figure(figsize=(WIDTH, _height_of(shape) + 1.2), layout="constrained")
     axes = figure.subplots()
+    size = _map_of(axes, shape, int(np.count_nonzero(found.a.flags | found.b.flags)))
     for pixels, colour, marker, label in (
         (found.both, FAINT, "s", f"in both: {counts['both']}"),
         (found.only_a, LOW, "^", f"only in A: {counts['only_a']}; {a}"),
@@ -160,7 +189,6 @@ def compared(found: Comparison) -> Figure:
     ):
         y, x = np.nonzero(pixels)
         axes.scatter(x, y, size, color=colour, marker=marker, linewidths=0, label=label)
-    _frame(axes, shape)
     scale = (LARGEST / size) ** 0.5
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, markerscale=scale)
     return figure
@@ -192,17 +220,15 @@ def followed(found: MaskHistory) -> Figure:
         above.xaxis.get_major_locator().set_params(integer=True)
         above.set_xlabel("mask")
     above.yaxis.get_major_locator().set_params(integer=True)
-    above.set_ylim(bottom=0)
-    above.set_ylabel("pixels")
+    above.set(ylim=(0, None), ylabel="pixels")
     above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False)
     order = np.argsort(found.number, kind="stable")  # the most frequent ones on top
     shades = colormaps["viridis_r"](np.linspace(0.15, 1.0, number))  # the lightest can be seen
-    size = _size_for(found.x.size, found.shape)
+    size = _map_of(below, found.shape, found.x.size)
     shown = below.scatter(
         found.x[order], found.y[order], size, found.number[order], marker="s", linewidths=0,
         cmap=ListedColormap(shades), vmin=0.5, vmax=number + 0.5,
     )  # fmt: skip
-    _frame(below, found.shape)
     below.set_title(f"{found.x.size} pixels, {np.count_nonzero(found.persistent)} persistent")
     ticks, label = np.arange(1, number + 1, 1 + number // MOST_NUMBERS), "masks in which a pixel is"
     figure.colorbar(
@@ -221,25 +247,17 @@ def _dates(found: MaskHistory) -> NDArray[Any]:
     return numbers if (dates == dates[0]).all() else dates
 
 
-def _size_for(number: int, shape: tuple[int, ...]) -> float:
-    """Return the area of the marks of some pixels, square points: small ones, where they are many.
-
-    Marks are larger than pixels, so that they are visible.
-    """
-    return float(np.clip(0.03 * np.prod(shape) / max(number, 1), 3.0, LARGEST))
-
-
 def _height_of(shape: tuple[int, ...]) -> float:
     """Return the height of a map with square pixels, inches."""
-    rows, columns = shape
-    return float(np.clip(WIDTH * rows / columns, 1.0, 2 * WIDTH))
+    return float(np.clip(WIDTH * shape[0] / shape[1], 1.0, 2 * WIDTH))
 
 
-def _frame(axes: Axes, shape: tuple[int, ...]) -> None:
-    """Show the whole detector, with square pixels."""
+def _map_of(axes: Axes, shape: tuple[int, ...], number: int) -> float:
+    """Show the whole detector; return the area of the marks of some pixels, square points.
+
+    Marks are larger than pixels, so that they are visible: smaller ones, where they are many.
+    """
     rows, columns = shape
-    axes.set_xlim(-0.5, columns - 0.5)
-    axes.set_ylim(-0.5, rows - 0.5)
-    axes.set_aspect("equal")
-    axes.set_xlabel("column (x, from 0)")
-    axes.set_ylabel("row (y, from 0)")
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(-0.5, rows - 0.5), aspect="equal",
+             xlabel="column (x, from 0)", ylabel="row (y, from 0)")  # fmt: skip
+    return float(np.clip(0.03 * rows * columns / max(number, 1), 3.0, LARGEST))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -12,9 +12,10 @@ from ..files.outputs import Write
 from ..files.outputs import save as write_files
 from ..files.paths import AnyLocation, Location, output_directory
 from ..masks.mask import Mask
+from . import require
 from .shown import images_of, masks_of
 
-__all__ = ["ALL", "DPI", "FIGURES", "FORMATS", "Format", "save"]
+__all__ = ["DPI", "FIGURES", "FORMATS", "Format", "save"]
 
 FIGURES: Final = (
     "page", "minimum", "residual", "significance", "mask", "dq", "histogram", "rows", "columns",
@@ -28,8 +29,6 @@ ALL: Final = "all"
 Format: TypeAlias = Literal["png", "pdf", "svg"]
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-
-NEEDED: Final = 'pip install ".[plot]" in the clone of badpix-selfcal'
 
 DPI: Final = 150
 LEAST_DPI, MOST_DPI = 20, 1200
@@ -89,45 +88,33 @@ def save(
     resolution = check_whole(dpi, "`dpi`")
     if not LEAST_DPI <= resolution <= MOST_DPI:
         raise ValueError(f"`dpi` must be from {LEAST_DPI} to {MOST_DPI}, got {resolution}")
-    drawings = _drawings()
+    require("plot", "matplotlib")
     folder, read = output_directory(output_dir), lru_cache(maxsize=1)(Mask.read)
-    stems = masks_of(results, "figures")
-    files: dict[Location, Write] = {}
-    for stem, path in stems.items():
-        for name in _figures_of(read(path), names, path):
+    masks = masks_of(results, "figures")
 
-            def write(part: Path, name: str = name, path: Location = path) -> None:
-                drawn = drawings[name](read(path))
-                getattr(drawn, "figure", drawn).savefig(part, format=format, dpi=resolution)
+    def write(part: Path, path: Location, name: str) -> None:
+        _drawn(read(path), name).savefig(part, format=format, dpi=resolution)
 
-            files[folder / f"{stem}_{name}.{format}"] = write
-    return write_files(files, stems.values(), overwrite=overwrite)
-
-
-def _drawings() -> dict[str, Callable[[Mask], Any]]:
-    """Return what draws each figure: a function that returns Axes or a figure."""
-    try:
-        from . import figures
-    except ImportError as error:
-        raise RuntimeError(f"figures need matplotlib ({error}): {NEEDED}") from error
-    others: dict[str, Callable[[Mask], Any]] = {
-        "page": figures.figure,
-        "strongest": figures.gallery,
-        "borderline": lambda mask: figures.gallery(mask, which="borderline"),
+    files: dict[Location, Write] = {
+        folder / f"{stem}_{name}.{format}": partial(write, path=path, name=name)
+        for stem, path in masks.items()
+        for name in (_figures_of(read(path)) if ALL in names else names)
     }
-    return {name: others.get(name) or getattr(figures, name) for name in FIGURES}
+    return write_files(files, masks.values(), overwrite=overwrite)
 
 
-def _figures_of(mask: Mask, names: tuple[str, ...], path: Location) -> list[str]:
-    """Return the figures to draw; refuse those that a mask does not have."""
-    absent = {}
-    if images_of(mask)[1].significance is None:
-        absent["significance"] = "it was found with the fraction cut"
-    if mask.dq is None:
-        absent["dq"] = "the exposures have no DQ"
-    if ALL in names:
-        return [name for name in FIGURES if name not in absent]
-    for name in names:
-        if name in absent:
-            raise ValueError(f"{path}: the mask has no {name}: {absent[name]}")
-    return [*names]
+def _drawn(mask: Mask, name: str) -> Any:
+    """Draw a figure by its name."""
+    from . import figures
+
+    if name in figures.NOTES:
+        return figures.gallery(mask, which=name)  # type: ignore[arg-type]
+    if name == "page":
+        return figures.figure(mask)
+    return getattr(figures, name)(mask).figure
+
+
+def _figures_of(mask: Mask) -> list[str]:
+    """Return the figures that a mask has."""
+    has = {"significance": images_of(mask)[1].significance is not None, "dq": mask.dq is not None}
+    return [name for name in FIGURES if has.get(name, True)]

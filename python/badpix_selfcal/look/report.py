@@ -1,10 +1,12 @@
-"""``badpix_selfcal.report``: pages that show masks."""
+"""``badpix_selfcal.report``: pages that show masks, one that lists them, what is read from them."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -12,18 +14,21 @@ from ..arrays.display import block, counted
 from ..files.outputs import Write, save
 from ..files.paths import AnyLocation, Location, output_directory
 from ..masks.mask import Mask
-from .index import INDEX, index_of
-from .limits import Verdict
-from .page import facts_of, page_of, require_extra
+from .limits import LIMITS, Verdict
+from .page import facts_of, page_of, rendered, require_extra
 from .shown import masks_of
 from .verdict import Judgement
 
-__all__ = ["GroupReport", "ReportResult", "report", "report_page"]
+__all__ = ["GroupReport", "ReportResult", "report", "report_page", "verdict_on", "write_index"]
 
 Result: TypeAlias = Mask | AnyLocation
 """What a page can be made of."""
 
+INDEX: Final = "badpix_selfcal_report.html"
+"""The name of the page that lists others."""
+
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9.+-]+")
+_NUMBERS: Final = re.compile(r'<script type="application/json" id="numbers">(.*?)</script>')
 
 
 @dataclass(frozen=True)
@@ -104,38 +109,80 @@ def report(
     folder = output_directory(output_dir)
     inputs = [member.exposure for mask in masks.values() for member in mask.members]
     groups: list[GroupReport] = []
-    files: dict[Location, Write] = {}
-    for name, mask in masks.items():
 
-        def write(part: Path, mask: Mask = mask, page: Location = folder / name) -> None:
-            groups.append(GroupReport(mask.name, page, report_page(part, mask)))
+    def write(part: Path, name: str) -> None:
+        judgement = report_page(part, masks[name])
+        groups.append(GroupReport(masks[name].name, folder / name, judgement))
 
-        files[folder / name] = write
+    def write_list(part: Path) -> None:
+        _list(part, {each.page.name: facts_of(each.name, each.judgement) for each in groups})
 
-    def write_index(part: Path) -> None:
-        facts = [(each.page.name, facts_of(each.name, each.judgement)) for each in groups]
-        part.write_text(index_of(facts), encoding="utf-8", errors="replace")
-
+    files: dict[Location, Write] = {folder / name: partial(write, name=name) for name in masks}
     index = folder / INDEX if len(masks) > 1 else None
     if index is not None:
-        files[index] = write_index
+        files[index] = write_list
     save(files, inputs, overwrite=overwrite)
     return ReportResult(tuple(groups), index)
 
 
 def report_page(part: Path, mask: Mask, name: str = "") -> Judgement:  # noqa: ARG001
-    """Write the page of a mask to a file that later gets a name, and return what it says.
+    """Write the page of a mask to a file that later gets a name, and return what it says."""
+    page, judgement = page_of(mask)
+    _write(part, page)
+    return judgement
+
+
+def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:
+    """Write the page that lists some pages of a folder, in the place of an earlier one.
+
+    Returns None if there are fewer than two pages, or the folder is a URL.
 
     Raises
     ------
     OSError
         If it cannot be written.
-    RuntimeError
-        If bokeh or matplotlib is not installed.
     """
-    page, judgement = page_of(mask)
+    found = {page.name: _facts_in(page) for page in pages if isinstance(page, Path)}
+    known = {name: facts for name, facts in found.items() if facts is not None}
+    if len(known) < 2:
+        return None
+    save({folder / INDEX: partial(_list, pages=known)}, (), overwrite=True)
+    return folder / INDEX
+
+
+def verdict_on(page: Location) -> str | None:
+    """Return the verdict in a page that a run has written, with what decides it.
+
+    None if it cannot be read; a page under a URL is not downloaded.
+    """
+    try:
+        facts = _facts_in(page) if isinstance(page, Path) else None
+    except OSError:
+        return None
+    if facts is None:
+        return None
+    verdict = str(facts["verdict"])
+    if verdict == "TRUST":
+        return f"{verdict}: nothing speaks against the flags"
+    against = [LIMITS[name].label for name, word in facts["reasons"].items() if word == verdict]
+    return f"{verdict}: {'; '.join(against)} (the page says what to do)"
+
+
+def _facts_in(page: Path) -> dict[str, Any] | None:
+    """Return the numbers in a page; None if it is none."""
+    with page.open(encoding="utf-8", errors="replace") as lines:
+        found = next(filter(None, map(_NUMBERS.match, lines)), None)
+    return None if found is None else json.loads(found[1])
+
+
+def _list(part: Path, pages: Mapping[str, dict[str, Any]]) -> None:
+    """Write the page that lists others, from their file names and the numbers in them."""
+    _write(part, rendered("index.html", title="Bad pixels of several groups", history="",
+                          pages=pages.items()))  # fmt: skip
+
+
+def _write(part: Path, page: str) -> None:
     part.write_bytes(page.encode("utf-8", "replace"))  # a name may be no Unicode
-    return judgement
 
 
 def _masks_of(results: Result | Iterable[Result]) -> dict[str, Mask]:

@@ -15,17 +15,17 @@ from ..arrays.checks import FloatArray, as_stored
 from ..errors import ExposureError, MaskError
 from ..files import exposure as exposure_file
 from ..files.paths import AnyLocation, Location, locations_of
-from ..instrument import DETECTORS, IMAGE_AXIS, Dispaxis
+from ..instrument import DETECTORS, IMAGE_AXIS, Detector, Dispaxis
 from ..masks.mask import Mask, Member, mask_of_result
 from ..simulate.slices import CHANNELS, geometry
 
 __all__ = [
     *("ACROSS", "ALONG", "HALVES", "IN_GALLERY", "SAMPLES"),
-    *("Band", "Direction", "Line", "Parts", "Pixel", "Strips"),
+    *("Direction", "Line", "Parts", "Pixel", "Strips"),
     *("images_of", "masks_of", "mode_of"),
     *("borderline", "end_of", "flagged_first", "near_cuts", "part_of", "strongest"),
-    *("line_of", "places_of", "strips_of"),
-    *("band_of", "regions_of", "slices_of"),
+    *("axis_of", "line_of", "places_of", "strips_of"),
+    *("brightest_band", "mean_of", "regions_of", "slices_of"),
 ]
 
 Pixel: TypeAlias = tuple[int, int]
@@ -72,9 +72,9 @@ SHARE_OF_BAND: Final = 50
 """
 
 
-def mode_of(mask: Mask) -> str:
-    """Return detector, channel, band, filter and grating; empty if they are not known."""
-    keywords = ("DETECTOR", "CHANNEL", "BAND", "FILTER", "GRATING")
+def mode_of(mask: Mask, *further: str) -> str:
+    """Return further cards, detector, channel, band, filter and grating; empty if not known."""
+    keywords = (*further, "DETECTOR", "CHANNEL", "BAND", "FILTER", "GRATING")
     words = [str(mask.about[each]).strip() for each in keywords if each in mask.about]
     return " ".join(word for word in words if word)
 
@@ -82,11 +82,7 @@ def mode_of(mask: Mask) -> str:
 def masks_of(results: AnyLocation | Iterable[AnyLocation], what: str) -> dict[str, Location]:
     """Return mask files, each once, by what the names of files that show them begin with.
 
-    Raises
-    ------
-    MaskError
-        If a result is no mask and has none beside it, or if two masks would have the same names of
-        what is written.
+    A MaskError is raised if a result is no mask and has none beside it, or two have equal names.
     """
     masks: dict[str, Location] = {}
     for result in locations_of(results):
@@ -103,10 +99,7 @@ def masks_of(results: AnyLocation | Iterable[AnyLocation], what: str) -> dict[st
 def images_of(mask: Mask) -> tuple[FloatArray, BadPixels]:
     """Return the minimum image of a mask, and its bad pixels.
 
-    Raises
-    ------
-    MaskError
-        If it holds flags only, as a reference file of other origin does.
+    A MaskError is raised if it holds flags only, as a reference file of other origin does.
     """
     if mask.minimum is None or mask.bad_pixels is None:
         raise MaskError(f"{mask.title}: holds flags only; give a mask of this package")
@@ -146,22 +139,14 @@ def strongest(found: BadPixels, count: int = IN_GALLERY) -> list[int]:
 
 
 def borderline(found: BadPixels, count: int = IN_GALLERY) -> list[int]:
-    """Return the pixels nearest to the cuts, as many flagged as not flagged.
+    """Return the pixels nearest to the cuts: flagged ones (the brightest of a group), then others.
 
-    Of a group of flags, the brightest pixel counts. The cut with flags counts; if there are flags
-    at both ends, both cuts do. Those nearest to a cut come first among the flagged ones, then the
-    others.
+    They are as many of both. The cut with flags counts; if there are flags at both ends, both do.
     """
     brightest, columns = _brightest(found), found.mask.shape[1]
     values = found.compared.astype(np.float64).ravel()
-    ends = [
-        (end.ravel(), cut, sign)
-        for end, cut, sign in (
-            (found.high, found.cut_high, 1.0),
-            (found.low, found.cut_low, -1.0),
-        )
-        if end.any() and np.isfinite(cut)
-    ]
+    both = ((found.high, found.cut_high, 1.0), (found.low, found.cut_low, -1.0))
+    ends = [(end.ravel(), cut, sign) for end, cut, sign in both if end.any() and np.isfinite(cut)]
     picked: list[int] = []
     for is_flagged in (True, False):
         share = (count + is_flagged) // 2
@@ -204,19 +189,15 @@ def _apart(
     pixels: NDArray[np.intp], count: int, columns: int, picked: Collection[int] = ()
 ) -> list[int]:
     """Return the first pixels that are apart from each other, and from those already picked."""
-    y, x = np.divmod(pixels, columns)
-    left = np.ones(pixels.size, np.bool_)
+    places = [divmod(each, columns) for each in picked]
     chosen: list[int] = []
-
-    def leave_out(pixel: int) -> None:
+    for pixel in pixels.tolist():
+        if len(chosen) == count:
+            break
         row, column = divmod(pixel, columns)
-        left[np.maximum(abs(y - row), abs(x - column)) < APART] = False
-
-    for pixel in picked:
-        leave_out(pixel)
-    while left.any() and len(chosen) < count:
-        chosen.append(int(pixels[np.argmax(left)]))
-        leave_out(chosen[-1])
+        if all(max(abs(row - y), abs(column - x)) >= APART for y, x in places):
+            places.append((row, column))
+            chosen.append(pixel)
     return chosen
 
 
@@ -255,17 +236,10 @@ class Line:
 
 
 def axis_of(dispaxis: Dispaxis, direction: Direction) -> int:
-    """Return the axis of the image along which a cut runs.
-
-    Raises
-    ------
-    ValueError
-        If `direction` has another value.
-    """
+    """Return the axis of the image along which a cut runs."""
     if direction not in ("along", "across"):
         raise ValueError(f"direction must be 'along' or 'across', got {direction!r}")
-    axis = IMAGE_AXIS[dispaxis]
-    along = 1 if axis is None else axis
+    along = 0 if IMAGE_AXIS[dispaxis] == 0 else 1
     return along if direction == "along" else 1 - along
 
 
@@ -323,17 +297,10 @@ class Strips:
 
 
 def strips_of(mask: Mask, pixels: NDArray[np.intp]) -> Strips:
-    """Read the exposures of a mask again, and cut them at some pixels.
+    """Read the exposures of a mask again, and cut them at some pixels, the most important first.
 
-    An exposure that cannot be read, or is not that which the mask was found from, is not shown.
-
-    Parameters
-    ----------
-    mask : Mask
-        The mask.
-    pixels : ndarray of int
-        The pixels, the most important first; the last ones are left out if the page would become
-        too large.
+    An exposure that cannot be read, or is not that which the mask was found from, is not shown. The
+    last pixels are left out if the page would become too large.
     """
     used, (minimum, _) = mask.used, images_of(mask)
     pixels = pixels[: MOST_SAMPLES // (SAMPLES * max(len(used), 1))]
@@ -353,10 +320,7 @@ def strips_of(mask: Mask, pixels: NDArray[np.intp]) -> Strips:
 
 
 def _image(member: Member, minimum: FloatArray) -> NDArray[np.float32]:
-    """Return SCI minus its pedestal.
-
-    Refuse an exposure that is less than the minimum image somewhere: it has been changed.
-    """
+    """Return SCI minus its pedestal. If it is less than the minimum, it has been changed."""
     samples = exposure_file.read(member.exposure).science()
     if samples.shape != minimum.shape:
         raise ExposureError(
@@ -392,12 +356,18 @@ class Parts:
         return counts[1:]
 
 
+def _whole_miri(mask: Mask) -> Detector | None:
+    """Return the detector of a mask if that is a whole one of MIRI."""
+    detector = DETECTORS.get(str(mask.about.get("DETECTOR", "")))
+    return detector if detector and detector.gap and detector.shape == mask.flags.shape else None
+
+
 def regions_of(mask: Mask) -> Parts:
     """Return the regions of a detector: the channels of a whole MIRI detector, else quadrants."""
     rows, columns = mask.flags.shape
     number = np.zeros((rows, columns), np.uint8)
-    detector = DETECTORS.get(str(mask.about.get("DETECTOR", "")))
-    if detector is not None and detector.gap is not None and detector.shape == (rows, columns):
+    detector = _whole_miri(mask)
+    if detector is not None and detector.gap is not None:
         left, right = (f"channel {each.number}" for each in CHANNELS[detector.name])
         _, _, begin, end = detector.gap
         number[:, :begin], number[:, end:] = 1, 2
@@ -410,12 +380,10 @@ def regions_of(mask: Mask) -> Parts:
 def slices_of(mask: Mask) -> Parts:
     """Return the slices of a whole MIRI detector, else bands of equal width.
 
-    The limits of MIRI's slices are those of the simulation, which follow the distortion solution of
-    bands 12A and 34C; in other bands they are off by a few pixels.
+    MIRI's slices are those of bands 12A and 34C; in other bands they are off by a few pixels.
     """
-    shape = mask.flags.shape
-    detector = DETECTORS.get(str(mask.about.get("DETECTOR", "")))
-    if detector is not None and detector.gap is not None and detector.shape == shape:
+    shape, detector = mask.flags.shape, _whole_miri(mask)
+    if detector is not None:
         found = geometry(detector, *(np.arange(float(size)) for size in shape)).slices
         order = [value for value in dict.fromkeys(found[shape[0] // 2].tolist()) if value]
         place = np.zeros(int(found.max()) + 1, np.uint8)
@@ -425,45 +393,13 @@ def slices_of(mask: Mask) -> Parts:
     across = axis_of(mask.dispaxis, "across")
     edges = np.linspace(0, shape[across], BANDS + 1).round().astype(int)
     number = np.searchsorted(edges, np.arange(shape[across]), side="right").astype(np.uint8)
-    what = "columns" if across == 1 else "rows"
+    what = ("rows", "columns")[across]
     names = tuple(f"{what} {begin} to {end - 1}" for begin, end in pairwise(edges))
     spread = np.expand_dims(number, 1 - across)
     return Parts(names, np.broadcast_to(spread, shape), "bands of equal width")
 
 
-@dataclass(frozen=True, eq=False)
-class Band:
-    """The mean spectrum along an axis of a band of lines, `start` to `stop`.
-
-    `before` and `after` are the means of the minimum image over the band, with and without flagged
-    pixels, shape (n,); NaN where no pixel is left. `flagged` is the number of flagged pixels.
-    """
-
-    axis: int
-    start: int
-    stop: int
-    before: NDArray[np.float64]
-    after: NDArray[np.float64]
-    flagged: int
-
-
-def band_of(mask: Mask, band: tuple[int, int] | None = None) -> Band:
-    """Return the spectrum of a band of lines along the dispersion; None: of the brightest one."""
-    axis, (minimum, _) = axis_of(mask.dispaxis, "along"), images_of(mask)
-    before, flagged = np.where(np.isfinite(minimum), minimum, np.nan).astype(float), mask.flags
-    after = np.where(flagged, np.nan, before)
-    start, stop = band or _brightest_band(_mean(after, axis))
-    if not 0 <= start < stop <= before.shape[1 - axis]:
-        raise ValueError(
-            f"band must be (start, stop) with 0 <= start < stop <= {before.shape[1 - axis]}, "
-            f"got {(start, stop)}"
-        )
-    at = np.s_[:, start:stop] if axis == 0 else np.s_[start:stop]
-    one, other = (_mean(image[at], 1 - axis) for image in (before, after))
-    return Band(axis, start, stop, one, other, int(np.count_nonzero(flagged[at])))
-
-
-def _brightest_band(profile: NDArray[np.float64]) -> tuple[int, int]:
+def brightest_band(profile: NDArray[np.float64]) -> tuple[int, int]:
     """Return the brightest band of lines, each of a mean brightness."""
     width = max(1, round(profile.size / SHARE_OF_BAND))
     sums = np.convolve(np.nan_to_num(profile), np.ones(width), "valid")
@@ -471,7 +407,7 @@ def _brightest_band(profile: NDArray[np.float64]) -> tuple[int, int]:
     return start, start + width
 
 
-def _mean(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+def mean_of(image: NDArray[Any], axis: int) -> NDArray[np.float64]:
     """Return the mean of the samples that are not NaN; NaN where there are none."""
     count = np.count_nonzero(~np.isnan(image), axis=axis)
     total = np.nansum(image, axis=axis)

@@ -22,7 +22,7 @@ from .left import block_scatter, left_by, per_pixel, scatter
 from .limits import LIMITS, Limit, Verdict
 from .shown import Parts, images_of, regions_of, slices_of
 
-__all__ = ["Judgement", "Reason", "error_factor", "finite_or_none", "judge"]
+__all__ = ["Judgement", "Reason", "finite_or_none", "judge"]
 
 MEANING: Final[dict[Verdict, str]] = {
     "TRUST": "Nothing speaks against these flags. Use the flagged copies.",
@@ -65,15 +65,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on a mask.
-
-    Attributes
-    ----------
-    reasons : tuple of Reason
-        One for each of `LIMITS`, in their order.
-    numbers : mapping of str to object
-        All numbers, as values that JSON can hold.
-    """
+    """The verdict on a mask: a reason for each of `LIMITS`, and all numbers, as JSON can hold."""
 
     reasons: tuple[Reason, ...]
     numbers: Mapping[str, Any]
@@ -99,33 +91,35 @@ def judge(mask: Mask) -> Judgement:
     (_, found), used, parameters = images_of(mask), mask.used, mask.parameters
     sensitive = ~np.isnan(found.residual)
     sigmas, counts = block_scatter(found.residual)
-    numbers = _of_pixels(found, sensitive)
-    numbers["noise_flags"] = _noise_flags(found, sigmas, counts)
-    numbers["spikes"] = spikes = _spikes(found, sigmas)
-    numbers["spikes_left"] = _percent(spikes, spikes + numbers["flagged"])
+    spikes = _spikes(found, sigmas)
+    numbers = _of_pixels(found, sensitive) | {
+        "noise_flags": _noise_flags(found, sigmas, counts),
+        "spikes": spikes,
+        "spikes_left": _percent(spikes, spikes + int(np.count_nonzero(found.mask))),
+    }
     for name, parts, usual in (
         ("region", regions_of(mask), min),
         ("slice", slices_of(mask), np.median),
     ):
-        of_parts = _of_parts(parts, sensitive, found)
-        numbers[f"{name}s"], numbers[f"{name}_ratio"] = (
-            of_parts,
-            _ratio([*of_parts.values()], usual),
-        )
+        numbers[f"{name}s"] = of_parts = _of_parts(parts, sensitive, found)
+        numbers[f"{name}_ratio"] = _ratio([*of_parts.values()], usual)
     numbers |= _of_lines(mask, numbers["flagged"])
     if mask.dq is not None:
         numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
         numbers["known"] = _percent(numbers["already_known"], numbers["flagged"])
     numbers |= _of_exposures(used, numbers["scatter_before"] or 0.0)
-    numbers["unused"] = len(mask.members) - len(used)
-    numbers["error_factor"] = error_factor(found.error_scale)
+    factor = _error_factor(found.error_scale)
     needs_errors = parameters is not None and parameters.needs_errors
-    numbers["no_errors"] = int(needs_errors and numbers["error_factor"] is None)
     left = left_by(mask, sigmas, numbers["exposures"])
-    numbers["sharp_left"] = len(left)
-    numbers["sharp_left_pixels"] = sum(group["pixels"] for group in left)
-    numbers["sharp_left_spared"] = sum(group["spared"] for group in left)
-    numbers["sharp_left_at"] = left[:MOST_LISTED]
+    numbers |= {
+        "unused": len(mask.members) - len(used),
+        "error_factor": factor,
+        "no_errors": int(needs_errors and factor is None),
+        "sharp_left": len(left),
+        "sharp_left_pixels": sum(group["pixels"] for group in left),
+        "sharp_left_spared": sum(group["spared"] for group in left),
+        "sharp_left_at": left[:MOST_LISTED],
+    }
     values = ((name, numbers.get(name), limit) for name, limit in LIMITS.items())
     reasons = (Reason(name, value, limit.verdict(value)) for name, value, limit in values)
     return Judgement(tuple(reasons), numbers)
@@ -136,22 +130,9 @@ def finite_or_none(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def error_factor(scale: float | None) -> float | None:
-    """Return how many times too large or too small ERR is.
-
-    Parameters
-    ----------
-    scale : float or None
-        The noise of the data over ERR (`BadPixels.error_scale`).
-
-    Returns
-    -------
-    float or None
-        At least 1. None without a valid ERR, or if the noise is no multiple of it.
-    """
-    if scale is None or not scale > 0:
-        return None
-    return finite_or_none(max(scale, 1 / scale))
+def _error_factor(scale: float | None) -> float | None:
+    """Return how many times too large or too small ERR is, at least 1; None without a valid ERR."""
+    return finite_or_none(max(scale, 1 / scale)) if scale is not None and scale > 0 else None
 
 
 def _percent(part: float, whole: float) -> float | None:
@@ -160,27 +141,27 @@ def _percent(part: float, whole: float) -> float | None:
 
 def _of_pixels(found: BadPixels, sensitive: NDArray[np.bool_]) -> dict[str, Any]:
     """Return counts of pixels, the cuts, and the scatter of the residual without and with flags."""
-    count, low, high, flagged = (
-        int(np.count_nonzero(each)) for each in (sensitive, found.low, found.high, found.mask)
-    )
-    residuals = (found.residual[sensitive], found.residual[sensitive & ~found.mask])
-    before, after = (scatter(values) for values in residuals)
-    deviations = (_deviation(values) for values in residuals)
-    names = ("scatter_before", "scatter_after", "deviation_before", "deviation_after")
+    pixels = {"sensitive": sensitive, "low": found.low, "high": found.high, "flagged": found.mask}
+    counts = {name: int(np.count_nonzero(each)) for name, each in pixels.items()}
+    before, after = found.residual[sensitive], found.residual[sensitive & ~found.mask]
+    scatters = scatter(before), scatter(after)
+    values = {
+        "cut_low": found.cut_low,
+        "cut_high": found.cut_high,
+        "scatter_before": scatters[0],
+        "scatter_after": scatters[1],
+        "deviation_before": _deviation(before),
+        "deviation_after": _deviation(after),
+        "error_scale": found.error_scale,
+    }
     return {
         "pixels": found.mask.size,
-        "sensitive": count,
-        "low": low,
-        "high": high,
-        "flagged": flagged,
+        **counts,
         "groups": len(found.groups),
-        "cut_low": finite_or_none(found.cut_low),
-        "cut_high": finite_or_none(found.cut_high),
-        **dict(zip(names, map(finite_or_none, (before, after, *deviations)), strict=True)),
-        "error_scale": finite_or_none(found.error_scale),
-        "share_high": _percent(high, count),
-        "share_low": _percent(low, count),
-        "scatter_drop": _percent(before - after, before),
+        **{name: finite_or_none(value) for name, value in values.items()},
+        "share_high": _percent(counts["high"], counts["sensitive"]),
+        "share_low": _percent(counts["low"], counts["sensitive"]),
+        "scatter_drop": _percent(scatters[0] - scatters[1], scatters[0]),
     }
 
 
@@ -230,11 +211,8 @@ def _of_parts(
 
 
 def _ratio(parts: Sequence[Mapping[str, Any]], usual: Callable[[list[float]], Any]) -> float | None:
-    """Return the greatest share of flags over the usual one.
-
-    One flag is added to each part, so that small numbers do not stand out by chance.
-    """
-    shares: list[float] = [
+    """Return the greatest share of flags over the usual one."""
+    shares: list[float] = [  # with one flag more in each: small numbers vary by chance
         (each["low"] + each["high"] + 1) / each["sensitive"]
         for each in parts
         if each["sensitive"] >= LEAST_PART
@@ -257,10 +235,7 @@ def _of_lines(mask: Mask, flagged: int) -> dict[str, Any]:
 
 
 def _of_exposures(used: Sequence[Member], residual: float) -> dict[str, Any]:
-    """Return how many exposures are different, and which add nothing or should not be used.
-
-    Without scatter of the residual, the minimum image is constant too.
-    """
+    """Return how many exposures are different, and which add nothing or should not be used."""
     copies = {str(each.exposure): str(each.same_as) for each in used if each.same_as is not None}
     constant = [str(each.exposure) for each in used if each.is_constant]
     constant += ["minimum image"] * (not residual > 0)
@@ -280,17 +255,13 @@ def _of_exposures(used: Sequence[Member], residual: float) -> dict[str, Any]:
 
 
 def _odd_pedestals(members: Sequence[Member], residual: float) -> list[str]:
-    """Return the exposures whose pedestals stand out from those of the others.
-
-    By more than the scatter of these, and that of the residual, explains.
-    """
-    levels = {str(each.exposure): each.pedestal for each in members if each.pedestal is not None}
+    """Return exposures whose pedestals are farther from others than their scatter explains."""
+    known = [each for each in members if each.pedestal is not None]
+    levels = np.array([each.pedestal for each in known])
     odd = []
-    for name, level in levels.items():
-        others = np.array([value for other, value in levels.items() if other != name])
-        if others.size < 2:
-            continue
+    for number, member in enumerate(known if len(known) > 2 else ()):
+        others = np.delete(levels, number)
         spread = max(scatter(others), residual)
-        if abs(level - float(np.median(others))) > OUTSTANDING * spread:
-            odd.append(name)
+        if abs(levels[number] - float(np.median(others))) > OUTSTANDING * spread:
+            odd.append(str(member.exposure))
     return odd

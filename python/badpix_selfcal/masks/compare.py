@@ -200,21 +200,7 @@ class Comparison:
 
 
 def compare(a: AnyLocation, b: AnyLocation, *, before: AnyLocation | None = None) -> Comparison:
-    """Compare the flags, and the samples, of two files: `badpix_selfcal.compare` without picture.
-
-    Raises
-    ------
-    ExposureError, MaskError
-        If a file cannot be read or has no DQ; ValueErrors.
-    ValueError
-        If the files differ in detector, subarray or shape.
-
-    Notes
-    -----
-    The pipeline's own mask can flag pixels of an exposure, too; they count in both files unless
-    `before` is given. A mask flags pixels with DO_NOT_USE, as its DQ_DEF defines it. Headers, and
-    the tables ASDF and MEMBERS, which say how a file was made, are not compared.
-    """
+    """Compare the flags, and the samples, of two files: `bps.compare` without picture."""
     (one, kind, planes), (other, other_kind, others) = _read(locate(a)), _read(locate(b))
     if before is not None:
         former, former_kind, _ = _read(locate(before))

@@ -282,24 +282,7 @@ class MaskHistory:
 def history(
     masks: AnyLocation | Iterable[AnyLocation], *, at_least: int | None = None
 ) -> MaskHistory:
-    """Follow the bad pixels of a detector: `badpix_selfcal.history` without its files.
-
-    The masks are put in the order of the dates of their exposures (DATE-OBS, TIME-OBS); where these
-    are not known, the date at which the mask was made counts.
-
-    Raises
-    ------
-    ExposureError, MaskError
-        If a mask does not exist or cannot be read; ValueErrors.
-    ValueError
-        If there are fewer than two masks, one is given twice, they differ in detector, subarray or
-        shape, or `at_least` is not from 1 to their number.
-
-    Warns
-    -----
-    SelfcalWarning
-        If masks were found with different parameters: their counts cannot be compared.
-    """
+    """Follow the bad pixels of a detector: `badpix_selfcal.history` without its files."""
     given = locations_of(masks)
     for path in given:
         if is_folder(path):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..arrays.checks import check_switch
-from ..errors import log, warn
+from ..errors import warn
 from ..files.exposure import Exposure
-from ..files.paths import AnyLocation, absolute, locations_of, output_directory
+from ..files.paths import AnyLocation
 from ..masks.mask import Mask
 from ..parameters import Parameters
-from .batch import run_pool, workers_of
-from .groups import Copy, Group, file_part, name_of, read_pool, warn_of_odd
+from .batch import run_pool
+from .groups import Copy, Group, file_part, name_of
 from .result import Results
 from .run import Progress
 
@@ -50,7 +50,7 @@ def apply(
     force : bool, optional
         Use exposures that are flagged already.
     overwrite : bool, optional
-        Replace existing outputs. An input is never replaced.
+        As in `badpix_selfcal.batch`.
     resume : bool, optional
         Keep existing outputs that are whole and were made from the same exposures with the same
         mask; write the others again. With another mask, set `overwrite` too.
@@ -65,15 +65,10 @@ def apply(
 
     Raises
     ------
-    MaskError, ExposureError
-        If the mask cannot be used, a file or folder does not exist, there are no exposures, or two
-        have the same output. Both are ValueErrors.
-    FileExistsError
+    MaskError
+        If the mask cannot be used; a ValueError.
+    ExposureError, FileExistsError, TypeError, ValueError, OSError
         As in `badpix_selfcal.batch`.
-    TypeError, ValueError
-        If an argument has a wrong type or value.
-    OSError
-        If the folder of the outputs cannot be made.
 
     Warns
     -----
@@ -87,53 +82,28 @@ def apply(
     """
     force = check_switch(force, "force")
     given = mask if isinstance(mask, Mask) else Mask.read(mask)
-    exposures, folder = locations_of(inputs), output_directory(output_dir)
-    if scheduler is not None:  # its workers have other current folders
-        folder, exposures = absolute(folder), tuple(map(absolute, exposures))
-    with workers_of(
-        (folder, *exposures), workers=workers, scheduler=scheduler, overwrite=overwrite or resume
-    ) as work:
-        found = read_pool(exposures, (), work.read, force=force, detector=given.detector)
-        warn_of_odd(found.exposures)
-        _warn_of_modes(found.exposures, given)
-        log.info("%d exposures, %d unreadable", len(found.exposures), len(found.failed))
-        return run_pool(
-            found,
-            [_group(found.exposures, given)],
-            Parameters(force=force),
-            folder,
-            found.files if given.source is None else (*found.files, given.source),
-            work,
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
+
+    def groups_of(exposures: Sequence[Exposure]) -> list[Group]:
+        mode = given.exp_type
+        others = [each for each in exposures if mode and each.exp_type not in ("", mode)]
+        if others:  # their light falls on other pixels
+            warn(
+                f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask "
+                f"{given.title} is {mode}; exposures of other modes: {len(others)}"
+            )
+        failed = {each.path: why for each in exposures if (why := given.refusal(each))}
+        fitting = tuple(each for each in exposures if each.path not in failed)
+        group = Group(
+            name=given.name,
+            stem=file_part(given.name),
+            members=tuple(each.path for each in exposures),
+            detector=given.detector,
+            dispaxis=given.dispaxis,
+            exposures=fitting,
+            copies=tuple(Copy(each, name_of(each.stem), "science") for each in fitting),
+            failed=failed,
+            mask=given,
         )
+        return [group]
 
-
-def _group(exposures: Iterable[Exposure], mask: Mask) -> Group:
-    """Return the group of the exposures that a mask is applied to."""
-    refused = [(each, mask.refusal(each)) for each in exposures]
-    fitting = tuple(each for each, why in refused if not why)
-    return Group(
-        name=mask.name,
-        stem=file_part(mask.name),
-        members=tuple(each.path for each, _ in refused),
-        detector=mask.detector,
-        dispaxis=mask.dispaxis,
-        exposures=fitting,
-        copies=tuple(Copy(each, name_of(each.stem), "science") for each in fitting),
-        failed={each.path: why for each, why in refused if why},
-        mask=mask,
-    )
-
-
-def _warn_of_modes(exposures: Iterable[Exposure], mask: Mask) -> None:
-    """Warn of exposures whose light falls on other pixels than that of the mask's exposures."""
-    others = [
-        each for each in exposures if mask.exp_type and each.exp_type not in ("", mask.exp_type)
-    ]
-    if others:
-        warn(
-            f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask {mask.title} is "
-            f"{mask.exp_type}; exposures of other modes: {len(others)}"
-        )
+    return run_pool(locals(), Parameters(), groups_of, given)

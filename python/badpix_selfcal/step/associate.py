@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from .._kernels import __version__
 from ..arrays.checks import GROUP_BY, GroupBy, check_choice
@@ -30,19 +29,13 @@ class GeneratedAssociation:
 
     Attributes
     ----------
-    path : Location
-        Its file.
-    product : str
-        The name of its product: that of the exposure, without its last suffix (``_rate``).
-    group : str
-        The detector, mode, subarray, channel and band that its exposures share.
-    science : Location
-        The science exposure.
-    backgrounds, selfcal : tuple of Location
-        The backgrounds in its own channel and band, and all exposures of its group, the science
-        exposure included; empty if there are no others.
-    exists : bool
-        Whether its file existed before.
+    path : its file.
+    product : the name of its product: that of the exposure, without its last suffix (``_rate``).
+    group : the detector, mode, subarray, channel and band that its exposures share.
+    science : the science exposure.
+    backgrounds : the backgrounds in its own channel and band.
+    selfcal : all exposures of its group, the science exposure too; empty if there are no others.
+    exists : whether its file existed before.
     """
 
     path: Location
@@ -78,20 +71,13 @@ def associate(
 
     Parameters
     ----------
-    inputs : path-like or iterable of path-like
-        Exposures, patterns, and folders; a folder stands for the ``*_rate.fits`` in it of the modes
-        in `badpix_selfcal.instrument.DISPAXIS_OF_EXP_TYPE`.
-    background : path-like or iterable of path-like, optional
-        Exposures (or patterns, folders) that are backgrounds, besides those whose header says so
-        (BKGDTARG). They need not be among the inputs.
+    inputs, background : path-like or iterable of path-like
+        As in `badpix_selfcal.batch`.
     group_by : {"detector", "band"}, optional
-        What a science exposure and its selfcal members share: the detector, mode (EXP_TYPE) and
-        subarray; or also the band (MIRI) or the filter and grating (NIRSpec). Its backgrounds
-        always share both.
+        As in `badpix_selfcal.batch`; the backgrounds of a science exposure always share its band.
     output_dir : path-like, optional
-        Where the associations go: a folder, which is made if it does not exist, or a URL
-        (``s3://bucket/prefix``). Default: the folder of each science exposure; the current
-        directory for remote exposures.
+        Where the associations go: a folder, which is made, or a URL (``s3://bucket/prefix``).
+        Default: the folder of each science exposure; the current directory for remote ones.
     overwrite : bool, optional
         Replace existing files. An exposure is never replaced.
     dry_run : bool, optional
@@ -106,23 +92,18 @@ def associate(
     ------
     ExposureError
         If there is no science exposure, one cannot be read, or two have the same product name.
-    FileExistsError
-        If a file exists without `overwrite`. After any error there are no new files.
     ValueError
         If `group_by` has another value, or `output_dir` is a URL that cannot be written to.
     OSError
-        If a file cannot be written.
+        If a file exists without `overwrite`, or cannot be written; then there are no new files.
 
     Notes
     -----
-    The files are ``<exposure>_spec2_asn.json``. Both this package and the pipeline
-    (``calwebb_spec2``, or its step alone) read them; the pipeline warns about members in another
-    folder. A science exposure without companions gets no selfcal member, not even itself, so that
-    the step is skipped unless it is forced.
-
-    A member is listed by its path relative to the association, if both are on this machine or the
-    member is below the URL of the association's folder. Other members are listed by their URL; the
-    URL of a file on this machine begins with ``file://``.
+    The files are ``<exposure>_spec2_asn.json``. Both this package and the pipeline read them; the
+    pipeline warns about members in another folder. A science exposure without companions gets no
+    selfcal member, not even itself, so that the step is skipped unless it is forced. A member is
+    listed by its path relative to the association, if both are on this machine or it is below the
+    URL of the association's folder; else by its URL (``file://`` on this machine).
     """
     check_choice(GROUP_BY, group_by, "group_by")
     directory = None if output_dir is None else output_directory(output_dir)
@@ -131,49 +112,32 @@ def associate(
         pool = read_pool(exposures, backgrounds, threads.read)
     for why in pool.failed.values():
         raise ExposureError(why)
-    found = [
-        _association(science, name, group, directory)
-        for name, _, group in grouped(pool.exposures, group_by)
-        for science in group
-        if not science.is_background
-    ]
+    found: dict[str, GeneratedAssociation] = {}
+    for name, _, group in grouped(pool.exposures, group_by):
+        for each in group:
+            if not each.is_background:
+                made = _association(each, name, group, directory)
+                other = found.setdefault(made.product.casefold(), made)
+                if other is not made:  # they would write the same files
+                    raise ExposureError(
+                        f"{made.science} and {other.science} both have the product name "
+                        f"{made.product}; associate them separately, or rename one"
+                    )
     if not found:
         raise ExposureError(
             f"there are backgrounds only ({len(pool.exposures)}), no science exposure"
         )
-    _refuse_collisions(found)
-    found = _with_existing(found)
-    if not dry_run:
-        members = [path for each in found for path in (each.science, *each.backgrounds)]
-        save({each.path: partial(_write, each) for each in found}, members, overwrite=overwrite)
-    return tuple(found)
-
-
-def content_of(association: GeneratedAssociation) -> dict[str, Any]:
-    """Return the content of an association's file."""
-    roles = (
-        ("science", (association.science,)),
-        ("background", association.backgrounds),
-        ("selfcal", association.selfcal),
-    )
-    folder = association.path.parent
-    members = [
-        {"expname": _relative(path, folder), "exptype": role}
-        for role, paths in roles
-        for path in paths
+    folders = {each.path.parent for each in found.values()}
+    names = [each.path.name for each in found.values()]
+    present = {folder: existing(folder, names) for folder in folders}
+    associations = [
+        replace(each, exists=each.path.name in present[each.path.parent]) for each in found.values()
     ]
-    return {
-        "asn_type": "spec2",
-        "asn_rule": "DMSLevel2bBase",
-        "version_id": None,
-        "code_version": f"badpix_selfcal {__version__}",
-        "degraded_status": "No known degraded exposures in association.",
-        "program": "noprogram",
-        "constraints": "No constraints",
-        "asn_id": "a3001",
-        "asn_pool": "none",
-        "products": [{"name": association.product, "members": members}],
-    }
+    if not dry_run:
+        members = [path for each in associations for path in (each.science, *each.backgrounds)]
+        files = {each.path: partial(_write, each) for each in associations}
+        save(files, members, overwrite=overwrite)
+    return tuple(associations)
 
 
 def _association(
@@ -186,46 +150,38 @@ def _association(
         )
     beside = science.path.parent if isinstance(science.path, Path) else Path()
     folder = beside if directory is None else directory
+    own = (science.channel, science.band)
     return GeneratedAssociation(
         path=folder / f"{science.stem}_spec2_asn.json",
         product=science.stem,
         group=name,
         science=science.path,
         backgrounds=tuple(
-            each.path
-            for each in group
-            if each.is_background and (each.channel, each.band) == (science.channel, science.band)
+            each.path for each in group if each.is_background and (each.channel, each.band) == own
         ),
         selfcal=tuple(each.path for each in group if len(group) > 1),
     )
 
 
-def _refuse_collisions(associations: list[GeneratedAssociation]) -> None:
-    """Refuse products with the same name, which would write the same files."""
-    seen: dict[str, Location] = {}
-    for each in associations:
-        name = each.product.casefold()
-        if name in seen:
-            raise ExposureError(
-                f"{each.science} and {seen[name]} both have the product name {each.product}; "
-                "associate them separately, or rename one"
-            )
-        seen[name] = each.science
-
-
-def _with_existing(associations: list[GeneratedAssociation]) -> list[GeneratedAssociation]:
-    """Return the same associations, with whether their files exist."""
-    folders: dict[Location, list[str]] = {}
-    for each in associations:
-        folders.setdefault(each.path.parent, []).append(each.path.name)
-    present = {
-        folder / name for folder, names in folders.items() for name in existing(folder, names)
-    }
-    return [replace(each, exists=each.path in present) for each in associations]
-
-
 def _write(association: GeneratedAssociation, part: Path) -> None:
-    part.write_text(json.dumps(content_of(association), indent=4) + "\n", encoding="utf-8")
+    """Write the file of an association."""
+    folder, members = association.path.parent, [(association.science, "science")]
+    members += [(path, "background") for path in association.backgrounds]
+    members += [(path, "selfcal") for path in association.selfcal]
+    listed = [{"expname": _relative(path, folder), "exptype": role} for path, role in members]
+    content = {
+        "asn_type": "spec2",
+        "asn_rule": "DMSLevel2bBase",
+        "version_id": None,
+        "code_version": f"badpix_selfcal {__version__}",
+        "degraded_status": "No known degraded exposures in association.",
+        "program": "noprogram",
+        "constraints": "No constraints",
+        "asn_id": "a3001",
+        "asn_pool": "none",
+        "products": [{"name": association.product, "members": listed}],
+    }
+    part.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
 
 
 def _relative(member: Location, folder: Location) -> str:

@@ -6,9 +6,9 @@ mask. A batch reads each exposure once to find the mask and once to copy it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ..arrays.checks import (
     GROUP_BY,
@@ -21,10 +21,12 @@ from ..arrays.checks import (
     check_whole,
 )
 from ..errors import log, warn
-from ..files.paths import AnyLocation, Location, absolute, locations_of, output_directory
+from ..files.exposure import Exposure
+from ..files.paths import AnyLocation, absolute, locations_of, output_directory
+from ..masks.mask import Mask
 from ..parameters import Parameters
 from ..threads import threads_set
-from .groups import Group, Pool, of_pool, read_pool, warn_of_odd
+from .groups import Group, of_pool, read_pool, warn_of_odd
 from .outputs import outputs_of, resumed
 from .result import ExposureResult, Results
 from .run import Progress, Run, Threads, threads_for
@@ -32,7 +34,7 @@ from .run import Progress, Run, Threads, threads_for
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["batch", "run_pool", "workers_of"]
+__all__ = ["batch", "run_pool"]
 
 
 def batch(
@@ -78,23 +80,20 @@ def batch(
         What the exposures of one mask share: the detector, mode (EXP_TYPE) and subarray, or the
         band (MIRI) or filter and grating (NIRSpec) too.
     output_dir : path-like, optional
-        The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
-        such as ``s3://bucket/prefix``. Default: the current directory.
-    cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper, grow
         As in `badpix_selfcal.selfcal`.
-    force_single, spare_crowded, edge, dispaxis
+    cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper, grow, force_single
+        As in `badpix_selfcal.selfcal`.
+    spare_crowded, copy_skipped, force, edge, dispaxis
         As in `badpix_selfcal.selfcal`.
     save_flagged_bkg : bool, optional
         Write flagged copies of the backgrounds too.
     save_mask : bool, optional
-        Write each mask too, as in `badpix_selfcal.selfcal`; its file is named after the group.
+        Write each mask too, as `badpix_selfcal.selfcal`; its file is named after the group.
     report : bool, optional
         Write a page that shows each mask too (extra ``report``). If there are several, the page
         ``badpix_selfcal_report.html`` lists them, in the place of an earlier one; not under a URL.
-    copy_skipped, force
-        As in `badpix_selfcal.selfcal`.
     overwrite : bool, optional
-        Replace existing outputs. An input is never replaced.
+        As in `badpix_selfcal.selfcal`.
     resume : bool, optional
         Keep existing outputs that are whole and were made from the same exposures; write the others
         again. The parameters must be those of the existing outputs, unless `overwrite` is set too.
@@ -102,13 +101,10 @@ def batch(
         Threads that read and write files. Default: one more than the threads that compute; with
         URLs at least 16.
     scheduler : str or distributed.Client, optional
-        A Dask cluster whose workers do the work instead of this process: the address of its
-        scheduler, or a client (extra ``dask``). The workers must see the files under the same
-        names; all paths become absolute.
-    threads : int, optional
-        As in `badpix_selfcal.selfcal`; not with a scheduler.
-    progress : callable, optional
-        As in `badpix_selfcal.selfcal`.
+        The address of a Dask cluster's scheduler, or a client (extra ``dask``): its workers do the
+        work. They must see the files under the same names; all paths become absolute.
+    threads, progress
+        As in `badpix_selfcal.selfcal`; no `threads` with a scheduler.
 
     Returns
     -------
@@ -123,10 +119,8 @@ def batch(
     FileExistsError
         If an output exists without `overwrite` or `resume`, was made with other parameters and
         `resume` is set without `overwrite`, or would replace an input; then nothing is written.
-    TypeError, ValueError
-        If an argument has a wrong type or value.
-    OSError
-        If the folder of the outputs cannot be made.
+    TypeError, ValueError, OSError
+        If an argument has a wrong type or value, or the folder of the outputs cannot be made.
 
     Warns
     -----
@@ -141,104 +135,65 @@ def batch(
     """
     parameters = Parameters.among(locals())
     check_choice(GROUP_BY, group_by, "group_by")
-    exposures, backgrounds = locations_of(inputs), locations_of(background)
-    folder = output_directory(output_dir)
-    if scheduler is not None:  # its workers have other current folders
-        folder = absolute(folder)
-        exposures, backgrounds = (tuple(map(absolute, each)) for each in (exposures, backgrounds))
-    with workers_of(
-        (folder, *exposures, *backgrounds),
-        workers=workers,
-        scheduler=scheduler,
-        overwrite=overwrite or resume,
-        threads=threads,
-    ) as work:
-        found = read_pool(exposures, backgrounds, work.read, force=parameters.force)
-        warn_of_odd(found.exposures)
-        log.info("%d exposures, %d unreadable", len(found.exposures), len(found.failed))
-        groups = of_pool(found.exposures, group_by, parameters)
-        return run_pool(
-            found,
-            groups,
-            parameters,
-            folder,
-            found.files,
-            work,
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
-        )
-
-
-@contextmanager
-def workers_of(
-    locations: Sequence[Location],
-    *,
-    workers: int | None,
-    scheduler: str | Client | None,
-    overwrite: bool,
-    threads: int | None = None,
-) -> Iterator[Threads]:
-    """Start the threads of this process, and connect to a cluster if one is given."""
-    for name, number in (("workers", workers), ("threads", threads)):
-        if scheduler is not None and number is not None:
-            raise ValueError(
-                f"`{name}` is a number of threads of this process; leave it out with `scheduler`, "
-                "whose workers have threads of their own"
-            )
-    if workers is None:
-        count = threads_for(locations)
-    else:
-        count = check_whole(workers, "workers", 1, MOST_WORKERS)
-    if scheduler is None:
-        work = Threads(count)
-    else:
-        from .dask import Cluster
-
-        work = Cluster(count, scheduler, overwrite=overwrite)
-    with threads_set(threads), work:
-        yield work
+    return run_pool(
+        locals(), parameters, lambda exposures: of_pool(exposures, group_by, parameters)
+    )
 
 
 def run_pool(
-    found: Pool,
-    groups: Sequence[Group],
+    given: Mapping[str, Any],
     parameters: Parameters,
-    folder: Location,
-    inputs: Iterable[Location],
-    work: Threads,
-    *,
-    overwrite: bool,
-    resume: bool,
-    progress: Progress | None,
+    groups_of: Callable[[Sequence[Exposure]], list[Group]],
+    mask: Mask | None = None,
 ) -> Results:
-    """Run the groups of a pool, for `batch` or `apply`; each output appears on its own.
+    """Run the groups of a pool; `given` are the arguments of `batch` or (with a mask) `apply`."""
+    inputs, background = locations_of(given["inputs"]), locations_of(given.get("background", ()))
+    folder, scheduler = output_directory(given["output_dir"]), given["scheduler"]
+    overwrite, resume = given["overwrite"], given["resume"]
+    if scheduler is not None:
+        for name in ("workers", "threads"):
+            if given.get(name) is not None:
+                raise ValueError(
+                    f"`{name}` is a number of threads of this process; leave it out with "
+                    "`scheduler`, whose workers have threads of their own"
+                )
+        folder = absolute(folder)  # its workers have other current folders
+        inputs, background = (tuple(map(absolute, each)) for each in (inputs, background))
+    number = threads_for((folder, *inputs, *background))
+    if given["workers"] is not None:
+        number = check_whole(given["workers"], "workers", 1, MOST_WORKERS)
+    start: Callable[[int], Threads] = Threads
+    if scheduler is not None:
+        from .dask import Cluster
 
-    `inputs` are files that no output may replace.
-    """
-    remedy = "set `overwrite` to replace it, `resume` to keep what is done"
-    outputs = outputs_of(
-        groups, parameters, folder, inputs, overwrite=overwrite or resume, remedy=remedy
-    )
-    if resume:
-        groups = resumed(groups, parameters, outputs, work, overwrite=overwrite)
-    results = Run(parameters, work, outputs, together=False, progress=progress).results(groups)
-    failed = (ExposureResult(path, "FAILED", None, why) for path, why in found.failed.items())
-    index = _index(folder, [each.page for each in results if each.page is not None])
-    return Results(tuple(results), tuple(failed), found.ignored, index)
+        start = partial(Cluster, scheduler=scheduler, overwrite=overwrite or resume)
+    with threads_set(given.get("threads")), start(number) as work:
+        detector, sources = "", []
+        if mask is not None:
+            detector, sources = mask.detector, [mask.source] if mask.source else []
+        pool = read_pool(inputs, background, work.read, force=given["force"], detector=detector)
+        warn_of_odd(pool.exposures)
+        log.info("%d exposures, %d unreadable", len(pool.exposures), len(pool.failed))
+        groups = groups_of(pool.exposures)
+        outputs = outputs_of(
+            groups,
+            parameters,
+            folder,
+            [*(each.path for each in pool.exposures), *pool.failed, *pool.ignored, *sources],
+            overwrite=overwrite or resume,
+            remedy="set `overwrite` to replace it, `resume` to keep what is done",
+        )
+        if resume:
+            groups = resumed(groups, parameters, outputs, work, overwrite=overwrite)
+        run = Run(parameters, work, outputs, together=False, progress=given["progress"])
+        results = run.results(groups)
+    failed = (ExposureResult(path, "FAILED", None, why) for path, why in pool.failed.items())
+    index, pages = None, [each.page for each in results if each.page is not None]
+    if pages:
+        from ..look.report import write_index
 
-
-def _index(folder: Location, pages: Sequence[Location]) -> Location | None:
-    """List the pages of masks in a further page, if there are several.
-
-    Warns if it cannot be written: all that it lists is there.
-    """
-    if not pages:
-        return None
-    from ..look.index import write_index
-
-    try:
-        return write_index(folder, pages)
-    except OSError as error:
-        warn(f"the page that lists the others is not written: {error}")
-        return None
+        try:
+            index = write_index(folder, pages)
+        except OSError as error:
+            warn(f"the page that lists the others is not written: {error}")
+    return Results(tuple(results), tuple(failed), pool.ignored, index)

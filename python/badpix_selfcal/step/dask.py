@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +27,14 @@ from ..files.outputs import Outputs
 from ..files.paths import Location
 from ..instrument import Region
 from ..threads import VARIABLE
-from .groups import Group
-from .minimum import Minimum
-from .outputs import Job, write_copy
+from .groups import Copy, Group
+from .minimum import Minimum, minimum_of
+from .outputs import write_copy
 from .run import Threads
 
 if TYPE_CHECKING:
     from distributed import Client
     from distributed import Future as Remote
-
-__all__ = ["Cluster"]
 
 LEAF: Final = 16
 """Exposures that one task combines into one image."""
@@ -62,43 +60,53 @@ _Item = TypeVar("_Item")
 class Cluster(Threads):
     """Threads of this process that read headers; the workers of a cluster do the other work.
 
-    `scheduler` is its address, or a client, which stays open. When the context is entered, raises a
-    RuntimeError if Dask is not installed, an OSError if the cluster cannot be reached or has no
-    workers.
+    `scheduler` is its address, or a client, which stays open. Raises a RuntimeError if Dask is not
+    installed, an OSError if the cluster cannot be reached or has no workers.
     """
 
     def __init__(self, number: int, scheduler: str | Client, *, overwrite: bool) -> None:
         super().__init__(number)
-        self._scheduler = scheduler
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise RuntimeError(
+                f"`scheduler` needs Dask, which cannot be imported ({error}): install the extra "
+                '"dask" (pip install ".[dask]" in the clone of badpix-selfcal)'
+            ) from error
         self._overwrite = overwrite
-        self._exits = ExitStack()
         self._submitted: list[Remote] = []
-
-    def __enter__(self) -> Self:
-        with self._exits:
-            self._client = self._connected()
-            try:
-                self._client.wait_for_workers(1, timeout=PATIENCE)
-            except TimeoutError:
-                address = self._client.scheduler.address
-                raise TimeoutError(
-                    f"{address}: no worker has started within {PATIENCE} s"
-                ) from None
-            self._exits = self._exits.pop_all()
-        return self
+        self._closing = ExitStack()
+        if isinstance(scheduler, Client):
+            self._client = scheduler
+        else:
+            self._client = Client(scheduler, set_as_default=False)
+            self._closing.enter_context(self._client)
+        try:
+            self._client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            address = self._client.scheduler.address
+            self._closing.close()
+            raise TimeoutError(f"{address}: no worker has started within {PATIENCE} s") from None
+        except BaseException:
+            self._closing.close()
+            raise
 
     def __exit__(self, *_: object) -> None:
-        with self._exits:
+        with self._closing:
             self.stop()
 
     def stop(self) -> None:
         """Cancel the tasks that have not started. Copies that a worker has begun still appear."""
         submitted, self._submitted = self._submitted, []
-        if submitted:
-            # The scheduler may be gone: then this would wait for it.
-            cancel = threading.Thread(target=self._cancel, args=(submitted,), daemon=True)
-            cancel.start()
-            cancel.join(STOP)
+
+        def cancel() -> None:
+            with suppress(Exception):  # must not hide an earlier error
+                self._client.cancel(submitted)
+
+        if submitted:  # the scheduler may be gone: then `cancel` would wait for it
+            thread = threading.Thread(target=cancel, daemon=True)
+            thread.start()
+            thread.join(STOP)
         super().stop()
 
     def minimum_of(
@@ -118,14 +126,14 @@ class Cluster(Threads):
         return minimum
 
     def write(
-        self, jobs: Sequence[Job], flags: NDArray[np.bool_] | None, to: Outputs, *, at_once: bool
+        self, copies: Sequence[Copy], flags: NDArray[np.bool_] | None, to: Outputs, *, at_once: bool
     ) -> Iterator[BaseException | None]:
         """Write copies, each on its own; yield the error of each, in their order."""
         assert at_once  # workers cannot give copies their names all together
-        if not jobs:
+        if not copies:
             return
         packed = None if flags is None else zlib.compress(np.packbits(flags).tobytes(), 1)
-        chunks, folder = _chunks(jobs, COPIES), to.place(jobs[0].name).parent
+        chunks, folder = _chunks(copies, COPIES), to.place(copies[0].name).parent
         shape = () if flags is None else flags.shape
         how = {"packed": packed, "shape": shape, "folder": folder, "overwrite": self._overwrite}
         for chunk, future in zip(chunks, self._map(_write, chunks, **how), strict=True):
@@ -141,22 +149,6 @@ class Cluster(Threads):
             task, items, key=f"badpix{task.__name__}", pure=False, **named
         )
         return self._submitted
-
-    def _cancel(self, submitted: list[Remote]) -> None:
-        with suppress(Exception):  # must not hide an earlier error
-            self._client.cancel(submitted)
-
-    def _connected(self) -> Client:
-        try:
-            from distributed import Client
-        except ImportError as error:
-            raise RuntimeError(
-                f"`scheduler` needs Dask, which cannot be imported ({error}): install the extra "
-                '"dask" (pip install ".[dask]" in the clone of badpix-selfcal)'
-            ) from error
-        if isinstance(self._scheduler, Client):
-            return self._scheduler
-        return self._exits.enter_context(Client(self._scheduler, set_as_default=False))
 
 
 @contextmanager
@@ -186,7 +178,8 @@ def _combine(
     if client != _this_process() and not os.environ.get(VARIABLE):
         set_num_threads(get_worker().state.nthreads)
     with Threads(READERS) as threads:
-        return threads.combine(exposures, gap, with_errors=with_errors)
+        ahead = READERS - 1
+        return minimum_of(exposures, gap, threads, with_errors=with_errors, ahead=ahead)
 
 
 def _merge(parts: list[Minimum]) -> Minimum:
@@ -198,7 +191,7 @@ def _merge(parts: list[Minimum]) -> Minimum:
 
 
 def _write(
-    jobs: list[Job],
+    copies: list[Copy],
     *,
     packed: bytes | None,
     shape: tuple[int, ...],
@@ -210,28 +203,20 @@ def _write(
     if packed is not None:
         bits = np.frombuffer(zlib.decompress(packed), np.uint8)
         flags = np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(np.bool_)
-    return [_written(job, flags, folder, overwrite=overwrite) for job in jobs]
-
-
-def _written(
-    job: Job, flags: NDArray[np.bool_] | None, folder: Location, *, overwrite: bool
-) -> Exception | None:
-    try:
-        with Outputs(folder, inputs=[job.exposure.path], overwrite=overwrite) as outputs:
-            outputs.check([job.name])
-            write_copy(job, flags, outputs, at_once=True)
-    except FileExistsError as error:
-        # A worker that was lost later may have written this copy.
-        return None if _is_made(folder / job.name, job.history) else OSError(str(error))
-    except (ExposureError, OSError) as error:
-        return OSError(str(error))  # which any process can unpickle
-    return None
-
-
-def _is_made(output: Location, history: str) -> bool:
-    with suppress(ExposureError):
-        return " ".join(exposure_file.read(output).history).endswith(history)
-    return False
+    errors: list[Exception | None] = [None] * len(copies)
+    for at, copy in enumerate(copies):
+        try:
+            with Outputs(folder, inputs=[copy.exposure.path], overwrite=overwrite) as outputs:
+                outputs.check([copy.name])
+                write_copy(copy, flags, outputs, at_once=True)
+        except (ExposureError, OSError) as error:
+            errors[at] = OSError(str(error))  # any process can unpickle it
+            if isinstance(error, FileExistsError):  # a worker lost later may have written the copy
+                with suppress(ExposureError):
+                    history = exposure_file.read(folder / copy.name).history
+                    if " ".join(history).endswith(copy.history):
+                        errors[at] = None
+    return errors
 
 
 def _this_process() -> tuple[str, int]:

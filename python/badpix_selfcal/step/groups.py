@@ -8,10 +8,13 @@ pixels, or their pixels are others.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis
@@ -22,23 +25,6 @@ from ..files.paths import AnyLocation, Location, file_key
 from ..instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE, Dispaxis, Region, gap_of
 from ..masks.mask import Mask, Role
 from ..parameters import Parameters
-
-__all__ = [
-    "Copy",
-    "Group",
-    "Pool",
-    "check_product",
-    "dispaxis_of",
-    "file_part",
-    "grouped",
-    "later_step",
-    "listed",
-    "name_of",
-    "of_pool",
-    "read_pool",
-    "warn_of_axis",
-    "warn_of_odd",
-]
 
 LATER_NAME: Final = re.compile(r".*_(bsub|cal|crf)\.fits?(\.gz)?", re.IGNORECASE | re.DOTALL)
 """The names of the files that later steps of the pipeline write."""
@@ -51,11 +37,16 @@ Read: TypeAlias = Callable[[Iterable[Location]], Iterable[Exposure | ExposureErr
 
 
 class Copy(NamedTuple):
-    """An exposure to flag, the name of its copy, and what it is in its group."""
+    """An exposure to flag, the name of its copy, and what it is in its group.
+
+    When the copy is written it also has the cards and the HISTORY entry of its primary header.
+    """
 
     exposure: Exposure
     name: str
     role: Role
+    cards: Cards = MappingProxyType({})
+    history: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,30 +55,18 @@ class Group:
 
     Attributes
     ----------
-    name, stem : str
-        What messages call it, and the start of the names of the files that show its mask.
-    members : tuple of Location
-        All exposures, each once; those that cannot be flagged too.
-    detector : str
-        The detector. Its gap is used for all exposures.
-    dispaxis : {1, 2, None}
-        The dispersion axis along which the bad pixels are found.
-    exposures : tuple of Exposure
-        The exposures to combine, each once.
-    copies : tuple of Copy
-        The copies: of science exposures and, with `save_flagged_bkg`, of backgrounds.
-    roles : mapping of Location to {"science", "background", "selfcal"}
-        What the exposures are; "science" unless it is said.
-    companions : frozenset of Location
-        If none of these can be used, the group is skipped, unless `force_single` is set.
-    origin : mapping of str to (str, str)
-        Cards for all copies.
-    failed, unused : mapping of Location to str
-        Exposures that cannot be flagged, and why; members that are not used, and their types.
-    mask : Mask or None
-        The mask to flag with. None: it is found from the exposures.
-    kept : frozenset of str
-        The names of outputs of an earlier run that are kept.
+    name, stem : what messages call it, and the start of the names of the files that show its mask.
+    members : all exposures, each once; those that cannot be flagged too.
+    detector : its gap is used for all exposures.
+    dispaxis : the dispersion axis along which the bad pixels are found.
+    exposures : those to combine, each once.
+    copies : of science exposures and, with `save_flagged_bkg`, of backgrounds.
+    roles : what the exposures are; "science" unless it is said.
+    companions : if none can be used, the group is skipped, unless `force_single` is set.
+    origin : cards for all copies.
+    failed, unused : exposures that cannot be flagged, and why; members not used, and their types.
+    mask : the mask to flag with; None: it is found from the exposures.
+    kept : the names of outputs of an earlier run that are kept.
     """
 
     name: str
@@ -110,6 +89,25 @@ class Group:
         """Where the pedestals are measured."""
         return gap_of(self.detector)
 
+    @cached_property
+    def _digest(self) -> str:
+        content = " ".join(sorted(each.identity for each in self.exposures)).encode()
+        return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+    def identity(self, number: int | None = None, failed: Collection[Location] = ()) -> str:
+        """Return a text that identifies the versions of the exposures, in any order, for HISTORY.
+
+        It begins with the number of different exposures that were combined (None: all), and ends
+        with those that could not be read.
+        """
+        lost = sorted(each.identity for each in self.exposures if each.path in failed)
+        count = len(self.exposures) if number is None else number
+        return f"{count}:{self._digest}" + "".join(f" without={version}" for version in lost)
+
+    def role_of(self, path: Location) -> Role:
+        """Return what an exposure is."""
+        return self.roles.get(path, "science")
+
     @property
     def missing(self) -> tuple[Copy, ...]:
         """The copies to write."""
@@ -129,8 +127,7 @@ class Group:
         return bool(lonely) or self.companions.isdisjoint(used)
 
 
-@dataclass(frozen=True, eq=False)
-class Pool:
+class Pool(NamedTuple):
     """The exposures that inputs stand for: those that can be used, those that cannot be read and
     why, and those in folders that are of other modes (EXP_TYPE) or detectors.
     """
@@ -138,11 +135,6 @@ class Pool:
     exposures: tuple[Exposure, ...]
     failed: Mapping[Location, str]
     ignored: tuple[Location, ...]
-
-    @property
-    def files(self) -> tuple[Location, ...]:
-        """All files, which no output may replace."""
-        return (*(each.path for each in self.exposures), *self.failed, *self.ignored)
 
 
 def read_pool(
@@ -153,24 +145,12 @@ def read_pool(
     force: bool | None = None,
     detector: str = "",
 ) -> Pool:
-    """Read the headers of a pool of exposures, each once.
+    """Read the headers of a pool of exposures, patterns and folders, each once.
 
-    Parameters
-    ----------
-    inputs, background : iterable of path-like
-        Exposures, patterns and folders. The latter are backgrounds even if their header (BKGDTARG)
-        does not say so.
-    read : callable
-        Reads the headers.
-    force : bool or None, optional
-        Whether to use exposures that are flagged already; None: no, and the user has no choice.
-    detector : str, optional
-        The detector of the exposures that a folder stands for. Empty: any.
-
-    Raises
-    ------
-    ExposureError
-        If there is no exposure, or a file, folder or pattern stands for none.
+    Those of `background` are backgrounds even if their header (BKGDTARG) does not say so. `force`:
+    use exposures that are flagged already; None: no, and the user has no choice. `detector` is that
+    of the exposures that a folder stands for; empty: any. Raises an ExposureError if there is no
+    exposure, or a file, folder or pattern stands for none.
     """
     named = expanded(background)
     backgrounds = {file_key(path) for path, _ in named}
@@ -184,8 +164,8 @@ def read_pool(
     for (key, (path, in_folder)), exposure in zip(found.items(), read_ones, strict=True):
         if isinstance(exposure, Exception):
             failed[path] = str(exposure)
-        elif not exposure.detector:
-            failed[path] = _no_detector(exposure)
+        elif why := _no_detector(exposure):
+            failed[path] = why
         elif in_folder and (
             exposure.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE)
             or detector not in ("", exposure.detector)
@@ -193,10 +173,9 @@ def read_pool(
             ignored.append(path)
         elif why := _refusal(exposure, force=force):
             failed[path] = why
-        elif key in backgrounds:
-            exposures.append(replace(exposure, is_background=True))
         else:
-            exposures.append(exposure)
+            is_background = exposure.is_background or key in backgrounds
+            exposures.append(replace(exposure, is_background=is_background))
     if not exposures and not failed:
         others = f"with other detectors than {detector}, or " if detector else ""
         raise ExposureError(
@@ -240,37 +219,36 @@ def of_pool(exposures: Iterable[Exposure], by: GroupBy, parameters: Parameters) 
     for name, axis, members in grouped(exposures, by, asked):
         failed = _odd_shapes(name, members)
         combined = tuple(each for each in members if each.path not in failed)
-        flagged = [
-            each for each in combined if parameters.save_flagged_bkg or not each.is_background
-        ]
-        for each in flagged:
-            try:
-                dispaxis_of(each, asked)
-            except ExposureError as error:
-                failed[each.path] = str(error)
-        flagged = [each for each in flagged if each.path not in failed]
         roles: dict[Location, Role] = {
             each.path: "background" for each in members if each.is_background
         }
+        copies = []
+        for each in combined:
+            role = roles.get(each.path, "science")
+            if parameters.save_flagged_bkg or role == "science":
+                try:
+                    dispaxis_of(each, asked)
+                    copies.append(Copy(each, name_of(each.stem), role))
+                except ExposureError as error:
+                    failed[each.path] = str(error)
         if len(roles) == len(members) and not parameters.save_flagged_bkg:
             warn(f"{name}: there are backgrounds only, nothing to flag")
         if axis is None and asked == "auto":
-            warn_of_axis(flagged)
-        group = Group(
-            name=name,
-            stem=file_part(name),
-            members=tuple(each.path for each in members),
-            detector=members[0].detector,
-            dispaxis=axis,
-            exposures=combined,
-            copies=tuple(
-                Copy(each, name_of(each.stem), roles.get(each.path, "science")) for each in flagged
-            ),
-            roles=roles,
-            companions=frozenset(each.path for each in combined if len(combined) > 1),
-            failed=failed,
+            warn_of_axis([copy.exposure for copy in copies])
+        groups.append(
+            Group(
+                name=name,
+                stem=file_part(name),
+                members=tuple(each.path for each in members),
+                detector=members[0].detector,
+                dispaxis=axis,
+                exposures=combined,
+                copies=tuple(copies),
+                roles=roles,
+                companions=frozenset(each.path for each in combined if len(combined) > 1),
+                failed=failed,
+            )
         )
-        groups.append(group)
     return groups
 
 
@@ -285,9 +263,9 @@ def file_part(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.+-]+", "_", name).strip("_").lower() or "group"
 
 
-def listed(paths: Iterable[Location]) -> str:
+def listed(files: Iterable[Location | Exposure]) -> str:
     """Return the first of some files as text, and how many more there are."""
-    names = [str(path) for path in paths]
+    names = [str(each.path if isinstance(each, Exposure) else each) for each in files]
     more = len(names) - MOST_LISTED
     return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
@@ -309,10 +287,8 @@ def dispaxis_of(exposure: Exposure, asked: AskedDispaxis) -> Dispaxis:
 
 def later_step(exposure: Exposure) -> str:
     """Return what says that an exposure has passed this step or later ones; empty if nothing."""
-    if exposure.later_step:
-        return f"{exposure.later_step} = COMPLETE"
-    if exposure.is_flagged:
-        return "S_BPXSLF = COMPLETE"
+    if card := exposure.later_step or ("S_BPXSLF" if exposure.is_flagged else ""):
+        return f"{card} = COMPLETE"
     named = LATER_NAME.fullmatch(exposure.path.name)
     return f"its name, _{named[1].lower()}" if named else ""
 
@@ -320,11 +296,11 @@ def later_step(exposure: Exposure) -> str:
 def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool) -> None:
     """Check that the exposures of a product can be combined; warn of what is odd.
 
-    Raises an ExposureError if an exposure is flagged already or has another shape than the science
-    exposure, or another detector of MIRI, unless forced.
+    Raises an ExposureError if one is flagged already, or has another shape or detector of MIRI than
+    the science exposure, unless forced.
     """
-    if not science.detector:
-        raise ExposureError(_no_detector(science))
+    if why := _no_detector(science):
+        raise ExposureError(why)
     for member in members:
         if why := _refusal(member, force=force):
             raise ExposureError(why)
@@ -335,7 +311,25 @@ def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool
             )
     warn_of_odd(members, science.exp_type)
     for member in members:
-        _compare(science, member, force=force)
+        what, mine = f"{member.path}: was taken with {member.detector}", science.exp_type
+        if member.detector not in ("", science.detector):
+            what += f", the science exposure {science.path} with {science.detector}"
+            if not force and "MIRI" in (science.instrument, member.instrument):
+                raise ExposureError(
+                    f"{what}. Their pixels and pedestals do not correspond; use one detector, or "
+                    "set `force` to go on"
+                )
+            warn(what)
+        elif member.exp_type not in ("", mine) and mine:
+            warn(
+                f"{member.path}: has EXP_TYPE {member.exp_type}, the science exposure "
+                f"{science.path} has {mine}"
+            )
+        elif member.subarray != science.subarray:
+            warn(
+                f"{member.path}: has the subarray {member.subarray or 'FULL'}, the science "
+                f"exposure {science.path} has {science.subarray or 'FULL'}"
+            )
 
 
 def warn_of_odd(exposures: Sequence[Exposure], mode: str | None = None) -> None:
@@ -347,14 +341,14 @@ def warn_of_odd(exposures: Sequence[Exposure], mode: str | None = None) -> None:
     if later:
         step = f" ({later[0].later_step} = COMPLETE)" if later[0].later_step else ""
         warn(
-            f"{_listed(later)}: later steps of the pipeline have changed the samples{step}; this "
+            f"{listed(later)}: later steps of the pipeline have changed the samples{step}; this "
             "step takes rates (_rate)"
         )
     for exp_type in dict.fromkeys(each.exp_type for each in exposures):
         if exp_type not in ("", *DISPAXIS_OF_EXP_TYPE) and mode in (None, exp_type):
             those = [each for each in exposures if each.exp_type == exp_type]
             warn(
-                f"{_listed(those)}: EXP_TYPE is {exp_type}; this step is made for "
+                f"{listed(those)}: EXP_TYPE is {exp_type}; this step is made for "
                 f"{', '.join(DISPAXIS_OF_EXP_TYPE)}"
             )
 
@@ -363,7 +357,7 @@ def warn_of_axis(exposures: Sequence[Exposure]) -> None:
     """Warn that the dispersion axis of exposures is not known."""
     if exposures:
         warn(
-            f"{_listed(exposures)}: neither DISPAXIS nor EXP_TYPE gives the dispersion axis; the "
+            f"{listed(exposures)}: neither DISPAXIS nor EXP_TYPE gives the dispersion axis; the "
             "running median's window is a square; give `dispaxis` if you know it"
         )
 
@@ -377,11 +371,8 @@ def _odd_shapes(name: str, members: Sequence[Exposure]) -> dict[Location, str]:
 
     The shape of most exposures decides. If no shape has the most, all have the same message.
     """
-    counts = Counter(member.shape for member in members).most_common()
-    if len(counts) < 2:
-        return {}
-    (usual, most), (_, second), *_ = counts
-    if second == most:
+    (usual, most), *others = Counter(member.shape for member in members).most_common()
+    if others and others[0][1] == most:
         odd = next(member for member in members if member.shape != members[0].shape)
         message = (
             f"{odd.path}: SCI has shape {odd.shape}, that of {members[0].path} of the same group "
@@ -399,31 +390,6 @@ def _odd_shapes(name: str, members: Sequence[Exposure]) -> dict[Location, str]:
     }
 
 
-def _compare(science: Exposure, member: Exposure, *, force: bool) -> None:
-    """Compare detector, mode and subarray of an exposure with those of the science exposure."""
-    if member.detector not in ("", science.detector):
-        what = (
-            f"{member.path}: was taken with {member.detector}, the science exposure "
-            f"{science.path} with {science.detector}"
-        )
-        if not force and "MIRI" in (science.instrument, member.instrument):
-            raise ExposureError(
-                f"{what}. Their pixels and pedestals do not correspond; use one detector, or set "
-                "`force` to go on"
-            )
-        warn(what)
-    elif member.exp_type not in ("", science.exp_type) and science.exp_type:
-        warn(
-            f"{member.path}: has EXP_TYPE {member.exp_type}, the science exposure "
-            f"{science.path} has {science.exp_type}"
-        )
-    elif member.subarray != science.subarray:
-        warn(
-            f"{member.path}: has the subarray {member.subarray or 'FULL'}, the science "
-            f"exposure {science.path} has {science.subarray or 'FULL'}"
-        )
-
-
 def _refusal(exposure: Exposure, *, force: bool | None) -> str:
     """Return why an exposure must not be used; empty if it may be, or the user insists."""
     if force or not exposure.is_flagged:
@@ -435,12 +401,9 @@ def _refusal(exposure: Exposure, *, force: bool | None) -> str:
     )
 
 
-def _listed(exposures: Iterable[Exposure]) -> str:
-    return listed(each.path for each in exposures)
-
-
 def _no_detector(exposure: Exposure) -> str:
-    return f"{exposure.path}: has no DETECTOR keyword, so its gap is not known"
+    missing = f"{exposure.path}: has no DETECTOR keyword, so its gap is not known"
+    return "" if exposure.detector else missing
 
 
 def _name(exposure: Exposure, by: GroupBy) -> str:

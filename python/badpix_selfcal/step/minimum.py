@@ -19,8 +19,6 @@ from ..files.exposure import Exposure, Free
 from ..files.paths import Location
 from ..instrument import Region, within
 
-__all__ = ["Measured", "Minimum", "in_order", "measured", "minimum_of"]
-
 APART: Final = 31
 """Every so many rows and columns hold a sample that shows whether an image is constant."""
 
@@ -29,9 +27,8 @@ _Found = TypeVar("_Found")
 
 
 class Measured(NamedTuple):
-    """One exposure on its way into a minimum image: SCI and ERR (None unless it is needed), the
-    pedestal (0 without a gap; NaN or infinite if it cannot be measured), a digest of SCI by which
-    copies of one exposure are noticed, and whether all finite samples of SCI are equal.
+    """One exposure: SCI, its pedestal (0 without a gap; not finite if it cannot be measured), ERR
+    if it is needed, a digest of SCI, and whether all finite samples of SCI are equal.
     """
 
     image: FloatArray
@@ -48,16 +45,11 @@ class Minimum:
 
     Attributes
     ----------
-    gap : tuple of int or None
-        Where the pedestals are measured (`badpix_selfcal.instrument.gap_of`); None: there are none.
-    pedestals : dict of Location to float
-        The pedestal of each exposure, in the unit of its SCI; NaN if the exposure was left out.
-    used : list of Location
-        The exposures folded in, without those left out.
-    failed : dict of Location to Exception
-        The exposures that cannot be used, and why.
-    constant : list of Location
-        Those whose SCI is constant.
+    gap : where the pedestals are measured (`badpix_selfcal.instrument.gap_of`); None: nowhere.
+    pedestals : that of each exposure, in the unit of its SCI; NaN if the exposure was left out.
+    used : the exposures folded in, without those left out.
+    failed : the exposures that cannot be used, and why.
+    constant : those whose SCI is constant.
     """
 
     def __init__(self, gap: Region | None) -> None:
@@ -208,7 +200,7 @@ def in_order(
 
 
 def _digest(image: FloatArray) -> bytes:
-    """Return a digest of the sums of an image's rows and columns, its samples taken as integers.
+    """Return a digest of the sums of rows and columns, the samples taken as integers.
 
     A digest of all samples takes tens of times as long.
     """

@@ -6,17 +6,15 @@ resume: ``badpix_selfcal 0.1.0 COMPLETE: cut=fraction ... input=... members=...`
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,26 +22,12 @@ from numpy.typing import NDArray
 from .._kernels import __version__
 from ..errors import ExposureError, MaskError, log
 from ..files import exposure as exposure_file
-from ..files.exposure import Cards, Exposure
 from ..files.outputs import Outputs
 from ..files.paths import Location, file_key
 from ..masks.mask import Mask
 from ..parameters import Parameters
 from .groups import Copy, Group
 from .minimum import in_order, measured
-
-__all__ = [
-    "MASK",
-    "PAGE",
-    "Job",
-    "ascii_of",
-    "further_names",
-    "identity_of",
-    "job_of",
-    "outputs_of",
-    "resumed",
-    "write_copy",
-]
 
 MASK: Final = "mask.fits"
 PAGE: Final = "report.html"
@@ -55,24 +39,7 @@ READERS: Final = 32
 _ENTRY: Final = re.compile(r"badpix_selfcal \S+ COMPLETE: ")
 """The begin of the HISTORY entry of a flagged copy."""
 
-_ASIDE: Final = re.compile(r" (?:without|copy)=\w+")
-"""The words of an entry for exposures that were not combined, or have the SCI of another one."""
-
 _PAGE_HISTORY: Final = re.compile(rb'<meta name="history" content="([^"]*)">')
-
-_Searched: TypeAlias = Literal["COMPLETE", "SKIPPED"]
-"""Whether bad pixels were searched for."""
-
-
-class Job(NamedTuple):
-    """A copy to write, in any thread or process: of what, under which name, with which cards and
-    HISTORY entry in its primary header.
-    """
-
-    exposure: Exposure
-    name: str
-    cards: Cards
-    history: str
 
 
 def outputs_of(
@@ -86,50 +53,40 @@ def outputs_of(
 ) -> Outputs:
     """Return where to write, after checks that no output collides with a file or another output.
 
-    `inputs` are files that no output may replace; `remedy` is what a user can do if an output
-    exists, if not what is usual.
-
-    Raises
-    ------
-    ExposureError
-        If two exposures have the same copy, or two groups the same output.
-    FileExistsError
-        If an output would replace an input, or another file without `overwrite`.
-    RuntimeError
-        If a page is asked for, and the extra ``report`` is not installed.
+    `inputs` are files that no output may replace. Raises an ExposureError if two exposures have the
+    same copy, or two groups the same output; otherwise as `Outputs.check`.
     """
     if parameters.report:
         from ..look.page import require_extra
 
         require_extra()
     copies = [copy for group in groups for copy in group.copies]
-    for source, name, _ in copies:
+    others = [
+        (group, name) for group in groups for name in further_names(group, parameters).values()
+    ]
+    for source, name, *_ in copies:
         if source.path.name == name and file_key(source.path) == file_key(folder / name):
             raise FileExistsError(
                 f"{source.path}: would replace the input, which has the name of an output; give "
                 "the exposure that it was made from (_rate), or choose another output folder"
             )
-    others = [
-        (group.name, name) for group in groups for name in further_names(group, parameters).values()
-    ]
     outputs = Outputs(folder, inputs=inputs, overwrite=overwrite, remedy=remedy)
     outputs.check(sorted({*(copy.name for copy in copies), *(name for _, name in others)}))
     sources: dict[str, Location] = {}
-    for source, name, _ in copies:
+    for source, name, *_ in copies:
         first = sources.setdefault(name.casefold(), source.path)  # some systems ignore the case
         if first != source.path:
             raise ExposureError(
                 f"{source.path} and {first} would both be copied to {folder / name}; process them "
                 "separately, or rename one"
             )
-    names: dict[str, str] = {}
+    owners: dict[str, Group] = {}
     for group, name in others:
-        if name.casefold() in names:
+        if (owner := owners.setdefault(name.casefold(), group)) is not group:
             raise ExposureError(
-                f"the masks of {group} and {names[name.casefold()]} would both be written to "
+                f"the masks of {group.name} and {owner.name} would both be written to "
                 f"{folder / name}; process them separately"
             )
-        names[name.casefold()] = group
     return outputs
 
 
@@ -139,57 +96,38 @@ def further_names(group: Group, parameters: Parameters) -> dict[str, str]:
     return {kind: f"{group.stem}_badpix_selfcal_{kind}" for kind, is_asked in wanted if is_asked}
 
 
-def job_of(
-    copy: Copy, group: Group, mask: Mask | None, parameters: Parameters, identity: str, number: int
-) -> Job:
-    """Return how to write a copy.
-
-    `mask` is None if the group is skipped; `identity` is `identity_of` its exposures; `number` is
-    how many different ones of them are combined.
-    """
-    status: _Searched = "SKIPPED" if mask is None else "COMPLETE"
-    cards = {**group.origin, **_cards(copy.name, status)}
-    history = _entry(copy, group, parameters, status, identity, number)
-    return Job(copy.exposure, copy.name, cards, history)
+def copy_of(
+    copy: Copy, group: Group, identity: str, parameters: Parameters, *, is_flagged: bool
+) -> Copy:
+    """Return a copy with the cards and the HISTORY entry (`Group.identity`) of its header."""
+    status = "COMPLETE" if is_flagged else "SKIPPED"
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    cards = {
+        **group.origin,
+        "DATE": (now, "UTC date file created"),
+        "FILENAME": (ascii_of(copy.name), "name of the file"),
+        "S_BPXSLF": (status, "bad pixel self-calibration"),
+    }
+    return copy._replace(cards=cards, history=_entry(copy, group, parameters, status, identity))
 
 
 def write_copy(
-    job: Job, flags: NDArray[np.bool_] | None, outputs: Outputs, *, at_once: bool
+    copy: Copy, flags: NDArray[np.bool_] | None, outputs: Outputs, *, at_once: bool
 ) -> None:
     """Write a copy; with `at_once` it gets its name now, else later together with others.
 
-    Raises
-    ------
-    ExposureError
-        If the exposure cannot be read or flagged, or was changed since its headers were read.
-    OSError
-        If the copy cannot be written.
+    Raises an ExposureError if the exposure cannot be read or flagged, or was changed since its
+    headers were read; an OSError if the copy cannot be written.
     """
-    with outputs.writing(job.name) as part:
-        job.exposure.write_copy(part, flags, job.cards, job.history)
+    with outputs.writing(copy.name) as part:
+        copy.exposure.write_copy(part, flags, copy.cards, copy.history)
     if at_once:
-        outputs.publish(job.name)
+        outputs.publish(copy.name)
 
 
 def ascii_of(text: str) -> str:
     """Return text with ``?`` for every character that a FITS card cannot hold."""
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
-
-
-def identity_of(
-    exposures: Iterable[Exposure],
-    unused: Collection[Location] = (),
-    copies: Collection[Location] = (),
-) -> str:
-    """Return a text that identifies the versions of exposures, in any order.
-
-    `unused` are those that were not combined, `copies` those with the SCI of another one.
-    """
-    tokens = {each.path: each.identity for each in exposures}
-    words = [f"{len(tokens)}:{_digest(' '.join(sorted(tokens.values())))}"]
-    for word, paths in (("without", unused), ("copy", copies)):
-        words += [f"{word}={token}" for token in sorted(tokens[path] for path in paths)]
-    return " ".join(words)
 
 
 def resumed(
@@ -202,26 +140,27 @@ def resumed(
 ) -> list[Group]:
     """Return groups that keep what an earlier run has written, whole and as it would be now.
 
-    A copy made without some exposures is kept only as long as these cannot be used. Raises a
+    A copy made without some exposures is kept only as long as these cannot be read. Raises a
     FileExistsError if outputs were made with other parameters, unless `overwrite` is set.
     """
     differing: dict[Location, str] = {}
     found: list[Group] = []
     for group in groups:
-        identity, kept, lost = identity_of(group.exposures), set[str](), _Lost(group, parameters)
+        kept, unreadable = set[str](), dict[str, bool]()
         copies = {copy.name: copy for copy in group.copies}
         kinds = {name: kind for kind, name in further_names(group, parameters).items()}
         places = [(outputs.place(name), kinds.get(name, "")) for name in (*copies, *kinds)]
         for (place, _), future in in_order(threads, _entry_in, places, READERS):
-            made = future.result()
-            aside = _ASIDE.findall(made)
-            number = int(_words(made).get("members", "0:").partition(":")[0]) - len(aside)
-            number = number if number > 0 else max(1, len(group.exposures))
-            copy = copies.get(place.name)
-            wanted = _entry(copy, group, parameters, "COMPLETE", identity, number)
-            if _ASIDE.sub("", made) == wanted:
-                kept |= {place.name} if all(map(lost.has, aside)) else set()
-            elif other := _difference(_words(made), _words(wanted)):
+            made, *lost = future.result().split(" without=")
+            words = _words(made)
+            identity = group.identity(int(words.get("members", "0").partition(":")[0]) or None)
+            wanted = _entry(copies.get(place.name), group, parameters, "COMPLETE", identity)
+            if made == wanted:
+                for token in set(lost) - unreadable.keys():
+                    unreadable[token] = _is_unreadable(group, token, parameters)
+                if all(unreadable[token] for token in lost):
+                    kept.add(place.name)
+            elif other := _difference(words, _words(wanted)):
                 differing[place] = other
         found.append(replace(group, kept=frozenset(kept)))
     if differing and not overwrite:
@@ -234,57 +173,30 @@ def resumed(
     return found
 
 
-class _Lost:
-    """The exposures of a group that were not combined, and still cannot be."""
-
-    def __init__(self, group: Group, parameters: Parameters) -> None:
-        self._group, self._with_errors = group, parameters.needs_errors
-        self._found: dict[str, bool] = {}
-
-    def has(self, word: str) -> bool:
-        """Return whether an exposure cannot be combined; a word ``copy=`` is of one that can."""
-        for each in self._group.exposures:
-            if word == f" without={each.identity}" and word not in self._found:
-                try:
-                    level = measured(each, self._group.gap, with_errors=self._with_errors).level
-                except (ValueError, OSError):
-                    level = math.nan
-                self._found[word] = not math.isfinite(level)
-        return self._found.get(word, True)
-
-
-def _cards(name: str, status: str) -> Cards:
-    """Return the cards of the primary header of an output written now under this name."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-    return {
-        "DATE": (now, "UTC date file created"),
-        "FILENAME": (ascii_of(name), "name of the file"),
-        "S_BPXSLF": (status, "bad pixel self-calibration"),
-    }
+def _is_unreadable(group: Group, token: str, parameters: Parameters) -> bool:
+    for each in group.exposures:
+        if each.identity == token:
+            try:
+                measured(each, group.gap, with_errors=parameters.needs_errors)
+            except (ValueError, OSError):
+                continue
+            return False
+    return True
 
 
 def _entry(
-    copy: Copy | None,
-    group: Group,
-    parameters: Parameters,
-    status: _Searched,
-    identity: str,
-    number: int,
+    copy: Copy | None, group: Group, parameters: Parameters, status: str, identity: str
 ) -> str:
-    """Return the HISTORY entry of a copy (None: a mask) that is made of a number of exposures."""
+    """Return the HISTORY entry of a copy (None: a mask)."""
     of_copy = "" if copy is None else f" input={copy.exposure.identity}"
     if group.mask is not None:
         return f"{group.mask.history}{of_copy}"
     used, axis = parameters, None
     if status == "COMPLETE":
-        used, axis = parameters.for_exposures(number), group.dispaxis
+        number = int(identity.partition(":")[0])
+        used, axis = parameters.for_exposures(max(1, number)), group.dispaxis
     how = replace(used, dispaxis=axis).as_text()
     return f"badpix_selfcal {__version__} {status}: {how}{of_copy} members={identity}"
-
-
-def _digest(text: str) -> str:
-    content = text.encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _entry_in(place: tuple[Location, str]) -> str:
@@ -323,14 +235,14 @@ def _difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
 
     Only parameters that both have are compared: those of another cut are missing.
     """
-
-    def source(words: Mapping[str, str]) -> str:
-        if "digest" not in words:
-            return "a mask of its own exposures"
-        return f"the mask {words['mask']}, digest {words['digest']}"
-
     if found and found.get("digest") != wanted.get("digest"):
-        return f"{source(found)} (now {source(wanted)})"
+        before, now = (
+            "a mask of its own exposures"
+            if "digest" not in words
+            else f"the mask {words['mask']}, digest {words['digest']}"
+            for words in (found, wanted)
+        )
+        return f"{before} (now {now})"
     return ", ".join(
         f"{name}={found[name]} (now {wanted[name]})"
         for name in Parameters.by_name()

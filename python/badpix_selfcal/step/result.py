@@ -28,14 +28,10 @@ class ExposureResult:
 
     Attributes
     ----------
-    exposure : Location
-        The exposure.
-    status : {"COMPLETE", "SKIPPED", "KEPT", "FAILED"}
-        Flagged; not searched for bad pixels; written by an earlier run; or failed.
-    output : Location or None
-        Its copy; None if there is none. The copy of a skipped exposure is unflagged.
-    error, role : str
-        Why it failed, and what it is in its group ("science", "background" or "selfcal").
+    exposure : the exposure.
+    status : "COMPLETE", "SKIPPED", "KEPT" or "FAILED" (`Status`).
+    output : its copy; None if there is none. The copy of a skipped exposure is unflagged.
+    error, role : why it failed, and what it is in its group.
     """
 
     exposure: Location
@@ -51,29 +47,17 @@ class Result:
 
     Attributes
     ----------
-    name : str
-        The product or the group.
-    status : {"COMPLETE", "SKIPPED", "KEPT"}
-        Whether there is a mask, bad pixels were not searched for, or all outputs were kept.
-    members : tuple of Location
-        Its exposures, each once.
-    exposures : tuple of ExposureResult
-        The results for those to be flagged, and for those that failed.
-    mask : Mask or None
-        The mask: the bad pixels, and all that they were found from. None unless COMPLETE.
-    pedestals : mapping of Location to float
-        The pedestal that was subtracted from each member, in the unit of its SCI; NaN if the member
-        was left out. Empty for detectors without a gap, and if nothing was computed.
-    mask_file : Location or None
-        The file of the mask, with `save_mask`; also one that was kept.
-    page : Location or None
-        The page that shows the mask, with `report`; also one that was kept.
-    unwritten : mapping of Location to str
-        The mask file or page that could not be written, and why.
-    unused : mapping of Location to str
-        The members of the association that are not used, and their exposure types (imprint, ...).
-    others : tuple of Result
-        The results for the association's further products.
+    name : the product or the group.
+    status : "COMPLETE", "SKIPPED" or, if all outputs were kept, "KEPT".
+    members : its exposures, each once.
+    exposures : the results for those to be flagged, and for those that failed.
+    mask : the bad pixels, and all that they were found from. None unless COMPLETE.
+    pedestals : what was subtracted from each member, in the unit of its SCI; NaN if the member was
+        left out. Empty for detectors without a gap, and if nothing was computed.
+    mask_file, page : the file of the mask (`save_mask`) and its page (`report`); also kept ones.
+    unwritten : the mask file or page that could not be written, and why.
+    unused : the members of the association that are not used, and their types (imprint, ...).
+    others : the results for the association's further products.
     """
 
     name: str
@@ -100,10 +84,7 @@ class Result:
 
     @property
     def crowded_rows(self) -> tuple[int, ...]:
-        """The rows (columns, if `dispaxis` is 2) that are crowded with flags, counted from 0.
-
-        Their pixels are flagged too, unless `spare_crowded` is set.
-        """
+        """The rows (columns, if `dispaxis` is 2) crowded with flags, from 0; also if spared."""
         return () if self.mask is None else self.mask.crowded
 
     @property
@@ -183,15 +164,11 @@ class Results:
 
     Attributes
     ----------
-    groups : tuple of Result
-        The exposures that share a mask.
-    unreadable : tuple of ExposureResult
-        Exposures that cannot be read, and so belong to no group.
-    ignored : tuple of Location
-        Files in the folders whose EXP_TYPE is that of another mode; with `badpix_selfcal.apply`
-        those of other detectors too.
-    index : Path or None
-        The page that lists the pages of the groups, with `report`, if there are several.
+    groups : those whose exposures share a mask.
+    unreadable : exposures that cannot be read, and so belong to no group.
+    ignored : files in the folders of other modes (EXP_TYPE); with `badpix_selfcal.apply` those of
+        other detectors too.
+    index : the page that lists the pages of the groups (`report`), if there are several.
     """
 
     groups: tuple[Result, ...]

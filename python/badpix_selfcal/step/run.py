@@ -6,8 +6,9 @@ They differ in how groups and masks come about, in nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -24,15 +25,13 @@ from ..files import exposure as exposure_file
 from ..files.exposure import Exposure
 from ..files.outputs import Outputs
 from ..files.paths import Location
-from ..instrument import Dispaxis, Region
+from ..instrument import Dispaxis
 from ..masks.mask import Card, Mask, Member
 from ..parameters import Parameters
-from .groups import Group, later_step, listed
+from .groups import Copy, Group, later_step, listed
 from .minimum import Minimum, in_order, minimum_of
-from .outputs import MASK, PAGE, Job, further_names, identity_of, job_of, write_copy
+from .outputs import MASK, PAGE, copy_of, further_names, write_copy
 from .result import ExposureResult, Result, Status
-
-__all__ = ["Progress", "Run", "Threads", "find", "threads_for"]
 
 Errors: TypeAlias = dict[Location, str]
 """What failed, and why."""
@@ -49,17 +48,11 @@ AHEAD: Final = 8
 HEADERS_AHEAD: Final = 32
 """The largest number of exposures whose headers are read ahead."""
 
-QUICK: Final = 0.02
-"""Seconds to read the headers of one exposure on a fast disk, at most: usually it is 4 ms."""
-
 STOP: Final = 3.0
 """Seconds to wait for threads after an error; those that wait for a server are left behind."""
 
 NOT_OF_MODE: Final = ("BKGDTARG", "S_BPXSLF")
 """Cards of an exposure that say nothing about its mode."""
-
-MOST_FACTOR: Final = 2.0
-"""The noise of SCI over ERR, or its inverse, beyond which a run warns."""
 
 LINES: Final[dict[Dispaxis, str]] = {1: "rows", 2: "columns", None: "lines"}
 """What lies along the dispersion."""
@@ -68,18 +61,15 @@ LINES: Final[dict[Dispaxis, str]] = {1: "rows", 2: "columns", None: "lines"}
 def threads_for(locations: Iterable[Location]) -> int:
     """Return how many threads read and write these files, unless the user sets it.
 
-    For local files it is one thread more than the threads that compute: with more, copies on a fast
-    disk become slower (16 of a full frame 232 to 393 ms with 16 threads, 190 to 230 ms with 2).
+    For local files it is one more than the threads that compute: more make copies on a fast disk
+    slower (16 of a full frame 232 to 393 ms with 16 threads, 190 to 230 ms with 2).
     """
     is_remote = not all(isinstance(location, Path) for location in locations)
     return min(max(num_threads() + 1, REMOTE_THREADS if is_remote else 0), MOST_WORKERS)
 
 
 class Threads(ThreadPoolExecutor):
-    """The threads of this process that read and write files; a context manager.
-
-    The kernels compute with threads of their own.
-    """
+    """The threads of this process that read and write files; the kernels have their own."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number, "badpix-selfcal")
@@ -102,49 +92,28 @@ class Threads(ThreadPoolExecutor):
         wait([*self._pending], STOP)
 
     def read(self, paths: Iterable[Location]) -> Iterator[Exposure | ExposureError]:
-        """Read the headers of exposures: here while that is quick, then in other threads.
-
-        Threads read headers of a fast disk no faster than this one, but wait for a slow one.
-        """
-        waiting = [*paths][::-1]
-        while waiting and isinstance(waiting[-1], Path):
-            start = time.perf_counter()
-            found = _read(waiting.pop())
-            is_quick = time.perf_counter() - start < QUICK
-            yield found
-            if not is_quick:
-                break
-        for _, future in in_order(self, _read, waiting[::-1], HEADERS_AHEAD):
-            yield future.result()
+        """Read the headers of exposures; yield each, or why it cannot be read, in order."""
+        for _, future in in_order(self, exposure_file.read, paths, HEADERS_AHEAD):
+            error = future.exception()
+            yield error if isinstance(error, ExposureError) else future.result()
 
     def minimum_of(
         self, group: Group, *, with_errors: bool, done: Callable[[int], None]
     ) -> Minimum:
         """Combine the exposures of a group."""
-        exposures = group.exposures
-        return self.combine(exposures, group.gap, with_errors=with_errors, done=lambda: done(1))
-
-    def combine(
-        self,
-        exposures: Iterable[Exposure],
-        gap: Region | None,
-        *,
-        with_errors: bool,
-        done: Callable[[], None] = lambda: None,
-    ) -> Minimum:
-        """Combine exposures: see `badpix_selfcal.step.minimum.minimum_of`."""
-        return minimum_of(
-            exposures, gap, self, with_errors=with_errors, ahead=self._ahead, done=done
-        )
+        how: dict[str, Any] = {"ahead": self._ahead, "done": lambda: done(1)}
+        return minimum_of(group.exposures, group.gap, self, with_errors=with_errors, **how)
 
     def write(
-        self, jobs: Sequence[Job], flags: NDArray[np.bool_] | None, to: Outputs, *, at_once: bool
+        self, copies: Sequence[Copy], flags: NDArray[np.bool_] | None, to: Outputs, *, at_once: bool
     ) -> Iterator[BaseException | None]:
         """Write copies; yield the error of each, in their order."""
-        for future in [self.submit(write_copy, job, flags, to, at_once=at_once) for job in jobs]:
+        futures = [self.submit(write_copy, copy, flags, to, at_once=at_once) for copy in copies]
+        for future in futures:
             yield future.exception()
 
 
+@dataclass
 class Run:
     """A run: groups of exposures, each combined, its mask found and its copies written.
 
@@ -152,55 +121,41 @@ class Run:
     Without it each output appears on its own, and errors are in the results.
     """
 
-    def __init__(
-        self,
-        parameters: Parameters,
-        work: Threads,
-        outputs: Outputs,
-        *,
-        together: bool,
-        progress: Progress | None,
-    ) -> None:
-        self._parameters = parameters
-        self._work = work
-        self._outputs = outputs
-        self._together = together
-        self._progress = progress
-        self._total = self._finished = 0
+    parameters: Parameters
+    work: Threads
+    outputs: Outputs
+    together: bool
+    progress: Progress | None
+    _total: int = 0
+    _finished: int = 0
 
     def results(self, groups: Sequence[Group]) -> list[Result]:
-        """Do the work, group by group.
-
-        Raises an ExposureError or OSError if the outputs appear together and an exposure or output
-        fails; an OSError if the folder cannot be made.
-        """
-        self._total = sum(self._files_of(group) for group in groups)
+        """Do the work, group by group."""
+        self._total = sum(map(self._files_of, groups))
         self._count(0)
-        with self._outputs:
+        with self.outputs:
             try:
                 results = [self._result(group) for group in groups]
-                if self._together:
+                if self.together:
                     for exposure in (each for group in groups for each in group.exposures):
                         exposure.require_unchanged()
             except BaseException:
-                self._work.stop()  # first: nothing may be written after the parts are removed
+                self.work.stop()  # first: nothing may be written after the parts are removed
                 raise
-            if self._together:
-                self._outputs.publish()
+            if self.together:
+                self.outputs.publish()
         return results
 
     def _result(self, group: Group) -> Result:
-        errors, before = dict(group.failed), self._finished
+        errors, end = {**group.failed}, self._finished + self._files_of(group)
         minimum, mask, is_kept = None, group.mask, self._is_kept(group)
         if mask is not None:
             self._fail_unflaggable(group, errors)
-        elif not is_kept:
-            minimum = self._minimum(group, errors)
-            if minimum is not None:
-                mask = find(minimum, group, self._parameters, self._work, self._outputs, errors)
+        elif not is_kept and (minimum := self._minimum(group, errors)) is not None:
+            mask = self._find(minimum, group, errors)
         shown, unwritten = self._show(group, mask)
         written = self._write(group, minimum, mask, errors)
-        self._count(before + self._files_of(group) - self._finished)
+        self._count(end - self._finished)
         status: Status = "SKIPPED" if mask is None else "COMPLETE"
         status = "KEPT" if is_kept and group.kept else status
         pedestals = {} if minimum is None else minimum.pedestals
@@ -208,7 +163,7 @@ class Run:
             name=group.name,
             status=status,
             members=group.members,
-            exposures=_exposures(group, status, written, errors, self._outputs),
+            exposures=self._exposures(group, status, written, errors),
             mask=mask,
             pedestals={path: pedestals[path] for path in group.members if path in pedestals},
             mask_file=shown.get(MASK),
@@ -219,20 +174,24 @@ class Run:
 
     def _minimum(self, group: Group, errors: Errors) -> Minimum | None:
         """Combine the exposures of a group; None if it is skipped."""
-        alone = self._parameters.force_single
         if not group.exposures:
             return None
+        alone, with_errors = self.parameters.force_single, self.parameters.needs_errors
+        skipped = "step skipped: no pixel is flagged, " + (
+            "unflagged copies are written"
+            if self.parameters.copy_skipped
+            else "no file is written (`copy_skipped` writes unflagged copies)"
+        )
         if group.is_skipped(group.members, alone=alone):
             warn(
                 f"{group.members[0]}: no selfcal or background exposures for {group.name}, "
-                f"{self._skipped()}. Add exposures of the same detector (`background`), or set "
+                f"{skipped}. Add exposures of the same detector (`background`), or set "
                 "`force_single` to use the science exposure alone (generally not recommended)"
             )
             return None
         self._fail_unflaggable(group, errors)
         start = time.perf_counter()
-        with_errors = self._parameters.needs_errors
-        minimum = self._work.minimum_of(group, with_errors=with_errors, done=self._count)
+        minimum = self.work.minimum_of(group, with_errors=with_errors, done=self._count)
         for path, error in minimum.failed.items():
             self._fail(path, error, errors)
         for path in minimum.left_out:
@@ -243,63 +202,141 @@ class Run:
         log.info("%s: %d exposures combined", group.name, len(minimum.used))
         log.debug("%s: combined in %.1f ms", group.name, 1e3 * (time.perf_counter() - start))
         if group.is_skipped(minimum.used, minimum.failed, alone=alone):
-            warn(f"{group.name}: no usable selfcal or background exposures, {self._skipped()}")
+            warn(f"{group.name}: no usable selfcal or background exposures, {skipped}")
             return None
         return minimum
+
+    def _find(self, minimum: Minimum, group: Group, errors: Errors) -> Mask:
+        """Find the bad pixels of a minimum image, of which at least one exposure could be used."""
+        from ..arrays.crowded import crowded_rows, spared
+
+        start, parameters = time.perf_counter(), self.parameters
+        described = self.work.submit(_described, group, {**errors})
+        assert minimum.image is not None  # an exposure could be used
+        found = find_bad_pixels(
+            minimum.image,
+            dispaxis=group.dispaxis,
+            cut=parameters.cut,
+            kernel_size=parameters.kernel_size,
+            flagfrac_lower=parameters.flagfrac_lower,
+            flagfrac_upper=parameters.flagfrac_upper,
+            error=minimum.error,
+            n_exposures=minimum.n_exposures,
+            sigma_lower=parameters.sigma_lower,
+            sigma_upper=parameters.sigma_upper,
+            grow=parameters.grow,
+            detector=group.detector,
+            edge=parameters.edge,
+        )
+        sensitive = ~np.isnan(found.residual)
+        crowded = crowded_rows(found.mask, dispaxis=group.dispaxis, sensitive=sensitive)
+        _warn_of(minimum, found, crowded, group, parameters)
+        if crowded and parameters.spare_crowded:
+            found = spared(found, crowded, group.dispaxis)
+        flags = f"{found.n_low} low and {found.n_high} high pixels"
+        log.info("%s: %s flagged, dispersion axis %s", group.name, flags, group.dispaxis)
+        log.debug("%s: mask found in %.1f ms", group.name, 1e3 * (time.perf_counter() - start))
+        about, dq = described.result()
+        return Mask(
+            name=group.name,
+            dispaxis=group.dispaxis,
+            parameters=parameters.for_exposures(minimum.n_exposures),
+            minimum=minimum.image,
+            bad_pixels=found,
+            dq=dq,
+            crowded=crowded,
+            members=self._members(minimum, group, errors),
+            about=about,
+            version=__version__,
+            made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+            identity=group.identity(minimum.n_exposures, minimum.failed),
+        )
+
+    def _members(self, minimum: Minimum, group: Group, errors: Errors) -> tuple[Member, ...]:
+        """Return the exposures of a group, and those that could not be combined."""
+        places = {copy.exposure.path: self.outputs.place(copy.name) for copy in group.copies}
+        later = {each.path: later_step(each) for each in group.exposures}
+        copies, left_out, constant = minimum.copies, {*minimum.left_out}, {*minimum.constant}
+        unmeasured = "no pedestal can be measured in the gap"
+        return tuple(
+            Member(
+                exposure=path,
+                role=group.role_of(path),
+                pedestal=minimum.pedestals.get(path, None if group.gap is None else np.nan),
+                problem=errors.get(path) or (unmeasured if path in left_out else ""),
+                output=None if path in errors else places.get(path),
+                later=later.get(path, ""),
+                same_as=copies.get(path),
+                is_constant=path in constant,
+            )
+            for path in group.members
+        )
 
     def _show(self, group: Group, mask: Mask | None) -> tuple[dict[str, Location], Errors]:
         """Write the files that show a mask; return those that exist then, and what failed."""
         shown: dict[str, Location] = {}
         unwritten: Errors = {}
-        for kind, name in further_names(group, self._parameters).items():
-            final = self._outputs.place(name)
-            if mask is not None and name not in group.kept:
+        for kind, name in further_names(group, self.parameters).items():
+            final = self.outputs.place(name)
+            if name in group.kept:
+                shown[kind] = final
+            elif mask is not None:
                 try:
-                    with self._outputs.writing(name) as part:
-                        writer_of(kind)(part, mask, name)
-                    if not self._together:
-                        self._outputs.publish(name)
+                    with self.outputs.writing(name) as part:
+                        _writer_of(kind)(part, mask, name)
+                    if not self.together:
+                        self.outputs.publish(name)
                 except OSError as error:
                     self._fail(final, error, unwritten)
-                    continue
-                log.info("%s: written", final)
-            if mask is not None or name in group.kept:
-                shown[kind] = final
+                else:
+                    log.info("%s: written", final)
+                    shown[kind] = final
         return shown, unwritten
 
     def _write(
         self, group: Group, minimum: Minimum | None, mask: Mask | None, errors: Errors
     ) -> set[str]:
         """Write the copies of a group; return the names of those that are written."""
-        identity = _identity(minimum, group)
-        number = len(group.exposures) if minimum is None else minimum.n_exposures
-        jobs = [
-            job_of(copy, group, mask, self._parameters, identity, number)
+        number, failed = (None, ()) if minimum is None else (minimum.n_exposures, minimum.failed)
+        identity = group.identity(number, failed)
+        is_flagged, unflagged = mask is not None, self.parameters.copy_skipped
+        copies = [
+            copy_of(copy, group, identity, self.parameters, is_flagged=is_flagged)
             for copy in group.missing
             if copy.exposure.path not in errors
             # An unflagged copy of a background is of no use.
-            and (mask is not None or (self._parameters.copy_skipped and copy.role != "background"))
+            and (is_flagged or (unflagged and copy.role != "background"))
         ]
-        flags = None if mask is None else mask.flags
-        written = set()
-        errors_of = self._work.write(jobs, flags, self._outputs, at_once=not self._together)
-        for job, error in zip(jobs, errors_of, strict=True):
+        flags, written = None if mask is None else mask.flags, set[str]()
+        errors_of = self.work.write(copies, flags, self.outputs, at_once=not self.together)
+        for copy, error in zip(copies, errors_of, strict=True):
             self._count(1)
             if error is None:
-                written.add(job.name)
-                log.info("%s: written", self._outputs.place(job.name))
+                written.add(copy.name)
+                log.info("%s: written", self.outputs.place(copy.name))
             else:
-                self._fail(job.exposure.path, error, errors)
+                self._fail(copy.exposure.path, error, errors)
         return written
 
-    def _skipped(self) -> str:
-        """Return what a skipped step does; a part of warnings."""
-        copies = (
-            "unflagged copies are written"
-            if self._parameters.copy_skipped
-            else "no file is written (`copy_skipped` writes unflagged copies)"
-        )
-        return f"step skipped: no pixel is flagged, {copies}"
+    def _exposures(
+        self, group: Group, status: Status, written: set[str], errors: Errors
+    ) -> tuple[ExposureResult, ...]:
+        """Return the result of each copy, and of other exposures that failed, in their order."""
+        found: list[ExposureResult] = []
+        for exposure, name, role, *_ in group.copies:
+            path, output = exposure.path, self.outputs.place(name)
+            if name in group.kept:
+                found.append(ExposureResult(path, "KEPT", output, role=role))
+            elif path in errors:
+                found.append(ExposureResult(path, "FAILED", None, errors[path], role))
+            else:
+                there = output if name in written else None
+                found.append(ExposureResult(path, status, there, role=role))
+        for path in errors.keys() - {each.exposure for each in found}:
+            role = group.role_of(path)
+            found.append(ExposureResult(path, "FAILED", None, errors[path], role))
+        order = {path: at for at, path in enumerate(group.members)}
+        return tuple(sorted(found, key=lambda each: order[each.exposure]))
 
     def _fail_unflaggable(self, group: Group, errors: Errors) -> None:
         for copy in group.missing:
@@ -308,14 +345,14 @@ class Run:
 
     def _fail(self, path: Location, error: BaseException, errors: Errors) -> None:
         """Record an error, or raise it if all outputs appear together."""
-        if self._together or not isinstance(error, (ExposureError, OSError)):
+        if self.together or not isinstance(error, (ExposureError, OSError)):
             raise error
         log.info("%s: failed: %s", path, error)
         errors.setdefault(path, str(error))
 
     def _is_kept(self, group: Group) -> bool:
         """Return whether nothing is to be written: all is kept from an earlier run."""
-        further = further_names(group, self._parameters).values()
+        further = further_names(group, self.parameters).values()
         return not group.missing and group.kept.issuperset(further)
 
     def _files_of(self, group: Group) -> int:
@@ -326,73 +363,11 @@ class Run:
 
     def _count(self, number: int) -> None:
         self._finished += number
-        if self._progress is not None and (number or not self._finished):
-            self._progress(self._finished, self._total)
+        if self.progress is not None and (number or not self._finished):
+            self.progress(self._finished, self._total)
 
 
-def find(
-    minimum: Minimum,
-    group: Group,
-    parameters: Parameters,
-    work: Threads,
-    outputs: Outputs,
-    errors: Mapping[Location, str],
-) -> Mask:
-    """Find the bad pixels of a minimum image, of which at least one exposure could be used.
-
-    Warns if exposures are constant or copies of others, rows are crowded, ERR is missing, or ERR
-    does not describe the data.
-    """
-    start = time.perf_counter()
-    described = work.submit(_described, group, {**errors})
-    _warn_of_exposures(minimum, group)
-    assert minimum.image is not None  # an exposure could be used
-    found = find_bad_pixels(
-        minimum.image,
-        dispaxis=group.dispaxis,
-        cut=parameters.cut,
-        kernel_size=parameters.kernel_size,
-        flagfrac_lower=parameters.flagfrac_lower,
-        flagfrac_upper=parameters.flagfrac_upper,
-        error=minimum.error,
-        n_exposures=minimum.n_exposures,
-        sigma_lower=parameters.sigma_lower,
-        sigma_upper=parameters.sigma_upper,
-        grow=parameters.grow,
-        detector=group.detector,
-        edge=parameters.edge,
-    )
-    if parameters.needs_errors:
-        _warn_of_errors(found, group)
-    from ..arrays.crowded import crowded_rows, spared
-
-    sensitive = ~np.isnan(found.residual)
-    crowded = crowded_rows(found.mask, dispaxis=group.dispaxis, sensitive=sensitive)
-    if crowded:
-        _warn_of_crowded(crowded, group, parameters)
-        if parameters.spare_crowded:
-            found = spared(found, crowded, group.dispaxis)
-    flags = f"{found.n_low} low and {found.n_high} high pixels"
-    log.info("%s: %s flagged, dispersion axis %s", group.name, flags, group.dispaxis)
-    log.debug("%s: mask found in %.1f ms", group.name, 1e3 * (time.perf_counter() - start))
-    about, dq = described.result()
-    return Mask(
-        name=group.name,
-        dispaxis=group.dispaxis,
-        parameters=parameters.for_exposures(minimum.n_exposures),
-        minimum=minimum.image,
-        bad_pixels=found,
-        dq=dq,
-        crowded=crowded,
-        members=_members(minimum, group, outputs, errors),
-        about=about,
-        version=__version__,
-        made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-        identity=_identity(minimum, group),
-    )
-
-
-def writer_of(kind: str) -> Callable[[Path, Mask, str], object]:
+def _writer_of(kind: str) -> Callable[[Path, Mask, str], object]:
     """Return what writes a file that shows a mask."""
     if kind == MASK:
         from ..masks.mask import write_part
@@ -408,9 +383,8 @@ def _described(
 ) -> tuple[dict[str, Card], NDArray[np.uint32] | None]:
     """Return the cards of the first exposure that is flagged, and its DQ."""
     flagged = [copy.exposure for copy in group.copies]
-    first = next((each for each in flagged if each.path not in errors), None)
-    if first is None:
-        first = (flagged or group.exposures)[0]
+    good = (each for each in flagged if each.path not in errors)
+    first = next(good, (flagged or group.exposures)[0])
     about: dict[str, Card] = {
         keyword: value
         for keyword, value in first.cards.items()
@@ -425,70 +399,17 @@ def _described(
         return about, None
 
 
-def _members(
-    minimum: Minimum, group: Group, outputs: Outputs, errors: Mapping[Location, str]
-) -> tuple[Member, ...]:
-    """Return the exposures of a group, and those that could not be combined."""
-    names = {copy.exposure.path: copy.name for copy in group.copies}
-    later = {each.path: later_step(each) for each in group.exposures}
-    copies, left_out, constant = minimum.copies, {*minimum.left_out}, {*minimum.constant}
-    unmeasured = "no pedestal can be measured in the gap"
-    return tuple(
-        Member(
-            exposure=path,
-            role=group.roles.get(path, "science"),
-            pedestal=minimum.pedestals.get(path, None if group.gap is None else np.nan),
-            problem=errors.get(path) or (unmeasured if path in left_out else ""),
-            output=outputs.place(names[path]) if path in names and path not in errors else None,
-            later=later.get(path, ""),
-            same_as=copies.get(path),
-            is_constant=path in constant,
-        )
-        for path in dict.fromkeys([*group.members, *errors])
-    )
-
-
-def _identity(minimum: Minimum | None, group: Group) -> str:
-    """Return what tells the versions of a group's exposures apart, for HISTORY."""
-    if minimum is None:
-        return identity_of(group.exposures)
-    return identity_of(group.exposures, {*minimum.failed, *minimum.left_out}, minimum.copies)
-
-
-def _exposures(
+def _warn_of(
+    minimum: Minimum,
+    found: BadPixels,
+    crowded: tuple[int, ...],
     group: Group,
-    status: Status,
-    written: Collection[str],
-    errors: Mapping[Location, str],
-    outputs: Outputs,
-) -> tuple[ExposureResult, ...]:
-    """Return the result of each copy, and of other exposures that failed, in their order."""
-    found: dict[Location, list[ExposureResult]] = {path: [] for path in group.members}
-    for exposure, name, role in group.copies:
-        path, output = exposure.path, outputs.place(name)
-        if name in group.kept:
-            each = ExposureResult(path, "KEPT", output, role=role)
-        elif path in errors:
-            each = ExposureResult(path, "FAILED", error=errors[path], role=role)
-        else:
-            each = ExposureResult(path, status, output if name in written else None, role=role)
-        found[path].append(each)
-    for path in errors:
-        role = group.roles.get(path, "science")
-        others = found.setdefault(path, [])
-        others += [] if others else [ExposureResult(path, "FAILED", error=errors[path], role=role)]
-    return tuple(each for those in found.values() for each in those)
+    parameters: Parameters,
+) -> None:
+    """Warn of exposures that are constant or copies of others, of ERR, and of crowded rows."""
+    from ..arrays.crowded import ranges_of
+    from ..look.limits import LIMITS
 
-
-def _read(path: Location) -> Exposure | ExposureError:
-    try:
-        return exposure_file.read(path)
-    except ExposureError as error:
-        return error
-
-
-def _warn_of_exposures(minimum: Minimum, group: Group) -> None:
-    """Warn of exposures that are constant, or copies of others."""
     if minimum.constant:
         warn(
             f"{listed(minimum.constant)}: SCI holds one value only, which hides all brighter "
@@ -502,30 +423,20 @@ def _warn_of_exposures(minimum: Minimum, group: Group) -> None:
             f"{counted(left, 'different exposure')} {'is' if left == 1 else 'are'} left; leave "
             "copies out"
         )
-
-
-def _warn_of_errors(found: BadPixels, group: Group) -> None:
-    """Warn if ERR is missing, or does not describe the data."""
-    scale = found.error_scale
-    if scale is None:
+    scale, most = found.error_scale, LIMITS["error_factor"].look or np.inf
+    if parameters.needs_errors and scale is None:
         warn(f"{group.name}: no exposure has a valid ERR; the noise follows from SCI")
-    elif not 1 / MOST_FACTOR <= scale <= MOST_FACTOR:
+    elif scale is not None and not 1 / most <= scale <= most:
         warn(
             f"{group.name}: the noise of SCI is {scale:.3g} times the mean ERR; the scale of SCI "
             "is used"
         )
-
-
-def _warn_of_crowded(rows: tuple[int, ...], group: Group, parameters: Parameters) -> None:
-    from ..arrays.crowded import ranges_of
-
-    warn(
-        f"{group.name}: {len(rows)} {LINES[group.dispaxis]} along the dispersion are crowded with "
-        f"flags ({ranges_of(rows)}, counted from 0), as if a trace or the edge of a slit were "
-        "flagged; "
-        + (
-            "they are left unflagged"
-            if parameters.spare_crowded
-            else "`spare_crowded` leaves them unflagged"
+    if crowded:
+        treated = "they are left unflagged"
+        if not parameters.spare_crowded:
+            treated = "`spare_crowded` leaves them unflagged"
+        warn(
+            f"{group.name}: {len(crowded)} {LINES[group.dispaxis]} along the dispersion are "
+            f"crowded with flags ({ranges_of(crowded)}, counted from 0), as if a trace or the edge "
+            f"of a slit were flagged; {treated}"
         )
-    )

@@ -10,7 +10,7 @@ from ..arrays.checks import AskedDispaxis, AskedEdge, Cut
 from ..errors import ExposureError, log, warn
 from ..files import association
 from ..files.association import Association, Product
-from ..files.exposure import Cards, Exposure
+from ..files.exposure import Exposure
 from ..files.inputs import expanded
 from ..files.paths import (
     AnyLocation,
@@ -75,21 +75,13 @@ def selfcal(
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
         such as ``s3://bucket/prefix``. Default: the current directory, as in the pipeline.
     cut : {"fraction", "sigma"}, optional
-        "fraction" flags fixed fractions of the pixels, as the pipeline does. "sigma", recommended
-        for science, flags the pixels that stand out from the noise; see
-        `badpix_selfcal.find_bad_pixels`. It also reads the ERR of each exposure.
-    kernel_size : int, optional
-        Samples in the window of the running median, an odd number.
-    flagfrac_lower, flagfrac_upper : float, optional
-        Fraction of the pixels to flag at each end, 0 to 0.5, by the fraction cut.
-    sigma_lower : float, optional
-        Flag pixels more than this many times the noise of one exposure below their surroundings,
-        by the sigma cut.
+        As in `badpix_selfcal.find_bad_pixels`. "sigma", recommended for science, also reads the ERR
+        of each exposure.
+    kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, grow
+        As in `badpix_selfcal.find_bad_pixels`.
     sigma_upper : float or None, optional
-        The same above their surroundings. None: the number of exposures that are combined decides
+        As there. None: the number of exposures that are combined decides
         (`badpix_selfcal.parameters.upper_cut`).
-    grow : bool, optional
-        Flag the neighbours that very bright pixels light up, too, by the sigma cut.
     force_single : bool, optional
         Use the science exposure alone if there are no other exposures.
     spare_crowded : bool, optional
@@ -104,13 +96,12 @@ def selfcal(
         Write a page that shows the mask too (extra ``report``), as `badpix_selfcal.report` does:
         ``<product>_badpix_selfcal_report.html``.
     copy_skipped : bool, optional
-        Write an unflagged copy of the science exposure, with S_BPXSLF = SKIPPED, if the step is
-        skipped. By default nothing is written then.
+        If the step is skipped, write an unflagged copy with S_BPXSLF = SKIPPED, not nothing.
     force : bool, optional
         Use exposures that are refused otherwise: those that are flagged already, and those of
         several MIRI detectors in one association.
     edge : {"auto", "zero", "shrink"}, optional
-        Pixels outside the image: "zero" counts them as 0, "shrink" ignores them.
+        Pixels outside the image: 0 ("zero") or ignored ("shrink"); see `find_bad_pixels`.
     dispaxis : {"auto", 1, 2, None}, optional
         The dispersion axis: 1 along x, 2 along y, None for a square window. "auto" uses the
         science exposure's DISPAXIS, else its EXP_TYPE, else None with a warning.
@@ -120,8 +111,7 @@ def selfcal(
         Threads that compute, in this process and until the function returns. Default: the number of
         `badpix_selfcal.num_threads`.
     progress : callable, optional
-        Called with the number of files done and the total number: exposures read and copies
-        written.
+        Called with the number of files done (exposures read, copies written) and the total number.
 
     Returns
     -------
@@ -143,10 +133,9 @@ def selfcal(
     -----
     SelfcalWarning
         If the step is skipped, the science exposure is compared with itself only, an exposure is
-        left out because its gap holds no valid sample, a member has another detector, EXP_TYPE or
-        subarray than the science exposure, exposures have passed later steps of the pipeline or are
-        of a mode that is not self-calibrated, the dispersion axis is not known, or rows are crowded
-        with flags.
+        left out, constant or a copy of another, a member has another detector, mode or subarray,
+        exposures have passed later steps or are of a mode without this step, ERR is missing or far
+        from the noise, the dispersion axis is not known, or rows are crowded with flags.
 
     Notes
     -----
@@ -156,7 +145,7 @@ def selfcal(
     """
     parameters = Parameters.among(locals())
     folder = output_directory(output_dir)
-    found = _found(locate(input), _files(background), _files(selfcal))
+    found = _found(locate(input), background, selfcal)
     paths = dict.fromkeys(path for product in found.products for path in product.members)
     log.info("%s: products: %s", found.path, ", ".join(each.name for each in found.products))
     with threads_set(threads), Threads(threads_for((folder, *paths))) as work:
@@ -168,28 +157,24 @@ def selfcal(
     return replace(first, others=tuple(others))
 
 
-def _files(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, ...]:
-    """Return the files that locations, patterns and folders stand for."""
-    return tuple(path for path, _ in expanded(locations_of(given)))
-
-
 def _found(
-    path: Location, backgrounds: tuple[Location, ...], selfcal: tuple[Location, ...]
+    path: Location,
+    background: AnyLocation | Iterable[AnyLocation],
+    selfcal: AnyLocation | Iterable[AnyLocation],
 ) -> Association:
     """Return the association, with the further exposures appended to its own."""
     if is_folder(path):
         raise ExposureError(f"{path}: is a folder; use `batch`")
-    if _is_exposure(path):
+    more, others = (
+        tuple(each for each, _ in expanded(locations_of(given))) for given in (background, selfcal)
+    )
+    if path.name.lower().endswith(FITS_ENDINGS):
         found = Association(path, None, (Product(stem_of(path), path),))
     else:
         found = association.read(path)
     products = (
-        replace(
-            product,
-            backgrounds=product.backgrounds + backgrounds,
-            selfcal=product.selfcal + selfcal,
-        )
-        for product in found.products
+        replace(each, backgrounds=each.backgrounds + more, selfcal=each.selfcal + others)
+        for each in found.products
     )
     return replace(found, products=tuple(products))
 
@@ -230,6 +215,9 @@ def _group(
         ]
     roles: dict[Location, Role] = {each.path: "selfcal" for each in companions}
     roles |= {each.path: "background" for each in backgrounds}
+    origin = {"ASNTABLE": (ascii_of(found.path.name), "association table name")}
+    if found.pool is not None:
+        origin["ASNPOOL"] = (ascii_of(found.pool), "association pool name")
     group = Group(
         name=product.name,
         stem=product.name,
@@ -240,7 +228,7 @@ def _group(
         copies=tuple(copies),
         roles={**roles, science.path: "science"},
         companions=frozenset(each.path for each in (*backgrounds, *companions)),
-        origin=_origin(found),
+        origin={} if found.path == science.path else origin,  # it was given alone
         unused=dict(product.unused),
     )
     if group.is_skipped(members, alone=parameters.force_single):
@@ -254,17 +242,3 @@ def _group(
     if axis is None and parameters.dispaxis == "auto":
         warn_of_axis([science])
     return replace(group, dispaxis=axis)
-
-
-def _is_exposure(path: Location) -> bool:
-    return path.name.lower().endswith(FITS_ENDINGS)
-
-
-def _origin(found: Association) -> Cards:
-    """Return the cards that name the association; none if the input is an exposure."""
-    if _is_exposure(found.path):
-        return {}
-    origin = {"ASNTABLE": (ascii_of(found.path.name), "association table name")}
-    if found.pool is not None:
-        origin["ASNPOOL"] = (ascii_of(found.pool), "association pool name")
-    return origin
