@@ -1,16 +1,23 @@
 """Figures of a mask: images, counts, cuts, spectra, galleries, and a page of the main ones.
 
-Each function takes a `Mask`, or where that is enough a `BadPixels`, and draws in the Axes `ax`;
-None: in a new figure, which a notebook shows. It returns the Axes; ``.figure`` is their figure. The
-state of matplotlib (pyplot, backend, rcParams) never changes. Rows and columns are counted from 0;
-row 0 is at the bottom. `flags`: whether the flags are marked.
+What all functions share:
+
+mask, shown : Mask, or where that is enough BadPixels
+    What is drawn. A `MaskError` is raised if it holds flags only, as a file of other origin does.
+ax : Axes, optional
+    Where to draw. None: in a new figure, which a notebook shows.
+flags : bool, optional
+    Whether the flags are marked.
+
+They return the Axes; ``.figure`` is their figure. The state of matplotlib (pyplot, backend,
+rcParams) never changes. Rows and columns are counted from 0; row 0 is at the bottom.
 """
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import index
 from typing import Any, Final, Literal, TypeAlias
 
@@ -19,7 +26,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
@@ -73,23 +80,14 @@ IMAGE: Final = (6.4, 6.2)
 GRAPH: Final = (7.0, 4.0)
 """The sizes of figures, inches."""
 
-RESOLUTION: Final = 110
-"""Dots per inch of a picture in a notebook."""
-
 DOT: Final = 1.3
 """The least size of a flag in points: a single pixel of a full frame would vanish."""
-
-BINS: Final = 160
 
 LARGEST: Final = 1e300
 """The largest number of a graph; there must be some room beyond it."""
 
-RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
 REACH: Final = 10
 """Pixels to either side in the images of a gallery."""
-
-MOST_PER_ROW: Final = 8
 
 BESIDE: Final[dict[str, Any]] = {"loc": "upper left", "edgecolor": "none", "framealpha": 0.9}
 """A legend that lies upon a graph."""
@@ -102,24 +100,22 @@ NOTES: Final = {
 }
 
 
+def _png(shown: Any) -> bytes:
+    drawn = io.BytesIO()
+    shown.figure.canvas.figure.savefig(drawn, format="png", dpi=110)
+    return drawn.getvalue()
+
+
 class _Shown(Figure):
     """A figure that a notebook shows, whatever its backend."""
 
-    def _repr_png_(self) -> bytes:
-        return _png(self)
+    _repr_png_ = _png
 
 
 class _ShownAxes(Axes):
     """The only Axes of a figure, which a notebook shows as the figure."""
 
-    def _repr_png_(self) -> bytes:
-        return _png(self.figure)
-
-
-def _png(figure: Figure | SubFigure) -> bytes:
-    drawn = io.BytesIO()
-    figure.canvas.figure.savefig(drawn, format="png", dpi=RESOLUTION)
-    return drawn.getvalue()
+    _repr_png_ = _png
 
 
 # ---- Images ---------------------------------------------------------------------------------
@@ -128,10 +124,9 @@ def _png(figure: Figure | SubFigure) -> bytes:
 def minimum(mask: Mask, *, ax: Axes | None = None, flags: bool = True) -> Axes:
     """Draw the minimum image."""
     image, found = images_of(mask)
-    limits, note = _levels(image[~found.mask], 0.5), ""
-    if mask.used:
-        note = counted(len(mask.used), "exposure")
-    ax = _scaled(mask, image, "gray_r", limits, ("minimum", mask.unit), ax, flags, None)
+    note = counted(len(mask.used), "exposure") if mask.used else ""
+    limits, label = _levels(image[~found.mask], 0.5), _label("minimum", mask)
+    ax = _scaled(mask, image, "gray_r", limits, label, ax, flags, None)
     return _titled(ax, "Minimum image", mask, note)
 
 
@@ -139,7 +134,7 @@ def residual(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -> Ax
     """Draw the residual: the minimum image minus its running median."""
     found = _found(shown)
     limit = 5.0 * _scatter(found.residual[~found.mask])
-    label = ("residual", _unit(shown))
+    label = _label("residual", shown)
     ax = _scaled(shown, found.residual, "RdBu_r", (-limit, limit), label, ax, flags)
     return _titled(ax, "Residual", shown)
 
@@ -147,10 +142,8 @@ def residual(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -> Ax
 def significance(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -> Axes:
     """Draw how far each pixel stands out from the noise.
 
-    Raises
-    ------
-    ValueError
-        If the pixels were found with the fraction cut, which has no significance.
+    A ValueError is raised if the pixels were found with the fraction cut, which has no
+    significance.
     """
     found = _found(shown)
     if found.significance is None:
@@ -161,7 +154,7 @@ def significance(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -
         )
     limit = min(abs(found.cut_low), abs(found.cut_high))
     limit = limit if 0.0 < limit < math.inf else 5.0
-    label = ("significance", "noise of one exposure")
+    label = "significance (noise of one exposure)"
     ax = _scaled(shown, found.significance, "RdBu_r", (-limit, limit), label, ax, flags)
     return _titled(ax, "Significance", shown)
 
@@ -184,10 +177,7 @@ def mask(shown: Shown, *, ax: Axes | None = None) -> Axes:
 def dq(mask: Mask, *, ax: Axes | None = None) -> Axes:
     """Draw which pixels were known to be bad before, and which flags are new.
 
-    Raises
-    ------
-    ValueError
-        If the exposures have no DQ.
+    A ValueError is raised if the exposures have no DQ.
     """
     if mask.dq is None:
         raise ValueError(f"{mask.title}: the mask has no dq: the exposures have no DQ")
@@ -204,23 +194,15 @@ def dq(mask: Mask, *, ax: Axes | None = None) -> Axes:
 
 
 def _scaled(
-    shown: Shown,
-    image: FloatArray,
-    colours: str,
-    limits: tuple[float, float],
-    label: tuple[str, str],
-    ax: Axes | None,
-    flags: bool,  # noqa: FBT001
-    interpolation: str | None = "nearest",
-) -> Axes:
-    """Draw an image with a scale of colours, labelled with a quantity and its unit."""
+    shown: Shown, image: FloatArray, colours: str, limits: tuple[float, float], label: str,
+    ax: Axes | None, flags: bool, interpolation: str | None = "nearest",  # noqa: FBT001
+) -> Axes:  # fmt: skip
+    """Draw an image with a scale of colours."""
     ax, found, (low, high) = _axes(ax, IMAGE), _found(shown), limits
     if not low < high:
         low, high = low - 1.0, high + 1.0
     drawn = _image(ax, image, colormaps[colours], (low, high), interpolation=interpolation)
-    ax.figure.colorbar(
-        drawn, ax=ax, label=_label(*label), extend="both", shrink=0.8, aspect=30, pad=0.02
-    )
+    ax.figure.colorbar(drawn, ax=ax, label=label, extend="both", shrink=0.8, aspect=30, pad=0.02)
     _mark(ax, shown, {"low": (found.low, LOW), "high": (found.high, HIGH)} if flags else {})
     return ax
 
@@ -228,10 +210,7 @@ def _scaled(
 def _image(
     ax: Axes, image: NDArray[Any], colours: Any, limits: tuple[float, float], **how: Any
 ) -> Any:
-    """Show an image with row 0 at the bottom.
-
-    By default pixels are not averaged where the figure has fewer dots: single ones would vanish.
-    """
+    """Show an image. Pixels are not averaged where dots are fewer: single ones would vanish."""
     how = {"interpolation": "nearest", "origin": "lower", **how}
     shades = colours.with_extremes(bad=UNKNOWN)
     return ax.imshow(image, cmap=shades, vmin=limits[0], vmax=limits[1], **how)
@@ -249,7 +228,7 @@ def _mark(ax: Axes, shown: Shown, kinds: Mapping[str, tuple[NDArray[np.bool_], s
         ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.11), ncols=len(kinds), frameon=False,
                   fontsize="small", markerscale=6.0 / size, handletextpad=0.1,
                   borderaxespad=0.0)  # fmt: skip
-    dispaxis = shown.dispaxis if isinstance(shown, Mask) else None
+    dispaxis = getattr(shown, "dispaxis", None)
     ax.set_xlabel("column" + " (dispersion)" * (dispaxis == 1))
     ax.set_ylabel("row" + " (dispersion)" * (dispaxis == 2))
 
@@ -262,9 +241,10 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
 
     The bins are of equal width near 0 and grow further out, as the scale of the axis does.
     """
-    ax, found = _axes(ax, GRAPH), _found(shown)
-    is_sigma = found.significance is not None
-    quantity, unit = ("significance", "") if is_sigma else ("residual", _unit(shown))
+    ax, found, unit = _axes(ax, GRAPH), _found(shown), ""
+    quantity = label = "significance"
+    if found.significance is None:
+        quantity, unit, label = "residual", getattr(shown, "unit", ""), _label("residual", shown)
     values = _finite(found.compared).astype(np.float64)
     width = _scatter(values) or 1.0
     edges = _edges(values, width)
@@ -274,22 +254,19 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
     ax.set_yscale("log", nonpositive="clip")  # after the limits: there may be nothing to scale to
     ax.yaxis.set_major_formatter(_power)
     ax.yaxis.set_minor_formatter(NullFormatter())
-    label = f"all pixels: {np.count_nonzero(np.isfinite(found.compared))}"
-    _steps(ax, counts, edges, UNFLAGGED, label)
+    _steps(ax, counts, edges, UNFLAGGED, f"all pixels: {values.size}")
     for name, pixels in (("low", found.low), ("high", found.high)):
         counts, _ = np.histogram(_finite(found.compared[pixels]).astype(np.float64), edges)
         _steps(ax, counts, edges, ENDS[name], f"flagged {name}: {np.count_nonzero(pixels)}")
     far = max(LARGEST * min(width, 1.0), np.abs(edges).max())  # the axis divides by the width
     for cut_at, colour in ((found.cut_low, LOW), (found.cut_high, HIGH)):
         if np.isfinite(cut_at):
-            text = f"cut at {_level(cut_at, unit)}"
-            place = np.clip(cut_at, -far, far)
+            text, place = f"cut at {_level(cut_at, unit)}", np.clip(cut_at, -far, far)
             ax.axvline(place, color=colour, linestyle="--", linewidth=1.0, label=text)
     ax.set_xscale("asinh", linear_width=width)
     ax.xaxis.set_major_locator(FixedLocator(_ticks(edges, width)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.set_xlabel(_label(quantity, unit))
-    ax.set_ylabel("pixels")
+    ax.set(xlabel=label, ylabel="pixels")
     ax.legend(frameon=False, fontsize="small")
     note = "" if values.size else "no pixel has one"
     return _titled(ax, f"What is cut: the {quantity}", shown, note)
@@ -308,15 +285,12 @@ def columns(shown: Shown, *, ax: Axes | None = None) -> Axes:
 def slices(mask: Mask, *, ax: Axes | None = None) -> Axes:
     """Draw the number of flags in each slice, or in bands of equal width."""
     ax, found, parts = _axes(ax, GRAPH), _found(mask), slices_of(mask)
-    low, high = (np.array(parts.counts(end)) for end in (found.low, found.high))
-    edges = np.add.outer(np.arange(1, low.size + 1), [-0.4, 0.4]).ravel()
-    each, total = np.s_[: 2 * low.size - 1 : 2], low + high
-    steps, tops = np.zeros((2, 2 * low.size - 1), low.dtype)  # between slices are gaps
-    steps[each], tops[each] = low, total
-    _steps(ax, steps, edges, LOW, f"low: {low.sum()}")
-    _steps(ax, tops, edges, HIGH, f"high: {high.sum()}", steps)
-    _finish_counts(ax, total, "slice")
-    ax.set_xlim(0.6 - 0.05 * low.size, 0.4 + 1.05 * low.size)
+    counts = np.array([parts.counts(found.low), parts.counts(found.high)])
+    number = counts.shape[1]
+    edges = np.add.outer(np.arange(1, number + 1), [-0.4, 0.4]).ravel()  # between slices are gaps
+    _stack(ax, np.insert(counts, np.arange(1, number), 0, axis=1), edges)
+    _finish_counts(ax, counts.sum(axis=0), "slice")
+    ax.set_xlim(0.6 - 0.05 * number, 0.4 + 1.05 * number)
     ax.set_xlabel("slice, from left to right or from below")
     return _titled(ax, "Flags per slice", mask, parts.source)
 
@@ -324,24 +298,29 @@ def slices(mask: Mask, *, ax: Axes | None = None) -> Axes:
 def _flags_of_lines(shown: Shown, line: str, ax: Axes | None) -> Axes:
     """Draw the number of flags in each row or column, low below high."""
     ax, found, across = _axes(ax, GRAPH), _found(shown), int(line == "row")
-    low, high = (np.count_nonzero(end, axis=across) for end in (found.low, found.high))
-    edges, total = np.arange(low.size + 1) - 0.5, low + high
-    _steps(ax, low, edges, LOW, f"low: {low.sum()}")
-    _steps(ax, total, edges, HIGH, f"high: {high.sum()}", low)
+    counts = np.array([np.count_nonzero(end, axis=across) for end in (found.low, found.high)])
+    total, edges = counts.sum(axis=0), np.arange(counts.shape[1] + 1) - 0.5
+    _stack(ax, counts, edges)
     if isinstance(shown, Mask) and IMAGE_AXIS[shown.dispaxis] == across:
         crowded = [each for each in shown.crowded if each < total.size]
         if crowded:
             ax.plot(crowded, total[crowded], "v", color=PINK, markersize=5, clip_on=False,
                     label=f"crowded: {len(crowded)}")  # fmt: skip
     _finish_counts(ax, total, line)
-    ax.set_xlim(edges[0], edges[-1])
-    ax.set_xlabel(line)
+    ax.set(xlim=edges[[0, -1]], xlabel=line)
     return _titled(ax, f"Flags per {line}", shown)
 
 
 def _steps(ax: Axes, top: Any, edges: Any, colour: str, label: str, bottom: Any = 0) -> None:
     """Fill steps. `Axes.stairs` would look for limits, which takes as long as all the drawing."""
     ax.add_artist(StepPatch(top, edges, baseline=bottom, fill=True, color=colour, label=label))
+
+
+def _stack(ax: Axes, counts: NDArray[np.intp], edges: NDArray[np.float64]) -> None:
+    """Draw the numbers of low flags, and above them those of high ones."""
+    low, high = counts
+    _steps(ax, low, edges, LOW, f"low: {low.sum()}")
+    _steps(ax, low + high, edges, HIGH, f"high: {high.sum()}", low)
 
 
 def _finish_counts(ax: Axes, total: NDArray[np.intp], line: str) -> None:
@@ -358,13 +337,14 @@ def _edges(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     least, most = (values.min(), values.max()) if values.size else (-1.0, 1.0)
     low, high = np.arcsinh(np.clip([least, most], -LARGEST, LARGEST) / width)
     margin = max(0.02 * (high - low), 0.1)
-    edges: NDArray[np.float64] = width * np.sinh(np.linspace(low - margin, high + margin, BINS + 1))
-    return edges
+    return np.asarray(width * np.sinh(np.linspace(low - margin, high + margin, 161)))
 
 
 def _power(value: float, _: float) -> str:
     """Return a power of ten as text: formulas of matplotlib take long."""
-    return "10" + str(round(math.log10(value))).translate(RAISED)
+    return "10" + str(round(math.log10(value))).translate(
+        str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    )
 
 
 def _ticks(edges: NDArray[np.float64], width: float) -> list[float]:
@@ -388,25 +368,12 @@ def cut(
 ) -> Axes:
     """Draw a cut through a pixel: the minimum image, its running median, the noise and the cuts.
 
+    It runs along the dispersion, or across it, for `reach` pixels to either side. A ValueError is
+    raised if the pixel lies outside the image, or `direction` has another value.
+
     With the sigma cut, the cuts lie at as many times the noise from the light nearby, along the
     dispersion and across it, not from the running median. So flagged samples lie beyond them
     (``docs/sigma-cut.md``).
-
-    Parameters
-    ----------
-    mask, ax
-        As of all figures.
-    row, column : int
-        The pixel, counted from 0.
-    direction : {"along", "across"}, optional
-        Along the dispersion, or across it.
-    reach : int, optional
-        Pixels to either side.
-
-    Raises
-    ------
-    ValueError
-        If the pixel lies outside the image, or `direction` has another value.
     """
     pixel, found = (index(row), index(column)), _found(mask)
     for name, place, size in zip(("row", "column"), pixel, mask.flags.shape, strict=True):
@@ -414,8 +381,7 @@ def cut(
             raise ValueError(f"{name} must be from 0 to {size - 1}, got {place}")
     line, ax = line_of(mask, pixel, direction, reach), _axes(ax, GRAPH)
     _draw_line(ax, found, line, pixel)
-    ax.set_xlabel(("row", "column")[line.axis])
-    ax.set_ylabel(_label("minimum", mask.unit))
+    ax.set(xlabel=("row", "column")[line.axis], ylabel=_label("minimum", mask))
     ax.legend(frameon=False, fontsize="small")
     way = "" if mask.dispaxis is None else f", {direction} the dispersion"
     words = [f"residual {_level(float(found.residual[pixel]), mask.unit)}"]
@@ -433,27 +399,25 @@ def _draw_line(ax: Axes, found: BadPixels, line: Line, pixel: Pixel) -> None:
     ax.plot(line.place, line.minimum, drawstyle="steps-mid", color=BLACK, lw=1, label="minimum")
     ax.plot(line.place, line.median, color=GREEN, linewidth=1.2, label="running median")
     low, high = _limits(line, found)
-    for level, cut_at, colour in (
-        (found.cut_low, line.lower, LOW),
-        (found.cut_high, line.upper, HIGH),
-    ):
+    ends = (
+        ("low", found.cut_low, line.lower, line.low, line.minimum < low, low, "v"),
+        ("high", found.cut_high, line.upper, line.high, line.minimum > high, high, "^"),
+    )
+    for name, level, cut_at, *_ in ends:
         if math.isfinite(level):
             label = f"cut: {level:.3g}{'' if line.noise is None else '× noise'}"
-            ax.plot(line.place, cut_at, color=colour, linewidth=1.0, linestyle="--", label=label)
-    for flagged, beyond, edge, marker, name in (
-        (line.low, line.minimum < low, low, "v", "low"),
-        (line.high, line.minimum > high, high, "^", "high"),
-    ):
+            ax.plot(line.place, cut_at, color=ENDS[name], linewidth=1, linestyle="--", label=label)
+    for name, _, _, flagged, beyond, edge, marker in ends:
+        style: dict[str, Any] = {"color": ENDS[name], "linestyle": "none"}
         if flagged.any():
-            ax.plot(line.place[flagged], line.minimum[flagged], "o", color=ENDS[name], markersize=4,
-                    label=f"flagged {name}")  # fmt: skip
+            ax.plot(line.place[flagged], line.minimum[flagged], marker="o", markersize=4,
+                    label=f"flagged {name}", **style)  # fmt: skip
         outside = line.place[flagged & beyond]
         if outside.size:
             edges = np.full(outside.size, edge)
-            ax.plot(outside, edges, marker, color=ENDS[name], markersize=6, clip_on=False)
+            ax.plot(outside, edges, marker=marker, markersize=6, clip_on=False, **style)
     ax.axvline(pixel[line.axis], color=FAINT, linewidth=0.8, zorder=0)
-    ax.set_xlim(line.place[0] - 0.5, line.place[-1] + 0.5)
-    ax.set_ylim(low, high)
+    ax.set(xlim=(line.place[0] - 0.5, line.place[-1] + 0.5), ylim=(low, high))
 
 
 def _limits(line: Line, found: BadPixels) -> tuple[float, float]:
@@ -517,18 +481,9 @@ def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> 
 def spectrum(mask: Mask, *, band: tuple[int, int] | None = None, ax: Axes | None = None) -> Axes:
     """Draw the spectrum of a band of the minimum image, with and without the flagged pixels.
 
-    Parameters
-    ----------
-    mask, ax
-        As of all figures.
-    band : tuple of int, optional
-        The columns (rows, if the dispersion is along x) to average: the first, and that after the
-        last. None: the brightest ones, about as many as a slice has.
-
-    Raises
-    ------
-    ValueError
-        If the band lies outside the image.
+    `band` are the columns (rows, if the dispersion is along x) to average: the first, and that
+    after the last. None: the brightest ones, about as many as a slice has. A ValueError is raised
+    if the band lies outside the image.
     """
     axis, (image, found) = axis_of(mask.dispaxis, "along"), images_of(mask)
     image = np.where(np.isfinite(image), image, np.nan).astype(float)
@@ -548,9 +503,9 @@ def spectrum(mask: Mask, *, band: tuple[int, int] | None = None, ax: Axes | None
         margin = 0.25 * (high - low) or max(abs(high), 1.0)
         ax.set_ylim(low - margin, high + 2.0 * margin)
     along, line = ("row", "column")[:: 1 - 2 * axis]
-    ax.set_xlim(-0.5, before.size - 0.5)
-    ax.set_xlabel(along + " (dispersion)" * (mask.dispaxis is not None))
-    ax.set_ylabel(_label("mean of the minimum", mask.unit))
+    along += " (dispersion)" * (mask.dispaxis is not None)
+    label = _label("mean of the minimum", mask)
+    ax.set(xlim=(-0.5, before.size - 0.5), xlabel=along, ylabel=label)
     ax.legend(fontsize="small", ncols=2, **BESIDE)
     flagged = counted(int(np.count_nonzero(found.mask[at])), "flagged pixel")
     return _titled(ax, "Spectrum of a band", mask, f"{line}s {start} to {stop - 1}, {flagged}")
@@ -568,21 +523,8 @@ def gallery(
 ) -> Any:
     """Draw the strongest or the borderline pixels: their surroundings, and a cut through each.
 
-    Parameters
-    ----------
-    mask
-        As of all figures.
-    which : {"strongest", "borderline"}, optional
-        The pixels.
-    count : int, optional
-        How many, at most.
-    figure : Figure or SubFigure, optional
-        Where to draw; returned. None: a new figure.
-
-    Raises
-    ------
-    ValueError
-        If `which` has another value, or `count` is less than 1.
+    There are at most `count` pixels, drawn in a Figure or SubFigure, which is returned; None: in a
+    new one. A ValueError is raised if `which` has another value, or `count` is less than 1.
     """
     if which not in NOTES:
         raise ValueError(f"which must be 'strongest' or 'borderline', got {which!r}")
@@ -590,7 +532,7 @@ def gallery(
         raise ValueError(f"count must be at least 1, got {count}")
     found = _found(mask)
     pixels = (strongest if which == "strongest" else borderline)(found, count)
-    lines = -(-count // MOST_PER_ROW)
+    lines = -(-count // 8)
     per_row = -(-count // lines)
     if figure is None:
         figure = _Shown(figsize=(2.1 * per_row, 3.6 * lines + 0.7), layout="constrained")
@@ -612,7 +554,7 @@ def gallery(
         _draw_line(below, found, cut_through, pixel)
         below.set_xlabel(("row", "column")[cut_through.axis], fontsize="x-small", labelpad=1)
         if column == 0:
-            below.set_ylabel(_label("minimum", mask.unit), fontsize="x-small")
+            below.set_ylabel(_label("minimum", mask), fontsize="x-small")
         for panel in (above, below):
             panel.set_axis_on()
             panel.tick_params(labelsize="x-small", length=2)
@@ -644,36 +586,30 @@ def _surroundings(panel: Axes, mask: Mask, pixel: Pixel) -> None:
 
 def figure(shown: Mask) -> Figure:
     """Draw a page with the main figures of a mask; a notebook shows it."""
+    found, how, (height, width) = _found(shown), shown.parameters, shown.flags.shape
+    cut_by = "" if how is None else f"{how.cut} cut, kernel {how.kernel_size}: "
+    about = (
+        f"{shown.name}: {counted(len(shown.used), 'exposure')} of {height} x {width} pixels, "
+        f"dispersion axis {NAMES_OF_AXES[shown.dispaxis]}\n"
+        f"{cut_by}{cuts_of(found)}; flagged {flags_of(found)}\n"
+        f"badpix-selfcal {shown.version}, {shown.made} UTC"
+    )
     page = _Shown(figsize=(16.0, 19.6), layout="constrained")
     parts = page.subfigures(5, 1, squeeze=False, height_ratios=[0.85, 5.4, 6.2, 3.7, 3.7])
     head, pictures, graphs, strong, border = parts.ravel()
     title = mode_of(shown) or shown.name
     head.text(0.01, 0.95, title, fontsize="xx-large", fontweight="bold", va="top")
-    head.text(0.01, 0.55, _described(shown), fontsize="medium", va="top", linespacing=1.5)
+    head.text(0.01, 0.55, about, fontsize="medium", va="top", linespacing=1.5)
     left, middle, right = pictures.subplots(1, 3)
     minimum(shown, ax=left, flags=False)
     residual(shown, ax=middle)
     mask(shown, ax=right)
-    (first, second), (third, fourth) = graphs.subplots(2, 2)
-    histogram(shown, ax=first)
-    spectrum(shown, ax=second)
-    columns(shown, ax=third)
-    rows(shown, ax=fourth)
+    draws: tuple[Callable[..., Axes], ...] = (histogram, spectrum, columns, rows)
+    for draw, ax in zip(draws, graphs.subplots(2, 2).flat, strict=True):
+        draw(shown, ax=ax)
     gallery(shown, which="strongest", count=8, figure=strong)
     gallery(shown, which="borderline", count=8, figure=border)
     return page
-
-
-def _described(mask: Mask) -> str:
-    """Return in three lines what the mask is of, how it was found, and what is flagged."""
-    found, how, (height, width) = _found(mask), mask.parameters, mask.flags.shape
-    cut_by = "" if how is None else f"{how.cut} cut, kernel {how.kernel_size}: "
-    return (
-        f"{mask.name}: {counted(len(mask.used), 'exposure')} of {height} x {width} pixels, "
-        f"dispersion axis {NAMES_OF_AXES[mask.dispaxis]}\n"
-        f"{cut_by}{cuts_of(found)}; flagged {flags_of(found)}\n"
-        f"badpix-selfcal {mask.version}, {mask.made} UTC"
-    )
 
 
 # ---- What all figures share -----------------------------------------------------------------
@@ -690,13 +626,9 @@ def _found(shown: Shown) -> BadPixels:
     return shown if isinstance(shown, BadPixels) else images_of(shown)[1]
 
 
-def _unit(shown: Shown) -> str:
-    return "" if isinstance(shown, BadPixels) else shown.unit
-
-
-def _label(quantity: str, unit: str) -> str:
-    """Return the label of an axis: ``residual (DN/s)``."""
-    return f"{quantity} ({unit})" if unit else quantity
+def _label(quantity: str, shown: Shown) -> str:
+    """Return the label of an axis: ``residual (DN/s)``. Only a mask has a unit."""
+    return f"{quantity} ({shown.unit})" if isinstance(shown, Mask) and shown.unit else quantity
 
 
 def _level(value: float, unit: str) -> str:
