@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import index
 from typing import Any, Final, Literal, TypeAlias
 
@@ -37,28 +37,8 @@ from ..arrays.checks import FloatArray
 from ..arrays.display import BLACK, HIGH, LOW, NAMES_OF_AXES, UNKNOWN, counted, cuts_of, flags_of
 from ..instrument import DO_NOT_USE, IMAGE_AXIS, NON_SCIENCE, REFERENCE_PIXEL
 from ..masks.mask import Mask
+from . import shown as chosen
 from .left import NORMAL
-from .shown import (
-    ALONG,
-    HALVES,
-    IN_GALLERY,
-    SAMPLES,
-    Direction,
-    Line,
-    Pixel,
-    Strips,
-    axis_of,
-    borderline,
-    brightest_band,
-    end_of,
-    images_of,
-    line_of,
-    mean_of,
-    mode_of,
-    part_of,
-    slices_of,
-    strongest,
-)
 
 __all__ = [
     *("minimum", "residual", "significance", "mask", "dq"),
@@ -123,7 +103,7 @@ class _ShownAxes(Axes):
 
 def minimum(mask: Mask, *, ax: Axes | None = None, flags: bool = True) -> Axes:
     """Draw the minimum image."""
-    image, found = images_of(mask)
+    image, found = chosen.images_of(mask)
     note = counted(len(mask.used), "exposure") if mask.used else ""
     limits, label = _levels(image[~found.mask], 0.5), _label("minimum", mask)
     ax = _scaled(mask, image, "gray_r", limits, label, ax, flags, None)
@@ -247,12 +227,18 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
         quantity, unit, label = "residual", getattr(shown, "unit", ""), _label("residual", shown)
     values = _finite(found.compared).astype(np.float64)
     width = _scatter(values) or 1.0
-    edges = _edges(values, width)
+    least, most = (values.min(), values.max()) if values.size else (-1.0, 1.0)
+    low, high = np.arcsinh(np.clip([least, most], -LARGEST, LARGEST) / width)
+    margin = max(0.02 * (high - low), 0.1)
+    edges = width * np.sinh(np.linspace(low - margin, high + margin, 161))
     counts, _ = np.histogram(values, edges)
     ax.set_xlim(edges[0], edges[-1])  # first: margins that matplotlib chooses may overflow
     ax.set_ylim(0.6, max(10.0, 2.0 * int(counts.max())))
     ax.set_yscale("log", nonpositive="clip")  # after the limits: there may be nothing to scale to
-    ax.yaxis.set_major_formatter(_power)
+    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")  # formulas of matplotlib take long
+    ax.yaxis.set_major_formatter(
+        lambda value, _: "10" + f"{math.log10(value):.0f}".translate(raised)
+    )
     ax.yaxis.set_minor_formatter(NullFormatter())
     _steps(ax, counts, edges, UNFLAGGED, f"all pixels: {values.size}")
     for name, pixels in (("low", found.low), ("high", found.high)):
@@ -284,12 +270,10 @@ def columns(shown: Shown, *, ax: Axes | None = None) -> Axes:
 
 def slices(mask: Mask, *, ax: Axes | None = None) -> Axes:
     """Draw the number of flags in each slice, or in bands of equal width."""
-    ax, found, parts = _axes(ax, GRAPH), _found(mask), slices_of(mask)
+    ax, found, parts = _axes(ax, GRAPH), _found(mask), chosen.slices_of(mask)
     counts = np.array([parts.counts(found.low), parts.counts(found.high)])
     number = counts.shape[1]
-    edges = np.add.outer(np.arange(1, number + 1), [-0.4, 0.4]).ravel()  # between slices are gaps
-    _stack(ax, np.insert(counts, np.arange(1, number), 0, axis=1), edges)
-    _finish_counts(ax, counts.sum(axis=0), "slice")
+    _counts(ax, counts, np.add.outer(np.arange(1, number + 1), [-0.4, 0.4]).ravel(), "slice")
     ax.set_xlim(0.6 - 0.05 * number, 0.4 + 1.05 * number)
     ax.set_xlabel("slice, from left to right or from below")
     return _titled(ax, "Flags per slice", mask, parts.source)
@@ -299,14 +283,10 @@ def _flags_of_lines(shown: Shown, line: str, ax: Axes | None) -> Axes:
     """Draw the number of flags in each row or column, low below high."""
     ax, found, across = _axes(ax, GRAPH), _found(shown), int(line == "row")
     counts = np.array([np.count_nonzero(end, axis=across) for end in (found.low, found.high)])
-    total, edges = counts.sum(axis=0), np.arange(counts.shape[1] + 1) - 0.5
-    _stack(ax, counts, edges)
+    edges, crowded = np.arange(counts.shape[1] + 1) - 0.5, []
     if isinstance(shown, Mask) and IMAGE_AXIS[shown.dispaxis] == across:
-        crowded = [each for each in shown.crowded if each < total.size]
-        if crowded:
-            ax.plot(crowded, total[crowded], "v", color=PINK, markersize=5, clip_on=False,
-                    label=f"crowded: {len(crowded)}")  # fmt: skip
-    _finish_counts(ax, total, line)
+        crowded = [each for each in shown.crowded if each < counts.shape[1]]
+    _counts(ax, counts, edges, line, crowded)
     ax.set(xlim=edges[[0, -1]], xlabel=line)
     return _titled(ax, f"Flags per {line}", shown)
 
@@ -316,35 +296,24 @@ def _steps(ax: Axes, top: Any, edges: Any, colour: str, label: str, bottom: Any 
     ax.add_artist(StepPatch(top, edges, baseline=bottom, fill=True, color=colour, label=label))
 
 
-def _stack(ax: Axes, counts: NDArray[np.intp], edges: NDArray[np.float64]) -> None:
-    """Draw the numbers of low flags, and above them those of high ones."""
+def _counts(
+    ax: Axes, counts: NDArray[np.intp], edges: Any, line: str, crowded: Sequence[int] = ()
+) -> None:
+    """Draw numbers of low flags, above them those of high ones, and their median."""
+    total = counts.sum(axis=0)
     low, high = counts
+    if edges.size > total.size + 1:  # there are gaps
+        low, high = np.insert(counts, np.arange(1, total.size), 0, axis=1)
     _steps(ax, low, edges, LOW, f"low: {low.sum()}")
     _steps(ax, low + high, edges, HIGH, f"high: {high.sum()}", low)
-
-
-def _finish_counts(ax: Axes, total: NDArray[np.intp], line: str) -> None:
-    """Add the median of counts, limits and a legend."""
+    if crowded:
+        ax.plot(crowded, total[[*crowded]], "v", color=PINK, markersize=5, clip_on=False,
+                label=f"crowded: {len(crowded)}")  # fmt: skip
     usual = float(np.median(total)) if total.size else 0.0
     ax.axhline(usual, color=FAINT, linewidth=1.0, label=f"median: {usual:g}")
-    ax.set_ylim(0.0, max(4.0, 1.1 * float(total.max(initial=0))))
+    ax.set(ylim=(0.0, max(4.0, 1.1 * float(total.max(initial=0)))))
     ax.set_ylabel(f"flagged pixels per {line}")
     ax.legend(fontsize="small", ncols=4, **BESIDE)
-
-
-def _edges(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """Return the edges of bins that hold all values: equal steps of ``asinh(value / width)``."""
-    least, most = (values.min(), values.max()) if values.size else (-1.0, 1.0)
-    low, high = np.arcsinh(np.clip([least, most], -LARGEST, LARGEST) / width)
-    margin = max(0.02 * (high - low), 0.1)
-    return np.asarray(width * np.sinh(np.linspace(low - margin, high + margin, 161)))
-
-
-def _power(value: float, _: float) -> str:
-    """Return a power of ten as text: formulas of matplotlib take long."""
-    return "10" + str(round(math.log10(value))).translate(
-        str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    )
 
 
 def _ticks(edges: NDArray[np.float64], width: float) -> list[float]:
@@ -362,7 +331,7 @@ def cut(
     row: int,
     column: int,
     *,
-    direction: Direction = "along",
+    direction: chosen.Direction = "along",
     reach: int = 25,
     ax: Axes | None = None,
 ) -> Axes:
@@ -379,7 +348,7 @@ def cut(
     for name, place, size in zip(("row", "column"), pixel, mask.flags.shape, strict=True):
         if not 0 <= place < size:
             raise ValueError(f"{name} must be from 0 to {size - 1}, got {place}")
-    line, ax = line_of(mask, pixel, direction, reach), _axes(ax, GRAPH)
+    line, ax = chosen.line_of(mask, pixel, direction, reach), _axes(ax, GRAPH)
     _draw_line(ax, found, line, pixel)
     ax.set(xlabel=("row", "column")[line.axis], ylabel=_label("minimum", mask))
     ax.legend(frameon=False, fontsize="small")
@@ -391,7 +360,7 @@ def cut(
     return _titled(ax, f"Pixel ({pixel[0]}, {pixel[1]}){way}", mask, ", ".join(words))
 
 
-def _draw_line(ax: Axes, found: BadPixels, line: Line, pixel: Pixel) -> None:
+def _draw_line(ax: Axes, found: BadPixels, line: chosen.Line, pixel: chosen.Pixel) -> None:
     """Draw a cut, without names of axes. Flagged samples beyond the limits are marked there."""
     if line.noise is not None:
         below, above = line.median - line.noise, line.median + line.noise
@@ -420,7 +389,7 @@ def _draw_line(ax: Axes, found: BadPixels, line: Line, pixel: Pixel) -> None:
     ax.set(xlim=(line.place[0] - 0.5, line.place[-1] + 0.5), ylim=(low, high))
 
 
-def _limits(line: Line, found: BadPixels) -> tuple[float, float]:
+def _limits(line: chosen.Line, found: BadPixels) -> tuple[float, float]:
     """Return limits within which noise and cuts can be seen; flagged pixels may lie outside."""
     good, levels = _finite(line.minimum[~(line.low | line.high)]), _finite(line.median)
     if not levels.size:
@@ -436,15 +405,17 @@ def _limits(line: Line, found: BadPixels) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> Iterator[Figure]:
+def small_cuts(
+    mask: Mask, pixels: Iterable[int], strips: chosen.Strips, most: int
+) -> Iterator[Figure]:
     """Draw both cuts of some pixels side by side on one scale, with `most` exposures at most.
 
     It is the same figure for all pixels, which are flat indices: new Axes would take long.
     """
     figure, number = Figure(figsize=(3.2, 1.26)), min(most, len(strips.names))
-    panels = figure.subplots(1, 2, width_ratios=[reach for _, reach, _ in HALVES])
+    panels = figure.subplots(1, 2, width_ratios=[reach for _, reach, _ in chosen.HALVES])
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.12)
-    for panel, (_, reach, _) in zip(panels, HALVES, strict=True):
+    for panel, (_, reach, _) in zip(panels, chosen.HALVES, strict=True):
         panel.set_axis_off()
         panel.set_autoscale_on(False)  # numbers may be so large that margins overflow
         panel.set_xlim(-reach, reach)
@@ -454,13 +425,13 @@ def small_cuts(mask: Mask, pixels: Iterable[int], strips: Strips, most: int) -> 
         panel.plot([], [], color=LOW, linewidth=1.3)
         panel.axvline(0, color=FAINT, linewidth=0.8, linestyle=(0, (1, 3)), zorder=1.5)
     where = {int(pixel): place for place, pixel in enumerate(strips.pixels)}
-    none = np.full((number, SAMPLES), np.nan, np.float32)
+    none = np.full((number, chosen.SAMPLES), np.nan, np.float32)
     for flat in pixels:
         exposures = strips.values[:number, where[flat]] if flat in where else none
         pixel = divmod(flat, mask.flags.shape[1])
         known: list[FloatArray] = []
-        for panel, (direction, reach, first) in zip(panels, HALVES, strict=True):
-            line = line_of(mask, pixel, direction, reach)
+        for panel, (direction, reach, first) in zip(panels, chosen.HALVES, strict=True):
+            line = chosen.line_of(mask, pixel, direction, reach)
             place = line.place - pixel[line.axis]
             values = (*exposures[:, first + reach + place], line.median, line.minimum)
             known += map(_finite, values)
@@ -485,16 +456,16 @@ def spectrum(mask: Mask, *, band: tuple[int, int] | None = None, ax: Axes | None
     after the last. None: the brightest ones, about as many as a slice has. A ValueError is raised
     if the band lies outside the image.
     """
-    axis, (image, found) = axis_of(mask.dispaxis, "along"), images_of(mask)
+    axis, (image, found) = chosen.axis_of(mask.dispaxis, "along"), chosen.images_of(mask)
     image = np.where(np.isfinite(image), image, np.nan).astype(float)
     lines, good = image.shape[1 - axis], np.where(found.mask, np.nan, image)
-    start, stop = band or brightest_band(mean_of(good, axis))
+    start, stop = band or chosen.brightest_band(chosen.mean_of(good, axis))
     if not 0 <= start < stop <= lines:
         raise ValueError(
             f"band must be (start, stop) with 0 <= start < stop <= {lines}, got {(start, stop)}"
         )
     at = np.s_[:, start:stop] if axis == 0 else np.s_[start:stop]
-    before, after = (mean_of(each[at], 1 - axis) for each in (image, good))
+    before, after = (chosen.mean_of(each[at], 1 - axis) for each in (image, good))
     ax, levels = _axes(ax, GRAPH), _finite(after)
     ax.plot(before, color=HIGH, linewidth=0.9, label="before")
     ax.plot(after, color=BLACK, linewidth=0.9, label="after: without flagged pixels")
@@ -518,7 +489,7 @@ def gallery(
     mask: Mask,
     *,
     which: Literal["strongest", "borderline"] = "strongest",
-    count: int = IN_GALLERY,
+    count: int = chosen.IN_GALLERY,
     figure: Any = None,
 ) -> Any:
     """Draw the strongest or the borderline pixels: their surroundings, and a cut through each.
@@ -531,13 +502,13 @@ def gallery(
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     found = _found(mask)
-    pixels = (strongest if which == "strongest" else borderline)(found, count)
+    pixels = (chosen.strongest if which == "strongest" else chosen.borderline)(found, count)
     lines = -(-count // 8)
     per_row = -(-count // lines)
     if figure is None:
         figure = _Shown(figsize=(2.1 * per_row, 3.6 * lines + 0.7), layout="constrained")
     figure.suptitle(
-        f"{which.capitalize()} pixels: {mode_of(mask) or mask.name}\n",
+        f"{which.capitalize()} pixels: {chosen.mode_of(mask) or mask.name}\n",
         x=0.01, ha="left", fontsize="medium", fontweight="bold",
     )  # fmt: skip
     note = NOTES[which] if pixels else "there are none"
@@ -550,7 +521,7 @@ def gallery(
         line, column = divmod(number, per_row)
         above, below = panels[2 * line : 2 * line + 2, column]
         _surroundings(above, mask, pixel)
-        cut_through = line_of(mask, pixel, "along", ALONG)
+        cut_through = chosen.line_of(mask, pixel, "along", chosen.ALONG)
         _draw_line(below, found, cut_through, pixel)
         below.set_xlabel(("row", "column")[cut_through.axis], fontsize="x-small", labelpad=1)
         if column == 0:
@@ -562,12 +533,12 @@ def gallery(
     return figure
 
 
-def _surroundings(panel: Axes, mask: Mask, pixel: Pixel) -> None:
+def _surroundings(panel: Axes, mask: Mask, pixel: chosen.Pixel) -> None:
     """Draw the minimum image around a pixel, with frames around flagged pixels."""
-    minimum, found = images_of(mask)
+    minimum, found = chosen.images_of(mask)
     starts = [max(place - REACH, 0) for place in pixel]
     at = tuple(slice(start, place + REACH + 1) for start, place in zip(starts, pixel, strict=True))
-    image, part = minimum[at], part_of(found, at)
+    image, part = minimum[at], chosen.part_of(found, at)
     low, high = _levels(image[~part.mask], 1.0)
     high = low + max(2.0 * (high - low), 1e-6 * abs(low), 1e-30)
     y, x = starts[0] - 0.5, starts[1] - 0.5
@@ -581,7 +552,7 @@ def _surroundings(panel: Axes, mask: Mask, pixel: Pixel) -> None:
     else:
         value = f"{found.significance[pixel]:.4g}× noise"
     title = f"({pixel[0]}, {pixel[1]})  {value}"
-    panel.set_title(title, fontsize="small", color=ENDS[end_of(found, pixel)])
+    panel.set_title(title, fontsize="small", color=ENDS[chosen.end_of(found, pixel)])
 
 
 def figure(shown: Mask) -> Figure:
@@ -597,7 +568,7 @@ def figure(shown: Mask) -> Figure:
     page = _Shown(figsize=(16.0, 19.6), layout="constrained")
     parts = page.subfigures(5, 1, squeeze=False, height_ratios=[0.85, 5.4, 6.2, 3.7, 3.7])
     head, pictures, graphs, strong, border = parts.ravel()
-    title = mode_of(shown) or shown.name
+    title = chosen.mode_of(shown) or shown.name
     head.text(0.01, 0.95, title, fontsize="xx-large", fontweight="bold", va="top")
     head.text(0.01, 0.55, about, fontsize="medium", va="top", linespacing=1.5)
     left, middle, right = pictures.subplots(1, 3)
@@ -623,7 +594,7 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 
 def _found(shown: Shown) -> BadPixels:
-    return shown if isinstance(shown, BadPixels) else images_of(shown)[1]
+    return shown if isinstance(shown, BadPixels) else chosen.images_of(shown)[1]
 
 
 def _label(quantity: str, shown: Shown) -> str:
@@ -638,7 +609,7 @@ def _level(value: float, unit: str) -> str:
 
 def _titled(ax: Axes, title: str, shown: Shown, note: str = "") -> Axes:
     """Write a title, what is shown, and a note in smaller letters."""
-    name = "" if isinstance(shown, BadPixels) else mode_of(shown) or shown.name
+    name = "" if isinstance(shown, BadPixels) else chosen.mode_of(shown) or shown.name
     below = ", ".join(filter(None, [name, note]))
     ax.set_title(title, loc="left", fontsize="medium", fontweight="bold", pad=18 if below else 6)
     if below:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays.bad_pixels import BadPixels, sharp_groups, spread_of_minimum
+from ..arrays.bad_pixels import sharp_groups, spread_of_minimum
 from ..arrays.checks import FloatArray
 from ..arrays.medians import median_filter
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
@@ -41,7 +41,13 @@ def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> list[dict[str, An
     """
     minimum, found = images_of(mask)
     known = found.mask if mask.dq is None else found.mask | ((mask.dq & DO_NOT_USE) != 0)
-    noise = _noise(found, IMAGE_AXIS[mask.dispaxis], sigmas, exposures)
+    axis = IMAGE_AXIS[mask.dispaxis]
+    if found.noise is not None:  # in it, the light of a bright group counts as noise
+        noise = median_filter(found.noise, WINDOW, axis=axis, edge="shrink")
+    else:
+        local = NORMAL * median_filter(abs(found.residual), WINDOW, axis=axis, edge="shrink")
+        usual = np.fmax(local, per_pixel(sigmas, found.residual.shape))
+        noise = (usual / spread_of_minimum(max(exposures, 1))).astype(found.residual.dtype)
     labels = sharp_groups(
         found.residual,
         noise,
@@ -51,7 +57,11 @@ def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> list[dict[str, An
         known=known,
         detector=str(mask.about.get("DETECTOR", "")) or None,
     )
-    number, residual, spared = labels.ravel(), found.residual.ravel(), _spared(mask, labels)
+    number, residual = labels.ravel(), found.residual.ravel()
+    spared = np.zeros(int(number.max(initial=0)) + 1, np.bool_)
+    if mask.parameters is not None and mask.parameters.spare_crowded:
+        lines = labels if mask.dispaxis == 1 else labels.T
+        spared[lines[[row for row in mask.crowded if row < len(lines)]]] = True
     pixels = np.flatnonzero(number)
     pixels = pixels[np.argsort(-residual[pixels], kind="stable")]
     _, first = np.unique(number[pixels], return_index=True)  # the brightest of each group
@@ -69,25 +79,6 @@ def left_by(mask: Mask, sigmas: FloatArray, exposures: int) -> list[dict[str, An
         }
         for peak, size, value, ratio, is_spared in zip(*(each.tolist() for each in facts))  # noqa: B905
     ]
-
-
-def _noise(found: BadPixels, axis: int | None, sigmas: FloatArray, exposures: int) -> FloatArray:
-    """Return the usual noise of one exposure along the dispersion."""
-    if found.noise is not None:  # in it, the light of a bright group counts as noise
-        return median_filter(found.noise, WINDOW, axis=axis, edge="shrink")
-    local = NORMAL * median_filter(abs(found.residual), WINDOW, axis=axis, edge="shrink")
-    spread = spread_of_minimum(max(exposures, 1))
-    noise: FloatArray = np.fmax(local, per_pixel(sigmas, found.residual.shape)) / spread
-    return noise.astype(found.residual.dtype)
-
-
-def _spared(mask: Mask, labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Return whether each label lies in spared rows."""
-    spared = np.zeros(int(labels.max(initial=0)) + 1, np.bool_)
-    if mask.parameters is not None and mask.parameters.spare_crowded:
-        lines = labels if mask.dispaxis == 1 else labels.T
-        spared[lines[[row for row in mask.crowded if row < len(lines)]]] = True
-    return spared
 
 
 def scatter(values: FloatArray) -> float:

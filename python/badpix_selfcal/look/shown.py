@@ -133,7 +133,7 @@ def strongest(found: BadPixels, count: int = IN_GALLERY) -> list[int]:
 
     Infinite ones are left out: they cannot be drawn.
     """
-    brightest = _brightest(found)
+    brightest = np.flatnonzero(found.mask)[found.groups.brightest]
     drawn = np.isfinite(found.residual.ravel()[brightest])
     return _apart(brightest[drawn], count, found.mask.shape[1])
 
@@ -143,7 +143,8 @@ def borderline(found: BadPixels, count: int = IN_GALLERY) -> list[int]:
 
     They are as many of both. The cut with flags counts; if there are flags at both ends, both do.
     """
-    brightest, columns = _brightest(found), found.mask.shape[1]
+    flags, columns = found.mask.ravel(), found.mask.shape[1]
+    brightest = np.flatnonzero(flags)[found.groups.brightest]
     values = found.compared.astype(np.float64).ravel()
     both = ((found.high, found.cut_high, 1.0), (found.low, found.cut_low, -1.0))
     ends = [(end.ravel(), cut, sign) for end, cut, sign in both if end.any() and np.isfinite(cut)]
@@ -152,15 +153,16 @@ def borderline(found: BadPixels, count: int = IN_GALLERY) -> list[int]:
         share = (count + is_flagged) // 2
         for number, (end, cut, sign) in enumerate(ends):
             own = share // len(ends) + (number < share % len(ends))
+            depth = sign * (values - cut)
             if is_flagged:
                 near = brightest[end[brightest]]
-                depth = sign * (values[near] - cut)
-                order = np.argsort(depth, kind="stable")[: np.count_nonzero(np.isfinite(depth))]
-                near = near[order]
-            else:
-                depth = sign * (cut - values)  # a spared pixel lies beyond the cut, unflagged
-                depth[found.mask.ravel() | ~(depth >= 0.0)] = np.inf
-                near = _first(depth, TRIED * own)
+            else:  # a spared pixel lies beyond the cut, unflagged
+                near, depth = np.flatnonzero(~flags & (depth <= 0.0)), -depth
+                if near.size > TRIED * own:  # sorting all takes long
+                    last = np.partition(depth[near], TRIED * own)[TRIED * own]
+                    near = near[depth[near] <= last]
+            near = near[np.isfinite(depth[near])]
+            near = near[np.argsort(depth[near], kind="stable")]
             picked += _apart(near, own, columns, picked)
     return picked
 
@@ -180,35 +182,19 @@ def part_of(found: BadPixels, at: Any) -> BadPixels:
     return replace(found, mask=mask, residual=residual, significance=significance, noise=noise)
 
 
-def _brightest(found: BadPixels) -> NDArray[np.intp]:
-    """Return the brightest pixel of each group as flat indices, the strongest first."""
-    return np.flatnonzero(found.mask)[found.groups.brightest]
-
-
 def _apart(
     pixels: NDArray[np.intp], count: int, columns: int, picked: Collection[int] = ()
 ) -> list[int]:
     """Return the first pixels that are apart from each other, and from those already picked."""
-    places = [divmod(each, columns) for each in picked]
     chosen: list[int] = []
     for pixel in pixels.tolist():
         if len(chosen) == count:
             break
         row, column = divmod(pixel, columns)
+        places = (divmod(each, columns) for each in (*picked, *chosen))
         if all(max(abs(row - y), abs(column - x)) >= APART for y, x in places):
-            places.append((row, column))
             chosen.append(pixel)
     return chosen
-
-
-def _first(values: NDArray[np.float64], count: int) -> NDArray[np.intp]:
-    """Return the places of the least values that are finite, in order."""
-    count = min(count, values.size)
-    if count <= 0:
-        return np.empty(0, np.intp)
-    places = np.argpartition(values, count - 1)[:count]
-    places = places[np.isfinite(values[places])]
-    return places[np.lexsort((places, values[places]))]
 
 
 # ---- Cuts through pixels --------------------------------------------------------------------

@@ -7,9 +7,11 @@ Each number has a limit beyond which the verdict is `LOOK`, and most have one be
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +21,45 @@ from ..arrays.checks import FloatArray
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask, Member
 from .left import block_scatter, left_by, per_pixel, scatter
-from .limits import LIMITS, Limit, Verdict
 from .shown import Parts, images_of, regions_of, slices_of
 
-__all__ = ["Judgement", "Reason", "finite_or_none", "judge"]
+__all__ = ["LIMITS", "Judgement", "Verdict", "finite_or_none", "judge"]
+
+Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
+"""What to do with a mask."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a number is, and what to do beyond its limits: those of LOOK and of REJECT (or None).
+
+    `lower`: whether the number must not be less (else: more).
+    """
+
+    label: str
+    advice: str
+    unit: str = ""
+    look: float | None = None
+    reject: float | None = None
+    lower: bool = False
+
+    def verdict(self, value: float | None) -> Verdict:
+        """Return the verdict on a value; no value is none against the mask."""
+        if value is None:
+            return "TRUST"
+        for word, limit in (("REJECT", self.reject), ("LOOK", self.look)):
+            if limit is not None and (value < limit if self.lower else value > limit):
+                return word  # type: ignore[return-value]
+        return "TRUST"
+
+
+LIMITS: Final = {
+    name: Limit(**about)
+    for name, about in tomllib.loads(
+        Path(__file__).with_name("limits.toml").read_text(encoding="utf-8")
+    ).items()
+}
+"""The numbers that decide, and their limits, in the order of a page."""
 
 MEANING: Final[dict[Verdict, str]] = {
     "TRUST": "Nothing speaks against these flags. Use the flagged copies.",
@@ -51,16 +88,12 @@ SPIKE: Final = 10.0
 
 @dataclass(frozen=True)
 class Reason:
-    """One number, and the verdict on it."""
+    """One number, its limits, and the verdict on it."""
 
     name: str
     value: float | None
+    limit: Limit
     verdict: Verdict
-
-    @property
-    def limit(self) -> Limit:
-        """Its limits."""
-        return LIMITS[self.name]
 
 
 @dataclass(frozen=True)
@@ -108,7 +141,8 @@ def judge(mask: Mask) -> Judgement:
         numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
         numbers["known"] = _percent(numbers["already_known"], numbers["flagged"])
     numbers |= _of_exposures(used, numbers["scatter_before"] or 0.0)
-    factor = _error_factor(found.error_scale)
+    scale = found.error_scale  # of ERR; None or 0 without a valid one
+    factor = finite_or_none(max(scale, 1 / scale)) if scale is not None and scale > 0 else None
     needs_errors = parameters is not None and parameters.needs_errors
     left = left_by(mask, sigmas, numbers["exposures"])
     numbers |= {
@@ -121,18 +155,13 @@ def judge(mask: Mask) -> Judgement:
         "sharp_left_at": left[:MOST_LISTED],
     }
     values = ((name, numbers.get(name), limit) for name, limit in LIMITS.items())
-    reasons = (Reason(name, value, limit.verdict(value)) for name, value, limit in values)
+    reasons = (Reason(name, value, limit, limit.verdict(value)) for name, value, limit in values)
     return Judgement(tuple(reasons), numbers)
 
 
 def finite_or_none(value: float | None) -> float | None:
     """Return a value that JSON can hold: None if it is not finite."""
     return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _error_factor(scale: float | None) -> float | None:
-    """Return how many times too large or too small ERR is, at least 1; None without a valid ERR."""
-    return finite_or_none(max(scale, 1 / scale)) if scale is not None and scale > 0 else None
 
 
 def _percent(part: float, whole: float) -> float | None:
@@ -143,15 +172,18 @@ def _of_pixels(found: BadPixels, sensitive: NDArray[np.bool_]) -> dict[str, Any]
     """Return counts of pixels, the cuts, and the scatter of the residual without and with flags."""
     pixels = {"sensitive": sensitive, "low": found.low, "high": found.high, "flagged": found.mask}
     counts = {name: int(np.count_nonzero(each)) for name, each in pixels.items()}
-    before, after = found.residual[sensitive], found.residual[sensitive & ~found.mask]
+    before, after = (
+        each[np.isfinite(each)]
+        for each in (found.residual[sensitive], found.residual[sensitive & ~found.mask])
+    )
     scatters = scatter(before), scatter(after)
     values = {
         "cut_low": found.cut_low,
         "cut_high": found.cut_high,
         "scatter_before": scatters[0],
         "scatter_after": scatters[1],
-        "deviation_before": _deviation(before),
-        "deviation_after": _deviation(after),
+        "deviation_before": before.std(dtype=np.float64) if before.size else None,
+        "deviation_after": after.std(dtype=np.float64) if after.size else None,
         "error_scale": found.error_scale,
     }
     return {
@@ -163,12 +195,6 @@ def _of_pixels(found: BadPixels, sensitive: NDArray[np.bool_]) -> dict[str, Any]
         "share_low": _percent(counts["low"], counts["sensitive"]),
         "scatter_drop": _percent(scatters[0] - scatters[1], scatters[0]),
     }
-
-
-def _deviation(values: FloatArray) -> float:
-    """Return the standard deviation of finite values."""
-    values = values[np.isfinite(values)]
-    return float(values.std(dtype=np.float64)) if values.size else math.nan
 
 
 def _noise_flags(found: BadPixels, sigmas: FloatArray, counts: NDArray[np.intp]) -> float | None:
@@ -241,17 +267,11 @@ def _of_exposures(used: Sequence[Member], residual: float) -> dict[str, Any]:
     constant += ["minimum image"] * (not residual > 0)
     later = {str(each.exposure): each.later for each in used if each.later}
     odd = _odd_pedestals(used, residual)
-    return {
-        "exposures": len(used) - len(copies),
-        "copies": len(copies),
-        "copies_of": copies,
-        "constant": len(constant),
-        "constant_of": constant,
-        "later": len(later),
-        "later_of": later,
-        "odd_pedestals": len(odd),
-        "odd_pedestals_of": odd,
-    }
+    kinds = {"copies": copies, "constant": constant, "later": later, "odd_pedestals": odd}
+    numbers: dict[str, Any] = {"exposures": len(used) - len(copies)}
+    for name, found in kinds.items():
+        numbers |= {name: len(found), f"{name}_of": found}
+    return numbers
 
 
 def _odd_pedestals(members: Sequence[Member], residual: float) -> list[str]:

@@ -408,7 +408,7 @@ def _warn_of(
 ) -> None:
     """Warn of exposures that are constant or copies of others, of ERR, and of crowded rows."""
     from ..arrays.crowded import ranges_of
-    from ..look.limits import LIMITS
+    from ..look.verdict import LIMITS
 
     if minimum.constant:
         warn(
