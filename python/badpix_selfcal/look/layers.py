@@ -73,20 +73,19 @@ def plain_layer(name: str, values: NDArray[np.unsignedinteger[Any]], **about: An
     plain = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     planes = np.ascontiguousarray(plain.reshape(-1).view(np.uint8).reshape(-1, size).T)
     packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)  # noise has no repetitions
-    text = base64.b64encode(packer.compress(planes.data) + packer.flush()).decode("ascii")
-    return _script(f"layer-{name}", text, {"bytes": size, **about})
+    data = packer.compress(planes.data) + packer.flush()
+    return _script(f"layer-{name}", data, bytes=size, **about)
 
 
 def packed(name: str, code: str) -> Any:
     """Return a library of JavaScript, compressed."""
-    text = base64.b64encode(zlib.compress(code.encode(), 9)).decode("ascii")
-    return _script(name, text, {})
+    return _script(name, zlib.compress(code.encode(), 9))
 
 
-def _script(name: str, text: str, about: dict[str, Any]) -> Any:
+def _script(name: str, data: bytes, **about: Any) -> Any:
     from markupsafe import Markup
 
-    facts = json.dumps(about)
+    facts, text = json.dumps(about), base64.b64encode(data).decode("ascii")
     return Markup(f"<script type='text/plain' id='{name}' data-about='{facts}'>{text}</script>")
 
 

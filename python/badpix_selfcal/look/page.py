@@ -97,6 +97,7 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
     libraries = require_extra()  # raises before anything is computed
     (minimum, found), slices = shown.images_of(mask), shown.slices_of(mask)
     judgement, columns = judge(mask), minimum.shape[1]
+    cut = getattr(mask.parameters, "cut", None)
     numbers = judgement.numbers
     left = [each["row"] * columns + each["column"] for each in numbers["sharp_left_at"]]
     chosen = {
@@ -125,7 +126,11 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
         source=slices.source,
         figure=partial(_figure, mask),
         galleries={name: [*_gallery(mask, each, strips)] for name, each in chosen.items()},
-        parameters=_parameters(mask),
+        parameters={
+            name: getattr(mask.parameters, name)
+            for name, about in Parameters.by_name().items()
+            if about.changes_copies and about.of_cut in (None, cut)
+        },
         now=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S} UTC",
         settings=_settings(mask, judgement, strips),
         layers=[
@@ -165,16 +170,11 @@ def _templates() -> Any:
         "version": __version__,
         "file": lambda name: Markup((folder / name).read_text(encoding="utf-8")),
     }
-    found.filters["shown"] = _shown
+    found.filters["shown"] = lambda value: (
+        "none" if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
+    )
     found.policies["json.dumps_kwargs"] = {"allow_nan": False}
     return found
-
-
-def _shown(value: object) -> str:
-    """Return a value as a table shows it: five digits of a float."""
-    if value is None:
-        return "none"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
@@ -185,22 +185,6 @@ def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
         "reasons": {each.name: each.verdict for each in judgement.reasons},
         **judgement.numbers,
     }
-
-
-# ---- Facts ----------------------------------------------------------------------------------
-
-
-def _parameters(mask: Mask) -> dict[str, object]:
-    """Return the parameters that change what is flagged."""
-    cut = getattr(mask.parameters, "cut", None)
-    return {
-        name: getattr(mask.parameters, name)
-        for name, about in Parameters.by_name().items()
-        if about.changes_copies and about.of_cut in (None, cut)
-    }
-
-
-# ---- Pictures -------------------------------------------------------------------------------
 
 
 def _figure(mask: Mask, name: str, width: float, label: str) -> Any:
@@ -252,9 +236,6 @@ def _svg(figure: Figure, label: str) -> Any:
     return Markup(f'<svg {view} role="img" aria-label="{label}"><defs>{text}')
 
 
-# ---- Data -----------------------------------------------------------------------------------
-
-
 def _settings(mask: Mask, judgement: Judgement, strips: shown.Strips) -> dict[str, Any]:
     """Return what `page.js` needs besides the layers."""
     minimum, found = shown.images_of(mask)
@@ -265,15 +246,15 @@ def _settings(mask: Mask, judgement: Judgement, strips: shown.Strips) -> dict[st
     sample = sample[np.isfinite(sample)]
     least, most = np.percentile(sample, (1, 99)) if sample.size else (0.0, 1.0)
     scatter = numbers["scatter_before"] or 1.0
-    panels: list[tuple[str, str, tuple[float, float] | None]] = [
-        ("minimum", f"Minimum image, {unit}", (float(least), float(max(most, least + scatter)))),
-        ("residual", f"Residual, {unit}", (-6 * scatter, 6 * scatter)),
-    ]
-    if found.significance is not None:
-        panels.append(("significance", "Significance", (-6.0, 6.0)))
-    panels.append(("mask", "Mask", None))
-    if mask.dq is not None:
-        panels.append(("dq", "DQ of the first flagged exposure, before", None))
+    levels = (float(least), float(max(most, least + scatter)))
+    panels: dict[str, tuple[str, tuple[float, float] | None]] = {
+        "minimum": (f"Minimum image, {unit}", levels),
+        "residual": (f"Residual, {unit}", (-6 * scatter, 6 * scatter)),
+        "significance": ("Significance", (-6.0, 6.0)),
+        "mask": ("Mask", None),
+        "dq": ("DQ of the first flagged exposure, before", None),
+    }
+    missing = [found.significance is None and "significance", mask.dq is None and "dq"]
     return {
         "shape": [*minimum.shape],
         "unit": unit,
@@ -282,7 +263,9 @@ def _settings(mask: Mask, judgement: Judgement, strips: shown.Strips) -> dict[st
         "cuts": [finite_or_none(found.cut_low), finite_or_none(found.cut_high)],
         "reach": {"along": shown.ALONG, "across": shown.ACROSS},
         "panels": [
-            {"name": name, "title": title, "limits": limits} for name, title, limits in panels
+            {"name": name, "title": title, "limits": limits}
+            for name, (title, limits) in panels.items()
+            if name not in missing
         ],
         "left": [[each["column"], each["row"]] for each in numbers["sharp_left_at"]],
         "exposures": [*strips.names],

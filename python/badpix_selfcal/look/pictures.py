@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays.display import BLACK, HIGH, LOW
 from ..files.outputs import Write, save
@@ -27,6 +26,8 @@ __all__ = ["compare", "compared", "followed", "history"]
 
 FAINT: Final = "#8C8C8C"
 ORANGE: Final = "#E69F00"
+ABOVE: Final[dict[str, Any]] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
+"""A legend above a map or graph."""
 
 STYLE: Final = {
     "font.size": 9,
@@ -39,8 +40,6 @@ LARGEST: Final = 30.0
 """The area of the largest mark, square points."""
 WIDTH: Final = 8.0
 """The width of a picture, inches."""
-MOST_NUMBERS: Final = 12
-"""Numbers that are written at the scale of colours."""
 
 
 def compare(
@@ -189,8 +188,7 @@ def compared(found: Comparison) -> Figure:
     ):
         y, x = np.nonzero(pixels)
         axes.scatter(x, y, size, color=colour, marker=marker, linewidths=0, label=label)
-    scale = (LARGEST / size) ** 0.5
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, markerscale=scale)
+    axes.legend(markerscale=(LARGEST / size) ** 0.5, **ABOVE)
     return figure
 
 
@@ -204,24 +202,27 @@ def followed(found: MaskHistory) -> Figure:
     heights, number = [2.5, _height_of(found.shape)], len(found.epochs)
     figure = Figure(figsize=(WIDTH, sum(heights) + 1.6), layout="constrained")
     above, below = figure.subplots(2, height_ratios=heights)
-    dates = _dates(found)
+    try:
+        dates = np.array([epoch.date for epoch in found.epochs], "datetime64[ms]")
+    except ValueError:  # one is no date
+        dates = np.zeros(number, "datetime64[ms]")
+    if (dates == dates[0]).all():
+        dates = np.arange(1, number + 1)
+        above.xaxis.get_major_locator().set_params(integer=True)
+        above.set_xlabel("mask")
     for name, colour, marker in (
         ("flagged", BLACK, "o"),
         ("new", HIGH, "^"),
         ("returned", ORANGE, "s"),
         ("gone", LOW, "v"),
     ):
-        counts = [epoch.pixels[name] for epoch in found.epochs]
-        known = [float("nan") if count is None else count for count in counts]
-        above.plot(dates, known, color=colour, marker=marker, label=name)
+        counts = np.array([epoch.pixels[name] for epoch in found.epochs], float)  # None: NaN
+        above.plot(dates, counts, color=colour, marker=marker, label=name)
     if dates.dtype.kind == "M":
         above.xaxis.set_major_formatter(ConciseDateFormatter(above.xaxis.get_major_locator()))
-    else:
-        above.xaxis.get_major_locator().set_params(integer=True)
-        above.set_xlabel("mask")
     above.yaxis.get_major_locator().set_params(integer=True)
     above.set(ylim=(0, None), ylabel="pixels")
-    above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False)
+    above.legend(ncols=4, **ABOVE)
     order = np.argsort(found.number, kind="stable")  # the most frequent ones on top
     shades = colormaps["viridis_r"](np.linspace(0.15, 1.0, number))  # the lightest can be seen
     size = _map_of(below, found.shape, found.x.size)
@@ -230,21 +231,10 @@ def followed(found: MaskHistory) -> Figure:
         cmap=ListedColormap(shades), vmin=0.5, vmax=number + 0.5,
     )  # fmt: skip
     below.set_title(f"{found.x.size} pixels, {np.count_nonzero(found.persistent)} persistent")
-    ticks, label = np.arange(1, number + 1, 1 + number // MOST_NUMBERS), "masks in which a pixel is"
-    figure.colorbar(
-        shown, ax=below, location="bottom", aspect=50, ticks=ticks, label=f"{label} flagged"
-    )
+    ticks = np.arange(1, number + 1, 1 + number // 12)
+    figure.colorbar(shown, ax=below, location="bottom", aspect=50, ticks=ticks,
+                    label="masks in which a pixel is flagged")  # fmt: skip
     return figure
-
-
-def _dates(found: MaskHistory) -> NDArray[Any]:
-    """Return the dates of the masks; numbers from 1 if a date is none, or all are the same."""
-    numbers = np.arange(1, len(found.epochs) + 1)
-    try:
-        dates = np.array([epoch.date for epoch in found.epochs], "datetime64[ms]")
-    except ValueError:
-        return numbers
-    return numbers if (dates == dates[0]).all() else dates
 
 
 def _height_of(shape: tuple[int, ...]) -> float:

@@ -23,15 +23,11 @@ FIGURES: Final = (
 )  # fmt: skip
 """The names of the figures."""
 
-ALL: Final = "all"
-"""Stands for every figure that a mask has."""
-
 Format: TypeAlias = Literal["png", "pdf", "svg"]
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 DPI: Final = 150
-LEAST_DPI, MOST_DPI = 20, 1200
 
 
 def save(
@@ -81,13 +77,13 @@ def save(
     """
     names = tuple(dict.fromkeys([figure] if isinstance(figure, str) else figure)) or FIGURES[:1]
     for name in names:
-        if name not in (*FIGURES, ALL):
-            raise ValueError(f"`figure` must be one of {', '.join(FIGURES)}, {ALL}, got {name!r}")
+        if name not in (*FIGURES, "all"):
+            raise ValueError(f"`figure` must be one of {', '.join(FIGURES)}, all, got {name!r}")
     if format not in FORMATS:
         raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, got {format!r}")
     resolution = check_whole(dpi, "`dpi`")
-    if not LEAST_DPI <= resolution <= MOST_DPI:
-        raise ValueError(f"`dpi` must be from {LEAST_DPI} to {MOST_DPI}, got {resolution}")
+    if not 20 <= resolution <= 1200:
+        raise ValueError(f"`dpi` must be from 20 to 1200, got {resolution}")
     require("plot", "matplotlib")
     folder, read = output_directory(output_dir), lru_cache(maxsize=1)(Mask.read)
     masks = masks_of(results, "figures")
@@ -98,7 +94,7 @@ def save(
     files: dict[Location, Write] = {
         folder / f"{stem}_{name}.{format}": partial(write, path=path, name=name)
         for stem, path in masks.items()
-        for name in (_figures_of(read(path)) if ALL in names else names)
+        for name in (_figures_of(read(path)) if "all" in names else names)
     }
     return write_files(files, masks.values(), overwrite=overwrite)
 
@@ -109,9 +105,7 @@ def _drawn(mask: Mask, name: str) -> Any:
 
     if name in figures.NOTES:
         return figures.gallery(mask, which=name)  # type: ignore[arg-type]
-    if name == "page":
-        return figures.figure(mask)
-    return getattr(figures, name)(mask).figure
+    return getattr(figures, {"page": "figure"}.get(name, name))(mask).figure
 
 
 def _figures_of(mask: Mask) -> list[str]:

@@ -127,7 +127,7 @@ def report(
 def report_page(part: Path, mask: Mask, name: str = "") -> Judgement:  # noqa: ARG001
     """Write the page of a mask to a file that later gets a name, and return what it says."""
     page, judgement = page_of(mask)
-    _write(part, page)
+    part.write_bytes(page.encode("utf-8", "replace"))  # a name may be no Unicode
     return judgement
 
 
@@ -176,12 +176,9 @@ def _facts_in(page: Path) -> dict[str, Any] | None:
 
 def _list(part: Path, pages: Mapping[str, dict[str, Any]]) -> None:
     """Write the page that lists others, from their file names and the numbers in them."""
-    _write(part, rendered("index.html", title="Bad pixels of several groups", history="",
-                          pages=pages.items()))  # fmt: skip
-
-
-def _write(part: Path, page: str) -> None:
-    part.write_bytes(page.encode("utf-8", "replace"))  # a name may be no Unicode
+    title = "Bad pixels of several groups"
+    page = rendered("index.html", title=title, history="", pages=pages.items())
+    part.write_bytes(page.encode("utf-8", "replace"))
 
 
 def _masks_of(results: Result | Iterable[Result]) -> dict[str, Mask]:
