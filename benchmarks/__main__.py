@@ -19,8 +19,8 @@ from .tables import Table
 PARTS: Final = (
     "medians", "rectangles", "filters", "reductions", "step", "batch", "remote", "scaling",
 )  # fmt: skip
-ALONE: Final = ("processes",)
-"""Parts that only repeat a table of others."""
+PROCESSES: Final = "processes"
+"""The part that only repeats tables of the step."""
 EXAMPLES: Final = """\
 python -m benchmarks                  run all parts, write benchmarks/results/ and the README
 python -m benchmarks medians step     run and print these parts
@@ -59,8 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         "parts",
         nargs="*",
         metavar="PART",
-        choices=[[], *PARTS, *ALONE],
-        help=" ".join((*PARTS, *ALONE)),
+        choices=[[], *PARTS, PROCESSES],
+        help=" ".join((*PARTS, PROCESSES)),
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one run of each way")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the results")
@@ -77,12 +77,11 @@ def _folder(options: argparse.Namespace) -> Path | None:
 
 
 def _measure(parts: Sequence[str], sizes: Sizes, folder: Path | None) -> None:
-    modules = [import_module(f".{part}", __package__) for part in parts]  # fails at once
+    measures = [_measure_of(part) for part in parts]  # fails at once
     warnings.simplefilter("ignore", RuntimeWarning)  # windows that hold only NaN
     load, results = OtherLoad(), Results(describe(), sizes.rounds)
     print(results.heading)
-    for module in modules:
-        measure: Callable[[Sizes], list[Table]] = module.measure
+    for measure in measures:
         for table in measure(sizes):
             results.tables.append(table)
             print(table.as_markdown(sizes.rounds), flush=True)
@@ -90,6 +89,13 @@ def _measure(parts: Sequence[str], sizes: Sizes, folder: Path | None) -> None:
     print(f"{compare(results.rows)}\nOn {results.about['machine']}.")
     if folder is not None:
         _write(results, folder)
+
+
+def _measure_of(part: str) -> Callable[[Sizes], list[Table]]:
+    is_alone = part == PROCESSES
+    module = import_module(".step" if is_alone else f".{part}", __package__)
+    measure: Callable[[Sizes], list[Table]] = module.process_tables if is_alone else module.measure
+    return measure
 
 
 def _write(results: Results, folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from badpix_selfcal.simulate.groups import DRAWN
+from badpix_selfcal.simulate.settings import DRAWN
 
 from .accuracy_goals import GOALS
 from .finders import PEERS, REFERENCE, SIGMA

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from badpix_selfcal.simulate.groups import SHAPES
+from badpix_selfcal.simulate.settings import SHAPES
 
 from .finders import Scores
 from .truth import Mask, Observed

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from .sizes import Sizes
-from .tables import Table
 from .timing import Measure, Row, Way, in_turns, once
 
-__all__ = ["JWST", "OURS", "PYTHON", "Process", "in_memory", "measure", "quiet", "times_and_peaks"]
+__all__ = ["JWST", "OURS", "PYTHON", "Process", "in_memory", "quiet", "times_and_peaks"]
 
 _MEMORY: Final = Path("/dev/shm")
 
@@ -49,13 +48,6 @@ except OSError:
     status = "VmHWM: nan"
 print([line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")][0])
 """
-
-
-def measure(sizes: Sizes) -> list[Table]:
-    """Return the times and the peaks of the step, in processes of this package and of jwst."""
-    from .step import process_tables
-
-    return process_tables(sizes)
 
 
 def in_memory() -> tempfile.TemporaryDirectory[str]:

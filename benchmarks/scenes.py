@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from badpix_selfcal.simulate.groups import DRAWN
-from badpix_selfcal.simulate.settings import Settings
+from badpix_selfcal.simulate.settings import DRAWN, Settings
 
 from .finders import OURS, PEERS, SIGMA, Finder
 from .truth import Scene

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from badpix_selfcal.instrument import BAD, NAN_PLANES, REFERENCE_PIXEL
 
 Mask = NDArray[np.bool_]
 Change = Callable[[fits.HDUList], None]
+Hdu = fits.ImageHDU | fits.BinTableHDU | fits.CompImageHDU
 
 SHAPE = (6, 9)
 BLOCK = 2880
@@ -76,38 +76,23 @@ def table(name: str) -> fits.BinTableHDU:
     return fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1, 2])], name=name)
 
 
-def exposure_hdus() -> fits.HDUList:
-    """Return an exposure as the pipeline writes it, in small."""
+def write(path: Path, change: Change | None = None, *, checksum: bool = False) -> Path:
+    """Write an exposure as the pipeline does, in small."""
     primary = fits.PrimaryHDU()
     primary.header.update(DETECTOR="mirifulong ", EXP_TYPE="MIR_MRS", FILENAME="in.fits")
     asdf = np.frombuffer(b"#ASDF 1.0.0\n" + bytes(range(256)), "u1")
-    return fits.HDUList(
-        [
-            primary,
-            image("SCI", DISPAXIS=2),
-            image("ERR"),
-            image("DQ", "u4"),
-            image("VAR_POISSON"),
-            image("VAR_RNOISE"),
-            image("VAR_FLAT"),
-            image("WAVELENGTH", ">f8"),
-            table("GROUP"),
-            fits.BinTableHDU.from_columns(
-                [fits.Column("ASDF_METADATA", f"{asdf.size}B", array=asdf[None])], name="ASDF"
-            ),
-        ]
-    )
-
-
-def write(path: Path, change: Change | None = None, *, checksum: bool = False) -> Path:
-    hdus = exposure_hdus()
+    column = fits.Column("ASDF_METADATA", f"{asdf.size}B", array=asdf[None])
+    hdus = fits.HDUList([primary, image("SCI", DISPAXIS=2), image("ERR"), image("DQ", "u4")])
+    hdus += [image(name) for name in NAN_PLANES[2:]]
+    hdus += [image("WAVELENGTH", ">f8"), table("GROUP")]
+    hdus.append(fits.BinTableHDU.from_columns([column], name="ASDF"))
     if change is not None:
         change(hdus)
     hdus.writeto(path, checksum=checksum, overwrite=True)
     return path
 
 
-def replacing(name: str, hdu: fits.ImageHDU | fits.BinTableHDU | fits.CompImageHDU) -> Change:
+def replacing(name: str, hdu: Hdu) -> Change:
     def change(hdus: fits.HDUList) -> None:
         hdus[hdus.index_of(name)] = hdu
 
@@ -122,12 +107,8 @@ def without(name: str) -> Change:
     return lambda hdus: hdus.pop(hdus.index_of(name))
 
 
-def appending(*more: fits.ImageHDU | fits.BinTableHDU | fits.CompImageHDU) -> Change:
+def appending(*more: Hdu) -> Change:
     return lambda hdus: hdus.extend(more)
-
-
-def inserting(hdu: fits.ImageHDU | fits.BinTableHDU) -> Change:
-    return lambda hdus: hdus.insert(1, hdu)
 
 
 def signed_dq(hdus: fits.HDUList) -> None:
@@ -208,28 +189,12 @@ def copy_of(path: Path, mask: Mask | None, history: str = "flagged", **cards: st
 
 def extensions(path: Path) -> list[tuple[str, bytes, bytes]]:
     """Return names, headers and padded data of the extensions, as stored."""
-    content = path.read_bytes()
+    content, found = path.read_bytes(), []
     with fits.open(path) as hdus:
-        places = [(hdu.name, hdu.fileinfo()) for hdu in hdus]
-    return [
-        (
-            name,
-            content[place["hdrLoc"] : place["datLoc"]],
-            content[place["datLoc"] : place["datLoc"] + place["datSpan"]],
-        )
-        for name, place in places
-    ]
-
-
-def patched(name: str, data: bytes, kind: str, mask: Mask) -> bytes:
-    """Return stored samples with the flagged ones made bad."""
-    size = mask.size * np.dtype(kind).itemsize
-    plane = np.frombuffer(data[:size], kind).copy()
-    if name.upper() == "DQ":
-        plane[mask.ravel()] |= BAD
-    else:
-        plane[mask.ravel()] = np.nan
-    return plane.tobytes() + data[size:]
+        for hdu in hdus:
+            start, data, span = (hdu.fileinfo()[key] for key in ("hdrLoc", "datLoc", "datSpan"))
+            found.append((hdu.name, content[start:data], content[data : data + span]))
+    return found
 
 
 def expected(path: Path, mask: Mask) -> list[tuple[str, bytes, bytes]]:
@@ -238,13 +203,11 @@ def expected(path: Path, mask: Mask) -> list[tuple[str, bytes, bytes]]:
     found = extensions(path)[1:]
     for number, (name, header, data) in enumerate(found):
         if name.upper() in ("DQ", *NAN_PLANES):
-            bitpix = fits.Header.fromstring(header.decode())["BITPIX"]
-            found[number] = (name, header, patched(name, data, kinds[bitpix], mask))
+            kind = kinds[fits.Header.fromstring(header.decode())["BITPIX"]]
+            plane = np.frombuffer(data, kind, mask.size).copy()
+            plane[mask.ravel()] = plane[mask.ravel()] | BAD if name.upper() == "DQ" else np.nan
+            found[number] = (name, header, plane.tobytes() + data[plane.nbytes :])
     return found
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Whole:

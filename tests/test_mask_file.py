@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 import badpix_selfcal as bps
 from badpix_selfcal import instrument
 from badpix_selfcal.files.paths import RemoteFile
-from badpix_selfcal.masks.mask import Member
-from badpix_selfcal.masks.mask_file import mask_of_result
+from badpix_selfcal.masks.mask import Member, mask_of_result
 from badpix_selfcal.parameters import Parameters
 
 from .exposures import largest_file

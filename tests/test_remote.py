@@ -19,7 +19,8 @@ from numpy.testing import assert_array_equal as assert_equal
 
 import badpix_selfcal as bps
 from badpix_selfcal.files import association, exposure, remote
-from badpix_selfcal.files.paths import RemoteFile, version_of
+from badpix_selfcal.files.inputs import version_of
+from badpix_selfcal.files.paths import RemoteFile
 from badpix_selfcal.instrument import BAD
 
 from . import servers

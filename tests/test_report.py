@@ -26,8 +26,8 @@ import badpix_selfcal as bps
 from badpix_selfcal import look
 from badpix_selfcal.instrument import NAMES
 from badpix_selfcal.look import layers, page, shown
+from badpix_selfcal.look.limits import LIMITS
 from badpix_selfcal.look.report import verdict_on
-from badpix_selfcal.look.verdict import LIMITS
 
 from .exposures import observation
 from .masks import masks

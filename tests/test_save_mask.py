@@ -10,7 +10,7 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.instrument import gap_of
-from badpix_selfcal.masks import mask_file
+from badpix_selfcal.masks import mask as mask_file
 
 from .exposures import change, entry_of, header, names, observation, planes
 from .pools import pool, take

@@ -17,7 +17,8 @@ from hypothesis import given
 
 import badpix_selfcal as bps
 from badpix_selfcal.look.left import BLOCK, block_scatter
-from badpix_selfcal.look.verdict import LIMITS, MEANING, judge
+from badpix_selfcal.look.limits import LIMITS
+from badpix_selfcal.look.verdict import MEANING, judge
 from badpix_selfcal.masks.mask import Member
 from badpix_selfcal.parameters import Parameters
 

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from .. import instrument
 from ..errors import ExposureError, silenced
 from .fits_file import BLOCK, CARD, Hdu, Read, cards_of, headers, open_fits, opened, reader, reading
-from .paths import AnyLocation, Location, RemoteFile, locate, require_file, stem_of, version_of
+from .inputs import version_of
+from .paths import AnyLocation, Location, RemoteFile, locate, require_file, stem_of
 from .remote import CHANGED, About, about, ahead
 
 __all__ = ["LATER_STEPS", "Cards", "Exposure", "Samples", "read"]

@@ -6,7 +6,6 @@ a signed one is a part of its signature.
 
 from __future__ import annotations
 
-import glob
 import os
 import posixpath
 import re
@@ -26,7 +25,6 @@ __all__ = [
     "RemoteFile",
     "absolute",
     "beside",
-    "expanded",
     "file_key",
     "is_folder",
     "locate",
@@ -36,7 +34,6 @@ __all__ = [
     "refuse_file",
     "require_file",
     "stem_of",
-    "version_of",
     "without_secrets",
 ]
 
@@ -46,9 +43,6 @@ _SECRET: Final = re.compile(r"(?<=://)[^/?#]*@|[?#](?:(?!::).)*", re.DOTALL)
 
 _STORES: Final = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss")
 """The protocols of object stores, which show an object when it is complete."""
-
-_RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
-"""The files that a folder stands for: the pipeline's first stage writes them."""
 
 _ENDING: Final = re.compile(r"(?i)(?<=.)(\.fits?)?(\.gz)?$")
 _SUFFIX: Final = re.compile(
@@ -159,19 +153,6 @@ def file_key(location: Location) -> Hashable:
     return about.st_dev, about.st_ino
 
 
-def version_of(location: Location) -> str:
-    """Return a text that differs between versions of a file: its size, and time or ETag.
-
-    Raises an OSError if there is no such file.
-    """
-    if isinstance(location, RemoteFile):
-        from .remote import about
-
-        return about(location).version
-    status = location.stat()  # without the number of the file: some network disks change it
-    return f"{status.st_size}:{status.st_mtime_ns}"
-
-
 def stem_of(exposure: AnyLocation) -> str:
     """Return an exposure's name without its ending and its known suffix.
 
@@ -191,48 +172,6 @@ def beside(location: Location, name: str) -> Location:
     # An object store does not resolve `a/../b`: there, dots are names.
     path = posixpath.normpath(posixpath.join(posixpath.dirname(split.path) or "/", name))
     return RemoteFile(urlunsplit((split.scheme, split.netloc, path, "", "")))
-
-
-def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
-    """Return the files that locations, patterns and folders stand for.
-
-    Each has with it whether it was found in a folder. Raises an ExposureError if one stands for no
-    file.
-    """
-    files: list[tuple[Location, bool]] = []
-    for given in map(locate, inputs):
-        if isinstance(given, RemoteFile):
-            in_folder = is_folder(given)
-            is_pattern = "*" in given.url  # ? is no wildcard here: it begins a query
-        else:
-            in_folder = given.is_dir()
-            is_pattern = not os.path.lexists(given) and glob.has_magic(str(given))
-            if not (in_folder or is_pattern or os.path.lexists(given)):
-                raise ExposureError(no_such(given))
-        patterns = [given / rates for rates in _RATES] if in_folder else [given]
-        found = [given]
-        if in_folder or is_pattern:
-            found = [each for pattern in patterns for each in _matching(pattern, given)]
-        if not found and in_folder:
-            raise ExposureError(
-                f"{given}: this folder holds no {_RATES[0]}; name the exposures one by one"
-            )
-        if not found:
-            raise ExposureError(f"{given}: no file matches this pattern")
-        files += [(each, in_folder) for each in found]
-    return files
-
-
-def _matching(pattern: Location, given: Location) -> list[Location]:
-    if isinstance(pattern, Path):
-        folder = glob.escape(str(pattern.parent)) if pattern != given else str(pattern.parent)
-        return [Path(each) for each in sorted(glob.glob(f"{folder}/{pattern.name}"))]  # noqa: PTH207
-    from .remote import RemoteError, matching
-
-    try:
-        return [*matching(pattern)]
-    except RemoteError as error:
-        raise ExposureError(f"{given}: {error}") from error
 
 
 def output_directory(given: AnyLocation | None) -> Location:

@@ -1,7 +1,7 @@
 """What is to be seen of a mask: figures (extra ``plot``), and pages with a verdict (``report``).
 
-`verdict` and `left` judge a mask, `shown` chooses what is shown, `figures` draws it, `page` and
-`layers` make a page; `report`, `plot` and `pictures` write files.
+`limits`, `verdict` and `left` judge a mask, `shown` chooses what is shown, `figures` draws it,
+`page` and `layers` make a page; `report`, `plot` and `pictures` write files.
 
 >>> import badpix_selfcal as bps
 >>> bps.look.residual(result.bad_pixels)  # doctest: +SKIP

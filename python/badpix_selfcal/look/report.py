@@ -14,9 +14,10 @@ from ..arrays.display import block, counted
 from ..files.outputs import Write, save
 from ..files.paths import AnyLocation, Location, output_directory
 from ..masks.mask import Mask
+from .limits import LIMITS, Verdict
 from .page import facts_of, page_of, rendered, require_extra
 from .shown import masks_of
-from .verdict import LIMITS, Judgement, Verdict
+from .verdict import Judgement
 
 __all__ = ["GroupReport", "ReportResult", "report", "report_page", "verdict_on", "write_index"]
 

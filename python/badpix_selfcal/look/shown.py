@@ -16,8 +16,7 @@ from ..errors import ExposureError, MaskError
 from ..files import exposure as exposure_file
 from ..files.paths import AnyLocation, Location, locations_of
 from ..instrument import DETECTORS, IMAGE_AXIS, Detector, Dispaxis
-from ..masks.mask import Mask, Member
-from ..masks.mask_file import mask_of_result
+from ..masks.mask import Mask, Member, mask_of_result
 from ..simulate.slices import CHANNELS, geometry
 
 __all__ = [

@@ -7,11 +7,9 @@ Each number has a limit beyond which the verdict is `LOOK`, and most have one be
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +19,10 @@ from ..arrays.checks import FloatArray
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask, Member
 from .left import block_scatter, left_by, per_pixel, scatter
+from .limits import LIMITS, Limit, Verdict
 from .shown import Parts, images_of, regions_of, slices_of
 
-__all__ = ["LIMITS", "Judgement", "Limit", "Reason", "Verdict", "finite_or_none", "judge"]
-
-Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
-"""What to do with a mask."""
+__all__ = ["Judgement", "Reason", "finite_or_none", "judge"]
 
 MEANING: Final[dict[Verdict, str]] = {
     "TRUST": "Nothing speaks against these flags. Use the flagged copies.",
@@ -51,39 +47,6 @@ MOST_LISTED: Final = 200
 
 SPIKE: Final = 10.0
 """Times the scatter of its block by which a spike exceeds its four neighbours."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What a number is, and what to do beyond its limits: those of LOOK and of REJECT (or None).
-
-    `lower`: whether the number must not be less (else: more).
-    """
-
-    label: str
-    advice: str
-    unit: str = ""
-    look: float | None = None
-    reject: float | None = None
-    lower: bool = False
-
-    def verdict(self, value: float | None) -> Verdict:
-        """Return the verdict on a value; no value is none against the mask."""
-        if value is None:
-            return "TRUST"
-        for word, limit in (("REJECT", self.reject), ("LOOK", self.look)):
-            if limit is not None and (value < limit if self.lower else value > limit):
-                return word  # type: ignore[return-value]
-        return "TRUST"
-
-
-LIMITS: Final = {
-    name: Limit(**about)
-    for name, about in tomllib.loads(
-        Path(__file__).with_name("limits.toml").read_text(encoding="utf-8")
-    ).items()
-}
-"""The numbers that decide, and their limits, in the order of a page."""
 
 
 @dataclass(frozen=True)

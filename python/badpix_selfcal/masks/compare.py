@@ -16,8 +16,7 @@ from ..errors import ExposureError
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate
 from ..instrument import BAD, names_of
-from .mask import Mask
-from .mask_file import mask_in
+from .mask import Mask, mask_in
 
 __all__ = ["Comparison", "Counts", "Difference", "compare", "require_same_pixels"]
 

@@ -19,12 +19,12 @@ from ..arrays.checks import check_whole
 from ..arrays.display import counted
 from ..arrays.groups import Groups, groups_of
 from ..errors import MaskError, warn
+from ..files.inputs import expanded
 from ..files.outputs import Write
-from ..files.paths import AnyLocation, Location, expanded, file_key, is_folder, locate, locations_of
+from ..files.paths import AnyLocation, Location, file_key, is_folder, locate, locations_of
 from .compare import require_same_pixels
 from .export import write_table
-from .mask import Columns, Mask, table_of
-from .mask_file import write_part
+from .mask import Columns, Mask, table_of, write_part
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -10,39 +10,15 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from .settings import Settings
+from .settings import PICTURES, Settings
 
 Mask: TypeAlias = NDArray[np.bool_]
 Positions: TypeAlias = NDArray[np.int64]
-
-PICTURES: Final = {
-    "2 x 2": "##/##",
-    "L": "#./##",
-    "line of 3 along x": "###",
-    "line of 3 along y": "#/#/#",
-    "line of 5 along x": "#####",
-    "line of 5 along y": "#/#/#/#/#",
-    "line of 9 along x": "#########",
-    "line of 9 along y": "#/#/#/#/#/#/#/#/#",
-    "plus": ".#./###/.#.",
-    "ring": "###/#.#/###",
-    "3 x 3": "###/###/###",
-    "disc of 5": ".###./#####/#####/#####/.###.",
-    "disc of 7": "..###../.#####./#######/#######/#######/.#####./..###..",
-}
-"""Drawn shapes, by rows from the top."""
-
-DRAWN: Final = (*PICTURES, "walk")
-"""Names of the drawn shapes; a walk is a random one of 4 to 12 pixels."""
-
-SHAPES: Final = (*DRAWN, "MRS", "H2RG")
-"""Names of all shapes; the last ones are real."""
 
 APART: Final = 4
 """Pixels between two groups, at least."""

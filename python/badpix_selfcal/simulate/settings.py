@@ -6,9 +6,31 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from .groups import SHAPES
-
 __all__ = ["LIGHT_ONLY", "Settings"]
+
+
+PICTURES: Final = {
+    "2 x 2": "##/##",
+    "L": "#./##",
+    "line of 3 along x": "###",
+    "line of 3 along y": "#/#/#",
+    "line of 5 along x": "#####",
+    "line of 5 along y": "#/#/#/#/#",
+    "line of 9 along x": "#########",
+    "line of 9 along y": "#/#/#/#/#/#/#/#/#",
+    "plus": ".#./###/.#.",
+    "ring": "###/#.#/###",
+    "3 x 3": "###/###/###",
+    "disc of 5": ".###./#####/#####/#####/.###.",
+    "disc of 7": "..###../.#####./#######/#######/#######/.#####./..###..",
+}
+"""Drawn shapes, by rows from the top."""
+
+DRAWN: Final = (*PICTURES, "walk")
+"""Names of the drawn shapes; a walk is a random one of 4 to 12 pixels."""
+
+SHAPES: Final = (*DRAWN, "MRS", "H2RG")
+"""Names of all shapes; the last ones are real."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +101,7 @@ class Settings:
     hot_group_scatter: float = 1.6
     """Factor by which the pixels of a group scatter (logarithmic; 1: all alike) (assumption)."""
     hot_group_shapes: tuple[str, ...] = SHAPES
-    """Shapes of the groups, names of `groups.SHAPES`; each is equally frequent."""
+    """Shapes of the groups, names of `SHAPES`; each is equally frequent."""
     new_hot: float = 0.05
     """Hot pixels and groups that are new in an epoch, relative to the first (assumption)."""
     halo_coupling: float = 0.031

@@ -20,7 +20,8 @@ from typing import Final, NamedTuple, TypeAlias
 from ..arrays.checks import AskedDispaxis, GroupBy, check_dispaxis
 from ..errors import ExposureError, warn
 from ..files.exposure import Cards, Exposure
-from ..files.paths import AnyLocation, Location, expanded, file_key
+from ..files.inputs import expanded
+from ..files.paths import AnyLocation, Location, file_key
 from ..instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE, Dispaxis, Region, gap_of
 from ..masks.mask import Mask, Role
 from ..parameters import Parameters

@@ -370,7 +370,7 @@ class Run:
 def _writer_of(kind: str) -> Callable[[Path, Mask, str], object]:
     """Return what writes a file that shows a mask."""
     if kind == MASK:
-        from ..masks.mask_file import write_part
+        from ..masks.mask import write_part
 
         return write_part
     from ..look.report import report_page
@@ -408,7 +408,7 @@ def _warn_of(
 ) -> None:
     """Warn of exposures that are constant or copies of others, of ERR, and of crowded rows."""
     from ..arrays.crowded import ranges_of
-    from ..look.verdict import LIMITS
+    from ..look.limits import LIMITS
 
     if minimum.constant:
         warn(

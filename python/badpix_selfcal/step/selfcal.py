@@ -11,10 +11,10 @@ from ..errors import ExposureError, log, warn
 from ..files import association
 from ..files.association import Association, Product
 from ..files.exposure import Exposure
+from ..files.inputs import expanded
 from ..files.paths import (
     AnyLocation,
     Location,
-    expanded,
     file_key,
     is_folder,
     locate,

@@ -2,11 +2,12 @@
 //! groups of a cluster as they grow.
 
 use super::Sharp;
-use super::judge::LONGEST;
 use crate::lanes::Lanes;
 use crate::{Error, Sample, memory};
 use std::ops::Range;
 
+/// The most rows and the most columns of a group. Strips of lines are longer.
+pub(super) const LONGEST: usize = 9;
 /// A little more than 1, for a comparison that rounding must not turn.
 const ABOUT_ONE: f64 = 1.0 + 1e-5;
 

@@ -1,13 +1,11 @@
 //! Whether the edges of a group are sharper than those of light.
 
 use super::super::SAMPLED;
-use super::groups::{Extent, Groups, Pixel, Place, around};
+use super::groups::{Extent, Groups, LONGEST, Pixel, Place, around};
 use super::{Blur, Level};
 use crate::median::Axis;
 use crate::{Image, Sample};
 
-/// The most rows and the most columns of a group. Strips of lines are longer.
-pub(super) const LONGEST: usize = 9;
 /// The part of the expected light that may stand outside a defect.
 const SHARE: f64 = 0.35;
 /// The same in each of the two directions.
