@@ -24,7 +24,7 @@ from badpix_selfcal.cli.commands import Command
 from badpix_selfcal.files.exposure import Exposure
 
 from .commands import command, signalled
-from .exposures import associate, observation, sky, write
+from .exposures import associate, observation, products, sky, write
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGTERM")
 
@@ -220,20 +220,18 @@ def test_an_interrupt_that_a_module_turns_into_another_error(here, monkeypatch, 
 # Other errors at unfortunate moments
 
 
-def products(folder, *science, selfcal=()):
-    """Write an association of one product for each exposure."""
-    found = []
-    for number, path in enumerate(science):
-        listed = associate(folder / "one.json", path, selfcal=selfcal, name=f"p{number}")
-        found += json.loads(listed.read_text())["products"]
-    (folder / "all_asn.json").write_text(json.dumps({"products": found}))
-    return folder / "all_asn.json"
+def repeated(association, count):
+    """Let an association list its product several times."""
+
+    def repeat(those):
+        those[:] = [{**those[0], "name": f"p{number}"} for number in range(count)]
+
+    return products(association, repeat)
 
 
 def test_a_full_disk_ends_a_run_soon(tmp_path, monkeypatch):
     """Further products are neither computed nor copied."""
-    paths = [write(tmp_path / f"{number}_rate.fits", sky(number)) for number in range(13)]
-    listed, begun = products(tmp_path, *paths[1:], selfcal=paths[:1]), []
+    listed, begun = repeated(observation(tmp_path), 12), []
 
     def full(_, to, *__):
         begun.append(to)
@@ -249,7 +247,7 @@ def test_a_full_disk_ends_a_run_soon(tmp_path, monkeypatch):
 def test_no_warning_is_lost_while_other_threads_use_astropy(tmp_path):
     """Astropy's own warnings are suppressed, which affects all threads."""
     science = write(tmp_path / "science_rate.fits", sky(1))
-    listed = products(tmp_path, *[science] * 4)
+    listed = repeated(associate(tmp_path / "x_asn.json", science), 4)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         bps.selfcal(listed, output_dir=tmp_path / "out", copy_skipped=True)
