@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _kernels
+from .._kernels import find_bad_pixels as find_by_fraction
+from .._kernels import find_significant_pixels, median_kernel
+from .._kernels import sharp_groups as find_sharp_groups
 from ..errors import log
 from ..instrument import IMAGE_AXIS, Dispaxis, blur_of
 from .checks import (
@@ -234,14 +236,14 @@ def find_bad_pixels(
     border = edge_of(check_choice(EDGES, edge, "edge"), cut)
     if log.isEnabledFor(DEBUG):
         height, width = 1 if axis == 1 else length, 1 if axis == 0 else length
-        kernel = _kernels.median_kernel(height, width, *samples.shape)
+        kernel = median_kernel(height, width, *samples.shape)
         log.debug("running median over %d x %d samples: %s", height, width, kernel)
     if cut == "fraction":
         if error is not None:
             raise ValueError("error serves the sigma cut only; pass cut='sigma', or no error")
         lower = check_flagfrac(flagfrac_lower, "flagfrac_lower")
         upper = check_flagfrac(flagfrac_upper, "flagfrac_upper")
-        return BadPixels(*_kernels.find_bad_pixels(samples, length, axis, lower, upper, border))
+        return BadPixels(*find_by_fraction(samples, length, axis, lower, upper, border))
     lower = check_sigma(sigma_lower, "sigma_lower")
     given = check_asked_sigma(sigma_upper, "sigma_upper")
     errors = None if error is None else _errors_for(samples, error)
@@ -251,7 +253,7 @@ def find_bad_pixels(
     blur, number = blur_of(detector), check_whole(n_exposures, "n_exposures", 1)
     upper = upper_cut(number) if given is None else given
     spread, blunt = spread_of_minimum(number), blunt_factor(number)
-    mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
+    mask, residual, n_low, n_high, significance, noise, scale = find_significant_pixels(
         samples, errors, length, axis, lower, upper, spread, blunt, blur, border
     )
     counts = n_low, n_high
@@ -300,7 +302,7 @@ def sharp_groups(
     """
     with np.errstate(invalid="ignore", over="ignore"):
         smooth = minimum - residual
-    return _kernels.sharp_groups(
+    return find_sharp_groups(
         np.ascontiguousarray(residual),
         np.ascontiguousarray(noise),
         np.ascontiguousarray(smooth),

@@ -9,13 +9,10 @@ import base64
 import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from ..files.paths import Location
 
 NAMES_OF_AXES: Final = {1: "1 (along x)", 2: "2 (along y)", None: "unknown (square window)"}
 
@@ -41,15 +38,6 @@ MOST_PIXELS: Final = 256
 def counted(number: int, what: str) -> str:
     """Return a number and what it counts: ``1 file``, ``2 files``."""
     return f"{number} {what}{'s' * (number != 1)}"
-
-
-def files_of(paths: Sequence[Location]) -> str:
-    """Return one file, or the number of files and their folder."""
-    if len(paths) < 2:
-        return str(paths[0]) if paths else ""
-    folders = {str(path.parent) for path in paths}
-    where = folders.pop() if len(folders) == 1 else counted(len(folders), "folder")
-    return f"{counted(len(paths), 'file')} in {where}"
 
 
 def block(head: str, lines: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
-from ..arrays.display import block, counted, files_of
+from ..arrays.display import block, counted
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
@@ -148,7 +148,7 @@ class Result:
             "left out": _count_of(self.left_out, "exposure"),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
-            "copies": files_of(copies) or "none",
+            "copies": _files_of(copies) or "none",
             "mask": "" if self.mask_file is None else str(self.mask_file),
             "page": "" if self.page is None else str(self.page),
         }
@@ -233,9 +233,9 @@ class Results:
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
-            "written": files_of(self.written),
-            "masks": files_of([each.mask_file for each in self if each.mask_file]),
-            "pages": files_of([each.page for each in self if each.page]),
+            "written": _files_of(self.written),
+            "masks": _files_of([each.mask_file for each in self if each.mask_file]),
+            "pages": _files_of([each.page for each in self if each.page]),
         }
 
 
@@ -264,3 +264,12 @@ def _first(errors: Iterable[str]) -> str:
 def _tally_of(counts: Mapping[str, int]) -> str:
     """Return the number of exposures of each status that occurs."""
     return ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+
+
+def _files_of(paths: Sequence[Location]) -> str:
+    """Return one file, or the number of files and their folder."""
+    if len(paths) < 2:
+        return str(paths[0]) if paths else ""
+    folders = {str(path.parent) for path in paths}
+    where = folders.pop() if len(folders) == 1 else counted(len(folders), "folder")
+    return f"{counted(len(paths), 'file')} in {where}"
