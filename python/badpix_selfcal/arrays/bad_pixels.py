@@ -31,7 +31,7 @@ from .checks import (
     check_whole,
     edge_of,
 )
-from .display import block, cuts_of, flags_of
+from .display import Layers, block, card, counted
 
 if TYPE_CHECKING:
     from .groups import Groups
@@ -89,10 +89,7 @@ class BadPixels:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the counts, and a small picture of the mask."""
-        from .display import card
-
-        head, lines = self._summary()
-        return card(head, lines, {"mask": self})
+        return card(*self._summary(), {"mask": self.layers})
 
     def _summary(self) -> tuple[str, dict[str, str]]:
         rows, columns = self.mask.shape
@@ -125,6 +122,11 @@ class BadPixels:
     def high(self) -> NDArray[np.bool_]:
         """The pixels flagged at the high end, shape (rows, cols)."""
         return self.mask & ~self.low
+
+    @property
+    def layers(self) -> Layers:
+        """The pixels that have a residual, those flagged at the low end, and at the high end."""
+        return ~np.isnan(self.residual), self.low, self.high
 
     @cached_property
     def groups(self) -> Groups:
@@ -346,3 +348,22 @@ def _errors_for(samples: FloatArray, error: ArrayLike) -> FloatArray:
         raise ValueError(f"error has shape {errors.shape}, minimum has {samples.shape}")
     with np.errstate(over="ignore"):
         return errors.astype(samples.dtype, copy=False)
+
+
+def flags_of(found: BadPixels) -> str:
+    """Return how many pixels are flagged, and how many groups they form if some touch."""
+    flagged, number = found.n_low + found.n_high, len(found.groups)
+    share = 100 * flagged / max(found.mask.size, 1)
+    groups = f" in {counted(number, 'group')}" if number < flagged else ""
+    return (
+        f"{found.n_low} low + {found.n_high} high = {counted(flagged, 'pixel')}{groups} "
+        f"({share:.3f} %)"
+    )
+
+
+def cuts_of(found: BadPixels) -> str:
+    """Return below and above what pixels are flagged."""
+    quantity = "residual" if found.significance is None else "significance"
+    cuts = (found.cut_low, found.cut_high)
+    low, high = (f"{cut:.6g}" if np.isfinite(cut) else "none" for cut in cuts)
+    return f"{quantity} below {low} or above {high}"

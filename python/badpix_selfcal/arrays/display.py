@@ -9,14 +9,13 @@ import base64
 import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ..files.paths import Location
-    from .bad_pixels import BadPixels
 
 NAMES_OF_AXES: Final = {1: "1 (along x)", 2: "2 (along y)", None: "unknown (square window)"}
 
@@ -32,6 +31,9 @@ UNKNOWN: Final = "#DCDCDC"
 
 BLACK: Final = "#000000"
 
+Layers: TypeAlias = tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
+"""The pixels of a picture that have a value, those flagged at the low end, and at the high end."""
+
 MOST_PIXELS: Final = 256
 """Rows and columns of a picture."""
 
@@ -39,25 +41,6 @@ MOST_PIXELS: Final = 256
 def counted(number: int, what: str) -> str:
     """Return a number and what it counts: ``1 file``, ``2 files``."""
     return f"{number} {what}{'s' * (number != 1)}"
-
-
-def flags_of(found: BadPixels) -> str:
-    """Return how many pixels are flagged, and how many groups they form if some touch."""
-    flagged, number = found.n_low + found.n_high, len(found.groups)
-    share = 100 * flagged / max(found.mask.size, 1)
-    groups = f" in {counted(number, 'group')}" if number < flagged else ""
-    return (
-        f"{found.n_low} low + {found.n_high} high = {counted(flagged, 'pixel')}{groups} "
-        f"({share:.3f} %)"
-    )
-
-
-def cuts_of(found: BadPixels) -> str:
-    """Return below and above what pixels are flagged."""
-    quantity = "residual" if found.significance is None else "significance"
-    cuts = (found.cut_low, found.cut_high)
-    low, high = (f"{cut:.6g}" if np.isfinite(cut) else "none" for cut in cuts)
-    return f"{quantity} below {low} or above {high}"
 
 
 def files_of(paths: Sequence[Location]) -> str:
@@ -74,7 +57,7 @@ def block(head: str, lines: Mapping[str, str]) -> str:
     return "\n".join([head, *(f"  {word:<8}  {text}" for word, text in lines.items() if text)])
 
 
-def card(head: str, lines: Mapping[str, str], pictures: Mapping[str, BadPixels]) -> str:
+def card(head: str, lines: Mapping[str, str], pictures: Mapping[str, Layers]) -> str:
     """Return a headline, lines as of `block`, and pictures of masks with titles, as HTML.
 
     Without matplotlib the pictures are left out.
@@ -82,7 +65,7 @@ def card(head: str, lines: Mapping[str, str], pictures: Mapping[str, BadPixels])
     rows = "".join(
         _row([_cell(word, "th", "row"), _cell(text)]) for word, text in lines.items() if text
     )
-    drawn = "".join(_picture(_escaped(title), found) for title, found in pictures.items())
+    drawn = "".join(_picture(_escaped(title), layers) for title, layers in pictures.items())
     return f"<div><strong>{_escaped(head)}</strong><table>{rows}</table>{drawn}</div>"
 
 
@@ -109,13 +92,13 @@ def _escaped(text: str) -> str:
     return html.escape(text.encode("utf-8", "replace").decode())
 
 
-def picture_of(found: BadPixels) -> NDArray[np.uint8]:
+def picture_of(layers: Layers) -> NDArray[np.uint8]:
     """Return the picture of a mask, shape (rows, cols, 3): red, green, blue; row 0 at the bottom.
 
     A block of pixels has the colour of its flags, even of a single one; black if it has some of
     both ends. It is grey only if no pixel of it has a residual.
     """
-    known, low, high = map(_reduced, (~np.isnan(found.residual), found.low, found.high))
+    known, low, high = map(_reduced, layers)
     picture = np.full((*known.shape, 3), 255, np.uint8)
     for pixels, colour in ((~known, UNKNOWN), (low, LOW), (high, HIGH), (low & high, BLACK)):
         picture[pixels] = [*bytes.fromhex(colour[1:])]
@@ -130,18 +113,18 @@ def _reduced(image: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return image
 
 
-def _picture(title: str, found: BadPixels) -> str:
+def _picture(title: str, layers: Layers) -> str:
     """Return the picture of a mask with its legend; empty for an image without pixels."""
     try:
         from matplotlib.image import imsave
     except ImportError:
         return ""
-    if not found.residual.size:
+    if not layers[0].size:
         return ""
-    picture, png = picture_of(found), io.BytesIO()
+    picture, png = picture_of(layers), io.BytesIO()
     imsave(png, picture, format="png")
     rows, columns, _ = picture.shape
-    side = -(-max(found.residual.shape) // MOST_PIXELS)
+    side = -(-max(layers[0].shape) // MOST_PIXELS)
     scale = max(1, MOST_PIXELS // max(rows, columns))
     dot = f"; a dot is a block of {side} x {side} pixels" if side > 1 else ""
     return (

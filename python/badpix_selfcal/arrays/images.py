@@ -14,8 +14,6 @@ from ..errors import warn
 from ..instrument import Region, within
 from .checks import FloatArray, as_floats, as_stored, kernel_view, refuse_masked
 
-__all__ = ["MeanError", "RunningMinimum", "minimum_image", "pedestal", "percentiles"]
-
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
     """Estimate the residual dark pedestal: the NaN-median over an unlit gap.

@@ -20,10 +20,10 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from .._kernels import __version__
-from ..arrays.bad_pixels import BadPixels
+from ..arrays.bad_pixels import BadPixels, cuts_of, flags_of
 from ..arrays.checks import FloatArray, check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
-from ..arrays.display import block, counted, cuts_of, flags_of
+from ..arrays.display import block, counted
 from ..errors import ExposureError, MaskError
 from ..files.fits_file import open_fits
 from ..files.outputs import save
@@ -388,7 +388,7 @@ class Mask:
         """Return what a notebook shows: the facts, and a small picture of the mask."""
         from ..arrays.display import card
 
-        return card(*self._summary(), {"mask": self.bad_pixels} if self.bad_pixels else {})
+        return card(*self._summary(), {"mask": self.bad_pixels.layers} if self.bad_pixels else {})
 
     def _summary(self) -> tuple[str, dict[str, str]]:
         rows, columns = self.flags.shape

@@ -7,15 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from ..arrays.display import block, counted, cuts_of, files_of, flags_of
+from ..arrays.bad_pixels import cuts_of, flags_of
+from ..arrays.display import block, counted, files_of
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
     from ..files.paths import Location
     from ..instrument import Dispaxis
     from ..masks.mask import Mask, Role
-
-__all__ = ["ExposureResult", "Result", "Results", "Status"]
 
 Status: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """COMPLETE: flagged. SKIPPED: not searched for bad pixels. KEPT: written by an earlier run, and
@@ -135,7 +134,7 @@ class Result:
 
         found = self.bad_pixels
         title = f"mask, dispersion axis {self.dispaxis}"
-        shown = card(*self._summary(), {} if found is None else {title: found})
+        shown = card(*self._summary(), {} if found is None else {title: found.layers})
         return "".join([shown, *(each._repr_html_() for each in self.others)])
 
     def _summary(self) -> tuple[str, dict[str, str]]:

@@ -30,8 +30,6 @@ from .suites import (
     percentiles_checks,
 )
 
-__all__ = ["Tried", "Verification", "verify"]
-
 Against: TypeAlias = Literal["reference", "jwst"]
 """What an installation is compared with: plain NumPy, or the installed jwst."""
 
