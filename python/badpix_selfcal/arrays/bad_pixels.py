@@ -33,7 +33,7 @@ from .checks import (
     check_whole,
     edge_of,
 )
-from .display import Layers, block, card, counted
+from .display import block, counted
 
 if TYPE_CHECKING:
     from .groups import Groups
@@ -87,20 +87,14 @@ class BadPixels:
     error_scale: float | None = None
 
     def __repr__(self) -> str:
-        return block(*self._summary())
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: the counts, and a small picture of the mask."""
-        return card(*self._summary(), {"mask": self.layers})
-
-    def _summary(self) -> tuple[str, dict[str, str]]:
         rows, columns = self.mask.shape
         scale = self.error_scale
-        return f"BadPixels of {rows} x {columns} pixels", {
+        lines = {
             "cuts": cuts_of(self),
             "flagged": flags_of(self),
             "ERR": "" if scale is None else f"times {scale:.3g} is the noise",
         }
+        return block(f"BadPixels of {rows} x {columns} pixels", lines)
 
     @property
     def indices(self) -> tuple[NDArray[np.intp], ...]:
@@ -124,11 +118,6 @@ class BadPixels:
     def high(self) -> NDArray[np.bool_]:
         """The pixels flagged at the high end, shape (rows, cols)."""
         return self.mask & ~self.low
-
-    @property
-    def layers(self) -> Layers:
-        """The pixels that have a residual, those flagged at the low end, and at the high end."""
-        return ~np.isnan(self.residual), self.low, self.high
 
     @cached_property
     def groups(self) -> Groups:
