@@ -17,6 +17,15 @@ from pathlib import Path
 import pytest
 
 
+def _send(handler, status, headers, body=b""):
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name, str(value))
+    handler.end_headers()
+    with suppress(ConnectionError):
+        handler.wfile.write(body)
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Serves files; serves ranges of them if the server supports ranges."""
 
@@ -29,35 +38,33 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         time.sleep(self.facts.delay)
-        path = self.path.partition("?")[0].lstrip("/")
+        path, file = self._file()
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         if self.facts.failures[path] > 0:
             self.facts.failures[path] -= 1
             self._answer(503, b"busy", path)
-            return
-        file = self.folder / path
-        if not file.is_file():
+        elif not file.is_file():
             self._answer(404, b"absent")
-            return
-        content = file.read_bytes()
-        if self._is_refused(file):
+        elif self._is_refused(file):
             self._answer(412, b"changed", path)
-            return
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        if wanted is None or not self.facts.ranges:
-            self._answer(200, content, path)
-        elif int(wanted[1]) >= len(content):
-            self._answer(416, b"")
+        elif wanted is None or not self.facts.ranges:
+            self._answer(200, file.read_bytes(), path)
         else:
-            start, end = int(wanted[1]), min(int(wanted[2]) + 1, len(content))
-            headers = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
-            self._answer(206, content[start:end], path, headers)
+            content, start = file.read_bytes(), int(wanted[1])
+            piece = content[start : int(wanted[2]) + 1]
+            place = f"bytes {start}-{start + len(piece) - 1}/{len(content)}"
+            self._answer(206 if piece else 416, piece, path, {"Content-Range": place})
+
+    def _file(self):
+        path = self.path.partition("?")[0].lstrip("/")
+        return path, self.folder / path
 
     def _is_refused(self, file):
         """Return whether a condition of the request does not hold."""
-        names = {"If-Match": "ETag", "If-Unmodified-Since": "Last-Modified"}
         facts = self._version(file)
-        asked = {name: self.headers.get(name) for name in names}
-        return any(value and value != facts.get(names[name]) for name, value in asked.items())
+        conditions = {"If-Match": "ETag", "If-Unmodified-Since": "Last-Modified"}
+        asked = {facts.get(name): self.headers.get(each) for each, name in conditions.items()}
+        return any(value and value != fact for fact, value in asked.items())
 
     def _version(self, file):
         """Return the headers that tell the version of a file."""
@@ -68,25 +75,17 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self):
         time.sleep(self.facts.delay)
         self.facts.heads += 1
-        file = self.folder / self.path.partition("?")[0].lstrip("/")
-        self.send_response(200 if file.is_file() else 404)
-        self.send_header("Content-Length", str(file.stat().st_size if file.is_file() else 0))
+        file = self._file()[1]
+        exists = file.is_file()
+        headers = {"Content-Length": file.stat().st_size if exists else 0}
         if not self.facts.hides_ranges:
-            self.send_header("Accept-Ranges", "bytes" if self.facts.ranges else "none")
-        for name, value in (self._version(file) if file.is_file() else {}).items():
-            self.send_header(name, value)
-        self.end_headers()
+            headers["Accept-Ranges"] = "bytes" if self.facts.ranges else "none"
+        _send(self, 200 if exists else 404, headers | (self._version(file) if exists else {}))
 
     def _answer(self, status, body, path="", headers=()):
         self.facts.sent[path] += len(body)
         self.facts.requests[path] += 1
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in dict(headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-        with suppress(ConnectionError):
-            self.wfile.write(body)
+        _send(self, status, {"Content-Length": len(body), **dict(headers)}, body)
 
     def log_message(self, *_):
         pass
@@ -201,31 +200,26 @@ class Bucket:
 
 
 class Proxy:
-    """Forwards requests to an S3 server; may refuse or delay them.
-
-    Attributes
-    ----------
-    delay : float
-        Seconds before each request is forwarded.
-    """
+    """Forwards requests to an S3 server; may refuse them, or wait for `delay` seconds before."""
 
     def __init__(self, port):
-        self.port = port
-        self.url = ""
+        self.port, self.url = port, ""
         self.reset()
 
     def reset(self):
         """Forget the rules."""
-        self.delay = 0.0
-        self._refused = []
+        self.delay, self._refused = 0.0, []
 
     def refuse(self, method, pattern):
         """Answer requests whose path has this pattern with an error."""
-        self._refused.append((method, re.compile(pattern)))
+        self._refused.append((method, pattern))
 
     def refuses(self, method, path):
         """Return whether a request is refused."""
-        return any(each == method and found.search(path) for each, found in self._refused)
+        return any(each == method and re.search(found, path) for each, found in self._refused)
+
+
+DENIED = b"<Error><Code>AccessDenied</Code><Message>AccessDenied</Message></Error>"
 
 
 class _ProxyHandler(BaseHTTPRequestHandler):
@@ -239,31 +233,20 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         time.sleep(self.proxy.delay)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.proxy.refuses(self.command, self.path):
-            code = "<Code>AccessDenied</Code><Message>AccessDenied</Message>"
-            self._answer(
-                403, {"Content-Type": "application/xml"}, f"<Error>{code}</Error>".encode()
-            )
+            headers = {"Content-Type": "application/xml", "Content-Length": len(DENIED)}
+            _send(self, 403, headers, DENIED)
             return
         server = HTTPConnection("127.0.0.1", self.proxy.port)
         headers = {name: value for name, value in self.headers.items() if name != "Expect"}
         server.request(self.command, self.path, body, headers)
         answer = server.getresponse()
-        self._answer(answer.status, dict(answer.getheaders()), answer.read())
+        content = answer.read()
+        dropped = ("transfer-encoding", "connection", "date", "server")
+        kept = {k.lower(): v for k, v in answer.getheaders() if k.lower() not in dropped}
+        _send(self, answer.status, {"content-length": len(content), **kept}, content)
         server.close()
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - names of http.server
-
-    def _answer(self, status, headers, content):
-        self.send_response(status)
-        dropped = ("transfer-encoding", "connection", "date", "server")
-        kept = {name: value for name, value in headers.items() if name.lower() not in dropped}
-        if "content-length" not in map(str.lower, kept):
-            kept["Content-Length"] = str(len(content))
-        for name, value in kept.items():
-            self.send_header(name, value)
-        self.end_headers()
-        with suppress(ConnectionError):
-            self.wfile.write(content if self.command != "HEAD" else b"")
 
     def log_message(self, *_):
         pass

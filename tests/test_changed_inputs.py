@@ -43,7 +43,9 @@ def cut(path: Path) -> None:
 def test_a_file_that_was_changed_is_refused(tmp_path, change):
     path = write(tmp_path / "in.fits", sky(1))
     exposure = read(path)
+    science = exposure.science()
     change(path)
+    np.testing.assert_array_equal(science, sky(1))  # not mapped: the system would end the process
     for use in (
         exposure.science,
         exposure.error,
@@ -53,14 +55,6 @@ def test_a_file_that_was_changed_is_refused(tmp_path, change):
     ):
         with pytest.raises(ExposureError, match=r"in\.fits: .*(changed|cut short|no such file|No)"):
             use()
-
-
-def test_samples_stay_as_they_are_when_their_file_is_cut(tmp_path):
-    """They are not mapped: the system would kill the process."""
-    path = write(tmp_path / "in.fits", sky(1))
-    science = read(path).science()
-    os.truncate(path, 0)
-    np.testing.assert_array_equal(science, sky(1))
 
 
 def change_before(monkeypatch, name, path, change):
@@ -87,10 +81,9 @@ def test_a_run_whose_input_changes_writes_nothing(tmp_path, monkeypatch, change,
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("change", [overwrite, swap])
-def test_a_batch_fails_the_exposure_that_changes_before_it_is_copied(tmp_path, monkeypatch, change):
+def test_a_batch_fails_the_exposure_that_changes_before_it_is_copied(tmp_path, monkeypatch):
     made = pool(tmp_path, detectors=("NRS1",), background=0)["NRS1"]
-    change_before(monkeypatch, "write_copy", made[1], change)
+    change_before(monkeypatch, "write_copy", made[1], swap)
     bps.batch(made, output_dir=tmp_path / "out")
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {f"{read(path).stem}_badpix_selfcal.fits" for path in (made[0], *made[2:])}

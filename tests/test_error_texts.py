@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 import badpix_selfcal as bps
-from badpix_selfcal.cli import main
 from badpix_selfcal.files.exposure import Exposure, read
 from badpix_selfcal.step.minimum import Minimum
 
-from .exposures import enlarge, largest_file, observation, sky, write
-from .pools import pool, take
+from .exposures import observation, sky, write
+from .pools import take
 
 limited = pytest.mark.skipif(sys.platform == "win32", reason="needs limits of the system")
 
@@ -59,20 +56,6 @@ def test_a_limit_of_open_files_is_no_damaged_exposure(tmp_path):
             read(path)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@limited
-@pytest.mark.parametrize("use", ["run", "batch"])
-def test_a_full_disk_is_reported_with_the_name_of_the_output(tmp_path, capsys, use):
-    made = pool(tmp_path, detectors=("NRS1",))["NRS1"]
-    inputs = [made[0], "--background", made[1]] if use == "run" else [tmp_path]
-    words = [use, *inputs, "--output-dir", tmp_path / "out"]
-    with largest_file(enlarge(made[0])):
-        assert main([*map(str, words)]) == 1
-    output = tmp_path / "out" / "sci0_nrs1_badpix_selfcal.fits"
-    said = f"{output}: cannot be written: {os.strerror(errno.EFBIG)}\n"
-    assert said in capsys.readouterr().err
-    assert not output.exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count characters")

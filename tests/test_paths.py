@@ -25,15 +25,12 @@ from badpix_selfcal.files.paths import (
         ("s3://b/d/x_asn.json", "/e/a.fits", "s3://b/e/a.fits"),
         ("https://h:8/d/x_asn.json?key=1/2", "a.fits", "https://h:8/d/a.fits"),
         ("https://h/d/x_asn.json", "s3://b/a.fits", "s3://b/a.fits"),
+        ("d/x_asn.json", "a.fits", "d/a.fits"),
+        ("d/x_asn.json", "/e/a.fits", "/e/a.fits"),
     ],
 )
 def test_where_members_are(asn, name, expected):
-    assert beside(locate(asn), name) == RemoteFile(expected)
-
-
-def test_members_here_are_where_they_were():
-    assert beside(Path("d/x_asn.json"), "a.fits") == Path("d/a.fits")
-    assert beside(Path("d/x_asn.json"), "/e/a.fits") == Path("/e/a.fits")
+    assert beside(locate(asn), name) == locate(expected)
 
 
 @pytest.mark.parametrize(
@@ -41,22 +38,16 @@ def test_members_here_are_where_they_were():
     [
         ("s3://b/d/a_rate.fits", "a_rate.fits", ".fits", "s3://b/d/a_rate.fits"),
         ("https://h/a_rate.fits?sig=x/y.z", "a_rate.fits", ".fits", "https://h/a_rate.fits"),
-        ("https://u:p@h:8/a.fits#part", "a.fits", ".fits", "https://h:8/a.fits"),
-        (
-            "https://h/file?uri=mast:JWST/product/a_rate.fits&token=abc",
-            "a_rate.fits",
-            ".fits",
-            "https://h/file (a_rate.fits)",
-        ),
+        ("https://u:p@h:8/a.yaml#part", "a.yaml", ".yaml", "https://h:8/a.yaml"),
+        ("https://h/f?uri=mast:p/a.fits&token=abc", "a.fits", ".fits", "https://h/f (a.fits)"),
         ("s3://b/d/", "d", "", "s3://b/d/"),
-        ("https://h/x_asn.yaml", "x_asn.yaml", ".yaml", "https://h/x_asn.yaml"),
     ],
 )
 def test_names_and_what_is_shown(url, name, suffix, shown):
     remote = locate(url)
     assert (remote.name, remote.suffix) == (name, suffix)
     assert str(remote).startswith(shown)
-    for secret in ("sig", "u:p", "token", "k=1"):
+    for secret in ("sig", "u:p", "token"):
         assert secret not in str(remote) + repr(remote)
 
 
@@ -70,7 +61,6 @@ def test_folders_of_urls():
     assert file.parent / "b.fits" == RemoteFile("s3://b/d/b.fits")
     assert RemoteFile("s3://b/d/") / "a_rate.fits" == file
     assert output_directory(None) == Path()
-    assert output_directory("out") == Path("out")
     assert output_directory("s3://b/d/../e/") == RemoteFile("s3://b/e")
 
 
@@ -78,7 +68,6 @@ def test_folders_of_urls():
     ("url", "what"),
     [
         ("https://u:p@h/d", "^https://h/d: outputs cannot be written to https:// URLs"),
-        ("ftp://h/d", "cannot be written to ftp://"),
         ("s3://b/d?x=1", "must not contain"),
     ],
 )
@@ -87,26 +76,19 @@ def test_urls_that_nothing_can_be_written_to(url, what):
         output_directory(url)
 
 
-@pytest.mark.parametrize("path", ["a_rate.fits", "/a/b.fits", "s3:/a/b.fits", "c:/a", "c://a"])
-def test_paths_stay_paths(path):
-    assert locate(path) == Path(path)
-
-
 @pytest.mark.parametrize(
-    ("url", "path"),
+    ("given", "path"),
     [
+        *((path, path) for path in ("a_rate.fits", "/a/b.fits", "s3:/a/b.fits", "c:/a", "c://a")),
         ("file:///a/b%20c.fits", "/a/b c.fits"),
-        ("FILE:///a/b.fits", "/a/b.fits"),
-        ("file://localhost/a/b.fits", "/a/b.fits"),
+        ("FILE://localhost/a/b.fits", "/a/b.fits"),
         ("file://a/b.fits", "a/b.fits"),
-        ("file:///a/b#1.fits", "/a/b#1.fits"),
-        ("file:///a/b?1.fits", "/a/b?1.fits"),
+        ("file:///a/b#1?2.fits", "/a/b#1?2.fits"),
     ],
 )
-def test_urls_of_this_machine_are_paths(url, path):
-    assert locate(url) == Path(path)
-    assert locate(RemoteFile(url)) == Path(path)
-    assert beside(Path("d/x_asn.json"), url) == Path("d") / path
+def test_paths_stay_paths_and_urls_of_this_machine_become_them(given, path):
+    assert locate(given) == Path(path)
+    assert beside(Path("d/x_asn.json"), given) == Path("d") / path
 
 
 def test_names_of_one_file_have_one_key(tmp_path):

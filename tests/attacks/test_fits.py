@@ -6,7 +6,6 @@ import gzip
 import random
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,13 @@ from badpix_selfcal.files.exposure import read
 from badpix_selfcal.files.fits_file import open_fits
 
 from ..exposures import sky, write
+from ..fits_exposures import BLOCK, in_time
 from ..fits_exposures import CARDS as CARDS_OF_COPY
-from ..fits_exposures import in_time
 from . import cases, report
 
 SHAPE = (24, 36)
-CARD, BLOCK = 80, 2880
+CARD = 80
+END = b"END".ljust(CARD)
 SEED = 11
 
 VALUES = (
@@ -44,67 +44,57 @@ CARDS = (
     b"S_BPXSLF= (((", b"BKGDTARG= 'T'", b"CHANNEL = 1.5", b"HISTORY \x80\xff",
 )  # fmt: skip
 
-Mutation = Callable[[bytearray, random.Random], bytes]
-
 
 def header_cards(content: bytes) -> list[int]:
     """Return the places of the cards of all headers."""
     starts = [0]
     while (start := content.find(b"XTENSION=", starts[-1] + 1)) > 0:
         starts.append(start)
-    return [
-        at
-        for start in starts
-        for at in range(start, content.find(b"END".ljust(CARD), start) + CARD, CARD)
-    ]
+    return [at for start in starts for at in range(start, content.find(END, start) + CARD, CARD)]
 
 
-def flip(content: bytearray, rng: random.Random) -> bytes:
+# Each takes a file, the place of one of its cards, and a source of chance.
+
+
+def flip(content: bytearray, _: int, rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 1, 3, 30))):
         content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     return content
 
 
-def damage_header(content: bytearray, rng: random.Random) -> bytes:
-    cards = header_cards(content)
-    for _ in range(rng.choice((1, 1, 2, 5))):
-        content[rng.choice(cards) + rng.randrange(CARD)] = rng.choice(b" '(=-&/.019AETZ\0\xff")
+def damage_header(content: bytearray, at: int, rng: random.Random) -> bytes:
+    content[at + rng.randrange(CARD)] = rng.choice(b" '(=-&/.019AETZ\0\xff")
     return content
 
 
-def change_value(content: bytearray, rng: random.Random) -> bytes:
-    for _ in range(rng.choice((1, 1, 2))):
-        at = rng.choice(header_cards(content))
-        value = rng.choice(VALUES)
-        content[at + 8 : at + CARD] = (b"= " + value.rjust(20)).ljust(CARD - 8)[: CARD - 8]
+def change_value(content: bytearray, at: int, rng: random.Random) -> bytes:
+    value = b"= " + rng.choice(VALUES).rjust(20)
+    content[at + 8 : at + CARD] = value.ljust(CARD - 8)[: CARD - 8]
     return content
 
 
-def change_card(content: bytearray, rng: random.Random) -> bytes:
-    for _ in range(rng.choice((1, 1, 2))):
-        at = rng.choice(header_cards(content))
-        content[at : at + CARD] = rng.choice(CARDS).ljust(CARD)
+def change_card(content: bytearray, at: int, rng: random.Random) -> bytes:
+    content[at : at + CARD] = rng.choice(CARDS).ljust(CARD)
     return content
 
 
-def swap_cards(content: bytearray, rng: random.Random) -> bytes:
-    one, other = (rng.choice(header_cards(content)) for _ in range(2))
-    first, second = content[one : one + CARD], content[other : other + CARD]
-    content[one : one + CARD], content[other : other + CARD] = second, first
+def swap_cards(content: bytearray, at: int, rng: random.Random) -> bytes:
+    other, before = rng.choice(header_cards(content)), content[at : at + CARD]
+    content[at : at + CARD] = content[other : other + CARD]
+    content[other : other + CARD] = before
     return content
 
 
-def cut(content: bytearray, rng: random.Random) -> bytes:
-    near = rng.choice(header_cards(content)) + rng.randrange(CARD)
-    return content[: rng.choice((near, rng.randrange(len(content)), len(content) - 1))]
+def cut(content: bytearray, at: int, rng: random.Random) -> bytes:
+    return content[: rng.choice((at + rng.randrange(CARD), rng.randrange(len(content)), -1))]
 
 
-def append(content: bytearray, rng: random.Random) -> bytes:
+def append(content: bytearray, _: int, rng: random.Random) -> bytes:
     tail = rng.choice((b"\0", b" ", b"\xff", b"END", b"XTENSION= 'IMAGE   '", b"SIMPLE  =", b"A"))
     return content + tail * rng.choice((1, 7, CARD, BLOCK, 3 * BLOCK))
 
 
-def move_block(content: bytearray, rng: random.Random) -> bytes:
+def move_block(content: bytearray, _: int, rng: random.Random) -> bytes:
     one, other = (BLOCK * rng.randrange(len(content) // BLOCK) for _ in range(2))
     block = content[one : one + BLOCK]
     if rng.random() < 0.5:
@@ -114,22 +104,18 @@ def move_block(content: bytearray, rng: random.Random) -> bytes:
     return content
 
 
-def repeat_extension(content: bytearray, rng: random.Random) -> bytes:
+def repeat_extension(content: bytearray, _: int, rng: random.Random) -> bytes:
     starts = [at for at in header_cards(content) if content[at : at + 8] == b"XTENSION"] or [0]
-    start = rng.choice(starts)
-    return content[: rng.choice(starts)] + content[start:]
+    return content[: rng.choice(starts)] + content[rng.choice(starts) :]
 
 
-def endless_header(content: bytearray, rng: random.Random) -> bytes:
+def endless_header(content: bytearray, _: int, rng: random.Random) -> bytes:
     """Remove an END, or every END."""
-    if rng.random() < 0.5:
-        return content.replace(b"END".ljust(CARD), b" " * CARD)
-    at = rng.choice([at for at in header_cards(content) if content[at : at + 4] == b"END "] or [0])
-    content[at : at + CARD] = rng.choice((b"", b"\0", b"END.", b"END0")).ljust(CARD)
-    return content
+    other = rng.choice((b"", b"\0", b"END.", b"END0")).ljust(CARD)
+    return content.replace(END, other, rng.choice((1, 2, -1)))
 
 
-MUTATIONS: tuple[Mutation, ...] = (
+MUTATIONS = (
     flip, damage_header, damage_header, change_value, change_value, change_card, change_card,
     swap_cards, cut, append, move_block, repeat_extension, endless_header,
 )  # fmt: skip
@@ -137,14 +123,15 @@ MUTATIONS: tuple[Mutation, ...] = (
 
 def mutated(content: bytes, rng: random.Random) -> tuple[bytes, str]:
     """Return a mutated file, and the ending of its name."""
-    changed, packed = bytes(content), rng.random() < 0.25
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 5))):
         # A mutation may leave no header for the next one.
-        if header_cards(changed) and len(changed) >= BLOCK:
-            changed = bytes(rng.choice(MUTATIONS)(bytearray(changed), rng))
-    if packed and rng.random() < 0.3:
-        return bytes(flip(bytearray(gzip.compress(changed, 1)), rng)), ".fits.gz"
-    return (gzip.compress(changed, 1), ".fits.gz") if packed else (changed, ".fits")
+        if (places := header_cards(content)) and len(content) >= BLOCK:
+            change = rng.choice(MUTATIONS)
+            content = bytes(change(bytearray(content), rng.choice(places), rng))
+    if rng.random() < 0.75:
+        return content, ".fits"
+    packed = gzip.compress(content, 1)
+    return flip(bytearray(packed), 0, rng) if rng.random() < 0.3 else packed, ".fits.gz"
 
 
 @pytest.fixture(scope="module")
@@ -156,23 +143,21 @@ def folder(tmp_path_factory) -> Path:
 
 def how_it_ends(path: Path) -> str:
     """Read, copy and open a file: every error names it, and it does not change."""
-    before, copy = path.read_bytes(), path.with_name("copy.fits")
-    ends = []
+    before, ends = path.read_bytes(), []
     for use in (exposure_and_copy, whole):
         try:
             with in_time():
-                use(path, copy)
+                use(path)
             ends.append("read")
         except ExposureError as error:
             assert str(error).startswith(f"{path}: ")  # noqa: PT017 - or it is read
             assert ": True" not in str(error)  # noqa: PT017 - a text that says nothing
-            ends.append("refused")
     assert path.read_bytes() == before
-    return "read" if "read" in ends else "refused"
+    return "read" if ends else "refused"
 
 
-def exposure_and_copy(path: Path, copy: Path) -> None:
-    found = read(path)
+def exposure_and_copy(path: Path) -> None:
+    found, copy = read(path), path.with_name("copy.fits")
     science = found.science()
     found.error(), found.dq()
     found.write_copy(copy, np.ones(found.shape, bool), CARDS_OF_COPY, "flagged")
@@ -181,7 +166,7 @@ def exposure_and_copy(path: Path, copy: Path) -> None:
     assert np.isnan(flagged.science()).all()
 
 
-def whole(path: Path, _: Path) -> None:
+def whole(path: Path) -> None:
     with open_fits(path) as hdus:
         for hdu in hdus:
             assert hdu.data is None or hdu.data.nbytes <= 9 * path.stat().st_size
@@ -200,8 +185,7 @@ def test_a_mutated_file_is_read_or_refused(folder):
             error.add_note(f"case {number}")
             raise
     report("mutated FITS files", dict(counts))
-    assert counts["read"]
-    assert counts["refused"]
+    assert len(counts) == 2
 
 
 HUGE = 400 << 20
@@ -216,11 +200,9 @@ MOST_MEMORY = 20 << 20
 def test_endless_headers_and_tails_do_not_fill_the_memory(folder, filler, place):
     """They took 22 s and 861 MiB."""
     content = (folder / "sound_rate.fits").read_bytes()
-    end = b"END".ljust(CARD)
-    if place == "within the first header":
-        content = content[: content.index(end)]
-    elif place == "within an extension":
-        content = content[: content.index(end, content.index(b"XTENSION="))]
+    if place != "behind":
+        start = content.index(b"XTENSION=") if place == "within an extension" else 0
+        content = content[: content.index(END, start)]
     path = folder / "huge_rate.fits.gz"
     with gzip.open(path, "wb", 1) as file:
         file.write(content)
@@ -234,8 +216,7 @@ def test_endless_headers_and_tails_do_not_fill_the_memory(folder, filler, place)
             else:
                 with pytest.raises(ExposureError, match="huge_rate"):
                     read(path)
-        peak = tracemalloc.get_traced_memory()[1]
+        assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
     finally:
         tracemalloc.stop()
-    assert peak < MOST_MEMORY
     path.unlink()

@@ -26,19 +26,6 @@ from ..errors import ExposureError, is_of_machine, silenced
 from .paths import AnyLocation, Location, RemoteFile, locate, require_file
 from .remote import MOST, About, RemoteError, download
 
-__all__ = [
-    "BLOCK",
-    "CARD",
-    "Hdu",
-    "Read",
-    "cards_of",
-    "headers",
-    "open_fits",
-    "opened",
-    "reader",
-    "reading",
-]
-
 BLOCK: Final = 2880
 """Bytes of a FITS block: headers and data are whole numbers of blocks."""
 
@@ -57,12 +44,19 @@ MOST_FIELDS: Final = 999
 """Columns of a table. Astropy would make a million of them from a card."""
 
 _STRUCTURE: Final = (
-    *("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "BSCALE"),
+    *("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "BSCALE"),
     *("BZERO", "ZIMAGE"),
 )
 """The keywords that every header is asked for, besides NAXISn."""
 
 _END: Final = re.compile(rb"((?:.{80})*?)END(?![A-Z0-9_-])", re.DOTALL)
+_FIXED: Final = re.compile(
+    r"(NAXIS[0-9]*|BITPIX|PCOUNT|GCOUNT) *(?<=^.{8})= {2,21}(-?[0-9]{1,18})(?<=^.{30})(?: *|[ /].*)"
+    r"|(XTENSION)= '([A-Z]+) *'(?<=^.{20})(?: *|[ /].*)"
+)
+"""A mandatory card, which has a fixed format: a whole number ends in column 30, a text is in the
+columns 12 to 19."""
+
 _NOT_ASCII: Final = re.compile(r"[^ -~]")
 
 Read: TypeAlias = Callable[[int, int], bytes]
@@ -245,9 +239,14 @@ def _values(text: str, keywords: Collection[str]) -> dict[str, Any]:
         is_wanted = keyword in keywords or keyword.startswith("NAXIS")
         if is_wanted:
             images.append(image)
+    values: dict[str, Any] = {}
     with silenced():
-        cards = [fits.Card.fromstring(image) for image in reversed(images)]
-        values = {card.keyword: card.value for card in cards}
+        for image in reversed(images):
+            if found := _FIXED.fullmatch(image):
+                values[found[1] or found[3]] = int(found[2]) if found[1] else found[4]
+            else:
+                card = fits.Card.fromstring(image)
+                values[card.keyword] = card.value
     return {key: each for key, each in values.items() if not isinstance(each, fits.card.Undefined)}
 
 

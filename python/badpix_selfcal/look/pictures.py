@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["compare", "compared", "followed", "history"]
-
 FAINT: Final = "#8C8C8C"
 ORANGE: Final = "#E69F00"
 ABOVE: Final[dict[str, Any]] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
