@@ -105,8 +105,8 @@ def minimum(mask: Mask, *, ax: Axes | None = None, flags: bool = True) -> Axes:
     """Draw the minimum image."""
     image, found = chosen.images_of(mask)
     note = counted(len(mask.used), "exposure") if mask.used else ""
-    limits, label = _levels(image[~found.mask], 0.5), _label("minimum", mask)
-    ax = _scaled(mask, image, "gray_r", limits, label, ax, flags, None)
+    label, levels = _label("minimum", mask), _levels(image[~found.mask], 0.5)
+    ax = _scaled(mask, image, levels, label, ax, flags=flags, cmap="gray_r", interpolation=None)
     return _titled(ax, "Minimum image", mask, note)
 
 
@@ -115,7 +115,7 @@ def residual(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -> Ax
     found = _found(shown)
     limit = 5.0 * _scatter(found.residual[~found.mask])
     label = _label("residual", shown)
-    ax = _scaled(shown, found.residual, "RdBu_r", (-limit, limit), label, ax, flags)
+    ax = _scaled(shown, found.residual, (-limit, limit), label, ax, flags=flags)
     return _titled(ax, "Residual", shown)
 
 
@@ -135,14 +135,14 @@ def significance(shown: Shown, *, ax: Axes | None = None, flags: bool = False) -
     limit = min(abs(found.cut_low), abs(found.cut_high))
     limit = limit if 0.0 < limit < math.inf else 5.0
     label = "significance (noise of one exposure)"
-    ax = _scaled(shown, found.significance, "RdBu_r", (-limit, limit), label, ax, flags)
+    ax = _scaled(shown, found.significance, (-limit, limit), label, ax, flags=flags)
     return _titled(ax, "Significance", shown)
 
 
 def mask(shown: Shown, *, ax: Axes | None = None) -> Axes:
     """Draw the flagged pixels, those at either end in a colour; crowded rows are shaded."""
     ax, found = _axes(ax, IMAGE), _found(shown)
-    _image(ax, np.isnan(found.residual), ListedColormap(["white", UNKNOWN]), (0.0, 1.0))
+    _image(ax, np.isnan(found.residual))
     share = found.mask.mean() if found.mask.size else 0.0
     note = f"{100 * share:.3g} % flagged; grey: no residual"
     if isinstance(shown, Mask) and shown.crowded:
@@ -164,7 +164,7 @@ def dq(mask: Mask, *, ax: Axes | None = None) -> Axes:
     ax, flagged = _axes(ax, IMAGE), mask.flags
     unlit = (mask.dq & (NON_SCIENCE | REFERENCE_PIXEL)) > 0
     known = (mask.dq & DO_NOT_USE) > 0
-    _image(ax, unlit, ListedColormap(["white", UNKNOWN]), (0.0, 1.0))
+    _image(ax, unlit)
     _mark(ax, mask, {
         "bad before": (known & ~unlit & ~flagged, GREEN),
         "flagged, bad before": (flagged & known, PINK),
@@ -174,26 +174,26 @@ def dq(mask: Mask, *, ax: Axes | None = None) -> Axes:
 
 
 def _scaled(
-    shown: Shown, image: FloatArray, colours: str, limits: tuple[float, float], label: str,
-    ax: Axes | None, flags: bool, interpolation: str | None = "nearest",  # noqa: FBT001
+    shown: Shown, image: FloatArray, levels: tuple[float, float], label: str, ax: Axes | None, *,
+    flags: bool, cmap: str = "RdBu_r", **how: Any,
 ) -> Axes:  # fmt: skip
     """Draw an image with a scale of colours."""
-    ax, found, (low, high) = _axes(ax, IMAGE), _found(shown), limits
+    ax, found, (low, high) = _axes(ax, IMAGE), _found(shown), levels
     if not low < high:
         low, high = low - 1.0, high + 1.0
-    drawn = _image(ax, image, colormaps[colours], (low, high), interpolation=interpolation)
+    drawn = _image(ax, image, low, high, colormaps[cmap], **how)
     ax.figure.colorbar(drawn, ax=ax, label=label, extend="both", shrink=0.8, aspect=30, pad=0.02)
     _mark(ax, shown, {"low": (found.low, LOW), "high": (found.high, HIGH)} if flags else {})
     return ax
 
 
 def _image(
-    ax: Axes, image: NDArray[Any], colours: Any, limits: tuple[float, float], **how: Any
-) -> Any:
+    ax: Axes, image: NDArray[Any], low: float = 0.0, high: float = 1.0,
+    colours: Any = ListedColormap(["white", UNKNOWN]), **how: Any,  # noqa: B008
+) -> Any:  # fmt: skip
     """Show an image. Pixels are not averaged where dots are fewer: single ones would vanish."""
-    how = {"interpolation": "nearest", "origin": "lower", **how}
-    shades = colours.with_extremes(bad=UNKNOWN)
-    return ax.imshow(image, cmap=shades, vmin=limits[0], vmax=limits[1], **how)
+    how = {"interpolation": "nearest", "origin": "lower", "vmin": low, "vmax": high, **how}
+    return ax.imshow(image, cmap=colours.with_extremes(bad=UNKNOWN), **how)
 
 
 def _mark(ax: Axes, shown: Shown, kinds: Mapping[str, tuple[NDArray[np.bool_], str]]) -> None:
@@ -227,7 +227,7 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
         quantity, unit, label = "residual", getattr(shown, "unit", ""), _label("residual", shown)
     values = _finite(found.compared).astype(np.float64)
     width = _scatter(values) or 1.0
-    least, most = (values.min(), values.max()) if values.size else (-1.0, 1.0)
+    least, most = _range(values, -1.0)
     low, high = np.arcsinh(np.clip([least, most], -LARGEST, LARGEST) / width)
     margin = max(0.02 * (high - low), 0.1)
     edges = width * np.sinh(np.linspace(low - margin, high + margin, 161))
@@ -397,10 +397,11 @@ def _limits(line: chosen.Line, found: BadPixels) -> tuple[float, float]:
     noises = np.ones(1) if line.noise is None else _finite(line.noise)
     noise = float(np.median(noises)) if noises.size else 0.0
     below, above = (
-        abs(cut) * noise if math.isfinite(cut) else 0.0 for cut in (found.cut_low, found.cut_high)
+        abs(x) * noise if math.isfinite(x) else 0.0 for x in (found.cut_low, found.cut_high)
     )
-    low = min([float(levels.min()) - 1.5 * below * bool(line.low.any()), *good])
-    high = max([float(levels.max()) + 1.8 * above, *good])
+    least, most = _range(levels)
+    low = min([least - 1.5 * below * bool(line.low.any()), *good])
+    high = max([most + 1.8 * above, *good])
     margin = 0.08 * (high - low) or 1.0
     return low - margin, high + margin
 
@@ -440,9 +441,7 @@ def small_cuts(
             panel.fill_between(place, line.lower, line.upper, color=FAINT, alpha=0.22, lw=0)
             for artist, each in zip(panel.lines, values, strict=False):  # the last one stays
                 artist.set_data(place, each)
-        levels = np.concatenate(known)
-        low, high = (float(levels.min()), float(levels.max())) if levels.size else (0.0, 1.0)
-        low, high = max(low, -LARGEST), min(high, LARGEST)
+        low, high = np.clip(_range(np.concatenate(known)), -LARGEST, LARGEST)
         margin = 0.05 * (high - low) or 1.0
         for panel in panels:
             panel.set_ylim(low - margin, high + margin)
@@ -470,7 +469,7 @@ def spectrum(mask: Mask, *, band: tuple[int, int] | None = None, ax: Axes | None
     ax.plot(before, color=HIGH, linewidth=0.9, label="before")
     ax.plot(after, color=BLACK, linewidth=0.9, label="after: without flagged pixels")
     if levels.size:
-        low, high = float(levels.min()), float(levels.max())
+        low, high = _range(levels)
         margin = 0.25 * (high - low) or max(abs(high), 1.0)
         ax.set_ylim(low - margin, high + 2.0 * margin)
     along, line = ("row", "column")[:: 1 - 2 * axis]
@@ -543,7 +542,7 @@ def _surroundings(panel: Axes, mask: Mask, pixel: chosen.Pixel) -> None:
     high = low + max(2.0 * (high - low), 1e-6 * abs(low), 1e-30)
     y, x = starts[0] - 0.5, starts[1] - 0.5
     extent = (x, x + image.shape[1], y, y + image.shape[0])
-    _image(panel, image, colormaps["gray_r"], (low, high), interpolation=None, extent=extent)
+    _image(panel, image, low, high, colormaps["gray_r"], interpolation=None, extent=extent)
     for end, colour in ((part.low, LOW), (part.high, HIGH)):
         frames = [Rectangle((x + column, y + row), 1, 1) for row, column in np.argwhere(end)]
         panel.add_collection(PatchCollection(frames, fc="none", ec=colour, linewidth=1.1))
@@ -621,6 +620,11 @@ def _titled(ax: Axes, title: str, shown: Shown, note: str = "") -> Axes:
 def _finite(values: FloatArray) -> FloatArray:
     """Return the finite values, in one dimension."""
     return values[np.isfinite(values)]
+
+
+def _range(values: FloatArray, low: float = 0.0) -> tuple[float, float]:
+    """Return the least and the greatest value; without any, a low one and 1."""
+    return (float(values.min()), float(values.max())) if values.size else (low, 1.0)
 
 
 def _levels(values: FloatArray, lower: float) -> tuple[float, float]:

@@ -248,12 +248,11 @@ def places_of(
 
     First come the samples along the dispersion.
     """
-    rows, columns = np.divmod(pixels, shape[1])
-    along, across = np.arange(-ALONG, ALONG + 1), np.arange(-ACROSS, ACROSS + 1)
-    one = np.concatenate([along, np.zeros_like(across)])
-    other = np.concatenate([np.zeros_like(along), across])
-    down, right = (one, other) if axis_of(dispaxis, "along") == 0 else (other, one)
-    y, x = rows[:, np.newaxis] + down, columns[:, np.newaxis] + right
+    samples = np.zeros((2, SAMPLES), int)  # distances along the dispersion, and across it
+    for way, (_, reach, first) in enumerate(HALVES):
+        samples[way, first : first + 2 * reach + 1] = np.arange(-reach, reach + 1)
+    down, right = samples if axis_of(dispaxis, "along") == 0 else samples[::-1]
+    y, x = pixels[:, np.newaxis] // shape[1] + down, pixels[:, np.newaxis] % shape[1] + right
     inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
     return np.where(inside, y * shape[1] + x, 0), inside
 
@@ -345,10 +344,9 @@ def regions_of(mask: Mask) -> Parts:
     number = np.zeros((rows, columns), np.uint8)
     detector = _whole_miri(mask)
     if detector is not None and detector.gap is not None:
-        left, right = (f"channel {each.number}" for each in CHANNELS[detector.name])
-        _, _, begin, end = detector.gap
-        number[:, :begin], number[:, end:] = 1, 2
-        return Parts((f"{left} (left)", f"{right} (right)"), number)
+        left, right = (each.number for each in CHANNELS[detector.name])
+        number[:, : detector.gap[2]], number[:, detector.gap[3] :] = 1, 2
+        return Parts((f"channel {left} (left)", f"channel {right} (right)"), number)
     number[:] = 1 + (np.arange(columns) >= columns // 2)
     number[rows // 2 :] += 2
     return Parts(("lower left", "lower right", "upper left", "upper right"), number)
@@ -388,5 +386,4 @@ def mean_of(image: NDArray[Any], axis: int) -> NDArray[np.float64]:
     """Return the mean of the samples that are not NaN; NaN where there are none."""
     count = np.count_nonzero(~np.isnan(image), axis=axis)
     total = np.nansum(image, axis=axis)
-    mean: NDArray[np.float64] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return mean
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))

@@ -23,7 +23,6 @@ from ..masks.mask import Mask, Member
 from .left import block_scatter, left_by, per_pixel, scatter
 from .shown import Parts, images_of, regions_of, slices_of
 
-
 Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
 """What to do with a mask."""
 
