@@ -128,12 +128,8 @@ def judge(mask: Mask) -> Judgement:
         "spikes": spikes,
         "spikes_left": _percent(spikes, spikes + int(np.count_nonzero(found.mask))),
     }
-    for name, parts, usual in (
-        ("region", regions_of(mask), min),
-        ("slice", slices_of(mask), np.median),
-    ):
-        numbers[f"{name}s"] = of_parts = _of_parts(parts, sensitive, found)
-        numbers[f"{name}_ratio"] = _ratio([*of_parts.values()], usual)
+    numbers |= _of_parts("region", regions_of(mask), sensitive, found, min)
+    numbers |= _of_parts("slice", slices_of(mask), sensitive, found, np.median)
     numbers |= _of_lines(mask, numbers["flagged"])
     if mask.dq is not None:
         numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
@@ -224,24 +220,22 @@ def _spikes(found: BadPixels, sigmas: FloatArray) -> int:
 
 
 def _of_parts(
-    parts: Parts, sensitive: NDArray[np.bool_], found: BadPixels
-) -> dict[str, dict[str, Any]]:
-    """Return the counts of each part of the detector."""
-    counts = (parts.counts(pixels) for pixels in (sensitive, found.low, found.high))
-    return {
-        name: {"sensitive": all_, "low": low, "high": high, "share": _percent(low + high, all_)}
-        for name, all_, low, high in zip(parts.names, *counts, strict=True)
-    }
-
-
-def _ratio(parts: Sequence[Mapping[str, Any]], usual: Callable[[list[float]], Any]) -> float | None:
-    """Return the greatest share of flags over the usual one."""
-    shares: list[float] = [  # with one flag more in each: small numbers vary by chance
-        (each["low"] + each["high"] + 1) / each["sensitive"]
-        for each in parts
-        if each["sensitive"] >= LEAST_PART
-    ]
-    return max(shares) / float(usual(shares)) if len(shares) > 1 else None
+    name: str,
+    parts: Parts,
+    sensitive: NDArray[np.bool_],
+    found: BadPixels,
+    usual: Callable[..., Any],
+) -> dict[str, Any]:
+    """Return counts of parts of the detector, and the greatest share of flags over the usual one."""
+    counts = [parts.counts(pixels) for pixels in (sensitive, found.low, found.high)]
+    parts_by_name, shares = {}, []
+    for part, all_, low, high in zip(parts.names, *counts, strict=True):
+        share = _percent(low + high, all_)
+        parts_by_name[part] = {"sensitive": all_, "low": low, "high": high, "share": share}
+        if all_ >= LEAST_PART:  # with one flag more in each: small numbers vary by chance
+            shares.append((low + high + 1) / all_)
+    ratio = max(shares) / float(usual(shares)) if len(shares) > 1 else None
+    return {f"{name}s": parts_by_name, f"{name}_ratio": ratio}
 
 
 def _of_lines(mask: Mask, flagged: int) -> dict[str, Any]:
