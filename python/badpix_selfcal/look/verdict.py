@@ -226,7 +226,7 @@ def _of_parts(
     found: BadPixels,
     usual: Callable[..., Any],
 ) -> dict[str, Any]:
-    """Return counts of parts of the detector, and the greatest share of flags over the usual one."""
+    """Return the counts of each part of the detector, and the ratio of their shares of flags."""
     counts = [parts.counts(pixels) for pixels in (sensitive, found.low, found.high)]
     parts_by_name, shares = {}, []
     for part, all_, low, high in zip(parts.names, *counts, strict=True):
