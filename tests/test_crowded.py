@@ -188,14 +188,3 @@ def test_large_groups_take_seconds_at_most(ends, number):
     began = time.process_time()
     assert len(grouped(ends)) == number
     assert time.process_time() - began < 8
-
-
-def test_groups_in_words():
-    image = np.zeros((20, 20))
-    image[5, 5] = 9.0
-    how = {"dispaxis": 1, "flagfrac_lower": 0, "flagfrac_upper": 0.001}
-    assert " = 1 pixel (" in repr(bps.find_bad_pixels(image, **how))
-    image[5, 6], image[9, 9] = 8.0, 7.0
-    found = bps.find_bad_pixels(image, **{**how, "flagfrac_upper": 0.01})
-    assert " = 3 pixels in 2 groups (" in repr(found)
-    assert found.groups.number.size == found.groups.size.sum() == found.mask.sum()

@@ -284,7 +284,7 @@ def test_an_interrupted_batch_leaves_whole_files_and_is_continued(tmp_path, clie
     assert [header(path)["S_BPXSLF"] for path in left] == ["COMPLETE"] * len(left)
     assert (len(left) > 8) == (last > 60)
     result = bps.batch(tmp_path / "in", resume=True, **how)
-    assert result.statuses["KEPT"] == len(left) < 60
+    assert result.statuses["KEPT"] == len(left)  # a fast cluster may have written all
     assert result.statuses["COMPLETE"] == 60 - len(left)
 
 

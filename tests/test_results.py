@@ -1,25 +1,16 @@
-"""Results as a session and a notebook show them: a few lines, and a true picture of the mask."""
+"""Results as a session shows them: a few lines."""
 
 from __future__ import annotations
 
-import base64
-import io
 import re
-import sys
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 import badpix_selfcal as bps
-from badpix_selfcal.arrays.display import BLACK, HIGH, LOW, UNKNOWN, card
 
 from .exposures import names, observation
 from .pools import pool
-from .shown import shown
 
 
 @pytest.fixture
@@ -41,9 +32,6 @@ def test_a_result(result):
         "  copies    3 files in out"
     )
     assert repr(found) == f"BadPixels of 96 x 640 pixels\n{facts}"
-    html = result._repr_html_()
-    assert "<strong>Result product: COMPLETE, 5 exposures</strong>" in html
-    assert html.count("<img ") == 1
 
 
 def test_bad_pixels_of_the_sigma_cut():
@@ -86,9 +74,6 @@ def test_a_batch_accounts_for_every_exposure(here):
         "  MIRIFULONG 34  3 COMPLETE, 2 BACKGROUND  62 low + 62 high = 124 pixels (0.202 %)",
         "  NRS1           3 COMPLETE, 2 BACKGROUND  62 low + 62 high = 124 pixels (0.202 %)",
     ]
-    html = result._repr_html_()
-    assert "<strong>Results of 12 exposures</strong>" in html
-    assert ">MIRIFULONG 34</td>" in html
     assert [each.name for each in result] == ["MIRIFULONG 34", result[1].name]
     assert len(result.written) == len(names(here / "out"))
     assert sum(result.statuses.values()) == len(list(here.glob("*_rate.fits")))
@@ -120,73 +105,3 @@ def test_the_threads_of_a_call_are_those_of_the_process_no_longer(result, before
     finally:
         bps.set_num_threads(None)
     assert result.status == "COMPLETE"
-
-
-# Notebooks
-
-
-def parsed(html):
-    """Parse HTML that is also well-formed XML."""
-    return ElementTree.fromstring(f"<body>{html}</body>")
-
-
-def pixels_of(found):
-    """Return the pixels of the picture that a notebook shows of a mask."""
-    image = pytest.importorskip("PIL.Image")
-    (tag,) = parsed(found._repr_html_()).iter("img")
-    head, _, data = tag.get("src").partition(",")
-    assert head == "data:image/png;base64"
-    with image.open(io.BytesIO(base64.b64decode(data))) as picture:
-        return np.asarray(picture.convert("RGB"))[::-1]
-
-
-def colours(known, low, high):
-    """Return the colours of pixels: those of the flags over grey and white."""
-    expected = np.full((*low.shape, 3), 255)
-    for pixels, colour in ((~known, UNKNOWN), (low, LOW), (high, HIGH), (low & high, BLACK)):
-        expected[pixels] = [*bytes.fromhex(colour[1:])]
-    return expected
-
-
-@pytest.mark.parametrize("cut", ["fraction", "sigma"])
-def test_every_flag_of_a_small_mask_is_a_pixel(cut):
-    found = shown(cut=cut).bad_pixels
-    expected = colours(~np.isnan(found.residual), found.low, found.high)
-    np.testing.assert_array_equal(pixels_of(found), expected)
-
-
-@given(
-    arrays(
-        np.int8,
-        array_shapes(min_dims=2, max_dims=2, max_side=30),
-        elements={"min_value": -1, "max_value": 1},
-    )
-)
-def test_a_block_has_the_colours_of_its_flags(ends):
-    image = np.repeat(np.repeat(ends.astype(float), 20, 0), 20, 1)
-    found = bps.BadPixels(image != 0, image, -0.5, 0.5, int((ends < 0).sum()), 1)
-    side = -(-max(image.shape) // 256)
-    rows, columns = (np.arange(0, size, side) for size in image.shape)
-    low, high = (
-        np.logical_or.reduceat(np.logical_or.reduceat(flags, rows, 0), columns, 1)
-        for flags in (image < 0, image > 0)
-    )
-    np.testing.assert_array_equal(pixels_of(found), colours(np.ones_like(low), low, high))
-
-
-@given(st.text(st.characters(min_codepoint=32, exclude_characters="\x7f")))
-@example("\udcff.fits")  # a name that is no Unicode
-def test_text_is_escaped(text):
-    shown_as = card(text, {"word": text or "-"}, {})
-    text = text.encode("utf-8", "replace").decode()
-    (strong,), (cell,) = (parsed(shown_as).findall(f".//{tag}") for tag in ("strong", "td"))
-    assert ((strong.text or ""), cell.text) == (text, text or "-")
-
-
-def test_without_matplotlib_or_pixels_there_is_no_picture(monkeypatch):
-    empty = np.zeros((0, 5))
-    assert "<img" not in bps.BadPixels(empty > 0, empty, -1.0, 1.0, 0, 0)._repr_html_()
-    monkeypatch.setitem(sys.modules, "matplotlib.image", None)
-    html = shown().bad_pixels._repr_html_()
-    assert "flagged" in html
-    assert "<img" not in html

@@ -32,11 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
+from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, cuts_of
 from .arrays.checks import FloatArray
-from .arrays.display import cuts_of
 from .arrays.medians import median_filter
 from .instrument import DISPAXIS_OF_EXP_TYPE, gap_of, within
-from .parameters import FLAGFRAC, KERNEL_SIZE, Parameters
+from .parameters import Parameters
 from .stcal import medfilt
 
 try:

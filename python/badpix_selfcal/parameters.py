@@ -28,8 +28,6 @@ from .arrays.checks import (
     edge_of,
 )
 
-__all__ = ["FLAGFRAC", "KERNEL_SIZE", "UPPER_CUTS", "Parameter", "Parameters", "upper_cut"]
-
 
 @dataclass(frozen=True)
 class Parameter:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-__all__ = ["get_steps"]
-
 
 def get_steps() -> list[tuple[str, str, bool]]:
     """Return class, alias and whether it is a pipeline of each step, without importing them.

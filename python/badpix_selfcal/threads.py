@@ -10,8 +10,6 @@ from typing import SupportsIndex
 
 from ._kernels import default_threads, num_threads, set_num_threads
 
-__all__ = ["share_threads", "threads_set"]
-
 VARIABLE = "BADPIX_SELFCAL_NUM_THREADS"
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _kernels
+from .._kernels import find_bad_pixels as find_by_fraction
+from .._kernels import find_significant_pixels, median_kernel
+from .._kernels import sharp_groups as find_sharp_groups
 from ..errors import log
 from ..instrument import IMAGE_AXIS, Dispaxis, blur_of
 from .checks import (
@@ -31,7 +33,7 @@ from .checks import (
     check_whole,
     edge_of,
 )
-from .display import block, cuts_of, flags_of
+from .display import block, counted
 
 if TYPE_CHECKING:
     from .groups import Groups
@@ -85,23 +87,14 @@ class BadPixels:
     error_scale: float | None = None
 
     def __repr__(self) -> str:
-        return block(*self._summary())
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: the counts, and a small picture of the mask."""
-        from .display import card
-
-        head, lines = self._summary()
-        return card(head, lines, {"mask": self})
-
-    def _summary(self) -> tuple[str, dict[str, str]]:
         rows, columns = self.mask.shape
         scale = self.error_scale
-        return f"BadPixels of {rows} x {columns} pixels", {
+        lines = {
             "cuts": cuts_of(self),
             "flagged": flags_of(self),
             "ERR": "" if scale is None else f"times {scale:.3g} is the noise",
         }
+        return block(f"BadPixels of {rows} x {columns} pixels", lines)
 
     @property
     def indices(self) -> tuple[NDArray[np.intp], ...]:
@@ -232,14 +225,14 @@ def find_bad_pixels(
     border = edge_of(check_choice(EDGES, edge, "edge"), cut)
     if log.isEnabledFor(DEBUG):
         height, width = 1 if axis == 1 else length, 1 if axis == 0 else length
-        kernel = _kernels.median_kernel(height, width, *samples.shape)
+        kernel = median_kernel(height, width, *samples.shape)
         log.debug("running median over %d x %d samples: %s", height, width, kernel)
     if cut == "fraction":
         if error is not None:
             raise ValueError("error serves the sigma cut only; pass cut='sigma', or no error")
         lower = check_flagfrac(flagfrac_lower, "flagfrac_lower")
         upper = check_flagfrac(flagfrac_upper, "flagfrac_upper")
-        return BadPixels(*_kernels.find_bad_pixels(samples, length, axis, lower, upper, border))
+        return BadPixels(*find_by_fraction(samples, length, axis, lower, upper, border))
     lower = check_sigma(sigma_lower, "sigma_lower")
     given = check_asked_sigma(sigma_upper, "sigma_upper")
     errors = None if error is None else _errors_for(samples, error)
@@ -249,7 +242,7 @@ def find_bad_pixels(
     blur, number = blur_of(detector), check_whole(n_exposures, "n_exposures", 1)
     upper = upper_cut(number) if given is None else given
     spread, blunt = spread_of_minimum(number), blunt_factor(number)
-    mask, residual, n_low, n_high, significance, noise, scale = _kernels.find_significant_pixels(
+    mask, residual, n_low, n_high, significance, noise, scale = find_significant_pixels(
         samples, errors, length, axis, lower, upper, spread, blunt, blur, border
     )
     counts = n_low, n_high
@@ -298,7 +291,7 @@ def sharp_groups(
     """
     with np.errstate(invalid="ignore", over="ignore"):
         smooth = minimum - residual
-    return _kernels.sharp_groups(
+    return find_sharp_groups(
         np.ascontiguousarray(residual),
         np.ascontiguousarray(noise),
         np.ascontiguousarray(smooth),
@@ -346,3 +339,22 @@ def _errors_for(samples: FloatArray, error: ArrayLike) -> FloatArray:
         raise ValueError(f"error has shape {errors.shape}, minimum has {samples.shape}")
     with np.errstate(over="ignore"):
         return errors.astype(samples.dtype, copy=False)
+
+
+def flags_of(found: BadPixels) -> str:
+    """Return how many pixels are flagged, and how many groups they form if some touch."""
+    flagged, number = found.n_low + found.n_high, len(found.groups)
+    share = 100 * flagged / max(found.mask.size, 1)
+    groups = f" in {counted(number, 'group')}" if number < flagged else ""
+    return (
+        f"{found.n_low} low + {found.n_high} high = {counted(flagged, 'pixel')}{groups} "
+        f"({share:.3f} %)"
+    )
+
+
+def cuts_of(found: BadPixels) -> str:
+    """Return below and above what pixels are flagged."""
+    quantity = "residual" if found.significance is None else "significance"
+    cuts = (found.cut_low, found.cut_high)
+    low, high = (f"{cut:.6g}" if np.isfinite(cut) else "none" for cut in cuts)
+    return f"{quantity} below {low} or above {high}"

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _kernels
+from .._kernels import add_errors, fold_minimum, pedestal_in_mask, pedestal_in_region
+from .._kernels import percentiles as percentiles_of
 from ..errors import warn
 from ..instrument import Region, within
 from .checks import FloatArray, as_floats, as_stored, kernel_view, refuse_masked
-
-__all__ = ["MeanError", "RunningMinimum", "minimum_image", "pedestal", "percentiles"]
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
@@ -60,7 +59,7 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
                 f"gap must have the image's shape {samples.shape} or be (y0, y1, x0, x1), "
                 f"got a mask of shape {mask.shape}"
             )
-        return _kernels.pedestal_in_mask(kernel_view(samples), np.ascontiguousarray(mask))
+        return pedestal_in_mask(kernel_view(samples), np.ascontiguousarray(mask))
     region = _region(mask)
     whole, inside = (
         (y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in (region, within(region, samples.shape))
@@ -71,7 +70,7 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
             f"gap {region}: {part} of it lies inside the image of shape {samples.shape}; it is "
             "(y0, y1, x0, x1)"
         )
-    return _kernels.pedestal_in_region(kernel_view(samples), region)
+    return pedestal_in_region(kernel_view(samples), region)
 
 
 def _region(gap: NDArray[Any]) -> Region:
@@ -162,7 +161,7 @@ class RunningMinimum:
         else:
             self.image = self.image.astype(samples.dtype.newbyteorder("="), copy=False)
             is_first = number == 0
-            _kernels.fold_minimum(self.image, kernel_view(samples), float(pedestal), is_first)
+            fold_minimum(self.image, kernel_view(samples), float(pedestal), is_first)
         self.count += 1
 
 
@@ -188,7 +187,7 @@ class MeanError:
         samples = as_stored(errors, "errors")
         if samples.shape != self.shape:
             raise ValueError(f"errors has shape {samples.shape}, the others have {self.shape}")
-        _kernels.add_errors(self._sum, self._count, [kernel_view(samples)])
+        add_errors(self._sum, self._count, [kernel_view(samples)])
 
     def merge(self, other: MeanError) -> None:
         """Add the exposures of another mean."""
@@ -234,4 +233,4 @@ def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     percentages = as_floats(q, "q", ndim=None).astype(np.float64)
     if not np.all((percentages >= 0.0) & (percentages <= 100.0)):
         raise ValueError(f"q must be from 0 to 100, got {q!r}")
-    return _kernels.percentiles(samples.ravel(), percentages.ravel()).reshape(percentages.shape)
+    return percentiles_of(samples.ravel(), percentages.ravel()).reshape(percentages.shape)

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _kernels
+from .._kernels import median_filter as filter_images
 from .checks import (
     METHODS,
     FloatArray,
@@ -311,7 +311,7 @@ def filtered(
     target = out if out is not None and is_direct else np.empty(moved.shape, moved.dtype)
     if samples.size:
         how = rows, cols, edge, fill, min_count, method, deviation
-        _kernels.median_filter(moved.reshape(stack), target.reshape(stack), *how)
+        filter_images(moved.reshape(stack), target.reshape(stack), *how)
     medians = target if moved is samples else np.moveaxis(target, last, axes)
     if out is None:
         return np.ascontiguousarray(medians)

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from ..instrument import Blur
 from .checks import FloatArray
 
-__all__ = ["SharpGroups"]
-
 Place: TypeAlias = tuple[int, int]
 """Row and column."""
 

@@ -20,8 +20,6 @@ from .options import PACKAGE, option, options_of, plain
 from .report import Report
 from .terminal import PROGRAM
 
-__all__ = ["COMMANDS", "Command", "console", "problem", "program"]
-
 EXAMPLES: Final = """\
 badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir flagged
 badpix-selfcal run *1001_*_00001_*_rate.fits --background *2001_*_rate.fits

@@ -20,8 +20,6 @@ from cyclopts import Parameter, Token, convert
 
 from ..parameters import Parameters
 
-__all__ = ["ONLY_IN_PYTHON", "PACKAGE", "option", "options_of", "plain"]
-
 PACKAGE: Final = __package__.rpartition(".")[0]
 
 ONLY_IN_PYTHON: Final = ("progress", "settings")

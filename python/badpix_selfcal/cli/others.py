@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from ..step.associate import GeneratedAssociation
     from ..testing.verification import Verification
 
-__all__ = [
-    "report_of_associate",
-    "report_of_compare",
-    "report_of_files",
-    "report_of_history",
-    "report_of_report",
-    "report_of_simulate",
-    "report_of_verify",
-]
-
 
 def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.associate`."""

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final, TextIO
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["shown"]
-
 AFTER: Final = 1.0
 """How long nothing is shown at first: quick work needs no bar, s."""
 

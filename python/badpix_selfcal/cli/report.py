@@ -9,8 +9,6 @@ from typing import Any
 
 from ..files.paths import RemoteFile
 
-__all__ = ["Report", "facts_of", "plain", "written"]
-
 
 @dataclass(frozen=True)
 class Report:

@@ -13,8 +13,6 @@ from .report import Report, facts_of
 if TYPE_CHECKING:
     from ..step.result import ExposureResult, Result, Results
 
-__all__ = ["report_of_pool", "report_of_run"]
-
 ALONE: Final = "nothing was flagged: add exposures of the same detector (--background)"
 NO_LEVEL: Final = "nothing was flagged: no pedestal can be measured in the gap of the exposures"
 REJECTED: Final = "do what the page says, and run again: these flags are not fit for use"

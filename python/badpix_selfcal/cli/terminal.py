@@ -15,8 +15,6 @@ from typing import Any, Final, Literal
 
 from ..errors import SelfcalWarning, log
 
-__all__ = ["PROGRAM", "one_line_log", "one_line_warnings", "prepare", "say", "signals_raised"]
-
 PROGRAM: Final = "badpix-selfcal"
 
 GRACE: Final = 4.0

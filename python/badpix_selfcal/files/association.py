@@ -15,8 +15,6 @@ from ..errors import AssociationError, is_of_machine
 from .paths import Location, RemoteFile, beside, locate, no_such, stem_of
 from .remote import download
 
-__all__ = ["Association", "Product", "is_plain_name", "read"]
-
 ROLES: Final = ("science", "background", "selfcal")
 """The exposure types that self-calibration uses."""
 

@@ -30,8 +30,6 @@ from .inputs import version_of
 from .paths import AnyLocation, Location, RemoteFile, locate, require_file, stem_of
 from .remote import CHANGED, About, about, ahead
 
-__all__ = ["LATER_STEPS", "Cards", "Exposure", "Samples", "read"]
-
 Samples: TypeAlias = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 """The samples of an image as they are stored."""
 

@@ -26,19 +26,6 @@ from ..errors import ExposureError, is_of_machine, silenced
 from .paths import AnyLocation, Location, RemoteFile, locate, require_file
 from .remote import MOST, About, RemoteError, download
 
-__all__ = [
-    "BLOCK",
-    "CARD",
-    "Hdu",
-    "Read",
-    "cards_of",
-    "headers",
-    "open_fits",
-    "opened",
-    "reader",
-    "reading",
-]
-
 BLOCK: Final = 2880
 """Bytes of a FITS block: headers and data are whole numbers of blocks."""
 

@@ -25,8 +25,6 @@ try:
 except ImportError:  # on Windows; there, runs are not kept apart
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Outputs", "Write", "existing", "save"]
-
 Write: TypeAlias = Callable[[Path], None]
 """Writes one file."""
 

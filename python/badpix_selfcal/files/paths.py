@@ -19,24 +19,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from ..errors import ExposureError
 
-__all__ = [
-    "AnyLocation",
-    "Location",
-    "RemoteFile",
-    "absolute",
-    "beside",
-    "file_key",
-    "is_folder",
-    "locate",
-    "locations_of",
-    "no_such",
-    "output_directory",
-    "refuse_file",
-    "require_file",
-    "stem_of",
-    "without_secrets",
-]
-
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
 _IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"]+")
 _SECRET: Final = re.compile(r"(?<=://)[^/?#]*@|[?#](?:(?!::).)*", re.DOTALL)

@@ -19,20 +19,6 @@ from urllib.parse import urlsplit
 from ..errors import is_of_machine
 from .paths import RemoteFile, without_secrets
 
-__all__ = [
-    "CHANGED",
-    "MOST",
-    "About",
-    "RemoteError",
-    "about",
-    "ahead",
-    "download",
-    "matching",
-    "names_in",
-    "remove",
-    "upload",
-]
-
 VARIABLE: Final = "BADPIX_SELFCAL_TIMEOUT"
 """The environment variable that sets the time-out."""
 

@@ -25,9 +25,9 @@ from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from ..arrays import percentiles
-from ..arrays.bad_pixels import BadPixels
+from ..arrays.bad_pixels import BadPixels, cuts_of, flags_of
 from ..arrays.checks import FloatArray
-from ..arrays.display import BLACK, HIGH, LOW, NAMES_OF_AXES, UNKNOWN, counted, cuts_of, flags_of
+from ..arrays.display import BLACK, HIGH, LOW, NAMES_OF_AXES, UNKNOWN, counted
 from ..instrument import DO_NOT_USE, IMAGE_AXIS, NON_SCIENCE, REFERENCE_PIXEL
 from ..masks.mask import Mask
 from .left import NORMAL

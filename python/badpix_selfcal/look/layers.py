@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from ..arrays.checks import FloatArray
 
-__all__ = ["KNEE", "STEP", "bits_layer", "float_layer", "growth_layer", "packed", "plain_layer"]
-
 STEP: Final = 1 / 16
 KNEE: Final = 50.0
 

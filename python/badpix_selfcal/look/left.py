@@ -15,8 +15,6 @@ from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask
 from .shown import images_of
 
-__all__ = ["BLOCK", "LEVEL", "NORMAL", "block_scatter", "left_by", "per_pixel", "scatter"]
-
 LEVEL: Final = 20.0
 """Times the noise of one exposure that a pixel is above its running median, to count as left."""
 

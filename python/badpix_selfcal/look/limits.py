@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["LIMITS", "Limit", "Verdict"]
-
 Verdict: TypeAlias = Literal["TRUST", "LOOK", "REJECT"]
 """What to do with a mask."""
 

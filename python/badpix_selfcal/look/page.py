@@ -36,8 +36,6 @@ from .verdict import Judgement, finite_or_none, judge
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["facts_of", "page_of", "rendered", "require_extra"]
-
 COLOURS: Final = {
     "low": "#3b8fd1",
     "high": "#e66100",

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["compare", "compared", "followed", "history"]
-
 FAINT: Final = "#8C8C8C"
 ORANGE: Final = "#E69F00"
 

@@ -15,8 +15,6 @@ from ..masks.mask import Mask
 from . import require
 from .shown import images_of, masks_of
 
-__all__ = ["DPI", "FIGURES", "FORMATS", "Format", "save"]
-
 FIGURES: Final = (
     "page", "minimum", "residual", "significance", "mask", "dq", "histogram", "rows", "columns",
     "slices", "spectrum", "strongest", "borderline",

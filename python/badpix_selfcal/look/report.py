@@ -19,8 +19,6 @@ from .page import facts_of, page_of, rendered, require_extra
 from .shown import masks_of
 from .verdict import Judgement
 
-__all__ = ["GroupReport", "ReportResult", "report", "report_page", "verdict_on", "write_index"]
-
 Result: TypeAlias = Mask | AnyLocation
 """What a page can be made of."""
 

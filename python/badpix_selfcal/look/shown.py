@@ -19,15 +19,6 @@ from ..instrument import DETECTORS, IMAGE_AXIS, Detector, Dispaxis
 from ..masks.mask import Mask, Member, mask_of_result
 from ..simulate.slices import CHANNELS, geometry
 
-__all__ = [
-    *("ACROSS", "ALONG", "HALVES", "IN_GALLERY", "SAMPLES"),
-    *("Direction", "Line", "Parts", "Pixel", "Strips"),
-    *("images_of", "masks_of", "mode_of"),
-    *("borderline", "end_of", "flagged_first", "near_cuts", "part_of", "strongest"),
-    *("axis_of", "line_of", "places_of", "strips_of"),
-    *("brightest_band", "mean_of", "regions_of", "slices_of"),
-]
-
 Pixel: TypeAlias = tuple[int, int]
 """Row and column, counted from 0."""
 

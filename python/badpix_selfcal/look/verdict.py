@@ -22,8 +22,6 @@ from .left import block_scatter, left_by, per_pixel, scatter
 from .limits import LIMITS, Limit, Verdict
 from .shown import Parts, images_of, regions_of, slices_of
 
-__all__ = ["Judgement", "Reason", "finite_or_none", "judge"]
-
 MEANING: Final[dict[Verdict, str]] = {
     "TRUST": "Nothing speaks against these flags. Use the flagged copies.",
     "LOOK": "Something is unusual. Look at the pictures named below before you use the flags.",

@@ -18,8 +18,6 @@ from ..files.paths import AnyLocation, Location, locate
 from ..instrument import BAD, names_of
 from .mask import Mask, mask_in
 
-__all__ = ["Comparison", "Counts", "Difference", "compare", "require_same_pixels"]
-
 ABOUT_THE_FILE: Final = ("ASDF", "MEMBERS")
 """The tables that say how a file was made, as its headers do: they are not compared."""
 

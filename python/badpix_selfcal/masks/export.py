@@ -14,8 +14,6 @@ from .mask import Mask
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["export", "write_table"]
-
 
 def export(
     mask: AnyLocation,

@@ -29,8 +29,6 @@ from .mask import Columns, Mask, table_of, write_part
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["Epoch", "MaskHistory", "files_of", "history", "merged"]
-
 MOST_NAMED: Final = 5
 """Groups of each kind that a report names; the table has all."""
 

@@ -20,10 +20,10 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from .._kernels import __version__
-from ..arrays.bad_pixels import BadPixels
+from ..arrays.bad_pixels import BadPixels, cuts_of, flags_of
 from ..arrays.checks import FloatArray, check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
-from ..arrays.display import block, counted, cuts_of, flags_of
+from ..arrays.display import block, counted
 from ..errors import ExposureError, MaskError
 from ..files.fits_file import open_fits
 from ..files.outputs import save
@@ -382,28 +382,21 @@ class Mask:
         return "\n".join(lines) + "\n"
 
     def __repr__(self) -> str:
-        return block(*self._summary())
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: the facts, and a small picture of the mask."""
-        from ..arrays.display import card
-
-        return card(*self._summary(), {"mask": self.bad_pixels} if self.bad_pixels else {})
-
-    def _summary(self) -> tuple[str, dict[str, str]]:
         rows, columns = self.flags.shape
         head, found = f"Mask {self.name}: {rows} x {columns} pixels", self.bad_pixels
         if found is None:
             flagged = counted(int(self.flags.sum()), "pixel")
-            return head, {"detector": self.detector, "flagged": flagged, "file": self.title}
+            lines = {"detector": self.detector, "flagged": flagged, "file": self.title}
+            return block(head, lines)
         unused = len(self.members) - len(self.used)
         members = counted(len(self.members), "exposure")
-        return head, {
+        lines = {
             "members": f"{members}, {unused} not used" if unused else members,
             "cuts": cuts_of(found),
             "flagged": flags_of(found),
             "made": f"{self.made} by version {self.version}",
         }
+        return block(head, lines)
 
 
 def table_of(columns: Columns, about: dict[str, Any]) -> Table:

@@ -24,8 +24,6 @@ from .slices import geometry
 if TYPE_CHECKING:
     from astropy.io import fits
 
-__all__ = ["ASDF_TREE", "MINIMUM_SIZE", "Simulation", "asdf_extension", "simulate"]
-
 MINIMUM_SIZE: Final = 32
 """Fewest rows and columns of a simulated region."""
 

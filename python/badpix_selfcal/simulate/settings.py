@@ -6,9 +6,6 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-__all__ = ["LIGHT_ONLY", "Settings"]
-
-
 PICTURES: Final = {
     "2 x 2": "##/##",
     "L": "#./##",

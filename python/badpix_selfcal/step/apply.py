@@ -19,8 +19,6 @@ from .run import Progress
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["apply"]
-
 
 def apply(
     mask: AnyLocation | Mask,

@@ -20,8 +20,6 @@ from ..files.paths import AnyLocation, Location, RemoteFile, locations_of, outpu
 from .groups import grouped, read_pool
 from .run import Threads, threads_for
 
-__all__ = ["GeneratedAssociation", "associate"]
-
 
 @dataclass(frozen=True)
 class GeneratedAssociation:

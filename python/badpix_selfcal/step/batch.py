@@ -34,8 +34,6 @@ from .run import Progress, Run, Threads, threads_for
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["batch", "run_pool"]
-
 
 def batch(
     inputs: AnyLocation | Iterable[AnyLocation],

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from ..arrays.display import block, counted, cuts_of, files_of, flags_of
+from ..arrays.bad_pixels import cuts_of, flags_of
+from ..arrays.display import block, counted
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
     from ..files.paths import Location
     from ..instrument import Dispaxis
     from ..masks.mask import Mask, Role
-
-__all__ = ["ExposureResult", "Result", "Results", "Status"]
 
 Status: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """COMPLETE: flagged. SKIPPED: not searched for bad pixels. KEPT: written by an earlier run, and
@@ -127,21 +126,9 @@ class Result:
         return {status: counts[status] for status in (*get_args(Status), "BACKGROUND")}
 
     def __repr__(self) -> str:
-        return "\n".join([block(*self._summary()), *map(repr, self.others)])
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: the counts, and a small picture of the mask."""
-        from ..arrays.display import card
-
-        found = self.bad_pixels
-        title = f"mask, dispersion axis {self.dispaxis}"
-        shown = card(*self._summary(), {} if found is None else {title: found})
-        return "".join([shown, *(each._repr_html_() for each in self.others)])
-
-    def _summary(self) -> tuple[str, dict[str, str]]:
         found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
         members = counted(len(self.members), "exposure")
-        return f"Result {self.name}: {self.status}, {members}", {
+        lines = {
             "status": _tally_of(self.statuses),
             "cuts": "" if found is None else cuts_of(found),
             "flagged": _flags_of(self),
@@ -149,10 +136,12 @@ class Result:
             "left out": _count_of(self.left_out, "exposure"),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
-            "copies": files_of(copies) or "none",
+            "copies": _files_of(copies) or "none",
             "mask": "" if self.mask_file is None else str(self.mask_file),
             "page": "" if self.page is None else str(self.page),
         }
+        text = block(f"Result {self.name}: {self.status}, {members}", lines)
+        return "\n".join([text, *map(repr, self.others)])
 
     def _outputs(self, role: str) -> tuple[Location, ...]:
         return tuple(each.output for each in self.exposures if each.output and each.role == role)
@@ -214,33 +203,21 @@ class Results:
         return {path: why for group in self.groups for path, why in group.unwritten.items()}
 
     def __repr__(self) -> str:
-        rows = [_COLUMNS, *self._rows()] if self.groups else []
-        first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
-        table = (f"  {name:<{first}}  {tally:<{second}}  {flags}" for name, tally, flags in rows)
-        return "\n".join([block(*self._summary()), *table])
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: the counts, and the groups in a table."""
-        from ..arrays.display import card, table
-
-        return card(*self._summary(), {}) + table(_COLUMNS, self._rows())
-
-    def _rows(self) -> list[tuple[str, str, str]]:
-        return [(each.name, _tally_of(each.statuses), _flags_of(each) or "-") for each in self]
-
-    def _summary(self) -> tuple[str, dict[str, str]]:
-        return f"Results of {counted(sum(self.statuses.values()), 'exposure')}", {
+        lines = {
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
-            "written": files_of(self.written),
-            "masks": files_of([each.mask_file for each in self if each.mask_file]),
-            "pages": files_of([each.page for each in self if each.page]),
+            "written": _files_of(self.written),
+            "masks": _files_of([each.mask_file for each in self if each.mask_file]),
+            "pages": _files_of([each.page for each in self if each.page]),
         }
-
-
-_COLUMNS: Final = ("group", "exposures", "flagged")
+        text = block(f"Results of {counted(sum(self.statuses.values()), 'exposure')}", lines)
+        rows = [(each.name, _tally_of(each.statuses), _flags_of(each) or "-") for each in self]
+        rows = [("group", "exposures", "flagged"), *rows] if rows else []
+        first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
+        table = (f"  {name:<{first}}  {tally:<{second}}  {flags}" for name, tally, flags in rows)
+        return "\n".join([text, *table])
 
 
 def _flags_of(result: Result) -> str:
@@ -265,3 +242,12 @@ def _first(errors: Iterable[str]) -> str:
 def _tally_of(counts: Mapping[str, int]) -> str:
     """Return the number of exposures of each status that occurs."""
     return ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+
+
+def _files_of(paths: Sequence[Location]) -> str:
+    """Return one file, or the number of files and their folder."""
+    if len(paths) < 2:
+        return str(paths[0]) if paths else ""
+    folders = {str(path.parent) for path in paths}
+    where = folders.pop() if len(folders) == 1 else counted(len(folders), "folder")
+    return f"{counted(len(paths), 'file')} in {where}"

@@ -30,8 +30,6 @@ from .outputs import ascii_of, outputs_of
 from .result import Result
 from .run import Progress, Run, Threads, threads_for
 
-__all__ = ["selfcal"]
-
 FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
 
 

@@ -19,8 +19,6 @@ from numpy.typing import ArrayLike
 
 from ..arrays.checks import check_whole
 
-__all__ = ["THOROUGH", "Call", "Check", "CheckFailed", "Trial", "assert_same", "run", "suite_of"]
-
 EXAMPLES: Final = 100
 """Examples of a check, unless another number is asked for."""
 

@@ -20,8 +20,6 @@ from ..simulate.files import asdf_extension
 from .check import Call, Check, CheckFailed, Trial, suite_of
 from .strategies import WORST
 
-__all__ = ["Observation", "observations", "step_checks"]
-
 Planes: TypeAlias = dict[str, NDArray[Any]]
 Program: TypeAlias = Callable[[Path, Path], object]
 

@@ -10,17 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = [
-    "LAYOUTS",
-    "dispaxes",
-    "flagfracs",
-    "images",
-    "kernel_sizes",
-    "laid_out",
-    "large_images",
-    "windows",
-]
-
 LAYOUTS: Final = ("C", "Fortran", "strided", "reversed", "swapped", "misaligned", "read-only")
 """Ways in which an array lies in memory: "reversed" has negative strides, "swapped" the other byte
 order."""

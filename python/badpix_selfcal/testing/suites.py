@@ -35,14 +35,6 @@ from ..arrays.medians import Border
 from . import strategies
 from .check import Call, Check, Property, Trial, suite_of
 
-__all__ = [
-    "find_bad_pixels_checks",
-    "median_filter_checks",
-    "minimum_image_checks",
-    "pedestal_checks",
-    "percentiles_checks",
-]
-
 Examples: TypeAlias = st.SearchStrategy[Any]
 
 FILLS: Final = (np.nan, -1.5, 0.0, 0.1, 1e20)

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from .. import _kernels
+from .._kernels import available_instructions, instructions, median_kernel, set_instructions
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
 from ..arrays.checks import check_choice, check_whole
 from ..arrays.medians import BORDERS
@@ -29,8 +29,6 @@ from .suites import (
     pedestal_checks,
     percentiles_checks,
 )
-
-__all__ = ["Tried", "Verification", "verify"]
 
 Against: TypeAlias = Literal["reference", "jwst"]
 """What an installation is compared with: plain NumPy, or the installed jwst."""
@@ -108,7 +106,7 @@ def verify(
     check_choice(get_args(Against), against, "against")
     examples = THOROUGH if thorough else check_whole(examples, "examples", least=1)
     checks, once = _against_jwst() if against == "jwst" else _against_reference()
-    before, sets = _kernels.instructions(), _kernels.available_instructions()
+    before, sets = instructions(), available_instructions()
     todo = [(name, each) for name in sets for each in checks] + [(sets[-1], each) for each in once]
     report = progress or (lambda *_: None)
     report(0, len(todo))
@@ -118,12 +116,12 @@ def verify(
         warnings.simplefilter("ignore")
         try:
             for name, check in todo:
-                _kernels.set_instructions(name)
-                kernels[name] = _kernels.median_kernel(15, 1, 1024, 1032)
+                set_instructions(name)
+                kernels[name] = median_kernel(15, 1, 1024, 1032)
                 tried.append(_try(check, name, examples, seed))
                 report(len(tried), len(todo))
         finally:
-            _kernels.set_instructions(before)
+            set_instructions(before)
     versions = {"python": platform.python_version(), "system": platform.platform()}
     installed = [name for name in PACKAGES if find_spec(name.replace("-", "_"))]
     versions |= {name: metadata.version(name) for name in installed}
