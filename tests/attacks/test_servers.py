@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +11,7 @@ import pytest
 from badpix_selfcal import AssociationError, ExposureError, batch
 from badpix_selfcal.files import association, exposure, remote
 
-from ..commands import signalled
+from ..commands import command, signalled
 from ..exposures import sky, write
 from . import cases, report
 from .lying import CHANGING, HONEST, LYING, Request, lying
@@ -61,20 +59,18 @@ def outcome(kind, content, other, to):
 
 @pytest.mark.usefixtures("impatient")
 def test_lying_servers(contents, tmp_path):
-    kinds = {**HONEST, **LYING, **CHANGING}
-    met = [(name, number) for number in range(cases(1, 20)) for name in kinds]
+    kinds, rounds = {**HONEST, **LYING, **CHANGING}, cases(1, 20)
     start = time.monotonic()
     with ThreadPoolExecutor(8) as threads:
-        calls = {
-            (name, number): threads.submit(
-                outcome, kinds[name], *contents, tmp_path / f"{name} {number}"
-            )
-            for name, number in met
-        }
-        found = {case: call.result(timeout=60) for case, call in calls.items()}
-    expected = {case: "read" if case[0] in HONEST else "refused" for case in found}
-    assert {case: how for case, how in found.items() if how != expected[case]} == {}
-    assert time.monotonic() - start < 40 * cases(1, 20)
+        calls = [
+            (name, threads.submit(outcome, kind, *contents, tmp_path / f"{name} {number}"))
+            for number in range(rounds)
+            for name, kind in kinds.items()
+        ]
+        found = [(name, call.result(timeout=60)) for name, call in calls]
+    wrong = [each for each in found if each[1] != ("read" if each[0] in HONEST else "refused")]
+    assert wrong == []
+    assert time.monotonic() - start < 40 * rounds
     report("lying servers", {"kinds": len(kinds), "cases": len(found)})
 
 
@@ -88,17 +84,13 @@ def test_associations_of_lying_servers(name):
         association.read(f"{server.url}/x_asn.json")
 
 
-WORDS = [sys.executable, "-m", "badpix_selfcal", "run"]
-
-
 def test_a_server_that_never_answers_ends_the_command(contents, tmp_path, monkeypatch):
     """The limits are those of users, but for the time-out: a fifteenth of 30 s."""
     monkeypatch.setenv(remote.VARIABLE, "2")
+    start = time.monotonic()
     with lying(Request.hang, contents[0]) as server:
-        words = [*WORDS, f"{server.url}/e_rate.fits", "--output-dir", "out"]
-        done = subprocess.run(
-            words, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
-        )
+        done = command("run", f"{server.url}/e_rate.fits", "--output-dir", "out", cwd=tmp_path)
+    assert time.monotonic() - start < 30
     assert done.returncode == 1
     assert f"{server.url}/e_rate.fits: cannot be fetched" in done.stderr
     assert not (tmp_path / "out").exists()
@@ -116,10 +108,10 @@ def test_a_server_that_never_answers_is_not_asked_for_each_of_many_files(content
     assert any("has just not answered" in each for each in errors)
 
 
-@pytest.mark.parametrize("command", ["run", "batch"])
-def test_an_interrupt_ends_waiting_for_a_server(contents, tmp_path, command):
+@pytest.mark.parametrize("verb", ["run", "batch"])
+def test_an_interrupt_ends_waiting_for_a_server(contents, tmp_path, verb):
     with lying(Request.hang, contents[0]) as server:
-        words = [command, f"{server.url}/e_rate.fits", "--output-dir", "out"]
+        words = [verb, f"{server.url}/e_rate.fits", "--output-dir", "out"]
         start = time.monotonic()
         status, said = signalled(*words, cwd=tmp_path, when=lambda: server.requests > 0, again=True)
     assert status in (143, -15)
