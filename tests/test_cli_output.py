@@ -24,11 +24,10 @@ from .pools import pool, take
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(here):
     """A folder with an observation in it, which is the current folder."""
-    observation(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    observation(here)
+    return here
 
 
 RUN = ("run", "x_asn.json", "--overwrite")
@@ -45,8 +44,7 @@ def test_verbose_prints_the_log(capsys, name):
     first, *others = capsys.readouterr().err.splitlines()
     python = platform.python_version()
     assert first == f"badpix-selfcal: info: badpix-selfcal {bps.__version__}, Python {python}"
-    assert all(line.startswith("badpix-selfcal: ") for line in others)
-    assert not [line for line in others if line.startswith("badpix-selfcal: debug: ")]
+    assert all(re.match("badpix-selfcal: (?!debug)", line) for line in others)
 
 
 @pytest.mark.usefixtures("here")
@@ -63,8 +61,7 @@ def test_quiet_prints_errors_only(here, capsys):
     assert capsys.readouterr() == ("", "")
     assert (here / "sci0_badpix_selfcal.fits").exists()
     assert main(["run", "nowhere.fits", "--quiet"]) == 1
-    error = "badpix-selfcal: error: nowhere.fits: no such file or folder\n"
-    assert capsys.readouterr() == ("", error)
+    assert capsys.readouterr().err.startswith("badpix-selfcal: error: nowhere.fits: no such")
 
 
 @pytest.mark.usefixtures("here")
@@ -72,9 +69,9 @@ def test_the_traceback_of_an_expected_error_needs_two(capsys):
     assert main(["run", "nowhere.fits", "-v"]) == 1
     assert "Traceback" not in capsys.readouterr().err
     assert main(["run", "nowhere.fits", "-vv"]) == 1
-    printed = capsys.readouterr().err
-    assert "Traceback" in printed
-    assert printed.splitlines()[-1].startswith("badpix-selfcal: error: nowhere.fits: no such")
+    traceback, _, last = capsys.readouterr().err.rstrip().rpartition("\n")
+    assert "Traceback" in traceback
+    assert last.startswith("badpix-selfcal: error: nowhere.fits: no such")
 
 
 @pytest.fixture
@@ -181,14 +178,8 @@ def test_messages_stand_above_the_bar(tmp_path):
     written = on_a_terminal("batch", ".", "-v", "--output-dir", "out", cwd=tmp_path)
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written)
     assert "files read or written" in plain
-    warned = [line for line in plain.splitlines() if "zempty_rate.fits: left out" in line]
-    assert any(line.startswith("badpix-selfcal: warning: ") for line in warned)
+    assert re.search(r"[\r\n]badpix-selfcal: warning: zempty_rate.fits: left out", plain)
     assert on_a_terminal("batch", ".", "--quiet", "--output-dir", "two", cwd=tmp_path) == ""
-
-
-def test_there_is_no_bar_in_a_pipe(here):
-    done = command("batch", ".", "--output-dir", "out", cwd=here)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 # Streams that cannot be written

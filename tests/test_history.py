@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
-from badpix_selfcal.errors import MaskError, SelfcalWarning
+from badpix_selfcal.errors import SelfcalWarning
 from badpix_selfcal.simulate import simulate
 
 from .flagged_files import (
@@ -40,12 +40,9 @@ def test_the_history_is_that_of_the_sets(series, data):
         counts = epoch.pixels
         assert counts["flagged"] == len(now) == counts["low"] + counts["high"]
         assert counts["high"] == len(series[number][1])
-        if number == 0:
-            assert (counts["new"], counts["returned"], counts["gone"]) == (None, None, None)
-        else:
-            assert counts["new"] == len(now - seen)
-            assert counts["returned"] == len((now & seen) - before)
-            assert counts["gone"] == len(before - now)
+        changes = [len(each) for each in (now - seen, (now & seen) - before, before - now)]
+        expected = changes if number else [None] * 3
+        assert [counts[name] for name in ("new", "returned", "gone")] == expected
         seen |= now
     pixels = [*zip(found.y.tolist(), found.x.tolist(), strict=True)]
     assert pixels == sorted(seen)
@@ -104,9 +101,7 @@ def epochs_of(folder, **how):
 
 def test_the_report(here):
     epochs_of(here)
-    assert (
-        str(bps.history("*_mask.fits", at_least=2))
-        == """\
+    shown = """\
 3 masks of MIRIFULONG, 7 x 11 pixels
   date                flagged      low     high      new returned     gone  mask
   2023-01-01  pixels        3        1        2        -        -        -  1_mask.fits
@@ -121,7 +116,7 @@ def test_the_report(here):
   2 groups persistent, the strongest first:
     column 0, row 0: 1 pixel, low, residual -10 DN/s
     column 1, row 1: 3 pixels, high, residual 10 DN/s"""
-    )
+    assert str(bps.history("*_mask.fits", at_least=2)) == shown
 
 
 @given(SERIES, st.data())
@@ -183,6 +178,8 @@ def test_a_long_list_of_groups_is_cut_short(here):
 
 # The mask of the persistent pixels
 
+DATES = [f"2023-01-0{day}" for day in range(1, 5)]
+
 
 @share(0.2)
 @given(
@@ -195,39 +192,27 @@ def test_the_persistent_mask_flags_the_persistent_pixels(tmp_path_factory, serie
     at_least = data.draw(st.integers(1, len(series)))
     strengths = data.draw(st.permutations([2.0 + number for number in range(len(series))]))
     paths = [
-        saved_mask(
-            folder / f"{number}.fits",
-            low - high,
-            high,
-            strength=strengths[number],
-            cut=cut,
-            date=f"2023-01-0{number + 1}",
-        )
-        for number, (low, high) in enumerate(series)
+        saved_mask(folder / f"{at}.fits", low - high, high, strength=value, cut=cut, date=date)
+        for at, ((low, high), value, date) in enumerate(zip(series, strengths, DATES, strict=False))
     ]
     bps.history(paths, at_least=at_least, persistent_mask=folder / "p.fits")
     mask = bps.Mask.read(folder / "p.fits")
-    sets = [low | high for low, high in series]
+    seen = {}
+    for (low, high), strength in zip(series, strengths, strict=True):
+        for pixel in low | high:
+            seen.setdefault(pixel, []).append(strength if pixel in high else -strength)
     persistent = {
-        pixel for pixel in set().union(*sets) if sum(pixel in each for each in sets) >= at_least
+        pixel: max(found, key=abs) for pixel, found in seen.items() if len(found) >= at_least
     }
-    assert pixels_of(mask.bad_pixels.mask) == persistent
-    highs = 0
-    for pixel in persistent:
-        strongest = max(
-            (number for number, each in enumerate(sets) if pixel in each), key=strengths.__getitem__
-        )
-        sign = 1 if pixel in series[strongest][1] else -1
-        highs += sign > 0
-        assert mask.bad_pixels.residual[pixel] == sign * strengths[strongest]
-        assert mask.minimum[pixel] == sign * strengths[strongest] + 5
+    assert pixels_of(mask.bad_pixels.mask) == persistent.keys()
+    highs = sum(residual > 0 for residual in persistent.values())
+    for pixel, residual in persistent.items():
+        assert mask.bad_pixels.residual[pixel] == residual
+        assert mask.minimum[pixel] == residual + 5
     assert (mask.bad_pixels.n_high, mask.bad_pixels.n_low) == (highs, len(persistent) - highs)
-    assert {str(each.exposure) for each in mask.members} == {
-        "jw01_rate.fits",
-        "jw02_rate.fits",
-        "s3://bucket/jw03_rate.fits",
-    }
-    assert mask.about["DATE-OBS"] == f"2023-01-0{len(series)}"
+    names = {"jw01_rate.fits", "jw02_rate.fits", "s3://bucket/jw03_rate.fits"}
+    assert {str(each.exposure) for each in mask.members} == names
+    assert mask.about["DATE-OBS"] == DATES[len(series) - 1]
 
 
 # Bad inputs
@@ -243,7 +228,7 @@ def refused(folder, *masks, error=ValueError, **files):
 
 def test_bad_inputs_are_named(here):
     epochs_of(here)
-    one, two, every = "1_mask.fits", "2_mask.fits", "*_mask.fits"
+    one, every = "1_mask.fits", "*_mask.fits"
     saved_mask(here / "short.fits", about={"DETECTOR": "MIRIFUSHORT"})
     saved_mask(here / "part.fits", about={"SUBARRAY": "SUB64"})
     mask_file(here / "foreign.fits", np.zeros(SHAPE, "u1"))
@@ -270,24 +255,19 @@ def test_bad_inputs_are_named(here):
             f"at_least must be from 1 to 3, got {number}"
         )
     assert refused(here, every, table="t.csv") == "t.csv: a table must end with .ecsv"
-    files = {"table": "t.ecsv", "persistent_mask": one}
-    said = refused(here, every, **files, error=FileExistsError)
+    said = refused(here, every, table="t.ecsv", persistent_mask=one, error=FileExistsError)
     assert said.startswith(f"{one}: would replace the input {one}; ")
-    assert "at_least must be a whole number, got 'x'" in refused(
-        here, one, two, at_least="x", error=TypeError
-    )
-    with pytest.raises(MaskError, match=r"text\.fits: is not a FITS file"):
-        bps.history([one, "text.fits"])
+    said = refused(here, every, at_least="x", error=TypeError)
+    assert "at_least must be a whole number, got 'x'" in said
 
 
 def test_masks_of_other_parameters_are_warned_of(here):
     saved_mask(here / "a.fits", {(0, 0)}, date="2023-01-01")
     saved_mask(here / "b.fits", {(0, 0)}, date="2023-02-01", cut="sigma")
-    with pytest.warns(SelfcalWarning, match="their counts cannot be compared") as caught:
+    said = "^b.fits: was found with cut=sigma, .*, a.fits with cut=fraction, .*cannot be compared"
+    with pytest.warns(SelfcalWarning, match=said) as caught:
         bps.history(["a.fits", "b.fits"])
-    (warning,) = caught
-    assert str(warning.message).startswith("b.fits: was found with cut=sigma, ")
-    assert ", a.fits with cut=fraction, " in str(warning.message)
+    assert len(caught) == 1
     with (
         pytest.warns(SelfcalWarning),
         pytest.raises(ValueError, match=r"b\.fits: was found with another cut"),
@@ -308,12 +288,3 @@ def test_the_persistent_mask_is_applied(tmp_path):
     found = bps.compare(tmp_path / "p.fits", copy, before=made.science[0])
     assert found.same_flags
     assert found.counts["both"].number > 100
-
-
-def test_masks_without_any_flag_have_a_history(here):
-    paths = [saved_mask(here / f"{name}.fits") for name in "ab"]
-    found = bps.history(paths, table=here / "t.ecsv", persistent_mask=here / "p.fits")
-    assert (found.x.size, [epoch.pixels["new"] for epoch in found.epochs]) == (0, [None, 0])
-    assert len(Table.read(here / "t.ecsv")) == 0
-    assert not bps.Mask.read(here / "p.fits").bad_pixels.mask.any()
-    assert image_of(()).shape == SHAPE == found.shape
