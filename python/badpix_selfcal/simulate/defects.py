@@ -7,7 +7,7 @@ region. A region therefore shows the same defects as the full frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,8 +208,7 @@ def _add_cosmic_rays(
     hits = settings.cosmic_ray_rate * settings.exposure_time * settings.cosmic_ray_survival
     count = int(rng.poisson(hits))
     start = np.stack([rng.integers(0, size, count) for size in detector.shape])
-    length = rng.integers(1, 5, count)
-    angle = rng.uniform(0, 2 * np.pi, count)
+    length, angle = rng.integers(1, 5, count), rng.uniform(0, 2 * np.pi, count)
     direction = np.stack([np.sin(angle), np.cos(angle)])
     direction /= np.abs(direction).max(axis=0)  # each step reaches a new pixel
     brightness = _power_law(settings.cosmic_ray_range, count, rng)
@@ -242,19 +241,17 @@ def _add_showers(
         rate[low[0] : high[0], low[1] : high[1]] += peak * np.exp(-0.5 * (p * p + q * q))
 
 
-def _inside(shape: tuple[int, ...], pixels: Positions) -> Mask:
-    """Return which of these pixels, shape (2, n), lie in an image of this shape."""
-    y, x = pixels
-    return np.asarray((y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1]))
-
-
 def _add(image: Image, pixels: Positions, values: NDArray[np.float64]) -> None:
     """Add values at pixels. A pixel may be listed again; pixels outside the image are ignored."""
-    on = _inside(image.shape, pixels)
+    on = _inside(image, pixels)
     np.add.at(image, tuple(pixels[:, on]), values[on].astype(np.float32))
 
 
 def _mark(truth: Truth, pixels: Positions, bit: int) -> None:
     """Set a bit at pixels; pixels outside the image are ignored."""
-    y, x = pixels[:, _inside(truth.shape, pixels)]
-    truth[y, x] |= np.uint8(bit)
+    truth[tuple(pixels[:, _inside(truth, pixels)])] |= np.uint8(bit)
+
+
+def _inside(image: NDArray[Any], pixels: Positions) -> Mask:
+    """Return which of these pixels, shape (2, n), lie in an image."""
+    return np.asarray(np.all((pixels >= 0) & np.less(pixels.T, image.shape).T, axis=0))
