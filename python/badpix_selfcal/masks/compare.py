@@ -182,9 +182,8 @@ class Comparison:
             "equal": ", ".join(plane.name for plane in self.planes if plane.is_equal),
         }
         alike: dict[str, list[str]] = {}
-        for plane in self.planes:
-            if not plane.is_equal:
-                alike.setdefault(str(plane), []).append(plane.name)
+        for plane in (each for each in self.planes if not each.is_equal):
+            alike.setdefault(str(plane), []).append(plane.name)
         differing = [f"  differ    {', '.join(names)}: {how}" for how, names in alike.items()]
         n_a, n_b = (self.counts[name].number for name in ("only_a", "only_b"))
         if n_a or n_b:
@@ -211,10 +210,8 @@ def compare(a: AnyLocation, b: AnyLocation, *, before: AnyLocation | None = None
     if kind == other_kind:
         names = [name for name in planes | others if name.split(",")[0] not in ABOUT_THE_FILE]
     same_flags = one.flags == other.flags
-    differences = (
-        _difference(name, planes.get(name), others.get(name), same_flags) for name in names
-    )
-    return Comparison(one, other, (kind, other_kind), tuple(differences))
+    found = (_difference(each, planes.get(each), others.get(each), same_flags) for each in names)
+    return Comparison(one, other, (kind, other_kind), tuple(found))
 
 
 def require_same_pixels(masks: Sequence[Mask]) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import __version__
-from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import check_whole
 from ..arrays.display import counted
 from ..arrays.groups import Groups, groups_of
@@ -205,14 +204,16 @@ class MaskHistory:
         """
         last, *before = (epoch.path for epoch in reversed(self.epochs))
         flags, mask = self.counts >= self.at_least, Mask.read(last)
-        found = _bad_pixels_of(mask)
+        found = mask.bad_pixels
+        assert found is not None  # `history` takes masks of this package only
         # A pixel that is not flagged counts less than one that is, whatever the cuts.
         strength = np.where(found.mask, np.abs(found.compared), -1.0)
         members = {member.exposure: member for member in mask.members}
         cut_low, cut_high = found.cut_low, found.cut_high
         for path in before:
             other = Mask.read(path)
-            theirs = _bad_pixels_of(other)
+            theirs = other.bad_pixels
+            assert theirs is not None
             if (found.significance is None) != (theirs.significance is None):
                 raise ValueError(
                     f"{last}: was found with another cut than the masks before; make a mask of "
@@ -232,10 +233,9 @@ class MaskHistory:
             cut_high = float(np.fmin(cut_high, theirs.cut_high))
             members = {member.exposure: member for member in other.members} | members
         found = replace(found, mask=flags, cut_low=cut_low, cut_high=cut_high)
-        n_low, n_high = int(found.low.sum()), int(found.high.sum())
         return replace(
             mask,
-            bad_pixels=replace(found, n_low=n_low, n_high=n_high),
+            bad_pixels=replace(found, n_low=int(found.low.sum()), n_high=int(found.high.sum())),
             crowded=(),
             members=tuple(members.values()),
             version=__version__,
@@ -413,11 +413,6 @@ def _warn_of_parameters(masks: Sequence[Mask]) -> None:
                 "cannot be compared"
             )
             return
-
-
-def _bad_pixels_of(mask: Mask) -> BadPixels:
-    assert mask.bad_pixels is not None  # `history` takes masks of this package only
-    return mask.bad_pixels
 
 
 def _lines_of(epochs: Sequence[Epoch]) -> list[str]:
