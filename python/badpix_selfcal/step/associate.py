@@ -122,12 +122,10 @@ def associate(
         raise ExposureError(
             f"there are backgrounds only ({len(pool.exposures)}), no science exposure"
         )
-    folders = {each.path.parent for each in found.values()}
     names = [each.path.name for each in found.values()]
-    present = {folder: existing(folder, names) for folder in folders}
-    associations = [
-        replace(each, exists=each.path.name in present[each.path.parent]) for each in found.values()
-    ]
+    folders = {each.path.parent for each in found.values()}
+    present = {folder / name for folder in folders for name in existing(folder, names)}
+    associations = [replace(each, exists=each.path in present) for each in found.values()]
     if not dry_run:
         members = [path for each in associations for path in (each.science, *each.backgrounds)]
         files = {each.path: partial(_write, each) for each in associations}
