@@ -23,16 +23,14 @@ UNSEEN: Final = "--report shows the flags on a page; --save-mask keeps the mask 
 def report_of_run(result: Result, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.selfcal`."""
     products = (result, *result.others)
-    facts = {"threads": _threads(given), "products": [_product(each) for each in products]}
+    facts = _threads(given) | {"products": [_product(each) for each in products]}
     exposures = [each for product in products for each in product.exposures]
     return _report(result, products, exposures, facts, given)
 
 
 def report_of_pool(results: Results, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.batch` and `badpix_selfcal.apply`."""
-    facts: dict[str, Any] = (
-        {"mask": given["mask"]} if "mask" in given else {"threads": _threads(given)}
-    )
+    facts: dict[str, Any] = {"mask": given["mask"]} if "mask" in given else _threads(given)
     facts |= facts_of(results, "statuses ignored index") | {"failed": len(results.failed)}
     facts["groups"] = [_group(group) for group in results]
     facts["exposures"] = [
@@ -42,8 +40,8 @@ def report_of_pool(results: Results, given: Mapping[str, Any]) -> Report:
     return _report(results, results.groups, results.exposures, facts, given)
 
 
-def _threads(given: Mapping[str, Any]) -> int:
-    return given.get("threads") or num_threads()
+def _threads(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"threads": given.get("threads") or num_threads()}
 
 
 def _product(result: Result) -> dict[str, Any]:
@@ -136,11 +134,9 @@ def _look(groups: Sequence[Result], given: Mapping[str, Any], index: object) -> 
         ]
     masks = [each.mask_file for each in groups if each.mask_file]
     pages = [index] if index else [each.page for each in groups if each.page]
-    if not masks and not pages:
-        return [f"look      {UNSEEN}"]
-    page = _typed(pages) if pages else f"badpix-selfcal report {_typed(masks)}"
+    report = f"badpix-selfcal report {_typed(masks)}" if masks else UNSEEN
     figures = [f"figures   badpix-selfcal plot {_typed(masks)}"] if masks else []
-    return [f"look      {page}", *figures]
+    return [f"look      {_typed(pages) or report}", *figures]
 
 
 def _typed(paths: Sequence[object]) -> str:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FAINT: Final = "#8C8C8C"
-ORANGE: Final = "#E69F00"
 ABOVE: Final[dict[str, Any]] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
 """A legend above a map or graph."""
 
@@ -211,7 +210,7 @@ def followed(found: MaskHistory) -> Figure:
     for name, colour, marker in (
         ("flagged", BLACK, "o"),
         ("new", HIGH, "^"),
-        ("returned", ORANGE, "s"),
+        ("returned", "#E69F00", "s"),
         ("gone", LOW, "v"),
     ):
         counts = np.array([epoch.pixels[name] for epoch in found.epochs], float)  # None: NaN
