@@ -96,7 +96,7 @@ class TestFiles:
 class TestWrong:
     def test_options(self, capsys):
         for words, said in (
-            (["--figure", "pages"], "`figure` must be one of page, "),
+            (["--figure", "pages"], "`figure` must be 'page', "),
             (["--format", "gif"], "for --format. Choose from: "),
             (["--dpi", "9000"], "`dpi` must be from 20 to 1200, got 9000"),
         ):

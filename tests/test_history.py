@@ -252,7 +252,7 @@ def test_bad_inputs_are_named(here):
         assert refused(here, *masks).startswith(message), masks
     for number in (0, 4):
         assert refused(here, every, at_least=number) == (
-            f"`at_least` must be from 1 to the number of masks, 3, got {number}"
+            f"at_least must be from 1 to 3, got {number}"
         )
     assert refused(here, every, table="t.csv") == "t.csv: a table must end with .ecsv"
     said = refused(here, every, table="t.ecsv", persistent_mask=one, error=FileExistsError)

@@ -37,7 +37,7 @@ from .arrays.checks import FloatArray
 from .arrays.medians import median_filter
 from .instrument import DISPAXIS_OF_EXP_TYPE, gap_of, within
 from .parameters import Parameters
-from .stcal import medfilt
+from .stcal import medfilt as medfilt
 
 try:
     from jwst import datamodels
@@ -48,16 +48,6 @@ except ImportError as error:
         f'badpix_selfcal.jwst needs jwst ({error}): pip install ".[jwst]" in the clone of '
         "badpix-selfcal"
     ) from error
-
-__all__ = [
-    "BadpixSelfcalStep",
-    "badpix_selfcal",
-    "install",
-    "installed",
-    "medfilt",
-    "moving_median_over_zeroth_axis",
-    "uninstall",
-]
 
 # The pipeline records the messages of its own loggers in its products.
 log = logging.getLogger(pipeline.__name__)
@@ -257,14 +247,8 @@ def _hold(holder: object) -> None:
         _HOLDERS.add(holder)
         if _REPLACED:
             return
-        arrays, ifu, tso = (
-            vars(import_module(f"jwst.{name}"))
-            for name in (
-                "badpix_selfcal.badpix_selfcal",
-                "outlier_detection.ifu",
-                "outlier_detection.tso",
-            )
-        )
+        names = ("badpix_selfcal.badpix_selfcal", "outlier_detection.ifu", "outlier_detection.tso")
+        arrays, ifu, tso = (vars(import_module(f"jwst.{name}")) for name in names)
         spec2 = import_module("jwst.pipeline.calwebb_spec2").Spec2Pipeline
         for namespace, name, ours in (
             (spec2.step_defs, "badpix_selfcal", BadpixSelfcalStep),

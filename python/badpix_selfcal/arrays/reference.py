@@ -30,15 +30,6 @@ from .checks import AskedEdge, Cut, FloatArray, edge_of, precision_of
 from .medians import NORMAL, Border, Scale, Whole, check_window
 from .reference_edges import SharpGroups
 
-__all__ = [
-    "find_bad_pixels",
-    "mad_filter",
-    "median_filter",
-    "minimum_image",
-    "pedestal",
-    "percentiles",
-]
-
 
 def median_filter(
     image: ArrayLike,

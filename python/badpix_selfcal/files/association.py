@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -130,6 +131,24 @@ def is_plain_name(name: str) -> bool:
     return is_text and not name.startswith(".") and not {*name} & {*"/\\:"}
 
 
+def text_of(product: str, members: Mapping[str, Iterable[str]], **facts: str) -> str:
+    """Return the text of an association of one product: its members by role, and other facts."""
+    listed = [{"expname": name, "exptype": role} for role in members for name in members[role]]
+    content: dict[str, object] = {
+        "asn_type": "spec2",
+        "asn_rule": "DMSLevel2bBase",
+        "version_id": None,
+        "code_version": "badpix_selfcal",
+        "degraded_status": "No known degraded exposures in association.",
+        "program": "noprogram",
+        "constraints": "No constraints",
+        "asn_id": "a3001",
+        "asn_pool": "none",
+    }
+    content |= {**facts, "products": [{"name": product, "members": listed}]}
+    return json.dumps(content, indent=4) + "\n"
+
+
 def _parse(path: Location) -> object:
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
     most, form = (MOST_YAML, "YAML") if is_yaml else (MOST_BYTES, "JSON")
@@ -175,7 +194,15 @@ def _product(path: Location, place: str, entry: object) -> Product:
         else:
             unused.append((exposure, role))
     for exposure in dict.fromkeys(each for exposures in found.values() for each in exposures):
-        _require_file(exposure, place)
+        try:  # reading a remote one reports it, and no request is needed here
+            if isinstance(exposure, RemoteFile) or exposure.is_file():
+                continue
+        except OSError as error:
+            raise AssociationError(f"{place}: member {exposure} cannot be read: {error}") from error
+        what = "is not a file" if exposure.exists() else "does not exist"
+        raise AssociationError(
+            f"{place}: member {exposure} {what}; paths are relative to the association file"
+        )
     if len(found["science"]) != 1:
         names = ", ".join(exposure.name for exposure in found["science"]) or "none"
         raise AssociationError(
@@ -220,18 +247,4 @@ def _text(table: dict[object, object], key: str, place: str) -> str:
     raise AssociationError(
         f"{place}: {key!r} must be a text that is not empty, of at most {MOST_NAME} characters, "
         f"got {reprlib.repr(value)}"
-    )
-
-
-def _require_file(exposure: Location, place: str) -> None:
-    if isinstance(exposure, RemoteFile):
-        return  # reading it reports it, and no request is needed here
-    try:
-        if exposure.is_file():
-            return
-    except OSError as error:
-        raise AssociationError(f"{place}: member {exposure} cannot be read: {error}") from error
-    what = "is not a file" if exposure.exists() else "does not exist"
-    raise AssociationError(
-        f"{place}: member {exposure} {what}; paths are relative to the association file"
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
-from ..arrays.checks import check_whole
+from ..arrays.checks import check_choice, check_whole
 from ..files.outputs import Write
 from ..files.outputs import save as write_files
 from ..files.paths import AnyLocation, Location, output_directory
@@ -75,19 +75,22 @@ def save(
     """
     names = tuple(dict.fromkeys([figure] if isinstance(figure, str) else figure)) or FIGURES[:1]
     for name in names:
-        if name not in (*FIGURES, "all"):
-            raise ValueError(f"`figure` must be one of {', '.join(FIGURES)}, all, got {name!r}")
-    if format not in FORMATS:
-        raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, got {format!r}")
-    resolution = check_whole(dpi, "`dpi`")
-    if not 20 <= resolution <= 1200:
-        raise ValueError(f"`dpi` must be from 20 to 1200, got {resolution}")
+        check_choice((*FIGURES, "all"), name, "`figure`")
+    check_choice(FORMATS, format, "`format`")
+    resolution = check_whole(dpi, "`dpi`", 20, most=1200)
     require("plot", "matplotlib")
     folder, read = output_directory(output_dir), lru_cache(maxsize=1)(Mask.read)
     masks = masks_of(results, "figures")
 
     def write(part: Path, path: Location, name: str) -> None:
-        _drawn(read(path), name).savefig(part, format=format, dpi=resolution)
+        from . import figures
+
+        mask = read(path)
+        if name in figures.NOTES:
+            figure = figures.gallery(mask, which=name)  # type: ignore[arg-type]
+        else:
+            figure = getattr(figures, {"page": "figure"}.get(name, name))(mask).figure
+        figure.savefig(part, format=format, dpi=resolution)
 
     files: dict[Location, Write] = {
         folder / f"{stem}_{name}.{format}": partial(write, path=path, name=name)
@@ -95,15 +98,6 @@ def save(
         for name in (_figures_of(read(path)) if "all" in names else names)
     }
     return write_files(files, masks.values(), overwrite=overwrite)
-
-
-def _drawn(mask: Mask, name: str) -> Any:
-    """Draw a figure by its name."""
-    from . import figures
-
-    if name in figures.NOTES:
-        return figures.gallery(mask, which=name)  # type: ignore[arg-type]
-    return getattr(figures, {"page": "figure"}.get(name, name))(mask).figure
 
 
 def _figures_of(mask: Mask) -> list[str]:

@@ -106,18 +106,17 @@ def report(
     folder = output_directory(output_dir)
     inputs = [member.exposure for mask in masks.values() for member in mask.members]
     groups: list[GroupReport] = []
+    pages: dict[str, dict[str, Any]] = {}
 
     def write(part: Path, name: str) -> None:
-        judgement = report_page(part, masks[name])
-        groups.append(GroupReport(masks[name].name, folder / name, judgement))
-
-    def write_list(part: Path) -> None:
-        _list(part, {each.page.name: facts_of(each.name, each.judgement) for each in groups})
+        said, mask = report_page(part, masks[name]), masks[name]
+        groups.append(GroupReport(mask.name, folder / name, said))
+        pages[name] = facts_of(mask.name, said)
 
     files: dict[Location, Write] = {folder / name: partial(write, name=name) for name in masks}
     index = folder / INDEX if len(masks) > 1 else None
     if index is not None:
-        files[index] = write_list
+        files[index] = partial(_list, pages=pages)
     save(files, inputs, overwrite=overwrite)
     return ReportResult(tuple(groups), index)
 
@@ -139,8 +138,7 @@ def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:
     OSError
         If it cannot be written.
     """
-    found = {page.name: _facts_in(page) for page in pages if isinstance(page, Path)}
-    known = {name: facts for name, facts in found.items() if facts is not None}
+    known = {page.name: facts for page in pages if (facts := _facts_in(page)) is not None}
     if len(known) < 2:
         return None
     save({folder / INDEX: partial(_list, pages=known)}, (), overwrite=True)
@@ -153,10 +151,9 @@ def verdict_on(page: Location) -> str | None:
     None if it cannot be read; a page under a URL is not downloaded.
     """
     try:
-        facts = _facts_in(page) if isinstance(page, Path) else None
+        if (facts := _facts_in(page)) is None:
+            return None
     except OSError:
-        return None
-    if facts is None:
         return None
     verdict = str(facts["verdict"])
     if verdict == "TRUST":
@@ -165,8 +162,10 @@ def verdict_on(page: Location) -> str | None:
     return f"{verdict}: {'; '.join(against)} (the page says what to do)"
 
 
-def _facts_in(page: Path) -> dict[str, Any] | None:
-    """Return the numbers in a page; None if it is none."""
+def _facts_in(page: Location) -> dict[str, Any] | None:
+    """Return the numbers in a page; None if it is none, or under a URL."""
+    if not isinstance(page, Path):
+        return None
     with page.open(encoding="utf-8", errors="replace") as lines:
         found = next(filter(None, map(_NUMBERS.match, lines)), None)
     return None if found is None else json.loads(found[1])

@@ -282,22 +282,18 @@ def history(
 ) -> MaskHistory:
     """Follow the bad pixels of a detector: `badpix_selfcal.history` without its files."""
     given = locations_of(masks)
-    for path in given:
-        if is_folder(path):
-            raise MaskError(f"{path}: is a folder; name the masks in it, or give a pattern")
+    for path in filter(is_folder, given):
+        raise MaskError(f"{path}: is a folder; name the masks in it, or give a pattern")
     paths = [path for path, _ in expanded(given)]
-    seen = set()
-    for path in paths:
-        if file_key(path) in seen:
+    keys = [*map(file_key, paths)]
+    for number, path in enumerate(paths):
+        if keys[number] in keys[:number]:
             raise ValueError(f"{path}: is given twice; give each mask once")
-        seen.add(file_key(path))
     if len(paths) < 2:
         raise ValueError(f"a history needs at least two masks, got {len(paths)}")
-    number = len(paths) if at_least is None else check_whole(at_least, "at_least")
-    if not 1 <= number <= len(paths):
-        raise ValueError(
-            f"`at_least` must be from 1 to the number of masks, {len(paths)}, got {number}"
-        )
+    if at_least is None:
+        at_least = len(paths)
+    number = check_whole(at_least, "at_least", 1, most=len(paths))
     return merged(map(Mask.read, paths), number)
 
 
@@ -330,7 +326,7 @@ def merged(masks: Iterable[Mask], at_least: int) -> MaskHistory:
         small = replace(mask, flags=flags, minimum=None, bad_pixels=None, dq=None)
         read.append((small, mask.pixels()))
     read.sort(key=lambda each: (each[0].date, each[0].made))
-    kept, tables = [mask for mask, _ in read], [table for _, table in read]
+    kept, tables = zip(*read, strict=True)
     require_same_pixels(kept)
     _warn_of_parameters(kept)
     shape = kept[0].flags.shape

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from ..arrays.checks import check_choice, check_each, check_whole
+from ..files.association import text_of
 from ..files.outputs import Outputs
 from ..files.paths import refuse_file
 from ..instrument import DETECTORS, Detector
@@ -221,29 +221,18 @@ def _write(observation: _Observation, files: Simulation, outputs: Outputs) -> No
             _write_exposure(outputs.part(path.name), observation, cards, readout)
             truths.append((path.name, readout.truth, readout.pedestal))
     _write_truth(outputs.part(files.truth.name), observation, defects.truth, truths)
-    for path, science in zip(files.associations, files.science, strict=True):
-        _write_association(outputs.part(path.name), science, files)
-
-
-def _write_association(part: Path, science: Path, files: Simulation) -> None:
-    """Write the association of one science exposure, with all fields of one from the archive."""
-    members = [(science, "science")]
-    members += [(path, "background") for path in files.background]
-    members += [(path, "selfcal") for path in files.science]
-    named = [{"expname": path.name, "exptype": kind} for path, kind in members]
-    content = {
-        "asn_type": "spec2",
-        "asn_rule": "Asn_Lv2Spec",
-        "version_id": None,
-        "code_version": "badpix_selfcal.simulate",
-        "degraded_status": "No known degraded exposures in association.",
-        "program": _PROGRAM,
-        "constraints": "No constraints",
-        "asn_id": f"o{_TARGET}",
-        "asn_pool": f"jw{_PROGRAM}_pool",
-        "products": [{"name": science.stem.removesuffix("_rate"), "members": named}],
-    }
-    part.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    targets, fields = ([path.name for path in each] for each in (files.science, files.background))
+    for path, science in zip(files.associations, targets, strict=True):
+        text = text_of(
+            science.removesuffix("_rate.fits"),
+            {"science": [science], "background": fields, "selfcal": targets},
+            asn_rule="Asn_Lv2Spec",
+            code_version="badpix_selfcal.simulate",
+            program=_PROGRAM,
+            asn_id=f"o{_TARGET}",
+            asn_pool=f"jw{_PROGRAM}_pool",
+        )
+        outputs.part(path.name).write_text(text, encoding="utf-8")
 
 
 def _primary_cards(observation: _Observation, name: str, number: str, index: int) -> list[Card]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from .._kernels import __version__
 from ..arrays.checks import GROUP_BY, GroupBy, check_choice
 from ..arrays.display import block
 from ..errors import ExposureError
-from ..files.association import is_plain_name
+from ..files.association import ROLES, is_plain_name, text_of
 from ..files.exposure import Exposure
 from ..files.outputs import existing, save
 from ..files.paths import AnyLocation, Location, RemoteFile, locations_of, output_directory
@@ -45,10 +44,8 @@ class GeneratedAssociation:
     exists: bool = False
 
     def __repr__(self) -> str:
-        return block(
-            f"GeneratedAssociation {self.product}",
-            {"group": self.group, "members": self.counts, "path": str(self.path)},
-        )
+        lines = {"group": self.group, "members": self.counts, "path": str(self.path)}
+        return block(f"GeneratedAssociation {self.product}", lines)
 
     @property
     def counts(self) -> str:
@@ -146,11 +143,11 @@ def _association(
             f"{science.path}: its name cannot be that of a product (printable ASCII, no leading "
             "dot); rename it"
         )
-    beside = science.path.parent if isinstance(science.path, Path) else Path()
-    folder = beside if directory is None else directory
+    if directory is None:
+        directory = science.path.parent if isinstance(science.path, Path) else Path()
     own = (science.channel, science.band)
     return GeneratedAssociation(
-        path=folder / f"{science.stem}_spec2_asn.json",
+        path=directory / f"{science.stem}_spec2_asn.json",
         product=science.stem,
         group=name,
         science=science.path,
@@ -163,23 +160,13 @@ def _association(
 
 def _write(association: GeneratedAssociation, part: Path) -> None:
     """Write the file of an association."""
-    folder, members = association.path.parent, [(association.science, "science")]
-    members += [(path, "background") for path in association.backgrounds]
-    members += [(path, "selfcal") for path in association.selfcal]
-    listed = [{"expname": _relative(path, folder), "exptype": role} for path, role in members]
-    content = {
-        "asn_type": "spec2",
-        "asn_rule": "DMSLevel2bBase",
-        "version_id": None,
-        "code_version": f"badpix_selfcal {__version__}",
-        "degraded_status": "No known degraded exposures in association.",
-        "program": "noprogram",
-        "constraints": "No constraints",
-        "asn_id": "a3001",
-        "asn_pool": "none",
-        "products": [{"name": association.product, "members": listed}],
+    roles = ((association.science,), association.backgrounds, association.selfcal)
+    members = {
+        role: [_relative(path, association.path.parent) for path in paths]
+        for role, paths in zip(ROLES, roles, strict=True)
     }
-    part.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    version = f"badpix_selfcal {__version__}"
+    part.write_text(text_of(association.product, members, code_version=version), encoding="utf-8")
 
 
 def _relative(member: Location, folder: Location) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ..arrays import reference
+from ..files.association import text_of
 from ..instrument import BAD, DETECTORS, NAN_PLANES, OTHER_BAD_PIXEL, within
 from ..parameters import Parameters
 from ..simulate.files import asdf_extension
@@ -97,7 +97,8 @@ class Observation:
         """
         from astropy.io import fits
 
-        about, members = DETECTORS[self.detector], []
+        about = DETECTORS[self.detector]
+        members: dict[str, list[str]] = {}
         for name, image in self.exposures().items():
             primary = fits.PrimaryHDU()
             primary.header.update(
@@ -114,11 +115,9 @@ class Observation:
             ending = ".fits.gz" if self.oddity == "gzip" else ".fits"
             path = Path(folder) / f"{name}_rate{ending}"
             fits.HDUList([primary, *hdus, asdf_extension()]).writeto(path)
-            members.append({"expname": path.name, "exptype": name.rstrip("0123456789")})
-        products = [{"name": "set", "members": members}]
-        table = {"asn_type": "spec2", "asn_pool": "pool", "asn_id": "a1", "products": products}
+            members.setdefault(name.rstrip("0123456789"), []).append(path.name)
         association = Path(folder) / "set_asn.json"
-        association.write_text(json.dumps(table))
+        association.write_text(text_of("set", members))
         return association
 
 

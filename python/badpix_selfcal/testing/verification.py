@@ -118,7 +118,12 @@ def verify(
             for name, check in todo:
                 set_instructions(name)
                 kernels[name] = median_kernel(15, 1, 1024, 1032)
-                tried.append(_try(check, name, examples, seed))
+                start, failure = time.perf_counter(), ""
+                try:
+                    check(examples=examples, seed=seed)
+                except CheckFailed as error:
+                    failure = str(error)
+                tried.append(Tried(str(check), name, time.perf_counter() - start, failure))
                 report(len(tried), len(todo))
         finally:
             set_instructions(before)
@@ -183,9 +188,8 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
         return badpix_selfcal(minimum, *(how[name] for name in order))
 
     def run_jwst(association: Path, folder: Path) -> None:
-        BadpixSelfcalStep.call(
-            str(association), skip=False, save_results=True, output_dir=str(folder)
-        )
+        how = {"skip": False, "save_results": True, "output_dir": str(folder)}
+        BadpixSelfcalStep.call(str(association), **how)
 
     checks = [
         *median_filter_checks(median_filter, edges=["zero"], oracle=medians, infinities=False),
@@ -194,23 +198,12 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
         *minimum_image_checks(minimum_image, oracle=lowered),
         *find_bad_pixels_checks(find_bad_pixels, edges=["zero"], oracle=found, infinities=False),
     ]
-    theirs = [
-        replace(each, name=f"{each.name} (of jwst itself)")
-        for each in step_checks(run_jwst)
-        if "unusual" not in each.name  # models of jwst cast samples
-    ]
-    arrays = [each for each in checks if "rectangles" not in each.name]  # of ours alone
-    return arrays, [*step_checks(_step), *theirs]
+    once = step_checks(_step)
+    for each in step_checks(run_jwst):
+        if "unusual" not in each.name:  # models of jwst cast samples
+            once.append(replace(each, name=f"{each.name} (of jwst itself)"))
+    return [each for each in checks if "rectangles" not in each.name], once  # of ours alone
 
 
 def _step(association: Path, folder: Path) -> None:
     selfcal(association, output_dir=folder)
-
-
-def _try(check: Check, instructions: str, examples: int, seed: int | None) -> Tried:
-    start, failure = time.perf_counter(), ""
-    try:
-        check(examples=examples, seed=seed)
-    except CheckFailed as error:
-        failure = str(error)
-    return Tried(str(check), instructions, time.perf_counter() - start, failure)
