@@ -98,13 +98,10 @@ class Facts:
     """
 
     def __init__(self, ranges):
-        self.ranges = ranges
+        self.ranges, self.hides_ranges = ranges, False
         self.sent, self.requests, self.failures = Counter(), Counter(), Counter()
-        self.heads = 0
-        self.delay = 0.0
-        self.versions = ""
-        self.hides_ranges = False
-        self.url = ""
+        self.heads, self.delay = 0, 0.0
+        self.versions = self.url = ""
 
 
 @contextmanager

@@ -35,15 +35,13 @@ def options(text):
 
 def keywords(function):
     """Return the keywords of a function that are options, and its further arguments."""
-    parameters = [
-        each
-        for each in inspect.signature(function).parameters.values()
-        if each.name not in ONLY_IN_PYTHON
-    ]
-    named = {
-        f"--{each.name.replace('_', '-')}" for each in parameters if each.default != each.empty
-    }
-    return named, [each.name.upper() for each in parameters if each.default == each.empty]
+    named, positional = set(), []
+    for name, each in inspect.signature(function).parameters.items():
+        if each.default == each.empty:
+            positional.append(name.upper())
+        elif name not in ONLY_IN_PYTHON:
+            named.add(f"--{name.replace('_', '-')}")
+    return named, positional
 
 
 # Commands and options
@@ -79,27 +77,29 @@ def test_a_page_fits_a_terminal_and_has_no_markup(capsys, monkeypatch, name):
     assert "False" not in text
 
 
-def test_help_lists_the_commands_without_importing_them(tmp_path):
-    code = (
-        "import sys; from badpix_selfcal.cli import main; main(['--help']); "
-        "sys.exit(any(name in sys.modules for name in ('astropy', 'hypothesis', 'matplotlib')))"
-    )
-    played = shell(f'{sys.executable} -c "{code}"', tmp_path)
-    assert played.status == 0
-    listed = re.findall(r"^ (\w+) +[A-Z]\w+ ", played.text, re.MULTILINE)
+IMPORTED = (
+    "import sys; from badpix_selfcal.cli import main; main(sys.argv[1:]); "
+    "print([name for name in ('cyclopts', 'matplotlib', 'astropy', 'bokeh', 'hypothesis')"
+    " if name in sys.modules])"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("--version", "[]"),
+        ("--help", "['cyclopts']"),
+        ("run sci_rate.fits --background sky_rate.fits --quiet", "['cyclopts', 'astropy']"),
+    ],
+)
+def test_little_is_imported(demo, line, found):
+    played = shell(f'{sys.executable} -c "{IMPORTED}" {line}', demo)
+    assert played.text.splitlines()[-1] == found
+
+
+def test_help_lists_the_commands(capsys):
+    listed = re.findall(r"^ (\w+) +[A-Z]\w+ ", page(capsys), re.MULTILINE)
     assert listed == [*COMMANDS, "completion"]
-
-
-def test_little_is_imported_for_the_version_and_for_a_run(demo):
-    code = (
-        "import sys; from badpix_selfcal.cli import main; main(sys.argv[1:]); "
-        "print([name for name in ('cyclopts', 'rich', 'matplotlib', 'astropy', 'bokeh')"
-        " if name in sys.modules])"
-    )
-    run = "run sci_rate.fits --background sky_rate.fits --quiet"
-    for words, found in (("--version", "[]"), (run, "['cyclopts', 'astropy']")):
-        played = shell(f'{sys.executable} -c "{code}" {words}', demo)
-        assert played.text.splitlines()[-1] == found
 
 
 def test_the_installed_command_and_the_module_are_one(tmp_path):
@@ -116,16 +116,12 @@ def test_the_installed_command_and_the_module_are_one(tmp_path):
     ("line", "said"),
     [
         ("run", 'Command "run" parameter INPUT requires an argument.'),
-        ("batch", 'Command "batch" parameter INPUTS requires an argument.'),
         ("run --background a b", 'Command "run" parameter INPUT requires an argument.'),
         ("run x --kernal-size 9", "Unknown option: --kernal-size. Did you mean --kernel-size?"),
         ("run x --kernel-size nine", "--kernel-size"),
         ("run x --kernel-size 8", "kernel_size must be odd, got 8"),
-        ("run x --sigma-upper five", "--sigma-upper"),
         ("run x --flagfrac-lower 0.6", "flagfrac_lower must be from 0 to 0.5"),
-        ("run x --flagfrac-upper nan", "flagfrac_upper must be from 0 to 0.5"),
         ("run x --edge wrap", 'Invalid value "wrap" for --edge. Choose from: '),
-        ("run x --dispaxis 3", 'Invalid value "3" for --dispaxis.'),
         ("run x --overwrite --no-overwrite", "Unknown option: --no-overwrite."),
         ("run x y", "one argument too many: y; 'badpix-selfcal batch' takes many exposures"),
         ("run x --quiet -v", "give -v or --quiet, not both"),
@@ -133,10 +129,7 @@ def test_the_installed_command_and_the_module_are_one(tmp_path):
         ("batch . --group-by channel", 'Invalid value "channel" for --group-by.'),
         ("simulate d --detector NRCA1", "detector must be 'MIRIFULONG', "),
         ("simulate d --size 96 640 1", "size must be one whole number or 2"),
-        ("simulate d --size 96 wide", "--size"),
         ("verify --examples 0", "examples must be at least 1"),
-        ("verify --against scipy", 'Invalid value "scipy" for --against.'),
-        ("compare a", 'Command "compare" parameter B requires an argument.'),
     ],
 )
 def test_wrong_usage_names_the_command_and_what_is_wrong(tmp_path, monkeypatch, capsys, line, said):
@@ -161,7 +154,6 @@ def test_wrong_usage_names_the_command_and_what_is_wrong(tmp_path, monkeypatch, 
     ("line", "said"),
     [
         ("", "no command given"),
-        ("-v", "-v stands before the command; options stand after it"),
         ("-v run x", "-v stands before the command; options stand after it"),
         ("bach .", 'Unknown command "bach". Did you mean "batch"? '),
     ],

@@ -386,7 +386,6 @@ def test_a_page_comes_first_and_a_rejected_mask_is_not_handed_on(lines):
         ("run sci_rate.fits --output-dir sky_rate.fits", "sky_rate.fits: is a file; give a folder"),
         ("batch dta", "dta: no such file or folder; did you mean data?"),
         ("batch data", "data: this folder holds no *_rate.fits; name the exposures one by one"),
-        ("simulate sky_rate.fits", "sky_rate.fits: is a file; give a folder"),
         ("run typo_asn.json", "typo_asn.json: product 0, member 1 ("),
         ("export sci_rate.fits a.ecsv", "sci_rate.fits: "),
     ],
@@ -405,7 +404,6 @@ def test_an_error_names_the_culprit_in_one_line_and_writes_nothing(user, capsys,
         ("s3d", (3, 9, 9), "_s3d is a spectral cube"),
         ("rateints", (2, 96, 640), "_rateints is a cube of integrations"),
         ("uncal", (1, 2, 96, 640), "_uncal is a raw ramp"),
-        ("x1d", (100,), "_x1d is a spectrum"),
     ],
 )
 def test_a_product_without_a_rate_image(user, capsys, ending, axes, what):

@@ -37,23 +37,16 @@ def test_the_flags_are_compared_as_sets(folder, one, two, other, before):
     a = exposure(folder / "a.fits", one, other=other - one)
     b = exposure(folder / "b.fits", two, other=other - two)
     found = bps.compare(a, b)
-    assert pixels_of(found.both) == one & two
-    assert pixels_of(found.only_a) == one - two
-    assert pixels_of(found.only_b) == two - one
+    sets = {"a": one, "b": two, "both": one & two, "only_a": one - two, "only_b": two - one}
     numbers = {name: counts.number for name, counts in found.counts.items()}
-    assert numbers == {
-        "a": len(one),
-        "b": len(two),
-        "both": len(one & two),
-        "only_a": len(one - two),
-        "only_b": len(two - one),
-    }
+    assert numbers == {name: len(pixels) for name, pixels in sets.items()}
     assert found.jaccard == (len(one & two) / len(one | two) if one | two else 1.0)
     assert found.same_flags == (one == two)
+    for name in ("both", "only_a", "only_b"):
+        assert pixels_of(getattr(found, name)) == sets[name]
     found = bps.compare(a, b, before=exposure(folder / "before.fits", before))
-    assert pixels_of(found.both) == one & two - before
-    assert pixels_of(found.only_a) == one - two - before
-    assert pixels_of(found.only_b) == two - one - before
+    for name in ("both", "only_a", "only_b"):
+        assert pixels_of(getattr(found, name)) == sets[name] - before
 
 
 def mask_of(path, ends):
@@ -99,11 +92,9 @@ def test_a_mask_and_an_exposure_are_compared_by_their_flags(folder, one, two):
 def test_a_mask_of_the_pipeline_is_read(tmp_path):
     models = pytest.importorskip("jwst.datamodels", reason="jwst is not installed")
     quality = image_of({(1, 2), (6, 10)}).astype(np.uint32)
-    names = [(0, 1, "DO_NOT_USE", "Bad pixel. Do not use.")]
-    table = np.array(
-        names, [("BIT", "u4"), ("VALUE", "u4"), ("NAME", "S40"), ("DESCRIPTION", "S80")]
-    )
-    model = models.MaskModel(dq=quality, dq_def=table)
+    kinds = [("BIT", "u4"), ("VALUE", "u4"), ("NAME", "S40"), ("DESCRIPTION", "S80")]
+    names = np.array([(0, 1, "DO_NOT_USE", "Bad pixel. Do not use.")], kinds)
+    model = models.MaskModel(dq=quality, dq_def=names)
     model.meta.instrument.detector = "MIRIFULONG"
     model.meta.subarray.name = "GENERIC"
     model.save(tmp_path / "mask.fits")
@@ -194,12 +185,11 @@ CHANGES = st.lists(
 def test_a_damaged_file_is_compared_or_named(folder, kind, changes, is_cut):
     ends = {(0, 0): "low", (1, 1): "high"}
     whole = folder / f"{kind}.fits"
-    if kind == "exposure":
-        exposure(whole, ends)
-    elif kind == "mask":
-        mask_file(whole, BAD * image_of(ends), {1: "DO_NOT_USE"})
-    else:
-        saved_mask(whole, {(0, 0)}, {(1, 1)})
+    {
+        "exposure": lambda: exposure(whole, ends),
+        "mask": lambda: mask_file(whole, BAD * image_of(ends), {1: "DO_NOT_USE"}),
+        "ours": lambda: mask_of(whole, ends),
+    }[kind]()
     content = bytearray(whole.read_bytes())
     for at, byte in changes:
         content[at % len(content)] = byte
@@ -274,8 +264,7 @@ def test_bad_files_are_named(here):
     (here / "cut.fits").write_bytes(a.read_bytes()[:-2880])
     (here / "folder.fits").mkdir()
     fits.PrimaryHDU(np.zeros(SHAPE)).writeto(here / "none.fits")
-    cube = np.zeros((2, *SHAPE), np.uint32)
-    mask_file(here / "cube.fits", cube)
+    mask_file(here / "cube.fits", np.zeros((2, *SHAPE), np.uint32))
     mask_file(here / "float.fits", np.zeros(SHAPE))
     for name, words in {
         "b_rate.fits": "b_rate.fits: no such file or folder; did you mean a_rate.fits?",
@@ -323,15 +312,11 @@ def named(tmp_path):
     made = simulate(tmp_path / "data", detector="MIRIFUSHORT", size=(96, 640), n_science=1)
     shutil.copy(made.science[0], tmp_path / "target_rate.fits")
     result = bps.selfcal(made.associations[0], output_dir=tmp_path / "data", save_mask=True)
-    for name in (
-        "ours/target_badpix_selfcal.fits",
-        "pipeline/target_badpix_selfcal.fits",
-        "A.fits",
-        "B.fits",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("ours", "pipeline", "masks"):
+        (tmp_path / name).mkdir()
+    copies = (f"{name}/target_badpix_selfcal.fits" for name in ("ours", "pipeline"))
+    for name in (*copies, "A.fits", "B.fits"):
         shutil.copy(result.science, tmp_path / name)
-    (tmp_path / "masks").mkdir()
     for number in range(3):
         saved_mask(tmp_path / "masks" / f"{number}_mask.fits", {(0, number)}, {(3, 3)})
     shutil.copy(result.mask_file, tmp_path / "masks" / "target_mask.fits")
