@@ -442,7 +442,7 @@ def small_cuts(
             for artist, each in zip(panel.lines, values, strict=False):  # the last one stays
                 artist.set_data(place, each)
         low, high = np.clip(_range(np.concatenate(known)), -LARGEST, LARGEST)
-        margin = 0.05 * (high - low) or 1.0
+        margin = 0.05 * (high - low) or 1.0 + 0.05 * abs(low)  # of large values 1 is nothing
         for panel in panels:
             panel.set_ylim(low - margin, high + margin)
         yield figure
