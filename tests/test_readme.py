@@ -184,7 +184,7 @@ def test_results_and_masks_are_compared(tmp_path):
         shutil.copy(source, tmp_path / name)
     printed = run(block("badpix-selfcal compare"), tmp_path)
     assert printed.startswith("A and B are equal\n")
-    assert "\n2 masks of MIRIFULONG, 96 x 640 pixels\n" in printed
+    assert "2 masks of MIRIFULONG" in printed
     assert {path.name for path in tmp_path.glob("*.*")} >= {
         "pixels.ecsv",
         "history.png",

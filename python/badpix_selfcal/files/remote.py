@@ -22,6 +22,9 @@ from .paths import RemoteFile, without_secrets
 VARIABLE: Final = "BADPIX_SELFCAL_TIMEOUT"
 """The environment variable that sets the time-out."""
 
+LONGEST: Final = 20
+"""A whole answer takes at most so many times the time-out: ten minutes."""
+
 MOST: Final = 1 << 30
 """The largest file that is downloaded or unpacked, bytes: ten full frames of NIRSpec."""
 
@@ -227,7 +230,7 @@ def _opened(url: str, seconds: float) -> tuple[Any, str]:
         if protocol in ("http", "https"):
             from aiohttp import ClientTimeout
 
-            limit = ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
+            limit = ClientTimeout(seconds * LONGEST, sock_connect=seconds, sock_read=seconds)
             name, limits = "client_kwargs", {"timeout": limit}
         elif protocol in ("s3", "s3a"):
             name, limits = "config_kwargs", {"connect_timeout": seconds, "read_timeout": seconds}
