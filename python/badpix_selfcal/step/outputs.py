@@ -60,29 +60,32 @@ def outputs_of(
         from ..look.page import require_extra
 
         require_extra()
-    copies = [(copy.exposure, copy.name) for group in groups for copy in group.copies]
+    copies = [copy for group in groups for copy in group.copies]
     others = [
         (group, name) for group in groups for name in further_names(group, parameters).values()
     ]
-    for source, name in copies:
+    for source, name, *_ in copies:
         if source.path.name == name and file_key(source.path) == file_key(folder / name):
             raise FileExistsError(
                 f"{source.path}: would replace the input, which has the name of an output; give "
                 "the exposure that it was made from (_rate), or choose another output folder"
             )
     outputs = Outputs(folder, inputs=inputs, overwrite=overwrite, remedy=remedy)
-    outputs.check(sorted({name for _, name in (*copies, *others)}))
-    owners: dict[str, tuple[object, object]] = {}
-    named: list[tuple[object, object, str]] = [
-        (each.path, each.path, name) for each, name in copies
-    ]
-    named += [(id(group), f"the mask of {group.name}", name) for group, name in others]
-    for key, owner, name in named:
-        first, other = owners.setdefault(name.casefold(), (key, owner))  # some ignore the case
-        if first != key:
+    outputs.check(sorted({*(copy.name for copy in copies), *(name for _, name in others)}))
+    sources: dict[str, Location] = {}
+    for source, name, *_ in copies:
+        first = sources.setdefault(name.casefold(), source.path)  # some systems ignore the case
+        if first != source.path:
             raise ExposureError(
-                f"{owner} and {other} would both be copied to {folder / name}; process them "
+                f"{source.path} and {first} would both be copied to {folder / name}; process them "
                 "separately, or rename one"
+            )
+    owners: dict[str, Group] = {}
+    for group, name in others:
+        if (owner := owners.setdefault(name.casefold(), group)) is not group:
+            raise ExposureError(
+                f"the masks of {group.name} and {owner.name} would both be written to "
+                f"{folder / name}; process them separately"
             )
     return outputs
 
@@ -155,7 +158,7 @@ def resumed(
             if made == wanted:
                 for token in set(lost) - unreadable.keys():
                     unreadable[token] = _is_unreadable(group, token, parameters)
-                if all(map(unreadable.get, lost)):
+                if all(unreadable[token] for token in lost):
                     kept.add(place.name)
             elif other := _difference(words, _words(wanted)):
                 differing[place] = other
