@@ -64,7 +64,7 @@ def selfcal(
     Parameters
     ----------
     input : path-like
-        An association (JSON) or a science exposure (FITS, also gzipped). With the extra
+        An association (JSON, YAML) or a science exposure (FITS, also gzipped). With the extra
         ``cloud``, this and all other inputs may be URLs.
     selfcal, background : path-like or iterable of path-like, optional
         Further exposures, appended to those of the association: files, patterns, and folders, which
