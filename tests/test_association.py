@@ -127,7 +127,8 @@ def test_an_output_stays_in_its_folder_for_any_product_name(folder, name):
 def test_the_name_of_a_product_is_the_last_part_of_a_path_as_in_the_pipeline(folder, name):
     step = pytest.importorskip("jwst.badpix_selfcal").BadpixSelfcalStep()
     (product,) = read(write(folder, content(name=name))).products
-    assert f"{product.name}_badpix_selfcal.fits" == step.make_output_path(name, suffix="badpix_selfcal")
+    suffix = "badpix_selfcal"
+    assert f"{product.name}_{suffix}.fits" == step.make_output_path(name, suffix=suffix)
 
 
 def test_products_whose_paths_end_alike_are_refused(folder):
