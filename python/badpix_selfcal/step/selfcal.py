@@ -25,7 +25,16 @@ from ..files.paths import (
 from ..masks.mask import Role
 from ..parameters import Parameters
 from ..threads import threads_set
-from .groups import Copy, Group, check_product, dispaxis_of, name_of, warn_of_axis
+from .groups import (
+    MAX_DAYS,
+    Copy,
+    Group,
+    check_product,
+    dispaxis_of,
+    name_of,
+    warn_of_axis,
+    warn_of_span,
+)
 from .outputs import ascii_of, outputs_of
 from .result import Result
 from .run import Progress, Run, Threads, threads_for
@@ -132,8 +141,9 @@ def selfcal(
     SelfcalWarning
         If the step is skipped, the science exposure is compared with itself only, an exposure is
         left out, constant or a copy of another, a member has another detector, mode or subarray,
-        exposures have passed later steps or are of a mode without this step, ERR is missing or far
-        from the noise, the dispersion axis is not known, or rows are crowded with flags.
+        exposures were taken more than 30 days apart, have passed later steps or are of a mode
+        without this step, ERR is missing or far from the noise, the dispersion axis is not known,
+        or rows are crowded with flags.
 
     Notes
     -----
@@ -202,9 +212,11 @@ def _group(
         return [exposures[file_key(path)] for path in paths]
 
     (science,) = those(product.science)
-    backgrounds, companions = those(*product.backgrounds), those(*product.selfcal)
+    backgrounds, imprints = those(*product.backgrounds), those(*product.imprints)
+    companions = [*those(*product.selfcal), *imprints]
     members = {each.path: each for each in (science, *backgrounds, *companions)}
     check_product(science, [*members.values()], force=parameters.force)
+    warn_of_span(product.name, members.values(), MAX_DAYS)
     copies = [Copy(science, name_of(product.name), "science")]
     if parameters.save_flagged_bkg:
         copies += [
@@ -212,6 +224,7 @@ def _group(
             for number, each in enumerate(backgrounds)
         ]
     roles: dict[Location, Role] = {each.path: "selfcal" for each in companions}
+    roles |= {each.path: "imprint" for each in imprints}
     roles |= {each.path: "background" for each in backgrounds}
     origin = {"ASNTABLE": (ascii_of(found.path.name), "association table name")}
     if found.pool is not None:
