@@ -100,7 +100,7 @@ def test_the_stem_lacks_the_ending_and_the_known_suffix(exposure, stem):
 
 @pytest.mark.parametrize(
     "name",
-    ["", " a", "a ", "..", ".hidden", "../a", "/a", "a/", "..\\a", "C:a", "a\0", "a\n", "\x7f",
+    ["", " a", "a ", "..", ".hidden", "a/..", "a/", "a/.b", "..\\a", "C:a", "a\0", "a\n", "\x7f",
      "é", "a\u202eb", "\ud800", None, 5, True, ["a"]],
     ids=ascii,
 )  # fmt: skip
@@ -119,7 +119,22 @@ def test_an_output_stays_in_its_folder_for_any_product_name(folder, name):
     found = outcome(write(folder, content(name=name)))
     if isinstance(found, Association):
         output = folder / "out" / f"{found.products[0].name}_badpix_selfcal.fits"
-        assert output.resolve() == (folder / "out").resolve() / f"{name}_badpix_selfcal.fits"
+        last = name.rpartition("/")[2]
+        assert output.resolve() == (folder / "out").resolve() / f"{last}_badpix_selfcal.fits"
+
+
+@pytest.mark.parametrize("name", ["sci/stage1/x", "/data/x", "../x", "./x", "x"])
+def test_the_name_of_a_product_is_the_last_part_of_a_path_as_in_the_pipeline(folder, name):
+    step = pytest.importorskip("jwst.badpix_selfcal").BadpixSelfcalStep()
+    (product,) = read(write(folder, content(name=name))).products
+    suffix = "badpix_selfcal"
+    assert f"{product.name}_{suffix}.fits" == step.make_output_path(name, suffix=suffix)
+
+
+def test_products_whose_paths_end_alike_are_refused(folder):
+    one, other = (content(name=f"{part}/x")["products"][0] for part in "ab")
+    said = refusal(write(folder, {"products": [one, other]}))
+    assert "two products have the name 'x'" in said
 
 
 # What is refused

@@ -45,7 +45,7 @@ class Product:
     Attributes
     ----------
     name : str
-        The start of its files' names; a plain file name.
+        The start of its files' names; a plain file name: of a path, the last part.
     science : Path or RemoteFile
         The exposure to flag.
     backgrounds : tuple of Path or RemoteFile
@@ -213,10 +213,12 @@ def _product(path: Location, place: str, entry: object) -> Product:
         )
     (science,) = found["science"]
     name = table.get("name", stem_of(science))
+    if isinstance(name, str):  # asn_from_list writes the path of what it was given, as a name
+        name = name.rpartition("/")[2]  # the pipeline takes the last part, too
     if not isinstance(name, str) or not is_plain_name(name):
         raise AssociationError(
-            f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
-            f"dot), got {reprlib.repr(name)}"
+            f"{place}: 'name' must be a plain file name (printable ASCII, no leading dot), got "
+            f"{reprlib.repr(table.get('name', name))}"
         )
     backgrounds, selfcal, imprints = (tuple(found[role]) for role in ROLES[1:])
     return Product(name, science, backgrounds, selfcal, imprints, tuple(unused))

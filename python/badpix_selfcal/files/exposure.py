@@ -50,6 +50,9 @@ LATER_STEPS: Final = (
 Without S_CLNFNS (``clean_flicker_noise``): rates may have it.
 """
 
+CALIBRATION: Final = ("S_FLAT", "S_PHOTOM")
+"""Those that make a calibrated exposure of a rate: its pixels are divided by a flat field."""
+
 _KEPT: Final = (
     *("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING"),
     *("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS"),
@@ -119,8 +122,8 @@ class Exposure:
         The day on which it began; None where absent.
     status : str
         S_BPXSLF, in capitals.
-    later_step : str
-        The card of a later step of the pipeline that it has passed; empty if there is none.
+    later_steps : tuple of str
+        The cards of later steps of the pipeline that it has passed, in their order.
     dispaxis : object
         The DISPAXIS card of SCI; None where absent.
     unit : str
@@ -150,7 +153,7 @@ class Exposure:
     pointing: Mapping[str, str]
     date: datetime.date | None
     status: str
-    later_step: str
+    later_steps: tuple[str, ...]
     dispaxis: object
     unit: str
     planes: Mapping[str, Hdu] = field(repr=False)
@@ -174,6 +177,13 @@ class Exposure:
     def is_flagged(self) -> bool:
         """Whether it is a flagged copy already."""
         return self.status == "COMPLETE"
+
+    @property
+    def calibrated(self) -> str:
+        """What says that it is a calibrated exposure (level 2b); empty if it is none."""
+        if steps := [step for step in CALIBRATION if step in self.later_steps]:
+            return f"{steps[0]} = COMPLETE"
+        return f"BUNIT = {self.unit}" if self.unit.upper().startswith("MJY") else ""
 
     @property
     def identity(self) -> str:
@@ -397,7 +407,6 @@ def _exposure(
     at = "" if corner == ("1", "1") else f"({','.join(corner)})"
     optics = "/".join(filter(None, (words["FILTER"], words["GRATING"])))
     problem = _problem_of(planes)
-    later = (step for step in LATER_STEPS if words[step] == "COMPLETE")
     return Exposure(
         path=location,
         version=version,
@@ -412,7 +421,7 @@ def _exposure(
         pointing={keyword: words[keyword] for keyword in _POINTING},
         date=date_in(primary),
         status=words["S_BPXSLF"],
-        later_step=next(later, ""),
+        later_steps=tuple(step for step in LATER_STEPS if words[step] == "COMPLETE"),
         dispaxis=sci.get("DISPAXIS"),
         unit=_text(sci.get("BUNIT")),
         planes=planes,

@@ -46,7 +46,7 @@ def apply(
     output_dir : path-like, optional
         As in `badpix_selfcal.batch`.
     force : bool, optional
-        Use exposures that are flagged already.
+        Use exposures that are flagged already, or calibrated (level 2b).
     overwrite : bool, optional
         As in `badpix_selfcal.batch`.
     resume : bool, optional

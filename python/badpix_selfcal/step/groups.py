@@ -157,9 +157,9 @@ def read_pool(
     """Read the headers of a pool of exposures, patterns and folders, each once.
 
     Those of `background` are backgrounds even if their header (BKGDTARG) does not say so. `force`:
-    use exposures that are flagged already; None: no, and the user has no choice. `detector` is that
-    of the exposures that a folder stands for; empty: any. Raises an ExposureError if there is no
-    exposure, or a file, folder or pattern stands for none.
+    use exposures that are flagged already, or calibrated; None: no, and the user has no choice.
+    `detector` is that of the exposures that a folder stands for; empty: any. Raises an
+    ExposureError if there is no exposure, or a file, folder or pattern stands for none.
     """
     named = expanded(background)
     backgrounds = {file_key(path) for path, _ in named}
@@ -351,18 +351,18 @@ def dispaxis_of(exposure: Exposure, asked: AskedDispaxis) -> Dispaxis:
 
 
 def later_step(exposure: Exposure) -> str:
-    """Return what says that an exposure has passed this step or later ones; empty if nothing."""
-    if card := exposure.later_step or ("S_BPXSLF" if exposure.is_flagged else ""):
+    """Return what says that an exposure has passed later steps; empty if nothing."""
+    for card in exposure.later_steps:
         return f"{card} = COMPLETE"
     named = LATER_NAME.fullmatch(exposure.path.name)
-    return f"its name, _{named[1].lower()}" if named else ""
+    return exposure.calibrated or (f"its name, _{named[1].lower()}" if named else "")
 
 
 def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool) -> None:
     """Check that the exposures of a product can be combined; warn of what is odd.
 
-    Raises an ExposureError if one is flagged already, or has another shape or detector of MIRI than
-    the science exposure, unless forced.
+    Raises an ExposureError if one is flagged already or calibrated, or has another shape or MIRI
+    detector than the science exposure, unless forced.
     """
     if why := _no_detector(science):
         raise ExposureError(why)
@@ -402,12 +402,10 @@ def warn_of_odd(exposures: Sequence[Exposure], mode: str | None = None) -> None:
 
     Of other modes than one that is given is warned elsewhere.
     """
-    later = [each for each in exposures if each.later_step or LATER_NAME.fullmatch(each.path.name)]
-    if later:
-        step = f" ({later[0].later_step} = COMPLETE)" if later[0].later_step else ""
+    if later := [each for each in exposures if later_step(each)]:
         warn(
-            f"{listed(later)}: later steps of the pipeline have changed the samples{step}; this "
-            "step takes rates (_rate)"
+            f"{listed(later)}: later steps of the pipeline have changed the samples "
+            f"({later_step(later[0])}); this step takes rates (_rate)"
         )
     for exp_type in dict.fromkeys(each.exp_type for each in exposures):
         if exp_type not in ("", *DISPAXIS_OF_EXP_TYPE) and mode in (None, exp_type):
@@ -457,13 +455,16 @@ def _odd_shapes(name: str, members: Sequence[Exposure]) -> dict[Location, str]:
 
 def _refusal(exposure: Exposure, *, force: bool | None) -> str:
     """Return why an exposure must not be used; empty if it may be, or the user insists."""
-    if force or not exposure.is_flagged:
+    if force:
+        return ""
+    if exposure.is_flagged:
+        what = "flagged already (S_BPXSLF = COMPLETE), by this step or the pipeline's"
+    elif exposure.calibrated:
+        what = f"calibrated, its light is flat-fielded ({exposure.calibrated})"
+    else:
         return ""
     remedy = "" if force is None else ", or set `force` to use it"
-    return (
-        f"{exposure.path}: is flagged already (S_BPXSLF = COMPLETE), by this step or the "
-        f"pipeline's; give the exposure that it was made from (_rate){remedy}"
-    )
+    return f"{exposure.path}: is {what}; give the exposure that it was made from (_rate){remedy}"
 
 
 def _no_detector(exposure: Exposure) -> str:

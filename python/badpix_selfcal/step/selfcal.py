@@ -105,8 +105,8 @@ def selfcal(
     copy_skipped : bool, optional
         If the step is skipped, write an unflagged copy with S_BPXSLF = SKIPPED, not nothing.
     force : bool, optional
-        Use exposures that are refused otherwise: those that are flagged already, and those of
-        several MIRI detectors in one association.
+        Use exposures that are refused otherwise: those that are flagged already, calibrated ones
+        (level 2b), and those of several MIRI detectors in one association.
     edge : {"auto", "zero", "shrink"}, optional
         Pixels outside the image: 0 ("zero") or ignored ("shrink"); see `find_bad_pixels`.
     dispaxis : {"auto", 1, 2, None}, optional
