@@ -292,20 +292,6 @@ def test_a_limit_of_less_than_a_day_is_refused(tmp_path, max_days):
         bps.batch(tmp_path, max_days=max_days)
 
 
-@pytest.mark.parametrize(
-    "cards",
-    [
-        {"DATE-OBS": "2024-06-30"},
-        {"DATE-OBS": "2024-06-30T23:59:59.999"},
-        {"DATE-OBS": "unknown", "DATE-BEG": "2024-06-30T00:00:01.5"},
-        {"EXPSTART": 60491.999},
-    ],
-)
-def test_the_date_of_an_exposure_may_be_in_several_cards(tmp_path, cards):
-    found = exposure.read(take(tmp_path / "a_rate.fits", 1, shape=(8, 9), **cards))
-    assert found.date == datetime.date(2024, 6, 30)
-
-
 def test_exposures_of_one_detector_that_differ_in_axis_are_two_groups(tmp_path):
     made = pool(tmp_path, detectors=("NRS1",), background=0, science=4)["NRS1"]
     for path in made[:2]:

@@ -262,7 +262,7 @@ def test_batch_in_json(report):
     assert (found["threads"], found["failed"], found["index"]) == (4, 0, None)
     first, second = found["groups"]
     assert (first["group"], second["group"]) == ("MIRIFULONG 34", "NRS1")
-    assert {*first} == {"group", "members", "flagged", "masks", "mask_files", "pages"}
+    assert {*first} == {"group", "members", "imprints", "flagged", "masks", "mask_files", "pages"}
     assert all(5 < member["pedestal"] < 11 for member in first["members"])
     assert all(member["pedestal"] is None for member in second["members"])
     numbers = {"pixels": 96 * 640, "n_low": 62, "n_high": 62}
