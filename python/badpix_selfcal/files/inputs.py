@@ -15,6 +15,9 @@ from .remote import RemoteError, about, matching
 _RATES: Final = ("*_rate.fits", "*_rate.fits.gz")
 """The files that a folder stands for: the pipeline's first stage writes them."""
 
+_COPIES: Final = ("*_badpix_selfcal.fits", "*_badpix_selfcal_bkg_*.fits")
+"""The flagged copies of exposures; `run` writes the latter, for one product each."""
+
 
 def version_of(location: Location) -> str:
     """Return a text that differs between versions of a file: its size, and time or ETag.
@@ -27,12 +30,15 @@ def version_of(location: Location) -> str:
     return f"{status.st_size}:{status.st_mtime_ns}"
 
 
-def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
+def expanded(
+    inputs: Iterable[AnyLocation], *, flagged: bool = False
+) -> list[tuple[Location, bool]]:
     """Return the files that locations, patterns and folders stand for.
 
-    Each has with it whether it was found in a folder. Raises an ExposureError if one stands for no
-    file.
+    Each has with it whether it was found in a folder. `flagged`: a folder stands for its flagged
+    copies too. Raises an ExposureError if one stands for no file.
     """
+    names = (*_RATES, *_COPIES) if flagged else _RATES
     files: list[tuple[Location, bool]] = []
     for given in map(locate, inputs):
         if isinstance(given, RemoteFile):
@@ -43,7 +49,7 @@ def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
             is_pattern = not os.path.lexists(given) and glob.has_magic(str(given))
             if not (in_folder or is_pattern or os.path.lexists(given)):
                 raise ExposureError(no_such(given))
-        patterns = [given / rates for rates in _RATES] if in_folder else [given]
+        patterns = [given / name for name in names] if in_folder else [given]
         found = [given]
         if in_folder or is_pattern:
             found = [each for pattern in patterns for each in _matching(pattern, given)]
