@@ -140,9 +140,9 @@ def with_role(folder, role, name):
 
 
 def test_members_that_are_not_used_are_listed(user, lines):
-    with_role(user, "imprint", "imprint_asn.json")
-    (unused,) = lines("run", "imprint_asn.json")["unused"]
-    assert unused.count("_rate.fits (imprint)") == 2
+    with_role(user, "dark", "dark_asn.json")
+    (unused,) = lines("run", "dark_asn.json")["unused"]
+    assert unused.count("_rate.fits (dark)") == 2
 
 
 def test_run_in_json(here, report):
@@ -151,7 +151,7 @@ def test_run_in_json(here, report):
     (product,) = found["products"]
     assert product.keys() == {
         *("product", "status", "members", "unused", "dispaxis", "science", "backgrounds", "mask"),
-        *("page", "pixels", "cut_low", "cut_high", "n_low", "n_high", "error_scale"),
+        *("imprints", "page", "pixels", "cut_low", "cut_high", "n_low", "n_high", "error_scale"),
         "crowded_rows",
     }
     assert product["status"] == "COMPLETE"
@@ -247,7 +247,7 @@ def test_associate_lists_what_it_wrote(mixed, capsys, report):
     found = report("associate", ".")
     assert found["written"] is True
     assert len(found["associations"]) == len(list(mixed.glob("*_spec2_asn.json"))) == 6
-    names = {"path", "product", "group", "science", "backgrounds", "selfcal", "existed"}
+    names = {"path", "product", "group", "science", "backgrounds", "selfcal", "imprints", "existed"}
     assert found["associations"][0].keys() == names
     assert "exists already" in refused(capsys, "associate", ".")
     for options, verb in (([], "exists"), (["--overwrite"], "would replace")):
@@ -262,7 +262,7 @@ def test_batch_in_json(report):
     assert (found["threads"], found["failed"], found["index"]) == (4, 0, None)
     first, second = found["groups"]
     assert (first["group"], second["group"]) == ("MIRIFULONG 34", "NRS1")
-    assert {*first} == {"group", "members", "flagged", "masks", "mask_files", "pages"}
+    assert {*first} == {"group", "members", "imprints", "flagged", "masks", "mask_files", "pages"}
     assert all(5 < member["pedestal"] < 11 for member in first["members"])
     assert all(member["pedestal"] is None for member in second["members"])
     numbers = {"pixels": 96 * 640, "n_low": 62, "n_high": 62}

@@ -11,7 +11,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning
 from badpix_selfcal.cli import main
-from badpix_selfcal.files.exposure import LATER_STEPS
+from badpix_selfcal.files.exposure import CALIBRATION, LATER_STEPS
 
 from .exposures import GAP, change, flags_in, names, observation, products, sky, write
 from .pools import pool, take
@@ -174,6 +174,47 @@ class TestFlaggedAlready:
         assert "force" not in str(caught.value)  # `associate` has no such argument
 
 
+class TestCalibrated:
+    """An exposure of level 2b (``_cal``), whatever its name is."""
+
+    @pytest.fixture(params=["S_FLAT", "S_PHOTOM", "BUNIT"])
+    def calibrated(self, tmp_path, request):
+        path = take(tmp_path / "a_rate.fits", 1, detector="NRS1")
+        if request.param == "BUNIT":
+            with fits.open(path, mode="update") as hdus:
+                hdus["SCI"].header["BUNIT"] = "MJy/sr"
+            return path, "BUNIT = MJy/sr"
+        return change(path, **{request.param: "COMPLETE"}), f"{request.param} = COMPLETE"
+
+    def test_it_is_refused_as_any_input_and_by_any_command(self, tmp_path, calibrated):
+        path, card = calibrated
+        others = [take(tmp_path / f"{n}_rate.fits", n, detector="NRS1") for n in (2, 3)]
+        calls = [
+            lambda: bps.selfcal(path, background=others, output_dir=tmp_path / "out"),
+            lambda: bps.selfcal(others[0], selfcal=path, output_dir=tmp_path / "out"),
+            lambda: bps.associate([path]),
+        ]
+        for call in calls:
+            with pytest.raises(ExposureError) as caught:
+                call()
+            said = str(caught.value)
+            assert said.startswith(f"{path}: is calibrated, its light is flat-fielded ({card})")
+            assert "give the exposure that it was made from (_rate)" in said
+        made = bps.selfcal(others[0], selfcal=others, output_dir=tmp_path / "out")
+        (failed,) = bps.apply(made.mask, [path, *others], output_dir=tmp_path / "applied").failed
+        assert failed.exposure == path
+        (failed,) = bps.batch([path, *others], output_dir=tmp_path / "batch").failed
+        assert f"is calibrated, its light is flat-fielded ({card})" in failed.error
+        assert names(tmp_path / "batch") == [f"{n}_badpix_selfcal.fits" for n in (2, 3)]
+
+    def test_force_uses_it_with_a_warning(self, tmp_path, calibrated):
+        path, card = calibrated
+        with pytest.warns(SelfcalWarning) as warned:
+            result = bps.selfcal(path, output_dir=tmp_path / "out", force_single=True, force=True)
+        assert any(f"have changed the samples ({card})" in str(each.message) for each in warned)
+        assert result.status == "COMPLETE"
+
+
 @pytest.mark.parametrize(
     ("name", "cards", "said"),
     [
@@ -181,12 +222,12 @@ class TestFlaggedAlready:
             (
                 name,
                 cards,
-                f"later steps of the pipeline have changed the samples{why}; this step takes rates "
-                "(_rate)",
+                f"later steps of the pipeline have changed the samples ({why}); this step takes "
+                "rates (_rate)",
             )
             for name, cards, why in [
-                ("a_CAL", {}, ""),
-                *(("a_rate", {step: "COMPLETE"}, f" ({step} = COMPLETE)") for step in LATER_STEPS),
+                ("a_CAL", {}, "its name, _cal"),
+                *(("a_rate", {step: "COMPLETE"}, f"{step} = COMPLETE") for step in LATER_STEPS),
             ]
         ),
         ("a_rate", {"S_BKDSUB": "SKIPPED", "S_WCS": "COMPLETE"}, None),
@@ -200,7 +241,8 @@ class TestFlaggedAlready:
 )
 def test_odd_exposures_are_used_with_a_warning(tmp_path, recwarn, name, cards, said):
     path = change(write(tmp_path / f"{name}.fits", sky(1)), **cards)
-    assert bps.selfcal(path, output_dir=tmp_path / "out", force_single=True).bad_pixels
+    how = {"force_single": True, "force": not {*cards}.isdisjoint(CALIBRATION)}
+    assert bps.selfcal(path, output_dir=tmp_path / "out", **how).bad_pixels
     assert [str(each.message) for each in recwarn] == ([] if said is None else [f"{path}: {said}"])
 
 

@@ -125,7 +125,7 @@ class Parameters:
     save_mask: bool = _output("BPXSAVE", "write the mask too, a JWST MASK reference file")
     report: bool = _output("BPXREPT", 'write a page that shows the mask too (extra "report")')
     copy_skipped: bool = _output("BPXCOPY", "write unflagged copies, marked SKIPPED, if skipped")
-    force: bool = _output("BPXFORCE", "use flagged exposures, or several MIRI detectors at once")
+    force: bool = _output("BPXFORCE", "use flagged or calibrated exposures, several MIRI detectors")
 
     def __post_init__(self) -> None:
         """Check every value and keep it normalised."""

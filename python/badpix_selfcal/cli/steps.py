@@ -46,7 +46,7 @@ def _threads(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _product(result: Result) -> dict[str, Any]:
     """Return the facts of a product of `run`."""
-    names = "status dispaxis science backgrounds page"
+    names = "status dispaxis science backgrounds imprints page"
     facts = facts_of(result, names, product="name", mask="mask_file")
     facts["members"] = _members(result)
     facts["unused"] = [{"path": path, "exptype": what} for path, what in result.unused.items()]
@@ -67,6 +67,7 @@ def _group(group: Result) -> dict[str, Any]:
     return {
         "group": group.name,
         "members": [each | {"left_out": each["path"] in left_out} for each in _members(group)],
+        "imprints": group.imprints,
         "flagged": [axis | {"pixels": group.flagged}] if group.mask else [],
         "masks": [axis | ends | {"crowded_rows": group.crowded_rows}] if ends else [],
         "mask_files": [axis | {"path": group.mask_file}] if group.mask_file else [],

@@ -28,7 +28,17 @@ from ..files.paths import (
 from ..masks.mask import Role
 from ..parameters import Parameters
 from ..threads import threads_set
-from .groups import Copy, Group, check_product, dispaxis_of, listed, name_of, warn_of_axis
+from .groups import (
+    MAX_DAYS,
+    Copy,
+    Group,
+    check_product,
+    dispaxis_of,
+    listed,
+    name_of,
+    warn_of_axis,
+    warn_of_span,
+)
 from .outputs import ascii_of, outputs_of
 from .result import Result
 from .run import Progress, Run, Threads, threads_for
@@ -103,8 +113,8 @@ def selfcal(
     copy_skipped : bool, optional
         If the step is skipped, write an unflagged copy with S_BPXSLF = SKIPPED, not nothing.
     force : bool, optional
-        Use exposures that are refused otherwise: those that are flagged already, and those of
-        several MIRI detectors in one association.
+        Use exposures that are refused otherwise: those that are flagged already, calibrated ones
+        (level 2b), and those of several MIRI detectors in one association.
     edge : {"auto", "zero", "shrink"}, optional
         Pixels outside the image: 0 ("zero") or ignored ("shrink"); see `find_bad_pixels`.
     dispaxis : {"auto", 1, 2, None}, optional
@@ -139,8 +149,9 @@ def selfcal(
     SelfcalWarning
         If the step is skipped, the science exposure is compared with itself only, an exposure is
         left out, constant or a copy of another, a member has another detector, mode or subarray,
-        exposures have passed later steps or are of a mode without this step, ERR is missing or far
-        from the noise, the dispersion axis is not known, or rows are crowded with flags.
+        exposures were taken more than 30 days apart, have passed later steps or are of a mode
+        without this step, ERR is missing or far from the noise, the dispersion axis is not known,
+        or rows are crowded with flags.
 
     Notes
     -----
@@ -217,9 +228,11 @@ def _group(
         return [exposures[file_key(path)] for path in paths]
 
     (science,) = those(product.science)
-    backgrounds, companions = those(*product.backgrounds), those(*product.selfcal)
+    backgrounds, imprints = those(*product.backgrounds), those(*product.imprints)
+    companions = [*those(*product.selfcal), *imprints]
     members = {each.path: each for each in (science, *backgrounds, *companions)}
     check_product(science, [*members.values()], force=parameters.force)
+    warn_of_span(product.name, members.values(), MAX_DAYS)
     copies = [Copy(science, name_of(product.name), "science")]
     if parameters.save_flagged_bkg:
         copies += [
@@ -227,6 +240,7 @@ def _group(
             for number, each in enumerate(backgrounds)
         ]
     roles: dict[Location, Role] = {each.path: "selfcal" for each in companions}
+    roles |= {each.path: "imprint" for each in imprints}
     roles |= {each.path: "background" for each in backgrounds}
     origin = {"ASNTABLE": (ascii_of(found.path.name), "association table name")}
     if found.pool is not None:
