@@ -371,7 +371,7 @@ class TestUnderUrl:
     ("files", "given", "words"),
     [
         ({"a_rate": {}, "junk_rate": None}, ".", r"junk_rate\.fits: is not a FITS file"),
-        ({}, ".", "this folder holds no"),
+        ({}, ".", "there is no"),
         ({"b_rate": {"background": True}}, ".", "no science exposure"),
         ({"a_rate": {}, "a_cal": {}}, "a*.fits", "both have the product name a"),
         ({"a_rate": {}, "ü_rate": {}}, ".", "cannot be that of a product"),

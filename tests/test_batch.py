@@ -155,6 +155,57 @@ def test_folders_patterns_and_files_are_given_together_and_used_once(here):
     assert (used[:4], len(used)) == (["a0", "b0", "a1", "b1"], 5)
 
 
+@pytest.fixture
+def download(here):
+    """Exposures as a download from MAST has them: each in a folder of its own."""
+    made = pool(here, detectors=("NRS1",))["NRS1"]
+    there = here / "mastDownload" / "JWST"
+    for path in made:
+        (there / path.name[:4]).mkdir(parents=True)
+        path.rename(there / path.name[:4] / path.name)
+    (there / ".hidden").mkdir()
+    take(there / ".hidden" / "more_nrs1_rate.fits", 7, detector="NRS1")
+    (there / "._sci0_nrs1_rate.fits").write_text("of macOS")
+    (there / "sci0" / "sci0_nrs1_cal.fits").write_text("of a later step")
+    (there / "sci0" / "loop").symlink_to(there)
+    return here
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "mastDownload",
+        ".",
+        "mastDownload/JWST/*",
+        "mastDownload/**/*_rate.fits",
+        "**/JWST/**/*_rate.fits",
+        "**/sci0/*_rate.fits **/[b-s]??[0-9]/**/*_rate.fits",
+    ],
+)
+def test_sub_folders_are_gone_through(download, given):
+    exposures = sorted(download.glob("mastDownload/JWST/[bs]*/*_rate.fits"))
+    result = bps.batch(given.split(), output_dir="out", save_flagged_bkg=True, save_mask=True)
+    assert sorted(download / each.exposure for each in result.exposures) == exposures
+    assert len(exposures) == len(result.written) == 5
+    again = bps.batch(given.split(), output_dir="out", resume=True, save_flagged_bkg=True)
+    assert {each.status for each in again.exposures} == {"KEPT"}
+    applied = bps.apply(result.groups[0].mask_file, given.split(), output_dir="applied")
+    assert sorted(download / each.exposure for each in applied.exposures) == exposures
+    made = bps.associate(given.split())
+    science = [each for each in exposures if each.name.startswith("sci")]
+    assert sorted(download / each.science for each in made) == science
+    assert all(each.path.parent == each.science.parent for each in made)
+    assert [*bps.selfcal(made[0].path, output_dir="run").members] != []
+
+
+def test_the_same_file_in_two_folders_is_refused(download):
+    copy = shutil.copy(download / "mastDownload/JWST/sci0/sci0_nrs1_rate.fits", download)
+    with pytest.raises(ExposureError, match="would both be copied to"):
+        bps.batch(download, output_dir=download / "out")
+    with pytest.raises(ExposureError, match="both have the product name sci0_nrs1"):
+        bps.associate(["mastDownload", copy])
+
+
 def test_backgrounds_can_be_named(tmp_path):
     made = pool(tmp_path, background=0, detectors=("MIRIFULONG",))["MIRIFULONG"]
     (tmp_path / "sky").mkdir()
@@ -461,7 +512,7 @@ class TestNothingIsWrittenWhen:
     @pytest.mark.parametrize(
         ("given", "words"),
         [
-            ("", r"holds no \*_rate\.fits"),
+            ("", r"there is no \*_rate\.fits in this folder and its sub-folders$"),
             ("*.fits", "no file matches"),
             (None, "no exposures given"),
         ],

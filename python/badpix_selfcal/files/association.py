@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import AssociationError, is_of_machine
+from .inputs import ENDINGS, what_takes
 from .paths import Location, RemoteFile, beside, locate, no_such, stem_of
 from .remote import download
 
@@ -175,9 +176,10 @@ def _parse(path: Location) -> object:
         return yaml.safe_load(content.decode())
     except MemoryError:
         raise
-    except UnicodeError as error:
-        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
     except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
+        if path.suffix.lower() not in ENDINGS:
+            what = what_takes(path) or "is neither an exposure (.fits) nor an association (.json)"
+            raise AssociationError(f"{path}: {what}") from error
         raise AssociationError(f"{path}: is not valid {form}: {error}") from error
 
 

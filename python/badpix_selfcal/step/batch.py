@@ -71,8 +71,9 @@ def batch(
     Parameters
     ----------
     inputs : path-like or iterable of path-like
-        Exposures, patterns, and folders; a folder stands for the ``*_rate.fits`` in it of the modes
-        in `badpix_selfcal.instrument.DISPAXIS_OF_EXP_TYPE`.
+        Exposures, patterns (``**``: any number of sub-folders), and folders. A folder stands for
+        the ``*_rate.fits`` in it and in its sub-folders of the modes in
+        `badpix_selfcal.instrument.DISPAXIS_OF_EXP_TYPE`; hidden sub-folders and links are left out.
     background : path-like or iterable of path-like, optional
         Exposures (or patterns, folders) that are backgrounds, besides those whose header says so
         (BKGDTARG). They need not be among the inputs. Imprint exposures of NIRSpec (IS_IMPRT) are
