@@ -110,7 +110,7 @@ def with_groups():
 
 WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
 NAMES = st.text(min_size=1, max_size=90)
-FLOATS = st.floats(allow_nan=True, allow_infinity=True)
+FLOATS = st.floats(width=32)
 PATHS = st.one_of(
     st.text(st.characters(exclude_characters="\0"), min_size=1).map(Path),
     st.from_regex(r"[a-z0-9_.~'&() -]{1,12}", fullmatch=True).map(

@@ -6,6 +6,7 @@ import gzip
 import operator
 import os
 import re
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from badpix_selfcal.masks.mask import Member, mask_of_result
 from badpix_selfcal.parameters import Parameters
 
 from .exposures import largest_file
+from .fits_exposures import in_time
 from .flagged_files import mask_file
 from .masks import ABOUT, assert_same_masks, group_mask, masks
 
@@ -219,6 +221,23 @@ def card(name, new):
     return lambda hdus: hdus[0].header.set(name, new)
 
 
+def member(name, form, values):
+    """Give a column of the table of exposures another type."""
+
+    def change(hdus):
+        columns = {each.name: (each.format, hdus[4].data[each.name]) for each in hdus[4].columns}
+        columns[name] = form, values
+        made = [fits.Column(key, *each[:1], array=each[1]) for key, each in columns.items()]
+        hdus[4] = fits.BinTableHDU.from_columns(made, name="MEMBERS")
+
+    return change
+
+
+def emptied(hdus):
+    for number in (1, 5, 6, 7):
+        hdus[number].data = np.zeros((0, 50), hdus[number].data.dtype)
+
+
 CHANGES = {
     "it has no DQ": lambda hdus: hdus.pop(1),
     "it has no PIXELS": lambda hdus: hdus.pop(3),
@@ -229,6 +248,15 @@ CHANGES = {
     "MINIMUM holds int16 samples": minimum((40, 50), "i2"),
     "kernel_size must be": card("BPXKERN", 4),
     "could not convert string to float": card("BPXLOW", "abc"),
+    "BPXHIGH is 1e+300, which is not a number of float32": card("BPXHIGH", 1e300),
+    "pedestal in MEMBERS is -1e+300, which": member("pedestal", "D", [-1e300] * 3),
+    "pedestal in MEMBERS has the format 8A": member("pedestal", "8A", ["text"] * 3),
+    "exposure in MEMBERS has the format J": member("exposure", "J", [1] * 3),
+    "constant in MEMBERS has the format 8A": member("constant", "8A", ["text"] * 3),
+    "MEMBERS holds a path with NUL": value("MEMBERS", "exposure", r"a\x00b"),
+    "surrogates not allowed": value("MEMBERS", "exposure", r"\ud800"),
+    "http://[::1: a URL with :: is refused": value("MEMBERS", "output", "http://[::1"),
+    "DQ has shape (0, 50), DQ has (0, 50)": emptied,
     "MEMBERS holds the role 'other'": value("MEMBERS", "role", "other"),
     "do not count the pixels": value("DQ", (0, 0), instrument.BAD),
     "DQ holds other bits": value("DQ", (0, 0), 4),
@@ -277,7 +305,11 @@ FAR = np.array([[1, 2], [3]], dtype=object)
             table(4, "MEMBERS", fits.Column("exposure", "0A")),
         ),
         ("x in PIXELS has the format P?J", table(3, "PIXELS", fits.Column("x", "PJ()", array=FAR))),
-        ("BPXCROWD lists rows", card("BPXCROWD", "0-99999999999")),
+        ("MEMBERS holds more than 16777216 char", member("problem", "6000000A", ["", "", "x"])),
+        *(
+            ("BPXCROWD lists rows", card("BPXCROWD", rows))
+            for rows in ("0-99999999999", "0-60000000", "600", "1" * 20, "0-9, 3-9", "5-1")
+        ),
     ],
 )
 def test_few_bytes_that_stand_for_many_values_are_refused_soon(written, problem, change):
@@ -293,6 +325,21 @@ def test_few_bytes_that_stand_for_many_values_are_refused_soon(written, problem,
             "has TFIELDS = 9999999999; a table of FITS has at most 999 columns",
         ),
         (b"background", b"\xffackground", "role in MEMBERS holds characters beyond ASCII"),
+        (
+            b"NEXTEND =                    7",
+            b"NEXTEND =                1E400",
+            "is damaged: cannot convert float infinity to integer",
+        ),
+        (
+            b"GCOUNT  =                    1",
+            b"GCOUNT  =                   -1",
+            "the header of extension 7 is damaged: it gives no size of the data",
+        ),
+        (
+            b"NAXIS2  =                    3",
+            b"NAXIS2  =           1000000000",
+            "is cut short: extension 4 (MEMBERS) ends beyond",
+        ),
     ],
 )
 def test_bytes_that_no_table_holds_are_refused(written, old, new, problem):
@@ -300,6 +347,36 @@ def test_bytes_that_no_table_holds_are_refused(written, old, new, problem):
     assert found
     written.write_bytes(head + new + tail)
     assert problem in refusal(written)
+
+
+def bomb(path, side, kind):
+    """Write a small gzip of a mask whose DQ is very large."""
+    header = fits.ImageHDU(np.zeros((1, 1), kind), name="DQ").header
+    header["NAXIS1"] = header["NAXIS2"] = side
+    head = fits.PrimaryHDU()
+    head.header["REFTYPE"] = "MASK"
+    zeros, size = gzip.compress(bytes(1 << 24), 1), side**2 * np.dtype(kind).itemsize
+    text = (head.header.tostring() + header.tostring()).encode()
+    path.write_bytes(gzip.compress(text) + zeros * -(-size >> 24))
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "problem"),
+    [
+        (16384, np.uint32, "unpacks to more than 201326592 bytes"),
+        (16384, np.uint8, "unpacks to more than 201326592 bytes"),
+        (5000, np.uint32, "DQ has the shape (5000, 5000), more than 16777216 samples"),
+    ],
+)
+def test_sizes_are_compared_before_samples_are_read(tmp_path, side, kind, problem):
+    bomb(tmp_path / "x_mask.fits.gz", side, kind)
+    assert (tmp_path / "x_mask.fits.gz").stat().st_size < 5_000_000
+    tracemalloc.start()
+    try:
+        assert refusal(tmp_path / "x_mask.fits.gz").endswith(problem)
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
 
 
 # Reference files of the pipeline
@@ -433,7 +510,6 @@ def not_found(path):
 
 
 def test_a_copy_has_the_mask_that_lists_it(tmp_path, copy, monkeypatch):
-    (tmp_path / "0_mask.fits").write_text("junk")
     fits.PrimaryHDU().writeto(tmp_path / "1_mask.fits")
     column = fits.Column("X", "J", array=[1])
     fits.BinTableHDU.from_columns([column], name="MEMBERS").writeto(tmp_path / "2_mask.fits")
@@ -449,6 +525,26 @@ def test_a_copy_has_the_mask_that_lists_it(tmp_path, copy, monkeypatch):
     said = "several masks list it: b_mask.fits, c_mask.fits; name one of them instead"
     assert not_found(copy) == said
     assert mask_of_result(mask.rename("hot.fits")) == Path("hot.fits")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no FIFO")
+def test_what_cannot_be_read_beside_a_copy_is_skipped_by_name(tmp_path, copy, written):
+    mask = listing(tmp_path / "b_mask.fits", copy)
+    os.mkfifo(tmp_path / "0_mask.fits")
+    (tmp_path / "1_mask.fits").write_text("junk")
+    (tmp_path / "2_mask.fits").symlink_to("/dev/zero")
+    bomb(tmp_path / "3_mask.fits", 16384, np.uint32)
+    (tmp_path / "4_mask.fits").write_bytes(written.read_bytes()[:9000])
+    with fits.open(written) as hdus:
+        member("output", "J", [1] * 3)(hdus)
+        hdus.writeto(tmp_path / "5_mask.fits")
+    with in_time(), pytest.warns(bps.SelfcalWarning) as caught:
+        assert mask_of_result(copy) == mask
+    whys = ["is not a file", "is not a FITS file, nor one compressed by gzip", "is not a file"]
+    whys += ["unpacks to more than 201326592 bytes", "is cut short", "output in MEMBERS has the fo"]
+    for number, (warning, why) in enumerate(zip(caught, whys, strict=True)):
+        said = f"{tmp_path}/{number}_mask.fits: skipped, it may be the mask of the copy: {why}"
+        assert str(warning.message).startswith(said)
 
 
 def test_what_is_no_result(tmp_path):

@@ -36,6 +36,12 @@ CARD: Final = 80
 CHUNK: Final = 1 << 22
 """Bytes read or copied at a time."""
 
+MOST_WHOLE: Final = 3 << 26
+"""The largest file that astropy opens, bytes: a mask of NIRSpec in float64 has 170 MB."""
+
+MOST_SAMPLES: Final = 1 << 24
+"""Samples of an image in it: four full frames of NIRSpec."""
+
 MOST_BLOCKS: Final = 1000
 """Blocks of a header, 36 000 cards. Those of the pipeline have about ten."""
 
@@ -121,13 +127,15 @@ def reading(path: Location) -> Iterator[None]:
 
 
 @contextmanager
-def opened(location: Location, known: About | None = None) -> Iterator[tuple[BinaryIO, int]]:
+def opened(
+    location: Location, known: About | None = None, most: int = MOST
+) -> Iterator[tuple[BinaryIO, int]]:
     """Open the plain bytes of a file, which are downloaded or unpacked; yield it and its length.
 
-    `known` is the version of a remote one.
+    `known` is the version of a remote one. At most so many bytes are downloaded or unpacked.
     """
     if isinstance(location, RemoteFile):
-        stored = download(location, known=known)
+        stored = download(location, most, known)
     else:
         require_file(location)
         stored = location.open("rb")
@@ -138,37 +146,44 @@ def opened(location: Location, known: About | None = None) -> Iterator[tuple[Bin
             yield stored, os.fstat(stored.fileno()).st_size
             return
         with tempfile.TemporaryFile() as plain:
-            _unpack(stored, plain)
+            _unpack(stored, plain, most)
             plain.seek(0)
             yield cast("BinaryIO", plain), os.fstat(plain.fileno()).st_size
 
 
-def _unpack(stored: BinaryIO, plain: Any) -> None:
+def _unpack(stored: BinaryIO, plain: Any, most: int) -> None:
     length = 0
     with gzip.GzipFile(fileobj=stored) as unpacked:
         while piece := unpacked.read(CHUNK):
             length += len(piece)
-            if length > MOST:
-                raise ExposureError(f"unpacks to more than {MOST} bytes")
+            if length > most:
+                raise ExposureError(f"unpacks to more than {most} bytes")
             plain.write(piece)
 
 
 @contextmanager
-def open_fits(path: AnyLocation) -> Iterator[fits.HDUList]:
+def open_fits(path: AnyLocation, *names: str) -> Iterator[fits.HDUList]:
     """Open a FITS file with astropy, after checks; safe with any file.
 
     It may be remote or compressed by gzip. Each of its extensions is whole; compressed images are
-    tables. Suppresses warnings in all threads while it is open. Raises an ExposureError if there is
-    no such file, or it is not FITS, damaged, cut short or changed meanwhile.
+    tables. With `names`, only these extensions are read, and the primary header. Suppresses
+    warnings in all threads while it is open. Raises an ExposureError if there is no such file, or
+    it is not FITS, damaged, cut short, too large or changed meanwhile.
     """
     location = locate(path)
     with reading(location):
-        with opened(location) as (file, length):
-            if length > MOST:
-                raise ExposureError(f"is larger than {MOST} bytes")
-            *_, last = headers(reader(file), length)
-            file.seek(0)
-            content = io.BytesIO(file.read(last.end))
+        with opened(location, most=MOST_WHOLE) as (file, length):
+            if length > MOST_WHOLE:
+                raise ExposureError(f"is larger than {MOST_WHOLE} bytes")
+            read, content = reader(file), io.BytesIO()
+            for hdu in [*headers(read, length)]:
+                if hdu.kind != "BINTABLE" and math.prod(hdu.shape) > MOST_SAMPLES:
+                    raise ExposureError(
+                        f"{hdu.name} has the shape {hdu.shape}, more than {MOST_SAMPLES} samples"
+                    )
+                if not names or hdu.start == 0 or hdu.name in names:
+                    content.write(read(hdu.start, hdu.end - hdu.start))
+            content.seek(0)
         how = {"memmap": False, "disable_image_compression": True}
         with silenced(), fits.open(content, **how) as hdus:
             for number, hdu in enumerate(hdus):

@@ -297,12 +297,12 @@ def strips_of(mask: Mask, pixels: NDArray[np.intp]) -> Strips:
 
 def _image(member: Member, minimum: FloatArray) -> NDArray[np.float32]:
     """Return SCI minus its pedestal. If it is less than the minimum, it has been changed."""
-    samples = exposure_file.read(member.exposure).science()
-    if samples.shape != minimum.shape:
+    found = exposure_file.read(member.exposure)
+    if found.shape != minimum.shape:
         raise ExposureError(
-            f"{member.exposure}: SCI has shape {samples.shape}, the mask {minimum.shape}"
+            f"{member.exposure}: SCI has shape {found.shape}, the mask {minimum.shape}"
         )
-    stored, level = as_stored(samples, "SCI"), member.pedestal or 0.0
+    stored, level = as_stored(found.science(), "SCI"), member.pedestal or 0.0
     image = np.subtract(stored, stored.dtype.type(level), dtype=np.float32, casting="unsafe")
     with np.errstate(invalid="ignore"):
         rounding = np.float32(1e-6) * (abs(minimum) + np.float32(abs(level)))

@@ -267,6 +267,7 @@ def _planes(hdus: Any) -> Planes:
             planes[key] = np.frombuffer(place["file"].read(hdu.size), "V1")
         elif hdu.data is not None:
             planes[key] = np.array(hdu.data, hdu.data.dtype.newbyteorder("="))
+            del hdu.data  # astropy keeps it
     return planes
 
 

@@ -67,9 +67,9 @@ def export(
 
 def write_table(table: Table, part: Path) -> None:
     """Write a table as ECSV, which astropy reads back with units and descriptions."""
-    with part.open("w", encoding="utf-8") as file:
+    with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
         table.write(file, format="ascii.ecsv")
 
 
 def _write_text(text: str, part: Path) -> None:
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -26,7 +26,7 @@ from ..arrays.bad_pixels import BadPixels, cuts_of, flags_of
 from ..arrays.checks import FloatArray, check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
 from ..arrays.display import block, counted
-from ..errors import ExposureError, MaskError
+from ..errors import ExposureError, MaskError, warn
 from ..files.fits_file import open_fits
 from ..files.outputs import save
 from ..files.paths import AnyLocation, Location, locate, no_such
@@ -49,6 +49,9 @@ Columns: TypeAlias = dict[str, tuple[NDArray[Any], str, str]]
 
 ANY: Final = ("", "ANY", "N/A", "GENERIC")
 """Values of the cards of a reference file that fit every exposure."""
+
+MOST_TEXT: Final = 1 << 24
+"""Characters of the texts in a table: PIXELS of a million pixels, MEMBERS of 20 000 exposures."""
 
 MASK_ENDING: Final = "_mask.fits"
 """How the name of a mask file ends."""
@@ -474,7 +477,7 @@ def mask_in(hdus: fits.HDUList, location: Location, bits: Sequence[str] = ("DO_N
     history = " ".join(map(str, hdus[0].header.get("HISTORY", [])))
     try:
         return _checked(hdus, cards, history, location)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         why = f": {error}"
         if isinstance(error, KeyError):
             why = f", or of another version: it has no {error.args[0]}"
@@ -502,7 +505,7 @@ def mask_of_result(result: AnyLocation) -> Location:
         return path
     # Folders do not count: mask and copies may have been moved.
     beside = sorted(path.parent.glob(f"*{MASK_ENDING}"))
-    found = [mask for mask in beside if path.name in (_copies_in(mask) or ())]
+    found = [mask for mask in beside if path.name in (_copies_in(mask, is_beside=True) or ())]
     if len(found) > 1:
         names = ", ".join(each.name for each in found)
         raise MaskError(f"{path}: several masks list it: {names}; name one of them instead")
@@ -514,14 +517,22 @@ def mask_of_result(result: AnyLocation) -> Location:
     return found[0]
 
 
-def _copies_in(path: Path) -> set[str] | None:
-    """Return the names of the copies that a mask file lists; None if it is no mask file."""
+def _copies_in(path: Path, *, is_beside: bool = False) -> set[str] | None:
+    """Return the names of the copies that a mask file lists; None if it is no mask file.
+
+    A file `is_beside` a copy if the user has not named it: a warning does if it cannot be read.
+    """
     try:
-        with open_fits(path) as hdus:
-            outputs = _columns(hdus, "MEMBERS", ["output"])["output"].tolist()
-    except (KeyError, ValueError):  # another file of this name
+        with open_fits(path, "MEMBERS") as hdus:
+            outputs = _columns(hdus, "MEMBERS", {"output": "U"})["output"]
+        return {_unescaped(output).rpartition("/")[2] for output in outputs.tolist()}
+    except KeyError:  # another file of this name
         return None
-    return {_unescaped(output).rpartition("/")[2] for output in outputs}
+    except ValueError as error:
+        if is_beside:
+            why = str(error).removeprefix(f"{path}: ")
+            warn(f"{path}: skipped, it may be the mask of the copy: {why}")
+        return None
 
 
 def _cards(mask: Mask, found: BadPixels, name: str) -> dict[str, tuple[Card, str]]:
@@ -601,7 +612,9 @@ def _escaped(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    return text.encode("ascii").decode("unicode_escape")
+    found = text.encode("ascii").decode("unicode_escape")
+    found.encode("utf-8", "surrogateescape")  # a ValueError for what is no text, nor such a path
+    return found
 
 
 def _values_of_bits(
@@ -611,7 +624,7 @@ def _values_of_bits(
     values = {"DO_NOT_USE": DO_NOT_USE}
     if "DQ_DEF" in hdus:
         try:
-            columns = _columns(hdus, "DQ_DEF", ["NAME", "VALUE"])
+            columns = _columns(hdus, "DQ_DEF", {"NAME": "U", "VALUE": "iu"})
             names = np.char.upper(np.char.strip(columns["NAME"])).tolist()
             values = dict.fromkeys(names, 0)
             for name, value in zip(names, columns["VALUE"].tolist(), strict=True):
@@ -646,7 +659,7 @@ def _reference(
             "a JWST MASK reference file"
         )
     image = np.asarray(hdus["DQ"].data if "DQ" in hdus and hdus["DQ"].is_image else None)
-    if image.ndim != 2 or image.dtype.kind not in "iu":
+    if image.ndim != 2 or image.dtype.kind not in "iu" or not image.size:
         raise MaskError(f"{location}: has no DQ extension with a 2-D image of integers")
     pixels = image.astype(np.int64)
     chosen = functools.reduce(operator.or_, (values[name] for name in bits), 0)
@@ -663,11 +676,12 @@ def _checked(
     if len(hdus) - 1 < int(cards["NEXTEND"]):
         raise ValueError(f"{len(hdus) - 1} of {cards['NEXTEND']} extensions are left")
     names = ("DQ", "MINIMUM", "RESIDUAL", "SIGNIFICANCE", "NOISE", "KNOWN")
-    images = {name: _image(hdus, name) for name in names if name in hdus}
+    shapes = {name: getattr(hdus[name], "shape", ()) for name in names if name in hdus}
+    for name, shape in shapes.items():  # before any sample is read
+        if shape != shapes["DQ"] or len(shape) != 2 or 0 in shape:
+            raise ValueError(f"{name} has shape {shape}, DQ has {shapes['DQ']}")
+    images = {name: _image(hdus, name) for name in shapes}
     flags = images["DQ"]
-    for name, image in images.items():
-        if image.ndim != 2 or image.shape != flags.shape:
-            raise ValueError(f"{name} has shape {image.shape}, DQ has {flags.shape}")
     if np.any((flags != 0) & (flags != BAD)):
         raise ValueError("DQ holds other bits than those of this package")
     minimum = images["MINIMUM"]
@@ -676,13 +690,13 @@ def _checked(
     found = BadPixels(
         mask=flags != 0,
         residual=images["RESIDUAL"],
-        cut_low=float(cards["BPXLOW"]),
-        cut_high=float(cards["BPXHIGH"]),
+        cut_low=_number(cards["BPXLOW"], "BPXLOW"),
+        cut_high=_number(cards["BPXHIGH"], "BPXHIGH"),
         n_low=int(cards["BPXNLOW"]),
         n_high=int(cards["BPXNHIGH"]),
         significance=images.get("SIGNIFICANCE"),
         noise=images.get("NOISE"),
-        error_scale=float(cards["BPXSCALE"]) if "BPXSCALE" in cards else None,
+        error_scale=_number(cards["BPXSCALE"], "BPXSCALE") if "BPXSCALE" in cards else None,
     )
     mask = Mask(
         name=_unescaped(str(cards["BPXNAME"])),
@@ -702,7 +716,7 @@ def _checked(
     if found.n_low + found.n_high != np.count_nonzero(found.mask):
         raise ValueError("BPXNLOW and BPXNHIGH do not count the pixels flagged in DQ")
     pixels = mask.pixels()
-    stored = _columns(hdus, "PIXELS", pixels.colnames)
+    stored = _columns(hdus, "PIXELS", {name: pixels[name].dtype.kind for name in pixels.colnames})
     for name in pixels.colnames:
         if not np.array_equal(pixels[name], stored[name], equal_nan=pixels[name].dtype.kind == "f"):
             raise ValueError(f"{name} in PIXELS does not agree with the images")
@@ -714,29 +728,46 @@ def _image(hdus: fits.HDUList, name: str) -> NDArray[Any]:
     image = np.asarray(hdus[name].data if hdus[name].is_image else None)
     if image.dtype.kind != ("u" if name in ("DQ", "KNOWN") else "f"):
         raise ValueError(f"{name} holds {image.dtype.name} samples")
-    return np.array(image, image.dtype.newbyteorder("="))
+    copy = np.array(image, image.dtype.newbyteorder("="))
+    del hdus[name].data  # astropy keeps it
+    return copy
 
 
-def _columns(hdus: fits.HDUList, table: str, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+def _number(value: Card, name: str) -> float:
+    """Return the value of a card or table, which is infinite, NaN, or a number of float32."""
+    number = float(value)
+    if math.isfinite(number) and abs(number) > np.finfo(np.float32).max:
+        raise ValueError(f"{name} is {number}, which is not a number of float32")
+    return number
+
+
+def _columns(hdus: fits.HDUList, table: str, kinds: Mapping[str, str]) -> dict[str, NDArray[Any]]:
     """Return columns of a table, by name in any case, apart from the file.
 
-    Raises KeyError if the table or a column is absent. Raises ValueError if a column has several
-    values in a row, none, or a number that is stored elsewhere: then few bytes of a file could
-    stand for any number of values.
+    `kinds` are their names and the kinds of dtype that each may have. Raises KeyError if the table
+    or a column is absent. Raises ValueError if a column has another kind, or several values in a
+    row, none, or a number that is stored elsewhere: then few bytes of a file could stand for any
+    number of values. So could text, which takes four times its bytes in memory.
     """
     if table not in hdus or not isinstance(hdus[table], fits.BinTableHDU):
         raise KeyError(table)
     stored = {str(column.name).lower(): column for column in hdus[table].columns}
-    found = {}
-    for name in names:
+    found, length = {}, 0
+    for name, kind in kinds.items():
         column = stored.get(name.lower())
         if column is None:
             raise KeyError(name)
         if not re.fullmatch(r"1?[LBIJKED]|[1-9]\d*A", str(column.format)) or column.dim:
             raise ValueError(f"{name} in {table} has the format {column.format}")
+        if str(column.format).endswith("A"):
+            length += int(column.format[:-1]) * hdus[table].header["NAXIS2"]
+            if length > MOST_TEXT:
+                raise ValueError(f"{table} holds more than {MOST_TEXT} characters")
         values = np.asarray(hdus[table].data[column.name])
         if values.dtype.kind == "S":
             raise ValueError(f"{name} in {table} holds characters beyond ASCII")
+        if values.dtype.kind not in kind:
+            raise ValueError(f"{name} in {table} has the format {column.format}")
         is_text, native = values.dtype.kind == "U", values.dtype.newbyteorder("=")
         found[name] = np.char.rstrip(values) if is_text else values.astype(native)
     return found
@@ -751,18 +782,20 @@ def _rows(ranges: str, number: int) -> tuple[int, ...]:
 
 
 def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
-    names = (*_TEXTS, "pedestal", "has_gap", "constant")
-    stored = _columns(hdus, "MEMBERS", names)
+    kinds = {**dict.fromkeys(_TEXTS, "U"), "pedestal": "f", "has_gap": "b", "constant": "b"}
+    stored = _columns(hdus, "MEMBERS", kinds)
     members = []
-    for row in zip(*(stored[name].tolist() for name in names), strict=True):
+    for row in zip(*(stored[name].tolist() for name in kinds), strict=True):
         *texts, pedestal, has_gap, constant = row
         exposure, role, problem, output, later, same_as = map(_unescaped, texts)
         if role not in get_args(Role):
             raise ValueError(f"MEMBERS holds the role {role!r}")
+        if "\0" in exposure + output + same_as:
+            raise ValueError("MEMBERS holds a path with NUL")
         member = Member(
             exposure=locate(exposure),
             role=cast("Role", role),
-            pedestal=pedestal if has_gap else None,
+            pedestal=_number(pedestal, "pedestal in MEMBERS") if has_gap else None,
             problem=problem,
             output=locate(output) if output else None,
             later=later,
