@@ -81,6 +81,26 @@ def test_the_three_commands_draw_the_picture(tmp_path):
     assert np.abs(new - old).mean() < 5  # of 255; fonts may differ
 
 
+def test_make_demo_keeps_the_other_files_of_its_folder(tmp_path):
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    for stamp in (".pip", ".installed"):
+        (tmp_path / "venv" / stamp).touch()
+    for name, module in (("python", ""), ("badpix-selfcal", "-m badpix_selfcal")):
+        script = tmp_path / "venv" / "bin" / name
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')
+        script.chmod(0o755)
+    mine = tmp_path / "demo" / "mine_00001_spec2_asn.json"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    for _ in range(2):
+        report = run(f"make -C {ROOT} demo VENV={tmp_path}/venv DEMO={tmp_path}/demo", tmp_path)
+        assert "hot pixels" in report
+    assert mine.read_text() == "mine"
+    assert len([*mine.parent.glob("*_rate.fits")]) > 3
+
+
 def test_the_flags_of_both_cuts_are_drawn(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     simulate(tmp_path / "demo", detector="MIRIFUSHORT")
@@ -110,7 +130,7 @@ def test_the_pictures_are_in_the_readme_and_small(picture):
 
 @pytest.mark.usefixtures("_observation")
 def test_an_association_is_flagged(tmp_path):
-    run(block("badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged"), tmp_path)
+    run(block("badpix-selfcal run jw01234_spec2_asn.json --cut sigma --output-dir flagged"), tmp_path)
     names = sorted(path.name for path in (tmp_path / "flagged").iterdir())
     assert len(names) == 3
     assert sum("_bkg_" in name for name in names) == 2
@@ -140,7 +160,7 @@ def test_exposures_without_an_association_are_flagged(tmp_path):
 @pytest.mark.usefixtures("_observation")
 def test_a_mask_is_applied(tmp_path):
     shutil.copy(tmp_path / "science_rate.fits", tmp_path / "tonight_rate.fits")
-    flag = block("badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged").strip()
+    flag = block("badpix-selfcal run jw01234_spec2_asn.json --cut sigma --output-dir flagged").strip()
     run(f"{flag} --save-mask", tmp_path)
     (mask,) = (tmp_path / "flagged").glob("*_mask.fits")
     mask.rename(mask.with_name("jw01234_badpix_selfcal_mask.fits"))
@@ -195,7 +215,7 @@ def test_results_and_masks_are_compared(tmp_path):
 
 @pytest.mark.usefixtures("_observation")
 def test_the_blocks_work_one_after_the_other(tmp_path):
-    first = "run jw01234_spec2_asn.json --output-dir flagged"
+    first = "run jw01234_spec2_asn.json --cut sigma --output-dir flagged"
     for start in (first, "run science_rate.fits", "batch data", "associate data"):
         run(block(f"badpix-selfcal {start}"), tmp_path)
 
