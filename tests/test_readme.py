@@ -130,7 +130,7 @@ def test_the_pictures_are_in_the_readme_and_small(picture):
 
 @pytest.mark.usefixtures("_observation")
 def test_an_association_is_flagged(tmp_path):
-    run(block("badpix-selfcal run jw01234_spec2_asn.json --cut sigma --output-dir flagged"), tmp_path)
+    run(block("badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged"), tmp_path)
     names = sorted(path.name for path in (tmp_path / "flagged").iterdir())
     assert len(names) == 3
     assert sum("_bkg_" in name for name in names) == 2
@@ -160,7 +160,7 @@ def test_exposures_without_an_association_are_flagged(tmp_path):
 @pytest.mark.usefixtures("_observation")
 def test_a_mask_is_applied(tmp_path):
     shutil.copy(tmp_path / "science_rate.fits", tmp_path / "tonight_rate.fits")
-    flag = block("badpix-selfcal run jw01234_spec2_asn.json --cut sigma --output-dir flagged").strip()
+    flag = block("badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged").strip()
     run(f"{flag} --save-mask", tmp_path)
     (mask,) = (tmp_path / "flagged").glob("*_mask.fits")
     mask.rename(mask.with_name("jw01234_badpix_selfcal_mask.fits"))
@@ -215,7 +215,7 @@ def test_results_and_masks_are_compared(tmp_path):
 
 @pytest.mark.usefixtures("_observation")
 def test_the_blocks_work_one_after_the_other(tmp_path):
-    first = "run jw01234_spec2_asn.json --cut sigma --output-dir flagged"
+    first = "run jw01234_spec2_asn.json --output-dir flagged"
     for start in (first, "run science_rate.fits", "batch data", "associate data"):
         run(block(f"badpix-selfcal {start}"), tmp_path)
 
