@@ -19,7 +19,7 @@ from badpix_selfcal.files.paths import RemoteFile
 from badpix_selfcal.simulate import simulate
 
 from . import servers
-from .exposures import MRS
+from .exposures import MRS, change
 from .pools import pool, take
 
 
@@ -253,6 +253,61 @@ def test_epochs_have_associations_of_their_own(tmp_path):
     assert [len(each.backgrounds) for each in made] == [3, 3, 3]
 
 
+class TestFlagged:
+    """Associations of flagged copies, for calwebb_spec2."""
+
+    @pytest.fixture
+    def data(self, exposures):
+        """Two science exposures, two backgrounds, an imprint; their flagged copies are in out/."""
+        leak = exposures / "sci2_nrs1_rate.fits"
+        change(leak, IS_IMPRT=True)
+        bps.batch(exposures, output_dir=exposures.parent / "out", save_flagged_bkg=True)
+        return exposures
+
+    def test_they_list_the_copies_and_the_imprints(self, data, recwarn):
+        made = bps.associate([data, data.parent / "out"], flagged=True)
+        assert [each.product for each in made] == ["sci0_nrs1", "sci1_nrs1"]
+        for number, each in enumerate(made):
+            product = read(each)
+            stem = f"sci{number}_nrs1"
+            assert each.path == data.parent / "out" / f"{stem}_badpix_selfcal_spec2_asn.json"
+            assert product.name == stem
+            assert product.science.name == f"{stem}_badpix_selfcal.fits"
+            copies = ["bkg0_nrs1_badpix_selfcal.fits", "bkg1_nrs1_badpix_selfcal.fits"]
+            assert names(product.backgrounds) == copies
+            assert names(product.imprints) == ["sci2_nrs1_rate.fits"]
+            assert product.selfcal == ()
+        assert not recwarn.list
+
+    def test_the_folder_of_the_copies_is_enough(self, data):
+        assert main(["associate", str(data.parent / "out"), "--flagged"]) == 0
+        made = sorted((data.parent / "out").glob("*_spec2_asn.json"))
+        (product,) = association.read(made[0]).products
+        assert (len(made), len(product.backgrounds), len(product.members)) == (2, 2, 3)
+
+    def test_backgrounds_without_a_copy_are_named(self, data):
+        out = data.parent / "more"
+        bps.batch(data, output_dir=out)
+        with pytest.warns(bps.SelfcalWarning, match=r"/bkg0_.*, .*/bkg1_.*: left out: .* no flag"):
+            made = bps.associate([data, out], flagged=True)
+        assert [each.backgrounds for each in made] == [(), ()]
+
+    def test_copies_of_run_belong_to_their_product(self, data):
+        how = {"output_dir": data.parent / "run", "save_flagged_bkg": True}
+        for n in range(2):
+            background = data / f"bkg{n}_nrs1_rate.fits"
+            change(background, BKGDTARG=False)  # the user says that it is one
+            bps.selfcal(data / f"sci{n}_nrs1_rate.fits", background=background, **how)
+        made = bps.associate(data.parent / "run", flagged=True)
+        assert [names(each.backgrounds) for each in made] == [
+            [f"sci{n}_nrs1_badpix_selfcal_bkg_0.fits"] for n in range(2)
+        ]
+
+    def test_something_must_be_flagged(self, data):
+        with pytest.raises(ExposureError, match="no input is a flagged copy"):
+            bps.associate(data, flagged=True)
+
+
 def named(bucket, key):
     """Return the names of the members that an association in a bucket lists."""
     (product,) = json.loads(bucket.read(key))["products"]
@@ -262,10 +317,11 @@ def named(bucket, key):
 def test_the_commands_of_the_guide_run(exposures, monkeypatch):
     guide = Path(__file__).parents[1] / "docs" / "associations.md"
     monkeypatch.chdir(exposures.parent)
-    (block,) = re.findall(r"```sh\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
-    for line in block.splitlines():
+    blocks = re.findall(r"```sh\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    for line in "".join(blocks).splitlines():
         assert main(shlex.split(line, comments=True)[1:]) == 0
     assert len(names(exposures.glob("*_spec2_asn.json"))) == 3
+    assert len(names(exposures.parent.glob("flagged_all/*_spec2_asn.json"))) == 3
 
 
 class TestUnderUrl:

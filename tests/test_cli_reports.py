@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 
-from .exposures import observation, sky, write
+from .exposures import change, observation, sky, write
 from .flagged_files import exposure, saved_mask
 from .pools import pool, take
 
@@ -91,7 +92,7 @@ def test_run_prints_what_a_session_shows_and_what_to_do_next(here, capsys):
     assert printed.out.splitlines() == [
         *shown.replace(" api", " out").splitlines(),
         "look      --report shows the flags on a page; --save-mask keeps the mask to plot",
-        "next      strun calwebb_spec2 out/product_badpix_selfcal.fits",
+        "next      badpix-selfcal associate out --flagged",
     ]
     assert len([*(here / "out").iterdir()]) == 3
 
@@ -359,6 +360,17 @@ def test_a_mask_is_looked_at_and_the_copy_goes_on(here, lines):
     assert found["look"] == [f"badpix-selfcal report {mask}"]
     assert found["figures"] == [f"badpix-selfcal plot {mask}"]
     assert found["next"] == ["strun calwebb_spec2 'a b/product_badpix_selfcal.fits'"]
+
+
+def test_flagged_backgrounds_go_into_associations(here, lines):
+    flag = ["batch", *map(str, sorted(here.glob("*_rate.fits"))), "--save-flagged-bkg"]
+    change(here / "bkg0_rate.fits", BKGDTARG=True)
+    change(here / "bkg1_rate.fits", IS_IMPRT=True)
+    (command,) = lines(*flag, "--output-dir", "o ut")["next"]
+    assert command == f"badpix-selfcal associate 'o ut' {here} --flagged"
+    words = shlex.split(command)[1:]
+    counts = "1 science, 1 background, 0 selfcal, 1 imprint"
+    assert lines(*words)["written"][0].endswith(f"(MIRIFULONG: {counts})")
 
 
 @pytest.mark.usefixtures("here")

@@ -95,6 +95,10 @@ def _report(
             lines += _look(groups, given, getattr(result, "index", None))
         several = f"FILE, for each of the {counted(len(copies), 'file')}"
         command = f"strun calwebb_spec2 {_typed(copies) if len(copies) == 1 else several}"
+        if any(each.role == "background" for each in flagged):
+            others = (path.parent for group in groups for path in group.imprints)
+            folders = _typed([*dict.fromkeys([copies[0].parent, *others])])
+            command = f"badpix-selfcal associate {folders} --flagged"
         is_rejected = any(verdict.startswith("REJECT") for verdict in verdicts.values())
         lines.append(f"next      {REJECTED if is_rejected else command}")
     elif skipped:

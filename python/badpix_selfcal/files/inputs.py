@@ -20,6 +20,11 @@ ENDINGS: Final = (".json", ".yaml", ".yml")
 _RATE: Final = re.compile(r"[^.].*_rate\.fits(\.gz)?", re.DOTALL)
 """The files that a folder stands for: the pipeline's first stage writes them."""
 
+_RATE_OR_COPY: Final = re.compile(
+    r"[^.].*_(rate|badpix_selfcal(_bkg_[0-9]+)?)\.fits(\.gz)?", re.DOTALL
+)
+"""The same, and their flagged copies."""
+
 _KIND: Final = re.compile(r"[^.].*?(_[a-z0-9]+)?\.fits(\.gz)?", re.DOTALL)
 
 _REMEDIES: Final = {
@@ -64,12 +69,16 @@ def is_pattern(location: Location) -> bool:
     return not os.path.lexists(location) and glob.has_magic(str(location))
 
 
-def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
+def expanded(
+    inputs: Iterable[AnyLocation], *, flagged: bool = False
+) -> list[tuple[Location, bool]]:
     """Return the files that locations, patterns and folders stand for.
 
     Each has with it whether it was found in a folder: that stands for the rates in it and in its
-    sub-folders. Raises an ExposureError if one stands for no file.
+    sub-folders, and if `flagged` for flagged copies. Raises an ExposureError if one stands for no
+    file.
     """
+    form = _RATE_OR_COPY if flagged else _RATE
     files: list[tuple[Location, bool]] = []
     for given in map(locate, inputs):
         is_several = is_pattern(given)
@@ -78,7 +87,8 @@ def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
         found: list[tuple[Location, bool]] = []
         for each in _matching(given, given) if is_several else [given]:
             in_folder = is_folder(each)
-            found += [(file, in_folder) for file in (_rates_in(each) if in_folder else [each])]
+            files_there = _rates_in(each, form) if in_folder else [each]
+            found += [(file, in_folder) for file in files_there]
         if not found:
             why = "no file matches this pattern" if is_several else _without_rates(given)
             raise ExposureError(f"{given}: {why}")
@@ -86,12 +96,13 @@ def expanded(inputs: Iterable[AnyLocation]) -> list[tuple[Location, bool]]:
     return files
 
 
-def _rates_in(folder: Location) -> list[Location]:
-    """Return the rates in a folder and in its sub-folders; HTTP does not list those."""
+def _rates_in(folder: Location, form: re.Pattern[str]) -> list[Location]:
+    """Return the files of a form in a folder and in its sub-folders; HTTP does not list those."""
     if isinstance(folder, Path):
-        return [each for each in _files_in(folder) if _RATE.fullmatch(each.name)]
-    pattern = folder / ("**/*_rate.fits*" if is_in_store(folder) else "*_rate.fits*")
-    return [each for each in _matching(pattern, folder) if _RATE.fullmatch(each.name)]
+        return [each for each in _files_in(folder) if form.fullmatch(each.name)]
+    names = "*_rate.fits*" if form is _RATE else "*.fits*"
+    pattern = folder / (f"**/{names}" if is_in_store(folder) else names)
+    return [each for each in _matching(pattern, folder) if form.fullmatch(each.name)]
 
 
 def _without_rates(folder: Location) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from .._kernels import __version__
 from ..arrays.checks import GROUP_BY, GroupBy, check_choice, check_days, check_switch
@@ -17,8 +19,10 @@ from ..files.exposure import Exposure
 from ..files.outputs import existing, save
 from ..files.paths import AnyLocation, Location, RemoteFile, locations_of, output_directory
 from ..instrument import NODS_OF_EXP_TYPE
-from .groups import MAX_DAYS, grouped, read_pool, without_science
+from .groups import MAX_DAYS, grouped, listed, read_pool, without_science
 from .run import Threads, threads_for
+
+_BACKGROUND: Final = re.compile(r"(.+)_badpix_selfcal_bkg_\d+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def associate(
     group_by: GroupBy = GROUP_BY[0],
     max_days: float = MAX_DAYS,
     nods: bool = False,
+    flagged: bool = False,
     output_dir: AnyLocation | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -83,6 +88,10 @@ def associate(
         List the other positions of a dither pattern as backgrounds too, for small targets
         (`badpix_selfcal.instrument.NODS_OF_EXP_TYPE`): those of the same observation, channel and
         band.
+    flagged : bool, optional
+        List the flagged copies of exposures, for calwebb_spec2; a folder stands for these too, and
+        there are no selfcal members. Exposures that the copies were made of may be given as well:
+        imprints, which have no copies, are taken from them.
     output_dir : path-like, optional
         Where the associations go: a folder, which is made, or a URL (``s3://bucket/prefix``).
         Default: the folder of each science exposure; the current directory for remote ones.
@@ -99,7 +108,8 @@ def associate(
     Raises
     ------
     ExposureError
-        If there is no science exposure, one cannot be read, or two have the same product name.
+        If there is no science exposure (or no flagged copy, with `flagged`), one cannot be read, or
+        two have the same product name.
     ValueError
         If an argument has another value, or `output_dir` is a URL that cannot be written to.
     OSError
@@ -108,11 +118,13 @@ def associate(
     Warns
     -----
     SelfcalWarning
-        If a group is divided (`max_days`), an exposure has no date, or there are no `nods`.
+        If a group is divided (`max_days`), an exposure has no date, there are no `nods`, or an
+        exposure has no copy (`flagged`).
 
     Notes
     -----
-    The files are ``<exposure>_spec2_asn.json``. Both this package and the pipeline read them; the
+    The files are ``<exposure>_spec2_asn.json``; those of flagged copies are
+    ``<exposure>_badpix_selfcal_spec2_asn.json``. Both this package and the pipeline read them; the
     pipeline warns about members in another folder. A science exposure without companions gets no
     selfcal member, not even itself, so that the step is skipped unless it is forced. An imprint is
     listed, as imprint, for exposures of the same pointing step (PROGRAM, OBSERVTN, VISIT, PATT_NUM,
@@ -122,12 +134,15 @@ def associate(
     """
     check_choice(GROUP_BY, group_by, "group_by")
     max_days, nods = check_days(max_days, "max_days"), check_switch(nods, "nods")
+    flagged = check_switch(flagged, "flagged")
     directory = None if output_dir is None else output_directory(output_dir)
     exposures, backgrounds = locations_of(inputs), locations_of(background)
     with Threads(threads_for((*exposures, *backgrounds))) as threads:
-        pool = read_pool(exposures, backgrounds, threads.read)
+        pool = read_pool(exposures, backgrounds, threads.read, flagged=flagged)
     for why in pool.failed.values():
         raise ExposureError(why)
+    if flagged:
+        pool = pool._replace(exposures=_flagged(pool.exposures))
     found: dict[str, GeneratedAssociation] = {}
     has_nods = False
     for name, _, group in grouped(pool.exposures, group_by, max_days):
@@ -135,7 +150,7 @@ def associate(
             if not (each.is_background or each.is_imprint):
                 others = _nods_of(each, group) if nods else []
                 has_nods |= bool(others)
-                made = _association(each, name, group, others, directory)
+                made = _association(each, name, group, others, directory, flagged=flagged)
                 other = found.setdefault(made.product.casefold(), made)
                 if other is not made:  # they would write the same files
                     raise ExposureError(
@@ -169,6 +184,8 @@ def _association(
     group: Sequence[Exposure],
     nods: Sequence[Exposure],
     directory: Location | None,
+    *,
+    flagged: bool,
 ) -> GeneratedAssociation:
     if not is_plain_name(science.stem):
         raise ExposureError(
@@ -177,18 +194,49 @@ def _association(
         )
     if directory is None:
         directory = science.path.parent if isinstance(science.path, Path) else Path()
-    backgrounds = [each for each in group if each.is_background and _share_band(each, science)]
+    backgrounds = [
+        each
+        for each in group
+        if each.is_background
+        and _share_band(each, science)
+        and _product_of(each) in ("", science.stem)
+    ]
     backgrounds += nods
     imprints = (each for target in (science, *backgrounds) for each in _imprints_of(target, group))
     return GeneratedAssociation(
-        path=directory / f"{science.stem}_spec2_asn.json",
+        path=directory / f"{science.stem}{'_badpix_selfcal' * flagged}_spec2_asn.json",
         product=science.stem,
         group=name,
         science=science.path,
         backgrounds=tuple(each.path for each in backgrounds),
-        selfcal=tuple(each.path for each in group if len(group) > 1),
+        selfcal=tuple(each.path for each in group if len(group) > 1 and not flagged),
         imprints=tuple(dict.fromkeys(each.path for each in imprints)),
     )
+
+
+def _flagged(exposures: Iterable[Exposure]) -> tuple[Exposure, ...]:
+    """Return the flagged copies and the imprints; warn of further exposures without a copy."""
+    copies = [
+        replace(each, is_background=True) if _product_of(each) else each
+        for each in exposures
+        if each.is_flagged
+    ]
+    if not copies:
+        raise ExposureError("no input is a flagged copy (S_BPXSLF = COMPLETE)")
+    others = [each for each in exposures if not each.is_flagged]
+    stems = {each.stem for each in copies}
+    if left := [each for each in others if not each.is_imprint and each.stem not in stems]:
+        warn(
+            f"{listed(left)}: left out: has no flagged copy among the inputs (`save_flagged_bkg` "
+            "writes those of backgrounds)"
+        )
+    return (*copies, *(each for each in others if each.is_imprint))
+
+
+def _product_of(exposure: Exposure) -> str:
+    """Return the product whose background a copy of `selfcal` is; empty for others."""
+    found = _BACKGROUND.fullmatch(exposure.stem)
+    return found[1] if found else ""
 
 
 def _share_band(one: Exposure, other: Exposure) -> bool:

@@ -153,17 +153,20 @@ def read_pool(
     *,
     force: bool | None = None,
     detector: str = "",
+    flagged: bool = False,
 ) -> Pool:
     """Read the headers of a pool of exposures, patterns and folders, each once.
 
     Those of `background` are backgrounds even if their header (BKGDTARG) does not say so. `force`:
     use exposures that are flagged already, or calibrated; None: no, and the user has no choice.
-    `detector` is that of the exposures that a folder stands for; empty: any. Raises an
-    ExposureError if there is no exposure, or a file, folder or pattern stands for none.
+    `detector` is that of the exposures that a folder stands for; empty: any. `flagged`: use
+    flagged copies, for which a folder stands too. Raises an ExposureError if there is no exposure,
+    or a file, folder or pattern stands for none.
     """
-    named = expanded(background)
+    named = expanded(background, flagged=flagged)
     backgrounds = {file_key(path) for path, _ in named}
-    found = {file_key(path): (path, in_folder) for path, in_folder in expanded(inputs) + named}
+    given = expanded(inputs, flagged=flagged) + named
+    found = {file_key(path): (path, in_folder) for path, in_folder in given}
     if not found:
         raise ExposureError("no exposures given")
     exposures: list[Exposure] = []
@@ -180,7 +183,7 @@ def read_pool(
             or detector not in ("", exposure.detector)
         ):
             ignored.append(path)
-        elif why := _refusal(exposure, force=force):
+        elif why := _refusal(exposure, force=force, flagged=flagged):
             failed[path] = why
         else:
             is_background = not exposure.is_imprint and (
@@ -453,11 +456,14 @@ def _odd_shapes(name: str, members: Sequence[Exposure]) -> dict[Location, str]:
     }
 
 
-def _refusal(exposure: Exposure, *, force: bool | None) -> str:
-    """Return why an exposure must not be used; empty if it may be, or the user insists."""
+def _refusal(exposure: Exposure, *, force: bool | None, flagged: bool = False) -> str:
+    """Return why an exposure must not be used; empty if it may be, or the user insists.
+
+    `flagged`: flagged ones may be.
+    """
     if force:
         return ""
-    if exposure.is_flagged:
+    if exposure.is_flagged and not flagged:
         what = "flagged already (S_BPXSLF = COMPLETE), by this step or the pipeline's"
     elif exposure.calibrated:
         what = f"calibrated, its light is flat-fielded ({exposure.calibrated})"
