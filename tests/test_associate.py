@@ -198,7 +198,7 @@ class TestImprints:
 
     def test_alone_they_are_no_science(self, tmp_path):
         step(tmp_path / "leak_rate.fits", 4, "001", 1, IS_IMPRT=True)
-        with pytest.raises(ExposureError, match="there are imprints only"):
+        with pytest.raises(ExposureError, match="no science exposure is among the 1"):
             bps.associate(tmp_path)
 
 

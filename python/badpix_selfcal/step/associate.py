@@ -19,7 +19,7 @@ from ..files.exposure import Exposure
 from ..files.outputs import existing, save
 from ..files.paths import AnyLocation, Location, RemoteFile, locations_of, output_directory
 from ..instrument import NODS_OF_EXP_TYPE
-from .groups import MAX_DAYS, grouped, listed, read_pool, without_science
+from .groups import MAX_DAYS, grouped, listed, read_pool
 from .run import Threads, threads_for
 
 _BACKGROUND: Final = re.compile(r"(.+)_badpix_selfcal_bkg_\d+", re.DOTALL)
@@ -158,10 +158,7 @@ def associate(
                         f"{made.product}; associate them separately, or rename one"
                     )
     if not found:
-        raise ExposureError(
-            f"there are {without_science(pool.exposures)} only ({len(pool.exposures)}), no science "
-            "exposure"
-        )
+        raise ExposureError(f"no science exposure is among the {len(pool.exposures)} given")
     if nods and not has_nods:
         patterns = (f"{each}: {' or '.join(those)}" for each, those in NODS_OF_EXP_TYPE.items())
         warn(f"no exposure has other nods (PATTTYPE, of {'; of '.join(patterns)})")

@@ -28,17 +28,7 @@ from ..files.paths import (
 from ..masks.mask import Role
 from ..parameters import Parameters
 from ..threads import threads_set
-from .groups import (
-    MAX_DAYS,
-    Copy,
-    Group,
-    check_product,
-    dispaxis_of,
-    listed,
-    name_of,
-    warn_of_axis,
-    warn_of_span,
-)
+from .groups import Copy, Group, check_product, dispaxis_of, listed, name_of, warn_of_axis
 from .outputs import ascii_of, outputs_of
 from .result import Result
 from .run import Progress, Run, Threads, threads_for
@@ -232,7 +222,6 @@ def _group(
     companions = [*those(*product.selfcal), *imprints]
     members = {each.path: each for each in (science, *backgrounds, *companions)}
     check_product(science, [*members.values()], force=parameters.force)
-    warn_of_span(product.name, members.values(), MAX_DAYS)
     copies = [Copy(science, name_of(product.name), "science")]
     if parameters.save_flagged_bkg:
         copies += [
