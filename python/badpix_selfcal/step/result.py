@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
 from ..arrays.display import block, counted
+from ..arrays.images import too_noisy
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """COMPLETE: flagged. SKIPPED: not searched for bad pixels. KEPT: written by an earlier run, and
 still valid."""
+
+
+NOT_USED: Final = " not used to find bad pixels"
+"""What is said of noisy exposures."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Result:
     mask : the bad pixels, and all that they were found from. None unless COMPLETE.
     pedestals : what was subtracted from each member, in the unit of its SCI; NaN if the member was
         left out. Empty for detectors without a gap, and if nothing was computed.
+    noise : the median ERR of each member that has one, relative to the least; with the sigma cut.
+        Those above `badpix_selfcal.arrays.images.NOISIER` do not serve the minimum image.
     mask_file, page : the file of the mask (`save_mask`) and its page (`report`); also kept ones.
     unwritten : the mask file or page that could not be written, and why.
     unused : the members of the association that are not used, and their types (imprint, ...).
@@ -65,6 +72,7 @@ class Result:
     exposures: tuple[ExposureResult, ...]
     mask: Mask | None = None
     pedestals: Mapping[Location, float] = field(default_factory=dict)
+    noise: Mapping[Location, float] = field(default_factory=dict)
     mask_file: Location | None = None
     page: Location | None = None
     unwritten: Mapping[Location, str] = field(default_factory=dict)
@@ -119,6 +127,11 @@ class Result:
         return tuple(path for path, level in self.pedestals.items() if level != level)
 
     @property
+    def noisy(self) -> tuple[Location, ...]:
+        """The exposures not used to find bad pixels, for their noise; they are flagged, too."""
+        return tuple(too_noisy(self.noise))
+
+    @property
     def statuses(self) -> dict[str, int]:
         """The number of exposures of each status. BACKGROUND: used, and not flagged itself."""
         counts = Counter[str](each.status for each in self.exposures)
@@ -134,6 +147,7 @@ class Result:
             "flagged": _flags_of(self),
             "crowded": _count_of(self.crowded_rows, "row" if self.dispaxis == 1 else "column"),
             "left out": _count_of(self.left_out, "exposure"),
+            "noisy": _count_of(self.noisy, "exposure", NOT_USED),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
             "copies": _files_of(copies) or "none",
@@ -207,6 +221,9 @@ class Results:
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
+            "noisy": _count_of(
+                [path for each in self for path in each.noisy], "exposure", NOT_USED
+            ),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": _files_of(self.written),
             "masks": _files_of([each.mask_file for each in self if each.mask_file]),
