@@ -177,7 +177,7 @@ def test_a_member_that_is_no_file_is_refused_by_name(folder, role, expname, what
         (content(member("c1.fits", ["selfcal"])), "member 1 (c1.fits): 'exptype' must be a text"),
         (content(member("b1.fits", "Science")), f"one member of exptype science, got {SCIENCE}, b"),
         (content(member("b1.fits", "bkg")), "member 1 (b1.fits): the exptype 'bkg' is not known"),
-        (content(member("b1.fits", "bkg")), "use science, background or selfcal"),
+        (content(member("b1.fits", "bkg")), "use science, background, selfcal or imprint"),
     ],
 )
 @pytest.mark.parametrize("ending", [".json", ".yaml"])

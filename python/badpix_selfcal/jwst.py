@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
-from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, cuts_of
+from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, cuts_of, refuse_other_cut
 from .arrays.checks import FloatArray
 from .arrays.images import NOISIER, has_zeros, least_noise, noise_of, unmeasured
 from .arrays.medians import median_filter
@@ -86,6 +86,8 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
             )
             science.meta.cal_step.badpix_selfcal = "SKIPPED"
             return science, backgrounds
+        if self.cut == "fraction":  # for the sigma cut CRDS may set the fractions
+            refuse_other_cut(self.cut, vars(self))
         dispaxis = _dispaxis(science)
         detector = science.meta.instrument.detector.upper()
         if self.cut == "fraction":

@@ -9,6 +9,7 @@ samples patched; the other samples are never decoded.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import math
 import textwrap
@@ -60,8 +61,16 @@ _KEPT: Final = (
 )
 """The cards of the primary header that `Exposure.cards` has."""
 
-_KEYWORDS: Final = frozenset((*_KEPT, *LATER_STEPS, "DISPAXIS", "BUNIT"))
+_POINTING: Final = ("PROGRAM", "OBSERVTN", "VISIT", "PATTTYPE", "PATT_NUM")
+_DATES: Final = ("DATE-OBS", "DATE-BEG", "EXPSTART")
+_KEYWORDS: Final = frozenset(
+    (*_KEPT, *LATER_STEPS, *_POINTING, *_DATES, "IS_IMPRT", "DISPAXIS", "BUNIT")
+)
 """What the headers are asked for."""
+
+_DAY_0_OF_MJD: Final = datetime.date(1858, 11, 17).toordinal()
+_TRUE: Final = ("TRUE", "T", "1", "1.0")
+"""Values of a logical card, also of one that was written as text or as a number."""
 
 _PLANES: Final = ("DQ", *instrument.NAN_PLANES)
 _HEAD: Final = 17 * 2880
@@ -108,7 +117,13 @@ class Exposure:
         The part of the detector that was read: SUBARRAY, and its first column and row unless they
         are 1. Empty for the full frame, and where absent.
     is_background : bool
-        Whether the header says that it is of an empty field (BKGDTARG).
+        Whether the header says that it is of an empty field (BKGDTARG), and no imprint.
+    is_imprint : bool
+        Whether it is an imprint exposure of NIRSpec (IS_IMPRT): no light passes its aperture.
+    pointing : mapping of str to str
+        PROGRAM, OBSERVTN, VISIT, and the dither: PATTTYPE and PATT_NUM; empty where absent.
+    date : date or None
+        The day on which it began; None where absent.
     status : str
         S_BPXSLF, in capitals.
     later_steps : tuple of str
@@ -138,6 +153,9 @@ class Exposure:
     exp_type: str
     subarray: str
     is_background: bool
+    is_imprint: bool
+    pointing: Mapping[str, str]
+    date: datetime.date | None
     status: str
     later_steps: tuple[str, ...]
     dispaxis: object
@@ -412,7 +430,8 @@ def _exposure(
     _require_image(location, planes)
     primary, sci = found[0].header, planes["SCI"].header
     cards = {keyword: primary.get(keyword) for keyword in (*_KEPT, *LATER_STEPS)}
-    words = {keyword: _text(value).upper() for keyword, value in cards.items()}
+    words = {keyword: _text(primary.get(keyword)).upper() for keyword in _KEYWORDS}
+    is_imprint = words["IS_IMPRT"] in _TRUE
     corner = (words["SUBSTRT1"] or "1", words["SUBSTRT2"] or "1")
     at = "" if corner == ("1", "1") else f"({','.join(corner)})"
     optics = "/".join(filter(None, (words["FILTER"], words["GRATING"])))
@@ -425,8 +444,11 @@ def _exposure(
         channel=words["CHANNEL"],
         band=words["BAND"] or optics,
         exp_type=words["EXP_TYPE"],
-        subarray=("" if words["SUBARRAY"] == "FULL" else words["SUBARRAY"]) + at,
-        is_background=cards["BKGDTARG"] is True,
+        subarray=("" if words["SUBARRAY"] in instrument.FULL_FRAME else words["SUBARRAY"]) + at,
+        is_background=words["BKGDTARG"] in _TRUE and not is_imprint,
+        is_imprint=is_imprint,
+        pointing={keyword: words[keyword] for keyword in _POINTING},
+        date=date_in(primary),
         status=words["S_BPXSLF"],
         later_steps=tuple(step for step in LATER_STEPS if words[step] == "COMPLETE"),
         dispaxis=sci.get("DISPAXIS"),
@@ -437,6 +459,17 @@ def _exposure(
         problem="" if known is not None or not problem else f"{location}: {problem}",
         _about=known,
     )
+
+
+def date_in(header: Mapping[str, object]) -> datetime.date | None:
+    """Return the day on which an exposure began: DATE-OBS, else DATE-BEG, else EXPSTART (MJD)."""
+    for keyword in _DATES:
+        value = _text(header.get(keyword))
+        with suppress(ValueError, OverflowError):
+            if keyword == "EXPSTART":
+                return datetime.date.fromordinal(_DAY_0_OF_MJD + math.floor(float(value)))
+            return datetime.date.fromisoformat(value.partition("T")[0])
+    return None
 
 
 def _text(value: object) -> str:

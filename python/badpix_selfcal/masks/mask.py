@@ -30,7 +30,7 @@ from ..errors import ExposureError, MaskError
 from ..files.fits_file import open_fits
 from ..files.outputs import save
 from ..files.paths import AnyLocation, Location, locate, no_such
-from ..instrument import BAD, DETECTORS, DO_NOT_USE, OTHER_BAD_PIXEL, Dispaxis
+from ..instrument import BAD, DETECTORS, DO_NOT_USE, FULL_FRAME, OTHER_BAD_PIXEL, Dispaxis
 from ..parameters import Parameters
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Card: TypeAlias = str | int | float | bool
 """The value of a header card."""
 
-Role: TypeAlias = Literal["science", "background", "selfcal"]
+Role: TypeAlias = Literal["science", "background", "selfcal", "imprint"]
 """What an exposure is in its group."""
 
 Columns: TypeAlias = dict[str, tuple[NDArray[Any], str, str]]
@@ -68,7 +68,7 @@ _MOST_LISTED: Final = 400
 
 _TEXTS: Final = {
     "exposure": "path or URL",
-    "role": "science, background or selfcal",
+    "role": "science, background, selfcal or imprint",
     "problem": "why it was not used",
     "output": "its flagged copy",
     "later": "later steps that it has passed",
@@ -85,7 +85,7 @@ class Member:
     ----------
     exposure : path or URL
         The exposure.
-    role : {"science", "background", "selfcal"}
+    role : {"science", "background", "selfcal", "imprint"}
         What it is in its group.
     pedestal : float or None
         What was subtracted, in the unit of its SCI. None if the detector has no gap. NaN if it
@@ -272,7 +272,7 @@ class Mask:
         if name and name in ANY and self.about.keys() & {"REFTYPE", "DATAMODL"}:
             return None  # a reference file
         corner = ",".join(self._text(keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2"))
-        return ("" if name == "FULL" else name) + ("" if corner == "1,1" else f"({corner})")
+        return ("" if name in FULL_FRAME else name) + ("" if corner == "1,1" else f"({corner})")
 
     @property
     def exp_type(self) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..arrays.checks import check_switch
 from ..errors import warn
-from ..files.exposure import Exposure
+from ..files.exposure import Exposure, date_in
 from ..files.paths import AnyLocation
 from ..masks.mask import Mask, names_of_bits
 from ..parameters import Parameters
 from .batch import run_pool
-from .groups import Copy, Group, file_part, name_of
+from .groups import MAX_DAYS, Copy, Group, file_part, listed, name_of
 from .result import Results
 from .run import Progress
 
@@ -74,8 +74,8 @@ def apply(
     Warns
     -----
     SelfcalWarning
-        If the mask flags no pixel, or exposures have passed later steps of the pipeline, or are of
-        another mode than the mask.
+        If the mask flags no pixel, or exposures have passed later steps of the pipeline, are of
+        another mode than the mask, or were taken more than 30 days from the first of its exposures.
 
     Notes
     -----
@@ -99,6 +99,17 @@ def apply(
             warn(
                 f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask "
                 f"{given.title} is {mode}; exposures of other modes: {len(others)}"
+            )
+        made = date_in(given.about)
+        far = [
+            each
+            for each in exposures
+            if made and each.date and abs(each.date - made).days > MAX_DAYS
+        ]
+        if far:
+            warn(
+                f"{listed(far)}: taken more than {MAX_DAYS:g} days from the exposures of the mask "
+                f"{given.title} ({made}); pixels that became hot meanwhile are not in it"
             )
         failed = {each.path: why for each in exposures if (why := given.refusal(each))}
         fitting = tuple(each for each in exposures if each.path not in failed)

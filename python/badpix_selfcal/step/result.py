@@ -21,6 +21,11 @@ Status: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """COMPLETE: flagged. SKIPPED: not searched for bad pixels. KEPT: written by an earlier run, and
 still valid."""
 
+USED_ONLY: Final = ("BACKGROUND", "IMPRINT")
+"""What else the tally counts: exposures that only serve to find bad pixels."""
+
+ONLY_FOR_MINIMUM: Final = ", used for the minimum image only"
+
 
 NOT_USED: Final = " not used to find bad pixels"
 """What is said of noisy exposures."""
@@ -62,7 +67,8 @@ class Result:
         Those above `badpix_selfcal.arrays.images.NOISIER` do not serve the minimum image.
     mask_file, page : the file of the mask (`save_mask`) and its page (`report`); also kept ones.
     unwritten : the mask file or page that could not be written, and why.
-    unused : the members of the association that are not used, and their types (imprint, ...).
+    unused : the members of the association that are not used, and their types (dark, ...).
+    imprints : the imprint exposures among the members, which are never flagged.
     others : the results for the association's further products.
     """
 
@@ -77,6 +83,7 @@ class Result:
     page: Location | None = None
     unwritten: Mapping[Location, str] = field(default_factory=dict)
     unused: Mapping[Location, str] = field(default_factory=dict)
+    imprints: tuple[Location, ...] = ()
     others: tuple[Result, ...] = ()
 
     @property
@@ -133,10 +140,15 @@ class Result:
 
     @property
     def statuses(self) -> dict[str, int]:
-        """The number of exposures of each status. BACKGROUND: used, and not flagged itself."""
+        """The number of exposures of each status.
+
+        BACKGROUND: used, and not flagged itself. IMPRINT: an imprint, likewise.
+        """
         counts = Counter[str](each.status for each in self.exposures)
-        counts["BACKGROUND"] = len({*self.members} - {each.exposure for each in self.exposures})
-        return {status: counts[status] for status in (*get_args(Status), "BACKGROUND")}
+        used_only = {*self.members} - {each.exposure for each in self.exposures}
+        counts["IMPRINT"] = len(used_only.intersection(self.imprints))
+        counts["BACKGROUND"] = len(used_only) - counts["IMPRINT"]
+        return {status: counts[status] for status in (*get_args(Status), *USED_ONLY)}
 
     def __repr__(self) -> str:
         found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
@@ -148,6 +160,7 @@ class Result:
             "crowded": _count_of(self.crowded_rows, "row" if self.dispaxis == 1 else "column"),
             "left out": _count_of(self.left_out, "exposure"),
             "noisy": _count_of(self.noisy, "exposure", NOT_USED),
+            "imprints": _count_of(self.imprints, "exposure", ONLY_FOR_MINIMUM),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
             "copies": _files_of(copies) or "none",
@@ -199,7 +212,7 @@ class Results:
         total = Counter({"FAILED": len(self.unreadable)})
         for group in self.groups:
             total.update(group.statuses)
-        return {status: total[status] for status in (*get_args(Status), "BACKGROUND")}
+        return {status: total[status] for status in (*get_args(Status), *USED_ONLY)}
 
     @property
     def written(self) -> tuple[Location, ...]:
@@ -217,6 +230,7 @@ class Results:
         return {path: why for group in self.groups for path, why in group.unwritten.items()}
 
     def __repr__(self) -> str:
+        imprints = [path for each in self for path in each.imprints]
         lines = {
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
@@ -224,6 +238,7 @@ class Results:
             "noisy": _count_of(
                 [path for each in self for path in each.noisy], "exposure", NOT_USED
             ),
+            "imprints": _count_of(imprints, "exposure", ONLY_FOR_MINIMUM),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": _files_of(self.written),
             "masks": _files_of([each.mask_file for each in self if each.mask_file]),
