@@ -163,7 +163,7 @@ def test_pedestals_backgrounds_and_what_is_left_out_or_fails(tmp_path, client):
     pool(folder, science=12, background=3)
     take(folder / "empty_rate.fits", 77, empty_gap=True)
     (folder / "broken_rate.fits").write_bytes(b"SIMPLE  = nothing")
-    path = take(folder / "no_dq_rate.fits", 18)
+    path = take(folder / "no_dq_rate.fits", 88)
     path.write_bytes(path.read_bytes().replace(b"'DQ      '", b"'XX      '"))
     how = {"save_flagged_bkg": True, "group_by": "band", "dispaxis": 1, "kernel_size": 9}
     with pytest.warns(bps.SelfcalWarning, match=r"empty_rate.fits: left out"):
