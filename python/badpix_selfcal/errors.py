@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import sys
 import threading
 import warnings
@@ -33,10 +34,24 @@ class SelfcalWarning(UserWarning):
     """The step continues, but its result may differ from what the user expects."""
 
 
+_SHORT: Final = re.compile(
+    "can't start new thread"  # RuntimeError: there is no room for its stack
+    "|without (setting an )?exception( set)?$"  # SystemError: for the frame of a call
+    "|failed to map segment|annot allocate memory"  # ImportError, OSError: for a library
+)
+
+
 def is_of_machine(error: OSError) -> bool:
     """Return whether the machine has no more space, memory or open files, for whichever file."""
     name = errno.errorcode.get(error.errno or 0)
     return name in ("ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS")
+
+
+def memory_error(error: BaseException | None) -> MemoryError | None:
+    """Return the MemoryError for what Python calls otherwise if memory is short."""
+    others = (ImportError, OSError, RuntimeError, SystemError)
+    is_short = isinstance(error, others) and _SHORT.search(str(error))
+    return MemoryError(str(error)) if is_short else None
 
 
 def reason_of(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import __version__, num_threads
-from ..errors import log, reason_of
+from ..errors import log, memory_error, reason_of
 from . import terminal
 from .report import plain
 from .terminal import PROGRAM, say
@@ -50,9 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     call = _Call(sys.argv[1:] if arguments is None else [*arguments])
     with terminal.signals_raised(is_process=arguments is None) as received:
         try:
-            return call.run(received)
+            status = call.run(received)
+            if arguments is None:
+                terminal.end_with(status)
         except KeyboardInterrupt:
-            return call.stopped(received[0] if received else signal.SIGINT)
+            status = call.stopped(received[0] if received else signal.SIGINT)
+    return status
 
 
 class _WrongUsage(Exception):  # noqa: N818 - not an error of the program
@@ -88,7 +91,7 @@ class _Call:
         except Exception as error:
             if received:  # a module in C has turned the interrupt into another exception
                 return self.stopped(received[0])
-            return self._failed(error, verbosity)
+            return self._failed(memory_error(error) or error, verbosity)
         for each in report.errors:
             say(f"{PROGRAM}: error: {each}")
         status = DIFFERENT if report.differs else SKIPPED if report.skipped else DONE

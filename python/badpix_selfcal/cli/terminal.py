@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
@@ -91,17 +92,25 @@ class _LineHandler(logging.Handler):
         say(f"{PROGRAM}: {record.levelname.lower()}: {self.format(record)}")
 
 
+def _is_main() -> bool:
+    """Return whether this is the thread that can handle signals."""
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextmanager
 def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
     """Raise KeyboardInterrupt at the first SIGINT or SIGTERM; yield the list of those received.
 
     The second one ends the process, and so does a process that has not ended within `GRACE`. Parts
-    of unfinished outputs stay hidden then. Handlers of the caller stay in place.
+    of unfinished outputs stay hidden then. Handlers of the caller stay in place. Those of a process
+    stay after the command, and signals are ignored when nothing is left to do.
     """
     usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
     usual[signal.SIGTERM] = signal.SIG_DFL
-    is_main = threading.current_thread() is threading.main_thread()
-    ours = [each for each in usual if is_main and signal.getsignal(each) is usual[each]]
+    ours = [each for each in usual if _is_main() and signal.getsignal(each) is usual[each]]
+    if is_process and _is_main():
+        ours = [each for each in usual if signal.getsignal(each) is not signal.SIG_IGN]
+        atexit.register(lambda: [signal.signal(each, signal.SIG_IGN) for each in usual])
     received: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -111,7 +120,8 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
         if is_process:
             timer = threading.Timer(GRACE, os._exit, [128 + number])
             timer.daemon = True
-            timer.start()
+            with suppress(RuntimeError):  # there is no memory for a thread
+                timer.start()
         raise KeyboardInterrupt
 
     try:
@@ -119,6 +129,13 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
             signal.signal(each, stop)
         yield received
     finally:
-        if not (is_process and received):  # else a second one ends what does not end
+        if not is_process:
             for each in ours:
-                signal.signal(each, signal.SIG_DFL if is_process else usual[each])
+                signal.signal(each, usual[each])
+
+
+def end_with(status: int) -> None:
+    """End the process at the next signal, with the status of its command, which is done."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        if _is_main() and signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, lambda *_: os._exit(status))
