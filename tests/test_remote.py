@@ -283,7 +283,7 @@ def test_a_run_to_a_bucket_equals_one_here(tmp_path, bucket):
     assert bucket.system.find(bucket.name) == before
 
 
-@pytest.mark.parametrize("given", ["/deep/", "/deep/*_rate.fits"])
+@pytest.mark.parametrize("given", ["/deep/", "/deep/*_rate.fits", "/deep", "", "/**/*_rate.fits"])
 def test_a_batch_of_a_folder_in_s3(tmp_path, bucket, given):
     (tmp_path / "in").mkdir()
     for number in range(3):

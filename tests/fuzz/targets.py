@@ -124,7 +124,7 @@ def _seeds() -> tuple[list[bytes], bytes, list[bytes]]:
     table = json.loads(path.read_text())
     both = json.loads(path.read_text())
     both["products"].append({**both["products"][0], "name": "q"})
-    both["products"][0]["members"].append({"expname": "s3://a/b.fits", "exptype": "imprint"})
+    both["products"][0]["members"].append({"expname": "s3://a/b.fits", "exptype": "dark"})
     texts = [json.dumps(each, indent=1).encode() for each in (table, both)]
     return exposures, mask.read_bytes(), texts
 

@@ -77,7 +77,10 @@ class _Call:
         """Run the command, print its report, and return the exit status."""
         verbosity = 0
         try:
-            answer = self._parsed()
+            answer = self._parsed(self._words or ["--help"])
+            if isinstance(answer, str) and not self._words:
+                say(answer)
+                return WRONG_USAGE
             if isinstance(answer, str):
                 return self._printed(answer, DONE)
             verbosity = answer.pop("verbose", 0)
@@ -106,13 +109,10 @@ class _Call:
         say(f"{PROGRAM}: {text}")
         return self._reported(128 + number, [text])
 
-    def _parsed(self) -> str | dict[str, Any]:
+    def _parsed(self, words: list[str]) -> str | dict[str, Any]:
         """Return the arguments of the command, or a text to print."""
-        words = self._words
         if words == ["--version"]:
             return f"{PROGRAM} {__version__}"
-        if not words:
-            raise _WrongUsage("no command given")
         is_help = {"--help", "-h"} & {*words}
         if words[0].startswith("-") and not is_help:
             raise _WrongUsage(f"{words[0]} stands before the command; options stand after it")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.associate`."""
     is_dry = bool(given.get("dry_run"))
-    names = "path product group science backgrounds selfcal"
+    names = "path product group science backgrounds selfcal imprints"
     facts = [facts_of(each, names, existed="exists") for each in made]
     existing = "would replace" if given.get("overwrite") else "exists"
     lines = []

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import AssociationError, is_of_machine
+from .inputs import ENDINGS, what_takes
 from .paths import Location, RemoteFile, beside, locate, no_such, stem_of
 from .remote import download
 
-ROLES: Final = ("science", "background", "selfcal")
+ROLES: Final = ("science", "background", "selfcal", "imprint")
 """The exposure types that self-calibration uses."""
 
 UNUSED: Final = (
-    *("autoflat", "autowave", "dark", "direct_image", "engineering", "flat", "imprint", "psf"),
-    *("segmap", "sourcecat", "target_acquisition"),
+    *("autoflat", "autowave", "dark", "direct_image", "engineering", "flat", "psf", "segmap"),
+    *("sourcecat", "target_acquisition"),
 )
 """The other exposure types that the pipeline knows."""
 
@@ -45,13 +46,15 @@ class Product:
     Attributes
     ----------
     name : str
-        The start of its files' names; a plain file name.
+        The start of its files' names; a plain file name: of a path, the last part.
     science : Path or RemoteFile
         The exposure to flag.
     backgrounds : tuple of Path or RemoteFile
         Exposures to flag as well, in the association's order.
     selfcal : tuple of Path or RemoteFile
         Exposures that only serve to find bad pixels.
+    imprints : tuple of Path or RemoteFile
+        Imprint exposures; they too only serve to find bad pixels.
     unused : tuple of (Path or RemoteFile, str)
         Further members, which self-calibration does not use, with their exposure types.
     """
@@ -60,12 +63,13 @@ class Product:
     science: Location
     backgrounds: tuple[Location, ...] = ()
     selfcal: tuple[Location, ...] = ()
+    imprints: tuple[Location, ...] = ()
     unused: tuple[tuple[Location, str], ...] = ()
 
     @property
     def members(self) -> tuple[Location, ...]:
         """All exposures that are used, as listed; an exposure listed in two roles is here twice."""
-        return (self.science, *self.backgrounds, *self.selfcal)
+        return (self.science, *self.backgrounds, *self.selfcal, *self.imprints)
 
 
 @dataclass(frozen=True)
@@ -172,9 +176,10 @@ def _parse(path: Location) -> object:
         return yaml.safe_load(content.decode())
     except MemoryError:
         raise
-    except UnicodeError as error:
-        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
     except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
+        if path.suffix.lower() not in ENDINGS:
+            what = what_takes(path) or "is neither an exposure (.fits) nor an association (.json)"
+            raise AssociationError(f"{path}: {what}") from error
         raise AssociationError(f"{path}: is not valid {form}: {error}") from error
 
 
@@ -210,14 +215,15 @@ def _product(path: Location, place: str, entry: object) -> Product:
         )
     (science,) = found["science"]
     name = table.get("name", stem_of(science))
+    if isinstance(name, str):  # asn_from_list writes the path of what it was given, as a name
+        name = name.rpartition("/")[2]  # the pipeline takes the last part, too
     if not isinstance(name, str) or not is_plain_name(name):
         raise AssociationError(
-            f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
-            f"dot), got {reprlib.repr(name)}"
+            f"{place}: 'name' must be a plain file name (printable ASCII, no leading dot), got "
+            f"{reprlib.repr(table.get('name', name))}"
         )
-    return Product(
-        name, science, tuple(found["background"]), tuple(found["selfcal"]), tuple(unused)
-    )
+    backgrounds, selfcal, imprints = (tuple(found[role]) for role in ROLES[1:])
+    return Product(name, science, backgrounds, selfcal, imprints, tuple(unused))
 
 
 def _role(member: dict[object, object], here: str) -> str:

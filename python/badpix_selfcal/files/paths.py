@@ -26,7 +26,7 @@ _SECRET: Final = re.compile(r"(?<=://)[^/?#]*@|[?#](?:(?!::).)*", re.DOTALL)
 _STORES: Final = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss")
 """The protocols of object stores, which show an object when it is complete."""
 
-_ENDING: Final = re.compile(r"(?i)(?<=.)(\.fits?)?(\.gz)?$")
+_ENDING: Final = re.compile(r"(?i)(?<=.)(\.(fits?|fts))?(\.gz)?$")
 _SUFFIX: Final = re.compile(
     "(?<=.)_(badpix_selfcal|assign_wcs|clean_flicker_noise|msa_flagging|rateints|rate|bsub|cal|crf)$"
 )
@@ -114,8 +114,18 @@ def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, 
 
 
 def is_folder(location: Location) -> bool:
-    """Return whether a location is that of a folder; the URL of one ends with a slash."""
-    return location.is_dir() if isinstance(location, Path) else location.url.endswith("/")
+    """Return whether a location is that of a folder.
+
+    The URL of one ends with a slash; in an object store its name has no ending.
+    """
+    if isinstance(location, Path):
+        return location.is_dir()
+    return location.url.endswith("/") or (is_in_store(location) and not location.suffix)
+
+
+def is_in_store(remote: RemoteFile) -> bool:
+    """Return whether a URL is that of an object store."""
+    return urlsplit(remote.url).scheme in _STORES
 
 
 def absolute(location: Location) -> Location:
@@ -171,7 +181,7 @@ def output_directory(given: AnyLocation | None) -> Location:
         refuse_file(directory)
         return directory
     split = urlsplit(directory.url)
-    if split.scheme not in _STORES:
+    if not is_in_store(directory):
         raise ValueError(
             f"{directory}: outputs cannot be written to {split.scheme}:// URLs; give a folder or "
             "the URL of an object store (s3://bucket/prefix)"
