@@ -61,6 +61,19 @@ def reason_of(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Characters that terminals obey, or that change the order or the lines of others."""
+
+
+def visible(text: object, but: str = "") -> str:
+    """Return text with control characters as escapes like those of JSON, `but` some."""
+
+    def escape(found: re.Match[str]) -> str:
+        return found[0] if found[0] in but else f"\\u{ord(found[0]):04x}"
+
+    return _CONTROL.sub(escape, str(text))
+
+
 _silence = threading.RLock()
 
 

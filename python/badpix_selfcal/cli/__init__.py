@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import __version__, num_threads
-from ..errors import log, memory_error, reason_of
+from ..errors import log, memory_error, reason_of, visible
 from . import terminal
 from .report import plain
 from .terminal import PROGRAM, say
@@ -96,7 +96,7 @@ class _Call:
                 return self.stopped(received[0])
             return self._failed(memory_error(error) or error, verbosity)
         for each in report.errors:
-            say(f"{PROGRAM}: error: {each}")
+            say(f"{PROGRAM}: error: {visible(each)}")
         status = DIFFERENT if report.differs else SKIPPED if report.skipped else DONE
         return self._reported(FAILED if report.errors else status, report.errors, report)
 
@@ -166,7 +166,7 @@ class _Call:
         if is_wrong:
             return self._wrong(reason)
         if is_expected:
-            say(f"{PROGRAM}: error: {reason}")
+            say(f"{PROGRAM}: error: {visible(reason)}")
             return self._reported(FAILED, [reason])
         how = "with the traceback " + ("above" if verbosity else "that --verbose prints")
         reason = " ".join(f"{type(error).__name__}: {error}".split())

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final, Literal
 
-from ..errors import SelfcalWarning, log
+from ..errors import SelfcalWarning, log, visible
 
 PROGRAM: Final = "badpix-selfcal"
 
@@ -35,13 +35,14 @@ def prepare() -> None:
 
 
 def say(text: str, to: Literal["stdout", "stderr"] = "stderr") -> str:
-    """Print text on lines of its own; characters that the stream cannot encode are escaped.
+    """Print text on lines of its own; control and unknown characters are escaped.
 
     Returns why it could not be printed; empty if it was, or if the reader of a pipe has gone.
     """
     stream = getattr(sys, to)
     if stream is None:  # it was closed when the process began
         return "it is closed"
+    text = visible(text, but="\n\t")
     encoding = getattr(stream, "encoding", None) or "ascii"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
@@ -61,7 +62,7 @@ def one_line_warnings(*, quiet: bool) -> Iterator[list[str]]:
     def show(message: Warning | str, *_: object, **__: object) -> None:
         messages.append(str(message))
         if not quiet:
-            say(f"{PROGRAM}: warning: {message}")
+            say(f"{PROGRAM}: warning: {visible(message)}")
 
     with warnings.catch_warnings():
         if quiet:
@@ -89,7 +90,10 @@ class _LineHandler(logging.Handler):
     """Prints each message as a line of the command; a traceback follows on lines of its own."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"{PROGRAM}: {record.levelname.lower()}: {self.format(record)}")
+        text = f"{PROGRAM}: {record.levelname.lower()}: {visible(record.getMessage())}"
+        if record.exc_info:
+            text += f"\n{logging.Formatter().formatException(record.exc_info)}"
+        say(text)
 
 
 def _is_main() -> bool:

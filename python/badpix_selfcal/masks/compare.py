@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.display import block, counted
-from ..errors import ExposureError
+from ..errors import ExposureError, visible
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate
 from ..instrument import BAD, names_of
@@ -184,7 +184,9 @@ class Comparison:
         alike: dict[str, list[str]] = {}
         for plane in (each for each in self.planes if not each.is_equal):
             alike.setdefault(str(plane), []).append(plane.name)
-        differing = [f"  differ    {', '.join(names)}: {how}" for how, names in alike.items()]
+        differing = [
+            f"  differ    {visible(', '.join(names))}: {how}" for how, names in alike.items()
+        ]
         n_a, n_b = (self.counts[name].number for name in ("only_a", "only_b"))
         if n_a or n_b:
             head = f"A and B differ: {counted(n_a, 'pixel')} flagged only in A, {n_b} only in B"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
 from ..arrays.display import block, counted
+from ..errors import visible
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
@@ -228,7 +229,9 @@ class Results:
             "pages": _files_of([each.page for each in self if each.page]),
         }
         text = block(f"Results of {counted(sum(self.statuses.values()), 'exposure')}", lines)
-        rows = [(each.name, _tally_of(each.statuses), _flags_of(each) or "-") for each in self]
+        rows = [
+            (visible(each.name), _tally_of(each.statuses), _flags_of(each) or "-") for each in self
+        ]
         rows = [("group", "exposures", "flagged"), *rows] if rows else []
         first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
         table = (f"  {name:<{first}}  {tally:<{second}}  {flags}" for name, tally, flags in rows)
