@@ -70,7 +70,7 @@ def controls(text):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="files have no such names")
-def test_control_characters_in_names_are_shown_never_sent(here, capsys, monkeypatch):
+def test_control_characters_in_names_are_shown_never_sent(here, capsys):
     """In reports, warnings, errors and the log of each command, and in pages."""
     for number, path in enumerate(sorted(here.glob("*_rate.fits"))):
         path.rename(here / f"{number}{EVIL}_rate.fits")
