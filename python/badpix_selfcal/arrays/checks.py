@@ -116,7 +116,7 @@ def check_flagfrac(value: SupportsFloat, name: str) -> float:
 
 def check_days(value: SupportsFloat, name: str) -> float:
     """Return a number of days, at least 1; infinite is allowed."""
-    return check_number(value, name, "a number of days, at least 1", lambda days: days >= 1)
+    return check_number(value, name, "a number from 1 to infinity", lambda days: days >= 1)
 
 
 def check_sigma(value: SupportsFloat, name: str) -> float:

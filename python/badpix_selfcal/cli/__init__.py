@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import __version__, num_threads
 from ..errors import log, memory_error, reason_of, visible
+from ..files.paths import without_secrets
 from . import terminal
 from .report import plain
 from .terminal import PROGRAM, say
@@ -140,7 +141,7 @@ class _Call:
         assert self._command is not None
         given = {name: each for name, each in given.items() if name not in ("json", "quiet")}
         log.info("%s %s, Python %s", PROGRAM, __version__, sys.version.split()[0])
-        log.debug("arguments: %s", given)
+        log.debug("arguments: %s", without_secrets(str(given)))
         if "threads" in self._parameters:
             log.info("%d threads compute", given.get("threads") or num_threads())
         with shown(None if self._is_quiet else sys.stderr, self._command.counts) as show:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, Final, Literal
 
 from ..errors import SelfcalWarning, log, visible
+from ..files.paths import without_secrets
 
 PROGRAM: Final = "badpix-selfcal"
 
@@ -42,7 +43,8 @@ def say(text: str, to: Literal["stdout", "stderr"] = "stderr") -> str:
     stream = getattr(sys, to)
     if stream is None:  # it was closed when the process began
         return "it is closed"
-    text = visible(text, but="\n\t")
+    # A user has typed secrets, or a traceback quotes them; names may hold commands for terminals.
+    text = visible(without_secrets(text), but="\n\t")
     encoding = getattr(stream, "encoding", None) or "ascii"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)

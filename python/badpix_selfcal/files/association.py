@@ -14,7 +14,17 @@ from typing import Final
 
 from ..errors import AssociationError, is_of_machine
 from .inputs import ENDINGS, what_takes
-from .paths import Location, RemoteFile, beside, locate, no_such, stem_of
+from .paths import (
+    Location,
+    RemoteFile,
+    beside,
+    line_of,
+    locate,
+    no_such,
+    server_of,
+    stem_of,
+    without_secrets,
+)
 from .remote import download
 
 ROLES: Final = ("science", "background", "selfcal", "imprint")
@@ -91,11 +101,12 @@ class Association:
     products: tuple[Product, ...]
 
 
-def read(path: str | Location) -> Association:
+def read(path: str | Location, *, force: bool = False) -> Association:
     """Read and check an association file, JSON or YAML.
 
     A member is a path relative to the association, or a URL. The case of exposure types does not
-    matter. Members of types that self-calibration does not use (`UNUSED`) need not exist.
+    matter. Members of types that self-calibration does not use (`UNUSED`) need not exist. The
+    members of an association on a server must be there, unless `force` is set.
 
     Raises
     ------
@@ -119,7 +130,7 @@ def read(path: str | Location) -> Association:
         )
     products: dict[str, Product] = {}
     for number, entry in enumerate(entries):
-        product = _product(path, f"{path}: product {number}", entry)
+        product = _product(path, f"{path}: product {number}", entry, force=force)
         if product.name.casefold() in products:  # some file systems ignore the case of names
             raise AssociationError(
                 f"{path}: two products have the name {product.name!r}; rename one"
@@ -179,11 +190,11 @@ def _parse(path: Location) -> object:
     except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
         if path.suffix.lower() not in ENDINGS:
             what = what_takes(path) or "is neither an exposure (.fits) nor an association (.json)"
-            raise AssociationError(f"{path}: {what}") from error
-        raise AssociationError(f"{path}: is not valid {form}: {error}") from error
+            raise AssociationError(f"{path}: {what}") from None
+        raise AssociationError(f"{path}: is not valid {form}: {line_of(str(error))}") from None
 
 
-def _product(path: Location, place: str, entry: object) -> Product:
+def _product(path: Location, place: str, entry: object, *, force: bool) -> Product:
     table = _table(entry, place)
     members = table.get("members")
     if not isinstance(members, list) or not members:
@@ -193,12 +204,21 @@ def _product(path: Location, place: str, entry: object) -> Product:
     for number, member in enumerate(members):
         here = f"{place}, member {number}"
         expname = _text(_table(member, here), "expname", here)
-        role, exposure = _role(member, f"{here} ({expname})"), beside(path, expname)
+        role = _role(member, f"{here} ({without_secrets(expname)})")
+        try:
+            exposure = beside(path, expname)
+        except ValueError as error:
+            raise AssociationError(f"{here}: {error}") from None
         if role in found:
             found[role].append(exposure)
         else:
             unused.append((exposure, role))
     for exposure in dict.fromkeys(each for exposures in found.values() for each in exposures):
+        if not force and isinstance(path, RemoteFile) and server_of(exposure) != server_of(path):
+            raise AssociationError(
+                f"{place}: member {exposure} is not on the server of the association; set `force` "
+                "to use it all the same"
+            )
         try:  # reading a remote one reports it, and no request is needed here
             if isinstance(exposure, RemoteFile) or exposure.is_file():
                 continue

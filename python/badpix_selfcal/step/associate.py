@@ -17,9 +17,16 @@ from ..errors import ExposureError, warn
 from ..files.association import ROLES, is_plain_name, text_of
 from ..files.exposure import Exposure
 from ..files.outputs import existing, save
-from ..files.paths import AnyLocation, Location, RemoteFile, locations_of, output_directory
+from ..files.paths import (
+    AnyLocation,
+    Location,
+    RemoteFile,
+    locations_of,
+    output_directory,
+    secrets_of,
+)
 from ..instrument import NODS_OF_EXP_TYPE
-from .groups import MAX_DAYS, grouped, listed, read_pool, without_science
+from .groups import MAX_DAYS, grouped, listed, read_pool
 from .run import Threads, threads_for
 
 _BACKGROUND: Final = re.compile(r"(.+)_badpix_selfcal_bkg_\d+", re.DOTALL)
@@ -130,7 +137,8 @@ def associate(
     listed, as imprint, for exposures of the same pointing step (PROGRAM, OBSERVTN, VISIT, PATT_NUM,
     FILTER and GRATING), or of the same observation if it is the only one there. A member is
     listed by its path relative to the association, if both are on this machine or it is below the
-    URL of the association's folder; else by its URL (``file://`` on this machine).
+    URL of the association's folder; else by its URL (``file://`` on this machine), which may hold
+    no user, password, query or fragment.
     """
     check_choice(GROUP_BY, group_by, "group_by")
     max_days, nods = check_days(max_days, "max_days"), check_switch(nods, "nods")
@@ -158,10 +166,7 @@ def associate(
                         f"{made.product}; associate them separately, or rename one"
                     )
     if not found:
-        raise ExposureError(
-            f"there are {without_science(pool.exposures)} only ({len(pool.exposures)}), no science "
-            "exposure"
-        )
+        raise ExposureError(f"no science exposure is among the {len(pool.exposures)} given")
     if nods and not has_nods:
         patterns = (f"{each}: {' or '.join(those)}" for each, those in NODS_OF_EXP_TYPE.items())
         warn(f"no exposure has other nods (PATTTYPE, of {'; of '.join(patterns)})")
@@ -292,6 +297,11 @@ def _write(association: GeneratedAssociation, part: Path) -> None:
 def _relative(member: Location, folder: Location) -> str:
     """Return the name by which an association in a folder lists a member."""
     if isinstance(member, RemoteFile):
+        if secrets_of(member):
+            raise ExposureError(
+                f"{member}: its URL has a user, password, query or fragment; no file may hold "
+                "them, as they may be secret; download the exposures, or give them to `batch`"
+            )
         below = isinstance(folder, RemoteFile) and member.url.startswith(f"{folder.url}/")
         return member.url.removeprefix(f"{folder}/") if below else member.url
     real = Path(os.path.realpath(member.parent), member.name)

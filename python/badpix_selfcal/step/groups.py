@@ -186,10 +186,8 @@ def read_pool(
         elif why := _refusal(exposure, force=force, flagged=flagged):
             failed[path] = why
         else:
-            is_background = not exposure.is_imprint and (
-                exposure.is_background or key in backgrounds
-            )
-            exposures.append(replace(exposure, is_background=is_background))
+            is_named = key in backgrounds and not exposure.is_imprint
+            exposures.append(replace(exposure, is_background=exposure.is_background or is_named))
     if not exposures and not failed:
         others = f"with other detectors than {detector}, or " if detector else ""
         raise ExposureError(
@@ -261,7 +259,7 @@ def warn_of_span(name: str, exposures: Iterable[Exposure], max_days: float) -> N
     dates = sorted(each.date for each in exposures if each.date is not None)
     if dates and (days := (dates[-1] - dates[0]).days) > max_days:
         warn(
-            f"{name}: its exposures were taken over {days} days ({dates[0]} to {dates[-1]}); "
+            f"{name}: the exposures were taken over {days} days ({dates[0]} to {dates[-1]}); "
             "pixels that became hot meanwhile are not found; use exposures of one time (`batch` "
             "and `associate` divide groups at gaps of more than `max_days`)"
         )
@@ -294,7 +292,7 @@ def of_pool(
                 except ExposureError as error:
                     failed[each.path] = str(error)
         if len(roles) == len(members) and not copies:
-            warn(f"{name}: there are {without_science(members)} only, nothing to flag")
+            warn(f"{name}: there is no science exposure, nothing to flag")
         if axis is None and asked == "auto":
             warn_of_axis([copy.exposure for copy in copies])
         groups.append(
@@ -312,12 +310,6 @@ def of_pool(
             )
         )
     return groups
-
-
-def without_science(exposures: Iterable[Exposure]) -> str:
-    """Return what exposures are of which none is a science exposure."""
-    kinds = {"imprints" if each.is_imprint else "backgrounds" for each in exposures}
-    return " and ".join(sorted(kinds))
 
 
 def name_of(product: str, background: int | None = None) -> str:
@@ -378,6 +370,7 @@ def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool
                 f"{science.path} has {science.shape}; use one detector"
             )
     warn_of_odd(members, science.exp_type)
+    warn_of_span(str(science.path), members, MAX_DAYS)
     for member in members:
         what, mine = f"{member.path}: was taken with {member.detector}", science.exp_type
         if member.detector not in ("", science.detector):

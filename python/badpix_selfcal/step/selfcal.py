@@ -28,17 +28,7 @@ from ..files.paths import (
 from ..masks.mask import Role
 from ..parameters import Parameters
 from ..threads import threads_set
-from .groups import (
-    MAX_DAYS,
-    Copy,
-    Group,
-    check_product,
-    dispaxis_of,
-    listed,
-    name_of,
-    warn_of_axis,
-    warn_of_span,
-)
+from .groups import Copy, Group, check_product, dispaxis_of, listed, name_of, warn_of_axis
 from .outputs import ascii_of, outputs_of
 from .result import Result
 from .run import Progress, Run, Threads, threads_for
@@ -114,7 +104,8 @@ def selfcal(
         If the step is skipped, write an unflagged copy with S_BPXSLF = SKIPPED, not nothing.
     force : bool, optional
         Use exposures that are refused otherwise: those that are flagged already, calibrated ones
-        (level 2b), and those of several MIRI detectors in one association.
+        (level 2b), those of several MIRI detectors in one association, and those that an
+        association from a server lists elsewhere.
     edge : {"auto", "zero", "shrink"}, optional
         Pixels outside the image: 0 ("zero") or ignored ("shrink"); see `find_bad_pixels`.
     dispaxis : {"auto", 1, 2, None}, optional
@@ -161,7 +152,7 @@ def selfcal(
     """
     parameters = Parameters.among(locals())
     folder = output_directory(output_dir)
-    found = _found(input, background, selfcal)
+    found = _found(input, background, selfcal, force=parameters.force)
     paths = dict.fromkeys(path for product in found.products for path in product.members)
     log.info("%s: products: %s", found.path, ", ".join(each.name for each in found.products))
     with threads_set(threads), Threads(threads_for((folder, *paths))) as work:
@@ -177,6 +168,8 @@ def _found(
     given: AnyLocation,
     background: AnyLocation | Iterable[AnyLocation],
     selfcal: AnyLocation | Iterable[AnyLocation],
+    *,
+    force: bool,
 ) -> Association:
     """Return the association, with the further exposures appended to its own."""
     if not isinstance(given, (str, os.PathLike, RemoteFile)):
@@ -195,7 +188,7 @@ def _found(
     if _FITS.fullmatch(path.name):
         found = Association(path, None, (Product(stem_of(path), path),))
     else:
-        found = association.read(path)
+        found = association.read(path, force=force)
     products = (
         replace(each, backgrounds=each.backgrounds + more, selfcal=each.selfcal + others)
         for each in found.products
@@ -232,7 +225,6 @@ def _group(
     companions = [*those(*product.selfcal), *imprints]
     members = {each.path: each for each in (science, *backgrounds, *companions)}
     check_product(science, [*members.values()], force=parameters.force)
-    warn_of_span(product.name, members.values(), MAX_DAYS)
     copies = [Copy(science, name_of(product.name), "science")]
     if parameters.save_flagged_bkg:
         copies += [
