@@ -51,7 +51,8 @@ def memory_error(error: BaseException | None) -> MemoryError | None:
     """Return the MemoryError for what Python calls otherwise if memory is short."""
     others = (ImportError, OSError, RuntimeError, SystemError)
     is_short = isinstance(error, others) and _SHORT.search(str(error))
-    return MemoryError(str(error)) if is_short else None
+    said = "" if isinstance(error, SystemError) else str(error)
+    return MemoryError(said) if is_short else None
 
 
 def reason_of(error: BaseException) -> str:
@@ -66,12 +67,9 @@ _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def visible(text: object, but: str = "") -> str:
-    """Return text with control characters as escapes like those of JSON, `but` some."""
-
-    def escape(found: re.Match[str]) -> str:
-        return found[0] if found[0] in but else f"\\u{ord(found[0]):04x}"
-
-    return _CONTROL.sub(escape, str(text))
+    """Return text with control characters, `but` some, as escapes like those of JSON."""
+    found = {*_CONTROL.findall(str(text))} - {*but}
+    return str(text).translate({ord(each): f"\\u{ord(each):04x}" for each in found})
 
 
 _silence = threading.RLock()

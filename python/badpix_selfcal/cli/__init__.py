@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import __version__, num_threads
@@ -49,10 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     terminal.prepare()
     call = _Call(sys.argv[1:] if arguments is None else [*arguments])
-    with terminal.signals_raised(is_process=arguments is None) as received:
+    is_process = arguments is None and current_thread() is main_thread()
+    with terminal.signals_raised(is_process=is_process) as received:
         try:
             status = call.run(received)
-            if arguments is None:
+            if is_process:
                 terminal.end_with(status)
         except KeyboardInterrupt:
             status = call.stopped(received[0] if received else signal.SIGINT)

@@ -85,9 +85,7 @@ def _report(
 ) -> Report:
     """Return the report of some groups: what a session shows of them, and what to do next."""
     verdicts = {group.name: _verdict(group) for group in groups}
-    lines = [
-        f"verdict   {visible(name)}: {verdict}" for name, verdict in verdicts.items() if verdict
-    ]
+    lines = [f"verdict   {visible(name)}: {said}" for name, said in verdicts.items() if said]
     flagged = [each for each in exposures if each.status in ("COMPLETE", "KEPT")]
     copies = [each.output for each in flagged if each.role == "science" and each.output]
     skipped = any(each.status == "SKIPPED" for each in exposures)

@@ -98,11 +98,6 @@ class _LineHandler(logging.Handler):
         say(text)
 
 
-def _is_main() -> bool:
-    """Return whether this is the thread that can handle signals."""
-    return threading.current_thread() is threading.main_thread()
-
-
 @contextmanager
 def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
     """Raise KeyboardInterrupt at the first SIGINT or SIGTERM; yield the list of those received.
@@ -113,8 +108,9 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
     """
     usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
     usual[signal.SIGTERM] = signal.SIG_DFL
-    ours = [each for each in usual if _is_main() and signal.getsignal(each) is usual[each]]
-    if is_process and _is_main():
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = [each for each in usual if is_main and signal.getsignal(each) is usual[each]]
+    if is_process:
         ours = [each for each in usual if signal.getsignal(each) is not signal.SIG_IGN]
         atexit.register(lambda: [signal.signal(each, signal.SIG_IGN) for each in usual])
     received: list[int] = []
@@ -143,5 +139,5 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
 def end_with(status: int) -> None:
     """End the process at the next signal, with the status of its command, which is done."""
     for each in (signal.SIGINT, signal.SIGTERM):
-        if _is_main() and signal.getsignal(each) is not signal.SIG_IGN:
+        if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, lambda *_: os._exit(status))

@@ -184,9 +184,7 @@ class Comparison:
         alike: dict[str, list[str]] = {}
         for plane in (each for each in self.planes if not each.is_equal):
             alike.setdefault(str(plane), []).append(plane.name)
-        differing = [
-            f"  differ    {visible(', '.join(names))}: {how}" for how, names in alike.items()
-        ]
+        differing = [f"  differ    {', '.join(names)}: {how}" for how, names in alike.items()]
         n_a, n_b = (self.counts[name].number for name in ("only_a", "only_b"))
         if n_a or n_b:
             head = f"A and B differ: {counted(n_a, 'pixel')} flagged only in A, {n_b} only in B"
@@ -195,7 +193,7 @@ class Comparison:
         else:
             names = ", ".join(plane.name for plane in self.planes if not plane.is_equal)
             head = f"A and B flag the same pixels, but differ in {names}"
-        return "\n".join([block(head, lines), *differing])
+        return "\n".join([block(head, lines), *map(visible, differing)])
 
 
 def compare(a: AnyLocation, b: AnyLocation, *, before: AnyLocation | None = None) -> Comparison:

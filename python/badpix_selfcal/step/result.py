@@ -229,13 +229,11 @@ class Results:
             "pages": _files_of([each.page for each in self if each.page]),
         }
         text = block(f"Results of {counted(sum(self.statuses.values()), 'exposure')}", lines)
-        rows = [
-            (visible(each.name), _tally_of(each.statuses), _flags_of(each) or "-") for each in self
-        ]
+        rows = [(each.name, _tally_of(each.statuses), _flags_of(each) or "-") for each in self]
         rows = [("group", "exposures", "flagged"), *rows] if rows else []
         first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
         table = (f"  {name:<{first}}  {tally:<{second}}  {flags}" for name, tally, flags in rows)
-        return "\n".join([text, *table])
+        return "\n".join([text, *map(visible, table)])
 
 
 def _flags_of(result: Result) -> str:
