@@ -58,16 +58,26 @@ def _product(result: Result) -> dict[str, Any]:
 
 
 def _members(result: Result) -> list[dict[str, Any]]:
-    return [{"path": path, "pedestal": result.pedestals.get(path)} for path in result.members]
+    """Return each exposure, and whether it has served to find the bad pixels."""
+    unused = {*result.left_out, *result.noisy}
+    return [
+        {
+            "path": path,
+            "pedestal": result.pedestals.get(path),
+            "noise": result.noise.get(path),
+            "left_out": path in unused,
+        }
+        for path in result.members
+    ]
 
 
 def _group(group: Result) -> dict[str, Any]:
     """Return the facts of a group."""
-    axis, found, left_out = {"dispaxis": group.dispaxis}, group.bad_pixels, group.left_out
+    axis, found = {"dispaxis": group.dispaxis}, group.bad_pixels
     ends = {} if found is None else facts_of(found, "n_low n_high") | {"pixels": found.mask.size}
     return {
         "group": group.name,
-        "members": [each | {"left_out": each["path"] in left_out} for each in _members(group)],
+        "members": _members(group),
         "imprints": group.imprints,
         "flagged": [axis | {"pixels": group.flagged}] if group.mask else [],
         "masks": [axis | ends | {"crowded_rows": group.crowded_rows}] if ends else [],

@@ -100,6 +100,9 @@ class Member:
         The earlier exposure with the same SCI; None if there is none.
     is_constant : bool
         Whether all finite samples of its SCI are equal.
+    noise : float
+        Its median ERR, relative to the least of the exposures; NaN if that is not known. Where it
+        is above `badpix_selfcal.arrays.images.NOISIER` the exposure was not used.
     """
 
     exposure: Location
@@ -110,6 +113,7 @@ class Member:
     later: str = ""
     same_as: Location | None = None
     is_constant: bool = False
+    noise: float = math.nan
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -589,6 +593,8 @@ def _members(mask: Mask) -> Table:
     has_gap = np.array([member.pedestal is not None for member in members], np.bool_)
     constant = np.array([member.is_constant for member in members], np.bool_)
     columns["pedestal"] = levels, mask.unit, "subtracted; NaN: none"
+    noise = np.array([member.noise for member in members], np.float64)
+    columns["noise"] = noise, "", "median ERR, relative to the least; NaN: unknown"
     columns["has_gap"] = has_gap, "", "whether a pedestal is measured"
     columns["constant"] = constant, "", "whether SCI holds one value only"
     return table_of(columns, {})
@@ -751,11 +757,11 @@ def _rows(ranges: str, number: int) -> tuple[int, ...]:
 
 
 def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
-    names = (*_TEXTS, "pedestal", "has_gap", "constant")
+    names = (*_TEXTS, "pedestal", "noise", "has_gap", "constant")
     stored = _columns(hdus, "MEMBERS", names)
     members = []
     for row in zip(*(stored[name].tolist() for name in names), strict=True):
-        *texts, pedestal, has_gap, constant = row
+        *texts, pedestal, noise, has_gap, constant = row
         exposure, role, problem, output, later, same_as = map(_unescaped, texts)
         if role not in get_args(Role):
             raise ValueError(f"MEMBERS holds the role {role!r}")
@@ -768,6 +774,7 @@ def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
             later=later,
             same_as=locate(same_as) if same_as else None,
             is_constant=constant,
+            noise=noise,
         )
         members.append(member)
     return tuple(members)

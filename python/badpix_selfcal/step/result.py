@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
 from ..arrays.display import block, counted
+from ..arrays.images import too_noisy
 from ..errors import visible
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ USED_ONLY: Final = ("BACKGROUND", "IMPRINT")
 """What else the tally counts: exposures that only serve to find bad pixels."""
 
 ONLY_FOR_MINIMUM: Final = ", used for the minimum image only"
+
+
+NOT_USED: Final = " not used to find bad pixels"
+"""What is said of noisy exposures."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Result:
     mask : the bad pixels, and all that they were found from. None unless COMPLETE.
     pedestals : what was subtracted from each member, in the unit of its SCI; NaN if the member was
         left out. Empty for detectors without a gap, and if nothing was computed.
+    noise : the median ERR of each member that has one, relative to the least; with the sigma cut.
+        Those above `badpix_selfcal.arrays.images.NOISIER` do not serve the minimum image.
     mask_file, page : the file of the mask (`save_mask`) and its page (`report`); also kept ones.
     unwritten : the mask file or page that could not be written, and why.
     unused : the members of the association that are not used, and their types (dark, ...).
@@ -72,6 +79,7 @@ class Result:
     exposures: tuple[ExposureResult, ...]
     mask: Mask | None = None
     pedestals: Mapping[Location, float] = field(default_factory=dict)
+    noise: Mapping[Location, float] = field(default_factory=dict)
     mask_file: Location | None = None
     page: Location | None = None
     unwritten: Mapping[Location, str] = field(default_factory=dict)
@@ -127,6 +135,11 @@ class Result:
         return tuple(path for path, level in self.pedestals.items() if level != level)
 
     @property
+    def noisy(self) -> tuple[Location, ...]:
+        """The exposures not used to find bad pixels, for their noise; they are flagged, too."""
+        return tuple(too_noisy(self.noise))
+
+    @property
     def statuses(self) -> dict[str, int]:
         """The number of exposures of each status.
 
@@ -147,6 +160,7 @@ class Result:
             "flagged": _flags_of(self),
             "crowded": _count_of(self.crowded_rows, "row" if self.dispaxis == 1 else "column"),
             "left out": _count_of(self.left_out, "exposure"),
+            "noisy": _count_of(self.noisy, "exposure", NOT_USED),
             "imprints": _count_of(self.imprints, "exposure", ONLY_FOR_MINIMUM),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
@@ -222,6 +236,9 @@ class Results:
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
+            "noisy": _count_of(
+                [path for each in self for path in each.noisy], "exposure", NOT_USED
+            ),
             "imprints": _count_of(imprints, "exposure", ONLY_FOR_MINIMUM),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": _files_of(self.written),
