@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import num_threads
 from ..arrays.display import counted
+from ..errors import visible
 from .report import Report, facts_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _report(
 ) -> Report:
     """Return the report of some groups: what a session shows of them, and what to do next."""
     verdicts = {group.name: _verdict(group) for group in groups}
-    lines = [f"verdict   {name}: {verdict}" for name, verdict in verdicts.items() if verdict]
+    lines = [f"verdict   {visible(name)}: {said}" for name, said in verdicts.items() if said]
     flagged = [each for each in exposures if each.status in ("COMPLETE", "KEPT")]
     copies = [each.output for each in flagged if each.role == "science" and each.output]
     skipped = any(each.status == "SKIPPED" for each in exposures)
@@ -152,4 +153,4 @@ def _look(groups: Sequence[Result], given: Mapping[str, Any], index: object) -> 
 
 def _typed(paths: Sequence[object]) -> str:
     """Return files as they are typed in a shell."""
-    return " ".join(shlex.quote(str(path)) for path in paths)
+    return visible(" ".join(shlex.quote(str(path)) for path in paths))

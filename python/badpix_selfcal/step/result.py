@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 from ..arrays.bad_pixels import cuts_of, flags_of
 from ..arrays.display import block, counted
 from ..arrays.images import too_noisy
+from ..errors import visible
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
@@ -244,7 +245,7 @@ class Results:
         rows = [("group", "exposures", "flagged"), *rows] if rows else []
         first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
         table = (f"  {name:<{first}}  {tally:<{second}}  {flags}" for name, tally, flags in rows)
-        return "\n".join([text, *table])
+        return "\n".join([text, *map(visible, table)])
 
 
 def _flags_of(result: Result) -> str:

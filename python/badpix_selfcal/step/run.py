@@ -21,7 +21,7 @@ from ..arrays import BadPixels, find_bad_pixels
 from ..arrays.checks import MOST_WORKERS
 from ..arrays.display import counted
 from ..arrays.images import too_noisy
-from ..errors import ExposureError, log, warn
+from ..errors import ExposureError, log, memory_error, warn
 from ..files import exposure as exposure_file
 from ..files.exposure import Exposure
 from ..files.outputs import Outputs
@@ -80,8 +80,10 @@ class Threads(ThreadPoolExecutor):
         self._ahead = min(number - 1, AHEAD)
         self._pending: set[Future[Any]] = set()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.stop()
+        if short := memory_error(error):
+            raise short from error
 
     def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
         """Do work later."""
