@@ -91,9 +91,8 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
         dispaxis = _dispaxis(science)
         detector = science.meta.instrument.detector.upper()
         if self.cut == "fraction":
-            levelled = (
-                each.data - _level(each, detector, each.data) for each in (science, *others)
-            )
+            all_of = (science, *others)
+            levelled = (each.data - _level(each, detector, each.data) for each in all_of)
             how = self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
             bad = badpix_selfcal(minimum_image(levelled), *how)
         else:

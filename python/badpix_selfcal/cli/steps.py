@@ -61,12 +61,8 @@ def _members(result: Result) -> list[dict[str, Any]]:
     """Return each exposure, and whether it has served to find the bad pixels."""
     unused = {*result.left_out, *result.noisy}
     return [
-        {
-            "path": path,
-            "pedestal": result.pedestals.get(path),
-            "noise": result.noise.get(path),
-            "left_out": path in unused,
-        }
+        {"path": path, "pedestal": result.pedestals.get(path), "noise": result.noise.get(path)}
+        | {"left_out": path in unused}
         for path in result.members
     ]
 

@@ -28,10 +28,6 @@ USED_ONLY: Final = ("BACKGROUND", "IMPRINT")
 ONLY_FOR_MINIMUM: Final = ", used for the minimum image only"
 
 
-NOT_USED: Final = " not used to find bad pixels"
-"""What is said of noisy exposures."""
-
-
 @dataclass(frozen=True)
 class ExposureResult:
     """The result for one exposure that was to be flagged, or that failed.
@@ -160,7 +156,7 @@ class Result:
             "flagged": _flags_of(self),
             "crowded": _count_of(self.crowded_rows, "row" if self.dispaxis == 1 else "column"),
             "left out": _count_of(self.left_out, "exposure"),
-            "noisy": _count_of(self.noisy, "exposure", NOT_USED),
+            "noisy": _count_of(self.noisy, "exposure", ", only flagged"),
             "imprints": _count_of(self.imprints, "exposure", ONLY_FOR_MINIMUM),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
@@ -232,13 +228,12 @@ class Results:
 
     def __repr__(self) -> str:
         imprints = [path for each in self for path in each.imprints]
+        noisy = [path for each in self for path in each.noisy]
         lines = {
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
-            "noisy": _count_of(
-                [path for each in self for path in each.noisy], "exposure", NOT_USED
-            ),
+            "noisy": _count_of(noisy, "exposure", ", only flagged"),
             "imprints": _count_of(imprints, "exposure", ONLY_FOR_MINIMUM),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": _files_of(self.written),

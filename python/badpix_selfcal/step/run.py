@@ -200,15 +200,15 @@ class Run:
         self._fail_unflaggable(group, errors)
         start = time.perf_counter()
         if with_errors:  # the deepest first: mostly, no exposure must be read again
-            deepest = sorted(group.exposures, key=lambda each: -each.depth)
-            group = replace(group, exposures=tuple(deepest))
+            deepest = tuple(sorted(group.exposures, key=lambda each: -each.depth))
+            group = replace(group, exposures=deepest)
         minimum = self.work.minimum_of(group, with_errors=with_errors, done=self._count)
         noisy = too_noisy(minimum.noise) if with_errors else {}
         if not noisy.keys().isdisjoint(minimum.used):  # combined before less noisy ones
             quiet = tuple(each for each in group.exposures if each.path not in noisy)
             less = replace(group, exposures=quiet)
-            how: dict[str, Any] = {"with_errors": True, "done": lambda _: None}
-            minimum = minimum.replaced(by=self.work.minimum_of(less, **how))
+            again = self.work.minimum_of(less, with_errors=True, done=lambda _: None)
+            minimum = minimum.replaced(by=again)
         for path, error in minimum.failed.items():
             self._fail(path, error, errors)
         for path, noise in noisy.items():
