@@ -11,10 +11,10 @@ from ..files.exposure import Exposure
 from ..files.paths import AnyLocation
 from ..masks.mask import Mask
 from ..parameters import Parameters
+from ..progress import Progress
 from .batch import run_pool
 from .groups import Copy, Group, file_part, name_of
 from .result import Results
-from .run import Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -30,7 +30,7 @@ def apply(
     resume: bool = False,
     workers: int | None = None,
     scheduler: str | Client | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Results:
     """Write flagged copies of exposures with a mask that exists already.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
-from ..arrays.display import block, counted
+from ..arrays.display import block, counted, linked
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
@@ -125,6 +125,9 @@ class Result:
         counts["BACKGROUND"] = len({*self.members} - {each.exposure for each in self.exposures})
         return {status: counts[status] for status in (*get_args(Status), "BACKGROUND")}
 
+    def _repr_html_(self) -> str:
+        return linked(self, self.page, *(each.page for each in self.others))
+
     def __repr__(self) -> str:
         found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
         members = counted(len(self.members), "exposure")
@@ -201,6 +204,9 @@ class Results:
     def unwritten(self) -> dict[Location, str]:
         """The mask files and pages that could not be written, and why."""
         return {path: why for group in self.groups for path, why in group.unwritten.items()}
+
+    def _repr_html_(self) -> str:
+        return linked(self, self.index, *(each.page for each in self))
 
     def __repr__(self) -> str:
         lines = {
