@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.look.report import facts_in
 
-from .exposures import observation, sky, write
+from .exposures import change, observation, sky, write
 from .flagged_files import exposure, saved_mask
 from .pools import pool, take
 
@@ -94,7 +95,7 @@ def test_run_prints_what_a_session_shows_and_what_to_do_next(here, capsys):
     assert printed.out.splitlines() == [
         *shown.replace(" api", " out").splitlines(),
         "look      --report shows the flags on a page; --save-mask keeps the mask to plot",
-        "next      strun calwebb_spec2 out/product_badpix_selfcal.fits",
+        "next      badpix-selfcal associate out --flagged",
     ]
     assert len([*(here / "out").iterdir()]) == 3
 
@@ -143,9 +144,9 @@ def with_role(folder, role, name):
 
 
 def test_members_that_are_not_used_are_listed(user, lines):
-    with_role(user, "imprint", "imprint_asn.json")
-    (unused,) = lines("run", "imprint_asn.json")["unused"]
-    assert unused.count("_rate.fits (imprint)") == 2
+    with_role(user, "dark", "dark_asn.json")
+    (unused,) = lines("run", "dark_asn.json")["unused"]
+    assert unused.count("_rate.fits (dark)") == 2
 
 
 def test_run_in_json(here, report):
@@ -154,7 +155,7 @@ def test_run_in_json(here, report):
     (product,) = found["products"]
     assert product.keys() == {
         *("product", "status", "members", "unused", "dispaxis", "science", "backgrounds", "mask"),
-        *("page", "pixels", "cut_low", "cut_high", "n_low", "n_high", "error_scale"),
+        *("imprints", "page", "pixels", "cut_low", "cut_high", "n_low", "n_high", "error_scale"),
         *("crowded_rows", "verdict", "why", "command"),
     }
     assert product["status"] == "COMPLETE"
@@ -250,7 +251,7 @@ def test_associate_lists_what_it_wrote(mixed, capsys, report):
     found = report("associate", ".")
     assert found["written"] is True
     assert len(found["associations"]) == len(list(mixed.glob("*_spec2_asn.json"))) == 6
-    names = {"path", "product", "group", "science", "backgrounds", "selfcal", "existed"}
+    names = {"path", "product", "group", "science", "backgrounds", "selfcal", "imprints", "existed"}
     assert found["associations"][0].keys() == names
     assert "exists already" in refused(capsys, "associate", ".")
     for options, verb in (([], "exists"), (["--overwrite"], "would replace")):
@@ -265,7 +266,8 @@ def test_batch_in_json(report):
     assert (found["threads"], found["failed"], found["index"]) == (4, 0, None)
     first, second = found["groups"]
     assert (first["group"], second["group"]) == ("MIRIFULONG 34", "NRS1")
-    assert {*first} == {"group", "members", "flagged", "masks", "mask_files", "pages"} | VERDICT
+    names = {"group", "members", "imprints", "flagged", "masks", "mask_files", "pages"}
+    assert {*first} == names | VERDICT
     assert all(5 < member["pedestal"] < 11 for member in first["members"])
     assert all(member["pedestal"] is None for member in second["members"])
     numbers = {"pixels": 96 * 640, "n_low": 62, "n_high": 62}
@@ -364,6 +366,17 @@ def test_a_mask_is_looked_at_and_the_copy_goes_on(here, lines):
     assert found["next"] == ["strun calwebb_spec2 'a b/product_badpix_selfcal.fits'"]
 
 
+def test_flagged_backgrounds_go_into_associations(here, lines):
+    flag = ["batch", *map(str, sorted(here.glob("*_rate.fits"))), "--save-flagged-bkg"]
+    change(here / "bkg0_rate.fits", BKGDTARG=True)
+    change(here / "bkg1_rate.fits", IS_IMPRT=True)
+    (command,) = lines(*flag, "--output-dir", "o ut")["next"]
+    assert command == f"badpix-selfcal associate 'o ut' {here} --flagged"
+    words = shlex.split(command)[1:]
+    counts = "1 science, 1 background, 0 selfcal, 1 imprint"
+    assert lines(*words)["written"][0].endswith(f"(MIRIFULONG: {counts})")
+
+
 @pytest.mark.usefixtures("here")
 def test_a_page_comes_first_and_a_rejected_mask_is_not_handed_on(lines):
     pytest.importorskip("bokeh", reason="bokeh is not installed")
@@ -397,10 +410,10 @@ def test_the_verdict_is_in_json(report):
         ("run sci_rte.fits", "sci_rte.fits: no such file or folder; did you mean sci_rate.fits"),
         ("run sci_rate.fits --background no*_rate.fits", "no*_rate.fits: no file matches"),
         ("run sci_rate.fits --selfcal sy_rate.fits", "sy_rate.fits: no such file or folder; did"),
-        ("run .", ".: is a folder; use "),
+        ("run .", ".: is a folder; `run` takes one association or exposure, `batch` takes many"),
         ("run sci_rate.fits --output-dir sky_rate.fits", "sky_rate.fits: is a file; give a folder"),
         ("batch dta", "dta: no such file or folder; did you mean data?"),
-        ("batch data", "data: this folder holds no *_rate.fits; name the exposures one by one"),
+        ("batch data", "data: there is no *_rate.fits in this folder and its sub-folders"),
         ("run typo_asn.json", "typo_asn.json: product 0, member 1 ("),
         ("export sci_rate.fits a.ecsv", "sci_rate.fits: "),
     ],

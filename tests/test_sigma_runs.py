@@ -60,9 +60,8 @@ def test_another_cut_is_written_again_when_resuming(tmp_path):
         return {each.status for each in result.exposures}
 
     assert statuses() == {"COMPLETE"}
-    assert statuses(sigma_upper=9) == {"KEPT"}  # of no use for the fraction cut
     assert statuses(cut="sigma") == {"COMPLETE"}
-    assert statuses(cut="sigma", flagfrac_upper=0.01) == {"KEPT"}
+    assert statuses(cut="sigma") == {"KEPT"}
     assert statuses(cut="sigma", sigma_upper=9) == {"COMPLETE"}
 
 

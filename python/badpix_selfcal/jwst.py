@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
-from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, cuts_of
+from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, cuts_of, refuse_other_cut
 from .arrays.checks import FloatArray
 from .arrays.medians import median_filter
 from .instrument import DISPAXIS_OF_EXP_TYPE, gap_of, within
@@ -85,6 +85,8 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
             )
             science.meta.cal_step.badpix_selfcal = "SKIPPED"
             return science, backgrounds
+        if self.cut == "fraction":  # for the sigma cut CRDS may set the fractions
+            refuse_other_cut(self.cut, vars(self))
         dispaxis = _dispaxis(science)
         detector = science.meta.instrument.detector.upper()
         if self.cut == "fraction":

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import __version__, num_threads
 from ..errors import log, reason_of
+from ..files.paths import without_secrets
 from . import terminal
 from .report import plain
 from .terminal import PROGRAM, say
@@ -74,7 +75,10 @@ class _Call:
         """Run the command, print its report, and return the exit status."""
         verbosity = 0
         try:
-            answer = self._parsed()
+            answer = self._parsed(self._words or ["--help"])
+            if isinstance(answer, str) and not self._words:
+                say(answer)
+                return WRONG_USAGE
             if isinstance(answer, str):
                 return self._printed(answer, DONE)
             verbosity = answer.pop("verbose", 0)
@@ -103,13 +107,10 @@ class _Call:
         say(f"{PROGRAM}: {text}")
         return self._reported(128 + number, [text])
 
-    def _parsed(self) -> str | dict[str, Any]:
+    def _parsed(self, words: list[str]) -> str | dict[str, Any]:
         """Return the arguments of the command, or a text to print."""
-        words = self._words
         if words == ["--version"]:
             return f"{PROGRAM} {__version__}"
-        if not words:
-            raise _WrongUsage("no command given")
         is_help = {"--help", "-h"} & {*words}
         if words[0].startswith("-") and not is_help:
             raise _WrongUsage(f"{words[0]} stands before the command; options stand after it")
@@ -137,7 +138,7 @@ class _Call:
         assert self._command is not None
         given = {name: each for name, each in given.items() if name not in ("json", "quiet")}
         log.info("%s %s, Python %s", PROGRAM, __version__, sys.version.split()[0])
-        log.debug("arguments: %s", given)
+        log.debug("arguments: %s", without_secrets(str(given)))
         if "threads" in self._parameters:
             log.info("%d threads compute", given.get("threads") or num_threads())
         with shown(None if self._is_quiet else sys.stderr, self._command.counts) as show:

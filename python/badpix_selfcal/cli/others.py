@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.associate`."""
     is_dry = bool(given.get("dry_run"))
-    names = "path product group science backgrounds selfcal"
+    names = "path product group science backgrounds selfcal imprints"
     facts = [facts_of(each, names, existed="exists") for each in made]
     existing = "would replace" if given.get("overwrite") else "exists"
     lines = []
@@ -81,7 +81,12 @@ def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
 def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.history`."""
     files = {name: given.get(name) for name in ("table", "picture", "persistent_mask")}
-    facts = facts_of(found, "detector subarray shape at_least", masks="epochs") | {
+    facts = _history(found) | {"others": [*map(_history, found.others)]}
+    return Report(facts | files, "\n".join([str(found), *written(files.values())]))
+
+
+def _history(found: MaskHistory) -> dict[str, Any]:
+    return facts_of(found, "detector subarray shape at_least", masks="epochs") | {
         "in_any": found.x.size,
         "persistent": int(found.persistent.sum()),
         "come_and_go": int(found.comes_and_goes.sum()),
@@ -91,7 +96,6 @@ def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
             **found.named_groups,
         },
     }
-    return Report(facts | files, "\n".join([str(found), *written(files.values())]))
 
 
 def report_of_verify(found: Verification, _: Mapping[str, Any]) -> Report:

@@ -46,7 +46,7 @@ def _threads(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _product(result: Result) -> dict[str, Any]:
     """Return the facts of a product of `run`."""
-    names = "status dispaxis science backgrounds page"
+    names = "status dispaxis science backgrounds imprints page"
     facts = facts_of(result, names, product="name", mask="mask_file") | _verdict(result)
     facts["members"] = _members(result)
     facts["unused"] = [{"path": path, "exptype": what} for path, what in result.unused.items()]
@@ -67,6 +67,7 @@ def _group(group: Result) -> dict[str, Any]:
     return {
         "group": group.name,
         "members": [each | {"left_out": each["path"] in left_out} for each in _members(group)],
+        "imprints": group.imprints,
         "flagged": [axis | {"pixels": group.flagged}] if group.mask else [],
         "masks": [axis | ends | {"crowded_rows": group.crowded_rows}] if ends else [],
         "mask_files": [axis | {"path": group.mask_file}] if group.mask_file else [],
@@ -100,6 +101,10 @@ def _report(
             lines += _look(groups, given, getattr(result, "index", None))
         several = f"FILE, for each of the {counted(len(copies), 'file')}"
         command = f"strun calwebb_spec2 {_typed(copies) if len(copies) == 1 else several}"
+        if any(each.role == "background" for each in flagged):
+            others = (path.parent for group in groups for path in group.imprints)
+            folders = _typed([*dict.fromkeys([copies[0].parent, *others])])
+            command = f"badpix-selfcal associate {folders} --flagged"
         lines += [f"next      {each}" for each in again or [command]]
     elif skipped:
         is_alone = all(len(group.members) < 2 for group in groups)

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, Final, Literal
 
 from ..errors import SelfcalWarning, log
+from ..files.paths import without_secrets
 
 PROGRAM: Final = "badpix-selfcal"
 
@@ -41,6 +42,7 @@ def say(text: str, to: Literal["stdout", "stderr"] = "stderr") -> str:
     stream = getattr(sys, to)
     if stream is None:  # it was closed when the process began
         return "it is closed"
+    text = without_secrets(text)  # what a user has typed, or a traceback quotes
     encoding = getattr(stream, "encoding", None) or "ascii"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)

@@ -9,6 +9,7 @@ samples patched; the other samples are never decoded.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import math
 import textwrap
@@ -49,6 +50,9 @@ LATER_STEPS: Final = (
 Without S_CLNFNS (``clean_flicker_noise``): rates may have it.
 """
 
+CALIBRATION: Final = ("S_FLAT", "S_PHOTOM")
+"""Those that make a calibrated exposure of a rate: its pixels are divided by a flat field."""
+
 _KEPT: Final = (
     *("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING"),
     *("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS"),
@@ -56,8 +60,16 @@ _KEPT: Final = (
 )
 """The cards of the primary header that `Exposure.cards` has."""
 
-_KEYWORDS: Final = frozenset((*_KEPT, *LATER_STEPS, "DISPAXIS", "BUNIT"))
+_POINTING: Final = ("PROGRAM", "OBSERVTN", "VISIT", "PATTTYPE", "PATT_NUM")
+_DATES: Final = ("DATE-OBS", "DATE-BEG", "EXPSTART")
+_KEYWORDS: Final = frozenset(
+    (*_KEPT, *LATER_STEPS, *_POINTING, *_DATES, "IS_IMPRT", "DISPAXIS", "BUNIT")
+)
 """What the headers are asked for."""
+
+_DAY_0_OF_MJD: Final = datetime.date(1858, 11, 17).toordinal()
+_TRUE: Final = ("TRUE", "T", "1", "1.0")
+"""Values of a logical card, also of one that was written as text or as a number."""
 
 _PLANES: Final = ("DQ", *instrument.NAN_PLANES)
 _HEAD: Final = 17 * 2880
@@ -101,11 +113,17 @@ class Exposure:
         The part of the detector that was read: SUBARRAY, and its first column and row unless they
         are 1. Empty for the full frame, and where absent.
     is_background : bool
-        Whether the header says that it is of an empty field (BKGDTARG).
+        Whether the header says that it is of an empty field (BKGDTARG), and no imprint.
+    is_imprint : bool
+        Whether it is an imprint exposure of NIRSpec (IS_IMPRT): no light passes its aperture.
+    pointing : mapping of str to str
+        PROGRAM, OBSERVTN, VISIT, and the dither: PATTTYPE and PATT_NUM; empty where absent.
+    date : date or None
+        The day on which it began; None where absent.
     status : str
         S_BPXSLF, in capitals.
-    later_step : str
-        The card of a later step of the pipeline that it has passed; empty if there is none.
+    later_steps : tuple of str
+        The cards of later steps of the pipeline that it has passed, in their order.
     dispaxis : object
         The DISPAXIS card of SCI; None where absent.
     unit : str
@@ -131,8 +149,11 @@ class Exposure:
     exp_type: str
     subarray: str
     is_background: bool
+    is_imprint: bool
+    pointing: Mapping[str, str]
+    date: datetime.date | None
     status: str
-    later_step: str
+    later_steps: tuple[str, ...]
     dispaxis: object
     unit: str
     planes: Mapping[str, Hdu] = field(repr=False)
@@ -156,6 +177,13 @@ class Exposure:
     def is_flagged(self) -> bool:
         """Whether it is a flagged copy already."""
         return self.status == "COMPLETE"
+
+    @property
+    def calibrated(self) -> str:
+        """What says that it is a calibrated exposure (level 2b); empty if it is none."""
+        if steps := [step for step in CALIBRATION if step in self.later_steps]:
+            return f"{steps[0]} = COMPLETE"
+        return f"BUNIT = {self.unit}" if self.unit.upper().startswith("MJY") else ""
 
     @property
     def identity(self) -> str:
@@ -373,12 +401,12 @@ def _exposure(
     _require_image(location, planes)
     primary, sci = found[0].header, planes["SCI"].header
     cards = {keyword: primary.get(keyword) for keyword in (*_KEPT, *LATER_STEPS)}
-    words = {keyword: _text(value).upper() for keyword, value in cards.items()}
+    words = {keyword: _text(primary.get(keyword)).upper() for keyword in _KEYWORDS}
+    is_imprint = words["IS_IMPRT"] in _TRUE
     corner = (words["SUBSTRT1"] or "1", words["SUBSTRT2"] or "1")
     at = "" if corner == ("1", "1") else f"({','.join(corner)})"
     optics = "/".join(filter(None, (words["FILTER"], words["GRATING"])))
     problem = _problem_of(planes)
-    later = (step for step in LATER_STEPS if words[step] == "COMPLETE")
     return Exposure(
         path=location,
         version=version,
@@ -387,10 +415,13 @@ def _exposure(
         channel=words["CHANNEL"],
         band=words["BAND"] or optics,
         exp_type=words["EXP_TYPE"],
-        subarray=("" if words["SUBARRAY"] == "FULL" else words["SUBARRAY"]) + at,
-        is_background=cards["BKGDTARG"] is True,
+        subarray=("" if words["SUBARRAY"] in instrument.FULL_FRAME else words["SUBARRAY"]) + at,
+        is_background=words["BKGDTARG"] in _TRUE and not is_imprint,
+        is_imprint=is_imprint,
+        pointing={keyword: words[keyword] for keyword in _POINTING},
+        date=date_in(primary),
         status=words["S_BPXSLF"],
-        later_step=next(later, ""),
+        later_steps=tuple(step for step in LATER_STEPS if words[step] == "COMPLETE"),
         dispaxis=sci.get("DISPAXIS"),
         unit=_text(sci.get("BUNIT")),
         planes=planes,
@@ -399,6 +430,17 @@ def _exposure(
         problem="" if known is not None or not problem else f"{location}: {problem}",
         _about=known,
     )
+
+
+def date_in(header: Mapping[str, object]) -> datetime.date | None:
+    """Return the day on which an exposure began: DATE-OBS, else DATE-BEG, else EXPSTART (MJD)."""
+    for keyword in _DATES:
+        value = _text(header.get(keyword))
+        with suppress(ValueError, OverflowError):
+            if keyword == "EXPSTART":
+                return datetime.date.fromordinal(_DAY_0_OF_MJD + math.floor(float(value)))
+            return datetime.date.fromisoformat(value.partition("T")[0])
+    return None
 
 
 def _text(value: object) -> str:

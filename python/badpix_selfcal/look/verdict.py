@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays.bad_pixels import BadPixels
+from ..arrays.bad_pixels import OF_CUT, BadPixels
 from ..arrays.checks import FloatArray
 from ..arrays.display import percent
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
@@ -197,8 +197,8 @@ def _command(mask: Mask, exposures: int, rejected: Sequence[str]) -> str:
     usual = Parameters(cut=how.cut).for_exposures(max(exposures, 1))
     options = {
         name: getattr(how, name)
-        for name, about in Parameters.by_name().items()
-        if about.of_cut != "fraction" and getattr(how, name) != getattr(usual, name)
+        for name in Parameters.by_name()
+        if name not in OF_CUT["fraction"] and getattr(how, name) != getattr(usual, name)
     }
     options |= {"cut": "sigma", "report": True, "overwrite": True}
     for name in reversed(rejected if how.cut == "sigma" else ()):  # the first one has the last word

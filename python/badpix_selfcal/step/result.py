@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
 from ..arrays.display import block, counted, linked
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """COMPLETE: flagged. SKIPPED: not searched for bad pixels. KEPT: written by an earlier run, and
 still valid."""
+
+USED_ONLY: Final = ("BACKGROUND", "IMPRINT")
+"""What else the tally counts: exposures that only serve to find bad pixels."""
+
+ONLY_FOR_MINIMUM: Final = ", used for the minimum image only"
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Result:
         left out. Empty for detectors without a gap, and if nothing was computed.
     mask_file, page : the file of the mask (`save_mask`) and its page (`report`); also kept ones.
     unwritten : the mask file or page that could not be written, and why.
-    unused : the members of the association that are not used, and their types (imprint, ...).
+    unused : the members of the association that are not used, and their types (dark, ...).
+    imprints : the imprint exposures among the members, which are never flagged.
     others : the results for the association's further products.
     """
 
@@ -69,6 +75,7 @@ class Result:
     page: Location | None = None
     unwritten: Mapping[Location, str] = field(default_factory=dict)
     unused: Mapping[Location, str] = field(default_factory=dict)
+    imprints: tuple[Location, ...] = ()
     others: tuple[Result, ...] = ()
 
     @property
@@ -120,10 +127,15 @@ class Result:
 
     @property
     def statuses(self) -> dict[str, int]:
-        """The number of exposures of each status. BACKGROUND: used, and not flagged itself."""
+        """The number of exposures of each status.
+
+        BACKGROUND: used, and not flagged itself. IMPRINT: an imprint, likewise.
+        """
         counts = Counter[str](each.status for each in self.exposures)
-        counts["BACKGROUND"] = len({*self.members} - {each.exposure for each in self.exposures})
-        return {status: counts[status] for status in (*get_args(Status), "BACKGROUND")}
+        used_only = {*self.members} - {each.exposure for each in self.exposures}
+        counts["IMPRINT"] = len(used_only.intersection(self.imprints))
+        counts["BACKGROUND"] = len(used_only) - counts["IMPRINT"]
+        return {status: counts[status] for status in (*get_args(Status), *USED_ONLY)}
 
     def _repr_html_(self) -> str:
         return linked(self, self.page, *(each.page for each in self.others))
@@ -137,6 +149,7 @@ class Result:
             "flagged": _flags_of(self),
             "crowded": _count_of(self.crowded_rows, "row" if self.dispaxis == 1 else "column"),
             "left out": _count_of(self.left_out, "exposure"),
+            "imprints": _count_of(self.imprints, "exposure", ONLY_FOR_MINIMUM),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
             "copies": _files_of(copies) or "none",
@@ -188,7 +201,7 @@ class Results:
         total = Counter({"FAILED": len(self.unreadable)})
         for group in self.groups:
             total.update(group.statuses)
-        return {status: total[status] for status in (*get_args(Status), "BACKGROUND")}
+        return {status: total[status] for status in (*get_args(Status), *USED_ONLY)}
 
     @property
     def written(self) -> tuple[Location, ...]:
@@ -209,10 +222,12 @@ class Results:
         return linked(self, self.index, *(each.page for each in self))
 
     def __repr__(self) -> str:
+        imprints = [path for each in self for path in each.imprints]
         lines = {
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
+            "imprints": _count_of(imprints, "exposure", ONLY_FOR_MINIMUM),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": _files_of(self.written),
             "masks": _files_of([each.mask_file for each in self if each.mask_file]),

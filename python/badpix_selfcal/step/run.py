@@ -169,6 +169,7 @@ class Run:
             page=shown.get(PAGE),
             unwritten=unwritten,
             unused=group.unused,
+            imprints=tuple(path for path in group.members if group.role_of(path) == "imprint"),
         )
 
     def _minimum(self, group: Group, errors: Errors) -> Minimum | None:
@@ -254,7 +255,10 @@ class Run:
     def _members(self, minimum: Minimum, group: Group, errors: Errors) -> tuple[Member, ...]:
         """Return the exposures of a group, and those that could not be combined."""
         places = {copy.exposure.path: self.outputs.place(copy.name) for copy in group.copies}
-        later = {each.path: later_step(each) for each in group.exposures}
+        later = {
+            each.path: "S_BPXSLF = COMPLETE" if each.is_flagged else later_step(each)
+            for each in group.exposures
+        }
         copies, left_out, constant = minimum.copies, {*minimum.left_out}, {*minimum.constant}
         unmeasured = "no pedestal can be measured in the gap"
         return tuple(
