@@ -616,7 +616,7 @@ def _legend(ax: Axes, **how: Any) -> None:
     """Write the legend below the name of the x axis, where it hides no data."""
     below = ScaledTranslation(0, -38 / 72, ax.figure.dpi_scale_trans)
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, 0), bbox_transform=ax.transAxes + below,
-              ncols=5, frameon=False, fontsize="small", columnspacing=1.0, borderaxespad=0.0,
+              ncols=4, frameon=False, fontsize="small", columnspacing=1.0, borderaxespad=0.0,
               **how)  # fmt: skip
 
 

@@ -187,8 +187,8 @@ def _figure(mask: Mask, name: str, width: float, label: str) -> Any:
 
     from . import figures
 
-    figure = Figure(figsize=(width, 3.8))
-    axes = figure.add_axes((0.6 / width, 0.21, 1 - 0.7 / width, 0.76))
+    figure = Figure(figsize=(width, 3.9))
+    axes = figure.add_axes((0.6 / width, 0.24, 1 - 0.7 / width, 0.73))
     getattr(figures, name)(mask, ax=axes)
     axes.set_title("", loc="left")
     for note in axes.texts:
