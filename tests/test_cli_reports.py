@@ -232,7 +232,8 @@ def test_what_a_batch_did_not_do_is_reported(mixed, capsys, report):
     assert found["ignored"] == ["image_rate.fits"]
     members = [each for group in found["groups"] for each in group["members"]]
     left_out = [each for each in members if each["left_out"]]
-    assert left_out == [{"path": "zempty_rate.fits", "pedestal": None, "left_out": True}]
+    facts = {"path": "zempty_rate.fits", "pedestal": None, "noise": None, "left_out": True}
+    assert left_out == [facts]
 
 
 @pytest.mark.usefixtures("mixed")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from ..errors import visible
+
 NAMES_OF_AXES: Final = {1: "1 (along x)", 2: "2 (along y)", None: "unknown (square window)"}
 
 LOW: Final = "#0072B2"
@@ -45,4 +47,5 @@ def linked(shown: object, *pages: object) -> str:
 
 def block(head: str, lines: Mapping[str, str]) -> str:
     """Return a headline and lines that each begin with a word; empty ones are left out."""
-    return "\n".join([head, *(f"  {word:<8}  {text}" for word, text in lines.items() if text)])
+    found = (f"  {word:<8}  {visible(text)}" for word, text in lines.items() if text)
+    return "\n".join([visible(head), *found])

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..arrays.display import block, counted
+from ..errors import visible
 from .report import Report, facts_of, written
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str
     lines = []
     for each in made:
         verb = f"{existing if each.exists else 'would write':<13}" if is_dry else "written"
-        lines.append(f"{verb}   {each.path}  ({each.group}: {each.counts})")
+        lines.append(f"{verb}   {visible(each.path)}  ({visible(each.group)}: {each.counts})")
     return Report({"written": not is_dry, "associations": facts}, "\n".join(lines))
 
 
@@ -55,14 +56,15 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
             | facts_of(said, "why command")
             | {"reasons": reasons, "numbers": dict(said.numbers)}
         )
-        lines += [f"{each.name}: {each.verdict}: {said.why}", f"  {said.meaning}"]
+        lines.append(f"{visible(each.name)}: {each.verdict}: {said.why}")
+        lines.append(f"  {said.meaning}")
         for reason in said.against:
             lines.append(f"  {reason.verdict:<8}  {reason}")
             lines += [f"{'':12}{line}" for line in textwrap.wrap(reason.limit.advice, 76)]
-        lines += [f"next      {said.command}"] if said.command else []
+        lines += [f"next      {visible(said.command)}"] if said.command else []
         lines += written([each.page])
     if made.index is not None:
-        lines.append(f"list of all: {made.index}")
+        lines.append(f"list of all: {visible(made.index)}")
     return Report({"groups": facts, "index": made.index}, "\n".join(lines))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import num_threads
 from ..arrays.display import counted
+from ..errors import visible
 from .report import Report, facts_of
 
 if TYPE_CHECKING:
@@ -57,16 +58,22 @@ def _product(result: Result) -> dict[str, Any]:
 
 
 def _members(result: Result) -> list[dict[str, Any]]:
-    return [{"path": path, "pedestal": result.pedestals.get(path)} for path in result.members]
+    """Return each exposure, and whether it has served to find the bad pixels."""
+    unused = {*result.left_out, *result.noisy}
+    return [
+        {"path": path, "pedestal": result.pedestals.get(path), "noise": result.noise.get(path)}
+        | {"left_out": path in unused}
+        for path in result.members
+    ]
 
 
 def _group(group: Result) -> dict[str, Any]:
     """Return the facts of a group."""
-    axis, found, left_out = {"dispaxis": group.dispaxis}, group.bad_pixels, group.left_out
+    axis, found = {"dispaxis": group.dispaxis}, group.bad_pixels
     ends = {} if found is None else facts_of(found, "n_low n_high") | {"pixels": found.mask.size}
     return {
         "group": group.name,
-        "members": [each | {"left_out": each["path"] in left_out} for each in _members(group)],
+        "members": _members(group),
         "imprints": group.imprints,
         "flagged": [axis | {"pixels": group.flagged}] if group.mask else [],
         "masks": [axis | ends | {"crowded_rows": group.crowded_rows}] if ends else [],
@@ -85,12 +92,12 @@ def _report(
     """Return the report of some groups: what a session shows of them, and what to do next."""
     verdicts = {group.name: _verdict(group) for group in groups}
     lines = [
-        f"verdict   {name}: {said['verdict']}: {said['why']}"
+        f"verdict   {visible(name)}: {said['verdict']}: {said['why']}"
         for name, said in verdicts.items()
         if said["verdict"]
     ]
     rejected = [said for said in verdicts.values() if said["verdict"] == "REJECT"]
-    again = [said["command"] or REJECTED for said in rejected]
+    again = [visible(said["command"] or REJECTED) for said in rejected]
     flagged = [each for each in exposures if each.status in ("COMPLETE", "KEPT")]
     copies = [each.output for each in flagged if each.role == "science" and each.output]
     skipped = any(each.status == "SKIPPED" for each in exposures)
@@ -155,4 +162,4 @@ def _look(groups: Sequence[Result], given: Mapping[str, Any], index: object) -> 
 
 def _typed(paths: Sequence[object]) -> str:
     """Return files as they are typed in a shell."""
-    return " ".join(shlex.quote(str(path)) for path in paths)
+    return visible(" ".join(shlex.quote(str(path)) for path in paths))

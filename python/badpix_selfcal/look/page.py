@@ -25,6 +25,7 @@ from .._kernels import __version__
 from ..arrays import display
 from ..arrays.checks import FloatArray
 from ..arrays.display import NAMES_OF_AXES, counted
+from ..errors import visible
 from ..instrument import NAMES
 from ..masks.mask import Mask
 from . import require, shown
@@ -151,6 +152,7 @@ def _templates() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=StrictUndefined,
+        finalize=lambda value: visible(value, "\n\t") if type(value) is str else value,
     )
     found.globals |= {
         "axes": NAMES_OF_AXES,

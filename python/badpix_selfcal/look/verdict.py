@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..arrays.bad_pixels import OF_CUT, BadPixels
 from ..arrays.checks import FloatArray
 from ..arrays.display import percent
+from ..arrays.images import NOISIER
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask, Member
 from ..parameters import Parameters
@@ -169,7 +170,7 @@ def judge(mask: Mask) -> Judgement:
     needs_errors = parameters is not None and parameters.needs_errors
     left = left_by(mask, sigmas, numbers["exposures"])
     numbers |= {
-        "unused": len(mask.members) - len(used),
+        "unused": sum(bool(each.problem) and not each.noise > NOISIER for each in mask.members),
         "error_factor": factor,
         "no_errors": int(needs_errors and factor is None),
         "sharp_left": len(left),

@@ -17,7 +17,7 @@ from .._kernels import __version__
 from ..arrays.checks import check_whole
 from ..arrays.display import counted
 from ..arrays.groups import Groups, groups_of
-from ..errors import MaskError, warn
+from ..errors import MaskError, visible, warn
 from ..files.inputs import expanded
 from ..files.outputs import Write
 from ..files.paths import AnyLocation, Location, file_key, is_folder, locate, locations_of
@@ -284,7 +284,7 @@ class MaskHistory:
                 lines.append(f"    column {each['x']}, row {each['y']}: {group}".rstrip())
             if len(groups) > MOST_NAMED:
                 lines.append(f"    and {len(groups) - MOST_NAMED} more")
-        return "\n".join([*lines, *map(repr, self.others)])
+        return "\n".join([*map(visible, lines), *map(repr, self.others)])
 
 
 def history(
@@ -303,10 +303,11 @@ def history(
         raise ValueError(f"a history needs at least two masks, got {len(paths)}")
     groups: list[list[Kept]] = []
     for each in map(kept, map(Mask.read, paths)):
-        alike = (group for group in groups if not group[0][0].refusal(each[0]))
-        if (group := next(alike, None)) is None:
-            groups.append(group := [])
-        group.append(each)
+        alike = [group for group in groups if not group[0][0].refusal(each[0])]
+        if alike:
+            alike[0].append(each)
+        else:
+            groups.append([each])
     if len(groups) == len(paths):
         require_same_pixels([group[0][0] for group in groups])
     followed = []

@@ -5,10 +5,8 @@ Its file is a JWST MASK reference file, with further extensions.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
-import operator
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -63,9 +61,6 @@ DQ_DEF: Final = np.array(
 """The table that defines the bits of DQ."""
 
 _MOST_BITS: Final = 32
-_MOST_LISTED: Final = 400
-"""Characters of names of bits that an error lists."""
-
 _TEXTS: Final = {
     "exposure": "path or URL",
     "role": "science, background, selfcal or imprint",
@@ -100,6 +95,9 @@ class Member:
         The earlier exposure with the same SCI; None if there is none.
     is_constant : bool
         Whether all finite samples of its SCI are equal.
+    noise : float
+        Its median ERR, relative to the least of the exposures; NaN if that is not known. Where it
+        is above `badpix_selfcal.arrays.images.NOISIER` the exposure was not used.
     """
 
     exposure: Location
@@ -110,6 +108,7 @@ class Member:
     later: str = ""
     same_as: Location | None = None
     is_constant: bool = False
+    noise: float = math.nan
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -475,14 +474,14 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
 
 def mask_in(hdus: fits.HDUList, location: Location, bits: Sequence[str] = ("DO_NOT_USE",)) -> Mask:
     """Return the mask that an open file holds; for errors see `Mask.read`."""
-    values = _values_of_bits(hdus, bits, location)
     cards = {
         card.keyword: card.value
         for card in hdus[0].header.cards
         if isinstance(card.value, (str, int, float, bool))
     }
     if "BPXVERS" not in cards:
-        return _reference(hdus, cards, location, values, bits)
+        return _reference(hdus, cards, location, bits)
+    _values_of_bits(hdus, bits, location)
     history = " ".join(map(str, hdus[0].header.get("HISTORY", [])))
     try:
         return _checked(hdus, cards, history, location)
@@ -601,6 +600,8 @@ def _members(mask: Mask) -> Table:
     has_gap = np.array([member.pedestal is not None for member in members], np.bool_)
     constant = np.array([member.is_constant for member in members], np.bool_)
     columns["pedestal"] = levels, mask.unit, "subtracted; NaN: none"
+    noise = np.array([member.noise for member in members], np.float64)
+    columns["noise"] = noise, "", "median ERR, relative to the least; NaN: unknown"
     columns["has_gap"] = has_gap, "", "whether a pedestal is measured"
     columns["constant"] = constant, "", "whether SCI holds one value only"
     return table_of(columns, {})
@@ -616,10 +617,8 @@ def _unescaped(text: str) -> str:
     return text.encode("ascii").decode("unicode_escape")
 
 
-def _values_of_bits(
-    hdus: fits.HDUList, wanted: Iterable[str], location: Location
-) -> dict[str, int]:
-    """Return the values of all bits that DQ_DEF defines; refuse a file without those wanted."""
+def _values_of_bits(hdus: fits.HDUList, bits: Sequence[str], location: Location) -> dict[str, int]:
+    """Return the values of all bits that DQ_DEF defines; refuse a file that lacks some of them."""
     values = {"DO_NOT_USE": DO_NOT_USE}
     if "DQ_DEF" in hdus:
         try:
@@ -632,22 +631,17 @@ def _values_of_bits(
             values = {}
         if len(values) > _MOST_BITS:
             raise MaskError(f"{location}: DQ_DEF defines {len(values)} bits; DQ has {_MOST_BITS}")
-    for name in wanted:
+    for name in bits:
         if not 0 < values.get(name, 0) < 1 << _MOST_BITS:
-            others = ", ".join(values)[:_MOST_LISTED] or "no other bit"
             raise MaskError(
                 f"{location}: its table DQ_DEF gives {name} no value from 1 to "
-                f"2**{_MOST_BITS} - 1; it defines {others}"
+                f"2**{_MOST_BITS} - 1; it defines {', '.join(values)[:400] or 'no bit'}"
             )
     return values
 
 
 def _reference(
-    hdus: fits.HDUList,
-    cards: Mapping[str, Card],
-    location: Location,
-    values: Mapping[str, int],
-    bits: Iterable[str],
+    hdus: fits.HDUList, cards: Mapping[str, Card], location: Location, bits: Sequence[str]
 ) -> Mask:
     """Return the flags of a reference file of other origin: the pixels with one of some bits."""
     reftype = str(cards.get("REFTYPE", "")).strip().upper()
@@ -661,7 +655,8 @@ def _reference(
     if image.ndim != 2 or image.dtype.kind not in "iu":
         raise MaskError(f"{location}: has no DQ extension with a 2-D image of integers")
     pixels = image.astype(np.int64)
-    chosen = functools.reduce(operator.or_, (values[name] for name in bits), 0)
+    values = _values_of_bits(hdus, bits, location)
+    chosen = np.bitwise_or.reduce([values[name] for name in bits])
     flags, counts = (pixels & chosen) != 0, dict[str, int]()
     if not flags.any():
         counts = {name: int(np.count_nonzero(pixels & each)) for name, each in values.items()}
@@ -763,11 +758,11 @@ def _rows(ranges: str, number: int) -> tuple[int, ...]:
 
 
 def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
-    names = (*_TEXTS, "pedestal", "has_gap", "constant")
+    names = (*_TEXTS, "pedestal", "noise", "has_gap", "constant")
     stored = _columns(hdus, "MEMBERS", names)
     members = []
     for row in zip(*(stored[name].tolist() for name in names), strict=True):
-        *texts, pedestal, has_gap, constant = row
+        *texts, pedestal, noise, has_gap, constant = row
         exposure, role, problem, output, later, same_as = map(_unescaped, texts)
         if role not in get_args(Role):
             raise ValueError(f"MEMBERS holds the role {role!r}")
@@ -780,6 +775,7 @@ def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
             later=later,
             same_as=locate(same_as) if same_as else None,
             is_constant=constant,
+            noise=noise,
         )
         members.append(member)
     return tuple(members)

@@ -37,7 +37,6 @@ from .run import Run, Threads, threads_for
 _FITS: Final = re.compile(r".*\.(fits?|fts)(\.[a-z0-9]+)?", re.IGNORECASE | re.DOTALL)
 """The names of exposures. What cannot be unpacked is refused when it is read."""
 
-
 _ONE: Final = "`run` takes one association or exposure, `batch` takes many exposures"
 
 
@@ -175,7 +174,7 @@ def _found(
 ) -> Association:
     """Return the association, with the further exposures appended to its own."""
     if not isinstance(given, (str, os.PathLike, RemoteFile)):
-        raise TypeError(f"input must be a path or URL, got {given!r}; {_ONE}")
+        raise TypeError(f"input must be a path or URL, got a {type(given).__name__}; {_ONE}")
     path = locate(given)
     if is_folder(path):
         raise ExposureError(f"{path}: is a folder; {_ONE}")
