@@ -23,7 +23,7 @@ from .._kernels import __version__
 from ..arrays.bad_pixels import BadPixels, cuts_of, flags_of
 from ..arrays.checks import FloatArray, check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
-from ..arrays.display import block, counted
+from ..arrays.display import block, counted, linked
 from ..errors import ExposureError, MaskError
 from ..files.fits_file import open_fits
 from ..files.outputs import save
@@ -254,6 +254,18 @@ class Mask:
     def title(self) -> str:
         """What messages call it: its file, or its name if it is not read from a file."""
         return str(self.source or self.name)
+
+    @property
+    def page(self) -> Path | None:
+        """The page about it (`report`) in the folder of its file; None if there is none."""
+        if not isinstance(self.source, Path):
+            return None
+        stem = re.sub(r"(_mask)?\.fits(\.gz)?$", "", self.source.name)
+        page = self.source.with_name(f"{stem}_report.html")
+        return page if page.is_file() else None
+
+    def _repr_html_(self) -> str:
+        return linked(self, self.page)
 
     @property
     def detector(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
-from ..arrays.display import block, counted
+from ..arrays.display import block, counted, linked
 from ..arrays.images import too_noisy
 from ..errors import visible
 
@@ -147,6 +147,9 @@ class Result:
         counts["BACKGROUND"] = len(used_only) - counts["IMPRINT"]
         return {status: counts[status] for status in (*get_args(Status), *USED_ONLY)}
 
+    def _repr_html_(self) -> str:
+        return linked(self, self.page, *(each.page for each in self.others))
+
     def __repr__(self) -> str:
         found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
         members = counted(len(self.members), "exposure")
@@ -225,6 +228,9 @@ class Results:
     def unwritten(self) -> dict[Location, str]:
         """The mask files and pages that could not be written, and why."""
         return {path: why for group in self.groups for path, why in group.unwritten.items()}
+
+    def _repr_html_(self) -> str:
+        return linked(self, self.index, *(each.page for each in self))
 
     def __repr__(self) -> str:
         imprints = [path for each in self for path in each.imprints]

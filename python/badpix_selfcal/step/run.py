@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -29,6 +29,7 @@ from ..files.paths import Location
 from ..instrument import Dispaxis
 from ..masks.mask import Card, Mask, Member
 from ..parameters import Parameters
+from ..progress import Progress, followed
 from .groups import Copy, Group, later_step, listed
 from .minimum import Minimum, in_order, minimum_of
 from .outputs import MASK, PAGE, copy_of, further_names, write_copy
@@ -36,9 +37,6 @@ from .result import ExposureResult, Result, Status
 
 Errors: TypeAlias = dict[Location, str]
 """What failed, and why."""
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of files done and the total number: exposures read, copies written."""
 
 REMOTE_THREADS: Final = 16
 """The least number of threads that read and write remote files: they mostly wait for the server."""
@@ -131,15 +129,16 @@ class Run:
     work: Threads
     outputs: Outputs
     together: bool
-    progress: Progress | None
+    progress: Progress
     _total: int = 0
     _finished: int = 0
+    _show_progress: Callable[[int, int], None] = field(init=False)
 
     def results(self, groups: Sequence[Group]) -> list[Result]:
         """Do the work, group by group."""
         self._total = sum(map(self._files_of, groups))
-        self._count(0)
-        with self.outputs:
+        with followed(self.progress, "files read or written") as self._show_progress, self.outputs:
+            self._count(0)
             try:
                 results = [self._result(group) for group in groups]
                 if self.together:
@@ -389,8 +388,8 @@ class Run:
 
     def _count(self, number: int) -> None:
         self._finished += number
-        if self.progress is not None and (number or not self._finished):
-            self.progress(self._finished, self._total)
+        if number or not self._finished:
+            self._show_progress(self._finished, self._total)
 
 
 def _writer_of(kind: str) -> Callable[[Path, Mask, str], object]:

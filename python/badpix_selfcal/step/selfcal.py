@@ -27,11 +27,12 @@ from ..files.paths import (
 )
 from ..masks.mask import Role
 from ..parameters import Parameters
+from ..progress import Progress
 from ..threads import threads_set
 from .groups import Copy, Group, check_product, dispaxis_of, listed, name_of, warn_of_axis
 from .outputs import ascii_of, outputs_of
 from .result import Result
-from .run import Progress, Run, Threads, threads_for
+from .run import Run, Threads, threads_for
 
 _FITS: Final = re.compile(r".*\.(fits?|fts)(\.[a-z0-9]+)?", re.IGNORECASE | re.DOTALL)
 """The names of exposures. What cannot be unpacked is refused when it is read."""
@@ -63,7 +64,7 @@ def selfcal(
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Result:
     """Find the bad pixels of an association's exposures and write flagged copies.
 
@@ -115,8 +116,9 @@ def selfcal(
     threads : int, optional
         Threads that compute, in this process and until the function returns. Default: the number of
         `badpix_selfcal.num_threads`.
-    progress : callable, optional
-        Called with the number of files done (exposures read, copies written) and the total number.
+    progress : bool or callable, optional
+        True: a bar, in a notebook too (with ipywidgets). A function is called with the number of
+        files done (exposures read, copies written) and the total number.
 
     Returns
     -------
