@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
+from badpix_selfcal.cli import main
 from badpix_selfcal.errors import SelfcalWarning
 from badpix_selfcal.simulate import simulate
 
@@ -261,6 +263,29 @@ def test_bad_inputs_are_named(here):
     assert "at_least must be a whole number, got 'x'" in said
 
 
+def test_masks_of_several_detectors_are_grouped(here, capsys):
+    epochs_of(here)
+    expected = bps.history("?_mask.fits")
+    for number in (1, 2):
+        saved_mask(here / f"nrs{number}_mask.fits", {(0, number)}, about={"DETECTOR": "NRS1"})
+    nrs = bps.history("nrs*_mask.fits")
+    saved_mask(here / "part_mask.fits", about={"SUBARRAY": "SUB64"})
+    with pytest.warns(SelfcalWarning, match=r"^part_mask.fits: is the only mask of its"):
+        found = bps.history("*_mask.fits")
+    assert repr(found) == f"{expected}\n{nrs}"
+    assert [(each.detector, each.shape, each.at_least) for each in (found, *found.others)] == [
+        ("MIRIFULONG", SHAPE, 3),
+        ("NRS1", SHAPE, 2),
+    ]
+    assert refused(here, "[1-3]_mask.fits", "nrs*_mask.fits", table="t.ecsv") == (
+        "files to write are of one detector; give the masks of one of MIRIFULONG, NRS1"
+    )
+    assert main(["history", *map(str, sorted(here.glob("[1-3n]*_mask.fits"))), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["detector"], facts["others"][0]["detector"]) == ("MIRIFULONG", "NRS1")
+    assert (facts["others"][0]["in_any"], facts["others"][0]["persistent"]) == (2, 0)
+
+
 def test_masks_of_other_parameters_are_warned_of(here):
     saved_mask(here / "a.fits", {(0, 0)}, date="2023-01-01")
     saved_mask(here / "b.fits", {(0, 0)}, date="2023-02-01", cut="sigma")
@@ -288,3 +313,21 @@ def test_the_persistent_mask_is_applied(tmp_path):
     found = bps.compare(tmp_path / "p.fits", copy, before=made.science[0])
     assert found.same_flags
     assert found.counts["both"].number > 100
+
+
+@pytest.mark.parametrize("days", [1e-5, 0.002, 0.1, 1, 12, 45, 200, 800, 4000, 40000])
+def test_the_dates_of_a_picture_do_not_overlap(days):
+    agg = pytest.importorskip("matplotlib.backends.backend_agg")
+    followed = pytest.importorskip("badpix_selfcal.look.pictures").followed
+    found = history_of([({(1, 2)}, {(3, 4)})] * 4, 1)
+    start = np.datetime64("2022-12-28T23:59:50.000")
+    milliseconds = [int(part * days * 86_400_000) for part in (0, 0.1, 0.5, 1)]
+    dates = [str(start + np.timedelta64(each, "ms")) for each in milliseconds]
+    epochs = (replace(each, date=date) for each, date in zip(found.epochs, dates, strict=True))
+    figure = followed(replace(found, epochs=tuple(epochs)))
+    agg.FigureCanvasAgg(figure).draw()
+    above, below, *_ = figure.axes
+    texts = [*above.get_xticklabels(), above.xaxis.get_offset_text(), *below.texts]
+    boxes = [each.get_window_extent() for each in texts if each.get_text()]
+    assert len(boxes) > 2
+    assert not any(a.overlaps(b) for number, a in enumerate(boxes) for b in boxes[:number])

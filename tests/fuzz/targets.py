@@ -105,6 +105,7 @@ def read_association(data: bytes) -> str:
     products = json.loads(path.read_text(encoding="utf-8"))["products"]
     for product, plain in zip(found.products, products, strict=True):
         roles = {"background": product.backgrounds, "selfcal": product.selfcal}
+        roles["imprint"] = product.imprints
         for role, ours in {"science": (product.science,), **roles}.items():
             wanted = [each for each in plain["members"] if role_of(each) == role]
             assert [*ours] == [beside(path, each["expname"]) for each in wanted]

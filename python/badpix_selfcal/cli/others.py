@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..arrays.display import block, counted
+from ..errors import visible
 from .report import Report, facts_of, written
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str
     lines = []
     for each in made:
         verb = f"{existing if each.exists else 'would write':<13}" if is_dry else "written"
-        lines.append(f"{verb}   {each.path}  ({each.group}: {each.counts})")
+        lines.append(f"{verb}   {visible(each.path)}  ({visible(each.group)}: {each.counts})")
     return Report({"written": not is_dry, "associations": facts}, "\n".join(lines))
 
 
@@ -52,17 +53,18 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
         reasons = {reason.name: reason.verdict for reason in said.reasons}
         facts.append(
             facts_of(each, "name page verdict")
+            | facts_of(said, "why command")
             | {"reasons": reasons, "numbers": dict(said.numbers)}
         )
-        lines.append(f"{each.name}: {each.verdict}. {said.meaning}")
-        for reason in said.reasons:
-            if reason.verdict != "TRUST":
-                what = f"{reason.limit.label}: {reason.value:.4g} {reason.limit.unit}".rstrip()
-                lines.append(f"  {reason.verdict:<8}  {what}")
-                lines += [f"{'':12}{line}" for line in textwrap.wrap(reason.limit.advice, 76)]
+        lines.append(f"{visible(each.name)}: {each.verdict}: {said.why}")
+        lines.append(f"  {said.meaning}")
+        for reason in said.against:
+            lines.append(f"  {reason.verdict:<8}  {reason}")
+            lines += [f"{'':12}{line}" for line in textwrap.wrap(reason.limit.advice, 76)]
+        lines += [f"next      {visible(said.command)}"] if said.command else []
         lines += written([each.page])
     if made.index is not None:
-        lines.append(f"list of all: {made.index}")
+        lines.append(f"list of all: {visible(made.index)}")
     return Report({"groups": facts, "index": made.index}, "\n".join(lines))
 
 
@@ -81,7 +83,12 @@ def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
 def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.history`."""
     files = {name: given.get(name) for name in ("table", "picture", "persistent_mask")}
-    facts = facts_of(found, "detector subarray shape at_least", masks="epochs") | {
+    facts = _history(found) | {"others": [*map(_history, found.others)]}
+    return Report(facts | files, "\n".join([str(found), *written(files.values())]))
+
+
+def _history(found: MaskHistory) -> dict[str, Any]:
+    return facts_of(found, "detector subarray shape at_least", masks="epochs") | {
         "in_any": found.x.size,
         "persistent": int(found.persistent.sum()),
         "come_and_go": int(found.comes_and_goes.sum()),
@@ -91,7 +98,6 @@ def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
             **found.named_groups,
         },
     }
-    return Report(facts | files, "\n".join([str(found), *written(files.values())]))
 
 
 def report_of_verify(found: Verification, _: Mapping[str, Any]) -> Report:

@@ -25,6 +25,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from .. import instrument
+from ..arrays.images import ROWS
 from ..errors import ExposureError, silenced
 from .fits_file import BLOCK, CARD, Hdu, Read, cards_of, headers, open_fits, opened, reader, reading
 from .inputs import version_of
@@ -56,7 +57,7 @@ CALIBRATION: Final = ("S_FLAT", "S_PHOTOM")
 _KEPT: Final = (
     *("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING"),
     *("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS"),
-    *("READPATT", "DATE-OBS", "TIME-OBS", "BKGDTARG", "S_BPXSLF"),
+    *("READPATT", "DATE-OBS", "TIME-OBS", "BKGDTARG", "S_BPXSLF", "CAL_VER", "EFFEXPTM"),
 )
 """The cards of the primary header that `Exposure.cards` has."""
 
@@ -80,6 +81,9 @@ _PIECE: Final = 1 << 20
 
 _STALE: Final = (b"CHECKSUM", b"DATASUM ")
 """The cards whose values become wrong when samples change."""
+
+_PACKED: Final = b"\x1f\x8b"
+"""How files begin that are compressed by gzip."""
 
 _HISTORY_WIDTH: Final = 72
 _COMPRESSED: Final = "is tile-compressed; uncompress the file first (funpack)"
@@ -132,7 +136,7 @@ class Exposure:
         SCI, DQ and the other planes to be flagged (`instrument.NAN_PLANES`) that exist; of a remote
         file SCI alone.
     cards : mapping of str to object
-        The values of the primary header that tell instrument, mode and epoch, by keyword.
+        The values of the primary header that tell instrument, mode, epoch and depth, by keyword.
     history : tuple of str
         The lines of the primary header's HISTORY.
     problem : str
@@ -186,6 +190,12 @@ class Exposure:
         return f"BUNIT = {self.unit}" if self.unit.upper().startswith("MJY") else ""
 
     @property
+    def depth(self) -> float:
+        """How long it was exposed, in s; 0 if its header does not say it."""
+        time = self.cards.get("EFFEXPTM")
+        return float(time) if isinstance(time, (int, float)) else 0.0
+
+    @property
     def identity(self) -> str:
         """A digest of the file's name and version."""
         text = f"{self.path.name}:{self.version}".encode("utf-8", "surrogateescape")
@@ -203,6 +213,25 @@ class Exposure:
         """Return the ERR samples as `science` does those of SCI; None without ERR."""
         found = self._further("ERR")
         return None if found is None else found[0]
+
+    def some_errors(self) -> Samples | None:
+        """Return rows of ERR, evenly spaced, if the others need not be read or fetched; else None.
+
+        The file may be another version than before.
+        """
+        hdu, (rows, columns) = self.planes.get("ERR"), self.shape
+        dtype = _stored_as(hdu)[0] if hdu is not None and hdu.shape == self.shape else None
+        if hdu is None or dtype is None or not isinstance(self.path, Path):
+            return None
+        length = columns * dtype.itemsize
+        content = b""
+        with reading(self.path), self.path.open("rb") as file:
+            if file.read(2) == _PACKED:
+                return None
+            for row in range(0, rows, max(1, rows // ROWS)):
+                file.seek(hdu.data + row * length)
+                content += file.read(length)
+        return np.frombuffer(content, dtype, len(content) // length * columns).reshape(-1, columns)
 
     def dq(self) -> NDArray[np.uint32] | None:
         """Return the DQ bits; None without DQ. Raises an ExposureError as `science` does."""
@@ -376,7 +405,7 @@ def read(path: AnyLocation) -> Exposure:
             version = known.version
             if known.size is not None:
                 read = ahead(location, known, _HEAD)
-                if read(0, 2) != b"\x1f\x8b":
+                if read(0, 2) != _PACKED:
                     found = _up_to("SCI", headers(read, known.size, _KEYWORDS))
                     return _exposure(location, version, found, known)
         with opened(location) as (file, length):

@@ -252,11 +252,12 @@ def _cause_of(error: Exception) -> BaseException:
 
 def _is_temporary(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
+    is_read = type(error.__cause__).__name__ != "HttpProcessingError"  # the answer, as HTTP
     status = getattr(error, "status", None)  # of an HTTP response
-    if isinstance(status, int) and status:
+    if isinstance(status, int) and status and is_read:
         return status >= 500 or status == 429
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    return "ClientSSLError" not in kinds and not kinds.isdisjoint(_TRANSPORT)
+    return "ClientSSLError" not in kinds and not (is_read and kinds.isdisjoint(_TRANSPORT))
 
 
 def _remote_error(error: BaseException, verb: str, remote: RemoteFile) -> Exception:

@@ -5,10 +5,8 @@ Its file is a JWST MASK reference file, with further extensions.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
-import operator
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +23,7 @@ from .._kernels import __version__
 from ..arrays.bad_pixels import BadPixels, cuts_of, flags_of
 from ..arrays.checks import FloatArray, check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
-from ..arrays.display import block, counted
+from ..arrays.display import block, counted, linked
 from ..errors import ExposureError, MaskError, warn
 from ..files.fits_file import open_fits
 from ..files.outputs import save
@@ -66,9 +64,6 @@ DQ_DEF: Final = np.array(
 """The table that defines the bits of DQ."""
 
 _MOST_BITS: Final = 32
-_MOST_LISTED: Final = 400
-"""Characters of names of bits that an error lists."""
-
 _TEXTS: Final = {
     "exposure": "path or URL",
     "role": "science, background, selfcal or imprint",
@@ -103,6 +98,9 @@ class Member:
         The earlier exposure with the same SCI; None if there is none.
     is_constant : bool
         Whether all finite samples of its SCI are equal.
+    noise : float
+        Its median ERR, relative to the least of the exposures; NaN if that is not known. Where it
+        is above `badpix_selfcal.arrays.images.NOISIER` the exposure was not used.
     """
 
     exposure: Location
@@ -113,6 +111,7 @@ class Member:
     later: str = ""
     same_as: Location | None = None
     is_constant: bool = False
+    noise: float = math.nan
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -258,6 +257,18 @@ class Mask:
     def title(self) -> str:
         """What messages call it: its file, or its name if it is not read from a file."""
         return str(self.source or self.name)
+
+    @property
+    def page(self) -> Path | None:
+        """The page about it (`report`) in the folder of its file; None if there is none."""
+        if not isinstance(self.source, Path):
+            return None
+        stem = re.sub(r"(_mask)?\.fits(\.gz)?$", "", self.source.name)
+        page = self.source.with_name(f"{stem}_report.html")
+        return page if page.is_file() else None
+
+    def _repr_html_(self) -> str:
+        return linked(self, self.page)
 
     @property
     def detector(self) -> str:
@@ -466,14 +477,14 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
 
 def mask_in(hdus: fits.HDUList, location: Location, bits: Sequence[str] = ("DO_NOT_USE",)) -> Mask:
     """Return the mask that an open file holds; for errors see `Mask.read`."""
-    values = _values_of_bits(hdus, bits, location)
     cards = {
         card.keyword: card.value
         for card in hdus[0].header.cards
         if isinstance(card.value, (str, int, float, bool))
     }
     if "BPXVERS" not in cards:
-        return _reference(hdus, cards, location, values, bits)
+        return _reference(hdus, cards, location, bits)
+    _values_of_bits(hdus, bits, location)
     history = " ".join(map(str, hdus[0].header.get("HISTORY", [])))
     try:
         return _checked(hdus, cards, history, location)
@@ -600,6 +611,8 @@ def _members(mask: Mask) -> Table:
     has_gap = np.array([member.pedestal is not None for member in members], np.bool_)
     constant = np.array([member.is_constant for member in members], np.bool_)
     columns["pedestal"] = levels, mask.unit, "subtracted; NaN: none"
+    noise = np.array([member.noise for member in members], np.float64)
+    columns["noise"] = noise, "", "median ERR, relative to the least; NaN: unknown"
     columns["has_gap"] = has_gap, "", "whether a pedestal is measured"
     columns["constant"] = constant, "", "whether SCI holds one value only"
     return table_of(columns, {})
@@ -617,10 +630,8 @@ def _unescaped(text: str) -> str:
     return found
 
 
-def _values_of_bits(
-    hdus: fits.HDUList, wanted: Iterable[str], location: Location
-) -> dict[str, int]:
-    """Return the values of all bits that DQ_DEF defines; refuse a file without those wanted."""
+def _values_of_bits(hdus: fits.HDUList, bits: Sequence[str], location: Location) -> dict[str, int]:
+    """Return the values of all bits that DQ_DEF defines; refuse a file that lacks some of them."""
     values = {"DO_NOT_USE": DO_NOT_USE}
     if "DQ_DEF" in hdus:
         try:
@@ -633,22 +644,17 @@ def _values_of_bits(
             values = {}
         if len(values) > _MOST_BITS:
             raise MaskError(f"{location}: DQ_DEF defines {len(values)} bits; DQ has {_MOST_BITS}")
-    for name in wanted:
+    for name in bits:
         if not 0 < values.get(name, 0) < 1 << _MOST_BITS:
-            others = ", ".join(values)[:_MOST_LISTED] or "no other bit"
             raise MaskError(
                 f"{location}: its table DQ_DEF gives {name} no value from 1 to "
-                f"2**{_MOST_BITS} - 1; it defines {others}"
+                f"2**{_MOST_BITS} - 1; it defines {', '.join(values)[:400] or 'no bit'}"
             )
     return values
 
 
 def _reference(
-    hdus: fits.HDUList,
-    cards: Mapping[str, Card],
-    location: Location,
-    values: Mapping[str, int],
-    bits: Iterable[str],
+    hdus: fits.HDUList, cards: Mapping[str, Card], location: Location, bits: Sequence[str]
 ) -> Mask:
     """Return the flags of a reference file of other origin: the pixels with one of some bits."""
     reftype = str(cards.get("REFTYPE", "")).strip().upper()
@@ -662,7 +668,8 @@ def _reference(
     if image.ndim != 2 or image.dtype.kind not in "iu" or not image.size:
         raise MaskError(f"{location}: has no DQ extension with a 2-D image of integers")
     pixels = image.astype(np.int64)
-    chosen = functools.reduce(operator.or_, (values[name] for name in bits), 0)
+    values = _values_of_bits(hdus, bits, location)
+    chosen = np.bitwise_or.reduce([values[name] for name in bits])
     flags, counts = (pixels & chosen) != 0, dict[str, int]()
     if not flags.any():
         counts = {name: int(np.count_nonzero(pixels & each)) for name, each in values.items()}
@@ -782,11 +789,12 @@ def _rows(ranges: str, number: int) -> tuple[int, ...]:
 
 
 def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
-    kinds = {**dict.fromkeys(_TEXTS, "U"), "pedestal": "f", "has_gap": "b", "constant": "b"}
+    numbers = dict.fromkeys(("pedestal", "noise"), "f")
+    kinds = {**dict.fromkeys(_TEXTS, "U"), **numbers, "has_gap": "b", "constant": "b"}
     stored = _columns(hdus, "MEMBERS", kinds)
     members = []
     for row in zip(*(stored[name].tolist() for name in kinds), strict=True):
-        *texts, pedestal, has_gap, constant = row
+        *texts, pedestal, noise, has_gap, constant = row
         exposure, role, problem, output, later, same_as = map(_unescaped, texts)
         if role not in get_args(Role):
             raise ValueError(f"MEMBERS holds the role {role!r}")
@@ -801,6 +809,7 @@ def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
             later=later,
             same_as=locate(same_as) if same_as else None,
             is_constant=constant,
+            noise=_number(noise, "noise in MEMBERS"),
         )
         members.append(member)
     return tuple(members)

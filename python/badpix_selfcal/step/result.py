@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
-from ..arrays.display import block, counted
+from ..arrays.display import block, counted, linked
+from ..arrays.images import too_noisy
+from ..errors import visible
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
@@ -58,6 +60,8 @@ class Result:
     mask : the bad pixels, and all that they were found from. None unless COMPLETE.
     pedestals : what was subtracted from each member, in the unit of its SCI; NaN if the member was
         left out. Empty for detectors without a gap, and if nothing was computed.
+    noise : the median ERR of each member that has one, relative to the least; with the sigma cut.
+        Those above `badpix_selfcal.arrays.images.NOISIER` do not serve the minimum image.
     mask_file, page : the file of the mask (`save_mask`) and its page (`report`); also kept ones.
     unwritten : the mask file or page that could not be written, and why.
     unused : the members of the association that are not used, and their types (dark, ...).
@@ -71,6 +75,7 @@ class Result:
     exposures: tuple[ExposureResult, ...]
     mask: Mask | None = None
     pedestals: Mapping[Location, float] = field(default_factory=dict)
+    noise: Mapping[Location, float] = field(default_factory=dict)
     mask_file: Location | None = None
     page: Location | None = None
     unwritten: Mapping[Location, str] = field(default_factory=dict)
@@ -126,6 +131,11 @@ class Result:
         return tuple(path for path, level in self.pedestals.items() if level != level)
 
     @property
+    def noisy(self) -> tuple[Location, ...]:
+        """The exposures not used to find bad pixels, for their noise; they are flagged, too."""
+        return tuple(too_noisy(self.noise))
+
+    @property
     def statuses(self) -> dict[str, int]:
         """The number of exposures of each status.
 
@@ -137,6 +147,9 @@ class Result:
         counts["BACKGROUND"] = len(used_only) - counts["IMPRINT"]
         return {status: counts[status] for status in (*get_args(Status), *USED_ONLY)}
 
+    def _repr_html_(self) -> str:
+        return linked(self, self.page, *(each.page for each in self.others))
+
     def __repr__(self) -> str:
         found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
         members = counted(len(self.members), "exposure")
@@ -146,6 +159,7 @@ class Result:
             "flagged": _flags_of(self),
             "crowded": _count_of(self.crowded_rows, "row" if self.dispaxis == 1 else "column"),
             "left out": _count_of(self.left_out, "exposure"),
+            "noisy": _count_of(self.noisy, "exposure", ", only flagged"),
             "imprints": _count_of(self.imprints, "exposure", ONLY_FOR_MINIMUM),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
@@ -215,12 +229,17 @@ class Results:
         """The mask files and pages that could not be written, and why."""
         return {path: why for group in self.groups for path, why in group.unwritten.items()}
 
+    def _repr_html_(self) -> str:
+        return linked(self, self.index, *(each.page for each in self))
+
     def __repr__(self) -> str:
         imprints = [path for each in self for path in each.imprints]
+        noisy = [path for each in self for path in each.noisy]
         lines = {
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
+            "noisy": _count_of(noisy, "exposure", ", only flagged"),
             "imprints": _count_of(imprints, "exposure", ONLY_FOR_MINIMUM),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": _files_of(self.written),
@@ -232,7 +251,7 @@ class Results:
         rows = [("group", "exposures", "flagged"), *rows] if rows else []
         first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
         table = (f"  {name:<{first}}  {tally:<{second}}  {flags}" for name, tally, flags in rows)
-        return "\n".join([text, *table])
+        return "\n".join([text, *map(visible, table)])
 
 
 def _flags_of(result: Result) -> str:
