@@ -57,7 +57,7 @@ def check_whole(
 ) -> int:
     """Return a whole number from `least` to `most`."""
     try:
-        number = int(operator.index(value))
+        number = int(operator.index(None if isinstance(value, bool) else value))  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
     if (least is not None and number < least) or (most is not None and number > most):
