@@ -4,26 +4,27 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The folder may have other files: only files of the names that are written are replaced.
 DEMO ?= demo
+SHOWN := $(DEMO)/jw09999001001_02101_00001_mirifushort
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .PHONY: demo picture test peers attack fuzz sanitize sanitize-python lint bench accuracy wheel clean
 
 demo: $(VENV)/.installed
-	rm -rf $(DEMO)
-	$(BIN)/badpix-selfcal simulate $(DEMO) --detector MIRIFUSHORT
-	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --cut sigma \
-		--output-dir $(DEMO)/flagged
-	$(BIN)/python examples/compare_with_truth.py $(DEMO)/*_truth.fits \
-		$(DEMO)/flagged/*_badpix_selfcal.fits
+	$(BIN)/badpix-selfcal simulate $(DEMO) --detector MIRIFUSHORT --overwrite
+	$(BIN)/badpix-selfcal run $(SHOWN)_spec2_asn.json --cut sigma \
+		--output-dir $(DEMO)/flagged --overwrite
+	$(BIN)/python examples/compare_with_truth.py $(DEMO)/jw09999_mirifushort_truth.fits \
+		$(DEMO)/flagged/$(notdir $(SHOWN))_badpix_selfcal.fits
 
 picture: $(VENV)/.test demo
 	$(BIN)/python examples/before_after.py $(DEMO) docs/images/before_after.png
 	$(BIN)/python examples/cuts.py $(DEMO) docs/images/cuts.png
-	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --cut sigma --report \
-		--output-dir $(DEMO)/reported
+	$(BIN)/badpix-selfcal run $(SHOWN)_spec2_asn.json --cut sigma --report \
+		--output-dir $(DEMO)/reported --overwrite
 	$(BIN)/python -m tests.report_picture $(DEMO)/reported/*_report.html docs/images/report.png
-	$(BIN)/badpix-selfcal run $(DEMO)/*_00001_*_asn.json --cut sigma --save-mask \
+	$(BIN)/badpix-selfcal run $(SHOWN)_spec2_asn.json --cut sigma --save-mask \
 		--output-dir $(DEMO)/flagged --overwrite
 	$(BIN)/python examples/page.py $(DEMO) docs/images/page.png
 
@@ -97,33 +98,34 @@ wheel: $(VENV)/.pip
 	$(BIN)/pip wheel --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) $(DEMO) dist target
+	rm -rf $(VENV) dist target
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --upgrade pip
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.pip $(SOURCES)
-	$(BIN)/pip install --quiet --editable .
+	@echo "Compiling the kernels takes about a minute."
+	$(BIN)/pip install --editable .
 	touch $@
 
 $(VENV)/.examples: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[examples]'
+	$(BIN)/pip install --editable '.[examples]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --editable '.[test]'
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/pip install --quiet --editable '.[test,lint]'
+	$(BIN)/pip install --editable '.[test,lint]'
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[bench]'
+	$(BIN)/pip install --editable '.[bench]'
 	touch $@
 
 $(VENV)/.accuracy: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[accuracy]'
+	$(BIN)/pip install --editable '.[accuracy]'
 	touch $@

@@ -9,7 +9,7 @@ from astropy.io import fits
 from hypothesis import strategies as st
 
 from badpix_selfcal.instrument import BAD, DO_NOT_USE, OTHER_BAD_PIXEL
-from badpix_selfcal.masks.history import merged
+from badpix_selfcal.masks.history import kept, merged
 
 from .masks import ABOUT, group_mask
 
@@ -108,4 +108,4 @@ def history_of(series, at_least):
         group_mask_of(low - high, high, strength=2.0 + number, name=f"{number}")
         for number, (low, high) in enumerate(series)
     ]
-    return merged(masks, at_least)
+    return merged(map(kept, masks), at_least)

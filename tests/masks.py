@@ -41,7 +41,8 @@ def group_mask(image=None, *, seed=1, shape=(40, 50), cut="fraction", dispaxis=2
         image = rng.normal(5.0, 1.0, shape).astype(np.float32)
         image[tuple(rng.integers(0, size, 8) for size in shape)] += 500
         image[tuple(rng.integers(0, size, 3) for size in shape)] = np.nan
-    parameters = how.pop("parameters", None) or Parameters(cut=cut, flagfrac_upper=0.01)
+    usual = {"cut": cut} if cut == "sigma" else {"flagfrac_upper": 0.01}
+    parameters = how.pop("parameters", None) or Parameters(**usual)
     parameters = parameters.for_exposures(1)
     found = bps.find_bad_pixels(
         image,
@@ -121,15 +122,13 @@ PATHS = st.one_of(
 @st.composite
 def parameters(draw):
     """Draw parameters of either cut."""
+    fraction = {name: st.floats(0, 0.5) for name in ("flagfrac_lower", "flagfrac_upper")}
+    sigma = {"sigma_lower": st.floats(0.5, 1e300), "grow": st.booleans()}
+    sigma |= {"sigma_upper": st.none() | st.floats(0.5, 50), "cut": st.just("sigma")}
     return Parameters(
-        cut=draw(st.sampled_from(["fraction", "sigma"])),
+        **draw(st.one_of(map(st.fixed_dictionaries, (fraction, sigma)))),
         kernel_size=draw(st.sampled_from([1, 3, 15])),
-        flagfrac_lower=draw(st.floats(0, 0.5)),
-        flagfrac_upper=draw(st.floats(0, 0.5)),
-        sigma_lower=draw(st.floats(0.5, 1e300)),
-        sigma_upper=draw(st.none() | st.floats(0.5, 50)),
         dispaxis=draw(st.sampled_from(["auto", 1, 2, None])),
-        grow=draw(st.booleans()),
         edge=draw(st.sampled_from(["auto", "zero", "shrink"])),
         force_single=draw(st.booleans()),
         spare_crowded=draw(st.booleans()),

@@ -22,6 +22,8 @@ def _send(handler, status, headers, body=b""):
     for name, value in headers.items():
         handler.send_header(name, str(value))
     handler.end_headers()
+    if handler.command == "HEAD":  # a body would be taken for the next answer
+        return
     with suppress(ConnectionError):
         handler.wfile.write(body)
 

@@ -10,6 +10,7 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal import instrument
+from badpix_selfcal.cli import main
 
 from .exposures import (
     assert_equal_planes,
@@ -263,6 +264,60 @@ def test_masks_and_exposures_at_urls(tmp_path, bucket):
     local = tmp_path / "got.fits"
     bucket.system.get_file(f"{bucket.name}/out/sci0_badpix_selfcal.fits", str(local))
     assert_equal_planes(local, run.science)
+
+
+class TestBits:
+    """A reference file whose bad pixels have other bits than DO_NOT_USE."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        image = np.zeros((20, 30), np.uint32)
+        image.flat[:499] = 2
+        image.flat[490:510] |= 8
+        definitions = {1: "DO_NOT_USE", 2: "HOT", 8: "WARM", 16: "DEAD"}
+        path = mask_file(tmp_path / "ref.fits", image, definitions, DETECTOR="NRS1")
+        return path, take(tmp_path / "e_rate.fits", 1, detector="NRS1", shape=(20, 30)), image
+
+    def test_a_mask_that_flags_nothing_says_what_it_has(self, tmp_path, files):
+        path, given, _ = files
+        said = (
+            f"{path}: flags nothing: 0 pixels have DO_NOT_USE, 499 have HOT, 20 have WARM; `bits` "
+            "chooses others"
+        )
+        with pytest.warns(bps.SelfcalWarning) as warned:
+            (group,) = bps.apply(path, given, output_dir=tmp_path / "out")
+        assert [str(each.message) for each in warned] == [said]
+        assert group.flagged == 0
+
+    @pytest.mark.parametrize(
+        ("bits", "values"),
+        [("HOT", 2), ("hot, WARM", 10), (["HOT", "WARM"], 10), (("WARM", "DEAD"), 24)],
+    )
+    def test_the_pixels_with_other_bits_are_flagged(self, tmp_path, files, bits, values):
+        path, given, image = files
+        (group,) = bps.apply(path, given, bits=bits, output_dir=tmp_path / "out")
+        np.testing.assert_array_equal(group.mask.flags, image & values != 0)
+        expected = planes(given)["DQ"] | np.where(image & values, instrument.BAD, 0)
+        np.testing.assert_array_equal(planes(group.science)["DQ"], expected)
+
+    def test_bits_that_it_does_not_define_are_refused(self, tmp_path, files):
+        path, given, _ = files
+        with pytest.raises(bps.MaskError, match=r"ref\.fits: .* DQ_DEF gives COLD no value .* HOT"):
+            bps.apply(path, given, bits="HOT,COLD", output_dir=tmp_path / "out")
+        with pytest.raises(TypeError, match="bits must be names"):
+            bps.apply(path, given, bits=2, output_dir=tmp_path / "out")
+        read = bps.Mask.read(path, bits="HOT")
+        with pytest.raises(ValueError, match="bits chooses from a mask that is read"):
+            bps.apply(read, given, bits="WARM", output_dir=tmp_path / "out")
+        assert bps.apply(read, given, output_dir=tmp_path / "out")[0].flagged == 499
+
+    def test_the_command_has_them(self, tmp_path, files, capsys):
+        path, given, image = files
+        arguments = [*map(str, (path, given)), "--output-dir", str(tmp_path / "out")]
+        assert main(["apply", *arguments, "--bits", "WARM,DEAD"]) == 0
+        assert "20 pixels" in capsys.readouterr().out
+        flagged = planes(tmp_path / "out" / "e_badpix_selfcal.fits")["DQ"] & instrument.BAD
+        np.testing.assert_array_equal(flagged == instrument.BAD, image & 8 != 0)
 
 
 def test_a_reference_file_of_the_pipeline_is_a_mask(tmp_path):

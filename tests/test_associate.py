@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import shlex
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal import ExposureError
+from badpix_selfcal.cli import main
 from badpix_selfcal.files import association
 from badpix_selfcal.files.paths import RemoteFile
 from badpix_selfcal.simulate import simulate
 
 from . import servers
-from .exposures import MRS
+from .exposures import MRS, change
 from .pools import pool, take
 
 
-def read(made):
+def read(made, **how):
     """Read an association by the package's own reader."""
-    (product,) = association.read(made.path).products
+    (product,) = association.read(made.path, **how).products
     return product
 
 
@@ -139,10 +145,183 @@ def test_a_dry_run_writes_nothing(exposures, tmp_path, bucket):
         assert all(each.exists for each in bps.associate(exposures, output_dir=to, dry_run=True))
 
 
+def step(path, seed, of, place, *, pattern="2-POINT-NOD", **cards):
+    """Write an exposure at a position of the dither pattern of an observation; return its name."""
+    where = {"OBSERVTN": of, "PATTTYPE": pattern, "PATT_NUM": place}
+    take(path, seed, detector="NRS1", shape=(20, 30), **where, **cards)
+    return path.name
+
+
+class TestImprints:
+    """Imprint exposures of NIRSpec (IS_IMPRT), which are neither science nor background."""
+
+    @pytest.fixture
+    def observed(self, tmp_path):
+        """Two dithers of a target and of an empty field, each with an imprint."""
+        for n in (1, 2):
+            step(tmp_path / f"sci{n}_rate.fits", n, "001", n)
+            step(tmp_path / f"bkg{n}_rate.fits", 10 + n, "002", n, background=True)
+            step(tmp_path / f"leak{n}_rate.fits", 20 + n, "001", n, IS_IMPRT=True)
+            how = {"IS_IMPRT": True, "background": True}
+            step(tmp_path / f"leakbkg{n}_rate.fits", 30 + n, "002", n, **how)
+        step(tmp_path / "other_rate.fits", 40, "001", 1, GRATING="G395H", IS_IMPRT=True)
+        return tmp_path
+
+    def test_they_are_listed_with_the_exposures_of_their_pointing_step(self, observed):
+        made = {each.product: each for each in bps.associate(observed)}
+        assert sorted(made) == ["sci1", "sci2"]
+        product = read(made["sci1"])
+        leaks = ["leak1_rate.fits", "leakbkg1_rate.fits", "leakbkg2_rate.fits"]
+        assert names(product.imprints) == names(made["sci1"].imprints) == leaks
+        assert names(product.backgrounds) == ["bkg1_rate.fits", "bkg2_rate.fits"]
+        assert names(product.selfcal) == names(observed.glob("*_rate.fits"))
+        assert made["sci1"].counts == "1 science, 2 background, 9 selfcal, 3 imprint"
+
+    def test_the_pipeline_subtracts_those_that_are_listed(self, observed):
+        imprint_step = pytest.importorskip("jwst.imprint").ImprintStep
+        datamodels = pytest.importorskip("stdatamodels.jwst.datamodels")
+        for each in bps.associate(observed):
+            leaks = [str(path) for path in each.imprints]
+            for path in (each.science, *each.backgrounds):
+                leak = path.name.replace("sci", "leak").replace("bkg", "leakbkg")
+                with datamodels.open(path) as model, datamodels.open(path.with_name(leak)) as own:
+                    done = imprint_step().process(model.copy(), leaks)
+                    np.testing.assert_array_equal(done.data, model.data - own.data)
+
+    def test_the_only_one_of_an_observation_serves_all_its_dithers(self, tmp_path):
+        for n in (1, 2):
+            step(tmp_path / f"sci{n}_rate.fits", n, "001", n)
+        step(tmp_path / "else_rate.fits", 5, "003", 2, IS_IMPRT=True)
+        step(tmp_path / "leak_rate.fits", 4, "001", 1, IS_IMPRT=True)
+        for each in bps.associate(tmp_path):
+            assert names(each.imprints) == ["leak_rate.fits"]
+
+    def test_alone_they_are_no_science(self, tmp_path):
+        step(tmp_path / "leak_rate.fits", 4, "001", 1, IS_IMPRT=True)
+        with pytest.raises(ExposureError, match="no science exposure is among the 1"):
+            bps.associate(tmp_path)
+
+
+class TestNods:
+    """The other positions of a nod pattern as backgrounds."""
+
+    @pytest.mark.parametrize(
+        ("patterns", "listed"),
+        [
+            (["2-POINT-NOD"] * 3, ["sci1_rate.fits", "sci2_rate.fits"]),
+            (["4-POINT-NOD"] * 3, ["sci1_rate.fits", "sci2_rate.fits"]),
+            (["2-POINT-NOD", "2-POINT-NOD", "CYCLING"], ["sci1_rate.fits"]),
+            (["CYCLING"] * 3, []),
+        ],
+    )
+    def test_of_nirspec(self, tmp_path, recwarn, patterns, listed):
+        for n, pattern in enumerate(patterns):
+            step(tmp_path / f"sci{n}_rate.fits", n + 1, "001", n + 1, pattern=pattern)
+        step(tmp_path / "same_rate.fits", 5, "001", 1, pattern=patterns[0])
+        step(tmp_path / "else_rate.fits", 6, "002", 2, pattern=patterns[0])
+        step(tmp_path / "band_rate.fits", 7, "001", 2, pattern=patterns[0], GRATING="G395H")
+        step(tmp_path / "leak_rate.fits", 8, "001", 2, pattern=patterns[0], IS_IMPRT=True)
+        step(tmp_path / "bkg_rate.fits", 9, "004", 2, pattern=patterns[0], background=True)
+        made = {each.product: each for each in bps.associate(tmp_path, nods=True)}
+        assert names(made["sci0"].backgrounds) == ["bkg_rate.fits", *listed]
+        assert [str(each.message).partition(" (")[0] for each in recwarn] == (
+            [] if listed else ["no exposure has other nods"]
+        )
+        made = {each.product: each for each in bps.associate(tmp_path, overwrite=True)}
+        assert names(made["sci0"].backgrounds) == ["bkg_rate.fits"]
+
+    def test_of_miri(self, tmp_path):
+        for n in range(4):
+            where = {"PATTTYPE": "4-POINT", "PATT_NUM": n + 1}
+            take(tmp_path / f"sci{n}_rate.fits", n + 1, shape=(20, 30), **where)
+        made = bps.associate(tmp_path, nods=True)[1]
+        assert names(made.backgrounds) == [f"sci{n}_rate.fits" for n in (0, 2, 3)]
+
+
+def test_epochs_have_associations_of_their_own(tmp_path):
+    for n, day in enumerate(("2022-07-01", "2022-07-31", "2024-06-30")):
+        take(tmp_path / f"sci{n}_rate.fits", n + 1, **{"DATE-OBS": day})
+        take(tmp_path / f"bkg{n}_rate.fits", n + 9, background=True, **{"DATE-OBS": day})
+    with pytest.warns(bps.SelfcalWarning, match="divided into 2 groups, MIRIFULONG 34 2022-07-01"):
+        first, _, last = bps.associate(tmp_path)
+    assert (last.group, names(last.selfcal)) == (
+        "MIRIFULONG 34 2024-06-30",
+        ["bkg2_rate.fits", "sci2_rate.fits"],
+    )
+    assert names(first.backgrounds) == ["bkg0_rate.fits", "bkg1_rate.fits"]
+    made = bps.associate(tmp_path, max_days=math.inf, overwrite=True)
+    assert [len(each.backgrounds) for each in made] == [3, 3, 3]
+
+
+class TestFlagged:
+    """Associations of flagged copies, for calwebb_spec2."""
+
+    @pytest.fixture
+    def data(self, exposures):
+        """Two science exposures, two backgrounds, an imprint; their flagged copies are in out/."""
+        leak = exposures / "sci2_nrs1_rate.fits"
+        change(leak, IS_IMPRT=True)
+        bps.batch(exposures, output_dir=exposures.parent / "out", save_flagged_bkg=True)
+        return exposures
+
+    def test_they_list_the_copies_and_the_imprints(self, data, recwarn):
+        made = bps.associate([data, data.parent / "out"], flagged=True)
+        assert [each.product for each in made] == ["sci0_nrs1", "sci1_nrs1"]
+        for number, each in enumerate(made):
+            product = read(each)
+            stem = f"sci{number}_nrs1"
+            assert each.path == data.parent / "out" / f"{stem}_badpix_selfcal_spec2_asn.json"
+            assert product.name == stem
+            assert product.science.name == f"{stem}_badpix_selfcal.fits"
+            copies = ["bkg0_nrs1_badpix_selfcal.fits", "bkg1_nrs1_badpix_selfcal.fits"]
+            assert names(product.backgrounds) == copies
+            assert names(product.imprints) == ["sci2_nrs1_rate.fits"]
+            assert product.selfcal == ()
+        assert not recwarn.list
+
+    def test_the_folder_of_the_copies_is_enough(self, data):
+        assert main(["associate", str(data.parent / "out"), "--flagged"]) == 0
+        made = sorted((data.parent / "out").glob("*_spec2_asn.json"))
+        (product,) = association.read(made[0]).products
+        assert (len(made), len(product.backgrounds), len(product.members)) == (2, 2, 3)
+
+    def test_backgrounds_without_a_copy_are_named(self, data):
+        out = data.parent / "more"
+        bps.batch(data, output_dir=out)
+        with pytest.warns(bps.SelfcalWarning, match=r"/bkg0_.*, .*/bkg1_.*: left out: .* no flag"):
+            made = bps.associate([data, out], flagged=True)
+        assert [each.backgrounds for each in made] == [(), ()]
+
+    def test_copies_of_run_belong_to_their_product(self, data):
+        how = {"output_dir": data.parent / "run", "save_flagged_bkg": True}
+        for n in range(2):
+            background = data / f"bkg{n}_nrs1_rate.fits"
+            change(background, BKGDTARG=False)  # the user says that it is one
+            bps.selfcal(data / f"sci{n}_nrs1_rate.fits", background=background, **how)
+        made = bps.associate(data.parent / "run", flagged=True)
+        assert [names(each.backgrounds) for each in made] == [
+            [f"sci{n}_nrs1_badpix_selfcal_bkg_0.fits"] for n in range(2)
+        ]
+
+    def test_something_must_be_flagged(self, data):
+        with pytest.raises(ExposureError, match="no input is a flagged copy"):
+            bps.associate(data, flagged=True)
+
+
 def named(bucket, key):
     """Return the names of the members that an association in a bucket lists."""
     (product,) = json.loads(bucket.read(key))["products"]
     return [member["expname"] for member in product["members"]]
+
+
+def test_the_commands_of_the_guide_run(exposures, monkeypatch):
+    guide = Path(__file__).parents[1] / "docs" / "associations.md"
+    monkeypatch.chdir(exposures.parent)
+    blocks = re.findall(r"```sh\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    for line in "".join(blocks).splitlines():
+        assert main(shlex.split(line, comments=True)[1:]) == 0
+    assert len(names(exposures.glob("*_spec2_asn.json"))) == 3
+    assert len(names(exposures.parent.glob("flagged_all/*_spec2_asn.json"))) == 3
 
 
 class TestUnderUrl:
@@ -168,14 +347,14 @@ class TestUnderUrl:
         made = bps.associate(".", output_dir=f"{bucket.url}/asn")
         science = exposures / "sci0_nrs1_rate.fits"
         assert named(bucket, "asn/sci0_nrs1_spec2_asn.json")[0] == science.as_uri()
-        assert read(made[0]).science == science
+        assert read(made[0], force=True).science == science
 
     def test_members_on_the_web(self, exposures, bucket):
         with servers.http(exposures) as facts:
             urls = [f"{facts.url}/sci{number}_nrs1_rate.fits" for number in range(3)]
             made = bps.associate(urls, output_dir=bucket.url)
         assert named(bucket, "sci0_nrs1_spec2_asn.json") == [urls[0], *urls]
-        assert [str(path) for path in read(made[0]).selfcal] == urls
+        assert [str(path) for path in read(made[0], force=True).selfcal] == urls
 
     def test_a_failed_upload_leaves_none(self, exposures, bucket):
         bucket.proxy.refuse("PUT", "/sci1")
@@ -192,7 +371,7 @@ class TestUnderUrl:
     ("files", "given", "words"),
     [
         ({"a_rate": {}, "junk_rate": None}, ".", r"junk_rate\.fits: is not a FITS file"),
-        ({}, ".", "this folder holds no"),
+        ({}, ".", "there is no"),
         ({"b_rate": {"background": True}}, ".", "no science exposure"),
         ({"a_rate": {}, "a_cal": {}}, "a*.fits", "both have the product name a"),
         ({"a_rate": {}, "ü_rate": {}}, ".", "cannot be that of a product"),

@@ -100,7 +100,7 @@ def test_the_stem_lacks_the_ending_and_the_known_suffix(exposure, stem):
 
 @pytest.mark.parametrize(
     "name",
-    ["", " a", "a ", "..", ".hidden", "../a", "/a", "a/", "..\\a", "C:a", "a\0", "a\n", "\x7f",
+    ["", " a", "a ", "..", ".hidden", "a/..", "a/", "a/.b", "..\\a", "C:a", "a\0", "a\n", "\x7f",
      "é", "a\u202eb", "\ud800", None, 5, True, ["a"]],
     ids=ascii,
 )  # fmt: skip
@@ -119,7 +119,22 @@ def test_an_output_stays_in_its_folder_for_any_product_name(folder, name):
     found = outcome(write(folder, content(name=name)))
     if isinstance(found, Association):
         output = folder / "out" / f"{found.products[0].name}_badpix_selfcal.fits"
-        assert output.resolve() == (folder / "out").resolve() / f"{name}_badpix_selfcal.fits"
+        last = name.rpartition("/")[2]
+        assert output.resolve() == (folder / "out").resolve() / f"{last}_badpix_selfcal.fits"
+
+
+@pytest.mark.parametrize("name", ["sci/stage1/x", "/data/x", "../x", "./x", "x"])
+def test_the_name_of_a_product_is_the_last_part_of_a_path_as_in_the_pipeline(folder, name):
+    step = pytest.importorskip("jwst.badpix_selfcal").BadpixSelfcalStep()
+    (product,) = read(write(folder, content(name=name))).products
+    suffix = "badpix_selfcal"
+    assert f"{product.name}_{suffix}.fits" == step.make_output_path(name, suffix=suffix)
+
+
+def test_products_whose_paths_end_alike_are_refused(folder):
+    one, other = (content(name=f"{part}/x")["products"][0] for part in "ab")
+    said = refusal(write(folder, {"products": [one, other]}))
+    assert "two products have the name 'x'" in said
 
 
 # What is refused
@@ -162,7 +177,7 @@ def test_a_member_that_is_no_file_is_refused_by_name(folder, role, expname, what
         (content(member("c1.fits", ["selfcal"])), "member 1 (c1.fits): 'exptype' must be a text"),
         (content(member("b1.fits", "Science")), f"one member of exptype science, got {SCIENCE}, b"),
         (content(member("b1.fits", "bkg")), "member 1 (b1.fits): the exptype 'bkg' is not known"),
-        (content(member("b1.fits", "bkg")), "use science, background or selfcal"),
+        (content(member("b1.fits", "bkg")), "use science, background, selfcal or imprint"),
     ],
 )
 @pytest.mark.parametrize("ending", [".json", ".yaml"])

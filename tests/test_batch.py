@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -13,13 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal import ExposureError, SelfcalWarning
+from badpix_selfcal.files import exposure
 from badpix_selfcal.files.exposure import Exposure
-from badpix_selfcal.simulate import simulate
+from badpix_selfcal.simulate import Settings, simulate
+from badpix_selfcal.simulate.defects import HOT
+from badpix_selfcal.step.groups import grouped
 
 from . import servers
 from .exposures import (
@@ -148,6 +155,57 @@ def test_folders_patterns_and_files_are_given_together_and_used_once(here):
     assert (used[:4], len(used)) == (["a0", "b0", "a1", "b1"], 5)
 
 
+@pytest.fixture
+def download(here):
+    """Exposures as a download from MAST has them: each in a folder of its own."""
+    made = pool(here, detectors=("NRS1",))["NRS1"]
+    there = here / "mastDownload" / "JWST"
+    for path in made:
+        (there / path.name[:4]).mkdir(parents=True)
+        path.rename(there / path.name[:4] / path.name)
+    (there / ".hidden").mkdir()
+    take(there / ".hidden" / "more_nrs1_rate.fits", 7, detector="NRS1")
+    (there / "._sci0_nrs1_rate.fits").write_text("of macOS")
+    (there / "sci0" / "sci0_nrs1_cal.fits").write_text("of a later step")
+    (there / "sci0" / "loop").symlink_to(there)
+    return here
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "mastDownload",
+        ".",
+        "mastDownload/JWST/*",
+        "mastDownload/**/*_rate.fits",
+        "**/JWST/**/*_rate.fits",
+        "**/sci0/*_rate.fits **/[b-s]??[0-9]/**/*_rate.fits",
+    ],
+)
+def test_sub_folders_are_gone_through(download, given):
+    exposures = sorted(download.glob("mastDownload/JWST/[bs]*/*_rate.fits"))
+    result = bps.batch(given.split(), output_dir="out", save_flagged_bkg=True, save_mask=True)
+    assert sorted(download / each.exposure for each in result.exposures) == exposures
+    assert len(exposures) == len(result.written) == 5
+    again = bps.batch(given.split(), output_dir="out", resume=True, save_flagged_bkg=True)
+    assert {each.status for each in again.exposures} == {"KEPT"}
+    applied = bps.apply(result.groups[0].mask_file, given.split(), output_dir="applied")
+    assert sorted(download / each.exposure for each in applied.exposures) == exposures
+    made = bps.associate(given.split())
+    science = [each for each in exposures if each.name.startswith("sci")]
+    assert sorted(download / each.science for each in made) == science
+    assert all(each.path.parent == each.science.parent for each in made)
+    assert [*bps.selfcal(made[0].path, output_dir="run").members] != []
+
+
+def test_the_same_file_in_two_folders_is_refused(download):
+    copy = shutil.copy(download / "mastDownload/JWST/sci0/sci0_nrs1_rate.fits", download)
+    with pytest.raises(ExposureError, match="would both be copied to"):
+        bps.batch(download, output_dir=download / "out")
+    with pytest.raises(ExposureError, match="both have the product name sci0_nrs1"):
+        bps.associate(["mastDownload", copy])
+
+
 def test_backgrounds_can_be_named(tmp_path):
     made = pool(tmp_path, background=0, detectors=("MIRIFULONG",))["MIRIFULONG"]
     (tmp_path / "sky").mkdir()
@@ -190,8 +248,99 @@ def test_all_gaps_empty_is_skipped(tmp_path):
 
 def test_a_pool_of_backgrounds_only_causes_a_warning(tmp_path):
     take(tmp_path / "1_rate.fits", 1, background=True)
-    with pytest.warns(SelfcalWarning, match="backgrounds only, nothing to flag"):
+    with pytest.warns(SelfcalWarning, match="no science exposure, nothing to flag"):
         assert bps.batch(tmp_path, output_dir=tmp_path / "out").exposures == ()
+
+
+@pytest.mark.parametrize("true", [True, "T", "t", 1])
+def test_imprints_only_serve_the_minimum(tmp_path, true):
+    pool(tmp_path, detectors=("NRS1",))
+    leak = change(tmp_path / "bkg1_nrs1_rate.fits", IS_IMPRT=true, BKGDTARG=true)
+    how = {"save_flagged_bkg": True, "save_mask": True}
+    result = bps.batch(tmp_path, background=leak, output_dir=tmp_path / "out", **how)
+    (group,) = result
+    assert "4 COMPLETE, 1 IMPRINT" in repr(result)
+    assert "imprints  1 exposure, used for the minimum image only" in repr(result)
+    assert group.imprints == (leak,)
+    members = {each.exposure.name: each.role for each in bps.Mask.read(group.mask_file).members}
+    assert members["bkg1_nrs1_rate.fits"] == "imprint"
+    assert members["bkg0_nrs1_rate.fits"] == "background"
+    assert len(members) == 5
+    assert not (tmp_path / "out" / "bkg1_nrs1_badpix_selfcal.fits").exists()
+    assert assert_equal_to_the_step(tmp_path, result) == 3
+
+
+@pytest.mark.parametrize(("true", "is_one"), [("T", True), (1, True), ("F", False), (0, False)])
+def test_a_background_may_be_marked_by_text_or_a_number(tmp_path, true, is_one):
+    pool(tmp_path, detectors=("NRS1",), background=0)
+    path = change(tmp_path / "sci0_nrs1_rate.fits", BKGDTARG=true)
+    result = bps.batch(tmp_path, output_dir=tmp_path / "out")
+    assert (path not in [each.exposure for each in result.exposures]) == is_one
+
+
+def test_no_subarray_is_the_full_frame(tmp_path):
+    pool(tmp_path, detectors=("NRS1",), background=0)
+    change(tmp_path / "sci0_nrs1_rate.fits", SUBARRAY="N/A")
+    full = change(tmp_path / "sci1_nrs1_rate.fits", SUBARRAY="FULL")
+    (group,) = bps.batch(tmp_path, output_dir=tmp_path / "out")
+    assert (group.name, len(group.members)) == ("NRS1", 3)
+    assert not bps.apply(group.mask, full, output_dir=tmp_path / "again").failed
+
+
+days = st.none() | st.dates(datetime.date(2022, 1, 1), datetime.date(2023, 1, 1))
+
+
+@given(days=st.lists(days, min_size=1, max_size=12), max_days=st.integers(1, 200))
+def test_a_group_is_divided_at_long_gaps_and_nowhere_else(days, max_days):
+    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SelfcalWarning)
+        one = exposure.read(take(Path(name) / "a_rate.fits", 1, shape=(8, 9)))
+    given_ones = [dataclasses.replace(one, date=day) for day in days]
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        found = grouped(given_ones, "detector", max_days)
+    parts = [sorted(each.date for each in those if each.date) for _, _, those in found]
+    assert sorted(map(id, given_ones)) == sorted(id(each) for *_, those in found for each in those)
+    assert all((b - a).days <= max_days for part in parts for a, b in itertools.pairwise(part))
+    assert all((b[0] - a[-1]).days > max_days for a, b in itertools.pairwise(parts))
+    assert len({title for title, *_ in found}) == len(found)
+    assert [each.date for *_, those in found[1:] for each in those].count(None) == 0
+    said = " ".join(str(each.message) for each in warned)
+    assert ("divided into" in said) == (len(found) > 1)
+    assert ("has no date" in said) == (None in days and any(days))
+    assert ("were taken over" in said) == any((p[-1] - p[0]).days > max_days for p in parts if p)
+
+
+def test_pixels_that_became_hot_between_two_epochs_are_found(tmp_path):
+    settings = Settings(new_hot=0.5)
+    how = {"size": (256, 640), "n_science": 4, "n_background": 0, "settings": settings}
+    first, last = (simulate(tmp_path, epoch=epoch, **how) for epoch in (1, 3))
+    before, after = (fits.getdata(each.truth, "DEFECTS") & HOT for each in (first, last))
+    new = (after & ~before) != 0
+    assert new.sum() > 500
+    cut = {"cut": "sigma", "save_mask": True}
+    alone = bps.batch(last.science, output_dir=tmp_path / "alone", **cut)[0].mask.flags
+    assert (alone & new).sum() > 0.9 * new.sum()
+    both = [*first.science, *last.science]
+    with pytest.warns(SelfcalWarning, match=r"MIRIFULONG .*34: divided into 2 groups, .* 30 days"):
+        result = bps.batch(both, output_dir=tmp_path / "both", **cut)
+    np.testing.assert_array_equal(result[1].mask.flags, alone)
+    assert [each.mask_file.name for each in result] == [
+        f"mirifulong_generic_34_{day}_badpix_selfcal_mask.fits"
+        for day in ("2022-07-01", "2024-06-30")
+    ]
+    together = bps.batch(both, output_dir=tmp_path / "one", max_days=float("inf"), **cut)
+    assert (together[0].mask.flags & new).sum() < 0.01 * new.sum()
+    with pytest.warns(SelfcalWarning, match=r"over 730 days \(2022-07-01 to 2024-06-30\)"):
+        bps.selfcal(both[0], selfcal=both[1:], output_dir=tmp_path / "run")
+    with pytest.warns(SelfcalWarning, match=r"more than 30 days from .* \(2022-07-01\)"):
+        bps.apply(result[0].mask, last.science[0], output_dir=tmp_path / "apply")
+
+
+@pytest.mark.parametrize("max_days", [0, -1, 0.5, float("nan")])
+def test_a_limit_of_less_than_a_day_is_refused(tmp_path, max_days):
+    with pytest.raises(ValueError, match="max_days must be from 1 to infinity, got"):
+        bps.batch(tmp_path, max_days=max_days)
 
 
 def test_exposures_of_one_detector_that_differ_in_axis_are_two_groups(tmp_path):
@@ -363,7 +512,7 @@ class TestNothingIsWrittenWhen:
     @pytest.mark.parametrize(
         ("given", "words"),
         [
-            ("", r"holds no \*_rate\.fits"),
+            ("", r"there is no \*_rate\.fits in this folder and its sub-folders$"),
             ("*.fits", "no file matches"),
             (None, "no exposures given"),
         ],

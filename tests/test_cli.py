@@ -123,11 +123,12 @@ def test_the_installed_command_and_the_module_are_one(tmp_path):
         ("run x --flagfrac-lower 0.6", "flagfrac_lower must be from 0 to 0.5"),
         ("run x --edge wrap", 'Invalid value "wrap" for --edge. Choose from: '),
         ("run x --overwrite --no-overwrite", "Unknown option: --no-overwrite."),
-        ("run x y", "one argument too many: y; 'badpix-selfcal batch' takes many exposures"),
+        ("run x y", "too many: y; run takes one input, 'badpix-selfcal batch' many exposures"),
         ("run x --quiet -v", "give -v or --quiet, not both"),
         ("batch . --workers 0", "workers must be from 1 to 64"),
         ("batch . --group-by channel", 'Invalid value "channel" for --group-by.'),
         ("simulate d --detector NRCA1", "detector must be 'MIRIFULONG', "),
+        ("simulate d --n-science 0", "n_science must be at least 1, got 0"),
         ("simulate d --size 96 640 1", "size must be one whole number or 2"),
         ("verify --examples 0", "examples must be at least 1"),
     ],
@@ -153,7 +154,6 @@ def test_wrong_usage_names_the_command_and_what_is_wrong(tmp_path, monkeypatch, 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("", "no command given"),
         ("-v run x", "-v stands before the command; options stand after it"),
         ("bach .", 'Unknown command "bach". Did you mean "batch"? '),
     ],
@@ -163,6 +163,13 @@ def test_a_command_that_is_missing_or_unknown(capsys, line, said):
     error, where = capsys.readouterr().err.splitlines()
     assert error.startswith(f"badpix-selfcal: error: {said}")
     assert where == "'badpix-selfcal --help' lists the commands"
+
+
+def test_without_a_command_the_commands_are_listed(capsys):
+    listed = page(capsys)
+    assert main([]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", listed)
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("plot", "verify")])

@@ -10,13 +10,17 @@ import re
 import shlex
 import subprocess
 import sys
+import unicodedata
 from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main, progress
 from badpix_selfcal.cli.commands import COMMANDS
+from badpix_selfcal.errors import visible
 
 from .commands import command
 from .exposures import observation, sky, write
@@ -54,6 +58,62 @@ def test_verbose_twice_prints_the_arguments_too(capsys):
     assert "badpix-selfcal: info: 2 threads compute\n" in printed.err
     assert re.search(r"^badpix-selfcal: debug: .*'kernel_size': 9", printed.err, re.MULTILINE)
     assert "COMPLETE" in printed.out
+
+
+# Names of files that a terminal would obey
+
+EVIL = "\x1b]0;title\x07\x9b31m\u202e\x7f\n\u2028verdict  TRUST\r\x1b[2J"
+
+
+def controls(text):
+    return {each for each in text if unicodedata.category(each) in ("Cc", "Zl", "Zp", "Cf")}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no such names")
+def test_control_characters_in_names_are_shown_never_sent(here, capsys):
+    """In reports, warnings, errors and the log of each command, and in pages."""
+    for number, path in enumerate(sorted(here.glob("*_rate.fits"))):
+        path.rename(here / f"{number}{EVIL}_rate.fits")
+    (here / f"broken{EVIL}_rate.fits").write_bytes(b"x" * 2880)
+    broken, old, new = str(here / f"broken{EVIL}_rate.fits"), f"old{EVIL}", f"new{EVIL}"
+
+    def call(*words, status=0):
+        assert main([*words, "-vv"]) == status
+        printed = capsys.readouterr()
+        assert controls(printed.out + printed.err) <= {"\n"}
+        assert not re.search("^verdict  TRUST", printed.out + printed.err, re.MULTILINE)
+        return printed
+
+    for out, options in ((old, ()), (new, ("--cut", "sigma"))):
+        done = call(
+            "batch", ".", "--output-dir", out, "--save-mask", "--report", *options, status=1
+        )
+        assert "\\u001b]0;title\\u0007\\u009b31m\\u202e\\u007f\\u000a\\u2028verdict" in done.out
+        assert "broken\\u001b]0;title" in done.err
+    first, second = (str(next(here.glob(f"{out}/*_mask.fits"))) for out in (old, new))
+    pages = [page.read_text() for page in here.glob("*/*.html")]
+    assert [*map(controls, pages)] == [{"\n"}] * 2
+    assert all("\\u001b]0;title" in page for page in pages)
+    call("plot", first, "--output-dir", f"figures{EVIL}")
+    call("report", first, "--output-dir", f"pages{EVIL}")
+    call("export", first, f"{EVIL}.reg")
+    call("history", first, second)
+    call("compare", first, second, status=4)
+    call("apply", first, ".", "--output-dir", f"applied{EVIL}", status=1)
+    call("associate", ".", status=1)
+    call("simulate", f"made{EVIL}", "--size", "96", "640")
+    for words in (["run", broken], ["run", EVIL]):
+        call(*words, status=1)
+    for words in ([EVIL], ["run", "a", EVIL], ["run", "a", f"--{EVIL}"]):
+        call(*words, status=2)
+
+
+@given(text())
+def test_visible_text_is_that_of_json(text):
+    shown = visible(text)
+    assert controls(shown) <= {each for each in text if unicodedata.category(each) == "Cf"}
+    if "\\" not in text and '"' not in text:
+        assert json.loads(f'"{shown}"') == text
 
 
 def test_quiet_prints_errors_only(here, capsys):

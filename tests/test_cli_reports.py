@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from astropy.io import fits
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 
-from .exposures import observation, sky, write
+from .exposures import change, observation, sky, write
 from .flagged_files import exposure, saved_mask
 from .pools import pool, take
 
@@ -91,7 +92,7 @@ def test_run_prints_what_a_session_shows_and_what_to_do_next(here, capsys):
     assert printed.out.splitlines() == [
         *shown.replace(" api", " out").splitlines(),
         "look      --report shows the flags on a page; --save-mask keeps the mask to plot",
-        "next      strun calwebb_spec2 out/product_badpix_selfcal.fits",
+        "next      badpix-selfcal associate out --flagged",
     ]
     assert len([*(here / "out").iterdir()]) == 3
 
@@ -140,9 +141,9 @@ def with_role(folder, role, name):
 
 
 def test_members_that_are_not_used_are_listed(user, lines):
-    with_role(user, "imprint", "imprint_asn.json")
-    (unused,) = lines("run", "imprint_asn.json")["unused"]
-    assert unused.count("_rate.fits (imprint)") == 2
+    with_role(user, "dark", "dark_asn.json")
+    (unused,) = lines("run", "dark_asn.json")["unused"]
+    assert unused.count("_rate.fits (dark)") == 2
 
 
 def test_run_in_json(here, report):
@@ -151,7 +152,7 @@ def test_run_in_json(here, report):
     (product,) = found["products"]
     assert product.keys() == {
         *("product", "status", "members", "unused", "dispaxis", "science", "backgrounds", "mask"),
-        *("page", "pixels", "cut_low", "cut_high", "n_low", "n_high", "error_scale"),
+        *("imprints", "page", "pixels", "cut_low", "cut_high", "n_low", "n_high", "error_scale"),
         "crowded_rows",
     }
     assert product["status"] == "COMPLETE"
@@ -228,7 +229,8 @@ def test_what_a_batch_did_not_do_is_reported(mixed, capsys, report):
     assert found["ignored"] == ["image_rate.fits"]
     members = [each for group in found["groups"] for each in group["members"]]
     left_out = [each for each in members if each["left_out"]]
-    assert left_out == [{"path": "zempty_rate.fits", "pedestal": None, "left_out": True}]
+    facts = {"path": "zempty_rate.fits", "pedestal": None, "noise": None, "left_out": True}
+    assert left_out == [facts]
 
 
 @pytest.mark.usefixtures("mixed")
@@ -247,7 +249,7 @@ def test_associate_lists_what_it_wrote(mixed, capsys, report):
     found = report("associate", ".")
     assert found["written"] is True
     assert len(found["associations"]) == len(list(mixed.glob("*_spec2_asn.json"))) == 6
-    names = {"path", "product", "group", "science", "backgrounds", "selfcal", "existed"}
+    names = {"path", "product", "group", "science", "backgrounds", "selfcal", "imprints", "existed"}
     assert found["associations"][0].keys() == names
     assert "exists already" in refused(capsys, "associate", ".")
     for options, verb in (([], "exists"), (["--overwrite"], "would replace")):
@@ -262,7 +264,7 @@ def test_batch_in_json(report):
     assert (found["threads"], found["failed"], found["index"]) == (4, 0, None)
     first, second = found["groups"]
     assert (first["group"], second["group"]) == ("MIRIFULONG 34", "NRS1")
-    assert {*first} == {"group", "members", "flagged", "masks", "mask_files", "pages"}
+    assert {*first} == {"group", "members", "imprints", "flagged", "masks", "mask_files", "pages"}
     assert all(5 < member["pedestal"] < 11 for member in first["members"])
     assert all(member["pedestal"] is None for member in second["members"])
     numbers = {"pixels": 96 * 640, "n_low": 62, "n_high": 62}
@@ -361,6 +363,17 @@ def test_a_mask_is_looked_at_and_the_copy_goes_on(here, lines):
     assert found["next"] == ["strun calwebb_spec2 'a b/product_badpix_selfcal.fits'"]
 
 
+def test_flagged_backgrounds_go_into_associations(here, lines):
+    flag = ["batch", *map(str, sorted(here.glob("*_rate.fits"))), "--save-flagged-bkg"]
+    change(here / "bkg0_rate.fits", BKGDTARG=True)
+    change(here / "bkg1_rate.fits", IS_IMPRT=True)
+    (command,) = lines(*flag, "--output-dir", "o ut")["next"]
+    assert command == f"badpix-selfcal associate 'o ut' {here} --flagged"
+    words = shlex.split(command)[1:]
+    counts = "1 science, 1 background, 0 selfcal, 1 imprint"
+    assert lines(*words)["written"][0].endswith(f"(MIRIFULONG: {counts})")
+
+
 @pytest.mark.usefixtures("here")
 def test_a_page_comes_first_and_a_rejected_mask_is_not_handed_on(lines):
     pytest.importorskip("bokeh", reason="bokeh is not installed")
@@ -382,10 +395,10 @@ def test_a_page_comes_first_and_a_rejected_mask_is_not_handed_on(lines):
         ("run sci_rte.fits", "sci_rte.fits: no such file or folder; did you mean sci_rate.fits"),
         ("run sci_rate.fits --background no*_rate.fits", "no*_rate.fits: no file matches"),
         ("run sci_rate.fits --selfcal sy_rate.fits", "sy_rate.fits: no such file or folder; did"),
-        ("run .", ".: is a folder; use "),
+        ("run .", ".: is a folder; `run` takes one association or exposure, `batch` takes many"),
         ("run sci_rate.fits --output-dir sky_rate.fits", "sky_rate.fits: is a file; give a folder"),
         ("batch dta", "dta: no such file or folder; did you mean data?"),
-        ("batch data", "data: this folder holds no *_rate.fits; name the exposures one by one"),
+        ("batch data", "data: there is no *_rate.fits in this folder and its sub-folders"),
         ("run typo_asn.json", "typo_asn.json: product 0, member 1 ("),
         ("export sci_rate.fits a.ecsv", "sci_rate.fits: "),
     ],

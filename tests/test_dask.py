@@ -19,7 +19,7 @@ from badpix_selfcal.files import exposure
 from badpix_selfcal.step import dask as cluster_file
 
 from . import servers
-from .exposures import assert_equal_planes, header, names, sky, statuses
+from .exposures import assert_equal_planes, header, names, set_error, sky, statuses
 from .masks import assert_same_masks
 from .pools import pool, take
 
@@ -175,6 +175,24 @@ def test_pedestals_backgrounds_and_what_is_left_out_or_fails(tmp_path, client):
     assert [each.error for each in there.failed] == [each.error for each in local.failed]
     assert {each.exposure.name for each in there.failed} == {"broken_rate.fits", "no_dq_rate.fits"}
     assert there[0].left_out == local[0].left_out == (folder / "empty_rate.fits",)
+
+
+def test_noisy_exposures_are_left_out(tmp_path, client):
+    """They lie in tasks of their own, and with others; the headers tell no depth."""
+    make(tmp_path / "in", 40, ("NRS1",))
+    for number, path in enumerate(sorted((tmp_path / "in").iterdir())):
+        if number < 20 or number % 3 == 0:
+            set_error(path, np.full(SMALL, 2.0 + (number % 2)))
+        else:
+            set_error(path, np.full(SMALL, 1.0))
+    local, there = (
+        bps.batch(tmp_path / "in", output_dir=tmp_path / name, cut="sigma", scheduler=scheduler)
+        for name, scheduler in (("local", None), ("there", client))
+    )
+    assert len(local[0].noisy) == 27
+    assert there[0].noise == local[0].noise
+    assert_same_groups(there, local)
+    assert_same_files(tmp_path / "there", tmp_path / "local")
 
 
 def test_unflagged_copies_of_what_is_skipped(tmp_path, client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import os
 import pickle
@@ -46,6 +47,8 @@ from .fits_exposures import (
     write,
 )
 
+DAY = datetime.date(2024, 6, 30)
+
 # What is read
 
 
@@ -61,11 +64,21 @@ from .fits_exposures import (
         ({"FILTER": "F170LP", "GRATING": "G235H"}, {"band": "F170LP/G235H"}),
         ({"BAND": "long", "FILTER": "X"}, {"band": "LONG"}),
         ({"BKGDTARG": True}, {"is_background": True}),
-        ({"BKGDTARG": "T"}, {"is_background": False}),
+        ({"BKGDTARG": "t", "IS_IMPRT": "F"}, {"is_background": True, "is_imprint": False}),
+        ({"BKGDTARG": 1, "IS_IMPRT": 0}, {"is_background": True, "is_imprint": False}),
+        ({"BKGDTARG": "F"}, {"is_background": False}),
+        ({"BKGDTARG": True, "IS_IMPRT": True}, {"is_background": False, "is_imprint": True}),
+        ({"IS_IMPRT": "T"}, {"is_background": False, "is_imprint": True}),
+        ({"SUBARRAY": "N/A"}, {"subarray": ""}),
+        ({"DATE-OBS": "2024-06-30"}, {"date": DAY}),
+        ({"DATE-OBS": "2024-06-30T23:59:59.999", "EXPSTART": 1.5}, {"date": DAY}),
+        ({"DATE-OBS": "unknown", "DATE-BEG": "2024-06-30T00:00:01.5"}, {"date": DAY}),
+        ({"EXPSTART": 60491.999}, {"date": DAY}),
+        ({"DATE-OBS": "2024-13-01", "EXPSTART": 1e300}, {"date": None}),
         ({"S_BPXSLF": "COMPLETE"}, {"is_flagged": True, "status": "COMPLETE"}),
         ({"S_BPXSLF": "SKIPPED"}, {"is_flagged": False, "status": "SKIPPED"}),
-        ({"S_FLAT": "COMPLETE", "S_PHOTOM": "COMPLETE"}, {"later_step": "S_FLAT"}),
-        ({"S_CLNFNS": "COMPLETE", "S_FLAT": "SKIPPED"}, {"later_step": ""}),
+        ({"S_FLAT": "COMPLETE", "S_PHOTOM": "COMPLETE"}, {"later_steps": ("S_FLAT", "S_PHOTOM")}),
+        ({"S_CLNFNS": "COMPLETE", "S_FLAT": "SKIPPED"}, {"later_steps": ()}),
         ({"HISTORY": "made"}, {"history": ("made",)}),
         ({"EXP_TYPE": 5}, {"exp_type": "5"}),
     ],

@@ -14,6 +14,9 @@ from .exposures import header, planes
 
 jwst = pytest.importorskip("jwst.badpix_selfcal.badpix_selfcal", reason="jwst is not installed")
 
+# The exposures are calibrated.
+pytestmark = pytest.mark.filterwarnings("ignore:.*later steps of the pipeline")
+
 
 def _minimum(paths):
     with warnings.catch_warnings():
@@ -28,6 +31,7 @@ def test_flags_are_those_of_jwst(flight_exposures, tmp_path):
         selfcal=other,
         background=background,
         output_dir=tmp_path,
+        force=True,
         save_flagged_bkg=True,
         flagfrac_lower=0.01,
         flagfrac_upper=0.01,
@@ -64,7 +68,8 @@ def test_every_dispersion_axis(flight_exposures, dispaxis):
 
 def test_the_pipeline_opens_the_outputs(flight_exposures, tmp_path):
     datamodels = pytest.importorskip("jwst.datamodels")
-    result = bps.selfcal(flight_exposures[0], selfcal=flight_exposures[1:], output_dir=tmp_path)
+    how = {"selfcal": flight_exposures[1:], "output_dir": tmp_path, "force": True}
+    result = bps.selfcal(flight_exposures[0], **how)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the input itself causes warnings about its old schema
         with datamodels.open(result.science) as model:

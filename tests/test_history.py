@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import badpix_selfcal as bps
+from badpix_selfcal.cli import main
 from badpix_selfcal.errors import SelfcalWarning
 from badpix_selfcal.simulate import simulate
 
@@ -259,6 +261,29 @@ def test_bad_inputs_are_named(here):
     assert said.startswith(f"{one}: would replace the input {one}; ")
     said = refused(here, every, at_least="x", error=TypeError)
     assert "at_least must be a whole number, got 'x'" in said
+
+
+def test_masks_of_several_detectors_are_grouped(here, capsys):
+    epochs_of(here)
+    expected = bps.history("?_mask.fits")
+    for number in (1, 2):
+        saved_mask(here / f"nrs{number}_mask.fits", {(0, number)}, about={"DETECTOR": "NRS1"})
+    nrs = bps.history("nrs*_mask.fits")
+    saved_mask(here / "part_mask.fits", about={"SUBARRAY": "SUB64"})
+    with pytest.warns(SelfcalWarning, match=r"^part_mask.fits: is the only mask of its"):
+        found = bps.history("*_mask.fits")
+    assert repr(found) == f"{expected}\n{nrs}"
+    assert [(each.detector, each.shape, each.at_least) for each in (found, *found.others)] == [
+        ("MIRIFULONG", SHAPE, 3),
+        ("NRS1", SHAPE, 2),
+    ]
+    assert refused(here, "[1-3]_mask.fits", "nrs*_mask.fits", table="t.ecsv") == (
+        "files to write are of one detector; give the masks of one of MIRIFULONG, NRS1"
+    )
+    assert main(["history", *map(str, sorted(here.glob("[1-3n]*_mask.fits"))), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["detector"], facts["others"][0]["detector"]) == ("MIRIFULONG", "NRS1")
+    assert (facts["others"][0]["in_any"], facts["others"][0]["persistent"]) == (2, 0)
 
 
 def test_masks_of_other_parameters_are_warned_of(here):

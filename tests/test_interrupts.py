@@ -74,17 +74,15 @@ def test_a_stopped_run_writes_nothing(tmp_path, slow_run, number, again):
 
 
 STUCK = """
-import sys, threading, time
+import sys, time
 from badpix_selfcal.cli import main, terminal
 from badpix_selfcal.cli.commands import Command
 
 def stuck(*_):
     print("begun", flush=True)
-    thread = threading.Thread(target=time.sleep, args=(60,))
-    thread.start()
-    while thread.is_alive():
+    for _ in range(60):
         try:
-            thread.join()
+            time.sleep(1)
         except BaseException:
             pass
 
@@ -154,12 +152,12 @@ def test_a_handler_of_the_caller_is_left_alone(here):
 EARLY = """
 import signal, sys
 
-module = sys.argv.pop(1)
+module, number = sys.argv.pop(1), int(sys.argv.pop(1))
 
 class Interrupting:
     def find_spec(self, name, *_):
         if name == module:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Interrupting())
@@ -168,19 +166,57 @@ sys.exit(main())
 """
 
 
+@pytest.mark.parametrize("number", WORDS)
 @pytest.mark.parametrize("module", ["cli", "cli.commands", "step.selfcal"])
-def test_an_interrupt_while_modules_are_imported(here, module):
+def test_a_signal_while_modules_are_imported(here, module, number):
     done = subprocess.run(
-        [sys.executable, "-c", EARLY, f"badpix_selfcal.{module}", "run", "x_asn.json"],
+        [sys.executable, "-c", EARLY, f"badpix_selfcal.{module}", str(number), "run", "x_asn.json"],
         cwd=here,
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert done.stderr == f"badpix-selfcal: interrupted; {COMPLETE}\n"
-    assert (done.returncode, done.stdout) == (130, "")
+    status, word = WORDS[number]
+    assert done.stderr == f"badpix-selfcal: {word}; {COMPLETE}\n"
+    assert (done.returncode, done.stdout) == (status, "")
     assert not list(here.glob("*_badpix_selfcal.fits"))
+
+
+LATE = """
+import atexit, signal, sys
+
+class Last:
+    def __del__(self, signal=signal):
+        signal.raise_signal(number)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+number, moment = int(sys.argv.pop(1)), sys.argv.pop(1)
+if moment == "the last function":
+    atexit.register(signal.raise_signal, number)
+if moment == "the end of modules":
+    sys.modules["last"] = Last()
+from badpix_selfcal.__main__ import main
+status = main()
+if moment == "the first function":
+    atexit.register(signal.raise_signal, number)
+if moment == "at once":
+    signal.raise_signal(number)
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize("number", WORDS)
+@pytest.mark.parametrize("words", ["--version", "no-command"])
+@pytest.mark.parametrize(
+    "moment", ["at once", "the first function", "the last function", "the end of modules"]
+)
+def test_a_signal_after_the_command_leaves_its_status(moment, words, number, tmp_path):
+    run, how = [sys.executable, "-c", LATE, str(number), moment, words], {"text": True}
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, check=False, timeout=60, **how)
+    expected = command(words, cwd=tmp_path)
+    assert done.returncode == expected.returncode == (0 if words == "--version" else 2)
+    assert (done.stdout, done.stderr) == (expected.stdout, expected.stderr)
 
 
 @pytest.mark.parametrize("number", WORDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -285,6 +286,30 @@ def test_exposures_without_a_pedestal_do_not_count_as_in_selfcal(tmp_path, lost,
         return
     assert expected.bad_pixels.mask.sum() > 5
     np.testing.assert_array_equal(mask_of(science), expected.bad_pixels.mask)
+
+
+@pytest.mark.parametrize("detector", SIZES)
+def test_noisy_exposures_and_zeros_do_not_count_as_in_selfcal(tmp_path, detector):
+    exposures = observe(tmp_path, detector)
+    for number, role in enumerate(("science", "selfcal", "background")):
+        for path in exposures[role]:
+            with dm.open(path) as model:
+                model = model.copy()
+            if role == "background":
+                model.err *= 2
+            lost = np.random.default_rng(number).random(model.data.shape) < 0.2
+            lost &= model.dq >> 31 == 0
+            model.data[lost] = model.err[lost] = 0
+            model.dq[lost] |= instrument.DO_NOT_USE
+            model.save(path)
+    expected, (science, backgrounds) = run_and_step(exposures["association"], tmp_path / "out")
+    assert expected.noisy == tuple(map(Path, exposures["background"]))
+    assert expected.bad_pixels.mask.sum() > 5
+    assert not np.isnan(expected.mask.minimum).all()
+    for model in (science, *backgrounds):
+        np.testing.assert_array_equal(mask_of(model), expected.bad_pixels.mask)
+    ours, others = both(exposures["association"])
+    assert_same_results(ours, others, backgrounds=2)
 
 
 def test_a_wrong_cut_is_refused():

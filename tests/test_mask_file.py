@@ -342,7 +342,8 @@ def test_do_not_use_is_what_dq_def_says(tmp_path, definitions, bits, kind):
     ("change", "problem"),
     [
         ({"REFTYPE": "DARK"}, r"is no mask \(REFTYPE is DARK\); give a file that"),
-        ({"definitions": ((2, "DEAD"),)}, "DQ_DEF does not say which pixels DO_NOT_USE"),
+        ({"definitions": ((2, "DEAD"),)}, "DQ_DEF gives DO_NOT_USE no value .*; it defines DEAD"),
+        ({"definitions": tuple((n, f"B{n}") for n in range(33))}, "DQ_DEF defines 33 bits; DQ has"),
         ({"image": np.zeros((2, 20, 30), np.uint32)}, "no DQ extension with a 2-D image"),
         ({"image": np.zeros((20, 30), np.float32)}, "no DQ extension with a 2-D image"),
     ],
@@ -352,14 +353,20 @@ def test_what_is_no_reference_mask_is_refused(tmp_path, change, problem):
     assert re.search(problem, refusal(reference(tmp_path / "ref.fits", **how)))
 
 
-@pytest.mark.parametrize(("form", "values"), [("E", [1.0]), ("2J", [[1, 2]]), ("PJ()", [[1]])])
+@pytest.mark.parametrize(
+    ("form", "values"),
+    [
+        *(("E", [1.0]), ("2J", [[1, 2]]), ("PJ()", [[1]])),
+        *(("J", [0]), ("J", [-1]), ("K", [1 << 32]), ("K", [(1 << 32) + 1])),
+    ],
+)
 def test_a_table_of_bits_that_does_not_say_it(tmp_path, form, values):
     path = reference(tmp_path / "ref.fits", np.zeros((3, 4), np.uint32), ())
     names = fits.Column("NAME", "10A", array=["DO_NOT_USE"])
     columns = [fits.Column("VALUE", form, array=values), names]
     bits = fits.BinTableHDU.from_columns(columns, name="DQ_DEF")
     fits.append(path, bits.data, bits.header)
-    assert "its table DQ_DEF does not say which pixels DO_NOT_USE" in refusal(path)
+    assert "its table DQ_DEF gives DO_NOT_USE no value" in refusal(path)
 
 
 # Which exposures a mask fits

@@ -11,6 +11,7 @@ import pytest
 
 import badpix_selfcal as bps
 from badpix_selfcal.arrays import reference
+from badpix_selfcal.cli import main
 from badpix_selfcal.parameters import Parameters
 
 from .exposures import header, sky, write
@@ -55,27 +56,59 @@ def test_every_parameter_has_a_keyword_and_a_sentence():
     assert all(each.help and each.keyword.startswith("BPX") for each in about.values())
 
 
-def test_equal_values_of_other_types_leave_equal_histories(tmp_path):
+OF_CUT = {
+    "fraction": {"flagfrac_lower": 0.01, "flagfrac_upper": 0.25},
+    "sigma": {"sigma_lower": 10.0, "sigma_upper": 5.5, "grow": True},
+}
+
+
+@pytest.mark.filterwarnings("ignore::badpix_selfcal.SelfcalWarning")
+@pytest.mark.parametrize("cut", OF_CUT)
+def test_equal_values_of_other_types_leave_equal_histories(tmp_path, cut):
     write(tmp_path / "sci_rate.fits", sky(1))
-    plain = {"kernel_size": 7, "flagfrac_lower": 0.01, "flagfrac_upper": 0.25, "dispaxis": 1}
-    plain |= {"cut": "fraction", "sigma_lower": 10.0, "sigma_upper": 5.5, "edge": "shrink"}
-    other = {"kernel_size": np.int64(7), "flagfrac_lower": Fraction(1, 100)}
-    other |= {"flagfrac_upper": np.float32(0.25), "cut": np.str_("fraction"), "sigma_lower": 10}
-    other |= {"sigma_upper": Fraction(11, 2), "dispaxis": np.int16(1), "edge": np.str_("shrink")}
-    for name, default in DEFAULTS.items():
-        if default is False:
-            plain[name] = name not in ("save_flagged_bkg", "force")
-            other[name] = np.bool_(plain[name])
+    plain = {"kernel_size": 7, "dispaxis": 1, "cut": cut, "edge": "shrink"}
+    plain |= {name: name not in ("grow", "save_flagged_bkg", "force") for name in SWITCHES}
+    plain |= OF_CUT[cut]
+    as_other = {int: np.int64, str: np.str_, bool: np.bool_, float: Fraction}
+    other = {name: as_other[type(value)](value) for name, value in plain.items()}
     first, second = (
         bps.selfcal(tmp_path / "sci_rate.fits", output_dir=tmp_path / to, **how)
         for to, how in (("plain", plain), ("other", other))
     )
     assert list(header(first.science)["HISTORY"]) == list(header(second.science)["HISTORY"])
     kept = vars(Parameters(**other))
-    assert kept == plain
-    assert {name: type(value) for name, value in kept.items()} == {
-        name: type(value) for name, value in plain.items()
-    }
+    assert kept == DEFAULTS | plain
+    assert all(type(kept[name]) is type(value) for name, value in plain.items())
+
+
+OTHERS = [
+    *((name, value, "sigma") for name, value in OF_CUT["fraction"].items()),
+    *((name, value, "fraction") for name, value in OF_CUT["sigma"].items()),
+]
+
+
+@pytest.mark.filterwarnings("ignore::badpix_selfcal.SelfcalWarning")
+@pytest.mark.parametrize(("name", "value", "cut"), OTHERS)
+def test_a_parameter_of_the_other_cut_is_refused_unless_it_has_its_default(
+    tmp_path, capsys, name, value, cut
+):
+    exposure = write(tmp_path / "sci_rate.fits", sky(1))
+    other = "fraction" if cut == "sigma" else "sigma"
+    said = f"{name} serves the {other} cut only; set `cut` to {other}, or leave {name} out"
+    image, default = np.ones((9, 9)), {name: DEFAULTS[name]}
+    for call in (
+        lambda **how: bps.selfcal(exposure, output_dir=tmp_path / "out", **how),
+        lambda **how: bps.batch(exposure, output_dir=tmp_path / "out", **how),
+        lambda **how: bps.find_bad_pixels(image, dispaxis=1, **how),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+            call(cut=cut, **{name: value})
+        call(cut=cut, **default)
+        call(cut=other, **{name: value})
+    option = [f"--{name.replace('_', '-')}", *([] if name == "grow" else [str(value)])]
+    assert main(["run", str(exposure), "--cut", cut, *option]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ def test_where_members_are(asn, name, expected):
         ("https://h/a_rate.fits?sig=x/y.z", "a_rate.fits", ".fits", "https://h/a_rate.fits"),
         ("https://u:p@h:8/a.yaml#part", "a.yaml", ".yaml", "https://h:8/a.yaml"),
         ("https://h/f?uri=mast:p/a.fits&token=abc", "a.fits", ".fits", "https://h/f (a.fits)"),
+        ("https://h/f?token=a.b.c&uri=p/a.fits&sig=x", "a.fits", ".fits", "https://h/f (a.fits)"),
+        ("https://h/f?uri=p/a.fits%26token=abc", "f", "", "https://h/f"),
+        ("https://h/f?token=a.fits", "f", "", "https://h/f"),
+        ("https://h/a.fits?sig='token\" token", "a.fits", ".fits", "https://h/a.fits"),
         ("s3://b/d/", "d", "", "s3://b/d/"),
     ],
 )
@@ -54,6 +59,23 @@ def test_names_and_what_is_shown(url, name, suffix, shown):
 def test_texts_of_libraries_lose_secrets():
     text = "404, url='https://u:p@h/a.fits?sig=1', and s3://b/c#d or 1?"
     assert without_secrets(text) == "404, url='https://h/a.fits', and s3://b/c or 1?"
+    text = "http://u:p#q@h/a.fits [http://[::1]:80/a?'sig\", http://h:80/a]"
+    assert without_secrets(text) == 'http:// [http://[::1]:80/a", http://h:80/a]'
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://[::1", "http://[::1: a URL with :: is refused"),
+        ("http://u:p@[1/a.fits?x=1", "http://[1/a.fits: is not a valid URL"),
+        ("http://u:p#q@h/a.fits", "http://: is not a valid URL"),
+        ("zip://a.fits::http://u:p@h/b?x=1", "zip://a.fits::http://h/b: a URL with :: is refused"),
+        ("simplecache::s3://b/a.fits", "simplecache::s3://b/a.fits: a URL with :: is refused"),
+    ],
+)
+def test_urls_that_are_refused(url, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        locate(url)
 
 
 def test_folders_of_urls():

@@ -81,6 +81,26 @@ def test_the_three_commands_draw_the_picture(tmp_path):
     assert np.abs(new - old).mean() < 5  # of 255; fonts may differ
 
 
+def test_make_demo_keeps_the_other_files_of_its_folder(tmp_path):
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    for stamp in (".pip", ".installed"):
+        (tmp_path / "venv" / stamp).touch()
+    for name, module in (("python", ""), ("badpix-selfcal", "-m badpix_selfcal")):
+        script = tmp_path / "venv" / "bin" / name
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')
+        script.chmod(0o755)
+    mine = tmp_path / "demo" / "mine_00001_spec2_asn.json"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    for _ in range(2):
+        report = run(f"make -C {ROOT} demo VENV={tmp_path}/venv DEMO={tmp_path}/demo", tmp_path)
+        assert "hot pixels" in report
+    assert mine.read_text() == "mine"
+    assert len([*mine.parent.glob("*_rate.fits")]) > 3
+
+
 def test_the_flags_of_both_cuts_are_drawn(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     simulate(tmp_path / "demo", detector="MIRIFUSHORT")

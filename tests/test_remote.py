@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -151,6 +155,40 @@ def test_what_cannot_be_had_is_named(web):
         remote.download(RemoteFile(f"{web.url}/a_rate.fits"), 1000)
 
 
+def test_an_association_on_a_server_lists_what_is_there(web, tmp_path):
+    science = write(tmp_path / "a_rate.fits", sky(1))
+    for name, shown in {
+        science.as_uri(): str(science),
+        "https://u:p@other/a_rate.fits?x=1": "https://other/a_rate.fits",
+        "http://127.0.0.1:9/a_rate.fits": "http://127.0.0.1:9/a_rate.fits",
+        "local:///etc/passwd": "local:///etc/passwd",
+    }.items():
+        members = [{"expname": name, "exptype": "science"}]
+        table = {"products": [{"name": "p", "members": members}]}
+        (web.folder / "x_asn.json").write_text(json.dumps(table))
+        url = web.url.replace("://", "://user:word@")
+        with pytest.raises(bps.AssociationError) as caught:
+            association.read(f"{url}/x_asn.json")
+        said = f"{web.url}/x_asn.json: product 0: member {shown} is not on the server of the "
+        assert str(caught.value) == f"{said}association; set `force` to use it all the same"
+        (product,) = association.read(f"{url}/x_asn.json", force=True).products
+        assert str(product.science) == shown
+        assert str(association.read(web.folder / "x_asn.json").products[0].science) == shown
+    with pytest.raises(bps.AssociationError, match="local:///etc/passwd is not on"):
+        bps.selfcal(f"{web.url}/x_asn.json")
+
+
+def test_what_a_library_says_is_a_line(monkeypatch):
+    def fail(*_):
+        raise ValueError("of the server\n\n" + "\x1b[31m word" * 1000)
+
+    monkeypatch.setattr(remote, "_opened", fail)
+    said = refusal("http://h/a.fits")
+    assert said.startswith("cannot be fetched: of the server ")
+    assert len(said) < 350
+    assert "\n" not in said
+
+
 def test_missing_credentials_and_packages_are_reported_with_the_remedy(moto, monkeypatch):
     options = {"endpoint_url": f"http://127.0.0.1:{moto}"}
     monkeypatch.setitem(fsspec.config.conf, "s3", options)
@@ -283,7 +321,7 @@ def test_a_run_to_a_bucket_equals_one_here(tmp_path, bucket):
     assert bucket.system.find(bucket.name) == before
 
 
-@pytest.mark.parametrize("given", ["/deep/", "/deep/*_rate.fits"])
+@pytest.mark.parametrize("given", ["/deep/", "/deep/*_rate.fits", "/deep", "", "/**/*_rate.fits"])
 def test_a_batch_of_a_folder_in_s3(tmp_path, bucket, given):
     (tmp_path / "in").mkdir()
     for number in range(3):
@@ -294,15 +332,108 @@ def test_a_batch_of_a_folder_in_s3(tmp_path, bucket, given):
     assert_same_outputs(tmp_path / "out", tmp_path / "expected")
 
 
-def test_the_command_takes_urls_and_shows_no_secret(tmp_path, web, capsys):
+# What nothing shows: the parts of URLs that may be secret
+
+KEYS = "SECRETuser:SECRETpassword@"
+QUERY = "token=eyJ.SECRETtoken.fits'SECRETquote&x=SECRETquery#SECRETfragment"
+
+
+@pytest.fixture
+def signed(web):
+    """Three exposures, two masks and an association on a server; the URLs need secrets."""
+    paths = [write(web.folder / f"{number}_rate.fits", sky(number)) for number in range(3)]
+    paths[2].rename(web.folder / "get")
+    host = web.url.replace("://", f"://{KEYS}")
+    urls = [f"{host}/{number}_rate.fits?{QUERY}" for number in range(2)]
+    urls.append(f"{host}/get?token=eyJ.SECRET.fits&uri=mast:p/2_rate.fits&{QUERY}")
+    for number in range(2):
+        how = {"output_dir": web.folder, "save_mask": True, "overwrite": True}
+        made = bps.selfcal(urls[0], selfcal=urls[1 + number], **how)
+        made.mask_file.rename(web.folder / f"{number}_mask.fits")
+    members = [{"expname": url, "exptype": "science"} for url in urls[:1]]
+    members += [{"expname": url, "exptype": "selfcal"} for url in urls[1:]]
+    table = {"products": [{"name": "p", "members": members}]}
+    (web.folder / "x_asn.json").write_text(json.dumps(table))
+    (web.folder / "local_asn.json").write_text(json.dumps(table))
+    return host, urls
+
+
+def expanded(content):
+    """Return bytes, and what is packed in them: gzip, zlib, and base64 in pages."""
+    found = [content]
+    for start in re.finditer(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]", content):
+        with suppress(zlib.error):
+            found.append(zlib.decompressobj(47).decompress(content[start.start() :]))
+    for text in re.findall(rb"[A-Za-z0-9+/]{200,}=*", content):
+        with suppress(ValueError):
+            found += expanded(base64.b64decode(text))
+    return found
+
+
+MASKS = "{host}/0_mask.fits?{query} {host}/1_mask.fits?{query}"
+LINES = {
+    "run": "{0} --selfcal {1} --background {2} --save-mask --report --save-flagged-bkg",
+    "run asn": "{host}/x_asn.json?{query} --save-mask --report",
+    "run local": "web/local_asn.json --save-mask --report --cut sigma",
+    "run skipped": "{0}",
+    "run absent": "{host}/absent_rate.fits?{query}",
+    "run absent asn": "{host}/absent_asn.json?{query}",
+    "run closed": "http://{keys}127.0.0.1:9/a_rate.fits?{query}",
+    "run invalid": "http://{keys}[::1/a_rate.fits?{query}",
+    "run chain": "zip://a.fits::{0}",
+    "run unknown": "xyz://{keys}b/a_rate.fits?{query}",
+    "run bucket": "s3://{keys}b/a_rate.fits?{query}",
+    "run two": "{0} {1}",
+    "run folder": "{host}/",
+    "run option": "{0} --selfcat={1}",
+    "run value": "{0} --cut={1}",
+    "run password": "http://SECRETuser:SECRET#word@host/a_rate.fits",
+    "batch": "{0} {1} {2} --save-mask --report",
+    "batch absent": "{0} {host}/absent_rate.fits?{query} --workers 2",
+    "batch pattern": "{host}/*_rate.fits?{query}",
+    "apply": "{host}/0_mask.fits?{query} {0} {1} {2}",
+    "apply absent": "{host}/absent_mask.fits?{query} {0}",
+    "apply exposure": "{0} {1}",
+    "report": MASKS,
+    "report exposure": "{0}",
+    "plot": "{host}/0_mask.fits?{query} --format pdf",
+    "plot svg": "{host}/0_mask.fits?{query} --format svg",
+    "history": f"{MASKS} --table h.ecsv --picture h.svg --persistent-mask h_mask.fits",
+    "history twice": "{host}/0_mask.fits?{query} {host}/0_mask.fits?{query}",
+    "compare": f"{MASKS} --picture c.svg",
+    "compare exposures": "{0} {1}",
+    "export": "{host}/0_mask.fits?{query} x.ecsv x.reg",
+    "export to": "{host}/0_mask.fits?{query} http://{keys}h/x.ecsv?{query}",
+    "export to bucket": "{host}/0_mask.fits?{query} s3://{keys}b/x.ecsv",
+    "associate": "{0} {1} {2}",
+    "associate to": "{host}/ --output-dir http://{keys}h/x?{query}",
+    "simulate": "{0}",
+}
+DONE = ("run", "run asn", "run local", "batch", "apply", "report", "plot", "plot svg")
+DONE += ("history", "compare", "compare exposures", "export")
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.filterwarnings("ignore::badpix_selfcal.SelfcalWarning")
+def test_no_command_writes_or_prints_what_is_secret_in_urls(here, signed, capfd, caplog):
     from badpix_selfcal.cli import main
 
-    paths = [write(web.folder / f"{number}_rate.fits", sky(number)) for number in range(2)]
-    urls = [f"{web.url}/{path.name}?sig=secret" for path in paths]
-    words = ["run", urls[0], "--selfcal", urls[1], "--output-dir", str(tmp_path / "out")]
-    assert main([*words, "--save-mask", "--json"]) == 0
-    printed = "".join(capsys.readouterr())
-    assert f"{web.url}/0_rate.fits" in printed
-    written = b"".join(path.read_bytes() for path in (tmp_path / "out").iterdir())
-    assert "secret" not in printed
-    assert b"secret" not in written
+    host, urls = signed
+    before = {*here.rglob("*")}
+    for name, line in LINES.items():
+        words = [each.format(*urls, host=host, keys=KEYS, query=QUERY) for each in line.split()]
+        words += ["--overwrite"] * (name in DONE)
+        folder = ["--output-dir", "out"] * (name.split()[0] not in WITHOUT_FOLDER)
+        for printed in ("-vv", "--json")[: 1 + (name in DONE)]:
+            status = main([name.split()[0], *words, *folder, printed])
+            output, errors = capfd.readouterr()
+            assert "SECRET" not in output + errors + caplog.text, name
+            assert "unexpected" not in output + errors, name
+            assert (status in (0, 4)) == (name in DONE), (name, errors)
+        for path in {*here.rglob("*")} - before:
+            assert "SECRET" not in path.name
+            content = b"" if path.is_dir() else path.read_bytes()
+            assert not any(b"SECRET" in each for each in expanded(content)), (name, path)
+
+
+WITHOUT_FOLDER = ("history", "compare", "export", "simulate")

@@ -244,7 +244,7 @@ def test_an_exposure_whose_gap_holds_no_level_is_left_out(tmp_path, pair, value)
 
 
 def test_all_products_are_processed(tmp_path):
-    types = {"bkg0_rate.fits": "Background", "nowhere.fits": "imprint"}
+    types = {"bkg0_rate.fits": "Background", "nowhere.fits": "dark"}
 
     def edit(those):
         those[:] = [
@@ -265,7 +265,27 @@ def test_all_products_are_processed(tmp_path):
     assert [bps.Mask.read(each.mask_file).name for each in (result, other)] == ["p0", "p1"]
     np.testing.assert_array_equal(other.bad_pixels.mask, found_in([sky(2), sky(3)]).mask)
     assert other.science == tmp_path / "out" / "p1_badpix_selfcal.fits"
-    assert result.unused == {tmp_path / "nowhere.fits": "imprint"}
+    assert result.unused == {tmp_path / "nowhere.fits": "dark"}
+
+
+def test_imprints_serve_the_minimum_as_selfcal_members_do(tmp_path):
+    association = observation(tmp_path, background=1)
+    as_selfcal = bps.selfcal(association, output_dir=tmp_path / "one")
+
+    def edit(those):
+        self1 = those[0]["members"][-1]
+        those[0]["members"].append(self1 | {"exptype": "imprint"})  # in two roles
+        those[0]["members"][-3]["exptype"] = "Imprint"
+
+    products(association, edit)
+    result = bps.selfcal(association, output_dir=tmp_path / "two", save_flagged_bkg=True)
+    np.testing.assert_array_equal(result.bad_pixels.residual, as_selfcal.bad_pixels.residual)
+    assert {*result.members} == {*as_selfcal.members}
+    assert sorted(path.name for path in result.imprints) == ["self0_rate.fits", "self1_rate.fits"]
+    assert "1 COMPLETE, 1 BACKGROUND, 2 IMPRINT" in repr(
+        bps.selfcal(association, output_dir=tmp_path / "three")
+    )
+    assert len(result.written) == 2
 
 
 # Axes, parameters, planes

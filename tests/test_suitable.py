@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal import AssociationError, ExposureError, SelfcalWarning
-from badpix_selfcal.files.exposure import LATER_STEPS
+from badpix_selfcal.cli import main
+from badpix_selfcal.files.exposure import CALIBRATION, LATER_STEPS
 
 from .exposures import GAP, change, flags_in, names, observation, products, sky, write
 from .pools import pool, take
@@ -42,6 +45,84 @@ def test_what_is_missing_is_named_with_near_names(data, function, given, rest):
     with pytest.raises(ExposureError, match=f"^{given}: no such file or folder"):
         function("data", background=given, output_dir="out")
     assert names(data) == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (
+            ["a/1_uncal.fits", "b/2_uncal.fits.gz"],
+            "2 *_uncal.fits (calwebb_detector1 makes rates of them)",
+        ),
+        (["a/1_cal.fits", "x_ramp.fits"], "1 *_cal.fits (made of rates: give those), 1 *_ramp"),
+        (["1_x1d.fits", "sci.fits"], "1 *.fits, 1 *_x1d.fits; name the exposures"),
+        (["1_badpix_selfcal.fits"], "1 *_selfcal.fits (flagged already)"),
+        ([".a/1_uncal.fits", "notes.txt"], ""),
+    ],
+)
+@pytest.mark.parametrize("function", [bps.batch, bps.associate])
+def test_a_folder_without_rates_names_what_it_has(data, function, found, said):
+    for name in found:
+        (data / "other" / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / "other" / name).touch()
+    none = "other: there is no *_rate.fits in this folder and its sub-folders"
+    with pytest.raises(ExposureError, match=f"^{re.escape(none + ', but ' * bool(said) + said)}"):
+        function("other", output_dir="out")
+    with pytest.raises(ExposureError, match=f"^{re.escape(none)}"):
+        function("data", background="other", output_dir="out")
+
+
+KINDS = {
+    "x_asn.json": "is an association; give it to `run`, which takes one at a time",
+    "x_asn.YAML": "is an association; give it to `run`, which takes one at a time",
+    "x_rate.fits.bz2": "is compressed by another program than gzip; unpack it (bunzip2)",
+    "x_rate.fits.xz": "is compressed by another program than gzip; unpack it (unxz)",
+    "x_rate.fits.zip": "is compressed by another program than gzip; unpack it (unzip)",
+    "notes.txt": "is not a FITS file, nor one compressed by gzip",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_that_is_no_exposure_is_called_what_it_is(data, name):
+    (data / name).write_bytes(b"[]\xff")
+    (failed,) = bps.batch(["data", name], output_dir="out").failed
+    assert failed.error == f"{name}: {KINDS[name]}"
+    for call in (bps.associate, lambda given: bps.apply(given, "data")):
+        with pytest.raises(ValueError, match=f"^{re.escape(failed.error)}$"):
+            call(name)
+    said = KINDS[name] if ".fits" in name else "is neither an exposure"
+    if "_asn" not in name:
+        with pytest.raises(ValueError, match=f"^{re.escape(f'{name}: {said}')}"):
+            bps.selfcal(name, output_dir="run")
+
+
+def test_an_exposure_compressed_by_fpack_is_refused_and_fts_is_fits(data):
+    path = data / "data" / "sci0_nrs1_rate.fits"
+    with fits.open(path) as hdus:
+        tiles = fits.CompImageHDU(hdus["SCI"].data, hdus["SCI"].header)
+        fits.HDUList([hdus[0], tiles]).writeto("x_rate.fits.fz")
+    with pytest.raises(ExposureError, match=r"^x_rate\.fits\.fz: SCI is tile-compressed.*funpack"):
+        bps.selfcal("x_rate.fits.fz")
+    path.rename("sci0_rate.fts")
+    result = bps.selfcal("sci0_rate.fts", background="data", output_dir="out")
+    assert result.science == Path("out/sci0_badpix_selfcal.fits")
+
+
+@pytest.mark.parametrize("kind", ["asn.json", "rate.fits"])
+def test_a_run_takes_one_input(data, capsys, kind):
+    if kind == "asn.json":
+        bps.associate("data")
+    paths = sorted(str(each.relative_to(data)) for each in data.glob(f"data/*{kind}"))
+    one = "`run` takes one association or exposure, `batch` takes many exposures"
+    stands = f"data/*{kind}: stands for {', '.join(paths)}; {one}"
+    with pytest.raises(ExposureError, match=f"^{re.escape(stands)}$"):
+        bps.selfcal(f"data/*{kind}")
+    with pytest.raises(TypeError, match=f"^input must be a path or URL, got .*; {one}$"):
+        bps.selfcal(paths)
+    assert main(["run", *paths]) == 2
+    many = f"one argument too many: {paths[1]}; run takes one input, 'badpix-selfcal batch' many"
+    assert many in capsys.readouterr().err
+    assert bps.selfcal(f"data/*0*{kind}", background="data", output_dir="out").written
 
 
 def test_a_link_to_nowhere_fails_on_its_own(data):
@@ -93,6 +174,47 @@ class TestFlaggedAlready:
         assert "force" not in str(caught.value)  # `associate` has no such argument
 
 
+class TestCalibrated:
+    """An exposure of level 2b (``_cal``), whatever its name is."""
+
+    @pytest.fixture(params=["S_FLAT", "S_PHOTOM", "BUNIT"])
+    def calibrated(self, tmp_path, request):
+        path = take(tmp_path / "a_rate.fits", 1, detector="NRS1")
+        if request.param == "BUNIT":
+            with fits.open(path, mode="update") as hdus:
+                hdus["SCI"].header["BUNIT"] = "MJy/sr"
+            return path, "BUNIT = MJy/sr"
+        return change(path, **{request.param: "COMPLETE"}), f"{request.param} = COMPLETE"
+
+    def test_it_is_refused_as_any_input_and_by_any_command(self, tmp_path, calibrated):
+        path, card = calibrated
+        others = [take(tmp_path / f"{n}_rate.fits", n, detector="NRS1") for n in (2, 3)]
+        calls = [
+            lambda: bps.selfcal(path, background=others, output_dir=tmp_path / "out"),
+            lambda: bps.selfcal(others[0], selfcal=path, output_dir=tmp_path / "out"),
+            lambda: bps.associate([path]),
+        ]
+        for call in calls:
+            with pytest.raises(ExposureError) as caught:
+                call()
+            said = str(caught.value)
+            assert said.startswith(f"{path}: is calibrated, its light is flat-fielded ({card})")
+            assert "give the exposure that it was made from (_rate)" in said
+        made = bps.selfcal(others[0], selfcal=others, output_dir=tmp_path / "out")
+        (failed,) = bps.apply(made.mask, [path, *others], output_dir=tmp_path / "applied").failed
+        assert failed.exposure == path
+        (failed,) = bps.batch([path, *others], output_dir=tmp_path / "batch").failed
+        assert f"is calibrated, its light is flat-fielded ({card})" in failed.error
+        assert names(tmp_path / "batch") == [f"{n}_badpix_selfcal.fits" for n in (2, 3)]
+
+    def test_force_uses_it_with_a_warning(self, tmp_path, calibrated):
+        path, card = calibrated
+        with pytest.warns(SelfcalWarning) as warned:
+            result = bps.selfcal(path, output_dir=tmp_path / "out", force_single=True, force=True)
+        assert any(f"have changed the samples ({card})" in str(each.message) for each in warned)
+        assert result.status == "COMPLETE"
+
+
 @pytest.mark.parametrize(
     ("name", "cards", "said"),
     [
@@ -100,12 +222,12 @@ class TestFlaggedAlready:
             (
                 name,
                 cards,
-                f"later steps of the pipeline have changed the samples{why}; this step takes rates "
-                "(_rate)",
+                f"later steps of the pipeline have changed the samples ({why}); this step takes "
+                "rates (_rate)",
             )
             for name, cards, why in [
-                ("a_CAL", {}, ""),
-                *(("a_rate", {step: "COMPLETE"}, f" ({step} = COMPLETE)") for step in LATER_STEPS),
+                ("a_CAL", {}, "its name, _cal"),
+                *(("a_rate", {step: "COMPLETE"}, f"{step} = COMPLETE") for step in LATER_STEPS),
             ]
         ),
         ("a_rate", {"S_BKDSUB": "SKIPPED", "S_WCS": "COMPLETE"}, None),
@@ -119,7 +241,8 @@ class TestFlaggedAlready:
 )
 def test_odd_exposures_are_used_with_a_warning(tmp_path, recwarn, name, cards, said):
     path = change(write(tmp_path / f"{name}.fits", sky(1)), **cards)
-    assert bps.selfcal(path, output_dir=tmp_path / "out", force_single=True).bad_pixels
+    how = {"force_single": True, "force": not {*cards}.isdisjoint(CALIBRATION)}
+    assert bps.selfcal(path, output_dir=tmp_path / "out", **how).bad_pixels
     assert [str(each.message) for each in recwarn] == ([] if said is None else [f"{path}: {said}"])
 
 

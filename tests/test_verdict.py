@@ -282,7 +282,8 @@ def noise(shape=(128, 128)):
 
 def flags_of(image=None, **parameters):
     """Return the mask of noise, or of an image, of four exposures."""
-    asked = Parameters(**{"flagfrac_lower": 0.0, **parameters})
+    usual = {} if parameters.get("cut") == "sigma" else {"flagfrac_lower": 0.0}
+    asked = Parameters(**{**usual, **parameters})
     return group_mask(noise() if image is None else image, members=FOUR, parameters=asked)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import sys
 import threading
 import warnings
@@ -33,10 +34,25 @@ class SelfcalWarning(UserWarning):
     """The step continues, but its result may differ from what the user expects."""
 
 
+_SHORT: Final = re.compile(
+    "can't start new thread"  # RuntimeError: there is no room for its stack
+    "|without (setting an )?exception( set)?$"  # SystemError: for the frame of a call
+    "|failed to map segment|annot allocate memory"  # ImportError, OSError: for a library
+)
+
+
 def is_of_machine(error: OSError) -> bool:
     """Return whether the machine has no more space, memory or open files, for whichever file."""
     name = errno.errorcode.get(error.errno or 0)
     return name in ("ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS")
+
+
+def memory_error(error: BaseException | None) -> MemoryError | None:
+    """Return the MemoryError for what Python calls otherwise if memory is short."""
+    others = (ImportError, OSError, RuntimeError, SystemError)
+    is_short = isinstance(error, others) and _SHORT.search(str(error))
+    said = "" if isinstance(error, SystemError) else str(error)
+    return MemoryError(said) if is_short else None
 
 
 def reason_of(error: BaseException) -> str:
@@ -44,6 +60,16 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory: {error}" if str(error) else "out of memory"
     return str(error) or type(error).__name__
+
+
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Characters that terminals obey, or that change the order or the lines of others."""
+
+
+def visible(text: object, but: str = "") -> str:
+    """Return text with control characters, `but` some, as escapes like those of JSON."""
+    found = {*_CONTROL.findall(str(text))} - {*but}
+    return str(text).translate({ord(each): f"\\u{ord(each):04x}" for each in found})
 
 
 _silence = threading.RLock()

@@ -31,6 +31,16 @@ MIRI MRS, and NIRSpec's integral-field unit, microshutters and fixed slits.
 """
 
 
+NODS_OF_EXP_TYPE: Final[dict[str, tuple[str, ...]]] = {
+    "MIR_MRS": ("2-POINT", "4-POINT"),
+    "NRS_IFU": ("2-POINT-NOD", "4-POINT-NOD"),
+}
+"""The dither patterns (PATTTYPE) whose exposures can be backgrounds of each other, by EXP_TYPE.
+
+Those of NIRSpec are the ones for which ``jwst`` makes such associations; it makes none for MIRI.
+"""
+
+
 class Blur(NamedTuple):
     """How far charge and light spread on a detector.
 
@@ -118,6 +128,9 @@ REFERENCE_PIXEL: Final = 1 << 31
 
 BAD: Final = DO_NOT_USE | OTHER_BAD_PIXEL
 """The bits that self-calibration sets in DQ for a bad pixel."""
+
+FULL_FRAME: Final = ("FULL", "N/A")
+"""Values of SUBARRAY that mean the whole detector."""
 
 NAN_PLANES: Final = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 """The extensions in which flagged pixels become NaN; some may be absent."""

@@ -3,10 +3,10 @@
 `BadpixSelfcalStep` has the arguments, the results and the parameters of
 ``jwst.step.BadpixSelfcalStep``, those of CRDS too. Four more parameters (`cut`, `sigma_lower`,
 `sigma_upper` and `grow`) offer the sigma cut; by default it is off. It gives the mask of
-`badpix_selfcal.selfcal`: an exposure that is listed twice counts once, and one without a pedestal
-does not count. `install` puts the step into ``Spec2Pipeline``, and replaces the functions of jwst
-by `medfilt`, `badpix_selfcal`, `moving_median_over_zeroth_axis` and `reference_median`. `installed`
-is a context manager for the same.
+`badpix_selfcal.selfcal`: an exposure that is listed twice counts once; one without a pedestal, or
+noisier than the others, does not count. `install` puts the step into ``Spec2Pipeline``, and
+replaces the functions of jwst by `medfilt`, `badpix_selfcal`, `moving_median_over_zeroth_axis` and
+`reference_median`. `installed` is a context manager for the same.
 
 >>> from jwst.pipeline import Spec2Pipeline  # doctest: +SKIP
 >>> import badpix_selfcal.jwst
@@ -32,8 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import MeanError, find_bad_pixels, minimum_image, pedestal, percentiles
-from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, cuts_of
+from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, cuts_of, refuse_other_cut
 from .arrays.checks import FloatArray
+from .arrays.images import NOISIER, has_zeros, least_noise, noise_of, unmeasured
 from .arrays.medians import median_filter
 from .instrument import DISPAXIS_OF_EXP_TYPE, DO_NOT_USE, gap_of, within
 from .parameters import Parameters
@@ -85,10 +86,14 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
             )
             science.meta.cal_step.badpix_selfcal = "SKIPPED"
             return science, backgrounds
+        if self.cut == "fraction":  # for the sigma cut CRDS may set the fractions
+            refuse_other_cut(self.cut, vars(self))
         dispaxis = _dispaxis(science)
         detector = science.meta.instrument.detector.upper()
         if self.cut == "fraction":
-            levelled = (each.data - _level(each, detector) for each in (science, *others))
+            levelled = (
+                each.data - _level(each, detector, each.data) for each in (science, *others)
+            )
             how = self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
             bad = badpix_selfcal(minimum_image(levelled), *how)
         else:
@@ -107,7 +112,8 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
         self, science: Any, others: list[Any], detector: str, dispaxis: Any
     ) -> tuple[NDArray[np.intp], ...]:
         """Return what `selfcal` flags: nothing, if no exposure but the science can be used."""
-        levels = {id(each): _level(each, detector) for each in (science, *others)}
+        images = {id(each): _measured(each) for each in (science, *others)}
+        levels = {id(each): _level(each, detector, images[id(each)]) for each in (science, *others)}
         companions = [each for each in others if np.isfinite(levels[id(each)])]
         if dispaxis is None:
             dispaxis = DISPAXIS_OF_EXP_TYPE.get(science.meta.exposure.type)
@@ -116,12 +122,15 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
         if not (used if self.force_single else companions):
             log.warning("No pixel is flagged: no selfcal or background exposure can be used.")
             return np.nonzero(np.zeros(science.data.shape, np.bool_))
+        noises = [np.nan if each.err is None else noise_of(each.err) for each in used]
+        most = NOISIER * least_noise(noises)
+        used = [each for each, noise in zip(used, noises, strict=True) if not noise > most]
         mean = MeanError(used[0].data.shape)
         for each in used:
             if each.err is not None:
                 mean.add(each.err)
         found = find_bad_pixels(
-            minimum_image((each.data for each in used), (levels[id(each)] for each in used)),
+            minimum_image((images[id(each)] for each in used), (levels[id(each)] for each in used)),
             dispaxis=dispaxis,
             cut="sigma",
             kernel_size=self.kernel_size,
@@ -324,9 +333,16 @@ def _dispaxis(science: Any) -> Any:
         return None
 
 
-def _level(model: Any, detector: str) -> Any:
-    """Return the pedestal of an exposure in its precision; 0 if the detector has no unlit gap."""
+def _measured(model: Any) -> FloatArray:
+    """Return the samples of an exposure, NaN where zeros stand for missing measurements."""
     image: FloatArray = model.data
+    if model.err is None or model.dq is None or not has_zeros(image):
+        return image
+    return np.where(unmeasured(image, model.err, model.dq), image.dtype.type(np.nan), image)
+
+
+def _level(model: Any, detector: str, image: FloatArray) -> Any:
+    """Return the pedestal of an exposure in its precision; 0 if the detector has no unlit gap."""
     gap = gap_of(detector)
     level = 0.0 if gap is None else pedestal(image, within(gap, image.shape))
     if not np.isfinite(level):

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Self
 
-from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, SIGMA_LOWER, UPPER_CUTS, upper_cut
+from .arrays.bad_pixels import (
+    FLAGFRAC,
+    KERNEL_SIZE,
+    OF_CUT,
+    SIGMA_LOWER,
+    UPPER_CUTS,
+    refuse_other_cut,
+    upper_cut,
+)
 from .arrays.checks import (
     CUTS,
     EDGES,
@@ -42,8 +50,6 @@ class Parameter:
     check : callable
         Takes a value, and `name` for errors. Returns the value, normalised; raises TypeError or
         ValueError.
-    of_cut : {"fraction", "sigma", None}
-        The only cut that uses it; None: both do.
     changes_copies : bool
         Whether the content of a flagged copy depends on it.
     """
@@ -51,7 +57,6 @@ class Parameter:
     keyword: str
     help: str
     check: Callable[..., Any]
-    of_cut: Cut | None = None
     changes_copies: bool = True
 
 
@@ -62,7 +67,7 @@ def _parameter(
 
 
 _off = partial(_parameter, False)  # noqa: FBT003
-_fraction = partial(_parameter, FLAGFRAC, check=check_flagfrac, of_cut="fraction")
+_fraction = partial(_parameter, FLAGFRAC, check=check_flagfrac)
 _output = partial(_off, changes_copies=False)
 
 
@@ -76,7 +81,7 @@ class Parameters:
     Raises
     ------
     TypeError, ValueError
-        If a parameter has a wrong type or value.
+        If a parameter has a wrong type or value, or serves the other cut only.
     """
 
     cut: Cut = _parameter(  # noqa: RUF009
@@ -92,7 +97,7 @@ class Parameters:
     flagfrac_lower: float = _fraction("BPXFLOW", "fraction to flag at the low end")
     flagfrac_upper: float = _fraction("BPXFHIGH", "fraction to flag at the high end")
     sigma_lower: float = _parameter(
-        SIGMA_LOWER, "BPXSLOW", "low sigma cut, in units of the noise", check_sigma, of_cut="sigma"
+        SIGMA_LOWER, "BPXSLOW", "low sigma cut, in units of the noise", check_sigma
     )
     sigma_upper: float | None = _parameter(
         None,
@@ -100,9 +105,8 @@ class Parameters:
         f"high sigma cut, in units of the noise (default: {upper_cut(1)} for one exposure, falling "
         f"to {upper_cut(max(UPPER_CUTS))} for {max(UPPER_CUTS)} and more)",
         check_asked_sigma,
-        of_cut="sigma",
     )
-    grow: bool = _off("BPXGROW", "flag the neighbours that bright pixels light up", of_cut="sigma")
+    grow: bool = _off("BPXGROW", "flag the neighbours that bright pixels light up")
     dispaxis: AskedDispaxis = _parameter(  # noqa: RUF009
         "auto",
         "BPXDISP",
@@ -121,12 +125,13 @@ class Parameters:
     save_mask: bool = _output("BPXSAVE", "write the mask too, a JWST MASK reference file")
     report: bool = _output("BPXREPT", 'write a page that shows the mask too (extra "report")')
     copy_skipped: bool = _output("BPXCOPY", "write unflagged copies, marked SKIPPED, if skipped")
-    force: bool = _output("BPXFORCE", "use flagged exposures, or several MIRI detectors at once")
+    force: bool = _output("BPXFORCE", "use flagged or calibrated exposures, several MIRI detectors")
 
     def __post_init__(self) -> None:
         """Check every value and keep it normalised."""
         for name, parameter in self.by_name().items():
             object.__setattr__(self, name, parameter.check(getattr(self, name), name=name))
+        refuse_other_cut(self.cut, vars(self))
         object.__setattr__(self, "edge", edge_of(self.edge, self.cut))
 
     @property
@@ -150,10 +155,15 @@ class Parameters:
         """Return the parameters by name, in order."""
         return {each.name: each.metadata["about"] for each in fields(cls)}
 
-    def as_text(self) -> str:
-        """Return ``name=value`` of all parameters on which the content of a copy depends."""
-        return " ".join(
-            f"{name}={getattr(self, name)}"
+    def of_copies(self) -> dict[str, Any]:
+        """Return the parameters on which the content of a copy depends, by name."""
+        return {
+            name: getattr(self, name)
             for name, parameter in self.by_name().items()
-            if parameter.changes_copies and parameter.of_cut in (None, self.cut)
-        )
+            if parameter.changes_copies
+            and all(name not in OF_CUT[other] for other in CUTS if other != self.cut)
+        }
+
+    def as_text(self) -> str:
+        """Return these parameters as ``name=value``."""
+        return " ".join(f"{name}={value}" for name, value in self.of_copies().items())

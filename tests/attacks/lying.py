@@ -64,6 +64,10 @@ class Request:
         self.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def _babble(request):
+    request.connection.sendall(b"\x16\x03\x01\x02\x00" * 99)
+
+
 def _replaced(request, how):
     """Answer from another file of equal size after the headers, or refuse to, if asked for one."""
     later = request.number > 1
@@ -83,6 +87,7 @@ HONEST = {
     "knows no HEAD": lambda r: r.answer(405) if r.method == "HEAD" else r.honest(),
     "fails once": lambda r: r.honest() if r.number else r.answer(503),
     "resets the first": lambda r: r.honest() if r.number else r.reset(),
+    "speaks another language at first": lambda r: r.honest() if r.number > 1 else _babble(r),
     "weak tags": lambda r: r.honest(ETag='W/"1"'),
 }
 """Servers from which an exposure can be had."""
@@ -99,7 +104,7 @@ LYING = {
     "closes": lambda _: None,
     "resets within the body": lambda r: r.cut_short(Request.reset),
     "closes within the body": Request.cut_short,
-    "speaks another language": lambda r: r.connection.sendall(b"\x16\x03\x01\x02\x00" * 99),
+    "speaks another language": _babble,
     "hangs": Request.hang,
     "hangs within the head": lambda r: (r.connection.sendall(b"HTTP/1.1 200 OK\r\nA: b"), r.hang()),
     "hangs after the head": lambda r: (r.head(200, Content_Length=10**6), r.hang()),

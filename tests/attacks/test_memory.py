@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import threading
 from collections import Counter
 
 import numpy as np
@@ -19,8 +22,12 @@ import badpix_selfcal as bps
 from badpix_selfcal.arrays import MeanError
 from badpix_selfcal.stcal import medfilt
 
+from ..commands import command
+from ..exposures import observation
 from . import cases, report
 from .under_limits import WORK
+
+resource = pytest.importorskip("resource", reason="limits of the address space")
 
 MIB = 2**20
 
@@ -86,6 +93,70 @@ def test_what_the_allocator_has_in_reserve_is_not_taken_for_room_for_threads():
         env=os.environ | settings | {"BADPIX_SELFCAL_NUM_THREADS": "2"},
     )
     assert "bytes" in run.stdout
+
+
+CALLS = """
+import resource
+import numpy as np
+import badpix_selfcal as bps
+
+image = np.random.default_rng(1).normal(size=(2048, 2048)).astype("f4")
+find_bad_pixels = bps.find_bad_pixels
+with open("/proc/self/statm") as statm:
+    used = int(statm.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (59 << 20), resource.RLIM_INFINITY))
+for _ in range(3):
+    find_bad_pixels(image, dispaxis=1)
+"""
+"""Works where there are too few addresses for a heap of each thread."""
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_small_allocations_under_a_limit_need_no_calls_of_the_system(tmp_path):
+    """Each took six of them: 9000 in each call of the function."""
+    trace = ["strace", "-f", "-e", "trace=mmap,munmap,mprotect", "-o", tmp_path / "calls"]
+    environment = os.environ | {"BADPIX_SELFCAL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
+    run = subprocess.run([*trace, sys.executable, "-c", CALLS], check=False, env=environment)
+    assert run.returncode == 0
+    assert (tmp_path / "calls").read_text().count("ENOMEM") < 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
+@pytest.mark.parametrize("words", ["simulate .", "run x_asn.json", "batch . --cut sigma"])
+def test_a_command_under_a_limit_ends_well_or_says_in_a_line_that_memory_is_short(words, tmp_path):
+    observation(tmp_path)
+    kinds = Counter()
+    number = cases(4, 400)
+    for limit in (MIB * (100 + 400 * each // number) for each in range(number)):
+        out = ["out"] if words == "simulate ." else [*words.split()[1:], "--output-dir", "out"]
+        done = command(
+            words.split()[0],
+            *out,
+            "--overwrite",
+            cwd=tmp_path,
+            preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
+        )
+        line = r"badpix-selfcal: error: (?:.*: )?(?:out of memory|Cannot allocate memory)[^\n]*\n"
+        is_said = done.returncode == 1 and re.fullmatch(line, done.stderr)
+        kinds["no memory" if is_said else done.stderr or "done"] += 1
+    report(f"memory, {words}", kinds)
+    assert kinds.keys() == {"done", "no memory"}
+
+
+class Unstartable(threading.Thread):
+    """A thread for whose stack there is no room."""
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("function", [bps.selfcal, bps.batch, bps.associate])
+def test_a_thread_that_cannot_start_is_a_memory_error(function, tmp_path, monkeypatch):
+    observation(tmp_path)
+    monkeypatch.setattr(threading, "Thread", Unstartable)
+    given = tmp_path if function is not bps.selfcal else tmp_path / "x_asn.json"
+    with pytest.raises(MemoryError, match="can't start new thread"):
+        function(given, output_dir=tmp_path / "out")
 
 
 CLAIMS = {

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import badpix_selfcal as bps
+from badpix_selfcal._kernels import median_kernel
 from badpix_selfcal.arrays import MeanError
 from badpix_selfcal.stcal import medfilt
 
@@ -47,6 +48,7 @@ WORK = {
     "square": lambda: bps.median_filter(image, 15),
     "rectangle by heap": lambda: bps.median_filter(image, (151, 5), method="heap"),
     "table": lambda: bps.median_filter(image, 601, axis=0, method="network"),
+    "network of a table": lambda: np.array(median_kernel(61, 61, 1024, 1032)),
     "one line": lambda: bps.median_filter(image.ravel(), 33),
     "fraction": lambda: bps.find_bad_pixels(image, dispaxis=2).residual,
     "fraction of a square": lambda: bps.find_bad_pixels(image, dispaxis=None).residual,

@@ -105,6 +105,7 @@ def read_association(data: bytes) -> str:
     products = json.loads(path.read_text(encoding="utf-8"))["products"]
     for product, plain in zip(found.products, products, strict=True):
         roles = {"background": product.backgrounds, "selfcal": product.selfcal}
+        roles["imprint"] = product.imprints
         for role, ours in {"science": (product.science,), **roles}.items():
             wanted = [each for each in plain["members"] if role_of(each) == role]
             assert [*ours] == [beside(path, each["expname"]) for each in wanted]
@@ -124,7 +125,7 @@ def _seeds() -> tuple[list[bytes], bytes, list[bytes]]:
     table = json.loads(path.read_text())
     both = json.loads(path.read_text())
     both["products"].append({**both["products"][0], "name": "q"})
-    both["products"][0]["members"].append({"expname": "s3://a/b.fits", "exptype": "imprint"})
+    both["products"][0]["members"].append({"expname": "s3://a/b.fits", "exptype": "dark"})
     texts = [json.dumps(each, indent=1).encode() for each in (table, both)]
     return exposures, mask.read_bytes(), texts
 

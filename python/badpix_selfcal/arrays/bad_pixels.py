@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from logging import DEBUG
@@ -47,6 +48,12 @@ UPPER_CUTS: Final = {1: 4.5, 2: 4.0, 4: 3.75}
 
 The minimum of many exposures has a narrow upper tail: a lower cut flags few more good pixels.
 """
+
+OF_CUT: Final[dict[Cut, dict[str, object]]] = {
+    "fraction": {"flagfrac_lower": FLAGFRAC, "flagfrac_upper": FLAGFRAC},
+    "sigma": {"sigma_lower": SIGMA_LOWER, "sigma_upper": None, "grow": False},
+}
+"""The parameters that one cut only uses, with their defaults."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,8 +207,8 @@ def find_bad_pixels(
     TypeError
         If `minimum` or `error` is masked or not real, or an argument has the wrong type.
     ValueError
-        If `minimum` is not 2-D, `error` has another shape or is given with the fraction cut, or
-        another argument has an invalid value.
+        If `minimum` is not 2-D, `error` has another shape or is given with the fraction cut, an
+        argument serves the other cut only, or has an invalid value.
 
     Notes
     -----
@@ -222,6 +229,7 @@ def find_bad_pixels(
     axis = IMAGE_AXIS[check_dispaxis(dispaxis)]
     length = check_kernel_size(kernel_size)
     cut = check_choice(CUTS, cut, "cut")
+    refuse_other_cut(cut, locals())
     border = edge_of(check_choice(EDGES, edge, "edge"), cut)
     if log.isEnabledFor(DEBUG):
         height, width = 1 if axis == 1 else length, 1 if axis == 0 else length
@@ -248,6 +256,16 @@ def find_bad_pixels(
     counts = n_low, n_high
     found = BadPixels(mask, residual, -lower, upper, *counts, significance, noise, scale)
     return _grown(found, blur.coupling) if grow else found
+
+
+def refuse_other_cut(cut: Cut, given: Mapping[str, object]) -> None:
+    """Raise a ValueError if a parameter of the other cut has not its default: it has no effect."""
+    for other, defaults in OF_CUT.items():
+        for name, default in defaults.items():
+            if other != cut and given[name] != default:
+                raise ValueError(
+                    f"{name} serves the {other} cut only; set `cut` to {other}, or leave {name} out"
+                )
 
 
 def _grown(found: BadPixels, coupling: float) -> BadPixels:

@@ -114,6 +114,11 @@ def check_flagfrac(value: SupportsFloat, name: str) -> float:
     return check_number(value, name, "a number from 0 to 0.5", lambda number: 0 <= number <= 0.5)
 
 
+def check_days(value: SupportsFloat, name: str) -> float:
+    """Return a number of days, at least 1; infinite is allowed."""
+    return check_number(value, name, "a number from 1 to infinity", lambda days: days >= 1)
+
+
 def check_sigma(value: SupportsFloat, name: str) -> float:
     """Return a cut in units of the noise, above 0."""
     return check_number(value, name, "a number above 0", lambda number: number > 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from ..errors import visible
+
 NAMES_OF_AXES: Final = {1: "1 (along x)", 2: "2 (along y)", None: "unknown (square window)"}
 
 LOW: Final = "#0072B2"
@@ -27,4 +29,5 @@ def counted(number: int, what: str) -> str:
 
 def block(head: str, lines: Mapping[str, str]) -> str:
     """Return a headline and lines that each begin with a word; empty ones are left out."""
-    return "\n".join([head, *(f"  {word:<8}  {text}" for word, text in lines.items() if text)])
+    found = (f"  {word:<8}  {visible(text)}" for word, text in lines.items() if text)
+    return "\n".join([visible(head), *found])

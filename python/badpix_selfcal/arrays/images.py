@@ -1,10 +1,10 @@
-"""Pedestal, minimum image, mean error and percentiles of images."""
+"""Pedestal, minimum image, mean error, noise and percentiles of images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import repeat
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,8 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from .._kernels import add_errors, fold_minimum, pedestal_in_mask, pedestal_in_region
 from .._kernels import percentiles as percentiles_of
 from ..errors import warn
-from ..instrument import Region, within
+from ..instrument import DO_NOT_USE, REFERENCE_PIXEL, Region, within
 from .checks import FloatArray, as_floats, as_stored, kernel_view, refuse_masked
+
+NOISIER: Final = 1.2
+"""By how much the noise of an exposure may exceed the least, for the minimum image of the sigma
+cut: where both are combined, three more exposures with 1.1 times the noise of three add nothing."""
+
+BORDER: Final = 4
+"""Rows and columns at each end that are reference pixels, on detectors that have them."""
+
+ROWS: Final = 32
+"""Rows of ERR, at least, whose median is the noise of an exposure."""
+
+_Key = TypeVar("_Key")
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
@@ -200,6 +212,47 @@ class MeanError:
             return None
         with np.errstate(invalid="ignore"):
             return self._sum / self._count
+
+
+def noise_of(errors: FloatArray) -> float:
+    """Return the noise of an exposure: the median of the valid samples in some rows of its ERR.
+
+    It is NaN if none is positive and finite.
+    """
+    samples = errors[:: max(1, len(errors) // ROWS)]
+    valid = samples[(samples > 0) & (samples < np.inf)]
+    return float(np.median(valid)) if valid.size else np.nan
+
+
+def least_noise(noises: Iterable[float]) -> float:
+    """Return the noise to compare those of different exposures with; NaN of fewer than two.
+
+    It is the least, or the second, if no other is near the least: two exposures always remain.
+    """
+    known = sorted(noise for noise in noises if np.isfinite(noise))
+    if len(known) < 2:
+        return np.nan
+    return known[0] if known[1] <= NOISIER * known[0] else known[1]
+
+
+def too_noisy(noise: Mapping[_Key, float]) -> dict[_Key, float]:
+    """Return those of some exposures, by their noise relative to the least, that are too noisy."""
+    return {key: times for key, times in noise.items() if times > NOISIER}
+
+
+def has_zeros(image: FloatArray) -> bool:
+    """Return whether a sample is 0 that is not on the border, where the reference pixels are."""
+    inner = image[BORDER:-BORDER, BORDER:-BORDER].view(f"i{image.itemsize}")
+    return bool(np.count_nonzero(inner) < inner.size)
+
+
+def unmeasured(image: FloatArray, errors: NDArray[Any], dq: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which pixels have no measurement, but zeros, as earlier pipelines have written them.
+
+    SCI and ERR are 0, and DQ has DO_NOT_USE. Reference pixels do not count.
+    """
+    bits = dq & np.uint32(DO_NOT_USE | REFERENCE_PIXEL)
+    return np.asarray((bits == DO_NOT_USE) & (image == 0) & (errors == 0))
 
 
 def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:

@@ -13,10 +13,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import __version__, num_threads
-from ..errors import log, reason_of
+from ..errors import log, memory_error, reason_of, visible
+from ..files.paths import without_secrets
 from . import terminal
 from .report import plain
 from .terminal import PROGRAM, say
@@ -48,11 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     terminal.prepare()
     call = _Call(sys.argv[1:] if arguments is None else [*arguments])
-    with terminal.signals_raised(is_process=arguments is None) as received:
+    is_process = arguments is None and current_thread() is main_thread()
+    with terminal.signals_raised(is_process=is_process) as received:
         try:
-            return call.run(received)
+            status = call.run(received)
+            if is_process:
+                terminal.end_with(status)
         except KeyboardInterrupt:
-            return call.stopped(received[0] if received else signal.SIGINT)
+            status = call.stopped(received[0] if received else signal.SIGINT)
+    return status
 
 
 class _WrongUsage(Exception):  # noqa: N818 - not an error of the program
@@ -74,7 +80,10 @@ class _Call:
         """Run the command, print its report, and return the exit status."""
         verbosity = 0
         try:
-            answer = self._parsed()
+            answer = self._parsed(self._words or ["--help"])
+            if isinstance(answer, str) and not self._words:
+                say(answer)
+                return WRONG_USAGE
             if isinstance(answer, str):
                 return self._printed(answer, DONE)
             verbosity = answer.pop("verbose", 0)
@@ -88,9 +97,9 @@ class _Call:
         except Exception as error:
             if received:  # a module in C has turned the interrupt into another exception
                 return self.stopped(received[0])
-            return self._failed(error, verbosity)
+            return self._failed(memory_error(error) or error, verbosity)
         for each in report.errors:
-            say(f"{PROGRAM}: error: {each}")
+            say(f"{PROGRAM}: error: {visible(each)}")
         status = DIFFERENT if report.differs else SKIPPED if report.skipped else DONE
         return self._reported(FAILED if report.errors else status, report.errors, report)
 
@@ -103,13 +112,10 @@ class _Call:
         say(f"{PROGRAM}: {text}")
         return self._reported(128 + number, [text])
 
-    def _parsed(self) -> str | dict[str, Any]:
+    def _parsed(self, words: list[str]) -> str | dict[str, Any]:
         """Return the arguments of the command, or a text to print."""
-        words = self._words
         if words == ["--version"]:
             return f"{PROGRAM} {__version__}"
-        if not words:
-            raise _WrongUsage("no command given")
         is_help = {"--help", "-h"} & {*words}
         if words[0].startswith("-") and not is_help:
             raise _WrongUsage(f"{words[0]} stands before the command; options stand after it")
@@ -137,7 +143,7 @@ class _Call:
         assert self._command is not None
         given = {name: each for name, each in given.items() if name not in ("json", "quiet")}
         log.info("%s %s, Python %s", PROGRAM, __version__, sys.version.split()[0])
-        log.debug("arguments: %s", given)
+        log.debug("arguments: %s", without_secrets(str(given)))
         if "threads" in self._parameters:
             log.info("%d threads compute", given.get("threads") or num_threads())
         with shown(None if self._is_quiet else sys.stderr, self._command.counts) as show:
@@ -163,7 +169,7 @@ class _Call:
         if is_wrong:
             return self._wrong(reason)
         if is_expected:
-            say(f"{PROGRAM}: error: {reason}")
+            say(f"{PROGRAM}: error: {visible(reason)}")
             return self._reported(FAILED, [reason])
         how = "with the traceback " + ("above" if verbosity else "that --verbose prints")
         reason = " ".join(f"{type(error).__name__}: {error}".split())

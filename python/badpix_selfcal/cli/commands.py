@@ -233,6 +233,6 @@ def problem(error: CycloptsError) -> str:
     error.verbose = False
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         many = error.command_chain == ("run",)
-        hint = f"; '{PROGRAM} batch' takes many exposures" if many else ""
+        hint = f"; run takes one input, '{PROGRAM} batch' many exposures" if many else ""
         return f"one argument too many: {error.unused_tokens[0]}{hint}"
     return str(error).strip()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..arrays.display import block, counted
+from ..errors import visible
 from .report import Report, facts_of, written
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.associate`."""
     is_dry = bool(given.get("dry_run"))
-    names = "path product group science backgrounds selfcal"
+    names = "path product group science backgrounds selfcal imprints"
     facts = [facts_of(each, names, existed="exists") for each in made]
     existing = "would replace" if given.get("overwrite") else "exists"
     lines = []
     for each in made:
         verb = f"{existing if each.exists else 'would write':<13}" if is_dry else "written"
-        lines.append(f"{verb}   {each.path}  ({each.group}: {each.counts})")
+        lines.append(f"{verb}   {visible(each.path)}  ({visible(each.group)}: {each.counts})")
     return Report({"written": not is_dry, "associations": facts}, "\n".join(lines))
 
 
@@ -54,7 +55,7 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
             facts_of(each, "name page verdict")
             | {"reasons": reasons, "numbers": dict(said.numbers)}
         )
-        lines.append(f"{each.name}: {each.verdict}. {said.meaning}")
+        lines.append(f"{visible(each.name)}: {each.verdict}. {said.meaning}")
         for reason in said.reasons:
             if reason.verdict != "TRUST":
                 what = f"{reason.limit.label}: {reason.value:.4g} {reason.limit.unit}".rstrip()
@@ -62,7 +63,7 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
                 lines += [f"{'':12}{line}" for line in textwrap.wrap(reason.limit.advice, 76)]
         lines += written([each.page])
     if made.index is not None:
-        lines.append(f"list of all: {made.index}")
+        lines.append(f"list of all: {visible(made.index)}")
     return Report({"groups": facts, "index": made.index}, "\n".join(lines))
 
 
@@ -81,7 +82,12 @@ def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
 def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.history`."""
     files = {name: given.get(name) for name in ("table", "picture", "persistent_mask")}
-    facts = facts_of(found, "detector subarray shape at_least", masks="epochs") | {
+    facts = _history(found) | {"others": [*map(_history, found.others)]}
+    return Report(facts | files, "\n".join([str(found), *written(files.values())]))
+
+
+def _history(found: MaskHistory) -> dict[str, Any]:
+    return facts_of(found, "detector subarray shape at_least", masks="epochs") | {
         "in_any": found.x.size,
         "persistent": int(found.persistent.sum()),
         "come_and_go": int(found.comes_and_goes.sum()),
@@ -91,7 +97,6 @@ def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
             **found.named_groups,
         },
     }
-    return Report(facts | files, "\n".join([str(found), *written(files.values())]))
 
 
 def report_of_verify(found: Verification, _: Mapping[str, Any]) -> Report:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from ..errors import visible
 from ..files.paths import RemoteFile
 
 
@@ -54,4 +55,4 @@ def plain(value: Any) -> Any:
 
 def written(files: Iterable[object]) -> list[str]:
     """Return the lines of a report that name files which were written."""
-    return [f"written   {path}" for path in files if path is not None]
+    return [f"written   {visible(path)}" for path in files if path is not None]

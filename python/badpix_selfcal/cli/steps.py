@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._kernels import num_threads
 from ..arrays.display import counted
+from ..errors import visible
 from .report import Report, facts_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _threads(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _product(result: Result) -> dict[str, Any]:
     """Return the facts of a product of `run`."""
-    names = "status dispaxis science backgrounds page"
+    names = "status dispaxis science backgrounds imprints page"
     facts = facts_of(result, names, product="name", mask="mask_file")
     facts["members"] = _members(result)
     facts["unused"] = [{"path": path, "exptype": what} for path, what in result.unused.items()]
@@ -57,16 +58,27 @@ def _product(result: Result) -> dict[str, Any]:
 
 
 def _members(result: Result) -> list[dict[str, Any]]:
-    return [{"path": path, "pedestal": result.pedestals.get(path)} for path in result.members]
+    """Return each exposure, and whether it has served to find the bad pixels."""
+    unused = {*result.left_out, *result.noisy}
+    return [
+        {
+            "path": path,
+            "pedestal": result.pedestals.get(path),
+            "noise": result.noise.get(path),
+            "left_out": path in unused,
+        }
+        for path in result.members
+    ]
 
 
 def _group(group: Result) -> dict[str, Any]:
     """Return the facts of a group."""
-    axis, found, left_out = {"dispaxis": group.dispaxis}, group.bad_pixels, group.left_out
+    axis, found = {"dispaxis": group.dispaxis}, group.bad_pixels
     ends = {} if found is None else facts_of(found, "n_low n_high") | {"pixels": found.mask.size}
     return {
         "group": group.name,
-        "members": [each | {"left_out": each["path"] in left_out} for each in _members(group)],
+        "members": _members(group),
+        "imprints": group.imprints,
         "flagged": [axis | {"pixels": group.flagged}] if group.mask else [],
         "masks": [axis | ends | {"crowded_rows": group.crowded_rows}] if ends else [],
         "mask_files": [axis | {"path": group.mask_file}] if group.mask_file else [],
@@ -83,7 +95,7 @@ def _report(
 ) -> Report:
     """Return the report of some groups: what a session shows of them, and what to do next."""
     verdicts = {group.name: _verdict(group) for group in groups}
-    lines = [f"verdict   {name}: {verdict}" for name, verdict in verdicts.items() if verdict]
+    lines = [f"verdict   {visible(name)}: {said}" for name, said in verdicts.items() if said]
     flagged = [each for each in exposures if each.status in ("COMPLETE", "KEPT")]
     copies = [each.output for each in flagged if each.role == "science" and each.output]
     skipped = any(each.status == "SKIPPED" for each in exposures)
@@ -94,6 +106,10 @@ def _report(
             lines += _look(groups, given, getattr(result, "index", None))
         several = f"FILE, for each of the {counted(len(copies), 'file')}"
         command = f"strun calwebb_spec2 {_typed(copies) if len(copies) == 1 else several}"
+        if any(each.role == "background" for each in flagged):
+            others = (path.parent for group in groups for path in group.imprints)
+            folders = _typed([*dict.fromkeys([copies[0].parent, *others])])
+            command = f"badpix-selfcal associate {folders} --flagged"
         is_rejected = any(verdict.startswith("REJECT") for verdict in verdicts.values())
         lines.append(f"next      {REJECTED if is_rejected else command}")
     elif skipped:
@@ -141,4 +157,4 @@ def _look(groups: Sequence[Result], given: Mapping[str, Any], index: object) -> 
 
 def _typed(paths: Sequence[object]) -> str:
     """Return files as they are typed in a shell."""
-    return " ".join(shlex.quote(str(path)) for path in paths)
+    return visible(" ".join(shlex.quote(str(path)) for path in paths))

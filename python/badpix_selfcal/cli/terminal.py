@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
@@ -13,7 +14,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final, Literal
 
-from ..errors import SelfcalWarning, log
+from ..errors import SelfcalWarning, log, visible
+from ..files.paths import without_secrets
 
 PROGRAM: Final = "badpix-selfcal"
 
@@ -34,13 +36,15 @@ def prepare() -> None:
 
 
 def say(text: str, to: Literal["stdout", "stderr"] = "stderr") -> str:
-    """Print text on lines of its own; characters that the stream cannot encode are escaped.
+    """Print text on lines of its own; control and unknown characters are escaped.
 
     Returns why it could not be printed; empty if it was, or if the reader of a pipe has gone.
     """
     stream = getattr(sys, to)
     if stream is None:  # it was closed when the process began
         return "it is closed"
+    # A user has typed secrets, or a traceback quotes them; names may hold commands for terminals.
+    text = visible(without_secrets(text), but="\n\t")
     encoding = getattr(stream, "encoding", None) or "ascii"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
@@ -60,7 +64,7 @@ def one_line_warnings(*, quiet: bool) -> Iterator[list[str]]:
     def show(message: Warning | str, *_: object, **__: object) -> None:
         messages.append(str(message))
         if not quiet:
-            say(f"{PROGRAM}: warning: {message}")
+            say(f"{PROGRAM}: warning: {visible(message)}")
 
     with warnings.catch_warnings():
         if quiet:
@@ -88,7 +92,10 @@ class _LineHandler(logging.Handler):
     """Prints each message as a line of the command; a traceback follows on lines of its own."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"{PROGRAM}: {record.levelname.lower()}: {self.format(record)}")
+        text = f"{PROGRAM}: {record.levelname.lower()}: {visible(record.getMessage())}"
+        if record.exc_info:
+            text += f"\n{logging.Formatter().formatException(record.exc_info)}"
+        say(text)
 
 
 @contextmanager
@@ -96,12 +103,16 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
     """Raise KeyboardInterrupt at the first SIGINT or SIGTERM; yield the list of those received.
 
     The second one ends the process, and so does a process that has not ended within `GRACE`. Parts
-    of unfinished outputs stay hidden then. Handlers of the caller stay in place.
+    of unfinished outputs stay hidden then. Handlers of the caller stay in place. Those of a process
+    stay after the command, and signals are ignored when nothing is left to do.
     """
     usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
     usual[signal.SIGTERM] = signal.SIG_DFL
     is_main = threading.current_thread() is threading.main_thread()
     ours = [each for each in usual if is_main and signal.getsignal(each) is usual[each]]
+    if is_process:
+        ours = [each for each in usual if signal.getsignal(each) is not signal.SIG_IGN]
+        atexit.register(lambda: [signal.signal(each, signal.SIG_IGN) for each in usual])
     received: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -111,7 +122,8 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
         if is_process:
             timer = threading.Timer(GRACE, os._exit, [128 + number])
             timer.daemon = True
-            timer.start()
+            with suppress(RuntimeError):  # there is no memory for a thread
+                timer.start()
         raise KeyboardInterrupt
 
     try:
@@ -119,6 +131,13 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
             signal.signal(each, stop)
         yield received
     finally:
-        if not (is_process and received):  # else a second one ends what does not end
+        if not is_process:
             for each in ours:
-                signal.signal(each, signal.SIG_DFL if is_process else usual[each])
+                signal.signal(each, usual[each])
+
+
+def end_with(status: int) -> None:
+    """End the process at the next signal, with the status of its command, which is done."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, lambda *_: os._exit(status))

@@ -13,15 +13,26 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import AssociationError, is_of_machine
-from .paths import Location, RemoteFile, beside, locate, no_such, stem_of
+from .inputs import ENDINGS, what_takes
+from .paths import (
+    Location,
+    RemoteFile,
+    beside,
+    line_of,
+    locate,
+    no_such,
+    server_of,
+    stem_of,
+    without_secrets,
+)
 from .remote import download
 
-ROLES: Final = ("science", "background", "selfcal")
+ROLES: Final = ("science", "background", "selfcal", "imprint")
 """The exposure types that self-calibration uses."""
 
 UNUSED: Final = (
-    *("autoflat", "autowave", "dark", "direct_image", "engineering", "flat", "imprint", "psf"),
-    *("segmap", "sourcecat", "target_acquisition"),
+    *("autoflat", "autowave", "dark", "direct_image", "engineering", "flat", "psf", "segmap"),
+    *("sourcecat", "target_acquisition"),
 )
 """The other exposure types that the pipeline knows."""
 
@@ -45,13 +56,15 @@ class Product:
     Attributes
     ----------
     name : str
-        The start of its files' names; a plain file name.
+        The start of its files' names; a plain file name: of a path, the last part.
     science : Path or RemoteFile
         The exposure to flag.
     backgrounds : tuple of Path or RemoteFile
         Exposures to flag as well, in the association's order.
     selfcal : tuple of Path or RemoteFile
         Exposures that only serve to find bad pixels.
+    imprints : tuple of Path or RemoteFile
+        Imprint exposures; they too only serve to find bad pixels.
     unused : tuple of (Path or RemoteFile, str)
         Further members, which self-calibration does not use, with their exposure types.
     """
@@ -60,12 +73,13 @@ class Product:
     science: Location
     backgrounds: tuple[Location, ...] = ()
     selfcal: tuple[Location, ...] = ()
+    imprints: tuple[Location, ...] = ()
     unused: tuple[tuple[Location, str], ...] = ()
 
     @property
     def members(self) -> tuple[Location, ...]:
         """All exposures that are used, as listed; an exposure listed in two roles is here twice."""
-        return (self.science, *self.backgrounds, *self.selfcal)
+        return (self.science, *self.backgrounds, *self.selfcal, *self.imprints)
 
 
 @dataclass(frozen=True)
@@ -87,11 +101,12 @@ class Association:
     products: tuple[Product, ...]
 
 
-def read(path: str | Location) -> Association:
+def read(path: str | Location, *, force: bool = False) -> Association:
     """Read and check an association file, JSON or YAML.
 
     A member is a path relative to the association, or a URL. The case of exposure types does not
-    matter. Members of types that self-calibration does not use (`UNUSED`) need not exist.
+    matter. Members of types that self-calibration does not use (`UNUSED`) need not exist. The
+    members of an association on a server must be there, unless `force` is set.
 
     Raises
     ------
@@ -115,7 +130,7 @@ def read(path: str | Location) -> Association:
         )
     products: dict[str, Product] = {}
     for number, entry in enumerate(entries):
-        product = _product(path, f"{path}: product {number}", entry)
+        product = _product(path, f"{path}: product {number}", entry, force=force)
         if product.name.casefold() in products:  # some file systems ignore the case of names
             raise AssociationError(
                 f"{path}: two products have the name {product.name!r}; rename one"
@@ -172,13 +187,14 @@ def _parse(path: Location) -> object:
         return yaml.safe_load(content.decode())
     except MemoryError:
         raise
-    except UnicodeError as error:
-        raise AssociationError(f"{path}: cannot be read: it is no UTF-8 text: {error}") from error
     except Exception as error:  # a tagged scalar such as !!int '' makes PyYAML raise any type
-        raise AssociationError(f"{path}: is not valid {form}: {error}") from error
+        if path.suffix.lower() not in ENDINGS:
+            what = what_takes(path) or "is neither an exposure (.fits) nor an association (.json)"
+            raise AssociationError(f"{path}: {what}") from None
+        raise AssociationError(f"{path}: is not valid {form}: {line_of(str(error))}") from None
 
 
-def _product(path: Location, place: str, entry: object) -> Product:
+def _product(path: Location, place: str, entry: object, *, force: bool) -> Product:
     table = _table(entry, place)
     members = table.get("members")
     if not isinstance(members, list) or not members:
@@ -188,12 +204,21 @@ def _product(path: Location, place: str, entry: object) -> Product:
     for number, member in enumerate(members):
         here = f"{place}, member {number}"
         expname = _text(_table(member, here), "expname", here)
-        role, exposure = _role(member, f"{here} ({expname})"), beside(path, expname)
+        role = _role(member, f"{here} ({without_secrets(expname)})")
+        try:
+            exposure = beside(path, expname)
+        except ValueError as error:
+            raise AssociationError(f"{here}: {error}") from None
         if role in found:
             found[role].append(exposure)
         else:
             unused.append((exposure, role))
     for exposure in dict.fromkeys(each for exposures in found.values() for each in exposures):
+        if not force and isinstance(path, RemoteFile) and server_of(exposure) != server_of(path):
+            raise AssociationError(
+                f"{place}: member {exposure} is not on the server of the association; set `force` "
+                "to use it all the same"
+            )
         try:  # reading a remote one reports it, and no request is needed here
             if isinstance(exposure, RemoteFile) or exposure.is_file():
                 continue
@@ -210,14 +235,15 @@ def _product(path: Location, place: str, entry: object) -> Product:
         )
     (science,) = found["science"]
     name = table.get("name", stem_of(science))
+    if isinstance(name, str):  # asn_from_list writes the path of what it was given, as a name
+        name = name.rpartition("/")[2]  # the pipeline takes the last part, too
     if not isinstance(name, str) or not is_plain_name(name):
         raise AssociationError(
-            f"{place}: 'name' must be a plain file name (printable ASCII, no folder, no leading "
-            f"dot), got {reprlib.repr(name)}"
+            f"{place}: 'name' must be a plain file name (printable ASCII, no leading dot), got "
+            f"{reprlib.repr(table.get('name', name))}"
         )
-    return Product(
-        name, science, tuple(found["background"]), tuple(found["selfcal"]), tuple(unused)
-    )
+    backgrounds, selfcal, imprints = (tuple(found[role]) for role in ROLES[1:])
+    return Product(name, science, backgrounds, selfcal, imprints, tuple(unused))
 
 
 def _role(member: dict[object, object], here: str) -> str:

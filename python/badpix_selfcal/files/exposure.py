@@ -9,6 +9,7 @@ samples patched; the other samples are never decoded.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import math
 import textwrap
@@ -24,6 +25,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from .. import instrument
+from ..arrays.images import ROWS
 from ..errors import ExposureError, silenced
 from .fits_file import BLOCK, CARD, Hdu, Read, cards_of, headers, open_fits, opened, reader, reading
 from .inputs import version_of
@@ -49,15 +51,26 @@ LATER_STEPS: Final = (
 Without S_CLNFNS (``clean_flicker_noise``): rates may have it.
 """
 
+CALIBRATION: Final = ("S_FLAT", "S_PHOTOM")
+"""Those that make a calibrated exposure of a rate: its pixels are divided by a flat field."""
+
 _KEPT: Final = (
     *("TELESCOP", "INSTRUME", "DETECTOR", "EXP_TYPE", "CHANNEL", "BAND", "FILTER", "GRATING"),
     *("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS"),
-    *("READPATT", "DATE-OBS", "TIME-OBS", "BKGDTARG", "S_BPXSLF"),
+    *("READPATT", "DATE-OBS", "TIME-OBS", "BKGDTARG", "S_BPXSLF", "CAL_VER", "EFFEXPTM"),
 )
 """The cards of the primary header that `Exposure.cards` has."""
 
-_KEYWORDS: Final = frozenset((*_KEPT, *LATER_STEPS, "DISPAXIS", "BUNIT"))
+_POINTING: Final = ("PROGRAM", "OBSERVTN", "VISIT", "PATTTYPE", "PATT_NUM")
+_DATES: Final = ("DATE-OBS", "DATE-BEG", "EXPSTART")
+_KEYWORDS: Final = frozenset(
+    (*_KEPT, *LATER_STEPS, *_POINTING, *_DATES, "IS_IMPRT", "DISPAXIS", "BUNIT")
+)
 """What the headers are asked for."""
+
+_DAY_0_OF_MJD: Final = datetime.date(1858, 11, 17).toordinal()
+_TRUE: Final = ("TRUE", "T", "1", "1.0")
+"""Values of a logical card, also of one that was written as text or as a number."""
 
 _PLANES: Final = ("DQ", *instrument.NAN_PLANES)
 _HEAD: Final = 17 * 2880
@@ -68,6 +81,9 @@ _PIECE: Final = 1 << 20
 
 _STALE: Final = (b"CHECKSUM", b"DATASUM ")
 """The cards whose values become wrong when samples change."""
+
+_PACKED: Final = b"\x1f\x8b"
+"""How files begin that are compressed by gzip."""
 
 _HISTORY_WIDTH: Final = 72
 _COMPRESSED: Final = "is tile-compressed; uncompress the file first (funpack)"
@@ -101,11 +117,17 @@ class Exposure:
         The part of the detector that was read: SUBARRAY, and its first column and row unless they
         are 1. Empty for the full frame, and where absent.
     is_background : bool
-        Whether the header says that it is of an empty field (BKGDTARG).
+        Whether the header says that it is of an empty field (BKGDTARG), and no imprint.
+    is_imprint : bool
+        Whether it is an imprint exposure of NIRSpec (IS_IMPRT): no light passes its aperture.
+    pointing : mapping of str to str
+        PROGRAM, OBSERVTN, VISIT, and the dither: PATTTYPE and PATT_NUM; empty where absent.
+    date : date or None
+        The day on which it began; None where absent.
     status : str
         S_BPXSLF, in capitals.
-    later_step : str
-        The card of a later step of the pipeline that it has passed; empty if there is none.
+    later_steps : tuple of str
+        The cards of later steps of the pipeline that it has passed, in their order.
     dispaxis : object
         The DISPAXIS card of SCI; None where absent.
     unit : str
@@ -114,7 +136,7 @@ class Exposure:
         SCI, DQ and the other planes to be flagged (`instrument.NAN_PLANES`) that exist; of a remote
         file SCI alone.
     cards : mapping of str to object
-        The values of the primary header that tell instrument, mode and epoch, by keyword.
+        The values of the primary header that tell instrument, mode, epoch and depth, by keyword.
     history : tuple of str
         The lines of the primary header's HISTORY.
     problem : str
@@ -131,8 +153,11 @@ class Exposure:
     exp_type: str
     subarray: str
     is_background: bool
+    is_imprint: bool
+    pointing: Mapping[str, str]
+    date: datetime.date | None
     status: str
-    later_step: str
+    later_steps: tuple[str, ...]
     dispaxis: object
     unit: str
     planes: Mapping[str, Hdu] = field(repr=False)
@@ -158,6 +183,19 @@ class Exposure:
         return self.status == "COMPLETE"
 
     @property
+    def calibrated(self) -> str:
+        """What says that it is a calibrated exposure (level 2b); empty if it is none."""
+        if steps := [step for step in CALIBRATION if step in self.later_steps]:
+            return f"{steps[0]} = COMPLETE"
+        return f"BUNIT = {self.unit}" if self.unit.upper().startswith("MJY") else ""
+
+    @property
+    def depth(self) -> float:
+        """How long it was exposed, in s; 0 if its header does not say it."""
+        time = self.cards.get("EFFEXPTM")
+        return float(time) if isinstance(time, (int, float)) else 0.0
+
+    @property
     def identity(self) -> str:
         """A digest of the file's name and version."""
         text = f"{self.path.name}:{self.version}".encode("utf-8", "surrogateescape")
@@ -175,6 +213,25 @@ class Exposure:
         """Return the ERR samples as `science` does those of SCI; None without ERR."""
         found = self._further("ERR")
         return None if found is None else found[0]
+
+    def some_errors(self) -> Samples | None:
+        """Return rows of ERR, evenly spaced, if the others need not be read or fetched; else None.
+
+        The file may be another version than before.
+        """
+        hdu, (rows, columns) = self.planes.get("ERR"), self.shape
+        dtype = _stored_as(hdu)[0] if hdu is not None and hdu.shape == self.shape else None
+        if hdu is None or dtype is None or not isinstance(self.path, Path):
+            return None
+        length = columns * dtype.itemsize
+        content = b""
+        with reading(self.path), self.path.open("rb") as file:
+            if file.read(2) == _PACKED:
+                return None
+            for row in range(0, rows, max(1, rows // ROWS)):
+                file.seek(hdu.data + row * length)
+                content += file.read(length)
+        return np.frombuffer(content, dtype, len(content) // length * columns).reshape(-1, columns)
 
     def dq(self) -> NDArray[np.uint32] | None:
         """Return the DQ bits; None without DQ. Raises an ExposureError as `science` does."""
@@ -348,7 +405,7 @@ def read(path: AnyLocation) -> Exposure:
             version = known.version
             if known.size is not None:
                 read = ahead(location, known, _HEAD)
-                if read(0, 2) != b"\x1f\x8b":
+                if read(0, 2) != _PACKED:
                     found = _up_to("SCI", headers(read, known.size, _KEYWORDS))
                     return _exposure(location, version, found, known)
         with opened(location) as (file, length):
@@ -373,12 +430,12 @@ def _exposure(
     _require_image(location, planes)
     primary, sci = found[0].header, planes["SCI"].header
     cards = {keyword: primary.get(keyword) for keyword in (*_KEPT, *LATER_STEPS)}
-    words = {keyword: _text(value).upper() for keyword, value in cards.items()}
+    words = {keyword: _text(primary.get(keyword)).upper() for keyword in _KEYWORDS}
+    is_imprint = words["IS_IMPRT"] in _TRUE
     corner = (words["SUBSTRT1"] or "1", words["SUBSTRT2"] or "1")
     at = "" if corner == ("1", "1") else f"({','.join(corner)})"
     optics = "/".join(filter(None, (words["FILTER"], words["GRATING"])))
     problem = _problem_of(planes)
-    later = (step for step in LATER_STEPS if words[step] == "COMPLETE")
     return Exposure(
         path=location,
         version=version,
@@ -387,10 +444,13 @@ def _exposure(
         channel=words["CHANNEL"],
         band=words["BAND"] or optics,
         exp_type=words["EXP_TYPE"],
-        subarray=("" if words["SUBARRAY"] == "FULL" else words["SUBARRAY"]) + at,
-        is_background=cards["BKGDTARG"] is True,
+        subarray=("" if words["SUBARRAY"] in instrument.FULL_FRAME else words["SUBARRAY"]) + at,
+        is_background=words["BKGDTARG"] in _TRUE and not is_imprint,
+        is_imprint=is_imprint,
+        pointing={keyword: words[keyword] for keyword in _POINTING},
+        date=date_in(primary),
         status=words["S_BPXSLF"],
-        later_step=next(later, ""),
+        later_steps=tuple(step for step in LATER_STEPS if words[step] == "COMPLETE"),
         dispaxis=sci.get("DISPAXIS"),
         unit=_text(sci.get("BUNIT")),
         planes=planes,
@@ -399,6 +459,17 @@ def _exposure(
         problem="" if known is not None or not problem else f"{location}: {problem}",
         _about=known,
     )
+
+
+def date_in(header: Mapping[str, object]) -> datetime.date | None:
+    """Return the day on which an exposure began: DATE-OBS, else DATE-BEG, else EXPSTART (MJD)."""
+    for keyword in _DATES:
+        value = _text(header.get(keyword))
+        with suppress(ValueError, OverflowError):
+            if keyword == "EXPSTART":
+                return datetime.date.fromordinal(_DAY_0_OF_MJD + math.floor(float(value)))
+            return datetime.date.fromisoformat(value.partition("T")[0])
+    return None
 
 
 def _text(value: object) -> str:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Final, TypeAlias, cast
 from astropy.io import fits
 
 from ..errors import ExposureError, is_of_machine, silenced
+from .inputs import what_takes
 from .paths import AnyLocation, Location, RemoteFile, locate, require_file
 from .remote import MOST, About, RemoteError, download
 
@@ -39,6 +40,8 @@ MOST_BLOCKS: Final = 1000
 """Blocks of a header, 36 000 cards. Those of the pipeline have about ten."""
 
 MOST_EXTENSIONS: Final = 1000
+
+_NO_FITS: Final = "is not a FITS file, nor one compressed by gzip"
 
 MOST_FIELDS: Final = 999
 """Columns of a table. Astropy would make a million of them from a card."""
@@ -107,7 +110,8 @@ def reading(path: Location) -> Iterator[None]:
     except ExposureError as error:
         if str(error).startswith(f"{path}: "):
             raise
-        raise ExposureError(f"{path}: {error}") from error.__cause__
+        known = what_takes(path) if str(error) == _NO_FITS else ""
+        raise ExposureError(f"{path}: {known or error}") from error.__cause__
     except RemoteError as error:
         raise ExposureError(f"{path}: {error}") from None
     except Exception as error:
@@ -258,7 +262,7 @@ def _header_text(read: Read, start: int, number: int) -> tuple[str, int]:
         block = read(start + len(content), BLOCK)
         if not content and not block.startswith(begin):
             if number == 0:
-                raise ExposureError("is not a FITS file, nor one compressed by gzip")
+                raise ExposureError(_NO_FITS)
             if not block or not begin.startswith(block[: len(begin)]):
                 return "", start
         if len(block) < BLOCK:

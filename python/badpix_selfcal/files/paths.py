@@ -14,23 +14,33 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from textwrap import shorten
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from ..errors import ExposureError
 
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
-_IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"]+")
-_SECRET: Final = re.compile(r"(?<=://)[^/?#]*@|[?#](?:(?!::).)*", re.DOTALL)
+_URL: Final = re.compile(r"([A-Za-z0-9]+::)*[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
+_IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://(?:[^\s'\"]|['\"](?=[\w%&=+]))+")
+_SECRET: Final = re.compile(
+    r"(?<=://)(?:[^/?#]*@|[^/?#:\[]*:(?!:|\d*(?:[/?#]|$)).*)|[?#].*", re.DOTALL
+)
+"""User and password, also of a URL that has ``#`` in the password; query and fragment."""
+
+_NAMED: Final = re.compile(r"(?i)[^&;?#]+\.(fits?(\.gz)?|json|ya?ml)")
+"""The name of a file in a query; nothing else there is shown."""
 
 _STORES: Final = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss")
 """The protocols of object stores, which show an object when it is complete."""
 
-_ENDING: Final = re.compile(r"(?i)(?<=.)(\.fits?)?(\.gz)?$")
+_ENDING: Final = re.compile(r"(?i)(?<=.)(\.(fits?|fts))?(\.gz)?$")
 _SUFFIX: Final = re.compile(
     "(?<=.)_(badpix_selfcal|assign_wcs|clean_flicker_noise|msa_flagging|rateints|rate|bsub|cal|crf)$"
 )
 """The ends of exposures' names; some of those that the pipeline knows."""
+
+_LINE: Final = 300
+"""Characters of what a server or a library says that are shown."""
 
 _MOST_NAMES: Final = 10_000
 """Names of a folder that are compared; a larger folder would take seconds."""
@@ -51,7 +61,7 @@ class RemoteFile:
     url: str = field(repr=False)
 
     def __str__(self) -> str:
-        shown = without_secrets(self.url)
+        shown = _SECRET.sub("", self.url)
         return shown if self.name in (shown.rpartition("/")[2], "") else f"{shown} ({self.name})"
 
     def __repr__(self) -> str:
@@ -62,11 +72,11 @@ class RemoteFile:
 
     @property
     def name(self) -> str:
-        """The last part of its path; if a query names the file (``?uri=``), of that."""
+        """The last part of its path; if its query names the file (``uri=``), of that."""
         split = urlsplit(self.url)
         path = PurePosixPath(split.path)
-        named = (PurePosixPath(value) for _, value in parse_qsl(split.query))
-        return path.name if path.suffix else next((p.name for p in named if p.suffix), path.name)
+        named = PurePosixPath(dict(parse_qsl(split.query)).get("uri", "")).name
+        return named if not path.suffix and _NAMED.fullmatch(named) else path.name
 
     @property
     def suffix(self) -> str:
@@ -95,14 +105,29 @@ def without_secrets(text: str) -> str:
     return _IN_TEXT.sub(lambda url: _SECRET.sub("", url[0]), text)
 
 
+def line_of(text: str) -> str:
+    """Return what a server or a library says, in a line of limited length, without secrets."""
+    return shorten(without_secrets(text), _LINE, placeholder="...")
+
+
 def locate(given: AnyLocation) -> Location:
-    """Return the location of a path or URL; a ``file://`` URL becomes a path."""
+    """Return the location of a path or URL; a ``file://`` URL becomes a path.
+
+    Raises a ValueError if a URL is not valid, or a chain as of fsspec (``zip://a::https://b``).
+    """
     url = given.url if isinstance(given, RemoteFile) else given
     if not isinstance(url, str) or not _URL.fullmatch(url):
         return Path(url)
     protocol, _, path = url.partition("://")
     if protocol.lower() == "file":
         return Path(unquote(path.removeprefix("localhost")))
+    shown = _SECRET.sub("", url)
+    if "::" in url:
+        raise ValueError(f"{shown}: a URL with :: is refused; give the URL of one file")
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError(f"{shown}: is not a valid URL") from None
     return RemoteFile(url)
 
 
@@ -114,8 +139,18 @@ def locations_of(given: AnyLocation | Iterable[AnyLocation]) -> tuple[Location, 
 
 
 def is_folder(location: Location) -> bool:
-    """Return whether a location is that of a folder; the URL of one ends with a slash."""
-    return location.is_dir() if isinstance(location, Path) else location.url.endswith("/")
+    """Return whether a location is that of a folder.
+
+    The URL of one ends with a slash; in an object store its name has no ending.
+    """
+    if isinstance(location, Path):
+        return location.is_dir()
+    return location.url.endswith("/") or (is_in_store(location) and not location.suffix)
+
+
+def is_in_store(remote: RemoteFile) -> bool:
+    """Return whether a URL is that of an object store."""
+    return urlsplit(remote.url).scheme in _STORES
 
 
 def absolute(location: Location) -> Location:
@@ -126,13 +161,28 @@ def absolute(location: Location) -> Location:
 def file_key(location: Location) -> Hashable:
     """Return a value that is equal for all names of a file: links, URLs of other secrets."""
     if isinstance(location, RemoteFile):
-        split = urlsplit(location.url)
-        return split.scheme, split.netloc.rpartition("@")[2], split.path, location.name
+        return server_of(location), urlsplit(location.url).path, location.name
     try:
         about = location.stat()
     except OSError:
         return location
     return about.st_dev, about.st_ino
+
+
+def server_of(location: Location) -> str:
+    """Return the protocol and the host of a URL; empty for a path."""
+    if isinstance(location, Path):
+        return ""
+    split = urlsplit(location.url)
+    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}"
+
+
+def secrets_of(remote: RemoteFile) -> list[str]:
+    """Return what its text does not show: user and password, query, and fragment."""
+    split = urlsplit(remote.url)
+    user = split.netloc.rpartition("@")[0]
+    parts = (f"{user}@", f"?{split.query}", f"#{split.fragment}")
+    return [part for part in parts if len(part) > 1]
 
 
 def stem_of(exposure: AnyLocation) -> str:
@@ -153,7 +203,7 @@ def beside(location: Location, name: str) -> Location:
     split = urlsplit(location.url)
     # An object store does not resolve `a/../b`: there, dots are names.
     path = posixpath.normpath(posixpath.join(posixpath.dirname(split.path) or "/", name))
-    return RemoteFile(urlunsplit((split.scheme, split.netloc, path, "", "")))
+    return locate(urlunsplit((split.scheme, split.netloc, path, "", "")))
 
 
 def output_directory(given: AnyLocation | None) -> Location:
@@ -171,7 +221,7 @@ def output_directory(given: AnyLocation | None) -> Location:
         refuse_file(directory)
         return directory
     split = urlsplit(directory.url)
-    if split.scheme not in _STORES:
+    if not is_in_store(directory):
         raise ValueError(
             f"{directory}: outputs cannot be written to {split.scheme}:// URLs; give a folder or "
             "the URL of an object store (s3://bucket/prefix)"

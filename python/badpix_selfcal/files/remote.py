@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..errors import is_of_machine
-from .paths import RemoteFile, without_secrets
+from .paths import RemoteFile, line_of, secrets_of
 
 VARIABLE: Final = "BADPIX_SELFCAL_TIMEOUT"
 """The environment variable that sets the time-out."""
@@ -200,7 +200,7 @@ def _request(
             if pause is None or is_late or not _is_temporary(cause):
                 if is_late and _is_temporary(cause) and _answered.get(host, 0.0) < begin:
                     _silent[host] = time.monotonic()
-                raise _remote_error(cause, verb) from None
+                raise _remote_error(cause, verb, remote) from None
             time.sleep(pause)
         else:
             _answered[host] = time.monotonic()
@@ -224,20 +224,17 @@ def _opened(url: str, seconds: float) -> tuple[Any, str]:
     """
     import fsspec
 
-    options: dict[str, dict[str, Any]] = {}
-    for protocol in {each.partition("://")[0] for each in url.split("::")}:
-        limits: dict[str, Any] = {}
-        if protocol in ("http", "https"):
-            from aiohttp import ClientTimeout
+    name, limits, protocol = "", dict[str, Any](), url.partition("://")[0]
+    if protocol in ("http", "https"):
+        from aiohttp import ClientTimeout
 
-            limit = ClientTimeout(seconds * LONGEST, sock_connect=seconds, sock_read=seconds)
-            name, limits = "client_kwargs", {"timeout": limit}
-        elif protocol in ("s3", "s3a"):
-            name, limits = "config_kwargs", {"connect_timeout": seconds, "read_timeout": seconds}
-            limits["retries"] = {"max_attempts": 0}  # `_request` repeats it
-        if limits:
-            given = fsspec.config.conf.get(protocol, {}).get(name, {})
-            options[protocol] = {name: {**limits, **given}}
+        limit = ClientTimeout(seconds * LONGEST, sock_connect=seconds, sock_read=seconds)
+        name, limits = "client_kwargs", {"timeout": limit}
+    elif protocol in ("s3", "s3a"):
+        name, limits = "config_kwargs", {"connect_timeout": seconds, "read_timeout": seconds}
+        limits["retries"] = {"max_attempts": 0}  # `_request` repeats it
+    given = fsspec.config.conf.get(protocol, {}).get(name, {})
+    options = {name: {**limits, **given}} if limits else {}
     system, path = fsspec.core.url_to_fs(url, **options)
     if hasattr(system, "retries"):
         system.retries = 1
@@ -255,15 +252,16 @@ def _cause_of(error: Exception) -> BaseException:
 
 def _is_temporary(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
+    is_read = type(error.__cause__).__name__ != "HttpProcessingError"  # the answer, as HTTP
     status = getattr(error, "status", None)  # of an HTTP response
-    if isinstance(status, int) and status:
+    if isinstance(status, int) and status and is_read:
         return status >= 500 or status == 429
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    return "ClientSSLError" not in kinds and not kinds.isdisjoint(_TRANSPORT)
+    return "ClientSSLError" not in kinds and not (is_read and kinds.isdisjoint(_TRANSPORT))
 
 
-def _remote_error(error: BaseException, verb: str) -> Exception:
-    """Return the error of a request, in words."""
+def _remote_error(error: BaseException, verb: str, remote: RemoteFile) -> Exception:
+    """Return the error of a request, in a line without secrets."""
     if isinstance(error, ImportError):
         return RemoteError(
             f"this URL needs packages that are not installed ({error}): "
@@ -274,7 +272,7 @@ def _remote_error(error: BaseException, verb: str) -> Exception:
     status = getattr(error, "status", None)
     if status == 412:
         return RemoteError(CHANGED)
-    reason, hint = without_secrets(str(error)) or type(error).__name__, ""
+    reason, hint = str(error) or type(error).__name__, ""
     if verb == "fetched" and isinstance(error, FileNotFoundError):
         return RemoteError("no such file")
     if status:
@@ -282,4 +280,6 @@ def _remote_error(error: BaseException, verb: str) -> Exception:
     elif isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
         hint = "; give credentials as for any tool of AWS"
         hint += ", or set FSSPEC_S3_ANON=true for a public bucket" * (verb == "fetched")
-    return RemoteError(f"cannot be {verb}: {reason}{hint}")
+    for secret in secrets_of(remote):
+        reason = reason.replace(secret, "").replace(unquote(secret), "")
+    return RemoteError(f"cannot be {verb}: {line_of(reason)}{hint}")

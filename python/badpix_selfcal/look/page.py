@@ -25,9 +25,9 @@ from .._kernels import __version__
 from ..arrays import display
 from ..arrays.checks import FloatArray
 from ..arrays.display import NAMES_OF_AXES, counted
+from ..errors import visible
 from ..instrument import NAMES
 from ..masks.mask import Mask
-from ..parameters import Parameters
 from . import require, shown
 from .layers import bits_layer, float_layer, growth_layer, packed, plain_layer
 from .left import LEVEL
@@ -95,7 +95,6 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
     libraries = require_extra()  # raises before anything is computed
     (minimum, found), slices = shown.images_of(mask), shown.slices_of(mask)
     judgement, columns = judge(mask), minimum.shape[1]
-    cut = getattr(mask.parameters, "cut", None)
     numbers = judgement.numbers
     left = [each["row"] * columns + each["column"] for each in numbers["sharp_left_at"]]
     chosen = {
@@ -124,11 +123,7 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
         source=slices.source,
         figure=partial(_figure, mask),
         galleries={name: [*_gallery(mask, each, strips)] for name, each in chosen.items()},
-        parameters={
-            name: getattr(mask.parameters, name)
-            for name, about in Parameters.by_name().items()
-            if about.changes_copies and about.of_cut in (None, cut)
-        },
+        parameters=mask.parameters.of_copies() if mask.parameters else {},
         now=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S} UTC",
         settings=_settings(mask, judgement, strips),
         layers=[
@@ -157,6 +152,7 @@ def _templates() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=StrictUndefined,
+        finalize=lambda value: visible(value, "\n\t") if type(value) is str else value,
     )
     found.globals |= {
         "axes": NAMES_OF_AXES,

@@ -100,17 +100,17 @@ def history(
     persistent_mask: AnyLocation | None = None,
     overwrite: bool = False,
 ) -> MaskHistory:
-    """Follow the bad pixels of a detector through its masks.
+    """Follow the bad pixels of detectors through their masks.
 
     Parameters
     ----------
     masks : path-like, or iterable of these
-        At least two mask files of this package, of one detector, subarray and shape; patterns
-        too. They are put in the order of the dates of their exposures.
+        Mask files of this package, at least two of a detector, subarray and shape; patterns too.
+        They are put in the order of the dates of their exposures.
     at_least : int, optional
         In how many masks a persistent pixel is flagged at least; in all of them unless given.
     table : path-like, optional
-        A table of the pixels to write: ``.ecsv``.
+        A table of the pixels to write: ``.ecsv``. This and the next two need masks of one detector.
     picture : path-like, optional
         The picture to write: PNG, PDF or SVG, by its ending (extra ``plot``).
     persistent_mask : path-like, optional
@@ -121,22 +121,24 @@ def history(
     Returns
     -------
     MaskHistory
-        The counts of each mask, and in which masks each pixel is flagged.
+        The counts of each mask, and in which masks each pixel is flagged, for the first detector;
+        `others` holds those for the others.
 
     Raises
     ------
     ExposureError, MaskError
         If a mask does not exist or cannot be read; ValueErrors.
     ValueError
-        If there are fewer than two masks, one is given twice, they differ in detector, subarray or
-        shape, or `at_least` is not from 1 to their number.
+        If there are fewer than two masks, one is given twice, all differ in detector, subarray or
+        shape, several detectors have files to write, or `at_least` is not from 1 to their number.
     OSError, RuntimeError
         If a file exists or cannot be written, or matplotlib is not installed.
 
     Warns
     -----
     SelfcalWarning
-        If masks were found with different parameters: their counts cannot be compared.
+        If masks were found with different parameters: their counts cannot be compared. If one is
+        the only one of its detector: it is left out.
 
     Notes
     -----
@@ -145,6 +147,9 @@ def history(
     """
     draw = _drawing(picture, lambda: followed(found))
     found = histories.history(masks, at_least=at_least)
+    if found.others and (table or picture or persistent_mask):
+        names = ", ".join(each.of_what for each in (found, *found.others))
+        raise ValueError(f"files to write are of one detector; give the masks of one of {names}")
     files = {**histories.files_of(found, table, persistent_mask), **draw}
     save(files, [epoch.path for epoch in found.epochs], overwrite=overwrite)
     return found

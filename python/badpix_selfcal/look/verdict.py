@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import FloatArray
+from ..arrays.images import NOISIER
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask, Member
 from .left import block_scatter, left_by, per_pixel, scatter
@@ -140,7 +141,7 @@ def judge(mask: Mask) -> Judgement:
     needs_errors = parameters is not None and parameters.needs_errors
     left = left_by(mask, sigmas, numbers["exposures"])
     numbers |= {
-        "unused": len(mask.members) - len(used),
+        "unused": sum(bool(each.problem) and not each.noise > NOISIER for each in mask.members),
         "error_factor": factor,
         "no_errors": int(needs_errors and factor is None),
         "sharp_left": len(left),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.display import block, counted
-from ..errors import ExposureError
+from ..errors import ExposureError, visible
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate
 from ..instrument import BAD, names_of
@@ -193,7 +193,7 @@ class Comparison:
         else:
             names = ", ".join(plane.name for plane in self.planes if not plane.is_equal)
             head = f"A and B flag the same pixels, but differ in {names}"
-        return "\n".join([block(head, lines), *differing])
+        return "\n".join([block(head, lines), *map(visible, differing)])
 
 
 def compare(a: AnyLocation, b: AnyLocation, *, before: AnyLocation | None = None) -> Comparison:

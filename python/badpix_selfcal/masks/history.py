@@ -17,7 +17,7 @@ from .._kernels import __version__
 from ..arrays.checks import check_whole
 from ..arrays.display import counted
 from ..arrays.groups import Groups, groups_of
-from ..errors import MaskError, warn
+from ..errors import MaskError, visible, warn
 from ..files.inputs import expanded
 from ..files.outputs import Write
 from ..files.paths import AnyLocation, Location, file_key, is_folder, locate, locations_of
@@ -35,6 +35,9 @@ COUNTS: Final = ("flagged", "low", "high", "new", "returned", "gone")
 
 Counts: TypeAlias = dict[str, int | None]
 """The number of pixels or groups for each of `COUNTS`."""
+
+Kept: TypeAlias = "tuple[Mask, Table]"
+"""A mask without its images, and the table of its pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,8 @@ class MaskHistory:
         pixel that is flagged at both ends counts at the high end.
     unit : str
         The unit of the residual.
+    others : tuple of MaskHistory
+        The histories of the other detectors, subarrays and shapes among the masks.
     """
 
     epochs: tuple[Epoch, ...]
@@ -104,6 +109,7 @@ class MaskHistory:
     significance: NDArray[np.float64]
     groups: Groups
     unit: str
+    others: tuple[MaskHistory, ...] = ()
 
     @cached_property
     def number(self) -> NDArray[np.int64]:
@@ -244,8 +250,12 @@ class MaskHistory:
             source=None,
         )
 
+    @property
+    def of_what(self) -> str:
+        """The detector and the subarray."""
+        return " ".join(filter(None, (self.detector, self.subarray))) or "one detector"
+
     def __repr__(self) -> str:
-        what = " ".join(filter(None, (self.detector, self.subarray))) or "one detector"
         rows, columns = self.shape
         masks = len(self.epochs)
         in_any, persistent, changing = (
@@ -257,7 +267,7 @@ class MaskHistory:
             )
         )
         lines = [
-            f"{counted(masks, 'mask')} of {what}, {rows} x {columns} pixels",
+            f"{counted(masks, 'mask')} of {self.of_what}, {rows} x {columns} pixels",
             *_lines_of(self.epochs),
             f"{in_any} flagged in any mask",
             f"{persistent} persistent: in at least {self.at_least} of {masks}",
@@ -274,13 +284,13 @@ class MaskHistory:
                 lines.append(f"    column {each['x']}, row {each['y']}: {group}".rstrip())
             if len(groups) > MOST_NAMED:
                 lines.append(f"    and {len(groups) - MOST_NAMED} more")
-        return "\n".join(lines)
+        return "\n".join([*map(visible, lines), *map(repr, self.others)])
 
 
 def history(
     masks: AnyLocation | Iterable[AnyLocation], *, at_least: int | None = None
 ) -> MaskHistory:
-    """Follow the bad pixels of a detector: `badpix_selfcal.history` without its files."""
+    """Follow the bad pixels of detectors: `badpix_selfcal.history` without its files."""
     given = locations_of(masks)
     for path in filter(is_folder, given):
         raise MaskError(f"{path}: is a folder; name the masks in it, or give a pattern")
@@ -291,10 +301,23 @@ def history(
             raise ValueError(f"{path}: is given twice; give each mask once")
     if len(paths) < 2:
         raise ValueError(f"a history needs at least two masks, got {len(paths)}")
-    if at_least is None:
-        at_least = len(paths)
-    number = check_whole(at_least, "at_least", 1, most=len(paths))
-    return merged(map(Mask.read, paths), number)
+    groups: list[list[Kept]] = []
+    for each in map(kept, map(Mask.read, paths)):
+        alike = (group for group in groups if not group[0][0].refusal(each[0]))
+        if (group := next(alike, None)) is None:
+            groups.append(group := [])
+        group.append(each)
+    if len(groups) == len(paths):
+        require_same_pixels([group[0][0] for group in groups])
+    followed = []
+    for group in groups:
+        if len(group) == 1:
+            title = group[0][0].title
+            warn(f"{title}: is the only mask of its detector, subarray and shape; it is left out")
+            continue
+        number = len(group) if at_least is None else at_least
+        followed.append(merged(group, check_whole(number, "at_least", 1, most=len(group))))
+    return replace(followed[0], others=tuple(followed[1:]))
 
 
 def files_of(
@@ -313,26 +336,26 @@ def files_of(
     return files
 
 
-def merged(masks: Iterable[Mask], at_least: int) -> MaskHistory:
-    """Return the history of masks of this package; their images are not kept."""
-    read = []
-    for mask in masks:
-        if mask.parameters is None:
-            raise MaskError(
-                f"{mask.title}: does not say how its pixels were found; give masks that were "
-                "written with `save_mask`"
-            )
-        flags = np.broadcast_to(np.False_, mask.flags.shape)
-        small = replace(mask, flags=flags, minimum=None, bad_pixels=None, dq=None)
-        read.append((small, mask.pixels()))
-    read.sort(key=lambda each: (each[0].date, each[0].made))
-    kept, tables = zip(*read, strict=True)
-    require_same_pixels(kept)
-    _warn_of_parameters(kept)
-    shape = kept[0].flags.shape
+def kept(mask: Mask) -> Kept:
+    """Return a mask of this package without its images, and the table of its pixels."""
+    if mask.parameters is None:
+        raise MaskError(
+            f"{mask.title}: does not say how its pixels were found; give masks that were "
+            "written with `save_mask`"
+        )
+    flags = np.broadcast_to(np.False_, mask.flags.shape)
+    return replace(mask, flags=flags, minimum=None, bad_pixels=None, dq=None), mask.pixels()
+
+
+def merged(read: Iterable[Kept], at_least: int) -> MaskHistory:
+    """Return the history of masks of one detector, subarray and shape."""
+    by_date = sorted(read, key=lambda each: (each[0].date, each[0].made))
+    masks, tables = zip(*by_date, strict=True)
+    _warn_of_parameters(masks)
+    shape = masks[0].flags.shape
     each_place = [np.ravel_multi_index((table["y"], table["x"]), shape) for table in tables]
     places = np.unique(np.concatenate(each_place))
-    flagged, is_low = np.zeros((2, places.size, len(kept)), np.bool_)
+    flagged, is_low = np.zeros((2, places.size, len(masks)), np.bool_)
     strongest = {name: np.full(places.size, np.nan) for name in ("residual", "significance")}
     for number, (place, table) in enumerate(zip(each_place, tables, strict=True)):
         at = np.searchsorted(places, place)
@@ -354,22 +377,23 @@ def merged(masks: Iterable[Mask], at_least: int) -> MaskHistory:
             groups=of_groups,
         )
         for mask, pixels, of_groups in zip(
-            kept, _counts(flagged, is_low), _counts(flagged_groups, low_groups), strict=True
+            masks, _counts(flagged, is_low), _counts(flagged_groups, low_groups), strict=True
         )
     ]
     return MaskHistory(
         epochs=tuple(epochs),
         at_least=at_least,
-        detector=next((mask.detector for mask in kept if mask.detector), ""),
-        subarray=kept[0].subarray or "",
+        detector=next((mask.detector for mask in masks if mask.detector), ""),
+        subarray=masks[0].subarray or "",
         shape=shape,
         x=x,
         y=y,
         flagged=flagged,
         is_low=is_low,
-        **strongest,
+        residual=strongest["residual"],
+        significance=strongest["significance"],
         groups=groups,
-        unit=kept[0].unit,
+        unit=masks[0].unit,
     )
 
 

@@ -5,11 +5,13 @@ Its file is a JWST MASK reference file, with further extensions.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
+import operator
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -28,7 +30,7 @@ from ..errors import ExposureError, MaskError
 from ..files.fits_file import open_fits
 from ..files.outputs import save
 from ..files.paths import AnyLocation, Location, locate, no_such
-from ..instrument import BAD, DETECTORS, DO_NOT_USE, OTHER_BAD_PIXEL, Dispaxis
+from ..instrument import BAD, DETECTORS, DO_NOT_USE, FULL_FRAME, OTHER_BAD_PIXEL, Dispaxis
 from ..parameters import Parameters
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 Card: TypeAlias = str | int | float | bool
 """The value of a header card."""
 
-Role: TypeAlias = Literal["science", "background", "selfcal"]
+Role: TypeAlias = Literal["science", "background", "selfcal", "imprint"]
 """What an exposure is in its group."""
 
 Columns: TypeAlias = dict[str, tuple[NDArray[Any], str, str]]
@@ -60,9 +62,13 @@ DQ_DEF: Final = np.array(
 )
 """The table that defines the bits of DQ."""
 
+_MOST_BITS: Final = 32
+_MOST_LISTED: Final = 400
+"""Characters of names of bits that an error lists."""
+
 _TEXTS: Final = {
     "exposure": "path or URL",
-    "role": "science, background or selfcal",
+    "role": "science, background, selfcal or imprint",
     "problem": "why it was not used",
     "output": "its flagged copy",
     "later": "later steps that it has passed",
@@ -79,7 +85,7 @@ class Member:
     ----------
     exposure : path or URL
         The exposure.
-    role : {"science", "background", "selfcal"}
+    role : {"science", "background", "selfcal", "imprint"}
         What it is in its group.
     pedestal : float or None
         What was subtracted, in the unit of its SCI. None if the detector has no gap. NaN if it
@@ -94,6 +100,9 @@ class Member:
         The earlier exposure with the same SCI; None if there is none.
     is_constant : bool
         Whether all finite samples of its SCI are equal.
+    noise : float
+        Its median ERR, relative to the least of the exposures; NaN if that is not known. Where it
+        is above `badpix_selfcal.arrays.images.NOISIER` the exposure was not used.
     """
 
     exposure: Location
@@ -104,6 +113,7 @@ class Member:
     later: str = ""
     same_as: Location | None = None
     is_constant: bool = False
+    noise: float = math.nan
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -142,6 +152,8 @@ class Mask:
         The versions of the exposures, as in the HISTORY of their copies; empty if unknown.
     source : path, URL or None
         The file that it was read from.
+    bits : mapping of str to int
+        If none is flagged: how many pixels have each bit that DQ_DEF defines.
     """
 
     name: str
@@ -158,21 +170,24 @@ class Mask:
     made: str = ""
     identity: str = ""
     source: Location | None = None
+    bits: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.bad_pixels is not None:
             object.__setattr__(self, "flags", self.bad_pixels.mask)
 
     @classmethod
-    def read(cls, path: AnyLocation) -> Mask:
+    def read(cls, path: AnyLocation, *, bits: str | Iterable[str] = "DO_NOT_USE") -> Mask:
         """Read a mask.
 
         Parameters
         ----------
         path : path-like
-            A mask of this package, or any JWST MASK reference file: of the latter, the pixels count
-            that have DO_NOT_USE according to its DQ_DEF. It may be compressed by gzip, or (extra
-            ``cloud``) be at a URL.
+            A mask of this package, or any JWST MASK reference file. It may be compressed by gzip,
+            or (extra ``cloud``) be at a URL.
+        bits : str or iterable of str, optional
+            The bits of DQ, named as in DQ_DEF, of which a pixel needs one to count as flagged:
+            ``"HOT,WARM"`` or ``["HOT", "WARM"]``.
 
         Returns
         -------
@@ -182,12 +197,13 @@ class Mask:
         Raises
         ------
         MaskError
-            If there is no such file, it is damaged, or it is no mask; a ValueError.
+            If there is no such file, it is damaged, or it is no mask, or its DQ_DEF does not define
+            these bits; a ValueError.
         """
-        location = locate(path)
+        location, names = locate(path), names_of_bits(bits)
         try:
             with open_fits(location) as hdus:
-                return mask_in(hdus, location)
+                return mask_in(hdus, location, names)
         except ExposureError as error:
             raise MaskError(str(error)) from error
 
@@ -256,7 +272,7 @@ class Mask:
         if name and name in ANY and self.about.keys() & {"REFTYPE", "DATAMODL"}:
             return None  # a reference file
         corner = ",".join(self._text(keyword) or "1" for keyword in ("SUBSTRT1", "SUBSTRT2"))
-        return ("" if name == "FULL" else name) + ("" if corner == "1,1" else f"({corner})")
+        return ("" if name in FULL_FRAME else name) + ("" if corner == "1,1" else f"({corner})")
 
     @property
     def exp_type(self) -> str:
@@ -399,6 +415,14 @@ class Mask:
         return block(head, lines)
 
 
+def names_of_bits(bits: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the names of bits, which may stand in one text with commas between them."""
+    words = [bits] if isinstance(bits, str) else [*bits] if isinstance(bits, Iterable) else []
+    if not words or not all(isinstance(word, str) for word in words):
+        raise TypeError(f"bits must be names of bits of DQ, got {bits!r}")
+    return tuple(each.strip().upper() for word in words for each in word.split(","))
+
+
 def table_of(columns: Columns, about: dict[str, Any]) -> Table:
     """Return an astropy table of columns, with `about` as its meta."""
     from astropy.table import Table
@@ -441,15 +465,16 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
     part.write_bytes(whole.getbuffer())  # the error of a full disk is the system's, not astropy's
 
 
-def mask_in(hdus: fits.HDUList, location: Location) -> Mask:
+def mask_in(hdus: fits.HDUList, location: Location, bits: Sequence[str] = ("DO_NOT_USE",)) -> Mask:
     """Return the mask that an open file holds; for errors see `Mask.read`."""
+    values = _values_of_bits(hdus, bits, location)
     cards = {
         card.keyword: card.value
         for card in hdus[0].header.cards
         if isinstance(card.value, (str, int, float, bool))
     }
     if "BPXVERS" not in cards:
-        return _reference(hdus, cards, location)
+        return _reference(hdus, cards, location, values, bits)
     history = " ".join(map(str, hdus[0].header.get("HISTORY", [])))
     try:
         return _checked(hdus, cards, history, location)
@@ -568,6 +593,8 @@ def _members(mask: Mask) -> Table:
     has_gap = np.array([member.pedestal is not None for member in members], np.bool_)
     constant = np.array([member.is_constant for member in members], np.bool_)
     columns["pedestal"] = levels, mask.unit, "subtracted; NaN: none"
+    noise = np.array([member.noise for member in members], np.float64)
+    columns["noise"] = noise, "", "median ERR, relative to the least; NaN: unknown"
     columns["has_gap"] = has_gap, "", "whether a pedestal is measured"
     columns["constant"] = constant, "", "whether SCI holds one value only"
     return table_of(columns, {})
@@ -583,8 +610,40 @@ def _unescaped(text: str) -> str:
     return text.encode("ascii").decode("unicode_escape")
 
 
-def _reference(hdus: fits.HDUList, cards: Mapping[str, Card], location: Location) -> Mask:
-    """Return the flags of a reference file of other origin."""
+def _values_of_bits(
+    hdus: fits.HDUList, wanted: Iterable[str], location: Location
+) -> dict[str, int]:
+    """Return the values of all bits that DQ_DEF defines; refuse a file without those wanted."""
+    values = {"DO_NOT_USE": DO_NOT_USE}
+    if "DQ_DEF" in hdus:
+        try:
+            columns = _columns(hdus, "DQ_DEF", ["NAME", "VALUE"])
+            names = np.char.upper(np.char.strip(columns["NAME"])).tolist()
+            values = dict.fromkeys(names, 0)
+            for name, value in zip(names, columns["VALUE"].tolist(), strict=True):
+                values[name] |= value
+        except (KeyError, ValueError, TypeError):  # bits are no integers
+            values = {}
+        if len(values) > _MOST_BITS:
+            raise MaskError(f"{location}: DQ_DEF defines {len(values)} bits; DQ has {_MOST_BITS}")
+    for name in wanted:
+        if not 0 < values.get(name, 0) < 1 << _MOST_BITS:
+            others = ", ".join(values)[:_MOST_LISTED] or "no other bit"
+            raise MaskError(
+                f"{location}: its table DQ_DEF gives {name} no value from 1 to "
+                f"2**{_MOST_BITS} - 1; it defines {others}"
+            )
+    return values
+
+
+def _reference(
+    hdus: fits.HDUList,
+    cards: Mapping[str, Card],
+    location: Location,
+    values: Mapping[str, int],
+    bits: Iterable[str],
+) -> Mask:
+    """Return the flags of a reference file of other origin: the pixels with one of some bits."""
     reftype = str(cards.get("REFTYPE", "")).strip().upper()
     if reftype != "MASK" and (reftype or cards.get("DATAMODL") != "MaskModel"):
         found = f"REFTYPE is {reftype}" if reftype else "it has no REFTYPE"
@@ -595,18 +654,12 @@ def _reference(hdus: fits.HDUList, cards: Mapping[str, Card], location: Location
     image = np.asarray(hdus["DQ"].data if "DQ" in hdus and hdus["DQ"].is_image else None)
     if image.ndim != 2 or image.dtype.kind not in "iu":
         raise MaskError(f"{location}: has no DQ extension with a 2-D image of integers")
-    bits = DO_NOT_USE
-    if "DQ_DEF" in hdus:
-        try:
-            columns = _columns(hdus, "DQ_DEF", ["NAME", "VALUE"])
-            meant = np.char.upper(np.char.strip(columns["NAME"])) == "DO_NOT_USE"
-            bits = int(np.bitwise_or.reduce(columns["VALUE"][meant]))
-        except (KeyError, ValueError, TypeError):  # bits are no integers
-            bits = 0
-        if bits == 0:
-            raise MaskError(f"{location}: its table DQ_DEF does not say which pixels DO_NOT_USE")
-    flags = (image.astype(np.int64) & bits) != 0
-    return Mask(name=location.name, flags=flags, about=cards, source=location)
+    pixels = image.astype(np.int64)
+    chosen = functools.reduce(operator.or_, (values[name] for name in bits), 0)
+    flags, counts = (pixels & chosen) != 0, dict[str, int]()
+    if not flags.any():
+        counts = {name: int(np.count_nonzero(pixels & each)) for name, each in values.items()}
+    return Mask(name=location.name, flags=flags, about=cards, source=location, bits=counts)
 
 
 def _checked(
@@ -704,11 +757,11 @@ def _rows(ranges: str, number: int) -> tuple[int, ...]:
 
 
 def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
-    names = (*_TEXTS, "pedestal", "has_gap", "constant")
+    names = (*_TEXTS, "pedestal", "noise", "has_gap", "constant")
     stored = _columns(hdus, "MEMBERS", names)
     members = []
     for row in zip(*(stored[name].tolist() for name in names), strict=True):
-        *texts, pedestal, has_gap, constant = row
+        *texts, pedestal, noise, has_gap, constant = row
         exposure, role, problem, output, later, same_as = map(_unescaped, texts)
         if role not in get_args(Role):
             raise ValueError(f"MEMBERS holds the role {role!r}")
@@ -721,6 +774,7 @@ def _members_in(hdus: fits.HDUList) -> tuple[Member, ...]:
             later=later,
             same_as=locate(same_as) if same_as else None,
             is_constant=constant,
+            noise=noise,
         )
         members.append(member)
     return tuple(members)

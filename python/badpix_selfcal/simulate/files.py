@@ -14,7 +14,7 @@ import numpy as np
 from ..arrays.checks import check_choice, check_each, check_whole
 from ..files.association import text_of
 from ..files.outputs import Outputs
-from ..files.paths import refuse_file
+from ..files.paths import locate, refuse_file
 from ..instrument import DETECTORS, Detector
 from .defects import COSMIC_RAY, HALO, HOT, LOW, Readout, Truth, expose, fixed_defects
 from .scene import pointing, scene_on
@@ -173,7 +173,8 @@ def simulate(
     seed, epoch = check_whole(seed, "seed", least=0), check_whole(epoch, "epoch", least=1)
     if not isinstance(settings, Settings):
         raise TypeError(f"settings must be a Settings, got {type(settings).__name__}")
-    folder = Path(directory)
+    if not isinstance(folder := locate(directory), Path):
+        raise TypeError(f"directory must be a folder of this machine, got {folder}")
     refuse_file(folder)
     observation = _Observation(known, (rows, columns), seed, settings, epoch)
     files = _name_files(folder, observation, n_science, n_background)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..arrays.checks import check_switch
 from ..errors import warn
-from ..files.exposure import Exposure
+from ..files.exposure import Exposure, date_in
 from ..files.paths import AnyLocation
-from ..masks.mask import Mask
+from ..masks.mask import Mask, names_of_bits
 from ..parameters import Parameters
 from .batch import run_pool
-from .groups import Copy, Group, file_part, name_of
+from .groups import MAX_DAYS, Copy, Group, file_part, listed, name_of
 from .result import Results
 from .run import Progress
 
@@ -24,6 +24,7 @@ def apply(
     mask: AnyLocation | Mask,
     inputs: AnyLocation | Iterable[AnyLocation],
     *,
+    bits: str | Iterable[str] = "DO_NOT_USE",
     output_dir: AnyLocation | None = None,
     force: bool = False,
     overwrite: bool = False,
@@ -37,16 +38,18 @@ def apply(
     Parameters
     ----------
     mask : path-like or Mask
-        A mask that ``save_mask=True`` has written, or any JWST MASK reference file: of this, the
-        pixels that have DO_NOT_USE according to its DQ_DEF. With the extra ``cloud`` it may be a
-        URL.
+        A mask that ``save_mask=True`` has written, or any JWST MASK reference file. With the extra
+        ``cloud`` it may be a URL.
     inputs : path-like or iterable of path-like
         Exposures, patterns and folders, as in `badpix_selfcal.batch`. A folder stands for the
         exposures of the mask's detector. All are flagged, backgrounds too.
+    bits : str or iterable of str, optional
+        The pixels to flag have one of these bits of DQ, named as in the DQ_DEF of the mask:
+        ``"HOT,WARM"``. A mask of this package has DO_NOT_USE and OTHER_BAD_PIXEL.
     output_dir : path-like, optional
         As in `badpix_selfcal.batch`.
     force : bool, optional
-        Use exposures that are flagged already.
+        Use exposures that are flagged already, or calibrated (level 2b).
     overwrite : bool, optional
         As in `badpix_selfcal.batch`.
     resume : bool, optional
@@ -64,14 +67,15 @@ def apply(
     Raises
     ------
     MaskError
-        If the mask cannot be used; a ValueError.
+        If the mask cannot be used, or does not define these bits; a ValueError.
     ExposureError, FileExistsError, TypeError, ValueError, OSError
         As in `badpix_selfcal.batch`.
 
     Warns
     -----
     SelfcalWarning
-        If exposures have passed later steps of the pipeline, or are of another mode than the mask.
+        If the mask flags no pixel, or exposures have passed later steps of the pipeline, are of
+        another mode than the mask, or were taken more than 30 days from the first of its exposures.
 
     Notes
     -----
@@ -79,7 +83,14 @@ def apply(
     holds a digest of its flags.
     """
     force = check_switch(force, "force")
-    given = mask if isinstance(mask, Mask) else Mask.read(mask)
+    names = names_of_bits(bits)
+    if isinstance(mask, Mask) and names != ("DO_NOT_USE",):
+        raise ValueError(f"bits chooses from a mask that is read; give the file of {mask.title}")
+    given = mask if isinstance(mask, Mask) else Mask.read(mask, bits=names)
+    if not given.flags.any():
+        have = [f"{number} have {name}" for name, number in given.bits.items() if number]
+        counts = ", ".join([f"0 pixels have {' or '.join(names)}", *have])
+        warn(f"{given.title}: flags nothing: {counts}" + "; `bits` chooses others" * bool(have))
 
     def groups_of(exposures: Sequence[Exposure]) -> list[Group]:
         mode = given.exp_type
@@ -88,6 +99,17 @@ def apply(
             warn(
                 f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask "
                 f"{given.title} is {mode}; exposures of other modes: {len(others)}"
+            )
+        made = date_in(given.about)
+        far = [
+            each
+            for each in exposures
+            if made and each.date and abs(each.date - made).days > MAX_DAYS
+        ]
+        if far:
+            warn(
+                f"{listed(far)}: taken more than {MAX_DAYS:g} days from the exposures of the mask "
+                f"{given.title} ({made}); pixels that became hot meanwhile are not in it"
             )
         failed = {each.path: why for each in exposures if (why := given.refusal(each))}
         fitting = tuple(each for each in exposures if each.path not in failed)

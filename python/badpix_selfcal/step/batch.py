@@ -18,6 +18,7 @@ from ..arrays.checks import (
     Cut,
     GroupBy,
     check_choice,
+    check_days,
     check_whole,
 )
 from ..errors import log, warn
@@ -26,7 +27,7 @@ from ..files.paths import AnyLocation, absolute, locations_of, output_directory
 from ..masks.mask import Mask
 from ..parameters import Parameters
 from ..threads import threads_set
-from .groups import Group, of_pool, read_pool, warn_of_odd
+from .groups import MAX_DAYS, Group, of_pool, read_pool, warn_of_odd
 from .outputs import outputs_of, resumed
 from .result import ExposureResult, Results
 from .run import Progress, Run, Threads, threads_for
@@ -40,6 +41,7 @@ def batch(
     *,
     background: AnyLocation | Iterable[AnyLocation] = (),
     group_by: GroupBy = "detector",
+    max_days: float = MAX_DAYS,
     output_dir: AnyLocation | None = None,
     cut: Cut = Parameters.cut,
     kernel_size: int = Parameters.kernel_size,
@@ -69,14 +71,19 @@ def batch(
     Parameters
     ----------
     inputs : path-like or iterable of path-like
-        Exposures, patterns, and folders; a folder stands for the ``*_rate.fits`` in it of the modes
-        in `badpix_selfcal.instrument.DISPAXIS_OF_EXP_TYPE`.
+        Exposures, patterns (``**``: any number of sub-folders), and folders. A folder stands for
+        the ``*_rate.fits`` in it and in its sub-folders of the modes in
+        `badpix_selfcal.instrument.DISPAXIS_OF_EXP_TYPE`; hidden sub-folders and links are left out.
     background : path-like or iterable of path-like, optional
         Exposures (or patterns, folders) that are backgrounds, besides those whose header says so
-        (BKGDTARG). They need not be among the inputs.
+        (BKGDTARG). They need not be among the inputs. Imprint exposures of NIRSpec (IS_IMPRT) are
+        neither science nor background: they only serve to find bad pixels.
     group_by : {"detector", "band"}, optional
         What the exposures of one mask share: the detector, mode (EXP_TYPE) and subarray, or the
         band (MIRI) or filter and grating (NIRSpec) too.
+    max_days : float, optional
+        The longest gap between the dates of exposures that share a mask, in days, at least 1: a
+        group is divided at longer ones, since pixels become hot in between. `inf`: never.
     output_dir : path-like, optional
         As in `badpix_selfcal.selfcal`.
     cut, kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, sigma_upper, grow, force_single
@@ -123,7 +130,7 @@ def batch(
     Warns
     -----
     SelfcalWarning
-        As in `badpix_selfcal.selfcal`.
+        As in `badpix_selfcal.selfcal`. If a group is divided, or an exposure has no date.
 
     Notes
     -----
@@ -133,8 +140,9 @@ def batch(
     """
     parameters = Parameters.among(locals())
     check_choice(GROUP_BY, group_by, "group_by")
+    max_days = check_days(max_days, "max_days")
     return run_pool(
-        locals(), parameters, lambda exposures: of_pool(exposures, group_by, parameters)
+        locals(), parameters, lambda exposures: of_pool(exposures, group_by, max_days, parameters)
     )
 
 

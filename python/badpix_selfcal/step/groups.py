@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -28,6 +30,13 @@ from ..parameters import Parameters
 
 LATER_NAME: Final = re.compile(r".*_(bsub|cal|crf)\.fits?(\.gz)?", re.IGNORECASE | re.DOTALL)
 """The names of the files that later steps of the pipeline write."""
+
+MAX_DAYS: Final = 30.0
+"""The longest gap between the dates of exposures that share a mask, in days.
+
+Pixels that become hot in the gap are missing in the minimum image; docs/associations.md has what is
+known of their number, and why it is a month.
+"""
 
 MOST_LISTED: Final = 3
 """Files that a warning names."""
@@ -144,17 +153,20 @@ def read_pool(
     *,
     force: bool | None = None,
     detector: str = "",
+    flagged: bool = False,
 ) -> Pool:
     """Read the headers of a pool of exposures, patterns and folders, each once.
 
     Those of `background` are backgrounds even if their header (BKGDTARG) does not say so. `force`:
-    use exposures that are flagged already; None: no, and the user has no choice. `detector` is that
-    of the exposures that a folder stands for; empty: any. Raises an ExposureError if there is no
-    exposure, or a file, folder or pattern stands for none.
+    use exposures that are flagged already, or calibrated; None: no, and the user has no choice.
+    `detector` is that of the exposures that a folder stands for; empty: any. `flagged`: use
+    flagged copies, for which a folder stands too. Raises an ExposureError if there is no exposure,
+    or a file, folder or pattern stands for none.
     """
-    named = expanded(background)
+    named = expanded(background, flagged=flagged)
     backgrounds = {file_key(path) for path, _ in named}
-    found = {file_key(path): (path, in_folder) for path, in_folder in expanded(inputs) + named}
+    given = expanded(inputs, flagged=flagged) + named
+    found = {file_key(path): (path, in_folder) for path, in_folder in given}
     if not found:
         raise ExposureError("no exposures given")
     exposures: list[Exposure] = []
@@ -171,11 +183,11 @@ def read_pool(
             or detector not in ("", exposure.detector)
         ):
             ignored.append(path)
-        elif why := _refusal(exposure, force=force):
+        elif why := _refusal(exposure, force=force, flagged=flagged):
             failed[path] = why
         else:
-            is_background = exposure.is_background or key in backgrounds
-            exposures.append(replace(exposure, is_background=is_background))
+            is_named = key in backgrounds and not exposure.is_imprint
+            exposures.append(replace(exposure, is_background=exposure.is_background or is_named))
     if not exposures and not failed:
         others = f"with other detectors than {detector}, or " if detector else ""
         raise ExposureError(
@@ -186,12 +198,14 @@ def read_pool(
 
 
 def grouped(
-    exposures: Iterable[Exposure], by: GroupBy, asked: AskedDispaxis = "auto"
+    exposures: Iterable[Exposure], by: GroupBy, max_days: float, asked: AskedDispaxis = "auto"
 ) -> list[tuple[str, Dispaxis, list[Exposure]]]:
     """Return the exposures that share their bad pixels, with the name and axis of their group.
 
     They share the detector (and MIRI's channels, which go with it), EXP_TYPE, subarray and
     dispersion axis; or the band too. An exposure whose axis is wrong counts as one of its mode.
+    Between the dates of a group are no gaps longer than `max_days`; a warning says where a group is
+    divided for that.
     """
     groups: dict[tuple[str, ...], dict[Dispaxis, list[Exposure]]] = {}
     for each in exposures:
@@ -203,36 +217,82 @@ def grouped(
         axes = groups.setdefault((*key, each.band) if by == "band" else key, {})
         axes.setdefault(axis, []).append(each)
     return [
-        (_name(those[0], by) + (f" {_AXES[axis]}" if len(axes) > 1 else ""), axis, those)
+        (part, axis, epoch)
         for axes in groups.values()
         for axis, those in axes.items()
+        for part, epoch in _epochs(
+            _name(those[0], by) + (f" {_AXES[axis]}" if len(axes) > 1 else ""), those, max_days
+        )
     ]
 
 
-def of_pool(exposures: Iterable[Exposure], by: GroupBy, parameters: Parameters) -> list[Group]:
+def _epochs(
+    name: str, exposures: Sequence[Exposure], max_days: float
+) -> list[tuple[str, list[Exposure]]]:
+    """Divide a group at gaps of its dates; the names of several parts end with the first date.
+
+    Exposures without a date are in the earliest part: pixels that are hot there stay hot later.
+    """
+    dates = sorted(each.date for each in exposures if each.date is not None)
+    begins = [day for last, day in pairwise(dates) if (day - last).days > max_days]
+    parts: list[list[Exposure]] = [[] for _ in range(len(begins) + 1)]
+    for each in exposures:
+        parts[0 if each.date is None else bisect_right(begins, each.date)].append(each)
+    if dates and (undated := [each for each in exposures if each.date is None]):
+        warn(
+            f"{listed(undated)}: has no date (DATE-OBS), counted with the earliest exposures of "
+            f"{name}"
+        )
+    names = [f"{name} {day}" for day in (*dates[:1], *begins)] if begins else [name]
+    if begins:
+        warn(
+            f"{name}: divided into {len(parts)} groups, {', '.join(names)}: pixels become hot in a "
+            f"gap of more than {max_days:g} days (`max_days`)"
+        )
+    for part, those in zip(names, parts, strict=True):
+        warn_of_span(part, those, max_days)
+    return [*zip(names, parts, strict=True)]
+
+
+def warn_of_span(name: str, exposures: Iterable[Exposure], max_days: float) -> None:
+    """Warn of exposures of one mask that were taken over a longer time."""
+    dates = sorted(each.date for each in exposures if each.date is not None)
+    if dates and (days := (dates[-1] - dates[0]).days) > max_days:
+        warn(
+            f"{name}: the exposures were taken over {days} days ({dates[0]} to {dates[-1]}); "
+            "pixels that became hot meanwhile are not found; use exposures of one time (`batch` "
+            "and `associate` divide groups at gaps of more than `max_days`)"
+        )
+
+
+def of_pool(
+    exposures: Iterable[Exposure], by: GroupBy, max_days: float, parameters: Parameters
+) -> list[Group]:
     """Return the groups of a pool, with warnings about them.
 
     Exposures whose shape is not that of most of their group cannot be flagged, nor those whose axis
     is wrong.
     """
     groups, asked = [], parameters.dispaxis
-    for name, axis, members in grouped(exposures, by, asked):
+    for name, axis, members in grouped(exposures, by, max_days, asked):
         failed = _odd_shapes(name, members)
         combined = tuple(each for each in members if each.path not in failed)
         roles: dict[Location, Role] = {
-            each.path: "background" for each in members if each.is_background
+            each.path: "imprint" if each.is_imprint else "background"
+            for each in members
+            if each.is_background or each.is_imprint
         }
         copies = []
         for each in combined:
             role = roles.get(each.path, "science")
-            if parameters.save_flagged_bkg or role == "science":
+            if role == "science" or (role == "background" and parameters.save_flagged_bkg):
                 try:
                     dispaxis_of(each, asked)
                     copies.append(Copy(each, name_of(each.stem), role))
                 except ExposureError as error:
                     failed[each.path] = str(error)
-        if len(roles) == len(members) and not parameters.save_flagged_bkg:
-            warn(f"{name}: there are backgrounds only, nothing to flag")
+        if len(roles) == len(members) and not copies:
+            warn(f"{name}: there is no science exposure, nothing to flag")
         if axis is None and asked == "auto":
             warn_of_axis([copy.exposure for copy in copies])
         groups.append(
@@ -286,18 +346,18 @@ def dispaxis_of(exposure: Exposure, asked: AskedDispaxis) -> Dispaxis:
 
 
 def later_step(exposure: Exposure) -> str:
-    """Return what says that an exposure has passed this step or later ones; empty if nothing."""
-    if card := exposure.later_step or ("S_BPXSLF" if exposure.is_flagged else ""):
+    """Return what says that an exposure has passed later steps; empty if nothing."""
+    for card in exposure.later_steps:
         return f"{card} = COMPLETE"
     named = LATER_NAME.fullmatch(exposure.path.name)
-    return f"its name, _{named[1].lower()}" if named else ""
+    return exposure.calibrated or (f"its name, _{named[1].lower()}" if named else "")
 
 
 def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool) -> None:
     """Check that the exposures of a product can be combined; warn of what is odd.
 
-    Raises an ExposureError if one is flagged already, or has another shape or detector of MIRI than
-    the science exposure, unless forced.
+    Raises an ExposureError if one is flagged already or calibrated, or has another shape or MIRI
+    detector than the science exposure, unless forced.
     """
     if why := _no_detector(science):
         raise ExposureError(why)
@@ -310,6 +370,7 @@ def check_product(science: Exposure, members: Sequence[Exposure], *, force: bool
                 f"{science.path} has {science.shape}; use one detector"
             )
     warn_of_odd(members, science.exp_type)
+    warn_of_span(str(science.path), members, MAX_DAYS)
     for member in members:
         what, mine = f"{member.path}: was taken with {member.detector}", science.exp_type
         if member.detector not in ("", science.detector):
@@ -337,12 +398,10 @@ def warn_of_odd(exposures: Sequence[Exposure], mode: str | None = None) -> None:
 
     Of other modes than one that is given is warned elsewhere.
     """
-    later = [each for each in exposures if each.later_step or LATER_NAME.fullmatch(each.path.name)]
-    if later:
-        step = f" ({later[0].later_step} = COMPLETE)" if later[0].later_step else ""
+    if later := [each for each in exposures if later_step(each)]:
         warn(
-            f"{listed(later)}: later steps of the pipeline have changed the samples{step}; this "
-            "step takes rates (_rate)"
+            f"{listed(later)}: later steps of the pipeline have changed the samples "
+            f"({later_step(later[0])}); this step takes rates (_rate)"
         )
     for exp_type in dict.fromkeys(each.exp_type for each in exposures):
         if exp_type not in ("", *DISPAXIS_OF_EXP_TYPE) and mode in (None, exp_type):
@@ -390,15 +449,21 @@ def _odd_shapes(name: str, members: Sequence[Exposure]) -> dict[Location, str]:
     }
 
 
-def _refusal(exposure: Exposure, *, force: bool | None) -> str:
-    """Return why an exposure must not be used; empty if it may be, or the user insists."""
-    if force or not exposure.is_flagged:
+def _refusal(exposure: Exposure, *, force: bool | None, flagged: bool = False) -> str:
+    """Return why an exposure must not be used; empty if it may be, or the user insists.
+
+    `flagged`: flagged ones may be.
+    """
+    if force:
+        return ""
+    if exposure.is_flagged and not flagged:
+        what = "flagged already (S_BPXSLF = COMPLETE), by this step or the pipeline's"
+    elif exposure.calibrated:
+        what = f"calibrated, its light is flat-fielded ({exposure.calibrated})"
+    else:
         return ""
     remedy = "" if force is None else ", or set `force` to use it"
-    return (
-        f"{exposure.path}: is flagged already (S_BPXSLF = COMPLETE), by this step or the "
-        f"pipeline's; give the exposure that it was made from (_rate){remedy}"
-    )
+    return f"{exposure.path}: is {what}; give the exposure that it was made from (_rate){remedy}"
 
 
 def _no_detector(exposure: Exposure) -> str:

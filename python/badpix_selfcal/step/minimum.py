@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
+from contextlib import nullcontext, suppress
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from ..arrays import MeanError, RunningMinimum, pedestal
 from ..arrays.checks import FloatArray, as_stored
+from ..arrays.images import NOISIER, has_zeros, least_noise, noise_of, unmeasured
 from ..errors import ExposureError, log
-from ..files.exposure import Exposure, Free
+from ..files.exposure import Exposure, Free, Samples
 from ..files.paths import Location
 from ..instrument import Region, within
 
@@ -28,7 +30,8 @@ _Found = TypeVar("_Found")
 
 class Measured(NamedTuple):
     """One exposure: SCI, its pedestal (0 without a gap; not finite if it cannot be measured), ERR
-    if it is needed, a digest of SCI, and whether all finite samples of SCI are equal.
+    if it is needed, a digest of SCI, and whether all finite samples of SCI are equal; its noise,
+    and whether zeros stand for measurements that are missing.
     """
 
     image: FloatArray
@@ -36,6 +39,8 @@ class Measured(NamedTuple):
     errors: FloatArray | None
     digest: bytes
     is_constant: bool
+    noise: float
+    has_zeros: bool
 
 
 class Minimum:
@@ -50,6 +55,7 @@ class Minimum:
     used : the exposures folded in, without those left out.
     failed : the exposures that cannot be used, and why.
     constant : those whose SCI is constant.
+    zeros : those in which zeros stand for measurements that are missing.
     """
 
     def __init__(self, gap: Region | None) -> None:
@@ -58,6 +64,9 @@ class Minimum:
         self.used: list[Location] = []
         self.failed: dict[Location, Exception] = {}
         self.constant: list[Location] = []
+        self.zeros: list[Location] = []
+        self._noise: dict[Location, float] = {}
+        self._least: dict[bytes, float] = {}
         self._digests: dict[Location, bytes] = {}
         self._running = RunningMinimum()
         self._errors: MeanError | None = None
@@ -90,16 +99,22 @@ class Minimum:
         return {path: origin for path, origin in origins.items() if path != origin}
 
     @property
+    def noise(self) -> dict[Location, float]:
+        """The noise of exposures with a pedestal and ERR, relative to the least (`least_noise`)."""
+        least = least_noise(self._least.values())
+        return {path: noise / least for path, noise in self._noise.items() if least == least}
+
+    @property
     def n_exposures(self) -> int:
         """How many different exposures are combined."""
         return len(self.used) - len(self.copies)
 
     def fold(self, path: Location, found: Measured) -> None:
-        """Fold in one exposure, unless its pedestal is not finite.
+        """Fold in one exposure, unless its pedestal is not finite, or it is too noisy and has ERR.
 
         Raises an ExposureError if its shape differs from that of the others.
         """
-        image, level, errors, digest, is_constant = found
+        image, level, errors, digest, is_constant, noise, has_zeros = found
         if self.gap is not None:
             self.pedestals[path] = level if np.isfinite(level) else np.nan
         if not np.isfinite(level):
@@ -109,6 +124,12 @@ class Minimum:
             raise ExposureError(
                 f"{path}: SCI has shape {image.shape}, that of the others {self.image.shape}"
             )
+        if np.isfinite(noise):
+            self._noise[path] = noise
+            self._compare({digest: noise})
+        if errors is not None and noise > NOISIER * least_noise(self._least.values()):
+            log.debug("%s: left out, noise %.6g", path, noise)
+            return
         self._running.fold(image, level)
         if errors is not None:
             self._errors = self._errors or MeanError(image.shape)
@@ -116,6 +137,7 @@ class Minimum:
         self.used.append(path)
         self._digests[path] = digest
         self.constant += [path] * is_constant
+        self.zeros += [path] * has_zeros
         log.debug("%s: combined, pedestal %.6g", path, level)
 
     def merge(self, other: Minimum) -> None:
@@ -129,7 +151,21 @@ class Minimum:
         self.used += other.used
         self.failed |= other.failed
         self.constant += other.constant
+        self.zeros += other.zeros
+        self._noise |= other._noise
+        self._compare(other._least)
         self._digests |= other._digests
+
+    def replaced(self, by: Minimum) -> Minimum:
+        """Return the minimum image of some of these exposures, with what is known of all."""
+        by.pedestals, by.failed = self.pedestals | by.pedestals, self.failed | by.failed
+        by._noise, by._least = self._noise, self._least
+        return by
+
+    def _compare(self, noises: Mapping[bytes, float]) -> None:
+        """Keep the two least noises of different exposures, by their digests."""
+        known = (self._least | dict(noises)).items()
+        self._least = dict(sorted(known, key=lambda each: each[1])[:2])
 
 
 def minimum_of(
@@ -176,10 +212,30 @@ def measured(
     Raises an ExposureError if it cannot be read, or was changed since its headers were read.
     """
     image = as_stored(exposure.science(free), "SCI")
-    stored = exposure.error() if with_errors else None
-    level = 0.0 if gap is None else pedestal(image, within(gap, image.shape))
+    stored = exposure.error() if with_errors else exposure.some_errors()
     errors = None if stored is None else as_stored(stored, "ERR")
-    return Measured(image, level, errors, _digest(image), _is_constant(image))
+    noise = np.nan if errors is None else noise_of(errors)
+    lost = None
+    if has_zeros(image):
+        with nullcontext() if with_errors else suppress(ExposureError):  # read for a warning only
+            lost = _unmeasured(exposure, image, errors if with_errors else exposure.error())
+    if with_errors and lost is not None:
+        image = np.where(lost, image.dtype.type(np.nan), image)
+    level = 0.0 if gap is None else pedestal(image, within(gap, image.shape))
+    is_constant, digest = _is_constant(image), _digest(image)
+    kept = errors if with_errors else None
+    return Measured(image, level, kept, digest, is_constant, noise, lost is not None)
+
+
+def _unmeasured(
+    exposure: Exposure, image: FloatArray, errors: Samples | None
+) -> NDArray[np.bool_] | None:
+    """Return the pixels whose zeros are no measurements; None if there are none."""
+    dq = exposure.dq()
+    if errors is None or dq is None or dq.shape != image.shape:
+        return None
+    lost = unmeasured(image, errors, dq)
+    return lost if lost.any() else None
 
 
 def in_order(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
 from ..arrays.display import block, counted
+from ..arrays.images import too_noisy
+from ..errors import visible
 
 if TYPE_CHECKING:
     from ..arrays import BadPixels
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """COMPLETE: flagged. SKIPPED: not searched for bad pixels. KEPT: written by an earlier run, and
 still valid."""
+
+USED_ONLY: Final = ("BACKGROUND", "IMPRINT")
+"""What else the tally counts: exposures that only serve to find bad pixels."""
+
+ONLY_FOR_MINIMUM: Final = ", used for the minimum image only"
+
+
+NOT_USED: Final = " not used to find bad pixels"
+"""What is said of noisy exposures."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +64,12 @@ class Result:
     mask : the bad pixels, and all that they were found from. None unless COMPLETE.
     pedestals : what was subtracted from each member, in the unit of its SCI; NaN if the member was
         left out. Empty for detectors without a gap, and if nothing was computed.
+    noise : the median ERR of each member that has one, relative to the least; with the sigma cut.
+        Those above `badpix_selfcal.arrays.images.NOISIER` do not serve the minimum image.
     mask_file, page : the file of the mask (`save_mask`) and its page (`report`); also kept ones.
     unwritten : the mask file or page that could not be written, and why.
-    unused : the members of the association that are not used, and their types (imprint, ...).
+    unused : the members of the association that are not used, and their types (dark, ...).
+    imprints : the imprint exposures among the members, which are never flagged.
     others : the results for the association's further products.
     """
 
@@ -65,10 +79,12 @@ class Result:
     exposures: tuple[ExposureResult, ...]
     mask: Mask | None = None
     pedestals: Mapping[Location, float] = field(default_factory=dict)
+    noise: Mapping[Location, float] = field(default_factory=dict)
     mask_file: Location | None = None
     page: Location | None = None
     unwritten: Mapping[Location, str] = field(default_factory=dict)
     unused: Mapping[Location, str] = field(default_factory=dict)
+    imprints: tuple[Location, ...] = ()
     others: tuple[Result, ...] = ()
 
     @property
@@ -119,11 +135,21 @@ class Result:
         return tuple(path for path, level in self.pedestals.items() if level != level)
 
     @property
+    def noisy(self) -> tuple[Location, ...]:
+        """The exposures not used to find bad pixels, for their noise; they are flagged, too."""
+        return tuple(too_noisy(self.noise))
+
+    @property
     def statuses(self) -> dict[str, int]:
-        """The number of exposures of each status. BACKGROUND: used, and not flagged itself."""
+        """The number of exposures of each status.
+
+        BACKGROUND: used, and not flagged itself. IMPRINT: an imprint, likewise.
+        """
         counts = Counter[str](each.status for each in self.exposures)
-        counts["BACKGROUND"] = len({*self.members} - {each.exposure for each in self.exposures})
-        return {status: counts[status] for status in (*get_args(Status), "BACKGROUND")}
+        used_only = {*self.members} - {each.exposure for each in self.exposures}
+        counts["IMPRINT"] = len(used_only.intersection(self.imprints))
+        counts["BACKGROUND"] = len(used_only) - counts["IMPRINT"]
+        return {status: counts[status] for status in (*get_args(Status), *USED_ONLY)}
 
     def __repr__(self) -> str:
         found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
@@ -134,6 +160,8 @@ class Result:
             "flagged": _flags_of(self),
             "crowded": _count_of(self.crowded_rows, "row" if self.dispaxis == 1 else "column"),
             "left out": _count_of(self.left_out, "exposure"),
+            "noisy": _count_of(self.noisy, "exposure", NOT_USED),
+            "imprints": _count_of(self.imprints, "exposure", ONLY_FOR_MINIMUM),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
             "copies": _files_of(copies) or "none",
@@ -185,7 +213,7 @@ class Results:
         total = Counter({"FAILED": len(self.unreadable)})
         for group in self.groups:
             total.update(group.statuses)
-        return {status: total[status] for status in (*get_args(Status), "BACKGROUND")}
+        return {status: total[status] for status in (*get_args(Status), *USED_ONLY)}
 
     @property
     def written(self) -> tuple[Location, ...]:
@@ -203,10 +231,15 @@ class Results:
         return {path: why for group in self.groups for path, why in group.unwritten.items()}
 
     def __repr__(self) -> str:
+        imprints = [path for each in self for path in each.imprints]
         lines = {
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
+            "noisy": _count_of(
+                [path for each in self for path in each.noisy], "exposure", NOT_USED
+            ),
+            "imprints": _count_of(imprints, "exposure", ONLY_FOR_MINIMUM),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": _files_of(self.written),
             "masks": _files_of([each.mask_file for each in self if each.mask_file]),
@@ -217,7 +250,7 @@ class Results:
         rows = [("group", "exposures", "flagged"), *rows] if rows else []
         first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
         table = (f"  {name:<{first}}  {tally:<{second}}  {flags}" for name, tally, flags in rows)
-        return "\n".join([text, *table])
+        return "\n".join([text, *map(visible, table)])
 
 
 def _flags_of(result: Result) -> str:

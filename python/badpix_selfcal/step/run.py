@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -20,7 +20,8 @@ from .._kernels import __version__, num_threads
 from ..arrays import BadPixels, find_bad_pixels
 from ..arrays.checks import MOST_WORKERS
 from ..arrays.display import counted
-from ..errors import ExposureError, log, warn
+from ..arrays.images import too_noisy
+from ..errors import ExposureError, log, memory_error, warn
 from ..files import exposure as exposure_file
 from ..files.exposure import Exposure
 from ..files.outputs import Outputs
@@ -51,8 +52,11 @@ HEADERS_AHEAD: Final = 32
 STOP: Final = 3.0
 """Seconds to wait for threads after an error; those that wait for a server are left behind."""
 
-NOT_OF_MODE: Final = ("BKGDTARG", "S_BPXSLF")
+NOT_OF_MODE: Final = ("BKGDTARG", "S_BPXSLF", "CAL_VER", "EFFEXPTM")
 """Cards of an exposure that say nothing about its mode."""
+
+NOISY: Final = 1.5
+"""The noise of an exposure, relative to the least, from which on the fraction cut warns of it."""
 
 LINES: Final[dict[Dispaxis, str]] = {1: "rows", 2: "columns", None: "lines"}
 """What lies along the dispersion."""
@@ -76,8 +80,10 @@ class Threads(ThreadPoolExecutor):
         self._ahead = min(number - 1, AHEAD)
         self._pending: set[Future[Any]] = set()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.stop()
+        if short := memory_error(error):
+            raise short from error
 
     def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
         """Do work later."""
@@ -166,10 +172,12 @@ class Run:
             exposures=self._exposures(group, status, written, errors),
             mask=mask,
             pedestals={path: pedestals[path] for path in group.members if path in pedestals},
+            noise=minimum.noise if minimum is not None and self.parameters.needs_errors else {},
             mask_file=shown.get(MASK),
             page=shown.get(PAGE),
             unwritten=unwritten,
             unused=group.unused,
+            imprints=tuple(path for path in group.members if group.role_of(path) == "imprint"),
         )
 
     def _minimum(self, group: Group, errors: Errors) -> Minimum | None:
@@ -191,9 +199,20 @@ class Run:
             return None
         self._fail_unflaggable(group, errors)
         start = time.perf_counter()
+        if with_errors:  # the deepest first: mostly, no exposure must be read again
+            deepest = sorted(group.exposures, key=lambda each: -each.depth)
+            group = replace(group, exposures=tuple(deepest))
         minimum = self.work.minimum_of(group, with_errors=with_errors, done=self._count)
+        noisy = too_noisy(minimum.noise) if with_errors else {}
+        if not noisy.keys().isdisjoint(minimum.used):  # combined before less noisy ones
+            quiet = tuple(each for each in group.exposures if each.path not in noisy)
+            less = replace(group, exposures=quiet)
+            how: dict[str, Any] = {"with_errors": True, "done": lambda _: None}
+            minimum = minimum.replaced(by=self.work.minimum_of(less, **how))
         for path, error in minimum.failed.items():
             self._fail(path, error, errors)
+        for path, noise in noisy.items():
+            log.info("%s: left out: %.2f times the least noise", path, noise)
         for path in minimum.left_out:
             warn(
                 f"{path}: left out: no pedestal can be measured in the gap {group.gap} between "
@@ -255,19 +274,26 @@ class Run:
     def _members(self, minimum: Minimum, group: Group, errors: Errors) -> tuple[Member, ...]:
         """Return the exposures of a group, and those that could not be combined."""
         places = {copy.exposure.path: self.outputs.place(copy.name) for copy in group.copies}
-        later = {each.path: later_step(each) for each in group.exposures}
-        copies, left_out, constant = minimum.copies, {*minimum.left_out}, {*minimum.constant}
-        unmeasured = "no pedestal can be measured in the gap"
+        later = {
+            each.path: "S_BPXSLF = COMPLETE" if each.is_flagged else later_step(each)
+            for each in group.exposures
+        }
+        copies, constant = minimum.copies, {*minimum.constant}
+        unused = dict.fromkeys(minimum.left_out, "no pedestal can be measured in the gap")
+        noise = minimum.noise if self.parameters.needs_errors else {}
+        for path, times in too_noisy(noise).items():
+            unused[path] = f"its noise (median ERR) is {times:.2f} times the least"
         return tuple(
             Member(
                 exposure=path,
                 role=group.role_of(path),
                 pedestal=minimum.pedestals.get(path, None if group.gap is None else np.nan),
-                problem=errors.get(path) or (unmeasured if path in left_out else ""),
+                problem=errors.get(path) or unused.get(path, ""),
                 output=None if path in errors else places.get(path),
                 later=later.get(path, ""),
                 same_as=copies.get(path),
                 is_constant=path in constant,
+                noise=noise.get(path, np.nan),
             )
             for path in group.members
         )
@@ -410,6 +436,8 @@ def _warn_of(
     from ..arrays.crowded import ranges_of
     from ..look.verdict import LIMITS
 
+    if not parameters.needs_errors:
+        _warn_of_fraction(minimum, group)
     if minimum.constant:
         warn(
             f"{listed(minimum.constant)}: SCI holds one value only, which hides all brighter "
@@ -439,4 +467,23 @@ def _warn_of(
             f"{group.name}: {len(crowded)} {LINES[group.dispaxis]} along the dispersion are "
             f"crowded with flags ({ranges_of(crowded)}, counted from 0), as if a trace or the edge "
             f"of a slit were flagged; {treated}"
+        )
+
+
+def _warn_of_fraction(minimum: Minimum, group: Group) -> None:
+    """Warn of exposures that the sigma cut would treat otherwise: noisy ones, and zeros."""
+    noise = {path: times for path, times in minimum.noise.items() if times >= NOISY}
+    if noise:
+        warn(
+            f"{listed(noise)}: the noise (median ERR) is up to {max(noise.values()):.2g} times the "
+            f"least of {group.name}, and rules the minimum image; leave them out, or set `cut` to "
+            '"sigma", which does so'
+        )
+    if minimum.zeros:
+        made = {each.path: each.cards.get("CAL_VER", "unknown") for each in group.exposures}
+        versions = ", ".join(dict.fromkeys(str(made[path]) for path in minimum.zeros))
+        warn(
+            f"{listed(minimum.zeros)}: pixels without a measurement are 0, not NaN, as an earlier "
+            f"pipeline has written them (CAL_VER {versions}); zeros hide the bad pixels of others; "
+            'calibrate them again, or set `cut` to "sigma", which ignores them'
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -11,10 +13,11 @@ from ..errors import ExposureError, log, warn
 from ..files import association
 from ..files.association import Association, Product
 from ..files.exposure import Exposure
-from ..files.inputs import expanded
+from ..files.inputs import expanded, is_pattern
 from ..files.paths import (
     AnyLocation,
     Location,
+    RemoteFile,
     file_key,
     is_folder,
     locate,
@@ -25,12 +28,16 @@ from ..files.paths import (
 from ..masks.mask import Role
 from ..parameters import Parameters
 from ..threads import threads_set
-from .groups import Copy, Group, check_product, dispaxis_of, name_of, warn_of_axis
+from .groups import Copy, Group, check_product, dispaxis_of, listed, name_of, warn_of_axis
 from .outputs import ascii_of, outputs_of
 from .result import Result
 from .run import Progress, Run, Threads, threads_for
 
-FITS_ENDINGS: Final = (".fits", ".fit", ".fits.gz", ".fit.gz")
+_FITS: Final = re.compile(r".*\.(fits?|fts)(\.[a-z0-9]+)?", re.IGNORECASE | re.DOTALL)
+"""The names of exposures. What cannot be unpacked is refused when it is read."""
+
+
+_ONE: Final = "`run` takes one association or exposure, `batch` takes many exposures"
 
 
 def selfcal(
@@ -67,8 +74,8 @@ def selfcal(
         An association (JSON, YAML) or a science exposure (FITS, also gzipped). With the extra
         ``cloud``, this and all other inputs may be URLs.
     selfcal, background : path-like or iterable of path-like, optional
-        Further exposures, appended to those of the association: files, patterns, and folders, which
-        stand for their ``*_rate.fits``. All serve to find bad pixels; backgrounds are flagged too.
+        Further exposures, appended to those of the association: files, patterns, and folders, as in
+        `badpix_selfcal.batch`. All serve to find bad pixels; backgrounds are flagged too.
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
         such as ``s3://bucket/prefix``. Default: the current directory, as in the pipeline.
@@ -96,8 +103,9 @@ def selfcal(
     copy_skipped : bool, optional
         If the step is skipped, write an unflagged copy with S_BPXSLF = SKIPPED, not nothing.
     force : bool, optional
-        Use exposures that are refused otherwise: those that are flagged already, and those of
-        several MIRI detectors in one association.
+        Use exposures that are refused otherwise: those that are flagged already, calibrated ones
+        (level 2b), those of several MIRI detectors in one association, and those that an
+        association from a server lists elsewhere.
     edge : {"auto", "zero", "shrink"}, optional
         Pixels outside the image: 0 ("zero") or ignored ("shrink"); see `find_bad_pixels`.
     dispaxis : {"auto", 1, 2, None}, optional
@@ -123,7 +131,7 @@ def selfcal(
     FileExistsError
         If an output exists without `overwrite`, or would replace an input.
     TypeError, ValueError
-        If an argument has a wrong type or value.
+        If an argument has a wrong type or value, or serves the other cut only.
     OSError
         If an output cannot be written. After any error there are no outputs.
 
@@ -132,8 +140,9 @@ def selfcal(
     SelfcalWarning
         If the step is skipped, the science exposure is compared with itself only, an exposure is
         left out, constant or a copy of another, a member has another detector, mode or subarray,
-        exposures have passed later steps or are of a mode without this step, ERR is missing or far
-        from the noise, the dispersion axis is not known, or rows are crowded with flags.
+        exposures were taken more than 30 days apart, have passed later steps or are of a mode
+        without this step, ERR is missing or far from the noise, the dispersion axis is not known,
+        or rows are crowded with flags.
 
     Notes
     -----
@@ -143,7 +152,7 @@ def selfcal(
     """
     parameters = Parameters.among(locals())
     folder = output_directory(output_dir)
-    found = _found(locate(input), background, selfcal)
+    found = _found(input, background, selfcal, force=parameters.force)
     paths = dict.fromkeys(path for product in found.products for path in product.members)
     log.info("%s: products: %s", found.path, ", ".join(each.name for each in found.products))
     with threads_set(threads), Threads(threads_for((folder, *paths))) as work:
@@ -156,20 +165,30 @@ def selfcal(
 
 
 def _found(
-    path: Location,
+    given: AnyLocation,
     background: AnyLocation | Iterable[AnyLocation],
     selfcal: AnyLocation | Iterable[AnyLocation],
+    *,
+    force: bool,
 ) -> Association:
     """Return the association, with the further exposures appended to its own."""
+    if not isinstance(given, (str, os.PathLike, RemoteFile)):
+        raise TypeError(f"input must be a path or URL, got {given!r}; {_ONE}")
+    path = locate(given)
     if is_folder(path):
-        raise ExposureError(f"{path}: is a folder; use `batch`")
+        raise ExposureError(f"{path}: is a folder; {_ONE}")
+    if is_pattern(path):
+        those = [each for each, _ in expanded([path])]
+        if len(those) > 1:
+            raise ExposureError(f"{path}: stands for {listed(those)}; {_ONE}")
+        (path,) = those
     more, others = (
-        tuple(each for each, _ in expanded(locations_of(given))) for given in (background, selfcal)
+        tuple(each for each, _ in expanded(locations_of(those))) for those in (background, selfcal)
     )
-    if path.name.lower().endswith(FITS_ENDINGS):
+    if _FITS.fullmatch(path.name):
         found = Association(path, None, (Product(stem_of(path), path),))
     else:
-        found = association.read(path)
+        found = association.read(path, force=force)
     products = (
         replace(each, backgrounds=each.backgrounds + more, selfcal=each.selfcal + others)
         for each in found.products
@@ -202,7 +221,8 @@ def _group(
         return [exposures[file_key(path)] for path in paths]
 
     (science,) = those(product.science)
-    backgrounds, companions = those(*product.backgrounds), those(*product.selfcal)
+    backgrounds, imprints = those(*product.backgrounds), those(*product.imprints)
+    companions = [*those(*product.selfcal), *imprints]
     members = {each.path: each for each in (science, *backgrounds, *companions)}
     check_product(science, [*members.values()], force=parameters.force)
     copies = [Copy(science, name_of(product.name), "science")]
@@ -212,6 +232,7 @@ def _group(
             for number, each in enumerate(backgrounds)
         ]
     roles: dict[Location, Role] = {each.path: "selfcal" for each in companions}
+    roles |= {each.path: "imprint" for each in imprints}
     roles |= {each.path: "background" for each in backgrounds}
     origin = {"ASNTABLE": (ascii_of(found.path.name), "association table name")}
     if found.pool is not None:

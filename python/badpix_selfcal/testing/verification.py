@@ -188,8 +188,10 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
         return badpix_selfcal(minimum, *(how[name] for name in order))
 
     def run_jwst(association: Path, folder: Path) -> None:
-        how = {"skip": False, "save_results": True, "output_dir": str(folder)}
-        BadpixSelfcalStep.call(str(association), **how)
+        # `call` would ask the server of CRDS for parameters, and end the process without an answer.
+        step = BadpixSelfcalStep()
+        step.skip, step.save_results, step.output_dir = False, True, str(folder)
+        step.run(str(association))
 
     checks = [
         *median_filter_checks(median_filter, edges=["zero"], oracle=medians, infinities=False),

@@ -87,7 +87,7 @@ impl fmt::Display for Error {
                 write!(f, "a window of {rows} x {cols} holds too many samples; use a smaller one")
             }
             Self::Memory { bytes } => {
-                write!(f, "out of memory: {bytes} bytes could not be allocated")
+                write!(f, "{bytes} bytes could not be allocated")
             }
         }
     }

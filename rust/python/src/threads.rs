@@ -11,7 +11,7 @@
 use crate::convert::kernel_error;
 use crate::machine;
 use badpix_selfcal_kernels::Error;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,16 +99,39 @@ fn start(py: Python<'_>, threads: usize) -> PyResult<ThreadPool> {
     // be enough for the stack of each, which has 2 MiB, and for its data.
     const BYTES_FOR_EACH: usize = 3 << 20;
     drop(room(py, BYTES_FOR_EACH * threads)?);
+    share_heap(py, threads);
     let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("badpix-selfcal-{index}"))
         .build()
         .map_err(|error| {
-            PyRuntimeError::new_err(format!("cannot start {threads} threads: {error}"))
+            PyMemoryError::new_err(format!("cannot start {threads} threads: {error}"))
         })?;
     // Each thread has the memory that it needs for itself before a kernel takes the rest.
     pool.broadcast(|_| ());
     Ok(pool)
+}
+
+/// Lets all threads share one heap where there are too few addresses for one of each.
+///
+/// glibc reserves up to 128 MiB of addresses for the heap of a thread. Where it cannot, it tries
+/// again at every small allocation of that thread, by six calls of the system.
+fn share_heap(py: Python<'_>, threads: usize) {
+    const BYTES_FOR_EACH: usize = 128 << 20;
+    const PRIVATE_ANONYMOUS: i32 = 0x22; // as glibc reserves them: they need no memory
+    const NO_ACCESS: i32 = 0;
+    const M_ARENA_MAX: i32 = -8;
+    let reserve = || {
+        let how = (-1, BYTES_FOR_EACH * threads, PRIVATE_ANONYMOUS, NO_ACCESS);
+        py.import("mmap")?.getattr("mmap")?.call1(how)
+    };
+    let share = || {
+        let library = py.import("ctypes")?.getattr("CDLL")?.call1((py.None(),))?;
+        library.call_method1("mallopt", (M_ARENA_MAX, 1))
+    };
+    if cfg!(target_env = "gnu") && reserve().is_err() {
+        drop(share()); // without it the kernels are slower, no more
+    }
 }
 
 /// New memory from the system. What the allocator has in reserve is of no use for stacks.

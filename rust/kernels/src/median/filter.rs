@@ -52,9 +52,12 @@ pub(super) enum Choice {
 
 impl Choice {
     /// The kernel for a window, which is fitted to the image.
-    pub(super) fn of(window: Shape, image: Shape, method: Method) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is too little to build the table of a network.
+    pub(super) fn of(window: Shape, image: Shape, method: Method) -> Result<Self, Error> {
         if window.len() == 1 || image.len() == 0 {
-            return Self::Copy;
+            return Ok(Self::Copy);
         }
         let window = if window.cols == 1 { Shape::line(window.rows) } else { window };
         let is_wanted = match method {
@@ -63,12 +66,12 @@ impl Choice {
             Method::Network => window.rows > 1 || window.cols <= LONGEST_LINE,
         };
         if !is_wanted {
-            return Self::Heap;
+            return Ok(Self::Heap);
         }
         if adjacent::has_code(window) {
-            return Self::Adjacent;
+            return Ok(Self::Adjacent);
         }
-        Program::of(window).map_or(Self::Heap, Self::Network)
+        Ok(Program::of(window)?.map_or(Self::Heap, Self::Network))
     }
 
     /// The name of the kernel.
@@ -141,7 +144,7 @@ pub(super) fn write<T: Sample>(
     out: &mut [T],
     then: impl Fn(usize, &[T], &mut [T]) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
-    let (extent, choice) = chosen(image, extent, edge, method);
+    let (extent, choice) = chosen(image, extent, edge, method)?;
     let medians = by_rows(image, extent, edge, &choice, false);
     if medians.is_none() {
         all_at_once(image, extent, edge, &choice, out)?;
@@ -193,7 +196,7 @@ impl<'a, T: Sample> Filter<'a, T> {
             return Err(Error::EvenWindow(length));
         }
         let extent = Extent::of(axis, centred(length));
-        let (extent, choice) = chosen(image, extent, edge, Method::Auto);
+        let (extent, choice) = chosen(image, extent, edge, Method::Auto)?;
         if let Some(medians) = by_rows(image, extent, edge, &choice, of_magnitudes) {
             return Ok(Self { image, medians });
         }
@@ -249,10 +252,10 @@ fn chosen<T: Copy>(
     extent: Extent,
     edge: Edge,
     method: Method,
-) -> (Extent, Choice) {
+) -> Result<(Extent, Choice), Error> {
     let shape = Shape::of(image);
     let extent = extent.fitted_to(shape, edge);
-    (extent, Choice::of(extent.shape(), shape, method))
+    Ok((extent, Choice::of(extent.shape(), shape, method)?))
 }
 
 /// The medians of a network that computes some rows at a time; None if another kernel is faster.

@@ -165,11 +165,12 @@ impl Median {
     /// is built here and kept for later calls.
     ///
     /// # Errors
-    /// [`Error::EmptyWindow`] and [`Error::Origin`] if there is no such window.
+    /// [`Error::EmptyWindow`] and [`Error::Origin`] if there is no such window. [`Error::Memory`] if
+    /// there is too little to build the table.
     pub fn kernel(&self, rows: usize, cols: usize) -> Result<Kernel, Error> {
         let image = Shape { rows, cols };
         let window = self.extent()?.fitted_to(image, self.edge).shape();
-        Ok(Choice::of(window, image, self.method).kernel())
+        Ok(Choice::of(window, image, self.method)?.kernel())
     }
 
     /// Writes the medians, and calls a function on some rows of samples and medians at a time.

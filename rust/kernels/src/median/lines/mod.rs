@@ -280,7 +280,7 @@ mod tests {
 
     fn check<T: Sample>(axis: Axis, length: usize, greatest: T) {
         let median = Median::along(axis, length);
-        let program = Program::of(Shape::line(length)).unwrap();
+        let program = Program::of(Shape::line(length)).unwrap().unwrap();
         assert_equal_to_the_heap(median, greatest, [1, 7, 33, 69], |image, edge, of_magnitudes| {
             let places = Extent::of(Some(axis), centred(length)).places(Shape::of(image), edge);
             let border = if axis == Axis::X { places.1 } else { places.0 };

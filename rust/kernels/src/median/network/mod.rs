@@ -6,6 +6,7 @@
 pub(super) mod builder;
 pub(super) mod table;
 
+use crate::Error;
 use crate::lanes::Lanes;
 use builder::Shape;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -138,31 +139,34 @@ impl WithCompiled for Lengths {
 }
 
 impl Program {
-    /// The program of a window of more than one sample; None if its network is too large, or if
-    /// there is too little memory to build it.
+    /// The program of a window of more than one sample; None if its network is too large.
     ///
     /// The tables used last are kept. No thread waits long for their lock: in a process that is
     /// forked while another thread holds the lock, it stays locked. Such a process builds its
     /// tables for each call.
-    pub(crate) fn of(window: Shape) -> Option<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is too little to build it.
+    pub(crate) fn of(window: Shape) -> Result<Option<Self>, Error> {
         static TABLES: Mutex<KeptTables> = Mutex::new(KeptTables(Vec::new()));
         Self::with_tables(window, &TABLES)
     }
 
-    fn with_tables(window: Shape, tables: &Mutex<KeptTables>) -> Option<Self> {
+    fn with_tables(window: Shape, tables: &Mutex<KeptTables>) -> Result<Option<Self>, Error> {
         if let Some(program) = Self::compiled(window) {
-            return Some(program);
+            return Ok(Some(program));
         }
         if let Some(mut kept) = locked(tables)
             && let Some(table) = kept.find(window)
         {
-            return Some(Self::Table(table));
+            return Ok(Some(Self::Table(table)));
         }
-        let table = Arc::new(Table::new(window, best_block(window), margin(window))?);
+        let table = Table::new(window, best_block(window), margin(window))?;
+        let Some(table) = table.map(Arc::new) else { return Ok(None) };
         if let Some(mut kept) = locked(tables) {
             kept.keep(&table);
         }
-        Some(Self::Table(table))
+        Ok(Some(Self::Table(table)))
     }
 
     fn compiled(window: Shape) -> Option<Self> {
@@ -296,7 +300,7 @@ mod tests {
         let kept = Mutex::new(KeptTables(Vec::new()));
         let window = Shape { rows: 3, cols: 5 };
         let table = || match Program::with_tables(window, &kept) {
-            Some(Program::Table(table)) => Arc::as_ptr(&table) as usize,
+            Ok(Some(Program::Table(table))) => Arc::as_ptr(&table) as usize,
             _ => 0,
         };
         let first = table();
@@ -310,14 +314,15 @@ mod tests {
     fn tables_that_stay_locked_are_built() {
         let kept = Mutex::new(KeptTables(Vec::new()));
         let _held = kept.lock().unwrap();
-        assert!(Program::with_tables(Shape { rows: 3, cols: 3 }, &kept).is_some());
+        assert!(Program::with_tables(Shape { rows: 3, cols: 3 }, &kept).unwrap().is_some());
     }
 
     #[test]
     fn alternating_windows_use_the_same_tables() {
         let kept = Mutex::new(KeptTables(Vec::new()));
         let get = |windows: &[Shape]| -> Vec<_> {
-            windows.iter().filter_map(|&window| Program::with_tables(window, &kept)).collect()
+            let program = |&window| Program::with_tables(window, &kept).unwrap();
+            windows.iter().filter_map(program).collect()
         };
         let tables: Vec<_> = (2..11).map(|cols| Shape { rows: 3, cols }).collect();
         let compiled = [3, 5, 7, 15, 31].map(Shape::line);

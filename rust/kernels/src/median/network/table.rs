@@ -77,16 +77,25 @@ enum Kind {
 }
 
 impl Table {
-    /// The table of a network; None if it needs more places than there are, or if there is too
-    /// little memory to build it.
-    pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Option<Self> {
+    /// The table of a network; None if it needs more places than there are.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is too little to build it.
+    pub(crate) fn new(window: Shape, block: Shape, margin: usize) -> Result<Option<Self>, Error> {
         let inputs = window.inputs_of(block).len();
         if inputs >= MOST_PLACES {
-            return None;
+            return Ok(None);
         }
-        let network = Network::new(window, block, margin).ok()?;
-        let (places, steps, stages) = Allocation::of(&scheduled(&network).ok()?, inputs)?;
-        Some(Self { window, block, margin, places, steps, stages })
+        let network = Network::new(window, block, margin)?;
+        let allocated = Allocation::of(&scheduled(&network)?, inputs)?;
+        Ok(allocated.map(|(places, steps, stages)| Self {
+            window,
+            block,
+            margin,
+            places,
+            steps,
+            stages,
+        }))
     }
 
     /// A table that computes nothing.
@@ -175,55 +184,57 @@ struct Allocation<'a> {
 }
 
 impl Allocation<'_> {
-    fn of(network: &Network, inputs: usize) -> Option<(usize, Steps, Vec<Stage>)> {
-        let mut place = memory::zeros(network.nodes.len()).ok()?;
-        let mut is_needed = memory::zeros(inputs).ok()?;
+    /// The number of places, the steps and the stages; None if there are too few places.
+    fn of(network: &Network, inputs: usize) -> Result<Option<(usize, Steps, Vec<Stage>)>, Error> {
+        let mut place = memory::zeros(network.nodes.len())?;
+        let mut is_needed = memory::zeros(inputs)?;
         for (place, node) in place.iter_mut().zip(&network.nodes) {
             if let Node::Input(input) = *node {
-                *place = u16::try_from(input).ok()?;
+                let Ok(input_place) = u16::try_from(input) else { return Ok(None) };
+                *place = input_place;
                 is_needed[input] = true;
             }
         }
         // The places of inputs that no window needs are free.
         let unused = (0..inputs).filter(|&input| !is_needed[input]);
-        let free = memory::collected(unused.filter_map(|input| u16::try_from(input).ok())).ok()?;
+        let free = memory::collected(unused.filter_map(|input| u16::try_from(input).ok()))?;
         let mut allocation = Allocation { network, place, free, used: inputs };
         allocation.steps()
     }
 
-    fn steps(&mut self) -> Option<(usize, Steps, Vec<Stage>)> {
-        let twins = twins(self.network).ok()?;
-        let ready = ready(self.network).ok()?;
-        let ends = Ends::of(self.network, &ready, &twins).ok()?;
+    fn steps(&mut self) -> Result<Option<(usize, Steps, Vec<Stage>)>, Error> {
+        let twins = twins(self.network)?;
+        let ready = ready(self.network)?;
+        let ends = Ends::of(self.network, &ready, &twins)?;
         let (mut steps, mut stages, mut begun) = (Steps::default(), Vec::new(), 0);
         for (number, &node) in self.network.nodes.iter().enumerate() {
             let made = twins[number].is_some_and(|twin| twin < number);
             if let (Node::Min(a, b) | Node::Max(a, b), false) = (node, made) {
                 let [a, b] = [self.place[a], self.place[b]];
                 // A step reads both values before it writes, so it may write over them.
-                self.release(&ends.in_steps[number]).ok()?;
-                let to = self.allocate(number)?;
+                self.release(&ends.in_steps[number])?;
+                let Some(to) = self.allocate(number) else { return Ok(None) };
                 let is_lesser = matches!(node, Node::Min(..));
                 if let Some(twin) = twins[number] {
-                    let other = self.allocate(twin)?;
+                    let Some(other) = self.allocate(twin) else { return Ok(None) };
                     let [low, high] = if is_lesser { [to, other] } else { [other, to] };
-                    steps.pair([a, b, low, high], begun).ok()?;
+                    steps.pair([a, b, low, high], begun)?;
                 } else {
                     let kind = if is_lesser { Kind::Lesser } else { Kind::Greater };
-                    steps.single(kind, [a, b, to], begun).ok()?;
+                    steps.single(kind, [a, b, to], begun)?;
                 }
             }
             for &which in &ready[number] {
                 let middle = &self.network.middles[which];
                 let middle = middle.iter().map(|&value| self.place[value]);
-                let middle = memory::collected(middle).ok()?;
+                let middle = memory::collected(middle)?;
                 let stage = Stage { runs: steps.runs.len() - begun, which, middle };
-                memory::push(&mut stages, stage).ok()?;
+                memory::push(&mut stages, stage)?;
                 begun = steps.runs.len();
             }
-            self.release(&ends.after[number]).ok()?;
+            self.release(&ends.after[number])?;
         }
-        Some((self.used, steps, stages))
+        Ok(Some((self.used, steps, stages)))
     }
 
     fn release(&mut self, values: &[usize]) -> Result<(), Error> {
