@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .arrays.checks import as_floats, check_axes, check_choice, check_each, check_number
-from .arrays.medians import Border, Window, check_window, filtered
+from .arrays.medians import Border, Window, check_window, filtered, remembered
 
 __all__ = ["generic_filter", "median_filter", "nanmedian_filter", "vectorized_filter"]
 
@@ -36,6 +36,8 @@ _EDGES: Final[dict[str, Border]] = {
     "wrap": "wrap",
     "grid-wrap": "wrap",
 }
+
+_MODES: Final = tuple(_EDGES)
 
 _NANMEDIANS: Final = ("bottleneck", "astropy.stats.nanfunctions", "photutils.utils._stats")
 """Modules whose `nanmedian` is NumPy's in another way."""
@@ -306,11 +308,13 @@ def _nanmedians(
     window = _window(array.ndim, size, footprint, origin, axes)
     if is_odd and window.size % 2 == 0:
         raise OtherArgumentsError("a window of an even number of samples")
-    edge = _EDGES[check_choice([*_EDGES], mode, "mode")]
-    fill = check_number(cval, "cval") if edge == "constant" else math.nan
+    edge = _EDGES[check_choice(_MODES, mode, "mode")]
+    fill, is_single = math.nan, True
+    if edge == "constant":
+        fill = check_number(cval, "cval")
+        with np.errstate(over="ignore"):
+            is_single = math.isnan(fill) or float(np.float32(fill)) == fill
     result = _output(output, given)
-    with np.errstate(over="ignore"):
-        is_single = math.isnan(fill) or float(np.float32(fill)) == fill
     if not is_single or result.dtype.kind != "f" or result.dtype.itemsize > 4:
         array = array.astype(np.float64, copy=False)
     samples = as_floats(array, "input", ndim=None)
@@ -344,7 +348,7 @@ def _in_batches(
         from scipy.ndimage import vectorized_filter as of_many
     except ImportError:
         raise OtherArgumentsError("windows with holes or over three axes") from None
-    edge = _EDGES[check_choice([*_EDGES], mode, "mode")]
+    edge = _EDGES[check_choice(_MODES, mode, "mode")]
     if not _ascend(axes):
         raise OtherArgumentsError("axes in another order")
     result = _output(output, array)
@@ -376,6 +380,7 @@ def of_scipy(module: str, name: str, refusal: Exception) -> Callable[..., NDArra
     return theirs
 
 
+@remembered
 def _window(
     ndim: int, size: _Whole | None, footprint: ArrayLike | None, origin: _Whole, axes: _Whole | None
 ) -> Window:
@@ -412,7 +417,7 @@ def _lengths(count: int, size: _Whole | None, footprint: ArrayLike | None) -> tu
             raise ValueError("size or footprint must be given")
         return check_each(size, count, "size")
     if size is not None:
-        warnings.warn("ignoring size because footprint is set", UserWarning, stacklevel=4)
+        warnings.warn("ignoring size because footprint is set", UserWarning, stacklevel=5)
     full = np.asarray(footprint, dtype=bool)
     if full.ndim != count:
         raise ValueError(f"footprint must have {count} dimensions as axes, got {full.ndim}")

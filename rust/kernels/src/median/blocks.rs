@@ -406,4 +406,19 @@ mod tests {
             assert!(are_same(&network, &heap), "{median:?}");
         }
     }
+
+    /// Lines longer than a strip, of which the last one is short, with odd and even windows.
+    #[test]
+    fn long_lines_are_filtered_in_strips() {
+        for (rows, cols) in [(1, 40_001), (3, 33_000)] {
+            let samples = special_samples(f32::MAX, rows * cols, 1);
+            let image = Image::new(&samples, rows, cols).unwrap();
+            for length in [15, 34] {
+                let median = Median::along(Axis::X, length).edge(Edge::Wrap);
+                let [heap, network] = [Method::Heap, Method::Network]
+                    .map(|method| median.method(method).medians(image).unwrap());
+                assert!(are_same(&network, &heap), "{length} of {rows} x {cols}");
+            }
+        }
+    }
 }
