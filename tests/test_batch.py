@@ -178,7 +178,7 @@ def download(here):
         ".",
         "mastDownload/JWST/*",
         "mastDownload/**/*_rate.fits",
-        "**/JWST/**/*_rate.fits",
+        "**/mastDownload/**/*_rate.fits",
         "**/sci0/*_rate.fits **/[b-s]??[0-9]/**/*_rate.fits",
     ],
 )

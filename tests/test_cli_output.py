@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis.strategies import text
 
 import badpix_selfcal as bps
-from badpix_selfcal.cli import main, progress
+from badpix_selfcal import progress
+from badpix_selfcal.cli import main
 from badpix_selfcal.cli.commands import COMMANDS
 from badpix_selfcal.errors import visible
 
@@ -199,7 +200,8 @@ def on_a_terminal(*arguments, cwd):
     import pty
 
     code = (
-        "import sys; from badpix_selfcal.cli import main, progress; progress.AFTER = 0.0; "
+        "import sys; from badpix_selfcal import progress; from badpix_selfcal.cli import main; "
+        "progress.AFTER = 0.0; "
         "sys.exit(main(sys.argv[1:]))"
     )
     ours, theirs = pty.openpty()

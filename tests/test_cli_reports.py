@@ -12,6 +12,7 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.cli import main
+from badpix_selfcal.look.report import facts_in
 
 from .exposures import change, observation, sky, write
 from .flagged_files import exposure, saved_mask
@@ -77,6 +78,8 @@ def refused(capsys, *words):
     assert line.startswith("badpix-selfcal: error: ")
     return line.removeprefix("badpix-selfcal: error: ")
 
+
+VERDICT = {"verdict", "why", "command"}
 
 MEMBERS = [f"{name}_rate.fits" for name in ("sci0", "bkg0", "bkg1", "self0", "self1")]
 
@@ -153,7 +156,7 @@ def test_run_in_json(here, report):
     assert product.keys() == {
         *("product", "status", "members", "unused", "dispaxis", "science", "backgrounds", "mask"),
         *("imprints", "page", "pixels", "cut_low", "cut_high", "n_low", "n_high", "error_scale"),
-        "crowded_rows",
+        *("crowded_rows", "verdict", "why", "command"),
     }
     assert product["status"] == "COMPLETE"
     assert product["n_low"] + product["n_high"] == 124
@@ -264,7 +267,8 @@ def test_batch_in_json(report):
     assert (found["threads"], found["failed"], found["index"]) == (4, 0, None)
     first, second = found["groups"]
     assert (first["group"], second["group"]) == ("MIRIFULONG 34", "NRS1")
-    assert {*first} == {"group", "members", "imprints", "flagged", "masks", "mask_files", "pages"}
+    names = {"group", "members", "imprints", "flagged", "masks", "mask_files", "pages"}
+    assert {*first} == names | VERDICT
     assert all(5 < member["pedestal"] < 11 for member in first["members"])
     assert all(member["pedestal"] is None for member in second["members"])
     numbers = {"pixels": 96 * 640, "n_low": 62, "n_high": 62}
@@ -344,11 +348,11 @@ def test_report_has_a_verdict_with_reasons(report, lines):
     found = report("report", mask)
     assert found["index"] is None
     (group,) = found["groups"]
-    assert group.keys() == {"name", "page", "verdict", "reasons", "numbers"}
+    assert group.keys() == {"name", "page", "reasons", "numbers"} | VERDICT
     assert (group["name"], group["page"]) == ("product", page)
     printed = lines("report", mask, "--overwrite")
     assert printed["written"] == [page]
-    assert printed["product:"][0].startswith(f"{group['verdict']}. ")
+    assert printed["product:"][0] == f"{group['verdict']}: {group['why']}"
 
 
 # What to do next
@@ -377,12 +381,24 @@ def test_flagged_backgrounds_go_into_associations(here, lines):
 @pytest.mark.usefixtures("here")
 def test_a_page_comes_first_and_a_rejected_mask_is_not_handed_on(lines):
     pytest.importorskip("bokeh", reason="bokeh is not installed")
-    found = lines("run", "x_asn.json", "--report")
+    found = lines("run", "x_asn.json", "--report", "--flagfrac-upper", "0.2")
     assert found["page"] == found["look"] == ["product_badpix_selfcal_report.html"]
     (verdict,) = found["verdict"]
-    rejected = "do what the page says, and run again: these flags are not fit for use"
-    copy = "strun calwebb_spec2 product_badpix_selfcal.fits"
-    assert found["next"] == [rejected if verdict.startswith("product: REJECT") else copy]
+    assert verdict.startswith("product: REJECT: ")
+    (command,) = found["next"]
+    assert command.startswith("badpix-selfcal run sci0_rate.fits --background bkg0_rate.fits ")
+
+
+@pytest.mark.usefixtures("mixed")
+def test_the_verdict_is_in_json(report):
+    pytest.importorskip("bokeh", reason="bokeh is not installed")
+    groups = report("batch", ".", "--output-dir", "out", "--report")["groups"]
+    assert len(groups) == 2
+    for each in groups:
+        said = facts_in(Path(each["pages"][0]["path"]))
+        assert {name: each[name] for name in VERDICT} == {name: said[name] for name in VERDICT}
+        assert each["verdict"] in ("TRUST", "LOOK", "REJECT")
+        assert bool(each["command"]) == (each["verdict"] == "REJECT")
 
 
 # Errors

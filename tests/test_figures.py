@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -54,8 +55,8 @@ OF_MASKS = {
     "rows": look.rows,
     "columns": look.columns,
     "slices": look.slices,
-    "cut": lambda mask, **how: look.cut(mask, 0, 0, **how),
-    "across": lambda mask, **how: look.cut(mask, 0, 0, direction="across", **how),
+    "cut": lambda mask, **how: look.cut(mask, column=0, row=0, **how),
+    "across": lambda mask, **how: look.cut(mask, column=0, row=0, direction="across", **how),
     "spectrum": look.spectrum,
 }
 OF_BAD_PIXELS = ("residual", "significance", "mask", "histogram", "rows", "columns")
@@ -207,12 +208,25 @@ class TestCounts:
         assert "crowded" not in lines(look.rows(mask))
 
 
+@pytest.mark.parametrize("name", [name for name in OF_MASKS if name != "significance"])
+def test_a_legend_lies_off_the_data(mask, name):
+    ax = OF_MASKS[name](mask)
+    FigureCanvasAgg(ax.figure).draw()
+    if (legend := ax.get_legend()) is not None:
+        box, page = legend.get_window_extent(), ax.figure.bbox
+        assert not box.overlaps(ax.get_window_extent())
+        assert not box.overlaps(ax.xaxis.label.get_window_extent())
+        assert page.x0 <= box.x0
+        assert box.x1 <= page.x1
+        assert page.y0 <= box.y0
+
+
 class TestCuts:
     @pytest.mark.parametrize("direction", ["along", "across"])
     def test_a_cut(self, mask, direction):
         found = mask.bad_pixels
         row, column = divmod(strongest(found, 1)[0], 120)
-        ax = look.cut(mask, row, column, direction=direction, reach=12)
+        ax = look.cut(mask, column=column, row=row, direction=direction, reach=12)
         axis = 0 if (mask.dispaxis == 2) == (direction == "along") else 1
         start = max((row, column)[axis] - 12, 0)
         stop = (row, column)[axis] + 13
@@ -232,14 +246,15 @@ class TestCuts:
         np.testing.assert_allclose(levels[1], minimum + away, rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(minimum > levels[1], found.high[at])
         assert ax.get_xlabel() == ("row", "column")[axis]
+        assert ax.get_title(loc="left").startswith(f"Column {column}, row {row}")
 
     def test_a_pixel_outside(self, mask):
         with pytest.raises(ValueError, match="row must be from 0 to 95, got 96"):
-            look.cut(mask, 96, 0)
+            look.cut(mask, column=0, row=96)
         with pytest.raises(ValueError, match="column must be from 0 to 119, got -1"):
-            look.cut(mask, 0, -1)
+            look.cut(mask, column=-1, row=0)
         with pytest.raises(ValueError, match="direction must be 'along' or 'across', got 'up'"):
-            look.cut(mask, 0, 0, direction="up")
+            look.cut(mask, column=0, row=0, direction="up")
 
     def test_the_spectrum_of_a_band(self, mask):
         ax = look.spectrum(mask, band=(10, 30))
@@ -327,7 +342,7 @@ class TestPixels:
         title = re.compile(r"\((\d+), (\d+)\)  (\S+?)(?:×| |$)")
         _, *texts = re.split("<h3[^>]*>(?:Strongest|Borderline|Left)</h3>", page_of(mask)[0])
         for which, text in zip(("strongest", "borderline"), texts, strict=False):
-            paged = [(row, column, value) for column, row, value in button.findall(text)]
+            paged = button.findall(text)
             figure = look.gallery(mask, which=which)
             titles = [title.match(ax.get_title()) for ax in figure.axes if ax.get_title()]
             drawn = [each.groups() for each in titles]

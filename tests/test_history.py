@@ -313,3 +313,21 @@ def test_the_persistent_mask_is_applied(tmp_path):
     found = bps.compare(tmp_path / "p.fits", copy, before=made.science[0])
     assert found.same_flags
     assert found.counts["both"].number > 100
+
+
+@pytest.mark.parametrize("days", [1e-5, 0.002, 0.1, 1, 12, 45, 200, 800, 4000, 40000])
+def test_the_dates_of_a_picture_do_not_overlap(days):
+    agg = pytest.importorskip("matplotlib.backends.backend_agg")
+    followed = pytest.importorskip("badpix_selfcal.look.pictures").followed
+    found = history_of([({(1, 2)}, {(3, 4)})] * 4, 1)
+    start = np.datetime64("2022-12-28T23:59:50.000")
+    milliseconds = [int(part * days * 86_400_000) for part in (0, 0.1, 0.5, 1)]
+    dates = [str(start + np.timedelta64(each, "ms")) for each in milliseconds]
+    epochs = (replace(each, date=date) for each, date in zip(found.epochs, dates, strict=True))
+    figure = followed(replace(found, epochs=tuple(epochs)))
+    agg.FigureCanvasAgg(figure).draw()
+    above, below, *_ = figure.axes
+    texts = [*above.get_xticklabels(), above.xaxis.get_offset_text(), *below.texts]
+    boxes = [each.get_window_extent() for each in texts if each.get_text()]
+    assert len(boxes) > 2
+    assert not any(a.overlaps(b) for number, a in enumerate(boxes) for b in boxes[:number])

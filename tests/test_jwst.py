@@ -239,6 +239,16 @@ def test_the_sigma_cut_flags_what_selfcal_flags(tmp_path, detector):
         np.testing.assert_array_equal(flagged, expected.bad_pixels.mask)
 
 
+def test_parameters_of_the_sigma_cut_need_it_and_the_fractions_of_crds_are_no_error(tmp_path):
+    association = observe(tmp_path, "NRS1")["association"]
+    for name, value in {"sigma_lower": 8.0, "sigma_upper": 4.0, "grow": True}.items():
+        error = run(Ours, association, **{name: value})
+        assert str(error).startswith(f"{name} serves the sigma cut only; set `cut` to sigma, or")
+    results = [run(Ours, association, cut="sigma", **how) for how in ({}, {"flagfrac_upper": 0.01})]
+    (one, _), (other, _) = results
+    np.testing.assert_array_equal(one.dq, other.dq)
+
+
 def mask_of(model):
     return model.dq & instrument.BAD == instrument.BAD
 

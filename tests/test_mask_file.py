@@ -107,7 +107,7 @@ def test_a_mask_shows_what_it_is():
         "Mask MIRIFULONG 34: 40 x 50 pixels",
         "  members   3 exposures, 1 not used",
         "  cuts      significance below -12 or above 4.5",
-        "  flagged   0 low + 7 high = 7 pixels in 6 groups (0.350 %)",
+        "  flagged   0 low + 7 high = 7 pixels in 6 groups (0.351 %)",
         f"  made      2026-11-27T15:13:37 by version {bps.__version__}",
     ]
 

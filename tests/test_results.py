@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import builtins
 import re
+import shutil
+import sys
+import types
+from html import escape
+from importlib.machinery import ModuleSpec
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
 import badpix_selfcal as bps
+from badpix_selfcal import progress
 
 from .exposures import names, observation
 from .pools import pool
@@ -40,7 +48,7 @@ def test_bad_pixels_of_the_sigma_cut():
     assert re.fullmatch(
         r"BadPixels of 40 x 50 pixels\n"
         r"  cuts      significance below -12 or above 4\.5\n"
-        r"  flagged   \d+ low \+ \d+ high = \d+ pixels( in \d+ groups)? \(\d\.\d{3} %\)\n"
+        r"  flagged   \d+ low \+ \d+ high = \d+ pixels( in \d+ groups)? \([\d.]+ %\)\n"
         r"  ERR       times [\d.]+ is the noise",
         repr(found),
     )
@@ -49,8 +57,8 @@ def test_bad_pixels_of_the_sigma_cut():
 @pytest.mark.parametrize(
     ("image", "cuts", "flagged"),
     [
-        (np.full((4, 5), np.nan), "below none or above none", "0 high = 0 pixels (0.000 %)"),
-        (np.random.default_rng(1).normal(size=(20, 20)), "below", "1 high = 1 pixel (0.250 %)"),
+        (np.full((4, 5), np.nan), "below none or above none", "0 high = 0 pixels (0 %)"),
+        (np.random.default_rng(1).normal(size=(20, 20)), "below", "1 high = 1 pixel (0.25 %)"),
     ],
 )
 def test_few_bad_pixels(image, cuts, flagged):
@@ -105,3 +113,46 @@ def test_the_threads_of_a_call_are_those_of_the_process_no_longer(result, before
     finally:
         bps.set_num_threads(None)
     assert result.status == "COMPLETE"
+
+
+def test_a_notebook_shows_the_text_with_a_link_to_the_page(here, tmp_path):
+    pytest.importorskip("bokeh", reason="bokeh is not installed")
+    observation(here)
+    how = {"output_dir": "a <b>", "save_mask": True, "report": True}
+    result = bps.selfcal("x_asn.json", **how)
+    link = '<a href="a%20%3Cb%3E/product_badpix_selfcal_report.html">'
+    mask = bps.Mask.read(result.mask_file)
+    made = bps.report(mask, output_dir="a <b>", overwrite=True)
+    beside = bps.compare(result.mask_file, result.science)
+    for each in (result, mask, made, beside):
+        html = each._repr_html_()
+        assert link in html
+        assert escape(repr(each)) in html
+        assert "<b>" not in html
+    assert (
+        "<a" not in bps.Mask.read(shutil.copy(result.mask_file, tmp_path / "m.fits"))._repr_html_()
+    )
+
+
+def test_progress_is_shown_in_a_notebook(monkeypatch, here):
+    """With the widgets that rich draws into; there is no notebook here."""
+    observation(here)
+    shown = []
+    widgets = types.ModuleType("ipywidgets")
+    widgets.__spec__ = ModuleSpec("ipywidgets", None)
+    widgets.Output = MagicMock
+    display = types.ModuleType("IPython.display")
+    display.display = shown.append
+    for name in ("ipykernel", "IPython"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, "ipywidgets", widgets)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    shell = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setattr(builtins, "get_ipython", lambda: shell, raising=False)
+    monkeypatch.setattr(progress, "AFTER", -1.0)
+    bps.selfcal("x_asn.json", output_dir="a", progress=True)
+    assert any("files read or written" in getattr(each, "text", "") for each in shown)
+    monkeypatch.delitem(sys.modules, "ipykernel")
+    shown.clear()
+    bps.selfcal("x_asn.json", output_dir="b", progress=True)
+    assert shown == []

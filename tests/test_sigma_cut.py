@@ -396,6 +396,15 @@ def test_growth_flags_the_neighbours_that_a_bright_pixel_lights_up(observation, 
         assert_same(getattr(grown, name), getattr(plain, name))
 
 
+@given(observed, dispaxes(), st.booleans(), st.floats(0.5, 5), st.sampled_from([None, "NRS1"]))
+def test_flags_have_the_sign_of_their_residuals(observation, axis, grow, cut, detector):
+    image, error = observation
+    how = {"grow": grow, "detector": detector, "sigma_upper": cut, "sigma_lower": cut}
+    found = find(image, error, dispaxis=axis, **how)
+    assert (found.residual[found.high] > 0).all()
+    assert (found.residual[found.low] < 0).all()
+
+
 @pytest.mark.parametrize(
     ("detector", "coupling"), [(None, 0.03), ("MIRIFUSHORT", 0.03), ("NRS1", 0.01)]
 )
@@ -414,6 +423,7 @@ def test_growth_begins_where_the_coupling_alone_is_above_the_cut(detector, coupl
 
 def test_what_growth_flags_does_not_grow_and_infinities_do_not():
     image = np.random.default_rng(7).normal(size=(60, 70))
+    image[30, 34:37], image[29:32, 35] = 1.0, 1.0  # what is lit up is brighter than around it
     image[30, 35], image[10, 10], image[20, 20] = 1e9, np.inf, -np.inf
     found, plain = (find(image, grow=grow) for grow in (True, False))
     assert found.mask[[10, 20], [10, 20]].all()

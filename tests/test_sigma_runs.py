@@ -185,7 +185,7 @@ class TestNoise:
         assert result.noisy == noisy
         assert {*result.noise} == {*paths}
         assert [result.noise[path] for path in noisy] == pytest.approx([2, 2], rel=0.02)
-        assert "\n  noisy     2 exposures not used to find bad pixels\n" in repr(result)
+        assert "\n  noisy     2 exposures, only flagged\n" in repr(result)
         assert len(result.written) == 5
         for path in result.written:
             np.testing.assert_array_equal(flags_in(path), expected.mask)

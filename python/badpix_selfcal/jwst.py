@@ -76,6 +76,8 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
         self, input_data: Any, selfcal_list: Any = None, bkg_list: Any = None
     ) -> tuple[Any, list[Any]]:
         """Find bad pixels and flag them; arguments and results are those of jwst's step."""
+        if self.cut == "fraction":  # for the sigma cut CRDS may set the fractions
+            refuse_other_cut(self.cut, vars(self))
         science, others, backgrounds, opened = self._parse_inputs(
             input_data, selfcal_list, bkg_list
         )
@@ -86,14 +88,11 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
             )
             science.meta.cal_step.badpix_selfcal = "SKIPPED"
             return science, backgrounds
-        if self.cut == "fraction":  # for the sigma cut CRDS may set the fractions
-            refuse_other_cut(self.cut, vars(self))
         dispaxis = _dispaxis(science)
         detector = science.meta.instrument.detector.upper()
         if self.cut == "fraction":
-            levelled = (
-                each.data - _level(each, detector, each.data) for each in (science, *others)
-            )
+            all_of = (science, *others)
+            levelled = (each.data - _level(each, detector, each.data) for each in all_of)
             how = self.flagfrac_lower, self.flagfrac_upper, self.kernel_size, dispaxis
             bad = badpix_selfcal(minimum_image(levelled), *how)
         else:

@@ -34,7 +34,7 @@ from .checks import (
     check_whole,
     edge_of,
 )
-from .display import block, counted
+from .display import block, counted, percent
 
 if TYPE_CHECKING:
     from .groups import Groups
@@ -125,6 +125,12 @@ class BadPixels:
     def high(self) -> NDArray[np.bool_]:
         """The pixels flagged at the high end, shape (rows, cols)."""
         return self.mask & ~self.low
+
+    @property
+    def share(self) -> float:
+        """The percentage of flagged pixels, of those that have a residual; of three digits."""
+        sensitive = int(np.count_nonzero(~np.isnan(self.residual)))
+        return percent(int(np.count_nonzero(self.mask)), sensitive) or 0.0
 
     @cached_property
     def groups(self) -> Groups:
@@ -281,7 +287,7 @@ def _grown(found: BadPixels, coupling: float) -> BadPixels:
         np.maximum(most[:, lit], given[:, by], out=most[:, lit])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = most / np.abs(noise)
-    lit_up = ~found.mask & ~np.isnan(residual) & (share.astype(np.float64) > found.cut_high)
+    lit_up = ~found.mask & (residual > 0) & (share.astype(np.float64) > found.cut_high)
     return replace(
         found,
         mask=found.mask | lit_up,
@@ -362,12 +368,9 @@ def _errors_for(samples: FloatArray, error: ArrayLike) -> FloatArray:
 def flags_of(found: BadPixels) -> str:
     """Return how many pixels are flagged, and how many groups they form if some touch."""
     flagged, number = found.n_low + found.n_high, len(found.groups)
-    share = 100 * flagged / max(found.mask.size, 1)
     groups = f" in {counted(number, 'group')}" if number < flagged else ""
-    return (
-        f"{found.n_low} low + {found.n_high} high = {counted(flagged, 'pixel')}{groups} "
-        f"({share:.3f} %)"
-    )
+    pixels = f"{found.n_low} low + {found.n_high} high = {counted(flagged, 'pixel')}{groups}"
+    return f"{pixels} ({found.share:g} %)"
 
 
 def cuts_of(found: BadPixels) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import repeat
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,8 +24,6 @@ BORDER: Final = 4
 
 ROWS: Final = 32
 """Rows of ERR, at least, whose median is the noise of an exposure."""
-
-_Key = TypeVar("_Key")
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
@@ -235,7 +233,7 @@ def least_noise(noises: Iterable[float]) -> float:
     return known[0] if known[1] <= NOISIER * known[0] else known[1]
 
 
-def too_noisy(noise: Mapping[_Key, float]) -> dict[_Key, float]:
+def too_noisy(noise: Mapping[Any, float]) -> dict[Any, float]:
     """Return those of some exposures, by their noise relative to the least, that are too noisy."""
     return {key: times for key, times in noise.items() if times > NOISIER}
 

@@ -166,7 +166,7 @@ def find_bad_pixels(
             groups = SharpGroups(residual, base, slope, axis, blur, minus_beside=number > 0)
             in_base = each / base
             for place in groups.find(each, in_base, high):
-                if not flagged[place]:  # others keep their significance
+                if not flagged[place] and residual[place] > 0:  # others keep their significance
                     flagged[place] = True
                     significance[place], noise[place] = in_base[place], base[place]
     below, above = _beyond(significance, low, high)
@@ -193,7 +193,7 @@ def _grown(found: BadPixels, coupling: float) -> BadPixels:
     for y, x in np.argwhere(found.high & np.isfinite(light) & (light > 0)).tolist():
         for at in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
             is_inside = 0 <= at[0] < rows and 0 <= at[1] < columns
-            if not is_inside or found.mask[at] or np.isnan(found.residual[at]):
+            if not is_inside or found.mask[at] or not found.residual[at] > 0:
                 continue
             with np.errstate(divide="ignore", over="ignore"):
                 share = light[y, x] / np.abs(found.noise[at])
@@ -253,6 +253,7 @@ def _significance(
             dark = np.fmax(dark, samples - np.fmax(*_around(samples, across)))
         least = np.fmin(np.fmax(residual, dark * kind(3)), 0)
         weakest = np.where(contrast < least, least, contrast)
+        weakest = np.where((weakest > 0) & (residual <= 0), kind(0), weakest)
         divisor = np.where(weakest > 0, kind(blunt), kind(1))
         significance = np.where(np.isinf(weakest), weakest, weakest / np.abs(noise) / divisor)
     return significance, noise, base, slope, scale

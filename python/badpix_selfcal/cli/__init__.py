@@ -138,7 +138,7 @@ class _Call:
 
     def _called(self, given: dict[str, Any]) -> Report:
         """Call the function of the command."""
-        from .progress import shown
+        from ..progress import shown
 
         assert self._command is not None
         given = {name: each for name, each in given.items() if name not in ("json", "quiet")}

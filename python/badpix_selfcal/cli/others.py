@@ -53,14 +53,15 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
         reasons = {reason.name: reason.verdict for reason in said.reasons}
         facts.append(
             facts_of(each, "name page verdict")
+            | facts_of(said, "why command")
             | {"reasons": reasons, "numbers": dict(said.numbers)}
         )
-        lines.append(f"{visible(each.name)}: {each.verdict}. {said.meaning}")
-        for reason in said.reasons:
-            if reason.verdict != "TRUST":
-                what = f"{reason.limit.label}: {reason.value:.4g} {reason.limit.unit}".rstrip()
-                lines.append(f"  {reason.verdict:<8}  {what}")
-                lines += [f"{'':12}{line}" for line in textwrap.wrap(reason.limit.advice, 76)]
+        lines.append(f"{visible(each.name)}: {each.verdict}: {said.why}")
+        lines.append(f"  {said.meaning}")
+        for reason in said.against:
+            lines.append(f"  {reason.verdict:<8}  {reason}")
+            lines += [f"{'':12}{line}" for line in textwrap.wrap(reason.limit.advice, 76)]
+        lines += [f"next      {visible(said.command)}"] if said.command else []
         lines += written([each.page])
     if made.index is not None:
         lines.append(f"list of all: {visible(made.index)}")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 ALONE: Final = "nothing was flagged: add exposures of the same detector (--background)"
 NO_LEVEL: Final = "nothing was flagged: no pedestal can be measured in the gap of the exposures"
-REJECTED: Final = "do what the page says, and run again: these flags are not fit for use"
 FAILED: Final = "correct what failed, then repeat it with --resume"
+REJECTED: Final = "these flags are not fit for use: the page says why"
 UNSEEN: Final = "--report shows the flags on a page; --save-mask keeps the mask to plot"
 
 
@@ -48,7 +48,7 @@ def _threads(given: Mapping[str, Any]) -> dict[str, Any]:
 def _product(result: Result) -> dict[str, Any]:
     """Return the facts of a product of `run`."""
     names = "status dispaxis science backgrounds imprints page"
-    facts = facts_of(result, names, product="name", mask="mask_file")
+    facts = facts_of(result, names, product="name", mask="mask_file") | _verdict(result)
     facts["members"] = _members(result)
     facts["unused"] = [{"path": path, "exptype": what} for path, what in result.unused.items()]
     if result.bad_pixels is not None:
@@ -61,12 +61,8 @@ def _members(result: Result) -> list[dict[str, Any]]:
     """Return each exposure, and whether it has served to find the bad pixels."""
     unused = {*result.left_out, *result.noisy}
     return [
-        {
-            "path": path,
-            "pedestal": result.pedestals.get(path),
-            "noise": result.noise.get(path),
-            "left_out": path in unused,
-        }
+        {"path": path, "pedestal": result.pedestals.get(path), "noise": result.noise.get(path)}
+        | {"left_out": path in unused}
         for path in result.members
     ]
 
@@ -83,7 +79,7 @@ def _group(group: Result) -> dict[str, Any]:
         "masks": [axis | ends | {"crowded_rows": group.crowded_rows}] if ends else [],
         "mask_files": [axis | {"path": group.mask_file}] if group.mask_file else [],
         "pages": [axis | {"path": group.page}] if group.page else [],
-    }
+    } | _verdict(group)
 
 
 def _report(
@@ -95,7 +91,13 @@ def _report(
 ) -> Report:
     """Return the report of some groups: what a session shows of them, and what to do next."""
     verdicts = {group.name: _verdict(group) for group in groups}
-    lines = [f"verdict   {visible(name)}: {said}" for name, said in verdicts.items() if said]
+    lines = [
+        f"verdict   {visible(name)}: {said['verdict']}: {said['why']}"
+        for name, said in verdicts.items()
+        if said["verdict"]
+    ]
+    rejected = [said for said in verdicts.values() if said["verdict"] == "REJECT"]
+    again = [visible(said["command"] or REJECTED) for said in rejected]
     flagged = [each for each in exposures if each.status in ("COMPLETE", "KEPT")]
     copies = [each.output for each in flagged if each.role == "science" and each.output]
     skipped = any(each.status == "SKIPPED" for each in exposures)
@@ -110,8 +112,7 @@ def _report(
             others = (path.parent for group in groups for path in group.imprints)
             folders = _typed([*dict.fromkeys([copies[0].parent, *others])])
             command = f"badpix-selfcal associate {folders} --flagged"
-        is_rejected = any(verdict.startswith("REJECT") for verdict in verdicts.values())
-        lines.append(f"next      {REJECTED if is_rejected else command}")
+        lines += [f"next      {each}" for each in again or [command]]
     elif skipped:
         is_alone = all(len(group.members) < 2 for group in groups)
         lines.append(f"next      {ALONE if is_alone else NO_LEVEL}")
@@ -131,13 +132,17 @@ def _errors(groups: Sequence[Result], exposures: Sequence[ExposureResult]) -> tu
     return tuple(dict.fromkeys(texts))
 
 
-def _verdict(result: Result) -> str:
-    """Return the verdict on the page of a result; empty without one."""
-    if result.page is None:
-        return ""
-    from ..look.report import verdict_on
+def _verdict(result: Result) -> dict[str, str | None]:
+    """Return the verdict on the page of a result, why, and the command to run if it is REJECT.
 
-    return verdict_on(result.page) or ""
+    They are None without a page on this machine.
+    """
+    found: dict[str, Any] = {}
+    if result.page is not None:
+        from ..look.report import facts_in
+
+        found = facts_in(result.page) or {}
+    return {name: found.get(name) for name in ("verdict", "why", "command")}
 
 
 def _look(groups: Sequence[Result], given: Mapping[str, Any], index: object) -> list[str]:

@@ -86,9 +86,10 @@ def expanded(
             raise ExposureError(no_such(given))
         found: list[tuple[Location, bool]] = []
         for each in _matching(given, given) if is_several else [given]:
-            in_folder = is_folder(each)
-            files_there = _rates_in(each, form) if in_folder else [each]
-            found += [(file, in_folder) for file in files_there]
+            if is_folder(each):
+                found += [(file, True) for file in _rates_in(each, form)]
+            else:
+                found.append((each, False))
         if not found:
             why = "no file matches this pattern" if is_several else _without_rates(given)
             raise ExposureError(f"{given}: {why}")
@@ -99,7 +100,8 @@ def expanded(
 def _rates_in(folder: Location, form: re.Pattern[str]) -> list[Location]:
     """Return the files of a form in a folder and in its sub-folders; HTTP does not list those."""
     if isinstance(folder, Path):
-        return [each for each in _files_in(folder) if form.fullmatch(each.name)]
+        files = [each for _, there in _folders_in(folder) for each in there]
+        return [each for each in files if form.fullmatch(each.name)]
     names = "*_rate.fits*" if form is _RATE else "*.fits*"
     pattern = folder / (f"**/{names}" if is_in_store(folder) else names)
     return [each for each in _matching(pattern, folder) if form.fullmatch(each.name)]
@@ -110,14 +112,14 @@ def _without_rates(folder: Location) -> str:
     if isinstance(folder, RemoteFile):
         return "this folder holds no *_rate.fits; name the exposures one by one"
     none = "there is no *_rate.fits in this folder and its sub-folders"
-    found = (_KIND.fullmatch(each.name) for each in _files_in(folder))
+    found = (_KIND.fullmatch(each.name) for _, there in _folders_in(folder) for each in there)
     kinds = Counter(each[1] or "" for each in found if each)
     has = (f"{kinds[kind]} *{kind}.fits{_REMEDIES.get(kind, '')}" for kind in sorted(kinds))
     return f"{none}, but {', '.join(has)}; name the exposures, or give a pattern" if kinds else none
 
 
-def _folders_in(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield a folder and its sub-folders, with the names of the files in each.
+def _folders_in(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield a folder and its sub-folders, with the files in each.
 
     Hidden ones are left out, and links to folders, which may form loops.
     """
@@ -127,11 +129,7 @@ def _folders_in(folder: Path) -> Iterator[tuple[Path, list[str]]]:
 
     for each, folders, names in os.walk(folder, onerror=skipped):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield Path(each), sorted(names)
-
-
-def _files_in(folder: Path) -> Iterator[Path]:
-    return (each / name for each, names in _folders_in(folder) for name in names)
+        yield Path(each), [Path(each, name) for name in sorted(names)]
 
 
 def _matching(pattern: Location, given: Location) -> list[Location]:

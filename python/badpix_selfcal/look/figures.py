@@ -29,6 +29,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from ..arrays import percentiles
@@ -69,14 +70,11 @@ LARGEST: Final = 1e300
 REACH: Final = 10
 """Pixels to either side in the images of a gallery."""
 
-BESIDE: Final[dict[str, Any]] = {"loc": "upper left", "edgecolor": "none", "framealpha": 0.9}
-"""A legend that lies upon a graph."""
-
 NOTES: Final = {
-    "strongest": "the brightest pixels of the strongest groups of flags; good: single pixels, or "
-    "groups with sharp edges",
-    "borderline": "the pixels nearest to the cuts, of a group of flags the brightest; grey titles: "
-    "not flagged",
+    "strongest": "the brightest pixels (column, row) of the strongest groups of flags; good: "
+    "single pixels, or groups with sharp edges",
+    "borderline": "the pixels (column, row) nearest to the cuts, of a group of flags the "
+    "brightest; grey titles: not flagged",
 }
 
 
@@ -143,8 +141,7 @@ def mask(shown: Shown, *, ax: Axes | None = None) -> Axes:
     """Draw the flagged pixels, those at either end in a colour; crowded rows are shaded."""
     ax, found = _axes(ax, IMAGE), _found(shown)
     _image(ax, np.isnan(found.residual))
-    share = found.mask.mean() if found.mask.size else 0.0
-    note = f"{100 * share:.3g} % flagged; grey: no residual"
+    note = f"{found.share:g} % flagged; grey: no residual"
     if isinstance(shown, Mask) and shown.crowded:
         note += "; shaded: crowded"
         shade = ax.axvspan if shown.dispaxis == 2 else ax.axhspan
@@ -205,9 +202,7 @@ def _mark(ax: Axes, shown: Shown, kinds: Mapping[str, tuple[NDArray[np.bool_], s
         ax.plot(x, y, "s", color=colour, markersize=size, markeredgewidth=0, rasterized=True,
                 scalex=False, scaley=False, label=f"{name}: {y.size}")  # fmt: skip
     if kinds:
-        ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.11), ncols=len(kinds), frameon=False,
-                  fontsize="small", markerscale=6.0 / size, handletextpad=0.1,
-                  borderaxespad=0.0)  # fmt: skip
+        _legend(ax, markerscale=6.0 / size, handletextpad=0.1)
     dispaxis = getattr(shown, "dispaxis", None)
     ax.set_xlabel("column" + " (dispersion)" * (dispaxis == 1))
     ax.set_ylabel("row" + " (dispersion)" * (dispaxis == 2))
@@ -253,7 +248,7 @@ def histogram(shown: Shown, *, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_locator(FixedLocator(_ticks(edges, width)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.set(xlabel=label, ylabel="pixels")
-    ax.legend(frameon=False, fontsize="small")
+    _legend(ax)
     note = "" if values.size else "no pixel has one"
     return _titled(ax, f"What is cut: the {quantity}", shown, note)
 
@@ -313,7 +308,7 @@ def _counts(
     ax.axhline(usual, color=FAINT, linewidth=1.0, label=f"median: {usual:g}")
     ax.set(ylim=(0.0, max(4.0, 1.1 * float(total.max(initial=0)))))
     ax.set_ylabel(f"flagged pixels per {line}")
-    ax.legend(fontsize="small", ncols=4, **BESIDE)
+    _legend(ax)
 
 
 def _ticks(edges: NDArray[np.float64], width: float) -> list[float]:
@@ -328,9 +323,9 @@ def _ticks(edges: NDArray[np.float64], width: float) -> list[float]:
 
 def cut(
     mask: Mask,
-    row: int,
-    column: int,
     *,
+    column: int,
+    row: int,
     direction: chosen.Direction = "along",
     reach: int = 25,
     ax: Axes | None = None,
@@ -351,13 +346,13 @@ def cut(
     line, ax = chosen.line_of(mask, pixel, direction, reach), _axes(ax, GRAPH)
     _draw_line(ax, found, line, pixel)
     ax.set(xlabel=("row", "column")[line.axis], ylabel=_label("minimum", mask))
-    ax.legend(frameon=False, fontsize="small")
+    _legend(ax)
     way = "" if mask.dispaxis is None else f", {direction} the dispersion"
     words = [f"residual {_level(float(found.residual[pixel]), mask.unit)}"]
     if found.significance is not None:
         words.append(f"significance {found.significance[pixel]:.3g}")
     words.append("flagged" if found.mask[pixel] else "not flagged")
-    return _titled(ax, f"Pixel ({pixel[0]}, {pixel[1]}){way}", mask, ", ".join(words))
+    return _titled(ax, f"Column {column}, row {row}{way}", mask, ", ".join(words))
 
 
 def _draw_line(ax: Axes, found: BadPixels, line: chosen.Line, pixel: chosen.Pixel) -> None:
@@ -471,12 +466,12 @@ def spectrum(mask: Mask, *, band: tuple[int, int] | None = None, ax: Axes | None
     if levels.size:
         low, high = _range(levels)
         margin = 0.25 * (high - low) or max(abs(high), 1.0)
-        ax.set_ylim(low - margin, high + 2.0 * margin)
+        ax.set_ylim(low - margin, high + margin)
     along, line = ("row", "column")[:: 1 - 2 * axis]
     along += " (dispersion)" * (mask.dispaxis is not None)
     label = _label("mean of the minimum", mask)
     ax.set(xlim=(-0.5, before.size - 0.5), xlabel=along, ylabel=label)
-    ax.legend(fontsize="small", ncols=2, **BESIDE)
+    _legend(ax)
     flagged = counted(int(np.count_nonzero(found.mask[at])), "flagged pixel")
     return _titled(ax, "Spectrum of a band", mask, f"{line}s {start} to {stop - 1}, {flagged}")
 
@@ -550,7 +545,7 @@ def _surroundings(panel: Axes, mask: Mask, pixel: chosen.Pixel) -> None:
         value = _level(float(found.residual[pixel]), mask.unit)
     else:
         value = f"{found.significance[pixel]:.4g}× noise"
-    title = f"({pixel[0]}, {pixel[1]})  {value}"
+    title = f"({pixel[1]}, {pixel[0]})  {value}"
     panel.set_title(title, fontsize="small", color=ENDS[chosen.end_of(found, pixel)])
 
 
@@ -565,7 +560,7 @@ def figure(shown: Mask) -> Figure:
         f"badpix-selfcal {shown.version}, {shown.made} UTC"
     )
     page = _Shown(figsize=(16.0, 19.6), layout="constrained")
-    parts = page.subfigures(5, 1, squeeze=False, height_ratios=[0.85, 5.4, 6.2, 3.7, 3.7])
+    parts = page.subfigures(5, 1, squeeze=False, height_ratios=[1.0, 5.4, 6.4, 3.6, 3.6])
     head, pictures, graphs, strong, border = parts.ravel()
     title = chosen.mode_of(shown) or shown.name
     head.text(0.01, 0.95, title, fontsize="xx-large", fontweight="bold", va="top")
@@ -615,6 +610,14 @@ def _titled(ax: Axes, title: str, shown: Shown, note: str = "") -> Axes:
         ax.annotate(below, (0.0, 1.0), (0, 5), xycoords="axes fraction", fontsize="small",
                     textcoords="offset points", annotation_clip=False)  # fmt: skip
     return ax
+
+
+def _legend(ax: Axes, **how: Any) -> None:
+    """Write the legend below the name of the x axis, where it hides no data."""
+    below = ScaledTranslation(0, -38 / 72, ax.figure.dpi_scale_trans)
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, 0), bbox_transform=ax.transAxes + below,
+              ncols=4, frameon=False, fontsize="small", columnspacing=1.0, borderaxespad=0.0,
+              **how)  # fmt: skip
 
 
 def _finite(values: FloatArray) -> FloatArray:

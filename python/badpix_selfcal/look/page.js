@@ -62,6 +62,7 @@
   }
   const value = (name, pixel) => {
     if (name === "residual") return value("minimum", pixel) - value("median", pixel);
+    if (name === "science") return value("minimum", pixel) + growth(layers.science, pixel);
     return layers[name] ? layers[name].values[layers[name].codes[pixel]] : NaN;
   };
   // Return a value of at least 0 from its code of 8 bits.
@@ -69,7 +70,7 @@
     layer.codes[at] === 0 ? NaN : layer.knee * Math.sinh((layer.codes[at] - 1) * layer.step);
 
   const names = ["minimum", "median", "significance", "dq", "slices", "flagged", "is_high",
-    "sizes", "strip_pixels", "strips", "noise"];
+    "sizes", "strip_pixels", "strips", "noise", "science"];
   const layers = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await unpacked(name)])));
   const flagged = layers.flagged.codes;
@@ -102,11 +103,8 @@
     const [missing] = words([settings.colours.missing]);
     const ofValue = (number) => Number.isNaN(number) ? missing :
       colours[Math.round(last * Math.min(Math.max((number - low) / (high - low), 0), 1))];
-    if (name === "residual") {
-      const { minimum, median } = layers;
-      return painted((pixel) => ofValue(
-        minimum.values[minimum.codes[pixel]] - median.values[median.codes[pixel]]));
-    }
+    if (name === "residual" || name === "science")
+      return painted((pixel) => ofValue(value(name, pixel)));
     const ofCode = Uint32Array.from(layers[name].values, ofValue), { codes } = layers[name];
     return painted((pixel) => ofCode[codes[pixel]]);
   }
@@ -182,7 +180,7 @@
     return made.image_rgba({ image: column("image"), x: -0.5, y: -0.5, dw: columns, dh: rows,
       source: source(null, data), ...how });
   }
-  let minimumFigure = null;
+  const exposed = []; // the figures that flicker
   for (const { name, title, limits } of settings.panels) {
     const made = figure(name, {
       title, x_axis_label: "column", y_axis_label: "row", height: 440, ...ranges,
@@ -191,7 +189,9 @@
     for (const grid of made.grids) grid.visible = false;
     made.add_tools(new Models.CrosshairTool({ overlay }));
     if (limits) {
-      const palette = name === "minimum" ? viridis() : diverging();
+      const isExposed = name === "minimum" || name === "science";
+      if (isExposed) exposed.push(made);
+      const palette = isExposed ? viridis() : diverging();
       image(made, coloured(name, limits, palette));
       const [low, high] = limits;
       made.add_layout(new Models.ColorBar({
@@ -199,7 +199,6 @@
         background_fill_alpha: 0,
       }), "right");
     }
-    if (name === "minimum") minimumFigure = made;
     if (name === "dq") image(made, colouredDq());
     if (name === "mask") {
       image(made, colouredMask());
@@ -239,14 +238,16 @@
     made.scatter({ x: column("x"), y: column("minimum"), source: cut, fill_color: LOW,
       line_color: null, size: 5 });
   }
-  {
-    const made = figure("spectrum", {
-      x_axis_label: settings.along, y_axis_label: `mean, ${settings.unit}`,
-      y_range: new Models.Range1d({ name: "spectrum-range" }),
+  const spectra = ["minimum", "science"].filter((name) => layers[name]);
+  for (const name of spectra) {
+    const made = figure(`spectrum-${name}`, {
+      x_axis_label: settings.wavelengths ? "wavelength, µm" : settings.along,
+      y_axis_label: `mean, ${settings.unit}`,
+      y_range: new Models.Range1d({ name: `range-${name}` }),
     });
-    const data = source("spectrum", { x: [], before: [], after: [] });
-    for (const [name, line_color] of [["before", HIGH], ["after", LOW]])
-      made.line({ x: column("x"), y: column(name), source: data, line_color });
+    const data = source(`spectrum-${name}`, { x: [], before: [], after: [] });
+    for (const [when, line_color] of [["before", HIGH], ["after", LOW]])
+      made.line({ x: column("x"), y: column(when), source: data, line_color });
   }
 
   for (const made of figures.keys()) drawn.add_root(made);
@@ -270,6 +271,7 @@
       ...["minimum", "median", "residual"].map((name) => `${name} ${short(value(name, pixel))}`),
     ];
     if (layers.significance) parts.push(`significance ${short(value("significance", pixel))}`);
+    if (layers.science) parts.push(`science ${short(value("science", pixel))}`);
     parts.push(`DQ ${bitsOf(pixel)}`);
     parts.push(["not flagged", "", "flagged low", "flagged high"][isFlagged[pixel]]);
     if (groupOf[pixel] >= 0) parts.push(groupWords(groupOf[pixel]));
@@ -281,7 +283,8 @@
   // ---- The cuts of a pixel ---------------------------------------------------------------------
   const alongY = settings.along === "row";
   const FAR = 25; // times the noise
-  let selected = null, place = -1, blank = null;
+  const NEAR = 25; // pixels on each side of a pixel that is zoomed to
+  let selected = null, place = -1, blanks = null;
 
   // Return one cut through a pixel: coordinates, minimum, median, limits, and each exposure.
   function cutOf(pixel, way) {
@@ -336,37 +339,40 @@
   }
 
   // ---- What a reader can do --------------------------------------------------------------------
+  // Select the next group, or that before; show it in the images, as large as they are zoomed.
   function step(by) {
     const count = brightest.length;
-    if (count) select(brightest[place < 0 && by < 0 ? count - 1 : (place + by + count) % count]);
+    if (!count) return;
+    select(brightest[place < 0 && by < 0 ? count - 1 : (place + by + count) % count]);
+    const { start, end } = model("x_range");
+    center(selected, Math.min((end - start) / 2, NEAR));
   }
   function move(down, right) {
     if (selected === null) return step(1);
     const row = Math.floor(selected / columns) + down, column = (selected % columns) + right;
     if (row >= 0 && row < rows && column >= 0 && column < columns) select(row * columns + column);
   }
-  function zoom(row, column, half) {
+  function center(pixel, half) {
+    const row = Math.floor(pixel / columns), column = pixel % columns;
     Object.assign(model("x_range"), { start: column - half, end: column + half });
     Object.assign(model("y_range"), { start: row - half, end: row + half });
   }
   function flicker() {
-    if (blank === null) {
-      const [grey] = words([MISSING]);
-      blank = image(minimumFigure, painted((pixel) => (isFlagged[pixel] ? grey : 0)));
+    if (blanks === null) {
+      const [grey] = words([MISSING]), pixels = painted((pixel) => (isFlagged[pixel] ? grey : 0));
+      blanks = exposed.map((made) => image(made, pixels));
     } else {
-      blank.visible = !blank.visible;
+      for (const blank of blanks) blank.visible = !blank.visible;
     }
-    api.isBlanked = blank.visible;
-    element("flicker").setAttribute("aria-pressed", String(blank.visible));
-    element("state").textContent = blank.visible ? "flagged pixels blanked" : "as it was before";
+    api.isBlanked = blanks[0].visible;
+    element("flicker").setAttribute("aria-pressed", String(api.isBlanked));
+    element("state").textContent = api.isBlanked ? "after: flagged pixels blanked" : "before";
   }
   const actions = {
     flicker,
     next: () => step(1),
     previous: () => step(-1),
-    zoom: () => {
-      if (selected !== null) zoom(Math.floor(selected / columns), selected % columns, 25);
-    },
+    zoom: () => { if (selected !== null) center(selected, NEAR); },
     reset: () => {
       Object.assign(model("x_range"), { start: -0.5, end: columns - 0.5 });
       Object.assign(model("y_range"), { start: -0.5, end: rows - 0.5 });
@@ -395,18 +401,18 @@
     link.addEventListener("click", () => {
       select(Number(link.dataset.pixel));
       actions.zoom();
-      element("images").scrollIntoView();
+      element("pictures").scrollIntoView();
     });
 
   // ---- The collapsed spectrum of a slice -------------------------------------------------------
-  function spectrum() {
+  function spectrum(name) {
     const number = Number(element("slice").value);
     const length = alongY ? rows : columns;
     const sums = [0, 1, 2, 3].map(() => new Float64Array(length));
     const [sumBefore, countBefore, sumAfter, countAfter] = sums;
     layers.slices.codes.forEach((slice, pixel) => {
       if (slice !== number) return;
-      const sample = value("minimum", pixel);
+      const sample = value(name, pixel);
       if (!Number.isFinite(sample)) return;
       const at = alongY ? Math.floor(pixel / columns) : pixel % columns;
       sumBefore[at] += sample;
@@ -416,17 +422,15 @@
       countAfter[at] += 1;
     });
     const mean = (sum, count) => Array.from(sum, (each, i) => each / count[i]); // NaN if none
-    api.spectrum = {
-      x: Array.from(sumBefore, (_, i) => i),
-      before: mean(sumBefore, countBefore), after: mean(sumAfter, countAfter),
-    };
-    model("spectrum").data = api.spectrum;
-    const known = api.spectrum.after.filter(Number.isFinite);
+    const x = settings.wavelengths?.[number - 1] ?? Array.from(sumBefore, (_, i) => i);
+    const found = { x, before: mean(sumBefore, countBefore), after: mean(sumAfter, countAfter) };
+    api.spectra[name] = model(`spectrum-${name}`).data = found;
+    const known = found.after.filter(Number.isFinite);
     const least = Math.min(...known), most = Math.max(...known), margin = (most - least || 1) / 4;
     if (known.length)
-      Object.assign(model("spectrum-range"), { start: least - margin, end: most + margin });
+      Object.assign(model(`range-${name}`), { start: least - margin, end: most + margin });
   }
-  element("slice").addEventListener("change", spectrum);
+  element("slice").addEventListener("change", () => spectra.forEach(spectrum));
 
   // ---- Light and dark --------------------------------------------------------------------------
   const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -450,12 +454,12 @@
       x: left + frame.x_scale.compute(column), y: top + frame.y_scale.compute(row),
     };
   }
-  const api = { isBlanked: false, value, described, select, cuts: null, spectrum: null, model,
+  const api = { isBlanked: false, value, described, select, cuts: null, spectra: {}, model,
     actions, panels, onScreen };
   globalThis.report = api;
   paint();
-  spectrum();
-  if (flagged.length) step(1);
+  spectra.forEach(spectrum);
+  if (flagged.length) select(brightest[0]);
   await Bokeh.embed.add_document_standalone(drawn, document.body, [...figures.values()]);
   api.seconds = (performance.now() - began) / 1000;
   document.documentElement.dataset.ready = "true";

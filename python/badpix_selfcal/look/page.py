@@ -125,7 +125,7 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
         galleries={name: [*_gallery(mask, each, strips)] for name, each in chosen.items()},
         parameters=mask.parameters.of_copies() if mask.parameters else {},
         now=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S} UTC",
-        settings=_settings(mask, judgement, strips),
+        settings=_settings(mask, judgement, strips, slices),
         layers=[
             *_layers(mask, numbers["scatter_before"] or 1.0, flagged, strips, slices),
             *(packed(f"library-{number}", code) for number, code in enumerate(libraries)),
@@ -176,6 +176,8 @@ def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
     return {
         "name": name,
         "verdict": judgement.verdict,
+        "why": judgement.why,
+        "command": judgement.command,
         "reasons": {each.name: each.verdict for each in judgement.reasons},
         **judgement.numbers,
     }
@@ -187,8 +189,8 @@ def _figure(mask: Mask, name: str, width: float, label: str) -> Any:
 
     from . import figures
 
-    figure = Figure(figsize=(width, 3.6))
-    axes = figure.add_axes((0.6 / width, 0.15, 1 - 0.7 / width, 0.82))
+    figure = Figure(figsize=(width, 3.9))
+    axes = figure.add_axes((0.6 / width, 0.24, 1 - 0.7 / width, 0.73))
     getattr(figures, name)(mask, ax=axes)
     axes.set_title("", loc="left")
     for note in axes.texts:
@@ -230,7 +232,9 @@ def _svg(figure: Figure, label: str) -> Any:
     return Markup(f'<svg {view} role="img" aria-label="{label}"><defs>{text}')
 
 
-def _settings(mask: Mask, judgement: Judgement, strips: shown.Strips) -> dict[str, Any]:
+def _settings(
+    mask: Mask, judgement: Judgement, strips: shown.Strips, slices: shown.Parts
+) -> dict[str, Any]:
     """Return what `page.js` needs besides the layers."""
     minimum, found = shown.images_of(mask)
     numbers, unit = judgement.numbers, mask.unit or "unit of SCI"
@@ -241,25 +245,30 @@ def _settings(mask: Mask, judgement: Judgement, strips: shown.Strips) -> dict[st
     least, most = np.percentile(sample, (1, 99)) if sample.size else (0.0, 1.0)
     scatter = numbers["scatter_before"] or 1.0
     levels = (float(least), float(max(most, least + scatter)))
+    path, wavelengths = strips.science and strips.science[0].exposure, None
+    if path is not None:
+        wavelengths = shown.wavelengths_of(path, slices, 0 if along == "row" else 1)
     panels: dict[str, tuple[str, tuple[float, float] | None]] = {
         "minimum": (f"Minimum image, {unit}", levels),
         "residual": (f"Residual, {unit}", (-6 * scatter, 6 * scatter)),
         "significance": ("Significance", (-6.0, 6.0)),
         "mask": ("Mask", None),
+        "science": (f"Science exposure, {unit}", levels),
         "dq": ("DQ of the first flagged exposure, before", None),
     }
-    missing = [found.significance is None and "significance", mask.dq is None and "dq"]
+    known = {"significance": found.significance, "dq": mask.dq, "science": path}
     return {
         "shape": [*minimum.shape],
         "unit": unit,
         "along": along,
+        "wavelengths": wavelengths,
         "ways": {"along": along + which.format("along"), "across": across + which.format("across")},
         "cuts": [finite_or_none(found.cut_low), finite_or_none(found.cut_high)],
         "reach": {"along": shown.ALONG, "across": shown.ACROSS},
         "panels": [
             {"name": name, "title": title, "limits": limits}
             for name, (title, limits) in panels.items()
-            if name not in missing
+            if known.get(name, panels) is not None
         ],
         "left": [[each["column"], each["row"]] for each in numbers["sharp_left_at"]],
         "exposures": [*strips.names],
@@ -305,6 +314,9 @@ def _layers(
         tasks.append((float_layer, "significance", found.significance, 1.0))
     if found.noise is not None:
         tasks.append((growth_layer, "noise", cut(found.noise), scatter))
+    if strips.science is not None:
+        with np.errstate(invalid="ignore"):
+            tasks.append((growth_layer, "science", strips.science[1] - minimum, scatter))
     if mask.dq is not None:
         tasks.append((bits_layer, "dq", mask.dq))
     with ThreadPoolExecutor() as threads:

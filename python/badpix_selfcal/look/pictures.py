@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -88,7 +89,7 @@ def compare(
     found = comparisons.compare(a, b, before=before)
     inputs = [each for each in (a, b, before) if each is not None]
     save(draw, map(locate, inputs), overwrite=overwrite)
-    return found
+    return replace(found, picture=next(iter(draw), None))
 
 
 def history(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from ..arrays.display import block, counted
+from ..arrays.display import block, counted, linked
 from ..files.outputs import Write, save
 from ..files.paths import AnyLocation, Location, output_directory
 from ..masks.mask import Mask
 from .page import facts_of, page_of, rendered, require_extra
 from .shown import masks_of
-from .verdict import LIMITS, Judgement, Verdict
+from .verdict import Judgement, Verdict
 
 Result: TypeAlias = Mask | AnyLocation
 """What a page can be made of."""
@@ -49,8 +50,13 @@ class ReportResult:
     groups: tuple[GroupReport, ...]
     index: Location | None = None
 
+    def _repr_html_(self) -> str:
+        return linked(self, self.index, *(each.page for each in self.groups))
+
     def __repr__(self) -> str:
-        lines = {each.name: f"{each.verdict}, {each.page}" for each in self.groups}
+        lines = {
+            each.name: f"{each.verdict}: {each.judgement.why}, {each.page}" for each in self.groups
+        }
         if self.index is not None:
             lines["all"] = str(self.index)
         return block(f"ReportResult of {counted(len(self.groups), 'mask')}", lines)
@@ -138,36 +144,20 @@ def write_index(folder: Location, pages: Iterable[Location]) -> Location | None:
     OSError
         If it cannot be written.
     """
-    known = {page.name: facts for page in pages if (facts := _facts_in(page)) is not None}
+    known = {page.name: facts for page in pages if (facts := facts_in(page)) is not None}
     if len(known) < 2:
         return None
     save({folder / INDEX: partial(_list, pages=known)}, (), overwrite=True)
     return folder / INDEX
 
 
-def verdict_on(page: Location) -> str | None:
-    """Return the verdict in a page that a run has written, with what decides it.
-
-    None if it cannot be read; a page under a URL is not downloaded.
-    """
-    try:
-        if (facts := _facts_in(page)) is None:
-            return None
-    except OSError:
-        return None
-    verdict = str(facts["verdict"])
-    if verdict == "TRUST":
-        return f"{verdict}: nothing speaks against the flags"
-    against = [LIMITS[name].label for name, word in facts["reasons"].items() if word == verdict]
-    return f"{verdict}: {'; '.join(against)} (the page says what to do)"
-
-
-def _facts_in(page: Location) -> dict[str, Any] | None:
-    """Return the numbers in a page; None if it is none, or under a URL."""
-    if not isinstance(page, Path):
-        return None
-    with page.open(encoding="utf-8", errors="replace") as lines:
-        found = next(filter(None, map(_NUMBERS.match, lines)), None)
+def facts_in(page: Location | None) -> dict[str, Any] | None:
+    """Return the verdict and the numbers in a page; None if it cannot be read, or is remote."""
+    found = None
+    with suppress(OSError):
+        if isinstance(page, Path):
+            with page.open(encoding="utf-8", errors="replace") as lines:
+                found = next(filter(None, map(_NUMBERS.match, lines)), None)
     return None if found is None else json.loads(found[1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
@@ -14,6 +15,7 @@ from ..arrays.bad_pixels import BadPixels
 from ..arrays.checks import FloatArray, as_stored
 from ..errors import ExposureError, MaskError
 from ..files import exposure as exposure_file
+from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locations_of
 from ..instrument import DETECTORS, IMAGE_AXIS, Detector, Dispaxis
 from ..masks.mask import Mask, Member, mask_of_result
@@ -263,13 +265,15 @@ class Strips:
 
     `values`, shape (exposures, pixels, samples), are SCI minus its pedestal: first along the
     dispersion, then across it; NaN outside the image. `names` are the exposures, in this order, and
-    `problems` those that are not shown, and why.
+    `problems` those that are not shown, and why. `science` is the whole first science exposure that
+    is shown, minus its pedestal; None without one.
     """
 
     pixels: NDArray[np.intp]
     names: tuple[str, ...]
     values: NDArray[np.float32]
     problems: dict[str, str]
+    science: tuple[Member, NDArray[np.float32]] | None = None
 
 
 def strips_of(mask: Mask, pixels: NDArray[np.intp]) -> Strips:
@@ -281,18 +285,44 @@ def strips_of(mask: Mask, pixels: NDArray[np.intp]) -> Strips:
     used, (minimum, _) = mask.used, images_of(mask)
     pixels = pixels[: MOST_SAMPLES // (SAMPLES * max(len(used), 1))]
     places, inside = places_of(pixels, minimum.shape, mask.dispaxis)
-    names, values, problems = [], [], {}
+    names, values, problems, science = [], [], {}, None
     for member in used:
         try:
-            cut = _image(member, minimum).ravel()[places]
+            image = _image(member, minimum)
         except (ExposureError, OSError, ImportError) as error:
             problems[member.exposure.name] = str(error)
             continue
-        cut[~inside] = np.nan
+        if science is None and member.role == "science":
+            science = member, image
         names.append(member.exposure.name)
-        values.append(cut)
+        values.append(np.where(inside, image.ravel()[places], np.float32(np.nan)))
     stacked = np.stack(values) if values else np.empty((0, *places.shape), np.float32)
-    return Strips(pixels, tuple(names), stacked, problems)
+    return Strips(pixels, tuple(names), stacked, problems, science)
+
+
+def wavelengths_of(path: Location, slices: Parts, axis: int) -> list[list[float | None]] | None:
+    """Return the mean wavelength of each slice along an axis of the image, micrometres.
+
+    It comes from the extension WAVELENGTH, or else from a WCS with a wavelength along the image.
+    None if the file has neither, as rates usually do not.
+    """
+    from astropy.wcs import WCS
+
+    image = np.empty(0)
+    with open_fits(path) as hdus, suppress(ValueError):  # of a damaged WCS
+        cards = hdus["SCI"].header
+        if "WAVELENGTH" in hdus and hdus["WAVELENGTH"].is_image:
+            image = np.asarray(hdus["WAVELENGTH"].data, np.float64)
+        elif any(str(cards.get(key)).startswith("WAVE") for key in ("CTYPE1", "CTYPE2")):
+            wcs, (y, x) = WCS(cards, naxis=2), np.indices(slices.number.shape)
+            image = 1e6 * wcs.all_pix2world(x, y, 0)[wcs.wcs.spec]  # metres
+    if image.shape != slices.number.shape:
+        return None
+    means = (
+        mean_of(np.where(slices.number == number, image, np.nan), 1 - axis)
+        for number in range(1, len(slices.names) + 1)
+    )
+    return [[None if each != each else round(each, 6) for each in mean.tolist()] for mean in means]
 
 
 def _image(member: Member, minimum: FloatArray) -> NDArray[np.float32]:

@@ -7,20 +7,23 @@ Each number has a limit beyond which the verdict is `LOOK`, and most have one be
 from __future__ import annotations
 
 import math
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays.bad_pixels import BadPixels
+from ..arrays.bad_pixels import OF_CUT, BadPixels
 from ..arrays.checks import FloatArray
+from ..arrays.display import percent
 from ..arrays.images import NOISIER
 from ..instrument import DO_NOT_USE, IMAGE_AXIS
 from ..masks.mask import Mask, Member
+from ..parameters import Parameters
 from .left import block_scatter, left_by, per_pixel, scatter
 from .shown import Parts, images_of, regions_of, slices_of
 
@@ -63,10 +66,19 @@ LIMITS: Final = {
 MEANING: Final[dict[Verdict, str]] = {
     "TRUST": "Nothing speaks against these flags. Use the flagged copies.",
     "LOOK": "Something is unusual. Look at the pictures named below before you use the flags.",
-    "REJECT": "These flags damage good data, miss most bad pixels, or have no good basis. Do what "
-    "is said below, and run again.",
+    "REJECT": "These flags damage good data, miss most bad pixels, or have no good basis. Run "
+    "again, with the command below.",
 }
 """The verdicts, from the best to the worst."""
+
+CHANGES: Final[dict[str, tuple[str, float]]] = {
+    **dict.fromkeys(("share_high", "noise_flags", "scatter_drop"), ("sigma_upper", 1.5)),
+    **dict.fromkeys(("clusters", "crowded_flags"), ("spare_crowded", True)),
+    "share_low": ("sigma_lower", 1.5),
+    "spikes_left": ("sigma_upper", 2 / 3),
+    "region_ratio": ("sigma_upper", 1.5),
+}
+"""What to change of the sigma cut for a number that leads to REJECT, and by which factor."""
 
 RUN: Final = 5
 """Flagged neighbours along the dispersion that count as a cluster."""
@@ -94,13 +106,20 @@ class Reason:
     limit: Limit
     verdict: Verdict
 
+    def __str__(self) -> str:
+        return f"{self.limit.label}: {self.value:.4g} {self.limit.unit}".rstrip()
+
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on a mask: a reason for each of `LIMITS`, and all numbers, as JSON can hold."""
+    """The verdict on a mask: a reason for each of `LIMITS`, and all numbers, as JSON can hold.
+
+    `command` is that which finds better flags; empty unless the verdict is REJECT.
+    """
 
     reasons: tuple[Reason, ...]
     numbers: Mapping[str, Any]
+    command: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -117,6 +136,16 @@ class Judgement:
         """The reasons that speak against the mask."""
         return [each for each in self.reasons if each.verdict != "TRUST"]
 
+    @property
+    def why(self) -> str:
+        """How many of the known numbers are good; then what is not, the worst first."""
+        checked = [each for each in self.reasons if each.value is not None]
+        against = sorted(self.against, key=lambda each: each.verdict, reverse=True)
+        passed = f"{len(checked) - len(against)} of {len(checked)} checks passed"
+        left = self.numbers["spikes_left"]
+        good = [] if left is None else [f"{left:g} % spikes left"]
+        return "; ".join([passed, *(map(str, against) if against else good)])
+
 
 def judge(mask: Mask) -> Judgement:
     """Judge the mask of a group."""
@@ -127,14 +156,14 @@ def judge(mask: Mask) -> Judgement:
     numbers = _of_pixels(found, sensitive) | {
         "noise_flags": _noise_flags(found, sigmas, counts),
         "spikes": spikes,
-        "spikes_left": _percent(spikes, spikes + int(np.count_nonzero(found.mask))),
+        "spikes_left": percent(spikes, spikes + int(np.count_nonzero(found.mask))),
     }
     numbers |= _of_parts("region", regions_of(mask), sensitive, found, min)
     numbers |= _of_parts("slice", slices_of(mask), sensitive, found, np.median)
     numbers |= _of_lines(mask, numbers["flagged"])
     if mask.dq is not None:
         numbers["already_known"] = int(np.count_nonzero(mask.dq[found.mask] & DO_NOT_USE))
-        numbers["known"] = _percent(numbers["already_known"], numbers["flagged"])
+        numbers["known"] = percent(numbers["already_known"], numbers["flagged"])
     numbers |= _of_exposures(used, numbers["scatter_before"] or 0.0)
     scale = found.error_scale  # of ERR; None or 0 without a valid one
     factor = finite_or_none(max(scale, 1 / scale)) if scale is not None and scale > 0 else None
@@ -151,16 +180,50 @@ def judge(mask: Mask) -> Judgement:
     }
     values = ((name, numbers.get(name), limit) for name, limit in LIMITS.items())
     reasons = (Reason(name, value, limit, limit.verdict(value)) for name, value, limit in values)
-    return Judgement(tuple(reasons), numbers)
+    judgement = Judgement(tuple(reasons), numbers)
+    rejected = [each.name for each in judgement.against if each.verdict == "REJECT"]
+    command = _command(mask, numbers["exposures"], rejected) if rejected else ""
+    return replace(judgement, command=command)
+
+
+def _command(mask: Mask, exposures: int, rejected: Sequence[str]) -> str:
+    """Return the command to run again: with the sigma cut, or with another one.
+
+    Exposures that were not used or are constant are left out. If too few are left, the whole folder
+    of the first one is used.
+    """
+    how, members = mask.parameters, [each for each in mask.used if not each.is_constant]
+    if how is None or not members:
+        return ""
+    usual = Parameters(cut=how.cut).for_exposures(max(exposures, 1))
+    options = {
+        name: getattr(how, name)
+        for name in Parameters.by_name()
+        if name not in OF_CUT["fraction"] and getattr(how, name) != getattr(usual, name)
+    }
+    options |= {"cut": "sigma", "report": True, "overwrite": True}
+    for name in reversed(rejected if how.cut == "sigma" else ()):  # the first one has the last word
+        parameter, factor = CHANGES.get(name, ("report", True))
+        before = options.get(parameter, getattr(usual, parameter))
+        options[parameter] = factor if factor is True else float(f"{before * factor:.3g}")
+    if output := next((each.output for each in mask.members if each.output is not None), None):
+        options["output_dir"] = output.parent
+    first, *others = sorted(members, key=lambda each: each.role != "science")
+    is_one = not any(each.role == "science" for each in others)
+    words: list[object] = ["run" if is_one else "batch", first.exposure]
+    if not others or "exposures" in rejected:
+        words = ["batch", first.exposure.parent]
+    for each in others:
+        option = "--background" if each.role == "background" else "--selfcal"
+        words += [option, each.exposure] if is_one else [each.exposure]
+    for name, value in options.items():
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [value])]
+    return shlex.join(["badpix-selfcal", *map(str, words)])
 
 
 def finite_or_none(value: float | None) -> float | None:
     """Return a value that JSON can hold: None if it is not finite."""
     return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _percent(part: float, whole: float) -> float | None:
-    return finite_or_none(100 * part / whole) if whole else None
 
 
 def _of_pixels(found: BadPixels, sensitive: NDArray[np.bool_]) -> dict[str, Any]:
@@ -186,9 +249,10 @@ def _of_pixels(found: BadPixels, sensitive: NDArray[np.bool_]) -> dict[str, Any]
         **counts,
         "groups": len(found.groups),
         **{name: finite_or_none(value) for name, value in values.items()},
-        "share_high": _percent(counts["high"], counts["sensitive"]),
-        "share_low": _percent(counts["low"], counts["sensitive"]),
-        "scatter_drop": _percent(scatters[0] - scatters[1], scatters[0]),
+        "share": found.share,
+        "share_high": percent(counts["high"], counts["sensitive"]),
+        "share_low": percent(counts["low"], counts["sensitive"]),
+        "scatter_drop": finite_or_none(percent(scatters[0] - scatters[1], scatters[0])),
     }
 
 
@@ -204,7 +268,7 @@ def _noise_flags(found: BadPixels, sigmas: FloatArray, counts: NDArray[np.intp])
         if sigma > 0
         for cut in cuts
     )
-    return min(100 * expected / flagged, 100.0) if flagged else None
+    return percent(min(expected, flagged), flagged)
 
 
 def _spikes(found: BadPixels, sigmas: FloatArray) -> int:
@@ -231,7 +295,7 @@ def _of_parts(
     counts = [parts.counts(pixels) for pixels in (sensitive, found.low, found.high)]
     parts_by_name, shares = {}, []
     for part, all_, low, high in zip(parts.names, *counts, strict=True):
-        share = _percent(low + high, all_)
+        share = percent(low + high, all_)
         parts_by_name[part] = {"sensitive": all_, "low": low, "high": high, "share": share}
         if all_ >= LEAST_PART:  # with one flag more in each: small numbers vary by chance
             shares.append((low + high + 1) / all_)
@@ -247,8 +311,8 @@ def _of_lines(mask: Mask, flagged: int) -> dict[str, Any]:
     in_crowded = sum(int(lines[row].sum()) for row in mask.crowded if row < len(lines))
     return {
         "crowded_rows": [*mask.crowded],
-        "crowded_flags": _percent(in_crowded, flagged),
-        "clusters": _percent(int(lengths[lengths >= RUN].sum()), flagged),
+        "crowded_flags": percent(in_crowded, flagged),
+        "clusters": percent(int(lengths[lengths >= RUN].sum()), flagged),
         "longest_run": int(lengths.max(initial=0)),
     }
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays.display import block, counted
+from ..arrays.display import block, counted, linked
 from ..errors import ExposureError, visible
 from ..files.fits_file import open_fits
 from ..files.paths import AnyLocation, Location, locate
@@ -108,12 +108,18 @@ class Comparison:
         What A and B are.
     planes : tuple of Difference
         Each extension of the files, if they are of the same kind; else empty.
+    picture : path, URL or None
+        The picture that was drawn of it.
     """
 
     a: Mask
     b: Mask
     kinds: tuple[Kind, Kind]
     planes: tuple[Difference, ...]
+    picture: Location | None = None
+
+    def _repr_html_(self) -> str:
+        return linked(self, self.picture, self.a.page, self.b.page)
 
     @property
     def both(self) -> NDArray[np.bool_]:

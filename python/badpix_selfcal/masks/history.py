@@ -303,10 +303,11 @@ def history(
         raise ValueError(f"a history needs at least two masks, got {len(paths)}")
     groups: list[list[Kept]] = []
     for each in map(kept, map(Mask.read, paths)):
-        alike = (group for group in groups if not group[0][0].refusal(each[0]))
-        if (group := next(alike, None)) is None:
-            groups.append(group := [])
-        group.append(each)
+        alike = [group for group in groups if not group[0][0].refusal(each[0])]
+        if alike:
+            alike[0].append(each)
+        else:
+            groups.append([each])
     if len(groups) == len(paths):
         require_same_pixels([group[0][0] for group in groups])
     followed = []

@@ -5,10 +5,8 @@ Its file is a JWST MASK reference file, with further extensions.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
-import operator
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +23,7 @@ from .._kernels import __version__
 from ..arrays.bad_pixels import BadPixels, cuts_of, flags_of
 from ..arrays.checks import FloatArray, check_dispaxis
 from ..arrays.crowded import ranges_of, rows_in
-from ..arrays.display import block, counted
+from ..arrays.display import block, counted, linked
 from ..errors import ExposureError, MaskError
 from ..files.fits_file import open_fits
 from ..files.outputs import save
@@ -63,9 +61,6 @@ DQ_DEF: Final = np.array(
 """The table that defines the bits of DQ."""
 
 _MOST_BITS: Final = 32
-_MOST_LISTED: Final = 400
-"""Characters of names of bits that an error lists."""
-
 _TEXTS: Final = {
     "exposure": "path or URL",
     "role": "science, background, selfcal or imprint",
@@ -259,6 +254,18 @@ class Mask:
     def title(self) -> str:
         """What messages call it: its file, or its name if it is not read from a file."""
         return str(self.source or self.name)
+
+    @property
+    def page(self) -> Path | None:
+        """The page about it (`report`) in the folder of its file; None if there is none."""
+        if not isinstance(self.source, Path):
+            return None
+        stem = re.sub(r"(_mask)?\.fits(\.gz)?$", "", self.source.name)
+        page = self.source.with_name(f"{stem}_report.html")
+        return page if page.is_file() else None
+
+    def _repr_html_(self) -> str:
+        return linked(self, self.page)
 
     @property
     def detector(self) -> str:
@@ -467,14 +474,14 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
 
 def mask_in(hdus: fits.HDUList, location: Location, bits: Sequence[str] = ("DO_NOT_USE",)) -> Mask:
     """Return the mask that an open file holds; for errors see `Mask.read`."""
-    values = _values_of_bits(hdus, bits, location)
     cards = {
         card.keyword: card.value
         for card in hdus[0].header.cards
         if isinstance(card.value, (str, int, float, bool))
     }
     if "BPXVERS" not in cards:
-        return _reference(hdus, cards, location, values, bits)
+        return _reference(hdus, cards, location, bits)
+    _values_of_bits(hdus, bits, location)
     history = " ".join(map(str, hdus[0].header.get("HISTORY", [])))
     try:
         return _checked(hdus, cards, history, location)
@@ -610,10 +617,8 @@ def _unescaped(text: str) -> str:
     return text.encode("ascii").decode("unicode_escape")
 
 
-def _values_of_bits(
-    hdus: fits.HDUList, wanted: Iterable[str], location: Location
-) -> dict[str, int]:
-    """Return the values of all bits that DQ_DEF defines; refuse a file without those wanted."""
+def _values_of_bits(hdus: fits.HDUList, bits: Sequence[str], location: Location) -> dict[str, int]:
+    """Return the values of all bits that DQ_DEF defines; refuse a file that lacks some of them."""
     values = {"DO_NOT_USE": DO_NOT_USE}
     if "DQ_DEF" in hdus:
         try:
@@ -626,22 +631,17 @@ def _values_of_bits(
             values = {}
         if len(values) > _MOST_BITS:
             raise MaskError(f"{location}: DQ_DEF defines {len(values)} bits; DQ has {_MOST_BITS}")
-    for name in wanted:
+    for name in bits:
         if not 0 < values.get(name, 0) < 1 << _MOST_BITS:
-            others = ", ".join(values)[:_MOST_LISTED] or "no other bit"
             raise MaskError(
                 f"{location}: its table DQ_DEF gives {name} no value from 1 to "
-                f"2**{_MOST_BITS} - 1; it defines {others}"
+                f"2**{_MOST_BITS} - 1; it defines {', '.join(values)[:400] or 'no bit'}"
             )
     return values
 
 
 def _reference(
-    hdus: fits.HDUList,
-    cards: Mapping[str, Card],
-    location: Location,
-    values: Mapping[str, int],
-    bits: Iterable[str],
+    hdus: fits.HDUList, cards: Mapping[str, Card], location: Location, bits: Sequence[str]
 ) -> Mask:
     """Return the flags of a reference file of other origin: the pixels with one of some bits."""
     reftype = str(cards.get("REFTYPE", "")).strip().upper()
@@ -655,7 +655,8 @@ def _reference(
     if image.ndim != 2 or image.dtype.kind not in "iu":
         raise MaskError(f"{location}: has no DQ extension with a 2-D image of integers")
     pixels = image.astype(np.int64)
-    chosen = functools.reduce(operator.or_, (values[name] for name in bits), 0)
+    values = _values_of_bits(hdus, bits, location)
+    chosen = np.bitwise_or.reduce([values[name] for name in bits])
     flags, counts = (pixels & chosen) != 0, dict[str, int]()
     if not flags.any():
         counts = {name: int(np.count_nonzero(pixels & each)) for name, each in values.items()}

@@ -11,10 +11,10 @@ from ..files.exposure import Exposure, date_in
 from ..files.paths import AnyLocation
 from ..masks.mask import Mask, names_of_bits
 from ..parameters import Parameters
+from ..progress import Progress
 from .batch import run_pool
 from .groups import MAX_DAYS, Copy, Group, file_part, listed, name_of
 from .result import Results
-from .run import Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -31,7 +31,7 @@ def apply(
     resume: bool = False,
     workers: int | None = None,
     scheduler: str | Client | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Results:
     """Write flagged copies of exposures with a mask that exists already.
 

@@ -26,11 +26,12 @@ from ..files.exposure import Exposure
 from ..files.paths import AnyLocation, absolute, locations_of, output_directory
 from ..masks.mask import Mask
 from ..parameters import Parameters
+from ..progress import Progress
 from ..threads import threads_set
 from .groups import MAX_DAYS, Group, of_pool, read_pool, warn_of_odd
 from .outputs import outputs_of, resumed
 from .result import ExposureResult, Results
-from .run import Progress, Run, Threads, threads_for
+from .run import Run, Threads, threads_for
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -64,7 +65,7 @@ def batch(
     workers: int | None = None,
     scheduler: str | Client | None = None,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Results:
     """Find one mask for each detector and write flagged copies of all its exposures.
 

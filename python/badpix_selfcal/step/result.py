@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from ..arrays.bad_pixels import cuts_of, flags_of
-from ..arrays.display import block, counted
+from ..arrays.display import block, counted, linked
 from ..arrays.images import too_noisy
 from ..errors import visible
 
@@ -26,10 +26,6 @@ USED_ONLY: Final = ("BACKGROUND", "IMPRINT")
 """What else the tally counts: exposures that only serve to find bad pixels."""
 
 ONLY_FOR_MINIMUM: Final = ", used for the minimum image only"
-
-
-NOT_USED: Final = " not used to find bad pixels"
-"""What is said of noisy exposures."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +147,9 @@ class Result:
         counts["BACKGROUND"] = len(used_only) - counts["IMPRINT"]
         return {status: counts[status] for status in (*get_args(Status), *USED_ONLY)}
 
+    def _repr_html_(self) -> str:
+        return linked(self, self.page, *(each.page for each in self.others))
+
     def __repr__(self) -> str:
         found, copies = self.bad_pixels, [each.output for each in self.exposures if each.output]
         members = counted(len(self.members), "exposure")
@@ -160,7 +159,7 @@ class Result:
             "flagged": _flags_of(self),
             "crowded": _count_of(self.crowded_rows, "row" if self.dispaxis == 1 else "column"),
             "left out": _count_of(self.left_out, "exposure"),
-            "noisy": _count_of(self.noisy, "exposure", NOT_USED),
+            "noisy": _count_of(self.noisy, "exposure", ", only flagged"),
             "imprints": _count_of(self.imprints, "exposure", ONLY_FOR_MINIMUM),
             "unused": ", ".join(f"{path} ({what})" for path, what in self.unused.items()),
             "failed": _first(each.error for each in self.failed),
@@ -230,15 +229,17 @@ class Results:
         """The mask files and pages that could not be written, and why."""
         return {path: why for group in self.groups for path, why in group.unwritten.items()}
 
+    def _repr_html_(self) -> str:
+        return linked(self, self.index, *(each.page for each in self))
+
     def __repr__(self) -> str:
         imprints = [path for each in self for path in each.imprints]
+        noisy = [path for each in self for path in each.noisy]
         lines = {
             "status": _tally_of(self.statuses),
             "failed": _first(each.error for each in self.failed),
             "left out": _count_of([path for each in self for path in each.left_out], "exposure"),
-            "noisy": _count_of(
-                [path for each in self for path in each.noisy], "exposure", NOT_USED
-            ),
+            "noisy": _count_of(noisy, "exposure", ", only flagged"),
             "imprints": _count_of(imprints, "exposure", ONLY_FOR_MINIMUM),
             "ignored": _count_of(self.ignored, "file", " of other modes or detectors"),
             "written": _files_of(self.written),

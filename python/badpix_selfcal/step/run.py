@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -29,6 +29,7 @@ from ..files.paths import Location
 from ..instrument import Dispaxis
 from ..masks.mask import Card, Mask, Member
 from ..parameters import Parameters
+from ..progress import Progress, followed
 from .groups import Copy, Group, later_step, listed
 from .minimum import Minimum, in_order, minimum_of
 from .outputs import MASK, PAGE, copy_of, further_names, write_copy
@@ -36,9 +37,6 @@ from .result import ExposureResult, Result, Status
 
 Errors: TypeAlias = dict[Location, str]
 """What failed, and why."""
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of files done and the total number: exposures read, copies written."""
 
 REMOTE_THREADS: Final = 16
 """The least number of threads that read and write remote files: they mostly wait for the server."""
@@ -131,15 +129,16 @@ class Run:
     work: Threads
     outputs: Outputs
     together: bool
-    progress: Progress | None
+    progress: Progress
     _total: int = 0
     _finished: int = 0
+    _show_progress: Callable[[int, int], None] = field(init=False)
 
     def results(self, groups: Sequence[Group]) -> list[Result]:
         """Do the work, group by group."""
         self._total = sum(map(self._files_of, groups))
-        self._count(0)
-        with self.outputs:
+        with followed(self.progress, "files read or written") as self._show_progress, self.outputs:
+            self._count(0)
             try:
                 results = [self._result(group) for group in groups]
                 if self.together:
@@ -200,15 +199,15 @@ class Run:
         self._fail_unflaggable(group, errors)
         start = time.perf_counter()
         if with_errors:  # the deepest first: mostly, no exposure must be read again
-            deepest = sorted(group.exposures, key=lambda each: -each.depth)
-            group = replace(group, exposures=tuple(deepest))
+            deepest = tuple(sorted(group.exposures, key=lambda each: -each.depth))
+            group = replace(group, exposures=deepest)
         minimum = self.work.minimum_of(group, with_errors=with_errors, done=self._count)
         noisy = too_noisy(minimum.noise) if with_errors else {}
         if not noisy.keys().isdisjoint(minimum.used):  # combined before less noisy ones
             quiet = tuple(each for each in group.exposures if each.path not in noisy)
             less = replace(group, exposures=quiet)
-            how: dict[str, Any] = {"with_errors": True, "done": lambda _: None}
-            minimum = minimum.replaced(by=self.work.minimum_of(less, **how))
+            again = self.work.minimum_of(less, with_errors=True, done=lambda _: None)
+            minimum = minimum.replaced(by=again)
         for path, error in minimum.failed.items():
             self._fail(path, error, errors)
         for path, noise in noisy.items():
@@ -389,8 +388,8 @@ class Run:
 
     def _count(self, number: int) -> None:
         self._finished += number
-        if self.progress is not None and (number or not self._finished):
-            self.progress(self._finished, self._total)
+        if number or not self._finished:
+            self._show_progress(self._finished, self._total)
 
 
 def _writer_of(kind: str) -> Callable[[Path, Mask, str], object]:

@@ -27,15 +27,15 @@ from ..files.paths import (
 )
 from ..masks.mask import Role
 from ..parameters import Parameters
+from ..progress import Progress
 from ..threads import threads_set
 from .groups import Copy, Group, check_product, dispaxis_of, listed, name_of, warn_of_axis
 from .outputs import ascii_of, outputs_of
 from .result import Result
-from .run import Progress, Run, Threads, threads_for
+from .run import Run, Threads, threads_for
 
 _FITS: Final = re.compile(r".*\.(fits?|fts)(\.[a-z0-9]+)?", re.IGNORECASE | re.DOTALL)
 """The names of exposures. What cannot be unpacked is refused when it is read."""
-
 
 _ONE: Final = "`run` takes one association or exposure, `batch` takes many exposures"
 
@@ -64,7 +64,7 @@ def selfcal(
     dispaxis: AskedDispaxis = Parameters.dispaxis,
     overwrite: bool = False,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Result:
     """Find the bad pixels of an association's exposures and write flagged copies.
 
@@ -116,8 +116,9 @@ def selfcal(
     threads : int, optional
         Threads that compute, in this process and until the function returns. Default: the number of
         `badpix_selfcal.num_threads`.
-    progress : callable, optional
-        Called with the number of files done (exposures read, copies written) and the total number.
+    progress : bool or callable, optional
+        True: a bar, in a notebook too (with ipywidgets). A function is called with the number of
+        files done (exposures read, copies written) and the total number.
 
     Returns
     -------
@@ -173,7 +174,7 @@ def _found(
 ) -> Association:
     """Return the association, with the further exposures appended to its own."""
     if not isinstance(given, (str, os.PathLike, RemoteFile)):
-        raise TypeError(f"input must be a path or URL, got {given!r}; {_ONE}")
+        raise TypeError(f"input must be a path or URL, got a {type(given).__name__}; {_ONE}")
     path = locate(given)
     if is_folder(path):
         raise ExposureError(f"{path}: is a folder; {_ONE}")

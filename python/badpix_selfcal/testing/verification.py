@@ -19,6 +19,7 @@ from .._kernels import available_instructions, instructions, median_kernel, set_
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
 from ..arrays.checks import check_choice, check_whole
 from ..arrays.medians import BORDERS
+from ..progress import Progress, followed
 from ..step.selfcal import selfcal
 from .check import THOROUGH, Check, CheckFailed
 from .step import step_checks
@@ -73,7 +74,7 @@ def verify(
     examples: int = 40,
     thorough: bool = False,
     seed: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> Verification:
     """Run the suites on this package, with each instruction set of this machine.
 
@@ -88,8 +89,8 @@ def verify(
         Draw `badpix_selfcal.testing.THOROUGH` examples instead.
     seed : int or None, optional
         Of the examples; None: the same each time.
-    progress : callable, optional
-        Called with the number of finished checks and the total number.
+    progress : bool or callable, optional
+        True: a bar. A function is called with the number of finished checks and the total number.
 
     Returns
     -------
@@ -108,12 +109,11 @@ def verify(
     checks, once = _against_jwst() if against == "jwst" else _against_reference()
     before, sets = instructions(), available_instructions()
     todo = [(name, each) for name in sets for each in checks] + [(sets[-1], each) for each in once]
-    report = progress or (lambda *_: None)
-    report(0, len(todo))
     tried: list[Tried] = []
     kernels = {}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), followed(progress, "checks") as report:
         warnings.simplefilter("ignore")
+        report(0, len(todo))
         try:
             for name, check in todo:
                 set_instructions(name)

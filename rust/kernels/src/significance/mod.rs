@@ -22,11 +22,13 @@
 //!    error. Significance: c / noise; at the low end the weakest of c, r and 3 (m - n) takes the
 //!    place of c, where n is the fainter neighbour along D, or the brighter one along X if that is
 //!    fainter still. A dark gap between two lines, or beside a line and a hot pixel, is below its
-//!    running median, but not below its neighbours.
+//!    running median, but not below its neighbours. Where r is not above 0, c counts as 0 at the
+//!    high end: beside dark pixels, a pixel may stand out across the dispersion only.
 //! 7. The significance of bright pixels is divided by `blunt`: the noise of a minimum falls with
 //!    the number of exposures, and so does the cut; light that looks like a bad pixel does not.
 //! 8. Groups with sharp edges (`edges`), of pixels with r / base above the upper cut, are flagged
-//!    too, and so are those with c / base above it that end sharply above the light beside them.
+//!    too, and so are those with c / base above it (and r above 0) that end sharply above the light
+//!    beside them.
 //!    These ratios are then their significance, and the base is their noise.
 //!
 //! Without a dispersion axis all windows are squares, and nothing lies beside a group; nor does it
@@ -186,7 +188,7 @@ pub fn find<T: Sample>(
         let state = (&mask[..], &mut labels[..samples]);
         let found = edges::sharp(images, level, brightness, &candidates, criteria, state)?;
         for Sharp { at, significance: sharp, base, .. } in found {
-            if !mask[at] {
+            if !mask[at] && residual[at] > T::ZERO {
                 n_high += 1;
                 (mask[at], significance[at], noise[at]) = (true, sharp, base);
             }

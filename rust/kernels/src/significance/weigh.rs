@@ -231,10 +231,13 @@ impl<'a, L: Lanes> Pixels<'a, L> {
             };
             dark = greater(l, l.sub(sample, along), dark);
         }
-        let least = greater(l, at.of(l, self.residual, 1), l.mul(dark, part(DARK)));
+        let residual = at.of(l, self.residual, 1);
+        let least = greater(l, residual, l.mul(dark, part(DARK)));
         let zero = l.splat(L::T::ZERO);
         let least = l.select(l.less(least, zero), least, zero);
-        [base, noise, l.select(l.less(contrast, least), least, contrast)]
+        let most = l.select(l.less(zero, residual), l.splat(L::T::INFINITY), zero);
+        let weakest = l.select(l.less(contrast, least), least, contrast);
+        [base, noise, l.select(l.less(most, weakest), most, weakest)]
     }
 
     /// The greater of scatter and scaled error.
