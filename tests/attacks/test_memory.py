@@ -133,6 +133,7 @@ def test_a_command_under_a_limit_ends_well_or_says_in_a_line_that_memory_is_shor
             words.split()[0],
             *out,
             "--overwrite",
+            "--quiet",
             cwd=tmp_path,
             preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
         )

@@ -114,7 +114,7 @@ def test_an_interrupt_ends_waiting_for_a_server(contents, tmp_path, verb):
         words = [verb, f"{server.url}/e_rate.fits", "--output-dir", "out"]
         start = time.monotonic()
         status, said = signalled(*words, cwd=tmp_path, when=lambda: server.requests > 0, again=True)
-    assert status in (143, -15)
+    assert status == 143
     assert "Traceback" not in said
     assert time.monotonic() - start < 20
     assert not (tmp_path / "out").exists()
