@@ -9,7 +9,7 @@ DEMO ?= demo
 SHOWN := $(DEMO)/jw09999001001_02101_00001_mirifushort
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo picture test attack fuzz sanitize sanitize-python lint bench accuracy wheel clean
+.PHONY: demo picture test peers attack fuzz sanitize sanitize-python lint bench accuracy wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/badpix-selfcal simulate $(DEMO) --detector MIRIFUSHORT --overwrite
@@ -32,6 +32,10 @@ picture: $(VENV)/.test demo
 test: $(VENV)/.test
 	cargo test --quiet --all-features
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+# The tests that scipy and bottleneck ship, with the functions of this package in place of theirs.
+peers: $(VENV)/.test
+	$(BIN)/python -m tests.peers
 
 # 100 is thorough, 1 is what `make test` runs, more is more.
 ATTACK ?= 100

@@ -17,7 +17,8 @@ from .sizes import FULL, QUICK, Sizes
 from .tables import Table
 
 PARTS: Final = (
-    "medians", "rectangles", "filters", "reductions", "step", "batch", "remote", "scaling",
+    "medians", "rectangles", "filters", "functions", "reductions", "step", "batch", "remote",
+    "scaling",
 )  # fmt: skip
 PROCESSES: Final = "processes"
 """The part that only repeats tables of the step."""

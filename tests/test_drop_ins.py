@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as npst
 
 from badpix_selfcal import bottleneck as our_bottleneck
 from badpix_selfcal import ndimage as our_ndimage
+from badpix_selfcal import signal as our_signal
 from badpix_selfcal.testing import assert_same
 
 ndimage = pytest.importorskip("scipy.ndimage", reason="scipy is not installed")
@@ -172,17 +173,148 @@ class TestScipy:
         with pytest.raises((ValueError, RuntimeError, IndexError)):
             ndimage.generic_filter(np.zeros((4, 5)), np.nanmedian, **how)
 
+    def test_holes_are_filtered_in_batches(self):
+        if not hasattr(ndimage, "vectorized_filter"):
+            pytest.skip("this scipy has no vectorized_filter")
+        samples = np.random.default_rng(5).normal(size=(7, 8, 6))
+        samples[samples < -1] = np.nan
+        holes = np.random.default_rng(6).random((2, 3, 4)) < 0.7
+        calls = [{"size": (2, 1, 3), "mode": mode} for mode in MODES + OTHER_NAMES]
+        calls += [{"size": (2, 3, 4), "mode": mode, "cval": 0.1} for mode in MODES + OTHER_NAMES]
+        calls += [{"footprint": holes, "origin": (-1, 1, 0)}, {"size": 3, "output": "f4"}]
+        calls += [{"footprint": holes[0], "axes": (2, 0)}, {"footprint": holes[0], "axes": (0, 2)}]
+        for how in calls:
+            expected = theirs(samples, np.nanmedian, **how)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # all NaN
+                ours = our_ndimage.generic_filter(samples, np.nanmedian, **how)
+            assert_same(ours, expected)
+
     def test_scipy_is_imported_only_if_it_is_needed(self):
         code = (
-            "import sys, numpy; from badpix_selfcal.ndimage import generic_filter; "
+            "import sys, numpy; from badpix_selfcal.ndimage import generic_filter, median_filter; "
             "generic_filter(numpy.ones((4, 5)), numpy.nanmedian, 3); "
+            "median_filter(numpy.ones((4, 5)), 3); "
             "assert 'scipy' not in sys.modules"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
 
+    @pytest.mark.parametrize(
+        "name", ["bottleneck", "astropy.stats.nanfunctions", "photutils.utils._stats"]
+    )
+    def test_nanmedians_of_other_packages(self, name, monkeypatch):
+        nanmedian = pytest.importorskip(name).nanmedian
+        array = np.random.default_rng(7).normal(size=(9, 8))
+        array[2:4] = np.nan
+        expected = theirs(array, nanmedian, size=3)
+        monkeypatch.setattr(our_ndimage, "of_scipy", None)  # the kernels do it
+        assert_same(our_ndimage.generic_filter(array, nanmedian, size=3), expected)
+
+    def test_without_scipy(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
+        with pytest.raises(
+            ImportError, match=r"scipy\.ndimage\.median_filter computes this .*even"
+        ):
+            our_ndimage.median_filter(np.zeros((4, 5)), 4)
+        with pytest.raises(ValueError, match="size must be 1 or more along every axis, got 0"):
+            our_ndimage.median_filter(np.zeros((4, 5)), 0)
+
+    @given(filters([*FLOATS, *WHOLES]))
+    @example((np.array([[1 << 53, (1 << 53) + 1, (1 << 53) + 2]]), {"size": (1, 3)}))
+    @example((np.array([[3.0, np.nan, 1.0]]), {"size": (1, 3)}))
+    @example((np.zeros((2, 3), "u1"), {"size": 3, "mode": "constant", "cval": 0.5}))
+    def test_it_equals_median_filter(self, case):
+        array, how = case
+        if array.ndim == 1:
+            array = array[None]  # scipy 1.17.1 writes beyond some lines: its results change
+            how = {**how, "size": (1, *np.atleast_1d(how["size"])), "origin": 0}
+        if np.isnan(how.get("cval", 0)):
+            return
+        ours = our_ndimage.median_filter(array, **how)
+        assert_same(ours, ndimage.median_filter(array, **how))
+
+    @pytest.mark.parametrize(
+        "how",
+        [
+            {},
+            {"size": 0},
+            {"size": True},
+            {"size": 3, "mode": "zero"},
+            {"size": 3, "origin": 2},
+            {"size": 3, "axes": 2},
+            {"size": 3, "output": np.empty(3)},
+            {"size": 3, "footprint": [True]},
+            {"size": 3, "mode": ["reflect", "nearest"]},
+        ],
+    )
+    def test_errors_are_those_of_scipy(self, how):
+        for name, function in (("median_filter", ()), ("generic_filter", (np.nanmedian,))):
+            caught = []
+            for module in (ndimage, our_ndimage):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)
+                    try:
+                        caught.append(getattr(module, name)(np.zeros((4, 5)), *function, **how))
+                    except Exception as error:
+                        caught.append((type(error), str(error)))
+            assert str(caught[0]) == str(caught[1])
+
+    @given(filters(["f4", "f8", "i2", "u1", "i8"]))
+    def test_vectorized_filter(self, case):
+        array, how = case
+        if not hasattr(ndimage, "vectorized_filter"):
+            pytest.skip("this scipy has no vectorized_filter")
+        if how["mode"] in OTHER_NAMES:
+            how |= {"mode": "valid", "origin": None}
+        if how["mode"] != "constant" or (np.isnan(how["cval"]) and array.dtype.kind != "f"):
+            how.pop("cval", None)
+        if (
+            how["mode"] == "valid"
+            and (np.broadcast_to(how["size"], array.ndim) > array.shape).any()
+        ):
+            return
+        results = []
+        for module in (ndimage, our_ndimage):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                results.append(module.vectorized_filter(array, np.nanmedian, **how))
+        assert_same(results[1], results[0])
+
+
+class TestSignal:
+    @given(arrays(["<f4", "<f8", *WHOLES[:-1]]), st.data())
+    def test_it_equals_medfilt(self, array, data):
+        signal = pytest.importorskip("scipy.signal", reason="scipy is not installed")
+        odd = st.sampled_from([1, 3, 5])
+        sizes = data.draw(st.none() | odd | st.tuples(*[odd] * array.ndim))
+        if array.ndim == 1:
+            array = array[None]  # scipy 1.17.1 writes beyond some lines: its results change
+            sizes = (1, *np.atleast_1d(sizes)) if isinstance(sizes, tuple) else sizes
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the window is longer than an axis
+            expected = signal.medfilt(array, sizes)
+            assert_same(our_signal.medfilt(array, sizes), expected)
+            if array.ndim == 2 and sizes is not None:
+                expected = signal.medfilt2d(array, sizes)
+                assert_same(our_signal.medfilt2d(array, sizes), expected)
+
+    def test_errors_are_those_of_scipy(self):
+        signal = pytest.importorskip("scipy.signal", reason="scipy is not installed")
+        for name, args in (
+            ("medfilt", (np.zeros((4, 5)), 2)),
+            ("medfilt", (np.zeros((4, 5)), (3, 3, 3))),
+            ("medfilt", (np.zeros(4, bool), 3)),
+            ("medfilt2d", (np.zeros(4), 3)),
+            ("medfilt2d", (np.zeros((4, 5)), (3, 4))),
+        ):
+            with pytest.raises(Exception) as theirs_:
+                getattr(signal, name)(*args)
+            with pytest.raises(type(theirs_.value), match=re.escape(str(theirs_.value))):
+                getattr(our_signal, name)(*args)
+
 
 class TestBottleneck:
-    @given(arrays([*FLOATS, *WHOLES[:-1]]), st.data())
+    @given(arrays([*FLOATS, *WHOLES]), st.data())
     @example(np.array([np.inf, -np.inf, np.nan, 1.0]), None)
     def test_it_equals_move_median(self, array, data):
         axis, window, least = 0, 2, 1
@@ -193,7 +325,8 @@ class TestBottleneck:
         ours = our_bottleneck.move_median(array, window, least, axis)
         with np.errstate(invalid="ignore"):
             expected = bottleneck.move_median(array, window, least, axis)
-        assert_same(ours, expected.astype(expected.dtype.newbyteorder("=")))
+        assert ours.dtype == expected.dtype
+        assert_same(ours, expected)
 
     @pytest.mark.parametrize(
         "wrong",
@@ -211,6 +344,12 @@ class TestBottleneck:
             our_bottleneck.move_median(np.zeros((4, 5)), **wrong)
         with pytest.raises(ValueError):
             bottleneck.move_median(np.zeros((4, 5)), **wrong)
+
+    def test_types_are_kept(self):
+        for dtype in ("f2", "<f4", ">f4", ">f8", "g"):
+            ours = our_bottleneck.move_median(np.arange(5).astype(dtype), 2)
+            assert ours.dtype == np.dtype(dtype)
+            np.testing.assert_array_equal(ours, [np.nan, 0.5, 1.5, 2.5, 3.5])
 
 
 class TestJwst:
@@ -237,3 +376,22 @@ class TestJwst:
 
         with pytest.raises(ValueError, match="w must be greater than 1, got 1"):
             our_jwst.moving_median_over_zeroth_axis(np.zeros((4, 5)), 1)
+
+    @given(
+        st.sampled_from(["f4", "f8"]).flatmap(
+            lambda dtype: npst.arrays(dtype, (7, 3), elements=SAMPLES, unique=False)
+        ),
+        npst.arrays("u4", (7, 3), elements=st.sampled_from([0, 0, 1, 2, 3])),
+        st.integers(2, 6),
+    )
+    def test_it_equals_the_median_of_reference_pixels(self, data, dq, length):
+        pytest.importorskip("jwst", reason="jwst is not installed")
+        from jwst.refpix.reference_pixels import NIRDataset
+
+        import badpix_selfcal.jwst as our_jwst
+
+        dataset = NIRDataset.__new__(NIRDataset)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # sums of infinities
+            expected = NIRDataset.median_filter(dataset, data, dq, length)
+        assert_same(our_jwst.reference_median(dataset, data, dq, length), expected)

@@ -57,11 +57,17 @@ def test_dask(capsys):
     assert capsys.readouterr().out == "(3,)\n"
 
 
-def test_xarray():
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_xarray(missing):
     pytest.importorskip("xarray", reason="xarray is not installed")
     names = run("apply_ufunc")
-    assert names["smooth"].dims == ("time", "y", "x")
-    assert names["smooth"].equals(names["flux"])
+    flux, rolling_median = names["flux"], names["rolling_median"]
+    assert names["smooth"].equals(flux.rolling(time=7).median())
+    flux = flux.where(flux > np.quantile(flux, missing)).astype("float32")
+    ours = rolling_median(flux, "y", 3, min_periods=1)
+    assert ours.dtype == np.float32
+    assert ours.equals(flux.rolling(y=3, min_periods=1).median())
+    assert rolling_median(flux.chunk(x=2), "time", 7).equals(rolling_median(flux, "time", 7))
 
 
 def test_the_tables_name_all_arguments_and_borders():

@@ -111,6 +111,32 @@ def _assert_in_new_process(code, **environment):
 
 
 @needs_proc
+def test_few_samples_are_filtered_in_the_calling_thread():
+    _assert_in_new_process(
+        """
+from threading import Thread
+few, expected = image[:20, :20], []
+def filter_few():
+    expected.append(bps.median_filter(few, 5))
+filter_few()
+assert not threads()  # the first thread that filters few samples
+compute()  # the same thread uses the pool for many
+other = Thread(target=filter_few); other.start(); other.join()
+child = os.fork()
+if child == 0:
+    filter_few()
+    compute()
+    filter_few()
+    os._exit(not all(np.array_equal(each, expected[0]) for each in expected))
+assert os.waitpid(child, 0)[1] == 0
+assert len(expected) == 2 and np.array_equal(*expected)
+large = bps.median_filter(np.pad(few, ((0, 300), (0, 300))), 5)[:18, :18]
+assert np.array_equal(large, expected[0][:18, :18])
+"""
+    )
+
+
+@needs_proc
 def test_threads_are_started_when_needed_and_kept_while_their_number_is_the_same():
     _assert_in_new_process(
         """

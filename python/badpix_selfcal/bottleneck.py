@@ -9,9 +9,12 @@ bottleneck is not needed.
 
 from __future__ import annotations
 
-from numpy.typing import ArrayLike
+from typing import Any
 
-from .arrays.checks import FloatArray, as_floats, check_axes, check_whole
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .arrays.checks import as_floats, check_axes, check_whole
 from .arrays.medians import check_window, filtered
 
 __all__ = ["move_median"]
@@ -19,7 +22,7 @@ __all__ = ["move_median"]
 
 def move_median(
     a: ArrayLike, window: int, min_count: int | None = None, axis: int = -1
-) -> FloatArray:
+) -> NDArray[Any]:
     """Compute the running median of the last samples along an axis, which skips NaN.
 
     The results equal those of ``bottleneck.move_median`` to the last bit, but for the sign of a
@@ -39,8 +42,8 @@ def move_median(
 
     Returns
     -------
-    ndarray of float32 or float64, shape of `a`
-        The medians: float32 for float16 and float32, else float64. At the start of the axis, a
+    ndarray of floats, shape of `a`
+        The medians: of the type of `a`, if it has floats, else float64. At the start of the axis, a
         window has fewer samples.
 
     Raises
@@ -52,10 +55,12 @@ def move_median(
 
     Notes
     -----
-    It differs from bottleneck so: the mean of two samples does not overflow; the medians of float16
-    are float32. `badpix_selfcal.median_filter` has other windows and rules for the ends.
+    It differs from bottleneck so: the mean of two samples does not overflow; longdouble is computed
+    in double precision. `badpix_selfcal.median_filter` has other windows and rules for the ends.
     """
-    samples = as_floats(a, "a", ndim=None)
+    given = np.asarray(a)
+    as_is = given.dtype.kind == "f"
+    samples = as_floats(a if given.dtype.kind != "b" else given.view(np.uint8), "a", ndim=None)
     if samples.ndim == 0:
         raise ValueError("a must have at least one dimension, got a single number")
     (along,) = check_axes(samples.ndim, axis, "axis")
@@ -66,4 +71,5 @@ def move_median(
     if not 1 <= least <= length:
         raise ValueError(f"min_count must be from 1 to window ({length}), got {min_count}")
     trailing = check_window(samples.ndim, length, along, (length - 1) // 2)
-    return filtered(samples, trailing, "shrink", min_count=least)
+    medians = filtered(samples, trailing, "shrink", min_count=least)
+    return medians.astype(given.dtype, copy=False) if as_is else medians

@@ -5,8 +5,8 @@
 `sigma_upper` and `grow`) offer the sigma cut; by default it is off. It gives the mask of
 `badpix_selfcal.selfcal`: an exposure that is listed twice counts once; one without a pedestal, or
 noisier than the others, does not count. `install` puts the step into ``Spec2Pipeline``, and
-replaces the functions of jwst by `medfilt`, `badpix_selfcal` and `moving_median_over_zeroth_axis`.
-`installed` is a context manager for the same.
+replaces the functions of jwst by `medfilt`, `badpix_selfcal`, `moving_median_over_zeroth_axis` and
+`reference_median`. `installed` is a context manager for the same.
 
 >>> from jwst.pipeline import Spec2Pipeline  # doctest: +SKIP
 >>> import badpix_selfcal.jwst
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from importlib import import_module
@@ -36,7 +36,7 @@ from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, cuts_of, refuse_other_cut
 from .arrays.checks import FloatArray
 from .arrays.images import NOISIER, has_zeros, least_noise, noise_of, unmeasured
 from .arrays.medians import median_filter
-from .instrument import DISPAXIS_OF_EXP_TYPE, gap_of, within
+from .instrument import DISPAXIS_OF_EXP_TYPE, DO_NOT_USE, gap_of, within
 from .parameters import Parameters
 from .stcal import medfilt as medfilt
 
@@ -208,12 +208,44 @@ def moving_median_over_zeroth_axis(x: NDArray[Any], w: int) -> NDArray[np.float6
     return out
 
 
+def reference_median(
+    self: Any, data: NDArray[Any], dq: NDArray[Any], smoothing_length: int
+) -> NDArray[np.float64]:
+    """Compute the running median of reference pixels, as ``NIRDataset.median_filter`` of jwst.
+
+    Parameters
+    ----------
+    self : jwst.refpix.reference_pixels.NIRDataset
+        The exposure, which mirrors the rows beyond the ends.
+    data, dq : ndarray, 2-D
+        Samples, and their DQ. Those flagged DO_NOT_USE are not used.
+    smoothing_length : int
+        Rows in the window, which has all columns; one more, if it is even.
+
+    Returns
+    -------
+    ndarray of float64, one for each row
+        The medians, equal to those of jwst to the last bit; NaN where all samples are flagged.
+    """
+    rows, columns = data.shape
+    samples = self.create_reflected(data, smoothing_length)
+    is_good = self.create_reflected(dq, smoothing_length) & DO_NOT_USE == 0
+    window = smoothing_length * columns  # of one line, row by row
+    line = np.where(is_good, samples, np.nan).ravel()
+    medians = median_filter(line, window, origin=-(window // 2), edge="shrink")
+    found = medians[: rows * columns : columns].astype(np.float64)
+    # In jwst, a NaN that is not flagged makes the median NaN.
+    is_lost = (np.isnan(samples) & is_good).any(axis=1)
+    found[np.convolve(is_lost, np.ones(smoothing_length), "valid")[:rows] > 0] = np.nan
+    return found
+
+
 def install() -> None:
     """Put the step and the functions of this package into jwst, until `uninstall`.
 
-    ``Spec2Pipeline`` gets the step. The step of jwst and the outlier detection of integral-field
-    exposures get the array functions. A second call changes nothing. Only this process is affected:
-    a spawned process must call `install` itself.
+    ``Spec2Pipeline`` gets the step. The step of jwst, the outlier detection of integral-field
+    exposures and of time series, and the reference pixels get the array functions. A second call
+    changes nothing. Only this process is affected: a spawned process must call `install` itself.
     """
     _hold("install")
 
@@ -246,8 +278,8 @@ _LOCK: Final = threading.Lock()
 _HOLDERS: Final[set[object]] = set()
 """The contexts that last, and "install"."""
 
-_REPLACED: Final[list[tuple[MutableMapping[str, Any], str, Any, Any]]] = []
-"""Namespaces of jwst, names in them, and the objects before and now."""
+_REPLACED: Final[list[tuple[Any, str, Any, Any]]] = []
+"""Mappings and classes of jwst, names in them, and the objects before and now."""
 
 
 def _hold(holder: object) -> None:
@@ -257,6 +289,7 @@ def _hold(holder: object) -> None:
             return
         names = ("badpix_selfcal.badpix_selfcal", "outlier_detection.ifu", "outlier_detection.tso")
         arrays, ifu, tso = (vars(import_module(f"jwst.{name}")) for name in names)
+        near_infrared = import_module("jwst.refpix.reference_pixels").NIRDataset
         spec2 = import_module("jwst.pipeline.calwebb_spec2").Spec2Pipeline
         for namespace, name, ours in (
             (spec2.step_defs, "badpix_selfcal", BadpixSelfcalStep),
@@ -264,9 +297,9 @@ def _hold(holder: object) -> None:
             (arrays, "medfilt", medfilt),
             (ifu, "medfilt", medfilt),
             (tso, "moving_median_over_zeroth_axis", moving_median_over_zeroth_axis),
+            (near_infrared, "median_filter", reference_median),
         ):
-            _REPLACED.append((namespace, name, namespace[name], ours))
-            namespace[name] = ours
+            _REPLACED.append((namespace, name, _replace(namespace, name, ours), ours))
 
 
 def _let_go(*holders: object) -> None:
@@ -275,9 +308,20 @@ def _let_go(*holders: object) -> None:
         if _HOLDERS:
             return
         for namespace, name, before, ours in _REPLACED:
-            if namespace[name] is ours:
-                namespace[name] = before
+            _replace(namespace, name, before, only=ours)
         _REPLACED.clear()
+
+
+def _replace(namespace: Any, name: str, new: Any, only: Any = None) -> Any:
+    """Replace what a name stands for in a class or a mapping; with `only`, if it is that."""
+    is_class = isinstance(namespace, type)
+    before = vars(namespace)[name] if is_class else namespace[name]
+    if only is None or before is only:
+        if is_class:
+            setattr(namespace, name, new)
+        else:
+            namespace[name] = new
+    return before
 
 
 def _dispaxis(science: Any) -> Any:

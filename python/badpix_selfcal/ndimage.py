@@ -1,31 +1,30 @@
-"""Running NaN-medians of `scipy.ndimage`, with equal results in far less time.
+"""Running medians of `scipy.ndimage`, with equal results in far less time.
 
-`nanmedian_filter` is ``generic_filter(input, numpy.nanmedian, size)``. `generic_filter` has the
-arguments of scipy's and calls it for other functions, so that programs change one import only.
+`median_filter`, `generic_filter` and `vectorized_filter` have the arguments of scipy's, and call
+those for all that the kernels do not compute, so that programs change one import only.
+`nanmedian_filter` is ``generic_filter(input, numpy.nanmedian, size)`` and never needs scipy.
 
 >>> from badpix_selfcal.ndimage import nanmedian_filter
 >>> nanmedian_filter([1.0, float("nan"), 2.0, 9.0], 3)
 array([1. , 1.5, 5.5, 9. ])
-
-scipy is needed for other functions, windows over three axes and footprints with holes only.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .arrays.checks import as_floats, check_axes, check_choice, check_each, check_number
-from .arrays.medians import Border, Window, check_window, filtered
+from .arrays.medians import Border, Window, check_window, filtered, remembered
 
-__all__ = ["generic_filter", "nanmedian_filter"]
+__all__ = ["generic_filter", "median_filter", "nanmedian_filter", "vectorized_filter"]
 
 _EDGES: Final[dict[str, Border]] = {
     "reflect": "reflect",
@@ -38,11 +37,58 @@ _EDGES: Final[dict[str, Border]] = {
     "grid-wrap": "wrap",
 }
 
+_MODES: Final = tuple(_EDGES)
+
+_NANMEDIANS: Final = ("bottleneck", "astropy.stats.nanfunctions", "photutils.utils._stats")
+"""Modules whose `nanmedian` is NumPy's in another way."""
+
+_EXACT: Final = 1 << 53
+"""Whole numbers up to this one are exact in double precision."""
+
 _Whole = int | Sequence[int]
 
 
-class _OtherWindowError(ValueError):
-    """A window that scipy has and the kernels do not have."""
+class OtherArgumentsError(ValueError):
+    """Arguments that scipy takes and the kernels do not."""
+
+
+def median_filter(
+    input: ArrayLike,  # noqa: A002 - the name in scipy
+    size: _Whole | None = None,
+    footprint: ArrayLike | None = None,
+    output: NDArray[Any] | DTypeLike | None = None,
+    mode: str = "reflect",
+    cval: float = 0.0,
+    origin: _Whole = 0,
+    *,
+    axes: _Whole | None = None,
+) -> NDArray[Any]:
+    """Compute ``scipy.ndimage.median_filter``.
+
+    Parameters
+    ----------
+    input, size, footprint, output, mode, cval, origin, axes
+        As in scipy. The kernels compute windows of an odd number of samples, longer than 1 along at
+        most two axes, over real samples without NaN. scipy computes all others.
+
+    Returns
+    -------
+    ndarray, shape and dtype of `input`
+        The medians; `output`, if it is an array.
+
+    Raises
+    ------
+    ImportError
+        If scipy is needed and not installed.
+    Exception
+        What scipy raises for wrong arguments; without scipy, as `nanmedian_filter`.
+    """
+    how: Any = {"footprint": footprint, "mode": mode, "cval": cval, "origin": origin, "axes": axes}
+    try:
+        return medians_of_odd(np.asarray(input), size, output=output, **how)
+    except (TypeError, ValueError) as refusal:
+        theirs = of_scipy("ndimage", "median_filter", refusal)
+    return theirs(input, size, output=output, **how)
 
 
 def generic_filter(
@@ -67,7 +113,7 @@ def generic_filter(
         As of `nanmedian_filter`. scipy computes windows that are not full, or longer than 1 along
         three axes.
     function : callable
-        `numpy.nanmedian`, ``bottleneck.nanmedian``, or another one, for which scipy is called.
+        `numpy.nanmedian`, or that of bottleneck, astropy or photutils; for others scipy is called.
     extra_arguments, extra_keywords
         Passed to the function by scipy.
 
@@ -80,25 +126,80 @@ def generic_filter(
     ------
     ImportError
         If scipy is needed and not installed.
-    TypeError, ValueError
-        As `nanmedian_filter`.
+    Exception
+        What scipy raises for wrong arguments; without scipy, as `nanmedian_filter`.
     """
-    theirs = sys.modules.get("bottleneck")
-    is_nanmedian = function is np.nanmedian or (theirs and function is theirs.nanmedian)
-    if is_nanmedian and not extra_arguments and not extra_keywords:
-        how: Any = {"footprint": footprint, "mode": mode, "cval": cval, "origin": origin}
-        with contextlib.suppress(_OtherWindowError):
-            return nanmedian_filter(input, size, output=output, axes=axes, **how)
+    how: Any = {"footprint": footprint, "output": output, "mode": mode, "cval": cval}
+    how |= {"origin": origin, "axes": axes}
+    extra = {"extra_arguments": extra_arguments, "extra_keywords": extra_keywords}
     try:
-        from scipy import ndimage
-    except ImportError as error:
-        raise ImportError(
-            "scipy computes other functions, windows over three axes and footprints with holes "
-            f"({error}): pip install scipy"
-        ) from error
-    given = (size, footprint, output, mode, cval, origin, extra_arguments, extra_keywords)
-    found: NDArray[Any] = ndimage.generic_filter(input, function, *given, axes=axes)
-    return found
+        if not _is_nanmedian(function) or extra_arguments or extra_keywords:
+            raise OtherArgumentsError("another function than `numpy.nanmedian`")
+        try:
+            return nanmedian_filter(input, size, **how)
+        except OtherArgumentsError:
+            return _in_batches(np.asarray(input), size, **how)
+    except (TypeError, ValueError) as refusal:
+        theirs = of_scipy("ndimage", "generic_filter", refusal)
+    return theirs(input, function, size, **how, **extra)
+
+
+def vectorized_filter(
+    input: ArrayLike,  # noqa: A002 - the name in scipy
+    function: Any,
+    *,
+    size: _Whole | None = None,
+    mode: str = "reflect",
+    cval: float | None = None,
+    origin: _Whole | None = None,
+    axes: _Whole | None = None,
+    **others: Any,
+) -> NDArray[Any]:
+    """Compute ``scipy.ndimage.vectorized_filter``, fast if `function` is ``nanmedian``.
+
+    Parameters
+    ----------
+    input, size, mode, cval, origin, axes
+        As in scipy. The kernels compute windows as of `nanmedian_filter`.
+    function : callable
+        As of `generic_filter`.
+    **others
+        Further arguments of scipy's, which then computes: `footprint`, `output`, `batch_memory`.
+
+    Returns
+    -------
+    ndarray, shape of `input`
+        The filtered array: with `numpy.nanmedian`, float32 for float32, else float64.
+
+    Raises
+    ------
+    ImportError
+        If scipy is needed and does not have this function (it came with scipy 1.16).
+    Exception
+        What scipy raises for wrong arguments.
+    """
+    how = {"size": size, "mode": mode, "cval": cval, "origin": origin, "axes": axes}
+    array = np.asarray(input)
+    is_float = array.dtype.kind == "f"
+    try:
+        if others or mode.startswith("grid") or not _is_nanmedian(function) or not _ascend(axes):
+            raise OtherArgumentsError("other arguments")
+        if not (array.dtype.itemsize in (4, 8) if is_float else array.dtype.kind in "iu"):
+            raise OtherArgumentsError(f"samples of dtype {array.dtype}")
+        if cval is not None and not is_float:
+            raise OtherArgumentsError("cval among whole numbers")
+        return nanmedian_filter(
+            array,
+            size,
+            output=array.dtype.newbyteorder("=") if is_float else np.float64,
+            mode=mode,
+            cval=0.0 if cval is None else float(array.dtype.type(cval)),
+            origin=0 if origin is None else origin,
+            axes=axes,
+        )
+    except (TypeError, ValueError) as refusal:
+        theirs = of_scipy("ndimage", "vectorized_filter", refusal)
+    return theirs(input, function, **how, **others)
 
 
 def nanmedian_filter(
@@ -160,17 +261,70 @@ def nanmedian_filter(
     are raised. As in scipy, all types are computed in double precision or as if they were; masks
     and units of the input are ignored.
     """
-    given = np.asarray(input)
+    how: Any = {"footprint": footprint, "output": output, "mode": mode, "cval": cval}
+    how |= {"origin": origin, "axes": axes}
+    return _nanmedians(np.asarray(input), size, **how)
+
+
+def medians_of_odd(
+    array: NDArray[Any],
+    size: Any,
+    *,
+    output: NDArray[Any] | DTypeLike | None = None,
+    cval: float = 0.0,
+    **how: Any,
+) -> NDArray[Any]:
+    """Compute medians that need no mean, so that they are those of scipy's sorted samples.
+
+    Raises `OtherArgumentsError` for samples that scipy orders in another way (NaN), for whole
+    numbers that are not exact in double precision, and for windows of an even number of samples.
+    """
+    kind, size_of_one = array.dtype.kind, array.dtype.itemsize
+    if kind not in "biuf" or size_of_one > 8 or array.dtype == np.float16 or array.size == 0:
+        raise OtherArgumentsError(f"{array.size} samples of dtype {array.dtype}")
+    if kind == "f" and math.isnan(array.min()):
+        raise OtherArgumentsError("samples that are NaN")
+    if kind in "iu" and size_of_one == 8 and not -_EXACT <= array.min() <= array.max() <= _EXACT:
+        raise OtherArgumentsError("whole numbers beyond 2^53")
+    if math.isnan(cval) or (kind != "f" and not (output is None and cval in (0, 1))):
+        raise OtherArgumentsError("whole numbers and others")
+    return _nanmedians(array, size, output=output, cval=cval, **how, is_odd=True)
+
+
+def _nanmedians(
+    given: NDArray[Any],
+    size: _Whole | None,
+    *,
+    footprint: ArrayLike | None = None,
+    output: NDArray[Any] | DTypeLike | None = None,
+    mode: str = "reflect",
+    cval: float = 0.0,
+    origin: _Whole = 0,
+    axes: _Whole | None = None,
+    is_odd: bool = False,
+) -> NDArray[Any]:
+    """Compute `nanmedian_filter`; with `is_odd`, windows of an even number are refused."""
     array = given.view(np.uint8) if given.dtype.kind == "b" else given
     window = _window(array.ndim, size, footprint, origin, axes)
-    edge = _EDGES[check_choice([*_EDGES], mode, "mode")]
-    fill = check_number(cval, "cval") if edge == "constant" else math.nan
+    if is_odd and window.size % 2 == 0:
+        raise OtherArgumentsError("a window of an even number of samples")
+    edge = _EDGES[check_choice(_MODES, mode, "mode")]
+    fill, is_single = math.nan, True
+    if edge == "constant":
+        fill = check_number(cval, "cval")
+        with np.errstate(over="ignore"):
+            is_single = math.isnan(fill) or float(np.float32(fill)) == fill
     result = _output(output, given)
-    with np.errstate(over="ignore"):
-        is_single = math.isnan(fill) or float(np.float32(fill)) == fill
     if not is_single or result.dtype.kind != "f" or result.dtype.itemsize > 4:
         array = array.astype(np.float64, copy=False)
-    medians = filtered(as_floats(array, "input", ndim=None), window, edge, fill)
+    samples = as_floats(array, "input", ndim=None)
+    if result.dtype == samples.dtype and not np.may_share_memory(result, given):
+        return filtered(samples, window, edge, fill, out=result)
+    return _put(filtered(samples, window, edge, fill), result)
+
+
+def _put(medians: NDArray[Any], result: NDArray[Any]) -> NDArray[Any]:
+    """Write medians to an array of another type, truncated if it is one of whole numbers."""
     with np.errstate(invalid="ignore", over="ignore"):  # NaN is no integer, and all is no float16
         if result.dtype.kind == "b":
             result.view(np.uint8)[...] = medians.astype(np.uint8)
@@ -179,6 +333,54 @@ def nanmedian_filter(
     return result
 
 
+def _in_batches(
+    array: NDArray[Any],
+    size: _Whole | None,
+    *,
+    output: NDArray[Any] | DTypeLike | None,
+    mode: str,
+    cval: float,
+    axes: _Whole | None,
+    **how: Any,
+) -> NDArray[Any]:
+    """Compute windows that the kernels lack by NumPy, for many windows at a time."""
+    try:
+        from scipy.ndimage import vectorized_filter as of_many
+    except ImportError:
+        raise OtherArgumentsError("windows with holes or over three axes") from None
+    edge = _EDGES[check_choice(_MODES, mode, "mode")]
+    if not _ascend(axes):
+        raise OtherArgumentsError("axes in another order")
+    result = _output(output, array)
+    how |= {"mode": edge, "cval": cval if edge == "constant" else None, "axes": axes}
+    samples = array.astype(np.float64)
+    return _put(of_many(samples, np.nanmedian, size=size, batch_memory=1 << 26, **how), result)
+
+
+def _ascend(axes: _Whole | None) -> bool:
+    """Whether sizes have the order of the axes in all functions of scipy."""
+    return axes is None or bool(np.all(np.diff(np.atleast_1d(axes)) > 0))
+
+
+def _is_nanmedian(function: object) -> bool:
+    theirs = (getattr(sys.modules.get(name), "nanmedian", np.nanmedian) for name in _NANMEDIANS)
+    return function is np.nanmedian or any(function is each for each in theirs)
+
+
+def of_scipy(module: str, name: str, refusal: Exception) -> Callable[..., NDArray[Any]]:
+    """Return a function of scipy, which computes what ours has refused or says what is wrong."""
+    try:
+        theirs: Callable[..., NDArray[Any]] = getattr(import_module(f"scipy.{module}"), name)
+    except (ImportError, AttributeError) as error:
+        if not isinstance(refusal, OtherArgumentsError):
+            raise refusal from None
+        raise ImportError(
+            f"scipy.{module}.{name} computes this ({refusal}): pip install scipy ({error})"
+        ) from error
+    return theirs
+
+
+@remembered
 def _window(
     ndim: int, size: _Whole | None, footprint: ArrayLike | None, origin: _Whole, axes: _Whole | None
 ) -> Window:
@@ -200,7 +402,7 @@ def _window(
     if any(origins[axis] for axis in along if axis not in long):
         raise ValueError(f"origin must be 0 where the window has one sample, got {origin}")
     if len(long) > 2:
-        raise _OtherWindowError(
+        raise OtherArgumentsError(
             f"the window may be longer than 1 along two axes only, got {lengths}; "
             "use scipy.ndimage.generic_filter"
         )
@@ -215,12 +417,12 @@ def _lengths(count: int, size: _Whole | None, footprint: ArrayLike | None) -> tu
             raise ValueError("size or footprint must be given")
         return check_each(size, count, "size")
     if size is not None:
-        warnings.warn("ignoring size because footprint is set", UserWarning, stacklevel=4)
+        warnings.warn("ignoring size because footprint is set", UserWarning, stacklevel=5)
     full = np.asarray(footprint, dtype=bool)
     if full.ndim != count:
         raise ValueError(f"footprint must have {count} dimensions as axes, got {full.ndim}")
     if not full.all():
-        raise _OtherWindowError(
+        raise OtherArgumentsError(
             "footprint must be true everywhere; use scipy.ndimage.generic_filter"
         )
     return full.shape

@@ -57,7 +57,7 @@ def check_whole(
 ) -> int:
     """Return a whole number from `least` to `most`."""
     try:
-        number = int(operator.index(value))
+        number = int(operator.index(None if isinstance(value, bool) else value))  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
     if (least is not None and number < least) or (most is not None and number > most):
@@ -90,7 +90,7 @@ def check_axes(
 
 
 def _is_several(given: object) -> bool:
-    return isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, str)
+    return hasattr(given, "__len__") and not isinstance(given, str)  # a check for Sequence is slow
 
 
 def check_number(
@@ -187,7 +187,10 @@ def as_floats(values: ArrayLike, name: str, ndim: int | None) -> FloatArray:
     the number of dimensions that it must have; None allows any. Masks and units are refused.
     """
     array = _real(values, name, ndim)
-    return np.require(array, dtype=precision_of(array.dtype), requirements=["C", "A"])
+    dtype = precision_of(array.dtype)
+    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+        return array  # as the next line, but it takes much of the time of a small call
+    return np.require(array, dtype=dtype, requirements=["C", "A"])
 
 
 def as_stored(values: ArrayLike, name: str) -> FloatArray:

@@ -8,8 +8,10 @@ as the stack of images that the kernels filter.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from functools import lru_cache, wraps
+from typing import Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,6 +44,9 @@ NORMAL: Final = 1.482602218505602
 
 FARTHEST: Final = 1 << 61
 """Samples to one side of a window: more than any array has."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Whole: TypeAlias = int | tuple[int, ...]
 """A number for all axes of a window, or one for each."""
@@ -194,6 +199,24 @@ def mad_filter(
     return found
 
 
+def remembered(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep what a function returns for the last arguments that can be keys.
+
+    The checks of a window take longer than the medians of a few samples.
+    """
+    keeping = lru_cache(maxsize=64, typed=True)(function)
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return keeping(*args, **kwargs)  # type: ignore[arg-type]
+        except TypeError:  # a list is no key; or it is the function's own error
+            return function(*args, **kwargs)
+
+    return call
+
+
+@remembered
 def check_window(ndim: int, kernel_size: Whole, axis: Whole | None, origin: Whole) -> Window:
     """Return the window of `median_filter` on an array of `ndim` axes."""
     if axis is None:

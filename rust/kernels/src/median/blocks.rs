@@ -58,15 +58,18 @@ fn rows_of_a_strip(rows: usize, block: Shape) -> usize {
     MOST_ROWS.min(share).next_multiple_of(block.rows)
 }
 
-/// Columns of medians that one task computes in an image of a few lines.
+/// Columns of medians that one task computes: few enough for its memory to stay in cache, and to
+/// divide a few lines evenly among the threads.
 fn cols_of_a_strip<T: Sample>(image: Image<'_, T>, block: Shape) -> usize {
     const STRIPS_PER_THREAD: usize = 4;
+    const MOST_COLS: usize = 1 << 14;
     let tasks = STRIPS_PER_THREAD * rayon::current_num_threads();
-    if image.rows() >= tasks {
-        return image.cols();
-    }
-    let each = (image.rows() * image.cols()).div_ceil(tasks);
-    each.next_multiple_of(64 * block.cols).min(image.cols())
+    let each = if image.rows() >= tasks {
+        image.cols()
+    } else {
+        (image.rows() * image.cols()).div_ceil(tasks).next_multiple_of(64 * block.cols)
+    };
+    each.min((MOST_COLS / block.cols).max(64) * block.cols).min(image.cols())
 }
 
 /// Computes a strip.
@@ -401,6 +404,21 @@ mod tests {
             let [heap, network] = [Method::Heap, Method::Network]
                 .map(|method| median.method(method).medians(image).unwrap());
             assert!(are_same(&network, &heap), "{median:?}");
+        }
+    }
+
+    /// Lines longer than a strip, of which the last one is short, with odd and even windows.
+    #[test]
+    fn long_lines_are_filtered_in_strips() {
+        for (rows, cols) in [(1, 40_001), (3, 33_000)] {
+            let samples = special_samples(f32::MAX, rows * cols, 1);
+            let image = Image::new(&samples, rows, cols).unwrap();
+            for length in [15, 34] {
+                let median = Median::along(Axis::X, length).edge(Edge::Wrap);
+                let [heap, network] = [Method::Heap, Method::Network]
+                    .map(|method| median.method(method).medians(image).unwrap());
+                assert!(are_same(&network, &heap), "{length} of {rows} x {cols}");
+            }
         }
     }
 }
