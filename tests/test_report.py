@@ -218,6 +218,16 @@ class TestExposures:
         np.testing.assert_allclose(found, [5 + 0.01 * np.arange(96)] * len(found), rtol=1e-5)
         assert settings_in(html_of(mask))["wavelengths"] is None
 
+    def test_the_colours_of_the_science_exposure_are_its_own(self):
+        mask = mask_of("NRS1", (96, 128))
+        found = {each["name"]: each["limits"] for each in settings_in(html_of(mask))["panels"]}
+        first = mask.members[0]
+        image = fits.getdata(first.exposure, "SCI") - (first.pedestal or 0.0)
+        sample = image.ravel()[:: page.SAMPLE]
+        limits = np.percentile(sample[np.isfinite(sample)], (1, 99))
+        np.testing.assert_allclose(found["science"], limits, rtol=1e-5)
+        assert found["science"][1] > found["minimum"][1]
+
     def test_without_them_it_shows_the_minimum(self, tmp_path):
         mask = mask_of()
         gone = tuple(replace(each, exposure=tmp_path / each.exposure.name) for each in mask.members)

@@ -240,23 +240,27 @@ def _settings(
     numbers, unit = judgement.numbers, mask.unit or "unit of SCI"
     along, across = ("row", "column") if mask.dispaxis == 2 else ("column", "row")
     which = "" if mask.dispaxis is None else ", {} the dispersion"
-    sample = minimum.ravel()[::SAMPLE]
-    sample = sample[np.isfinite(sample)]
-    least, most = np.percentile(sample, (1, 99)) if sample.size else (0.0, 1.0)
     scatter = numbers["scatter_before"] or 1.0
-    levels = (float(least), float(max(most, least + scatter)))
-    path, wavelengths = strips.science and strips.science[0].exposure, None
-    if path is not None:
-        wavelengths = shown.wavelengths_of(path, slices, 0 if along == "row" else 1)
+
+    def levels(image: FloatArray) -> tuple[float, float]:
+        sample = image.ravel()[::SAMPLE]
+        sample = sample[np.isfinite(sample)]
+        least, most = np.percentile(sample, (1, 99)) if sample.size else (0.0, 1.0)
+        return float(least), float(max(most, least + scatter))
+
+    member, science = strips.science or (None, minimum)
+    wavelengths = None
+    if member is not None:
+        wavelengths = shown.wavelengths_of(member.exposure, slices, 0 if along == "row" else 1)
     panels: dict[str, tuple[str, tuple[float, float] | None]] = {
-        "minimum": (f"Minimum image, {unit}", levels),
+        "minimum": (f"Minimum image, {unit}", levels(minimum)),
         "residual": (f"Residual, {unit}", (-6 * scatter, 6 * scatter)),
         "significance": ("Significance", (-6.0, 6.0)),
         "mask": ("Mask", None),
-        "science": (f"Science exposure, {unit}", levels),
+        "science": (f"Science exposure, {unit}", levels(science)),
         "dq": ("DQ of the first flagged exposure, before", None),
     }
-    known = {"significance": found.significance, "dq": mask.dq, "science": path}
+    known = {"significance": found.significance, "dq": mask.dq, "science": member}
     return {
         "shape": [*minimum.shape],
         "unit": unit,
