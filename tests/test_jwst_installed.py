@@ -26,6 +26,8 @@ from jwst.badpix_selfcal import badpix_selfcal_step as theirs
 from jwst.datamodels import ModelContainer
 from jwst.outlier_detection import ifu
 from jwst.pipeline import Spec2Pipeline
+from jwst.refpix import RefPixStep
+from jwst.refpix.reference_pixels import NIRDataset
 from jwst.stpipe import Step
 from stdatamodels.jwst import datamodels as dm
 from stpipe import crds_client, utilities
@@ -37,6 +39,7 @@ from .models import KnowsItsAxis, assert_same_files, assert_same_models, listed_
 arrays = importlib.import_module("jwst.badpix_selfcal.badpix_selfcal")
 Stock, Ours = theirs.BadpixSelfcalStep, drop_in.BadpixSelfcalStep
 STOCK = {"step": Stock, "bad": arrays.badpix_selfcal, "medfilt": arrays.medfilt}
+STOCK["reference"] = NIRDataset.median_filter
 
 
 def in_place():
@@ -46,12 +49,14 @@ def in_place():
         arrays.badpix_selfcal is drop_in.badpix_selfcal,
         arrays.medfilt is drop_in.medfilt,
         ifu.medfilt is drop_in.medfilt,
+        NIRDataset.median_filter is drop_in.reference_median,
     ]
     assert len(set(ours)) == 1
     if not ours[0]:
         assert Spec2Pipeline.step_defs["badpix_selfcal"] is STOCK["step"]
         assert arrays.badpix_selfcal is STOCK["bad"]
         assert arrays.medfilt is ifu.medfilt is STOCK["medfilt"]
+        assert NIRDataset.median_filter is STOCK["reference"]
     return ours[0]
 
 
@@ -183,6 +188,32 @@ def test_outlier_detection(exposures):
         for mine, other in zip(ours, others, strict=True):
             assert_same_models(mine, other)
             assert (mine.dq & 16).any()
+
+
+def test_reference_pixels():
+    side, border = 2048, np.ones((2048, 2048), bool)  # only full frames have medians of the sides
+    border[4:-4, 4:-4] = False
+    rng = np.random.default_rng(1)
+    before = rng.normal(10, 5, (1, 1, side, side)).astype(np.float32)
+    dq = np.where(border, instrument.REFERENCE_PIXEL, 0).astype(np.uint32)
+    dq |= rng.random(dq.shape) < 0.01
+
+    def correct():
+        model = dm.RampModel(data=before.copy(), pixeldq=dq.copy())
+        model.groupdq = np.zeros(before.shape, np.uint8)
+        model.meta.instrument.name, model.meta.instrument.detector = "NIRSPEC", "NRS1"
+        model.meta.subarray.name = "FULL"
+        model.meta.subarray.xstart = model.meta.subarray.ystart = 1
+        model.meta.subarray.xsize = model.meta.subarray.ysize = side
+        model.meta.subarray.fastaxis, model.meta.subarray.slowaxis = 2, 1
+        model.meta.exposure.readpatt = "NRSRAPID"
+        return RefPixStep().process(model).data
+
+    expected = correct()
+    with drop_in.installed():
+        ours = correct()
+    assert not np.array_equal(expected, before)
+    np.testing.assert_array_equal(ours, expected, strict=True)
 
 
 def test_the_alias_is_not_that_of_jwst():
