@@ -199,6 +199,7 @@ def test_growth_by_the_coupling_of_the_detector(tmp_path, detector, is_lit):
     (tmp_path / "in").mkdir()
     for number in range(2):
         image = rng.normal(0, 1, MRS).astype(np.float32)
+        image[79:82, 200] = image[80, 199:202] = 1  # above 0, but far below the cut
         image[80, 200] = 250
         path = take(tmp_path / "in" / f"{number}_rate.fits", number, detector=detector)
         set_error(change(path, science=image), np.ones(MRS))

@@ -183,6 +183,35 @@ def test_a_signal_while_modules_are_imported(here, module, number):
     assert not list(here.glob("*_badpix_selfcal.fits"))
 
 
+IN_DESTRUCTOR = """
+import signal, sys, time
+from badpix_selfcal.cli import main
+from badpix_selfcal.cli.commands import Command
+
+class Interrupting:
+    def __del__(self):
+        signal.raise_signal(number)
+
+def interrupted(*_):
+    Interrupting()
+    time.sleep(30)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+number = int(sys.argv.pop(1))
+Command.__call__ = interrupted
+sys.argv = ["badpix-selfcal", "run", "x"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("number", WORDS)
+def test_a_signal_where_python_ignores_exceptions(number):
+    run = [sys.executable, "-c", IN_DESTRUCTOR, str(number)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=25)
+    status, word = WORDS[number]
+    assert (done.returncode, done.stderr) == (status, f"badpix-selfcal: {word}; {COMPLETE}\n")
+
+
 LATE = """
 import atexit, signal, sys
 

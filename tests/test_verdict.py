@@ -134,23 +134,31 @@ class TestCommand:
         assert Path(product["page"]).parent == mask.members[0].output.parent
 
     @pytest.mark.parametrize(
-        ("number", "option"),
+        ("number", "option", "given"),
         [
-            ("share_high", "--sigma-upper 5.62"),
-            ("share_low", "--sigma-lower 18.0"),
-            ("clusters", "--spare-crowded"),
-            ("spikes_left", "--sigma-upper 2.5"),
+            ("share_high", "--sigma-upper 5.62", {}),
+            ("share_low", "--sigma-lower 18.0", {}),
+            ("clusters", "--spare-crowded", {}),
+            ("spikes_left", "--sigma-upper 2.5", {}),
+            ("spikes_left", "--sigma-upper 2.0", {"sigma_upper": 3.0}),
+            ("spikes_left", "", {"sigma_upper": 30.0}),  # the default lies between
+            ("share_high", "--sigma-upper 45.0", {"sigma_upper": 30.0}),
+            ("share_high", "", {"sigma_upper": 1.5}),
+            ("share_low", "", {"sigma_lower": 2.0}),
         ],
     )
-    def test_the_sigma_cut_changes(self, monkeypatch, number, option):
+    def test_the_sigma_cut_changes(self, monkeypatch, number, option, given):
         monkeypatch.setitem(LIMITS, number, replace(LIMITS[number], reject=-1.0))
-        command = judge(good_mask()).command
+        mask = good_mask()
+        command = judge(replace(mask, parameters=replace(mask.parameters, **given))).command
         assert option in command
+        assert ("--sigma" in command) == ("--sigma" in option)
         assert "--cut sigma" in command
 
     def test_too_few_exposures(self, tmp_path):
         rejected, _ = judged(expose(tmp_path, 1), force_single=True)
-        assert f"badpix-selfcal batch {tmp_path} --force-single " in rejected.command
+        assert f"badpix-selfcal batch {tmp_path} --save-mask " in rejected.command
+        assert "--force-single" not in rejected.command
 
     def test_constant_exposures_are_left_out(self):
         mask = good_mask()

@@ -139,6 +139,15 @@ def signals_raised(*, is_process: bool) -> Iterator[list[int]]:
                 timer.start()
         raise KeyboardInterrupt
 
+    def again(ignored: sys.UnraisableHookArgs) -> None:
+        """Send a signal again that came where Python ignores exceptions, as in a destructor."""
+        if received and isinstance(ignored.exc_value, KeyboardInterrupt):
+            threading.Timer(0.01, os.kill, [os.getpid(), received.pop()]).start()
+        else:
+            sys.__unraisablehook__(ignored)
+
+    if is_process:
+        sys.unraisablehook = again
     try:
         for each in ours:
             signal.signal(each, stop)

@@ -190,12 +190,13 @@ def _command(mask: Mask, exposures: int, rejected: Sequence[str]) -> str:
     """Return the command to run again: with the sigma cut, or with another one.
 
     Exposures that were not used or are constant are left out. If too few are left, the whole folder
-    of the first one is used.
+    of the first one is used. A parameter that is to change towards its default becomes that.
     """
     how, members = mask.parameters, [each for each in mask.used if not each.is_constant]
     if how is None or not members:
         return ""
     usual = Parameters(cut=how.cut).for_exposures(max(exposures, 1))
+    how = replace(how.for_exposures(max(exposures, 1)), force_single=False)
     options = {
         name: getattr(how, name)
         for name in Parameters.by_name()
@@ -204,8 +205,13 @@ def _command(mask: Mask, exposures: int, rejected: Sequence[str]) -> str:
     options |= {"cut": "sigma", "report": True, "overwrite": True}
     for name in reversed(rejected if how.cut == "sigma" else ()):  # the first one has the last word
         parameter, factor = CHANGES.get(name, ("report", True))
-        before = options.get(parameter, getattr(usual, parameter))
-        options[parameter] = factor if factor is True else float(f"{before * factor:.3g}")
+        before, default = (getattr(each, parameter) for each in (how, usual))
+        if factor is True:
+            options[parameter] = True
+        elif (before - default) * (factor - 1.0) < 0.0:
+            options.pop(parameter, None)
+        else:
+            options[parameter] = float(f"{before * factor:.3g}")
     if output := next((each.output for each in mask.members if each.output is not None), None):
         options["output_dir"] = output.parent
     first, *others = sorted(members, key=lambda each: each.role != "science")
