@@ -367,6 +367,7 @@ def test_report_has_a_verdict_with_reasons(report, lines):
     assert found["index"] is None
     (group,) = found["groups"]
     assert group.keys() == {"name", "page", "reasons", "numbers"} | VERDICT
+    assert bool(group["command"]) == (group["command"] is not None)
     assert (group["name"], group["page"]) == ("product", page)
     printed = lines("report", mask, "--overwrite")
     assert printed["written"] == [page]
@@ -416,7 +417,7 @@ def test_the_verdict_is_in_json(report):
         said = facts_in(Path(each["pages"][0]["path"]))
         assert {name: each[name] for name in VERDICT} == {name: said[name] for name in VERDICT}
         assert each["verdict"] in ("TRUST", "LOOK", "REJECT")
-        assert bool(each["command"]) == (each["verdict"] == "REJECT")
+        assert (each["command"] is not None) == (each["verdict"] == "REJECT")
 
 
 # Errors

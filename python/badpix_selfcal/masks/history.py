@@ -21,7 +21,6 @@ from ..errors import MaskError, visible, warn
 from ..files.inputs import expanded
 from ..files.outputs import Write
 from ..files.paths import AnyLocation, Location, file_key, is_folder, locate, locations_of
-from .compare import require_same_pixels
 from .export import write_table
 from .mask import Columns, Mask, table_of, write_part
 
@@ -316,7 +315,10 @@ def history(
         else:
             groups.append([each])
     if len(groups) == len(paths):
-        require_same_pixels([group[0][0] for group in groups])
+        raise MaskError(
+            f"{', '.join(map(str, paths[:9]))}: each is the only mask of its detector, subarray "
+            "and shape; a history needs two that have the same"
+        )
     followed = []
     for group in groups:
         if len(group) == 1:

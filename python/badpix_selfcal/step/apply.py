@@ -38,7 +38,7 @@ def apply(
     Parameters
     ----------
     mask : path-like or Mask
-        A mask that ``save_mask=True`` has written, or any JWST MASK reference file. With the extra
+        A mask that `save_mask` has written, or any JWST MASK reference file. With the extra
         ``cloud`` it may be a URL.
     inputs : path-like or iterable of path-like
         Exposures, patterns and folders, as in `badpix_selfcal.batch`. A folder stands for the

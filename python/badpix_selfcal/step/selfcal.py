@@ -117,8 +117,8 @@ def selfcal(
     overwrite : bool, optional
         Replace existing outputs. An input is never replaced.
     threads : int, optional
-        Threads that compute, in this process and until the function returns. Default: the number of
-        `badpix_selfcal.num_threads`.
+        Threads that compute, in this process and until the function returns. Default: as many as
+        BADPIX_SELFCAL_NUM_THREADS says, else one for each CPU.
     progress : bool or callable, optional
         True: a bar, in a notebook too (with ipywidgets). A function is called with the number of
         files done (exposures read, copies written) and the total number.
