@@ -16,10 +16,12 @@ import badpix_selfcal as bps
 from badpix_selfcal.cli import main
 from badpix_selfcal.cli.commands import COMMANDS
 from badpix_selfcal.cli.options import ONLY_IN_PYTHON
+from badpix_selfcal.instrument import DETECTORS, DISPAXIS_OF_EXP_TYPE
 
 from .commands import command, shell
 
 ROOT = Path(__file__).resolve().parents[1]
+CARDS = {"DO_NOT_USE", "OTHER_BAD_PIXEL", "EXP_TYPE", "DQ_DEF", "IS_IMPRT", *DISPAXIS_OF_EXP_TYPE}
 PUBLIC = ("batch", "apply", "report", "compare", "history", "export", "associate")
 
 
@@ -65,6 +67,21 @@ def test_each_keyword_is_an_option_with_a_help_text(capsys, monkeypatch, name):
     for line in text.splitlines():
         if re.match(r" [ *]*(--)?[a-zA-Z]+ .*  ", line):
             assert re.search(r"  [A-Z(\"][^\[]{8,}", line), line
+    texts = re.findall(r"^ [ *]*--[a-z-]+ .*?  +(\S.*)", text, re.MULTILINE)
+    assert len(texts) == len({*texts}) > 2
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_no_names_of_the_code(capsys, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "1000")
+    text = page(capsys, name).partition("\nExamples:")[0]
+    assert not re.findall(r"badpix_selfcal\.\w+|[A-Z]\w+\.[a-z_]+|=True|\bNone\b", text)
+    constants = {*re.findall(r"\b[A-Z]+_[A-Z_]+\b", text)} - CARDS
+    assert constants <= {"BADPIX_SELFCAL_NUM_THREADS"}
+
+
+def test_help_lists_the_detectors(capsys):
+    assert all(each in page(capsys, "simulate") for each in DETECTORS)
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])

@@ -56,9 +56,34 @@ def test_verbose_prints_the_log(capsys, name):
 def test_verbose_twice_prints_the_arguments_too(capsys):
     assert main([*RUN, "-vv", "--threads", "2", "--kernel-size", "9"]) == 0
     printed = capsys.readouterr()
-    assert "badpix-selfcal: info: 2 threads compute\n" in printed.err
+    assert "badpix-selfcal: info: threads that compute: 2\n" in printed.err
     assert re.search(r"^badpix-selfcal: debug: .*'kernel_size': 9", printed.err, re.MULTILINE)
     assert "COMPLETE" in printed.out
+
+
+# Errors and warnings name parameters as options
+
+
+@pytest.mark.usefixtures("here")
+def test_errors_and_warnings_name_the_options(capsys):
+    for words, said in (
+        (["batch", "."], "set --overwrite to replace it, --resume to keep what is done, or"),
+        (["run", "x_asn.json"], "set --overwrite to replace it, or"),
+        (["export", "sci0_rate.fits", "p.ecsv"], "that was written with --save-mask"),
+        (["plot", "x_asn.json", "--dpi", "1"], "--dpi must be from 20 to 1200"),
+        (
+            ["batch", "sci0_rate.fits", "--output-dir", "new"],
+            "exposures of the same detector (--background)",
+        ),
+    ):
+        for options in ((), ("--json",)):  # outputs exist the second time
+            capsys.readouterr()
+            main([*words, *options])
+        printed = capsys.readouterr()
+        found = json.loads(printed.out)
+        assert said in " ".join(found["errors"] + found["warnings"])
+        assert said in printed.err
+        assert "`" not in printed.err
 
 
 # Names of files that a terminal would obey

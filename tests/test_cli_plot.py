@@ -86,7 +86,7 @@ class TestFiles:
         Path("sci_rows.png").write_text("mine")
         words = ["plot", "sci_mask.fits", "--figure", "columns", "--figure", "rows", "--dpi", "20"]
         assert main(words) == 1
-        assert "sci_rows.png exists already; set `overwrite`" in capsys.readouterr().err
+        assert "sci_rows.png exists already; set --overwrite" in capsys.readouterr().err
         assert made() == ["sci_rows.png"]
         assert main([*words, "--overwrite"]) == 0
         assert size_of("sci_rows.png") == (140, 80)
@@ -96,9 +96,9 @@ class TestFiles:
 class TestWrong:
     def test_options(self, capsys):
         for words, said in (
-            (["--figure", "pages"], "`figure` must be 'page', "),
+            (["--figure", "pages"], "--figure must be 'page', "),
             (["--format", "gif"], "for --format. Choose from: "),
-            (["--dpi", "9000"], "`dpi` must be from 20 to 1200, got 9000"),
+            (["--dpi", "9000"], "--dpi must be from 20 to 1200, got 9000"),
         ):
             assert main(["plot", "sci_mask.fits", *words]) == 2
             assert said in capsys.readouterr().err
@@ -118,7 +118,7 @@ class TestWrong:
         assert main(["plot", "sci_badpix_selfcal.fits"]) == 1
         said = capsys.readouterr().err
         assert said.startswith("badpix-selfcal: error: sci_badpix_selfcal.fits: no mask beside it")
-        assert "save_mask" in said
+        assert "--save-mask" in said
 
     def test_a_file_that_is_no_mask(self, capsys):
         Path("x_mask.fits").write_text("junk")

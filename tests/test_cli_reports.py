@@ -206,6 +206,24 @@ def test_a_failed_exposure_is_reported_and_the_others_continue(mixed, capsys, re
     assert (found["errors"], found["statuses"]["KEPT"]) == ([error], 6)
 
 
+@pytest.mark.usefixtures("here")
+def test_nothing_is_resumed_if_all_fail(capsys):
+    assert main(["batch", "x_asn.json"]) == 1
+    printed = capsys.readouterr()
+    assert "give it to `run`" in printed.err
+    assert "next" not in printed.out
+
+
+@pytest.mark.usefixtures("mixed")
+def test_backgrounds_only_are_skipped(lines):
+    found = lines("batch", ".", "--background", ".", "--output-dir", "out", status=3)
+    assert found["status"] == ["10 BACKGROUND"]
+    assert found["next"] == [
+        "nothing was flagged: no exposure is a science exposure (--background)"
+    ]
+    lines("batch", ".", "--background", ".", "--output-dir", "out", "--save-mask")
+
+
 @pytest.mark.usefixtures("mixed")
 def test_resume_keeps_what_is_done(report, lines, capsys):
     run = ["batch", ".", "--output-dir", "out"]
@@ -349,6 +367,7 @@ def test_report_has_a_verdict_with_reasons(report, lines):
     assert found["index"] is None
     (group,) = found["groups"]
     assert group.keys() == {"name", "page", "reasons", "numbers"} | VERDICT
+    assert bool(group["command"]) == (group["command"] is not None)
     assert (group["name"], group["page"]) == ("product", page)
     printed = lines("report", mask, "--overwrite")
     assert printed["written"] == [page]
@@ -398,7 +417,7 @@ def test_the_verdict_is_in_json(report):
         said = facts_in(Path(each["pages"][0]["path"]))
         assert {name: each[name] for name in VERDICT} == {name: said[name] for name in VERDICT}
         assert each["verdict"] in ("TRUST", "LOOK", "REJECT")
-        assert bool(each["command"]) == (each["verdict"] == "REJECT")
+        assert (each["command"] is not None) == (each["verdict"] == "REJECT")
 
 
 # Errors

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 from astropy.units import Unit
 from hypothesis import given
@@ -107,16 +108,30 @@ def test_a_mask_of_the_pipeline_is_exported(here):
 @pytest.mark.parametrize(
     ("mask", "files", "message"),
     [
-        ("n.fits", "p.reg", "n.fits: no such file or folder; did you mean m.fits or text.fits?"),
+        (
+            "n.fits",
+            "p.reg",
+            "n.fits: no such file or folder; did you mean m.fits or text.fits or copy.fits?",
+        ),
         ("text.fits", "p.reg", "text.fits: is not a FITS file"),
-        ("m.fits", ["p.ecsv", "old.reg"], "old.reg exists already; set `overwrite` to replace it"),
+        (
+            "m.fits",
+            ["p.ecsv", "old.reg"],
+            "old.reg exists already; set `overwrite` to replace it, or write els",
+        ),
         ("m.fits", ["p.ecsv", "p.csv"], "p.csv: must end with .ecsv (a table) or .reg (regions"),
+        (
+            "copy.fits",
+            "p.reg",
+            "copy.fits: is a flagged exposure, not its mask; give a file that was",
+        ),
         ("m.reg", "m.reg", "m.reg: would replace the input m.reg"),
     ],
 )
 def test_bad_inputs_are_named_and_nothing_is_written(here, mask, files, message):
     for name in ("m.fits", "m.reg"):
         saved_mask(here / name, {(0, 0)})
+    fits.PrimaryHDU(header=fits.Header({"S_BPXSLF": "COMPLETE"})).writeto("copy.fits")
     for name in ("text.fits", "old.reg"):
         (here / name).write_text("text")
     before = {path.name: path.read_bytes() for path in here.iterdir()}

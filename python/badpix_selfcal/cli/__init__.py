@@ -89,7 +89,7 @@ class _Call:
             verbosity = answer.pop("verbose", 0)
             if verbosity and self._is_quiet:
                 return self._wrong("give -v or --quiet, not both")
-            warned = terminal.one_line_warnings(quiet=self._is_quiet)
+            warned = terminal.one_line_warnings(self._typed, quiet=self._is_quiet)
             with warned as self._warned, terminal.one_line_log(verbosity):
                 report = self._called(answer)
         except _WrongUsage as wrong:
@@ -98,10 +98,11 @@ class _Call:
             if received:  # a module in C has turned the interrupt into another exception
                 return self.stopped(received[0])
             return self._failed(memory_error(error) or error, verbosity)
-        for each in report.errors:
+        errors = [*map(self._typed, report.errors)]
+        for each in errors:
             say(f"{PROGRAM}: error: {visible(each)}")
         status = DIFFERENT if report.differs else SKIPPED if report.skipped else DONE
-        return self._reported(FAILED if report.errors else status, report.errors, report)
+        return self._reported(FAILED if errors else status, errors, report)
 
     def stopped(self, number: int) -> int:
         """Say that a signal has stopped the command, and return the exit status."""
@@ -145,9 +146,17 @@ class _Call:
         log.info("%s %s, Python %s", PROGRAM, __version__, sys.version.split()[0])
         log.debug("arguments: %s", without_secrets(str(given)))
         if "threads" in self._parameters:
-            log.info("%d threads compute", given.get("threads") or num_threads())
+            log.info("threads that compute: %d", given.get("threads") or num_threads())
         with shown(None if self._is_quiet else sys.stderr, self._command.counts) as show:
             return self._command(given, show)
+
+    def _typed(self, text: str) -> str:
+        """Return a message with the options of this command, and of the step, as they are typed."""
+        if "`" not in text:  # there may be no memory for a module
+            return text
+        from ..parameters import Parameters
+
+        return terminal.with_options(text, {*self._parameters, *Parameters.by_name()})
 
     def _wrong(self, problem: str) -> int:
         """Say what is wrong with the arguments."""
@@ -164,6 +173,7 @@ class _Call:
         is_wrong = reason.split()[0].strip("`") in self._parameters
         is_wrong &= is_ours and type(error) in (TypeError, ValueError)
         is_expected = is_wrong or (is_ours and not isinstance(error, TypeError))
+        reason = self._typed(reason)
         if verbosity > is_expected:
             say("".join(traceback.format_exception(error)).rstrip())
         if is_wrong:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 from cyclopts import Parameter, Token, convert
 
 from ..parameters import Parameters
+from .terminal import with_options
 
 PACKAGE: Final = __package__.rpartition(".")[0]
 
@@ -29,11 +30,15 @@ ONLY_IN_PYTHON: Final = ("progress", "settings")
 def options_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """Return the parameters of a function as cyclopts takes them."""
     hints, texts = _hints(function), _texts_of(function)
-    for name, each in Parameters.by_name().items():
+    of_step, parameters = Parameters.by_name(), inspect.signature(function).parameters
+    for name, each in of_step.items():
         texts[name] = f"{each.help[0].upper()}{each.help[1:]}."
+    names = {*of_step, *(name for name, each in parameters.items() if each.default != each.empty)}
     return [
-        option(name, *_kind(hints[name], each.default), texts.get(name, ""))
-        for name, each in inspect.signature(function).parameters.items()
+        option(
+            name, *_kind(hints[name], each.default), plain(with_options(texts.get(name, ""), names))
+        )
+        for name, each in parameters.items()
         if name not in ONLY_IN_PYTHON
     ]
 
@@ -103,7 +108,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _texts_of(described: Callable[..., Any]) -> dict[str, str]:
-    """Return the texts of the parameters in a docstring, as plain text in one line each."""
+    """Return the texts of the parameters in a docstring, in one line each."""
     section = re.search(r"\nParameters\n-+\n(.*?)(?:\n\n|$)", inspect.getdoc(described) or "", re.S)
     texts = {}
     for entry in re.split(r"\n(?=\S)", section[1]) if section else []:
@@ -114,9 +119,9 @@ def _texts_of(described: Callable[..., Any]) -> dict[str, str]:
             if other := re.match(r"As in `badpix_selfcal\.(\w+)`", text):
                 there = _texts_of(getattr(import_module(PACKAGE), other[1]))
                 texts[name] = there.get(name, other[0]).rstrip(".") + text[other.end() :]
-    return {name: plain(text) for name, text in texts.items()}
+    return texts
 
 
 def plain(text: str) -> str:
-    """Return text of a docstring without its markup."""
-    return text.replace("``", "").replace("`", "")
+    """Return text of a docstring without its markup; functions have the names of commands."""
+    return text.replace("`badpix_selfcal.", "`").replace("`", "")

@@ -53,8 +53,8 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
         reasons = {reason.name: reason.verdict for reason in said.reasons}
         facts.append(
             facts_of(each, "name page verdict")
-            | facts_of(said, "why command")
-            | {"reasons": reasons, "numbers": dict(said.numbers)}
+            | facts_of(said, "why")
+            | {"command": said.command or None, "reasons": reasons, "numbers": dict(said.numbers)}
         )
         lines.append(f"{visible(each.name)}: {each.verdict}: {said.why}")
         lines.append(f"  {said.meaning}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final, Literal
@@ -56,15 +57,27 @@ def say(text: str, to: Literal["stdout", "stderr"] = "stderr") -> str:
     return ""
 
 
+def with_options(text: str, names: Container[str]) -> str:
+    """Return text with parameters of some names, in backquotes, as options: ``--output-dir``."""
+
+    def typed(found: re.Match[str]) -> str:
+        return f"--{found[1].replace('_', '-')}" if found[1] in names else found[0]
+
+    return re.sub("`([a-z_]+)`", typed, text)
+
+
 @contextmanager
-def one_line_warnings(*, quiet: bool) -> Iterator[list[str]]:
-    """Print warnings as lines of the command, none if `quiet`; yield the list that they fill."""
+def one_line_warnings(typed: Callable[[str], str], *, quiet: bool) -> Iterator[list[str]]:
+    """Print warnings, as `typed` returns them, on lines of the command, none if `quiet`.
+
+    Yields the list that they fill.
+    """
     messages: list[str] = []
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        messages.append(str(message))
+        messages.append(typed(str(message)))
         if not quiet:
-            say(f"{PROGRAM}: warning: {visible(message)}")
+            say(f"{PROGRAM}: warning: {visible(messages[-1])}")
 
     with warnings.catch_warnings():
         if quiet:

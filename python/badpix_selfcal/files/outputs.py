@@ -110,19 +110,15 @@ class Outputs:
             final = self._folder / name
             if (path := self._inputs.get(file_key(final))) is not None:
                 raise FileExistsError(
-                    f"{self.place(name)}: would replace the input {path}; choose another output "
-                    "folder"
+                    f"{self.place(name)}: would replace the input {path}; write elsewhere"
                 )
             if isinstance(final, Path) and final.is_dir():
-                raise IsADirectoryError(
-                    f"{self.place(name)}: is a folder; choose another output folder"
-                )
+                raise IsADirectoryError(f"{self.place(name)}: is a folder; write elsewhere")
         self._present |= (present := existing(self._folder, wanted))
         if present and not self._overwrite:
             first = min(present, key=wanted.index)
             raise FileExistsError(
-                f"{self.place(first)} exists already; {self._remedy}, or choose another output "
-                "folder"
+                f"{self.place(first)} exists already; {self._remedy}, or write elsewhere"
             )
 
     def part(self, name: str) -> Path:
@@ -196,8 +192,8 @@ class Outputs:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FileExistsError(
-                f"{self.place(name)} is being written by another run; wait until it ends, or "
-                "choose another output folder"
+                f"{self.place(name)} is being written by another run; wait until it ends, or write "
+                "elsewhere"
             ) from None
         except OSError:  # a disk without locks
             pass

@@ -180,7 +180,7 @@ def facts_of(name: str, judgement: Judgement) -> dict[str, Any]:
         "name": name,
         "verdict": judgement.verdict,
         "why": judgement.why,
-        "command": judgement.command,
+        "command": judgement.command or None,
         "reasons": {each.name: each.verdict for each in judgement.reasons},
         **judgement.numbers,
     }

@@ -75,7 +75,7 @@ def report(
     Parameters
     ----------
     results : Mask, path-like, or iterable of them
-        Masks: files that ``save_mask=True`` has written, or flagged copies beside them.
+        Masks: files that `save_mask` has written, or flagged copies beside them.
     output_dir : path-like, optional
         The folder of the pages, or (extra ``cloud``) a URL. Default: the current directory.
     overwrite : bool, optional

@@ -28,9 +28,8 @@ def export(
     mask : path-like
         A mask of this package, or any JWST MASK reference file.
     files : path-like, or iterable of these
-        The files to write. ``.ecsv``: a table, which ``astropy.table.Table.read`` reads back
-        exactly, with the parameters in its meta (`Mask.pixels`). ``.reg``: regions of DS9, one box
-        for each pixel (`Mask.regions`).
+        The files to write. ``.ecsv``: a table, which astropy reads back exactly, with the
+        parameters in its meta. ``.reg``: regions of DS9, one box for each pixel.
     overwrite : bool, optional
         Whether they may replace other files.
 
@@ -50,8 +49,8 @@ def export(
 
     Notes
     -----
-    The table counts pixels from 0, as NumPy does. DS9 counts from 1: the centre of the first pixel
-    is (1, 1).
+    `Mask.pixels` and `Mask.regions` return both. The table counts pixels from 0, as NumPy does. DS9
+    counts from 1: the centre of the first pixel is (1, 1).
     """
     finals, found = locations_of(files), Mask.read(mask)
     writers: dict[Location, Write] = {}

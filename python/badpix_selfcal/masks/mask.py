@@ -566,7 +566,7 @@ def _cards(mask: Mask, found: BadPixels, name: str) -> dict[str, tuple[Card, str
         "FILENAME": (file_name, "name of the file"),
         "DATAMODL": ("MaskModel", "type of data model"),
         "REFTYPE": ("MASK", "reference file type"),
-        "PEDIGREE": (f"INFLIGHT {date} {date}".strip(), "pedigree"),
+        "PEDIGREE": (f"INFLIGHT {date} {mask.about.get('DATE-END', date)}".strip(), "pedigree"),
         "DESCRIP": (f"Bad pixels by self-calibration of {used}", "description"),
         "AUTHOR": (f"badpix_selfcal {mask.version}", "author"),
         "USEAFTER": (f"{date}T00:00:00" if date else mask.made, "use after date"),
@@ -644,11 +644,12 @@ def _values_of_bits(hdus: fits.HDUList, bits: Sequence[str], location: Location)
             values = {}
         if len(values) > _MOST_BITS:
             raise MaskError(f"{location}: DQ_DEF defines {len(values)} bits; DQ has {_MOST_BITS}")
+    defined = [each for each, value in values.items() if 0 < value < 1 << _MOST_BITS]
     for name in bits:
-        if not 0 < values.get(name, 0) < 1 << _MOST_BITS:
+        if name not in defined:
             raise MaskError(
-                f"{location}: its table DQ_DEF gives {name} no value from 1 to "
-                f"2**{_MOST_BITS} - 1; it defines {', '.join(values)[:400] or 'no bit'}"
+                f"{location}: its table DQ_DEF does not define {name}; it defines "
+                f"{', '.join(defined)[:400] or 'no bit'}"
             )
     return values
 
@@ -659,10 +660,12 @@ def _reference(
     """Return the flags of a reference file of other origin: the pixels with one of some bits."""
     reftype = str(cards.get("REFTYPE", "")).strip().upper()
     if reftype != "MASK" and (reftype or cards.get("DATAMODL") != "MaskModel"):
-        found = f"REFTYPE is {reftype}" if reftype else "it has no REFTYPE"
+        found = f"is no mask ({f'REFTYPE is {reftype}' if reftype else 'it has no REFTYPE'})"
+        if cards.get("S_BPXSLF") == "COMPLETE":
+            found = "is a flagged exposure, not its mask"
         raise MaskError(
-            f"{location}: is no mask ({found}); give a file that was written with `save_mask`, or "
-            "a JWST MASK reference file"
+            f"{location}: {found}; give a file that was written with `save_mask`, or a JWST MASK "
+            "reference file"
         )
     image = np.asarray(hdus["DQ"].data if "DQ" in hdus and hdus["DQ"].is_image else None)
     if image.ndim != 2 or image.dtype.kind not in "iu" or not image.size:

@@ -117,12 +117,12 @@ def simulate(
     directory : path-like
         The folder for the files; created if it does not exist.
     detector : str
-        One of `badpix_selfcal.instrument.DETECTORS`, in any case.
+        MIRIFULONG, MIRIFUSHORT, NRS1 or NRS2, in any case.
     size : int or tuple of int, optional
-        Rows and columns, or an int for both, at least `MINIMUM_SIZE`. The region is the top-left
+        Rows and columns, or an int for both, at least 32. The region is the top-left
         part of the full frame and holds the same pixels. The step measures the pedestal in a gap
         that begins at row 50 and at column 474 (MIRIFULONG) or 503 (MIRIFUSHORT): ``(96, 640)``
-        contains a part of it, ``(256, 256)`` no pixel. None: the full frame.
+        contains a part of it, ``(256, 256)`` no pixel. Default: the full frame.
     n_science : int
         Number of science exposures, at least 1, each at another position of the dither.
     n_background : int
@@ -131,8 +131,8 @@ def simulate(
         Seed of the random numbers, not negative. Equal arguments give equal files, byte for byte,
         with the same NumPy and processor. An exposure does not depend on the number of the others.
     epoch : int
-        Epoch, at least 1, each a year after the one before, in which further pixels are hot
-        (`Settings.new_hot`); scene and other defects stay.
+        Epoch, at least 1, each a year after the one before, in which further pixels are hot; scene
+        and other defects stay.
     settings : Settings
         The physical numbers. With `LIGHT_ONLY` the exposures show the scene without any defect.
     overwrite : bool

@@ -92,9 +92,9 @@ def associate(
     max_days : float, optional
         As in `badpix_selfcal.batch`.
     nods : bool, optional
-        List the other positions of a dither pattern as backgrounds too, for small targets
-        (`badpix_selfcal.instrument.NODS_OF_EXP_TYPE`): those of the same observation, channel and
-        band.
+        List the other positions of a dither pattern (2-POINT and 4-POINT; with NIRSpec 2-POINT-NOD
+        and 4-POINT-NOD) as backgrounds too, for small targets: those of the same observation,
+        channel and band.
     flagged : bool, optional
         List the flagged copies of exposures, for calwebb_spec2; a folder stands for these too, and
         there are no selfcal members. Exposures that the copies were made of may be given as well:
@@ -170,6 +170,11 @@ def associate(
     if nods and not has_nods:
         patterns = (f"{each}: {' or '.join(those)}" for each, those in NODS_OF_EXP_TYPE.items())
         warn(f"no exposure has other nods (PATTTYPE, of {'; of '.join(patterns)})")
+    if flagged and not any(each.backgrounds or each.imprints for each in found.values()):
+        warn(
+            "the associations hold science exposures only: no background is among the flagged "
+            "copies (`save_flagged_bkg` writes them)"
+        )
     names = [each.path.name for each in found.values()]
     folders = {each.path.parent for each in found.values()}
     present = {folder / name for folder in folders for name in existing(folder, names)}

@@ -73,8 +73,8 @@ def batch(
     ----------
     inputs : path-like or iterable of path-like
         Exposures, patterns (``**``: any number of sub-folders), and folders. A folder stands for
-        the ``*_rate.fits`` in it and in its sub-folders of the modes in
-        `badpix_selfcal.instrument.DISPAXIS_OF_EXP_TYPE`; hidden sub-folders and links are left out.
+        the ``*_rate.fits`` in it and in its sub-folders whose EXP_TYPE is MIR_MRS, NRS_IFU,
+        NRS_MSASPEC or NRS_FIXEDSLIT; hidden sub-folders and links are left out.
     background : path-like or iterable of path-like, optional
         Exposures (or patterns, folders) that are backgrounds, besides those whose header says so
         (BKGDTARG). They need not be among the inputs. Imprint exposures of NIRSpec (IS_IMPRT) are

@@ -81,14 +81,14 @@ def verify(
     Parameters
     ----------
     against : {"reference", "jwst"}, optional
-        What must be equal: the plain NumPy of `badpix_selfcal.arrays.reference`, or the functions
-        and the step of the installed jwst (on finite samples).
+        What must be equal: the same functions in plain NumPy, or the functions and the step of the
+        installed jwst (on finite samples).
     examples : int, optional
-        Examples of a check.
+        How many random examples each check tries.
     thorough : bool, optional
-        Draw `badpix_selfcal.testing.THOROUGH` examples instead.
+        Try 2000 examples instead.
     seed : int or None, optional
-        Of the examples; None: the same each time.
+        Seed of the examples. Default: the same each time.
     progress : bool or callable, optional
         True: a bar. A function is called with the number of finished checks and the total number.
 
