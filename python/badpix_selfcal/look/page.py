@@ -110,7 +110,7 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
     strips = shown.strips_of(mask, pixels)
     if strips.problems:
         many, why = counted(len(strips.problems), "exposure"), next(iter(strips.problems.values()))
-        warn(f"{mask.name}: the page does not show {many}; the first: {why}")
+        warn(f"{mask.name}: the page does not show {many}: {why}")
     page = rendered(
         "page.html",
         title=f"{mask.name}: {judgement.verdict}",
