@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -135,8 +136,52 @@ def test_a_folder_without_exposures_of_the_detector_is_refused(made):
     mask, folder = made
     (folder / "in").mkdir()
     take(folder / "in" / "x_rate.fits", 1, detector="NRS2")
-    with pytest.raises(bps.ExposureError, match="taken with other detectors than NRS1, or in"):
+    with pytest.raises(bps.ExposureError, match=r"/x_rate\.fits: taken with NRS2, not with NRS1$"):
         bps.apply(mask, folder / "in", output_dir=folder / "out")
+
+
+def test_a_failed_group_has_no_count_of_flags(made):
+    mask, folder = made
+    other = take(folder / "other_rate.fits", 9, detector="NRS2")
+    result = bps.apply(mask, other, output_dir=folder / "out")
+    assert repr(result).splitlines()[-1].split()[-3:] == ["1", "FAILED", "-"]
+    one = bps.apply(mask, [other, folder / "sci0_nrs1_rate.fits"], output_dir=folder / "out")
+    assert repr(one).endswith("%)")
+
+
+def test_flagged_backgrounds_are_backgrounds(made):
+    mask, folder = made
+    take(folder / "bkg0_rate.fits", 9, detector="NRS1", background=True)
+    result = bps.apply(mask, folder, output_dir=folder / "out")
+    roles = {each.exposure.name[:3]: each.role for each in result.exposures}
+    assert roles == {"sci": "science", "bkg": "background"}
+
+
+@pytest.mark.parametrize(
+    ("day", "words"),
+    [
+        ("2022-05-31", r"before the exposures of .* \(2022-07-01\); .* are flagged, although"),
+        ("2022-06-01", ""),
+        ("2023-07-31", ""),
+        ("2023-08-01", r"after the exposures of .* \(2023-07-01\); .* meanwhile are not in it"),
+    ],
+)
+def test_the_dates_of_all_exposures_of_a_persistent_mask_count(tmp_path, recwarn, day, words):
+    masks = []
+    for year in ("2022", "2023"):
+        (tmp_path / year).mkdir()
+        how = {"background": 0, "DATE-OBS": f"{year}-07-01"}
+        pool(tmp_path / year, detectors=("NRS1",), **how)
+        out = tmp_path / f"out{year}"
+        masks.append(bps.batch(tmp_path / year, output_dir=out, save_mask=True)[0].mask_file)
+    bps.history(masks, at_least=1, persistent_mask=tmp_path / "p.fits")
+    assert bps.Mask.read(tmp_path / "p.fits").name == "NRS1 persistent"
+    exposure = take(tmp_path / "x_rate.fits", 9, detector="NRS1", **{"DATE-OBS": day})
+    recwarn.clear()
+    assert bps.apply(tmp_path / "p.fits", exposure, output_dir=tmp_path / "out").written
+    said = [str(each.message) for each in recwarn]
+    assert len(said) == bool(words)
+    assert re.search(words, "".join(said))
 
 
 def test_flagged_exposures_are_flagged_again_if_forced(made):

@@ -291,6 +291,8 @@ class TestFlagged:
         with pytest.warns(bps.SelfcalWarning, match=r"/bkg0_.*, .*/bkg1_.*: left out: .* no flag"):
             made = bps.associate([data, out], flagged=True)
         assert [each.backgrounds for each in made] == [(), ()]
+        with pytest.warns(bps.SelfcalWarning, match="hold science exposures only: no background"):
+            bps.associate(out, flagged=True, dry_run=True)
 
     def test_copies_of_run_belong_to_their_product(self, data):
         how = {"output_dir": data.parent / "run", "save_flagged_bkg": True}

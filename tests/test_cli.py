@@ -67,6 +67,8 @@ def test_each_keyword_is_an_option_with_a_help_text(capsys, monkeypatch, name):
     for line in text.splitlines():
         if re.match(r" [ *]*(--)?[a-zA-Z]+ .*  ", line):
             assert re.search(r"  [A-Z(\"][^\[]{8,}", line), line
+    texts = re.findall(r"^ [ *]*--[a-z-]+ .*?  +(\S.*)", text, re.MULTILINE)
+    assert len(texts) == len({*texts}) > 2
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -206,6 +206,24 @@ def test_a_failed_exposure_is_reported_and_the_others_continue(mixed, capsys, re
     assert (found["errors"], found["statuses"]["KEPT"]) == ([error], 6)
 
 
+@pytest.mark.usefixtures("here")
+def test_nothing_is_resumed_if_all_fail(capsys):
+    assert main(["batch", "x_asn.json"]) == 1
+    printed = capsys.readouterr()
+    assert "give it to `run`" in printed.err
+    assert "next" not in printed.out
+
+
+@pytest.mark.usefixtures("mixed")
+def test_backgrounds_only_are_skipped(lines):
+    found = lines("batch", ".", "--background", ".", "--output-dir", "out", status=3)
+    assert found["status"] == ["10 BACKGROUND"]
+    assert found["next"] == [
+        "nothing was flagged: no exposure is a science exposure (--background)"
+    ]
+    lines("batch", ".", "--background", ".", "--output-dir", "out", "--save-mask")
+
+
 @pytest.mark.usefixtures("mixed")
 def test_resume_keeps_what_is_done(report, lines, capsys):
     run = ["batch", ".", "--output-dir", "out"]

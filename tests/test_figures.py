@@ -26,10 +26,13 @@ from PIL import Image
 import badpix_selfcal as bps
 from badpix_selfcal import look
 from badpix_selfcal.instrument import DO_NOT_USE, REFERENCE_PIXEL
+from badpix_selfcal.look.figures import small_cuts
 from badpix_selfcal.look.page import page_of
 from badpix_selfcal.look.shown import (
     ACROSS,
     ALONG,
+    SAMPLES,
+    Strips,
     borderline,
     flagged_first,
     line_of,
@@ -297,6 +300,13 @@ class TestPixels:
         assert flagged == [(45, 10), (11, 21), (50, 70), (5, 70)]
         assert flagged_first(found)[found.groups.first].tolist() == pixels
         assert found.groups.size.tolist() == [size for _, size in GROUPS]
+
+    @pytest.mark.parametrize(("row", "least", "most"), [(30, 505, 600), (35, 8, 20)])
+    def test_a_small_cut_shows_its_pixel_beside_a_hot_one(self, row, least, most):
+        mask, flat = with_groups(), np.array([row * 80 + 40])
+        strips = Strips(flat, ("x",), np.full((1, 1, SAMPLES), 1e4, np.float32), {})  # a cosmic ray
+        (figure,) = small_cuts(mask, flat.tolist(), strips, 1)
+        assert all(least < panel.get_ylim()[1] < most for panel in figure.axes)
 
     def test_half_of_the_borderline_are_flagged(self, mask):
         found = mask.bad_pixels

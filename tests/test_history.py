@@ -214,7 +214,8 @@ def test_the_persistent_mask_flags_the_persistent_pixels(tmp_path_factory, serie
     assert (mask.bad_pixels.n_high, mask.bad_pixels.n_low) == (highs, len(persistent) - highs)
     names = {"jw01_rate.fits", "jw02_rate.fits", "s3://bucket/jw03_rate.fits"}
     assert {str(each.exposure) for each in mask.members} == names
-    assert mask.about["DATE-OBS"] == DATES[len(series) - 1]
+    dates = (mask.about["DATE-OBS"], mask.about["DATE-END"])
+    assert dates == (DATES[0], DATES[len(series) - 1])
 
 
 # Bad inputs

@@ -147,6 +147,15 @@ class TestContent:
         assert seconds < 5
         assert size < 9e6
 
+    @pytest.mark.parametrize("cut", ["sigma", "fraction"])
+    def test_the_table_has_a_verdict_for_each_check(self, cut):
+        mask = replace(mask_of("MIRIFULONG", (96, 640), cut), dq=None)
+        html = html_of(mask)
+        table = html[html.index("All numbers") : html.index("</details>")]
+        assert f"of {table.count('<tr><td><span')} checks" in numbers_in(html)["why"]
+        assert "<tr><td>not checked</td><td>flags that DQ had before</td>" in table
+
+    @pytest.mark.filterwarnings("ignore:.*page does not show 4 exposures")
     def test_groups_that_are_left_are_counted_listed_and_marked(self):
         html = html_of(left_alone(good_mask()))
         (place,) = numbers_in(html)["sharp_left_at"]
@@ -231,7 +240,8 @@ class TestExposures:
     def test_without_them_it_shows_the_minimum(self, tmp_path):
         mask = mask_of()
         gone = tuple(replace(each, exposure=tmp_path / each.exposure.name) for each in mask.members)
-        html = html_of(replace(mask, members=gone))
+        with pytest.warns(bps.SelfcalWarning, match=f"page does not show 4 .*: {tmp_path}/"):
+            html = html_of(replace(mask, members=gone))
         assert "Only the minimum is shown." in html
         assert str(tmp_path / gone[0].exposure.name) in html
         assert '"exposures": []' in html
@@ -250,7 +260,8 @@ class TestExposures:
         with fits.open(first.exposure) as hdus:
             hdus["SCI"].data = change(hdus["SCI"].data)
             hdus.writeto(changed)
-        html = html_of(replace(mask, members=(replace(first, exposure=changed), *others)))
+        with pytest.warns(bps.SelfcalWarning, match="page does not show 1 exposure"):
+            html = html_of(replace(mask, members=(replace(first, exposure=changed), *others)))
         assert html.count(f"{changed}: {said}") == times
 
     def test_the_page_says_for_how_many_pixels_it_holds_them(self, monkeypatch):
@@ -350,9 +361,8 @@ class TestFiles:
         text = made.index.read_text()
         for group in made.groups:
             assert f'href="{group.page.name}"' in text
-            assert f">{group.verdict}</span></td>" in text
             assert f'<td class="n">{group.judgement.numbers["flagged"]}</td>' in text
-            assert f">{group.judgement.why}</td>" in text
+            assert f">{group.verdict}</span> {group.judgement.why}</td>" in text
             assert not {each.name for each in group.judgement.reasons} & {*WORDS.findall(text)}
         names = [made.index.name, *(group.page.name for group in made.groups)]
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)

@@ -35,7 +35,7 @@ def test_a_result(result):
     )
     assert repr(result) == (
         "Result product: COMPLETE, 5 exposures\n"
-        "  status    3 COMPLETE, 2 BACKGROUND\n"
+        "  status    3 COMPLETE, 2 SELFCAL\n"
         f"{facts}\n"
         "  copies    3 files in out"
     )

@@ -33,6 +33,7 @@ from .exposures import (
     sky,
     write,
 )
+from .pools import pool
 
 SMALL = (40, 60)
 
@@ -266,6 +267,22 @@ def test_all_products_are_processed(tmp_path):
     np.testing.assert_array_equal(other.bad_pixels.mask, found_in([sky(2), sky(3)]).mask)
     assert other.science == tmp_path / "out" / "p1_badpix_selfcal.fits"
     assert result.unused == {tmp_path / "nowhere.fits": "dark"}
+
+
+def test_the_science_exposure_is_no_background_of_its_own(tmp_path):
+    science, dither, *backgrounds = pool(tmp_path, science=2, detectors=("NRS1",))["NRS1"]
+    how = {"output_dir": tmp_path / "out", "save_flagged_bkg": True}
+    with pytest.warns(SelfcalWarning) as said:
+        result = bps.selfcal(science, background=tmp_path, **how)
+    assert [each.exposure for each in result.exposures if each.role == "background"] == [
+        *backgrounds,
+        dither,
+    ]
+    assert [str(each.message).partition(";")[0] for each in said] == [
+        f"{science}: is the science exposure",
+        f"{dither}: taken as background, though BKGDTARG is not set as in the others "
+        "(`background`)",
+    ]
 
 
 def test_imprints_serve_the_minimum_as_selfcal_members_do(tmp_path):

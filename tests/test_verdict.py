@@ -202,6 +202,15 @@ class TestLeft:
         assert judge(replace(mask, dq=dq)).numbers["sharp_left"] == 1
         assert judge(replace(mask, dq=None)).numbers["sharp_left"] == 1
 
+    def test_one_that_is_not_persistent_is_not(self, tmp_path):
+        mask = left_alone(good_mask())
+        assert against(judge(mask))["sharp_left"] == "LOOK"
+        paths = [good_mask().write(tmp_path / "1.fits"), mask.write(tmp_path / "2.fits")]
+        bps.history(paths, persistent_mask=tmp_path / "p.fits")
+        judgement = judge(bps.Mask.read(tmp_path / "p.fits"))
+        assert judgement.numbers["sharp_left"] == 1
+        assert "sharp_left" not in against(judgement)
+
     def test_a_flagged_one_is_not(self):
         assert judge(flagged(left_alone(good_mask()))).numbers["sharp_left"] == 0
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..step.result import ExposureResult, Result, Results
 
 ALONE: Final = "nothing was flagged: add exposures of the same detector (--background)"
+NO_SCIENCE: Final = "nothing was flagged: no exposure is a science exposure (--background)"
 NO_LEVEL: Final = "nothing was flagged: no pedestal can be measured in the gap of the exposures"
 FAILED: Final = "correct what failed, then repeat it with --resume"
 REJECTED: Final = "these flags are not fit for use: the page says why"
@@ -100,9 +101,11 @@ def _report(
     again = [visible(said["command"] or REJECTED) for said in rejected]
     flagged = [each for each in exposures if each.status in ("COMPLETE", "KEPT")]
     copies = [each.output for each in flagged if each.role == "science" and each.output]
+    failed = [each for each in exposures if each.status == "FAILED"]
     skipped = any(each.status == "SKIPPED" for each in exposures)
-    if any(each.status == "FAILED" for each in exposures):
-        lines.append(f"next      {FAILED}")
+    skipped |= all(group.status == "SKIPPED" for group in groups)
+    if failed:  # if all have, there is nothing to resume
+        lines += [f"next      {FAILED}"] if len(failed) < len(exposures) else []
     elif copies:
         if "mask" not in given and any(group.mask for group in groups):
             lines += _look(groups, given, getattr(result, "index", None))
@@ -115,7 +118,8 @@ def _report(
         lines += [f"next      {each}" for each in again or [command]]
     elif skipped:
         is_alone = all(len(group.members) < 2 for group in groups)
-        lines.append(f"next      {ALONE if is_alone else NO_LEVEL}")
+        reason = ALONE if is_alone else NO_LEVEL
+        lines.append(f"next      {reason if exposures else NO_SCIENCE}")
     text = "\n".join([repr(result), *lines])
     return Report(facts, text, _errors(groups, exposures), skipped=skipped)
 

@@ -406,9 +406,11 @@ def small_cuts(
 ) -> Iterator[Figure]:
     """Draw both cuts of some pixels side by side on one scale, with `most` exposures at most.
 
-    It is the same figure for all pixels, which are flat indices: new Axes would take long.
+    It is the same figure for all pixels, which are flat indices: new Axes would take long. The
+    scale is that of `gallery`, widened to the pixel itself: bright neighbours may lie beyond it.
     """
     figure, number = Figure(figsize=(3.2, 1.26)), min(most, len(strips.names))
+    minimum, found = chosen.images_of(mask)
     panels = figure.subplots(1, 2, width_ratios=[reach for _, reach, _ in chosen.HALVES])
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.12)
     for panel, (_, reach, _) in zip(panels, chosen.HALVES, strict=True):
@@ -425,18 +427,18 @@ def small_cuts(
     for flat in pixels:
         exposures = strips.values[:number, where[flat]] if flat in where else none
         pixel = divmod(flat, mask.flags.shape[1])
-        known: list[FloatArray] = []
+        known = _finite(minimum[pixel]).tolist()
         for panel, (direction, reach, first) in zip(panels, chosen.HALVES, strict=True):
             line = chosen.line_of(mask, pixel, direction, reach)
             place = line.place - pixel[line.axis]
             values = (*exposures[:, first + reach + place], line.median, line.minimum)
-            known += map(_finite, values)
+            known += map(float, _limits(line, found))
             for artist in panel.collections:
                 artist.remove()
             panel.fill_between(place, line.lower, line.upper, color=FAINT, alpha=0.22, lw=0)
             for artist, each in zip(panel.lines, values, strict=False):  # the last one stays
                 artist.set_data(place, each)
-        low, high = np.clip(_range(np.concatenate(known)), -LARGEST, LARGEST)
+        low, high = np.clip((min(known), max(known)), -LARGEST, LARGEST)
         margin = 0.05 * (high - low) or 1.0 + 0.05 * abs(low)  # of large values 1 is nothing
         for panel in panels:
             panel.set_ylim(low - margin, high + margin)

@@ -70,7 +70,7 @@
     layer.codes[at] === 0 ? NaN : layer.knee * Math.sinh((layer.codes[at] - 1) * layer.step);
 
   const names = ["minimum", "median", "significance", "dq", "slices", "flagged", "is_high",
-    "sizes", "strip_pixels", "strips", "noise", "science"];
+    "sizes", "strip_pixels", "strips", "noise", "science", "compared"];
   const layers = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await unpacked(name)])));
   const flagged = layers.flagged.codes;
@@ -84,6 +84,9 @@
     for (const pixel of flagged.subarray(first, first + sizes[group])) groupOf[pixel] = group;
   }
   const stripOf = new Map(Array.from(layers.strip_pixels.codes, (pixel, i) => [pixel, i]));
+  // What is cut, and its exact values at these pixels.
+  const compared = layers.significance ? "significance" : "residual";
+  const exact = new Float32Array(layers.compared.codes.buffer);
 
   // ---- Images ----------------------------------------------------------------------------------
   // Return colours as words of a canvas: red, green, blue and opacity, one byte each.
@@ -221,6 +224,9 @@
     made.on_event("mousemove", (event) => {
       if (inside(event) !== null) element("pointer").textContent = described(inside(event));
     });
+    made.on_event("mouseleave", () => {
+      if (selected !== null) element("pointer").textContent = described(selected);
+    });
   }
 
   // The cuts of the selected pixel, and the spectrum of a slice.
@@ -254,7 +260,7 @@
 
   // ---- Values in words -------------------------------------------------------------------------
   const short = (number) =>
-    Number.isNaN(number) ? "no value" : String(Number(number.toPrecision(5)));
+    Number.isNaN(number) ? "no value" : String(Number(number.toPrecision(4)));
   function bitsOf(pixel) {
     if (!layers.dq) return "none";
     const word = layers.dq.codes[pixel];
@@ -265,16 +271,29 @@
     const size = sizes[group], what = size > 1 ? `, a group of ${size} pixels` : "";
     return `flag ${group + 1} of ${sizes.length}${what}`;
   }
+  // Return why a pixel is flagged, or is not.
+  function reason(pixel, number) {
+    const [low, high] = settings.cuts;
+    const [end, isBeyond, cut] = isFlagged[pixel] === 3 ?
+      ["high", number > high, `above ${short(high)}`] : ["low", number < low, `below ${short(low)}`];
+    if (!isFlagged[pixel]) return "not flagged";
+    return `flagged ${end}${isBeyond ? `: ${compared} ${cut}` : ""}`;
+  }
+  // The most important parts come first: a phone has no room for the others above the images.
   function described(pixel) {
+    const strip = stripOf.get(pixel);
+    const number = strip === undefined ? value(compared, pixel) : exact[strip];
     const parts = [
       `column ${pixel % columns}, row ${Math.floor(pixel / columns)}`,
-      ...["minimum", "median", "residual"].map((name) => `${name} ${short(value(name, pixel))}`),
+      `minimum ${short(value("minimum", pixel))}`,
+      `${compared} ${short(number)}`,
+      reason(pixel, number),
     ];
-    if (layers.significance) parts.push(`significance ${short(value("significance", pixel))}`);
-    if (layers.science) parts.push(`science ${short(value("science", pixel))}`);
-    parts.push(`DQ ${bitsOf(pixel)}`);
-    parts.push(["not flagged", "", "flagged low", "flagged high"][isFlagged[pixel]]);
     if (groupOf[pixel] >= 0) parts.push(groupWords(groupOf[pixel]));
+    for (const name of ["median", "residual", "science"])
+      if (name !== compared && (layers[name] || name === "residual"))
+        parts.push(`${name} ${short(value(name, pixel))}`);
+    parts.push(`DQ ${bitsOf(pixel)}`);
     const slice = layers.slices.codes[pixel];
     if (slice) parts.push(settings.slices[slice - 1]);
     return parts.join(" · ");
@@ -334,6 +353,7 @@
       };
     }
     model("selected").data = { x: [pixel % columns], y: [Math.floor(pixel / columns)] };
+    element("pointer").textContent = described(pixel);
     element("selected").textContent = described(pixel) +
       (stripOf.has(pixel) ? "" : " · the page holds no exposures for this pixel");
   }

@@ -25,7 +25,7 @@ from .._kernels import __version__
 from ..arrays import display
 from ..arrays.checks import FloatArray
 from ..arrays.display import NAMES_OF_AXES, counted
-from ..errors import visible
+from ..errors import visible, warn
 from ..instrument import NAMES
 from ..masks.mask import Mask
 from . import require, shown
@@ -108,6 +108,9 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
     pixels = pixels.astype(np.intp)
     pixels = pixels[np.sort(np.unique(pixels, return_index=True)[1])]  # each once
     strips = shown.strips_of(mask, pixels)
+    if strips.problems:
+        many, why = counted(len(strips.problems), "exposure"), next(iter(strips.problems.values()))
+        warn(f"{mask.name}: the page does not show {many}; the first: {why}")
     page = rendered(
         "page.html",
         title=f"{mask.name}: {judgement.verdict}",
@@ -210,7 +213,8 @@ def _gallery(
     for flat, figure in zip(pixels, small_cuts(mask, pixels, strips, MOST_LINES), strict=True):
         row, column = pixel = divmod(flat, minimum.shape[1])
         end = shown.end_of(found, pixel) or "not flagged"
-        label = f"column {column}, row {row}: {what} {found.compared[pixel]:.4g}, {end}"
+        value = np.format_float_positional(found.compared[pixel], 4, fractional=False, trim="-")
+        label = f"column {column}, row {row}: {what} {value}, {end}"
         yield {"pixel": flat, "label": label, "svg": _svg(figure, "cuts along and across")}
 
 
@@ -304,6 +308,7 @@ def _layers(
     with np.errstate(invalid="ignore"):
         median = np.where(np.isinf(residual), residual.dtype.type(0), minimum - residual)
         above = strips.values - cut(minimum)
+        exact = found.compared.ravel()[strips.pixels].astype(np.float32)
     tasks: list[tuple[Any, ...]] = [
         (float_layer, "minimum", minimum, scatter),
         (float_layer, "median", median, scatter),
@@ -313,6 +318,7 @@ def _layers(
         (plain_layer, "is_high", found.high.ravel()[flagged].astype(np.uint8)),
         (plain_layer, "sizes", found.groups.size.astype(np.uint32)),
         (plain_layer, "strip_pixels", strips.pixels.astype(np.uint32)),
+        (plain_layer, "compared", exact.view(np.uint32)),
     ]
     if found.significance is not None:
         tasks.append((float_layer, "significance", found.significance, 1.0))

@@ -178,7 +178,9 @@ def judge(mask: Mask) -> Judgement:
         "sharp_left_spared": sum(group["spared"] for group in left),
         "sharp_left_at": left[:MOST_LISTED],
     }
-    values = ((name, numbers.get(name), limit) for name, limit in LIMITS.items())
+    # What a mask of several runs leaves is in some of them only, on purpose.
+    judged = numbers if mask.identity else numbers | {"sharp_left": None}
+    values = ((name, judged.get(name), limit) for name, limit in LIMITS.items())
     reasons = (Reason(name, value, limit, limit.verdict(value)) for name, value, limit in values)
     judgement = Judgement(tuple(reasons), numbers)
     rejected = [each.name for each in judgement.against if each.verdict == "REJECT"]

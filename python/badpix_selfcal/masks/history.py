@@ -198,7 +198,8 @@ class MaskHistory:
         """Return a mask that flags the persistent pixels.
 
         Its images are those of the last mask, but each persistent pixel has the samples of the mask
-        in which it stands out most. Its members are the exposures of all masks.
+        in which it stands out most. Its members are the exposures of all masks, from the date of
+        the first mask (DATE-OBS) to that of the last (DATE-END).
 
         Raises
         ------
@@ -238,8 +239,14 @@ class MaskHistory:
             cut_high = float(np.fmin(cut_high, theirs.cut_high))
             members = {member.exposure: member for member in other.members} | members
         found = replace(found, mask=flags, cut_low=cut_low, cut_high=cut_high)
+        about = dict(mask.about)
+        if "DATE-OBS" in about:
+            about["DATE-END"] = about["DATE-OBS"]
+        about |= {key: other.about[key] for key in ("DATE-OBS", "TIME-OBS") if key in other.about}
         return replace(
             mask,
+            name=f"{self.of_what} persistent",
+            about=about,
             bad_pixels=replace(found, n_low=int(found.low.sum()), n_high=int(found.high.sum())),
             crowded=(),
             members=tuple(members.values()),

@@ -566,7 +566,7 @@ def _cards(mask: Mask, found: BadPixels, name: str) -> dict[str, tuple[Card, str
         "FILENAME": (file_name, "name of the file"),
         "DATAMODL": ("MaskModel", "type of data model"),
         "REFTYPE": ("MASK", "reference file type"),
-        "PEDIGREE": (f"INFLIGHT {date} {date}".strip(), "pedigree"),
+        "PEDIGREE": (f"INFLIGHT {date} {mask.about.get('DATE-END', date)}".strip(), "pedigree"),
         "DESCRIP": (f"Bad pixels by self-calibration of {used}", "description"),
         "AUTHOR": (f"badpix_selfcal {mask.version}", "author"),
         "USEAFTER": (f"{date}T00:00:00" if date else mask.made, "use after date"),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ..arrays.checks import check_switch
 from ..errors import warn
 from ..files.exposure import Exposure, date_in
-from ..files.paths import AnyLocation
-from ..masks.mask import Mask, names_of_bits
+from ..files.paths import AnyLocation, Location
+from ..masks.mask import Mask, Role, names_of_bits
 from ..parameters import Parameters
 from ..progress import Progress
 from .batch import run_pool
@@ -75,7 +75,7 @@ def apply(
     -----
     SelfcalWarning
         If the mask flags no pixel, or exposures have passed later steps of the pipeline, are of
-        another mode than the mask, or were taken more than 30 days from the first of its exposures.
+        another mode than the mask, or were taken more than 30 days before or after its exposures.
 
     Notes
     -----
@@ -100,19 +100,25 @@ def apply(
                 f"{others[0].path}: EXP_TYPE is {others[0].exp_type}, that of the mask "
                 f"{given.title} is {mode}; exposures of other modes: {len(others)}"
             )
-        made = date_in(given.about)
-        far = [
-            each
-            for each in exposures
-            if made and each.date and abs(each.date - made).days > MAX_DAYS
-        ]
-        if far:
-            warn(
-                f"{listed(far)}: taken more than {MAX_DAYS:g} days from the exposures of the mask "
-                f"{given.title} ({made}); pixels that became hot meanwhile are not in it"
-            )
+        first = date_in(given.about)
+        last = date_in({"DATE-OBS": given.about.get("DATE-END", "")}) or first
+        dated = [(each, each.date) for each in exposures if each.date]
+        early = [each for each, day in dated if first and (first - day).days > MAX_DAYS]
+        late = [each for each, day in dated if last and (day - last).days > MAX_DAYS]
+        for far, when, day, hot in (
+            (early, "before", first, "are flagged, although they were good"),
+            (late, "after", last, "are not in it"),
+        ):
+            if far:
+                warn(
+                    f"{listed(far)}: taken more than {MAX_DAYS:g} days {when} the exposures of the "
+                    f"mask {given.title} ({day}); pixels that became hot meanwhile {hot}"
+                )
         failed = {each.path: why for each in exposures if (why := given.refusal(each))}
         fitting = tuple(each for each in exposures if each.path not in failed)
+        roles: dict[Location, Role] = {
+            each.path: "background" if each.is_background else "science" for each in exposures
+        }
         group = Group(
             name=given.name,
             stem=file_part(given.name),
@@ -120,7 +126,8 @@ def apply(
             detector=given.detector,
             dispaxis=given.dispaxis,
             exposures=fitting,
-            copies=tuple(Copy(each, name_of(each.stem), "science") for each in fitting),
+            copies=tuple(Copy(each, name_of(each.stem), roles[each.path]) for each in fitting),
+            roles=roles,
             failed=failed,
             mask=given,
         )

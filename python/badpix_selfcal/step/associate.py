@@ -170,6 +170,11 @@ def associate(
     if nods and not has_nods:
         patterns = (f"{each}: {' or '.join(those)}" for each, those in NODS_OF_EXP_TYPE.items())
         warn(f"no exposure has other nods (PATTTYPE, of {'; of '.join(patterns)})")
+    if flagged and not any(each.backgrounds or each.imprints for each in found.values()):
+        warn(
+            "the associations hold science exposures only: no background is among the flagged "
+            "copies (`save_flagged_bkg` writes them)"
+        )
     names = [each.path.name for each in found.values()]
     folders = {each.path.parent for each in found.values()}
     present = {folder / name for folder in folders for name in existing(folder, names)}

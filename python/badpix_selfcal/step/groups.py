@@ -171,7 +171,7 @@ def read_pool(
         raise ExposureError("no exposures given")
     exposures: list[Exposure] = []
     failed: dict[Location, str] = {}
-    ignored: list[Location] = []
+    ignored: list[Exposure] = []
     read_ones = read([path for path, _ in found.values()])
     for (key, (path, in_folder)), exposure in zip(found.items(), read_ones, strict=True):
         if isinstance(exposure, Exception):
@@ -182,19 +182,20 @@ def read_pool(
             exposure.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE)
             or detector not in ("", exposure.detector)
         ):
-            ignored.append(path)
+            ignored.append(exposure)
         elif why := _refusal(exposure, force=force, flagged=flagged):
             failed[path] = why
         else:
             is_named = key in backgrounds and not exposure.is_imprint
             exposures.append(replace(exposure, is_background=exposure.is_background or is_named))
     if not exposures and not failed:
-        others = f"with other detectors than {detector}, or " if detector else ""
-        raise ExposureError(
-            f"{ignored[0]} and the others ({len(ignored)} in all) were taken {others}in other "
-            "modes: EXP_TYPE is none of " + ", ".join(DISPAXIS_OF_EXP_TYPE)
-        )
-    return Pool(tuple(exposures), failed, tuple(ignored))
+        odd = [each for each in ignored if each.exp_type not in ("", *DISPAXIS_OF_EXP_TYPE)]
+        why = f"EXP_TYPE is none of {', '.join(DISPAXIS_OF_EXP_TYPE)}"
+        if len(odd) < len(ignored):
+            others = dict.fromkeys(each.detector for each in ignored)
+            why = f"taken with {', '.join(others)}, not with {detector}" + f"; or {why}" * bool(odd)
+        raise ExposureError(f"{listed(ignored)}: {why}")
+    return Pool(tuple(exposures), failed, tuple(each.path for each in ignored))
 
 
 def grouped(

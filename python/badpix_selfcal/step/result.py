@@ -22,7 +22,7 @@ Status: TypeAlias = Literal["COMPLETE", "SKIPPED", "KEPT", "FAILED"]
 """COMPLETE: flagged. SKIPPED: not searched for bad pixels. KEPT: written by an earlier run, and
 still valid."""
 
-USED_ONLY: Final = ("BACKGROUND", "IMPRINT")
+USED_ONLY: Final = ("BACKGROUND", "SELFCAL", "IMPRINT")
 """What else the tally counts: exposures that only serve to find bad pixels."""
 
 ONLY_FOR_MINIMUM: Final = ", used for the minimum image only"
@@ -65,7 +65,7 @@ class Result:
     mask_file, page : the file of the mask (`save_mask`) and its page (`report`); also kept ones.
     unwritten : the mask file or page that could not be written, and why.
     unused : the members of the association that are not used, and their types (dark, ...).
-    imprints : the imprint exposures among the members, which are never flagged.
+    roles : what each member is: science, background, selfcal or imprint.
     others : the results for the association's further products.
     """
 
@@ -80,8 +80,13 @@ class Result:
     page: Location | None = None
     unwritten: Mapping[Location, str] = field(default_factory=dict)
     unused: Mapping[Location, str] = field(default_factory=dict)
-    imprints: tuple[Location, ...] = ()
+    roles: Mapping[Location, Role] = field(default_factory=dict)
     others: tuple[Result, ...] = ()
+
+    @property
+    def imprints(self) -> tuple[Location, ...]:
+        """The imprint exposures among the members, which are never flagged."""
+        return tuple(path for path in self.members if self.roles.get(path) == "imprint")
 
     @property
     def bad_pixels(self) -> BadPixels | None:
@@ -139,12 +144,11 @@ class Result:
     def statuses(self) -> dict[str, int]:
         """The number of exposures of each status.
 
-        BACKGROUND: used, and not flagged itself. IMPRINT: an imprint, likewise.
+        BACKGROUND, SELFCAL, IMPRINT: members of these roles that are not flagged themselves.
         """
         counts = Counter[str](each.status for each in self.exposures)
         used_only = {*self.members} - {each.exposure for each in self.exposures}
-        counts["IMPRINT"] = len(used_only.intersection(self.imprints))
-        counts["BACKGROUND"] = len(used_only) - counts["IMPRINT"]
+        counts.update(self.roles[path].upper() for path in used_only)
         return {status: counts[status] for status in (*get_args(Status), *USED_ONLY)}
 
     def _repr_html_(self) -> str:
@@ -255,8 +259,9 @@ class Results:
 
 
 def _flags_of(result: Result) -> str:
-    """Return how many pixels are flagged; empty without a mask."""
-    if result.mask is None:
+    """Return how many pixels are flagged; empty without a mask, or if every exposure failed."""
+    failed = 0 < len(result.exposures) == len(result.failed)
+    if result.mask is None or (failed and result.mask_file is None):
         return ""
     found = result.bad_pixels
     return counted(result.flagged, "pixel") if found is None else flags_of(found)

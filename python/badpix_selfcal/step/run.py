@@ -176,7 +176,7 @@ class Run:
             page=shown.get(PAGE),
             unwritten=unwritten,
             unused=group.unused,
-            imprints=tuple(path for path in group.members if group.role_of(path) == "imprint"),
+            roles={path: group.role_of(path) for path in group.members},
         )
 
     def _minimum(self, group: Group, errors: Errors) -> Minimum | None:

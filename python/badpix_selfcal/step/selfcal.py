@@ -73,9 +73,12 @@ def selfcal(
     input : path-like
         An association (JSON, YAML) or a science exposure (FITS, also gzipped). With the extra
         ``cloud``, this and all other inputs may be URLs.
-    selfcal, background : path-like or iterable of path-like, optional
-        Further exposures, appended to those of the association: files, patterns, and folders, as in
-        `badpix_selfcal.batch`. All serve to find bad pixels; backgrounds are flagged too.
+    selfcal : path-like or iterable of path-like, optional
+        Further exposures that only serve to find bad pixels, appended to those of the association:
+        files, patterns, and folders, as in `badpix_selfcal.batch`.
+    background : path-like or iterable of path-like, optional
+        Further backgrounds, likewise. They serve to find bad pixels too; `save_flagged_bkg` writes
+        their flagged copies. The science exposure is left out.
     output_dir : path-like, optional
         The folder of the outputs, which is made if it does not exist, or (extra ``cloud``) a URL
         such as ``s3://bucket/prefix``. Default: the current directory, as in the pipeline.
@@ -139,11 +142,11 @@ def selfcal(
     Warns
     -----
     SelfcalWarning
-        If the step is skipped, the science exposure is compared with itself only, an exposure is
-        left out, constant or a copy of another, a member has another detector, mode or subarray,
-        exposures were taken more than 30 days apart, have passed later steps or are of a mode
-        without this step, ERR is missing or far from the noise, the dispersion axis is not known,
-        or rows are crowded with flags.
+        If the step is skipped, the science exposure is compared with itself only or given as a
+        background, an exposure is left out, constant or a copy of another, a member has another
+        detector, mode or subarray, exposures were taken more than 30 days apart, have passed later
+        steps or are of a mode without this step, ERR is missing or far from the noise, the
+        dispersion axis is not known, or rows are crowded with flags.
 
     Notes
     -----
@@ -191,10 +194,22 @@ def _found(
     else:
         found = association.read(path, force=force)
     products = (
-        replace(each, backgrounds=each.backgrounds + more, selfcal=each.selfcal + others)
+        replace(
+            each,
+            backgrounds=each.backgrounds + _without(each.science, more),
+            selfcal=each.selfcal + others,
+        )
         for each in found.products
     )
     return replace(found, products=tuple(products))
+
+
+def _without(science: Location, backgrounds: tuple[Location, ...]) -> tuple[Location, ...]:
+    """Return the further backgrounds of a science exposure, which is none of its own."""
+    found = tuple(each for each in backgrounds if file_key(each) != file_key(science))
+    if len(found) < len(backgrounds):
+        warn(f"{science}: is the science exposure; it is left out of its backgrounds")
+    return found
 
 
 def _read(paths: Iterable[Location], work: Threads) -> dict[Hashable, Exposure]:
@@ -257,6 +272,12 @@ def _group(
         warn(
             f"{science.path}: is compared with itself only, so light of the target may be flagged; "
             "add other exposures of the same detector (`background`)"
+        )
+    unmarked = [each for each in backgrounds if not each.is_background]
+    if found.path == science.path and 0 < len(unmarked) < len(backgrounds):
+        warn(
+            f"{listed(unmarked)}: taken as background, though BKGDTARG is not set as in the others "
+            "(`background`); give it as `selfcal` if it has a target"
         )
     axis = dispaxis_of(science, parameters.dispaxis)
     if axis is None and parameters.dispaxis == "auto":
