@@ -86,6 +86,13 @@ def test_errors_and_warnings_name_the_options(capsys):
         assert "`" not in printed.err
 
 
+def test_the_report_of_a_batch_names_the_options(here, capsys):
+    assert main(["batch", ".", "--quiet"]) == 0
+    copy = str(next(here.glob("*_badpix_selfcal.fits")))
+    assert main(["batch", copy, ".", "--output-dir", "out"]) == 1
+    assert capsys.readouterr().out.count("or set --force to use it") == 1
+
+
 # Names of files that a terminal would obey
 
 EVIL = "\x1b]0;title\x07\x9b31m\u202e\x7f\n\u2028verdict  TRUST\r\x1b[2J"

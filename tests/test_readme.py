@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +59,11 @@ def _observation(tmp_path):
     association = made.association.read_text(encoding="utf-8")
     for path in made.files:
         association = association.replace(f'"{path.name}"', f'"data/{path.name}"')
-    (tmp_path / "jw01234_spec2_asn.json").write_text(association, encoding="utf-8")
-    names = ("science_rate.fits", "sky1_rate.fits", "sky2_rate.fits")
-    for name, path in zip(names, (made.science[0], *made.background), strict=True):
+    content = json.loads(association)
+    content["products"][0]["name"] = "jw01234"
+    (tmp_path / "jw01234_spec2_asn.json").write_text(json.dumps(content), encoding="utf-8")
+    names = ("science_rate.fits", "tonight_rate.fits", "sky1_rate.fits", "sky2_rate.fits")
+    for name, path in zip(names, (*made.science, *made.background), strict=True):
         shutil.copy(path, tmp_path / name)
     for path in made.associations:
         path.unlink()
@@ -130,9 +134,10 @@ def test_the_pictures_are_in_the_readme_and_small(picture):
 
 @pytest.mark.usefixtures("_observation")
 def test_an_association_is_flagged(tmp_path):
-    run(block("badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged"), tmp_path)
+    run(block("badpix-selfcal run jw01234_spec2_asn.json --cut"), tmp_path)
     names = sorted(path.name for path in (tmp_path / "flagged").iterdir())
-    assert len(names) == 3
+    assert len(names) == 4
+    names.remove("jw01234_badpix_selfcal_mask.fits")
     assert sum("_bkg_" in name for name in names) == 2
     assert len({n_flagged(tmp_path / "flagged" / name) for name in names}) == 1
 
@@ -159,11 +164,7 @@ def test_exposures_without_an_association_are_flagged(tmp_path):
 
 @pytest.mark.usefixtures("_observation")
 def test_a_mask_is_applied(tmp_path):
-    shutil.copy(tmp_path / "science_rate.fits", tmp_path / "tonight_rate.fits")
-    flag = block("badpix-selfcal run jw01234_spec2_asn.json --output-dir flagged").strip()
-    run(f"{flag} --save-mask", tmp_path)
-    (mask,) = (tmp_path / "flagged").glob("*_mask.fits")
-    mask.rename(mask.with_name("jw01234_badpix_selfcal_mask.fits"))
+    run(block("badpix-selfcal run jw01234_spec2_asn.json --cut"), tmp_path)
     run(block("badpix-selfcal apply"), tmp_path)
     (flagged,) = (tmp_path / "tonight").iterdir()
     assert n_flagged(flagged) > 100
@@ -215,14 +216,34 @@ def test_results_and_masks_are_compared(tmp_path):
 
 @pytest.mark.usefixtures("_observation")
 def test_the_blocks_work_one_after_the_other(tmp_path):
-    first = "run jw01234_spec2_asn.json --output-dir flagged"
-    for start in (first, "run science_rate.fits", "batch data", "associate data"):
+    first = "run jw01234_spec2_asn.json --cut"
+    for start in (first, "run science_rate.fits", "batch data", "apply", "associate data"):
         run(block(f"badpix-selfcal {start}"), tmp_path)
+    for extra, guide in (
+        ("", "sigma-cut"),
+        ("", "masks"),
+        ("bokeh", "report"),
+        ("matplotlib", "plots"),
+    ):
+        page = (ROOT / "docs" / f"{guide}.md").read_text(encoding="utf-8")
+        (commands, *_) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+        lines = re.findall(r"^badpix-selfcal (?:run|batch) .*", commands, re.MULTILINE)
+        assert lines
+        assert all("--cut sigma" in line for line in lines)
+        if not extra or find_spec(extra):
+            # Small exposures are those of a subarray.
+            run(commands.replace("mirifulong_34", "mirifulong_generic_34"), tmp_path)
+
+
+def test_the_completion_of_the_shell_is_installed_in_a_new_account(tmp_path):
+    run(f"export HOME={tmp_path}\n{block('mkdir -p')}", tmp_path)
+    (script,) = (tmp_path / ".local" / "share").rglob("badpix-selfcal")
+    assert "--sigma-upper" in script.read_text()
 
 
 def test_every_block_of_commands_is_run():
     run_here = [each for each in BLOCKS if not any(mark in each for mark in ELSEWHERE)]
-    assert len(run_here) == 8
+    assert len(run_here) == 9
 
 
 def test_the_python_example_runs(capsys):

@@ -196,7 +196,8 @@ class _Call:
             head |= {"warnings": self._warned, "errors": errors}
             head |= report.facts if report else {}
             return self._printed(json.dumps(plain(head), indent=2), status)
-        return self._printed("" if self._is_quiet or report is None else report.text, status)
+        text = "" if self._is_quiet or report is None else self._typed(report.text)
+        return self._printed(text, status)
 
     def _printed(self, text: str, status: int) -> int:
         """Print to standard output, and return the exit status: 1 if that is not possible."""

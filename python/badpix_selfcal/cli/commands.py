@@ -24,16 +24,16 @@ EXAMPLES: Final = """\
 badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir flagged
 badpix-selfcal run *1001_*_00001_*_rate.fits --background *2001_*_rate.fits
 
-badpix-selfcal batch . --output-dir flagged_all
-badpix-selfcal batch . --output-dir flagged_all --resume
+badpix-selfcal batch . --cut sigma --output-dir flagged_all
+badpix-selfcal batch . --cut sigma --output-dir flagged_all --resume
 
-badpix-selfcal batch . --output-dir flagged_all --save-mask
+badpix-selfcal batch . --cut sigma --output-dir flagged_all --save-mask
 badpix-selfcal apply flagged_all/*_mask.fits *_rate.fits --output-dir again
 
-badpix-selfcal run *_00001_*_asn.json --save-mask
+badpix-selfcal run *_00001_*_asn.json --cut sigma --save-mask
 badpix-selfcal report *_mask.fits
 
-badpix-selfcal run *_00001_*_asn.json --save-mask
+badpix-selfcal run *_00001_*_asn.json --cut sigma --save-mask
 badpix-selfcal plot *_mask.fits
 badpix-selfcal plot *_badpix_selfcal.fits --figure residual --format pdf
 
@@ -41,9 +41,9 @@ badpix-selfcal run *_00001_*_asn.json --output-dir run
 badpix-selfcal batch . --output-dir batch
 badpix-selfcal compare run/*_00001_*_selfcal.fits batch/*_00001_*_selfcal.fits
 
-badpix-selfcal run *_00001_*_asn.json --output-dir masks --save-mask
-badpix-selfcal run *_00002_*_asn.json --output-dir masks --save-mask
-badpix-selfcal history masks/*_mask.fits --table pixels.ecsv
+badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir m --save-mask
+badpix-selfcal run *_00002_*_asn.json --cut sigma --output-dir m --save-mask
+badpix-selfcal history m/*_mask.fits --table pixels.ecsv
 
 badpix-selfcal run *_00001_*_asn.json --cut sigma --output-dir run --save-mask
 badpix-selfcal export run/*_mask.fits pixels.ecsv pixels.reg
