@@ -243,7 +243,7 @@ def test_parameters_of_the_sigma_cut_need_it_and_the_fractions_of_crds_are_no_er
     association = observe(tmp_path, "NRS1")["association"]
     for name, value in {"sigma_lower": 8.0, "sigma_upper": 4.0, "grow": True}.items():
         error = run(Ours, association, **{name: value})
-        assert str(error).startswith(f"{name} serves the sigma cut only; set `cut` to sigma, or")
+        assert str(error).startswith(f"`{name}` serves the sigma cut only; set `cut` to sigma, or")
     results = [run(Ours, association, cut="sigma", **how) for how in ({}, {"flagfrac_upper": 0.01})]
     (one, _), (other, _) = results
     np.testing.assert_array_equal(one.dq, other.dq)

@@ -94,7 +94,7 @@ def test_a_parameter_of_the_other_cut_is_refused_unless_it_has_its_default(
 ):
     exposure = write(tmp_path / "sci_rate.fits", sky(1))
     other = "fraction" if cut == "sigma" else "sigma"
-    said = f"{name} serves the {other} cut only; set `cut` to {other}, or leave {name} out"
+    said = f"`{name}` serves the {other} cut only; set `cut` to {other}, or leave `{name}` out"
     image, default = np.ones((9, 9)), {name: DEFAULTS[name]}
     for call in (
         lambda **how: bps.selfcal(exposure, output_dir=tmp_path / "out", **how),
@@ -105,8 +105,10 @@ def test_a_parameter_of_the_other_cut_is_refused_unless_it_has_its_default(
             call(cut=cut, **{name: value})
         call(cut=cut, **default)
         call(cut=other, **{name: value})
-    option = [f"--{name.replace('_', '-')}", *([] if name == "grow" else [str(value)])]
-    assert main(["run", str(exposure), "--cut", cut, *option]) == 2
+    option = f"--{name.replace('_', '-')}"
+    words = [option] if name == "grow" else [option, str(value)]
+    assert main(["run", str(exposure), "--cut", cut, *words]) == 2
+    said = said.replace(f"`{name}`", option).replace("`cut`", "--cut")
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -122,7 +122,8 @@ def test_a_run_takes_one_input(data, capsys, kind):
     assert main(["run", *paths]) == 2
     many = f"one argument too many: {paths[1]}; run takes one input, 'badpix-selfcal batch' many"
     assert many in capsys.readouterr().err
-    assert bps.selfcal(f"data/*0*{kind}", background="data", output_dir="out").written
+    with pytest.warns(SelfcalWarning, match="is the science exposure; it is left out"):
+        assert bps.selfcal(f"data/*0*{kind}", background="data", output_dir="out").written
 
 
 def test_a_link_to_nowhere_fails_on_its_own(data):

@@ -270,7 +270,8 @@ def refuse_other_cut(cut: Cut, given: Mapping[str, object]) -> None:
         for name, default in defaults.items():
             if other != cut and given[name] != default:
                 raise ValueError(
-                    f"{name} serves the {other} cut only; set `cut` to {other}, or leave {name} out"
+                    f"`{name}` serves the {other} cut only; set `cut` to {other}, or leave "
+                    f"`{name}` out"
                 )
 
 
