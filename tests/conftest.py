@@ -6,6 +6,7 @@ import gc
 import gzip
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ from .simulations import full, long, short  # noqa: F401 - fixtures
 
 # The pipeline would otherwise ask its reference-file server for step parameters.
 os.environ["STPIPE_DISABLE_CRDS_STEPPARS"] = "true"
+
+# A shell starts what runs in the background with SIGINT ignored, and processes inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=20, **_COMMON)
