@@ -6,6 +6,7 @@ that passes without this package and is not in `EXPLAINED`.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -62,7 +63,9 @@ def outcomes(suite: str, word: str, *options: str) -> dict[str, str]:
         results = Path(folder, "results.xml")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
         command += ["-o", "addopts=", f"--junitxml={results}", "-k", word, "--pyargs", suite]
-        subprocess.run(command, stdout=subprocess.DEVNULL, cwd=folder, check=False)
+        where = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # of this module
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        subprocess.run(command, **quiet, cwd=folder, env=where, check=False)
         cases = ElementTree.parse(results).iter("testcase")
         return {
             f"{case.get('classname')}.{case.get('name')}".lstrip("."): next(

@@ -18,6 +18,8 @@ from badpix_selfcal import ndimage as our_ndimage
 from badpix_selfcal import signal as our_signal
 from badpix_selfcal.testing import assert_same
 
+from .peers import outcomes
+
 ndimage = pytest.importorskip("scipy.ndimage", reason="scipy is not installed")
 bottleneck = pytest.importorskip("bottleneck", reason="bottleneck is not installed")
 
@@ -344,6 +346,11 @@ class TestBottleneck:
             our_bottleneck.move_median(np.zeros((4, 5)), **wrong)
         with pytest.raises(ValueError):
             bottleneck.move_median(np.zeros((4, 5)), **wrong)
+
+    def test_the_tests_of_bottleneck_pass(self):
+        found = outcomes("bottleneck.tests.move_test", "", "-p", "tests.peers")
+        assert len(found) >= 30
+        assert {*found.values()} == {"passed"}
 
     def test_types_are_kept(self):
         for dtype in ("f2", "<f4", ">f4", ">f8", "g"):

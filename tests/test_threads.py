@@ -136,6 +136,26 @@ assert np.array_equal(large, expected[0][:18, :18])
     )
 
 
+def test_the_first_kernels_of_several_threads_at_once():
+    """What the pool imports lets other threads run: they waited for each other for ever."""
+    code = """
+import sys, threading, numpy as np, badpix_selfcal as bps
+sys.setswitchinterval(1e-6)
+image, median_filter = np.ones((300, 400), np.float32), bps.median_filter
+together = threading.Barrier(8)
+def first():
+    together.wait()
+    median_filter(image, 15)
+threads = [threading.Thread(target=first) for _ in range(8)]
+[each.start() for each in threads]
+[each.join() for each in threads]
+print("done")
+"""
+    for _ in range(5):
+        done = _in_new_process(code)
+        assert (done.stdout.strip(), done.returncode) == ("done", 0), done.stderr
+
+
 @needs_proc
 def test_threads_are_started_when_needed_and_kept_while_their_number_is_the_same():
     _assert_in_new_process(

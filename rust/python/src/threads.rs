@@ -119,14 +119,26 @@ fn reserve() -> PyResult<Vec<u8>> {
 }
 
 /// The pool of this process, which is started if it does not run.
+///
+/// The record is not locked meanwhile: what is imported for the start lets other threads run, and one
+/// of them could wait for the lock while it is attached to the interpreter.
 fn current(py: Python<'_>) -> PyResult<Arc<ThreadPool>> {
+    let size = {
+        let record = record();
+        if let Some(pool) = record.pool() {
+            return Ok(Arc::clone(pool));
+        }
+        record.size()?
+    };
+    let pool = Arc::new(start(py, size)?);
     let mut record = record();
-    if let Some(pool) = record.pool() {
-        return Ok(Arc::clone(pool));
+    if let Some(other) = record.pool() {
+        return Ok(Arc::clone(other));
     }
-    let pool = Arc::new(start(py, record.size()?)?);
-    record.forget_pool();
-    record.started = Some(Started { process: process::id(), pool: Arc::clone(&pool) });
+    if record.size()? == size {
+        record.forget_pool();
+        record.started = Some(Started { process: process::id(), pool: Arc::clone(&pool) });
+    }
     Ok(pool)
 }
 
