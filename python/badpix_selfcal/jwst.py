@@ -220,7 +220,7 @@ def reference_median(
     data, dq : ndarray, 2-D
         Samples, and their DQ. Those flagged DO_NOT_USE are not used.
     smoothing_length : int
-        Rows in the window, which has all columns; one more, if it is even.
+        Rows in the window, which has all columns.
 
     Returns
     -------

@@ -261,18 +261,34 @@ def nanmedian_filter(
     are raised. As in scipy, all types are computed in double precision or as if they were; masks
     and units of the input are ignored.
     """
-    how: Any = {"footprint": footprint, "output": output, "mode": mode, "cval": cval}
-    how |= {"origin": origin, "axes": axes}
-    return _nanmedians(np.asarray(input), size, **how)
+    given = np.asarray(input)
+    array = given.view(np.uint8) if given.dtype.kind == "b" else given
+    window = _window(array.ndim, size, footprint, origin, axes)
+    edge = _EDGES[check_choice(_MODES, mode, "mode")]
+    fill, is_single = math.nan, True
+    if edge == "constant":
+        fill = check_number(cval, "cval")
+        with np.errstate(over="ignore"):
+            is_single = math.isnan(fill) or float(np.float32(fill)) == fill
+    result = _output(output, given)
+    if not is_single or result.dtype.kind != "f" or result.dtype.itemsize > 4:
+        array = array.astype(np.float64, copy=False)
+    samples = as_floats(array, "input", ndim=None)
+    if result.dtype == samples.dtype and not np.may_share_memory(result, given):
+        return filtered(samples, window, edge, fill, out=result)
+    return _put(filtered(samples, window, edge, fill), result)
 
 
 def medians_of_odd(
     array: NDArray[Any],
     size: Any,
     *,
+    footprint: ArrayLike | None = None,
     output: NDArray[Any] | DTypeLike | None = None,
     cval: float = 0.0,
-    **how: Any,
+    origin: _Whole = 0,
+    axes: _Whole | None = None,
+    mode: str = "reflect",
 ) -> NDArray[Any]:
     """Compute medians that need no mean, so that they are those of scipy's sorted samples.
 
@@ -288,39 +304,11 @@ def medians_of_odd(
         raise OtherArgumentsError("whole numbers beyond 2^53")
     if math.isnan(cval) or (kind != "f" and not (output is None and cval in (0, 1))):
         raise OtherArgumentsError("whole numbers and others")
-    return _nanmedians(array, size, output=output, cval=cval, **how, is_odd=True)
-
-
-def _nanmedians(
-    given: NDArray[Any],
-    size: _Whole | None,
-    *,
-    footprint: ArrayLike | None = None,
-    output: NDArray[Any] | DTypeLike | None = None,
-    mode: str = "reflect",
-    cval: float = 0.0,
-    origin: _Whole = 0,
-    axes: _Whole | None = None,
-    is_odd: bool = False,
-) -> NDArray[Any]:
-    """Compute `nanmedian_filter`; with `is_odd`, windows of an even number are refused."""
-    array = given.view(np.uint8) if given.dtype.kind == "b" else given
-    window = _window(array.ndim, size, footprint, origin, axes)
-    if is_odd and window.size % 2 == 0:
+    lengths = size if footprint is None else None  # else it warns that it ignores size
+    if _window(array.ndim, lengths, footprint, origin, axes).size % 2 == 0:
         raise OtherArgumentsError("a window of an even number of samples")
-    edge = _EDGES[check_choice(_MODES, mode, "mode")]
-    fill, is_single = math.nan, True
-    if edge == "constant":
-        fill = check_number(cval, "cval")
-        with np.errstate(over="ignore"):
-            is_single = math.isnan(fill) or float(np.float32(fill)) == fill
-    result = _output(output, given)
-    if not is_single or result.dtype.kind != "f" or result.dtype.itemsize > 4:
-        array = array.astype(np.float64, copy=False)
-    samples = as_floats(array, "input", ndim=None)
-    if result.dtype == samples.dtype and not np.may_share_memory(result, given):
-        return filtered(samples, window, edge, fill, out=result)
-    return _put(filtered(samples, window, edge, fill), result)
+    how: Any = {"footprint": footprint, "output": output, "mode": mode, "cval": cval}
+    return nanmedian_filter(array, size, **how, origin=origin, axes=axes)
 
 
 def _put(medians: NDArray[Any], result: NDArray[Any]) -> NDArray[Any]:
