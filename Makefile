@@ -8,8 +8,11 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SHOWN := $(DEMO)/jw09999001001_02101_00001_mirifushort
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
+PACKAGED := $(SOURCES) README.md LICENSE release/crates.py \
+	$(shell find python -type f ! -name '*.py[cd]' ! -name '*.so')
 
-.PHONY: demo picture test peers attack fuzz sanitize sanitize-python lint bench accuracy wheel clean
+.PHONY: demo picture test peers attack fuzz sanitize sanitize-python lint docs bench gate gate-baseline accuracy \
+	wheel rehearsal urls release-check floors deny publish-dry-run clean
 
 demo: $(VENV)/.installed
 	$(BIN)/badpix-selfcal simulate $(DEMO) --detector MIRIFUSHORT --overwrite
@@ -86,46 +89,120 @@ lint: $(VENV)/.lint
 	$(BIN)/python -m mypy.stubtest badpix_selfcal._kernels
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	$(BIN)/codespell $$(git ls-files)
+	$(BIN)/zizmor --offline --persona pedantic --quiet .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms \
+		.github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config \
+		.github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/sp-repo-review --show err .
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --all-features -p badpix-selfcal-kernels
+
+# Does everything agree on a version? Tags it in a scratch clone of what is committed.
+rehearsal: wheel
+	$(BIN)/python -m release.rehearsal "$(VERSION)"
+
+# Sets the owner of the project on GitHub in the addresses of all files.
+OWNER ?= badpix-selfcal
+
+urls:
+	git grep -lIE 'github(usercontent)?\.(com|io)/' | xargs perl -pi \
+		-e 's{(github(?:usercontent)?\.com/)[\w.-]+(?=/badpix-selfcal\b)}{$$1$(OWNER)}g;' \
+		-e 's{[\w-]+(?=\.github\.io/badpix-selfcal\b)}{$(OWNER)}g'
+
+# The site, in docs/_build/html.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --jobs auto docs docs/_build/html
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
 
+# The instructions of the kernels, within 2 % of benchmarks/results/instructions.json, which
+# gate-baseline renews. Needs valgrind on x86-64.
+INSTRUCTIONS := $(or $(CARGO_TARGET_DIR),target)/release/examples/instructions
+
+gate gate-baseline:
+	cargo build --quiet --release -p badpix-selfcal-kernels --example instructions
+	$(PYTHON) -m benchmarks.gate $(INSTRUCTIONS) $(if $(findstring baseline,$@),--renew)
+
 accuracy: $(VENV)/.accuracy
 	$(BIN)/python -m benchmarks.accuracy
 
-wheel: $(VENV)/.pip
-	$(BIN)/pip wheel --no-deps --wheel-dir dist .
+# What is released, in dist/: the sdist, and a wheel made from it for every Python from 3.11 on. zig
+# links it with an old glibc. Linux only.
+wheel: dist/.built
+
+dist/.built: $(VENV)/.release $(PACKAGED)
+	rm -rf dist
+	PATH="$(abspath $(BIN)):$$PATH" maturin build --release --sdist --locked --zig --strip \
+		--compatibility manylinux2014 --interpreter $(BIN)/python --out dist
+	$(BIN)/auditwheel show dist/*.whl | grep --line-regexp '"manylinux_2_17_.*"\.'
+	$(BIN)/abi3audit --strict --summary dist/*.whl
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m release.crates dist/*.whl
+	touch $@
+
+# All tests with the wheel installed, without cargo and without the tree.
+PYTHONS ?= 3.11 3.12 3.13
+
+release-check: wheel
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m release.installed dist/*.whl $(PYTHONS)
+
+# The tests with the lowest versions that pyproject.toml allows, without those that need jwst. The other
+# extras must be installable.
+floors: wheel
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 --all-extras \
+		pyproject.toml --output-file /dev/null
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m release.installed dist/*.whl 3.11 --lowest
+
+# `DENY=advisories` needs a network.
+DENY ?= bans licenses sources
+
+deny: $(VENV)/.release
+	PATH="$(abspath $(BIN)):$$PATH" cargo deny --locked check $(DENY)
+
+# The crate as crates.io would get it.
+publish-dry-run:
+	cargo publish --dry-run --locked -p badpix-selfcal-kernels
 
 clean:
 	rm -rf $(VENV) dist target
 
+INSTALL := $(BIN)/uv pip install --python $(BIN)/python
+
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --upgrade pip
+	$(BIN)/pip install --upgrade pip uv
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.pip $(SOURCES)
 	@echo "Compiling the kernels takes about a minute."
-	$(BIN)/pip install --editable .
-	touch $@
-
-$(VENV)/.examples: $(VENV)/.installed
-	$(BIN)/pip install --editable '.[examples]'
+	$(INSTALL) --reinstall-package badpix-selfcal --editable .
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed
-	$(BIN)/pip install --editable '.[test]'
+	$(INSTALL) --editable '.[test]'
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/pip install --editable '.[test,lint]'
+	$(INSTALL) --editable '.[test,lint]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(INSTALL) --editable '.[docs]'
+	touch $@
+
+$(VENV)/.release: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --group release
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.installed
-	$(BIN)/pip install --editable '.[bench]'
+	$(INSTALL) --editable '.[bench]'
 	touch $@
 
 $(VENV)/.accuracy: $(VENV)/.installed
-	$(BIN)/pip install --editable '.[accuracy]'
+	$(INSTALL) --editable '.[accuracy]'
 	touch $@

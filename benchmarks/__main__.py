@@ -12,7 +12,7 @@ from typing import Final
 
 from .goals import compare
 from .machine import OtherLoad, describe
-from .report import README, RESULTS, Results, refresh
+from .report import PAGE, README, RESULTS, Results, refresh
 from .sizes import FULL, QUICK, Sizes
 from .tables import Table
 
@@ -23,7 +23,7 @@ PARTS: Final = (
 PROCESSES: Final = "processes"
 """The part that only repeats tables of the step."""
 EXAMPLES: Final = """\
-python -m benchmarks                  run all parts, write benchmarks/results/ and the README
+python -m benchmarks                  run all parts, write benchmarks/results/, README and page
 python -m benchmarks medians step     run and print these parts
 python -m benchmarks --quick          check that all parts run; the figures mean nothing"""
 
@@ -105,8 +105,8 @@ def _write(results: Results, folder: Path) -> None:
     results.store(folder)
     draw(results, folder)
     if folder == RESULTS:
-        text = refresh(README.read_text(encoding="utf-8"), results.for_readme())
-        README.write_text(text, encoding="utf-8")
+        for path, block in ((README, results.for_readme()), (PAGE, results.for_page())):
+            path.write_text(refresh(path.read_text(encoding="utf-8"), block), encoding="utf-8")
 
 
 if __name__ == "__main__":

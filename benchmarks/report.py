@@ -1,4 +1,4 @@
-"""The results of a run: store and restore them, write a document and the table of the README."""
+"""The results of a run: store and restore them, write a document and the tables of other pages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from .goals import compare, summary
 from .tables import Table
 from .timing import Row
 
-__all__ = ["README", "RESULTS", "Results", "refresh"]
+__all__ = ["PAGE", "README", "RESULTS", "Results", "refresh"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 README: Final = ROOT / "README.md"
+PAGE: Final = ROOT / "docs" / "explanation" / "speed.md"
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 STORED: Final = "latest.json"
 DOCUMENT: Final = "latest.md"
@@ -78,9 +79,17 @@ class Results:
         return f"# Benchmarks\n\n{self.heading}\n{pictures}{tables}\n{goals}"
 
     def for_readme(self) -> str:
-        """Return the part of the README between the marks, with the marks."""
-        names = ("medians.png", "step.png")
-        pictures = "".join(f"\n![{PICTURES[name]}](benchmarks/results/{name})\n" for name in names)
+        """Return the results that the README shows, with the marks around them."""
+        table = summary(self.rows, self.rounds, in_readme=True)
+        words = f"Measured on {self.about['date']} on {self.about['machine']}.\n"
+        return f"{BEGIN}\n{words}\n{table}\n{END}"
+
+    def for_page(self) -> str:
+        """Return the results that the page on speed shows, with the marks around them."""
+        folder = "../../benchmarks/results"
+        pictures = "".join(
+            f"\n![{PICTURES[name]}]({folder}/{name})\n" for name in ("medians.png", "step.png")
+        )
         return f"{BEGIN}\n{self.heading}\n{summary(self.rows, self.rounds)}{pictures}\n{END}"
 
     def store(self, folder: Path) -> None:
@@ -103,15 +112,15 @@ class Results:
         return cls(stored["about"], stored["rounds"], tables)
 
 
-def refresh(readme: str, block: str) -> str:
-    """Replace the results in the README.
+def refresh(page: str, block: str) -> str:
+    """Replace the results in a page.
 
     Parameters
     ----------
-    readme : str
-        The text of the README.
+    page : str
+        The text of the page.
     block : str
-        The new results, as from `Results.for_readme`.
+        The new results, as from `Results.for_readme` or `Results.for_page`.
 
     Returns
     -------
@@ -121,10 +130,10 @@ def refresh(readme: str, block: str) -> str:
     Raises
     ------
     ValueError
-        If the README does not have both marks, once each and in order.
+        If the page does not have both marks, once each and in order.
     """
-    before, begin, rest = readme.partition(BEGIN)
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in after or END in after:
-        raise ValueError("the README must have the marks around the results, once each")
+        raise ValueError("the page must have the marks around the results, once each")
     return before + block + after

@@ -1,6 +1,6 @@
 """Draw a simulated MIRI MRS exposure before and after its bad pixels are flagged.
 
-Needs matplotlib, in the clone: pip install ".[examples]"
+Needs matplotlib, in the clone: pip install ".[plot]"
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ try:
     from badpix_selfcal.simulate.scene import FWHM, pointing
     from badpix_selfcal.simulate.slices import geometry
 except ImportError as error:  # the help page needs none of them
-    MISSING = f'{error}; in the clone: pip install ".[examples]"'
+    MISSING = f'{error}; in the clone: pip install ".[plot]"'
 
 # The palette of Okabe and Ito, which colour-blind readers can distinguish.
 FLAGGED, KNOWN_BAD, LIGHT_COLOUR = "#D55E00", "#56B4E9", "#BDBDBD"

@@ -1,6 +1,6 @@
 """Draw the flags of the fraction cut and of the sigma cut beside the truth of a simulation.
 
-Needs matplotlib, in the clone: pip install ".[examples]"
+Needs matplotlib, in the clone: pip install ".[plot]"
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ try:
     import badpix_selfcal as bps
     from badpix_selfcal.simulate import HOT, LOW
 except ImportError as error:  # the help page needs none of them
-    MISSING = f'{error}; in the clone: pip install ".[examples]"'
+    MISSING = f'{error}; in the clone: pip install ".[plot]"'
 
 # The palette of Okabe and Ito, which colour-blind readers can distinguish.
 RIGHT, WRONG, MISSED = "#0072B2", "#D55E00", "#E69F00"

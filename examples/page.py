@@ -1,6 +1,6 @@
 """Draw the page of figures of a simulated observation's mask, as `badpix-selfcal plot` does.
 
-Needs matplotlib, in the clone: pip install ".[examples]"
+Needs matplotlib, in the clone: pip install ".[plot]"
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ try:
     import badpix_selfcal as bps
     from badpix_selfcal.look import figure
 except ImportError as error:  # the help page needs none of them
-    MISSING = f'{error}; in the clone: pip install ".[examples]"'
+    MISSING = f'{error}; in the clone: pip install ".[plot]"'
 
 NEEDED = "flagged/*_mask.fits"
 

@@ -111,8 +111,10 @@ def with_groups():
 WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
 NAMES = st.text(min_size=1, max_size=90)
 FLOATS = st.floats(width=32)
+BYTES = st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF)  # of names that are no UTF-8
+CHARACTERS = st.one_of(st.characters(codec="utf-8", exclude_characters="\0"), BYTES)
 PATHS = st.one_of(
-    st.text(st.characters(exclude_characters="\0"), min_size=1).map(Path),
+    st.text(CHARACTERS, min_size=1).map(Path),
     st.from_regex(r"[a-z0-9_.~'&() -]{1,12}", fullmatch=True).map(
         lambda word: locate(f"s3://bucket/{word}")
     ),

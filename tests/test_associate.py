@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import shlex
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -314,16 +311,6 @@ def named(bucket, key):
     """Return the names of the members that an association in a bucket lists."""
     (product,) = json.loads(bucket.read(key))["products"]
     return [member["expname"] for member in product["members"]]
-
-
-def test_the_commands_of_the_guide_run(exposures, monkeypatch):
-    guide = Path(__file__).parents[1] / "docs" / "associations.md"
-    monkeypatch.chdir(exposures.parent)
-    blocks = re.findall(r"```sh\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
-    for line in "".join(blocks).splitlines():
-        assert main(shlex.split(line, comments=True)[1:]) == 0
-    assert len(names(exposures.glob("*_spec2_asn.json"))) == 3
-    assert len(names(exposures.parent.glob("flagged_all/*_spec2_asn.json"))) == 3
 
 
 class TestUnderUrl:

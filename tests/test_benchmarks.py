@@ -11,8 +11,9 @@ import pytest
 
 import badpix_selfcal as bps
 from benchmarks.__main__ import PARTS, main
+from benchmarks.gate import compared
 from benchmarks.goals import GOALS, SHOWN, Goal, compare
-from benchmarks.report import BEGIN, END, README, RESULTS, Results, refresh
+from benchmarks.report import BEGIN, END, PAGE, README, RESULTS, Results, refresh
 from benchmarks.tables import Table
 from benchmarks.timing import ALL, ONE, Measure, Row
 
@@ -118,5 +119,30 @@ def test_only_the_text_between_the_marks_is_refreshed():
     for text in ("no marks", BEGIN, END + BEGIN, f"{BEGIN}{END}{BEGIN}{END}"):
         with pytest.raises(ValueError, match="marks"):
             refresh(text, block)
-    readme = README.read_text(encoding="utf-8")
-    assert refresh(readme, Results.restore(RESULTS).for_readme()) == readme
+
+
+def test_readme_and_page_show_the_stored_results():
+    stored = Results.restore(RESULTS)
+    for path, block in ((README, stored.for_readme()), (PAGE, stored.for_page())):
+        text = path.read_text(encoding="utf-8")
+        assert refresh(text, block) == text
+
+
+def counts(**instructions):
+    return {"versions": {"rustc": "1.95.0"}, "instructions": instructions}
+
+
+def test_the_gate_lets_two_percent_pass():
+    before = counts(a=1000, b=2000)
+    assert compared(counts(a=1020, b=1960), before) == []
+    assert compared(counts(a=1021, b=1940), before) == [
+        "a: 1021 instructions, 1000 before (+2.1%)",
+        "b: 1940 instructions, 2000 before (-3.0%)",
+    ]
+    assert compared(counts(a=1000, c=1), before) == ["b: in one only", "c: in one only"]
+    newer = counts(a=1) | {"versions": {"rustc": "1.96.0"}}
+    why = (
+        "the baseline is of other versions: rustc 1.96.0 instead of 1.95.0; "
+        "`RUSTUP_TOOLCHAIN=1.95.0 make gate` uses its compiler"
+    )
+    assert compared(newer, before) == [why]

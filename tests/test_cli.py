@@ -207,7 +207,7 @@ def test_a_missing_extra_is_named(capsys, monkeypatch):
     assert main(["verify", "--examples", "1"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("badpix-selfcal: error: badpix_selfcal.testing needs hypothesis")
-    assert 'pip install ".[testing]"' in said
+    assert 'pip install "badpix-selfcal[testing]"' in said
     assert main(["--help"]) == 0
 
 

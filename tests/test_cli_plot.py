@@ -132,6 +132,6 @@ class TestWrong:
         said = capsys.readouterr().err
         assert re.fullmatch(
             r"badpix-selfcal: error: figures need matplotlib, which is not installed: "
-            r'pip install "\.\[plot\]" in the clone of badpix-selfcal\n',
+            r'pip install "badpix-selfcal\[plot\]"\n',
             said,
         )

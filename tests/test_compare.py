@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
-import shutil
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +14,9 @@ from hypothesis import strategies as st
 
 import badpix_selfcal as bps
 from badpix_selfcal.instrument import BAD
-from badpix_selfcal.simulate import simulate
 
 from .exposures import observation
 from .flagged_files import PIXELS, SHAPE, exposure, image_of, mask_file, pixels_of, saved_mask
-from .test_readme import run
 from .test_step_parity import _association, _run_reference
 
 
@@ -298,45 +294,3 @@ def test_files_of_different_pixels_are_refused(here):
         "any.fits: has no SCI extension; give the exposure (_rate)"
     )
     assert bps.compare("a.fits", "any.fits").is_equal
-
-
-# The commands of `docs/compare.md`
-
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "compare.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-
-
-@pytest.fixture
-def named(tmp_path):
-    """Make files with the names that the page uses."""
-    made = simulate(tmp_path / "data", detector="MIRIFUSHORT", size=(96, 640), n_science=1)
-    shutil.copy(made.science[0], tmp_path / "target_rate.fits")
-    result = bps.selfcal(made.associations[0], output_dir=tmp_path / "data", save_mask=True)
-    for name in ("ours", "pipeline", "masks"):
-        (tmp_path / name).mkdir()
-    copies = (f"{name}/target_badpix_selfcal.fits" for name in ("ours", "pipeline"))
-    for name in (*copies, "A.fits", "B.fits"):
-        shutil.copy(result.science, tmp_path / name)
-    for number in range(3):
-        saved_mask(tmp_path / "masks" / f"{number}_mask.fits", {(0, number)}, {(3, 3)})
-    shutil.copy(result.mask_file, tmp_path / "masks" / "target_mask.fits")
-    return tmp_path
-
-
-def test_the_commands_of_the_page_work(named):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    compared, script, followed, exported = BLOCKS
-    assert run(compared, named).count("A and B are equal\n") == 2
-    assert run(script, named) == "equal\n"
-    saved_mask(named / "B.fits")
-    assert run(script, named) == "failed\n"  # of another detector
-    shutil.copy(named / "target_rate.fits", named / "B.fits")
-    assert run(script, named) == "different\n"
-    assert run(exported, named) == "written   pixels.ecsv\nwritten   pixels.reg\n"
-    (named / "pixels.ecsv").unlink()
-    (named / "masks" / "target_mask.fits").unlink()
-    text = "  1 pixel and 2 groups persistent: in at least 3 of 3\n"
-    assert run(followed, named).count(text) == 2
-    for name in ("differences.png", "pixels.ecsv", "pixels.reg", "history.png"):
-        assert (named / name).stat().st_size > 1000
-    assert bps.Mask.read(named / "persistent_mask.fits").bad_pixels.n_high == 1

@@ -242,7 +242,9 @@ def test_a_cluster_that_is_not_there_or_has_no_workers_is_named(tmp_path, monkey
 
 def test_missing_packages_are_reported_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(RuntimeError, match=r'^`scheduler` needs Dask.*pip install "\.\[dask\]"'):
+    with pytest.raises(
+        RuntimeError, match=r'^`scheduler` needs Dask.*pip install "badpix-selfcal\[dask\]"'
+    ):
         bps.batch(tmp_path, scheduler="tcp://127.0.0.1:9")
 
 

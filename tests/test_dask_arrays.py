@@ -71,7 +71,7 @@ def test_wrong_arguments_are_refused_at_once():
 
 @pytest.mark.parametrize("chunks", [None, {"x": 2}])
 def test_coordinates_and_attributes_of_xarray_are_kept(chunks):
-    """By the recipe of docs/medians.md."""
+    """By the recipe of docs/how-to/medians.md."""
     xr = pytest.importorskip("xarray", reason="xarray is not installed")
     values = np.random.default_rng(3).normal(size=(40, 3, 4))
     values[5:9, 1] = np.nan

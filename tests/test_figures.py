@@ -442,6 +442,13 @@ class TestMatplotlib:
         assert dict(mpl.rcParams) == before
         assert mpl.rcParams._get_backend_or_none() == backend
 
+    def test_a_page_is_the_same_whatever_the_default_layout(self):
+        mask = mask_of()
+        figures = [page_of(mask)[0].count("<svg")]
+        with mpl.rc_context({"figure.constrained_layout.use": True}):  # warnings are errors
+            figures.append(page_of(mask)[0].count("<svg"))
+        assert figures[0] == figures[1] > 0
+
     @pytest.mark.parametrize("draw", [look.residual, look.gallery])
     def test_a_notebook_shows_it(self, draw):
         picture = Image.open(io.BytesIO(draw(shown())._repr_png_()))

@@ -6,6 +6,7 @@ import logging
 import re
 import subprocess
 import sys
+from logging.handlers import BufferingHandler as Kept
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,20 @@ from .pools import pool, take
 
 
 @pytest.fixture
-def logged(caplog):
+def logged():
     """A function that returns the messages at a level, all of this package's logger."""
-    caplog.set_level(logging.DEBUG, "badpix_selfcal")
+    root, log, handler = logging.getLogger(), logging.getLogger("badpix_selfcal"), Kept(10_000)
 
     def messages(level):
-        assert {record.name for record in caplog.records} <= {"badpix_selfcal"}
-        assert {record.levelno for record in caplog.records} <= {logging.DEBUG, logging.INFO}
-        return [each.getMessage() for each in caplog.records if each.levelno == level]
+        assert {record.name for record in handler.buffer} <= {log.name}
+        assert {record.levelno for record in handler.buffer} <= {logging.DEBUG, logging.INFO}
+        return [each.getMessage() for each in handler.buffer if each.levelno == level]
 
-    return messages
+    root.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    yield messages
+    log.setLevel(logging.NOTSET)
+    root.removeHandler(handler)
 
 
 def test_a_run_logs_what_it_reads_finds_and_writes(tmp_path, logged):

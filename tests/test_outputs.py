@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 # ruff: noqa: PT012, SIM117 - a failure within the context is what is tested
+import os
 import signal
 import subprocess
 import sys
@@ -56,6 +57,17 @@ def test_published_outputs_lie_under_their_names_alone(tmp_path, folder):
     assert contents(tmp_path / folder) == {"a": "1", "b" * 250: "2"}
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc")
+def test_parts_are_not_open_where_the_system_has_no_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr("badpix_selfcal.files.outputs.fcntl", None)  # as on Windows
+    with Outputs(tmp_path) as outputs:
+        place = write(outputs, "a")
+        opened = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        assert not [path for path in opened if path.parent == tmp_path]
+        outputs.publish()
+    assert place.read_text() == "new"
+
+
 def test_overwriting_replaces_a_link_and_not_what_it_points_to(tmp_path):
     (tmp_path / "kept").write_text("kept")
     (tmp_path / "a").symlink_to("kept")
@@ -105,7 +117,10 @@ def test_an_interrupt_while_outputs_are_renamed_comes_after_the_last(tmp_path, m
 
 # Two runs at the same time, and runs that were killed
 
+on_posix = pytest.mark.skipif(os.name != "posix", reason="has no locks and no SIGKILL")
 
+
+@on_posix
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_output_that_another_run_is_writing_is_refused(tmp_path, overwrite):
     with Outputs(tmp_path) as one, Outputs(tmp_path, overwrite=overwrite) as two:
@@ -126,6 +141,7 @@ with Outputs(Path(sys.argv[1])) as outputs:
 """
 
 
+@on_posix
 def test_the_part_of_a_killed_run_is_replaced(tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
     assert [*contents(tmp_path)] == [".a.part"]
@@ -133,6 +149,7 @@ def test_the_part_of_a_killed_run_is_replaced(tmp_path):
     assert contents(tmp_path) == {"a": "new"}
 
 
+@on_posix
 def test_of_runs_that_write_the_same_outputs_at_once_one_wins(tmp_path):
     names = "".join(map(chr, range(ord("a"), ord("z"))))
 

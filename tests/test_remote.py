@@ -198,7 +198,7 @@ def test_missing_credentials_and_packages_are_reported_with_the_remedy(moto, mon
     monkeypatch.setenv("HOME", "/nonexistent")
     assert "FSSPEC_S3_ANON=true" in refusal("s3://b/a_rate.fits")
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    assert 'pip install ".[cloud]"' in refusal("s3://b/a_rate.fits")
+    assert 'pip install "badpix-selfcal[cloud]"' in refusal("s3://b/a_rate.fits")
 
 
 @pytest.mark.usefixtures("quick")

@@ -404,7 +404,10 @@ class TestFiles:
 
         page.require_extra.cache_clear()
         monkeypatch.setattr(look, "find_spec", find)
-        said = rf'a report needs {missing}, which is not installed: pip install "\.\[report\]"'
+        said = (
+            f"a report needs {missing}, which is not installed: "
+            r'pip install "badpix-selfcal\[report\]"'
+        )
         with pytest.raises(RuntimeError, match=said):
             bps.report(observed()[1].mask_file, output_dir=tmp_path / "out")
         with pytest.raises(RuntimeError, match=said):

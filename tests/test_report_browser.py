@@ -11,6 +11,7 @@ from astropy.io import fits
 
 import badpix_selfcal as bps
 from badpix_selfcal.look import layers
+from badpix_selfcal.look.citation import bibtex_of, methods_of
 from badpix_selfcal.look.left import scatter
 from badpix_selfcal.look.shown import ACROSS, ALONG, flagged_first, slices_of, strips_of
 
@@ -464,3 +465,27 @@ def test_the_command_of_a_rejected_mask_is_selected_by_a_click(opening, tmp_path
     opened = opening(group.page)
     opened.page.click("#command")
     assert opened.run("() => String(getSelection()).trim()") == group.judgement.command
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("says", ["Copied", "Selected"])
+def test_methods_and_bibtex_can_be_copied(opening, small, width, says):
+    opened = opening(small, viewport={"width": width, "height": 844})
+    page, mask = opened.page, mask_of()
+    if says == "Copied":
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    else:  # some browsers have no clipboard for files
+        opened.run("() => Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    for name, text in {"methods": methods_of(mask), "bibtex": bibtex_of(mask)}.items():
+        button = page.locator(f"[data-copy={name}]")
+        assert button.inner_text() == "Copy"
+        button.click()
+        page.wait_for_function(
+            "([name, says]) => document.querySelector(`[data-copy=${name}]`).textContent === says",
+            arg=[name, says],
+        )
+        assert opened.run("() => String(getSelection()).trim()") == text.strip()
+        if says == "Copied":
+            assert opened.run("() => navigator.clipboard.readText()") == text
+        right = page.locator(f"#{name}").evaluate("(box) => box.getBoundingClientRect().right")
+        assert right <= width

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -537,10 +534,3 @@ def test_light_that_is_narrow_for_miri_is_not_for_nirspec(turned):
     ):  # fmt: skip
         groups = sharp_groups(light, noise, light, detector=detector, dispaxis=dispaxis, **how)
         assert groups.any() == is_sharp
-
-
-def test_the_code_of_the_guide_runs(capsys):
-    guide = Path(__file__).resolve().parents[1] / "docs" / "sigma-cut.md"
-    (code,) = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(code, "sigma-cut.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("1 True 18.4")

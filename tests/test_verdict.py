@@ -27,7 +27,7 @@ from .exposures import MRS, write
 from .masks import group_mask, masks
 
 GROUP = np.s_[40:43, 200:203]
-DOCS = Path(__file__).resolve().parents[1] / "docs" / "report.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "report.md"
 
 
 def expose(folder, count=4, *, error=1.0, cards=None, name="rate"):

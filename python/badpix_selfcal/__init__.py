@@ -93,6 +93,7 @@ _SUBMODULES = (
     "jwst",
     "look",
     "ndimage",
+    "signal",
     "simulate",
     "stcal",
     "testing",

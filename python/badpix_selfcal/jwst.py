@@ -16,13 +16,16 @@ replaces the functions of jwst by `medfilt`, `badpix_selfcal`, `moving_median_ov
 With the fraction cut results equal those of the pipeline to the last bit, also where
 `badpix_selfcal.selfcal` differs from the pipeline on purpose: infinities, even windows, DISPAXIS,
 backgrounds.
+
+It was tested with jwst 3.0.0 (``badpix_selfcal.jwst_parts``). If what it replaces or uses differs
+in the installed jwst, there is a `SelfcalWarning` that names it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from importlib import import_module
@@ -36,7 +39,9 @@ from .arrays.bad_pixels import FLAGFRAC, KERNEL_SIZE, cuts_of, refuse_other_cut
 from .arrays.checks import FloatArray
 from .arrays.images import NOISIER, has_zeros, least_noise, noise_of, unmeasured
 from .arrays.medians import median_filter
+from .errors import warn
 from .instrument import DISPAXIS_OF_EXP_TYPE, DO_NOT_USE, gap_of, within
+from .jwst_parts import FUNCTIONS, STEP, changes, refuse_other_arguments
 from .parameters import Parameters
 from .stcal import medfilt as medfilt
 
@@ -46,8 +51,7 @@ try:
     from jwst.badpix_selfcal.badpix_selfcal import apply_flags
 except ImportError as error:
     raise ImportError(
-        f'badpix_selfcal.jwst needs jwst ({error}): pip install ".[jwst]" in the clone of '
-        "badpix-selfcal"
+        f'badpix_selfcal.jwst needs jwst ({error}): pip install "badpix-selfcal[jwst]"'
     ) from error
 
 # The pipeline records the messages of its own loggers in its products.
@@ -142,6 +146,21 @@ class BadpixSelfcalStep(pipeline.BadpixSelfcalStep):  # type: ignore[misc]
         )
         log.info("Exposures combined: %d; flagged: %s", len(used), cuts_of(found))
         return found.indices
+
+
+def _warn_of_changes(parts: Iterable[str]) -> None:
+    """Warn if parts of jwst are not those that this module was tested with."""
+    if found := changes(parts):
+        warn(
+            f"{found}, with which badpix_selfcal.jwst was tested; `badpix-selfcal verify --against "
+            "jwst` decides"
+        )
+
+
+refuse_other_arguments(
+    "BadpixSelfcalStep.process", pipeline.BadpixSelfcalStep.process, BadpixSelfcalStep.process
+)
+_warn_of_changes(STEP)
 
 
 def badpix_selfcal(
@@ -246,6 +265,16 @@ def install() -> None:
     ``Spec2Pipeline`` gets the step. The step of jwst, the outlier detection of integral-field
     exposures and of time series, and the reference pixels get the array functions. A second call
     changes nothing. Only this process is affected: a spawned process must call `install` itself.
+
+    Raises
+    ------
+    ImportError
+        If a function of the installed jwst is absent or takes other arguments; nothing is replaced.
+
+    Warns
+    -----
+    SelfcalWarning
+        If a function is not the one that its replacement was tested with.
     """
     _hold("install")
 
@@ -284,22 +313,31 @@ _REPLACED: Final[list[tuple[Any, str, Any, Any]]] = []
 
 def _hold(holder: object) -> None:
     with _LOCK:
+        if not _REPLACED:
+            replaced = _to_replace()
+            _warn_of_changes(FUNCTIONS)
+            for namespace, name, ours in replaced:
+                _REPLACED.append((namespace, name, _replace(namespace, name, ours), ours))
         _HOLDERS.add(holder)
-        if _REPLACED:
-            return
-        names = ("badpix_selfcal.badpix_selfcal", "outlier_detection.ifu", "outlier_detection.tso")
-        arrays, ifu, tso = (vars(import_module(f"jwst.{name}")) for name in names)
-        near_infrared = import_module("jwst.refpix.reference_pixels").NIRDataset
-        spec2 = import_module("jwst.pipeline.calwebb_spec2").Spec2Pipeline
-        for namespace, name, ours in (
-            (spec2.step_defs, "badpix_selfcal", BadpixSelfcalStep),
-            (arrays, "badpix_selfcal", badpix_selfcal),
-            (arrays, "medfilt", medfilt),
-            (ifu, "medfilt", medfilt),
-            (tso, "moving_median_over_zeroth_axis", moving_median_over_zeroth_axis),
-            (near_infrared, "median_filter", reference_median),
-        ):
-            _REPLACED.append((namespace, name, _replace(namespace, name, ours), ours))
+
+
+def _to_replace() -> list[tuple[Any, str, Any]]:
+    """Return mappings and classes of jwst, names in them, and the objects to put there."""
+    names = ("badpix_selfcal.badpix_selfcal", "outlier_detection.ifu", "outlier_detection.tso")
+    arrays, ifu, tso = (vars(import_module(f"jwst.{name}")) for name in names)
+    near_infrared = import_module("jwst.refpix.reference_pixels").NIRDataset
+    spec2 = import_module("jwst.pipeline.calwebb_spec2").Spec2Pipeline
+    functions: list[tuple[Any, str, Any]] = [
+        (arrays, "badpix_selfcal", badpix_selfcal),
+        (arrays, "medfilt", medfilt),
+        (ifu, "medfilt", medfilt),
+        (tso, "moving_median_over_zeroth_axis", moving_median_over_zeroth_axis),
+        (near_infrared, "median_filter", reference_median),
+    ]
+    for namespace, name, ours in functions:
+        theirs = (vars(namespace) if isinstance(namespace, type) else namespace).get(name)
+        refuse_other_arguments(name, theirs, ours)
+    return [(spec2.step_defs, "badpix_selfcal", BadpixSelfcalStep), *functions]
 
 
 def _let_go(*holders: object) -> None:

@@ -185,8 +185,8 @@ def find_bad_pixels(
         Flag pixels more than this many times the noise of one exposure below their surroundings.
         For the sigma cut.
     sigma_upper : float or None, optional
-        The same above their surroundings. None: as `n_exposures` decides
-        (`badpix_selfcal.arrays.bad_pixels.UPPER_CUTS`).
+        The same above their surroundings. None: 4.5 for one exposure, 4 for two or three, 3.75 for
+        more (`n_exposures`).
     grow : bool, optional
         Flag the four neighbours of a pixel, too, that is flagged at the high end and so bright that
         the share of its residual that they get lies above the cut. Their significance is that

@@ -67,7 +67,7 @@ def median_filter(
         import dask.array as da
     except ImportError as error:
         raise ImportError(
-            f'Dask arrays need Dask ({error}): pip install ".[dask]" in the clone of badpix-selfcal'
+            f'Dask arrays need Dask ({error}): pip install "badpix-selfcal[dask]"'
         ) from error
     if not isinstance(image, da.Array):
         raise TypeError(f"image must be a Dask array, got a {type(image).__name__}")

@@ -93,7 +93,7 @@ def _extended(
 
 
 def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
-    """Sort the gap; see `badpix_selfcal.arrays.pedestal`."""
+    """Sort the gap; see `badpix_selfcal.pedestal`."""
     samples = _as_floats(image)
     mask = np.asarray(gap)
     if mask.dtype == bool:
@@ -105,7 +105,7 @@ def pedestal(image: ArrayLike, gap: ArrayLike | Region) -> float:
 def minimum_image(
     images: Iterable[ArrayLike], pedestals: Iterable[float] | None = None
 ) -> FloatArray:
-    """Stack all exposures; see `badpix_selfcal.arrays.minimum_image`."""
+    """Stack all exposures; see `badpix_selfcal.minimum_image`."""
     stack = [_as_floats(image) for image in images]
     levels = [0.0] * len(stack) if pedestals is None else list(pedestals)
     lowered = [image - image.dtype.type(level) for image, level in zip(stack, levels, strict=True)]
@@ -114,7 +114,7 @@ def minimum_image(
 
 
 def percentiles(image: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
-    """Call NumPy; see `badpix_selfcal.arrays.percentiles`."""
+    """Call NumPy; see `badpix_selfcal.percentiles`."""
     samples, percentages = _as_floats(image), np.asarray(q, dtype=np.float64)
     if not samples.size:
         return np.full(percentages.shape, np.nan)
@@ -139,7 +139,7 @@ def find_bad_pixels(
     detector: str | None = None,
     edge: AskedEdge = "auto",
 ) -> BadPixels:
-    """Cut the residual or the significance; see `badpix_selfcal.arrays.find_bad_pixels`."""
+    """Cut the residual or the significance; see `badpix_selfcal.find_bad_pixels`."""
     samples = _as_floats(minimum)
     axis = IMAGE_AXIS[dispaxis]
     smooth = median_filter(samples, kernel_size, axis=axis, edge=edge_of(edge, cut))

@@ -1,7 +1,7 @@
 """Groups of pixels with sharp edges in plain NumPy: the second rule of the sigma cut.
 
 The twin of the kernel: slow, and another algorithm. After each pixel, its group is searched for
-anew, where the kernel joins groups. See `docs/sigma-cut.md`.
+anew, where the kernel joins groups. See `docs/explanation/sigma-cut.md`.
 """
 
 from __future__ import annotations

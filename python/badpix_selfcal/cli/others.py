@@ -102,13 +102,14 @@ def _history(found: MaskHistory) -> dict[str, Any]:
 
 def report_of_verify(found: Verification, _: Mapping[str, Any]) -> Report:
     """Return the report of `badpix_selfcal.testing.verify`: a verdict with versions."""
-    facts = facts_of(found, "against examples seed versions kernels", checks="tried")
+    facts = facts_of(found, "against examples seed versions kernels changed", checks="tried")
     total, failed = counted(len(found.tried), "check"), len(found.failed)
     holds = f"{failed} of {total} FAILED" if failed else f"all of {total} hold"
     said = {
         "FAILED": "; ".join(f"{each.check}, with {each.instructions}" for each in found.failed),
         "examples": f"{found.examples} of each property, seed {found.seed}",
         "kernels": "; ".join(f"{name}: {kernel}" for name, kernel in found.kernels.items()),
+        "changed": found.changed,
         "versions": ", ".join(f"{name} {version}" for name, version in found.versions.items()),
         "took": f"{math.fsum(each.seconds for each in found.tried):.0f} s",
     }

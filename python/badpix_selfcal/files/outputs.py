@@ -179,7 +179,7 @@ class Outputs:
                 with suppress(FileNotFoundError):  # its run has renamed it meanwhile
                     if os.path.samestat(os.fstat(lock), part.lstat()):
                         os.ftruncate(lock, 0)  # a killed run may have left it
-                        return part, lock
+                        return part, _nothing(lock) if fcntl is None else lock
             except BaseException:
                 os.close(lock)
                 raise
@@ -230,6 +230,12 @@ class Outputs:
             named = type(error)(f"{self.place(name)}: cannot be written: {reason}")
             named.errno = error.errno
             raise named from error
+
+
+def _nothing(descriptor: int) -> int:
+    """Close a file, which Windows could otherwise not rename; return a descriptor of no file."""
+    os.close(descriptor)
+    return os.open(os.devnull, os.O_RDONLY)
 
 
 def existing(folder: Location, names: Iterable[str]) -> set[str]:

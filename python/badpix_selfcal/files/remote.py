@@ -265,7 +265,7 @@ def _remote_error(error: BaseException, verb: str, remote: RemoteFile) -> Except
     if isinstance(error, ImportError):
         return RemoteError(
             f"this URL needs packages that are not installed ({error}): "
-            'pip install ".[cloud]" in the clone of badpix-selfcal'
+            'pip install "badpix-selfcal[cloud]"'
         )
     if isinstance(error, OSError) and is_of_machine(error):
         return error

@@ -48,6 +48,5 @@ def require(extra: str, *packages: str) -> None:
         if find_spec(package) is None:
             what = "a report needs" if extra == "report" else "figures need"
             raise RuntimeError(
-                f"{what} {package}, which is not installed: "
-                f'pip install ".[{extra}]" in the clone of badpix-selfcal'
+                f'{what} {package}, which is not installed: pip install "badpix-selfcal[{extra}]"'
             )

@@ -337,7 +337,7 @@ def cut(
 
     With the sigma cut, the cuts lie at as many times the noise from the light nearby, along the
     dispersion and across it, not from the running median. So flagged samples lie beyond them
-    (``docs/sigma-cut.md``).
+    (``docs/explanation/sigma-cut.md``).
     """
     pixel, found = (index(row), index(column)), _found(mask)
     for name, place, size in zip(("row", "column"), pixel, mask.flags.shape, strict=True):
@@ -409,7 +409,9 @@ def small_cuts(
     It is the same figure for all pixels, which are flat indices: new Axes would take long. The
     scale is that of `gallery`, widened to the pixel itself: bright neighbours may lie beyond it.
     """
-    figure, number = Figure(figsize=(3.2, 1.26)), min(most, len(strips.names))
+    # The user's default layout may be another; the stub does not know "none".
+    figure = Figure(figsize=(3.2, 1.26), layout="none")  # type: ignore[arg-type]
+    number = min(most, len(strips.names))
     minimum, found = chosen.images_of(mask)
     panels = figure.subplots(1, 2, width_ratios=[reach for _, reach, _ in chosen.HALVES])
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.12)

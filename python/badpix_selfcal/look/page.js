@@ -11,6 +11,19 @@
   const settings = json("settings");
   const [rows, columns] = settings.shape;
 
+  // Copy the text of a box. Where the browser does not allow this, it stays selected.
+  for (const button of document.querySelectorAll("[data-copy]"))
+    button.addEventListener("click", async () => {
+      const box = element(button.dataset.copy);
+      getSelection().selectAllChildren(box);
+      try {
+        await navigator.clipboard.writeText(box.textContent);
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Selected";
+      }
+    });
+
   // ---- Arrays ----------------------------------------------------------------------------------
   const NOT_A_NUMBER = 0, LESS = 1, MORE = 65535, HALF = 32768;
 

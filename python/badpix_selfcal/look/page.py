@@ -29,6 +29,7 @@ from ..errors import visible, warn
 from ..instrument import NAMES
 from ..masks.mask import Mask
 from . import require, shown
+from .citation import bibtex_of, methods_of
 from .layers import bits_layer, float_layer, growth_layer, packed, plain_layer
 from .left import LEVEL
 from .verdict import Judgement, finite_or_none, judge
@@ -77,12 +78,12 @@ def require_extra() -> tuple[str, ...]:
     all the rest of a report.
     """
     require("report", "bokeh", "jinja2", "matplotlib")
-    folder = Path(find_spec("bokeh").origin).parent / "server/static/js"  # type: ignore
+    folder = Path(find_spec("bokeh").origin).parent / "server/static/js"  # type: ignore[arg-type, union-attr]
     try:
         names = ("bokeh.min.js", "bokeh-api.min.js")
         return tuple((folder / name).read_text(encoding="utf-8") for name in names)
     except OSError as error:
-        remedy = 'pip install ".[report]" in the clone of badpix-selfcal'
+        remedy = 'pip install "badpix-selfcal[report]"'
         raise RuntimeError(f"a report needs the scripts of bokeh ({error}): {remedy}") from error
 
 
@@ -127,6 +128,8 @@ def page_of(mask: Mask) -> tuple[str, Judgement]:
         figure=partial(_figure, mask),
         galleries={name: [*_gallery(mask, each, strips)] for name, each in chosen.items()},
         parameters=mask.parameters.of_copies() if mask.parameters else {},
+        methods=methods_of(mask),
+        bibtex=bibtex_of(mask),
         now=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S} UTC",
         settings=_settings(mask, judgement, strips, slices),
         layers=[
@@ -192,7 +195,8 @@ def _figure(mask: Mask, name: str, width: float, label: str) -> Any:
 
     from . import figures
 
-    figure = Figure(figsize=(width, 3.9))
+    # The user's default layout may be another; the stub does not know "none".
+    figure = Figure(figsize=(width, 3.9), layout="none")  # type: ignore[arg-type]
     axes = figure.add_axes((0.6 / width, 0.24, 1 - 0.7 / width, 0.73))
     getattr(figures, name)(mask, ax=axes)
     axes.set_title("", loc="left")

@@ -100,7 +100,7 @@ class Member:
         Whether all finite samples of its SCI are equal.
     noise : float
         Its median ERR, relative to the least of the exposures; NaN if that is not known. Where it
-        is above `badpix_selfcal.arrays.images.NOISIER` the exposure was not used.
+        is above 1.2 the exposure was not used.
     """
 
     exposure: Location

@@ -70,8 +70,8 @@ class Cluster(Threads):
             from distributed import Client
         except ImportError as error:
             raise RuntimeError(
-                f"`scheduler` needs Dask, which cannot be imported ({error}): install the extra "
-                '"dask" (pip install ".[dask]" in the clone of badpix-selfcal)'
+                f"`scheduler` needs Dask, which cannot be imported ({error}): "
+                'pip install "badpix-selfcal[dask]"'
             ) from error
         self._overwrite = overwrite
         self._submitted: list[Remote] = []

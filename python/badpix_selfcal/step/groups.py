@@ -34,8 +34,8 @@ LATER_NAME: Final = re.compile(r".*_(bsub|cal|crf)\.fits?(\.gz)?", re.IGNORECASE
 MAX_DAYS: Final = 30.0
 """The longest gap between the dates of exposures that share a mask, in days.
 
-Pixels that become hot in the gap are missing in the minimum image; docs/associations.md has what is
-known of their number, and why it is a month.
+Pixels that become hot in the gap are missing in the minimum image; docs/how-to/associations.md has
+what is known of their number, and why it is a month.
 """
 
 MOST_LISTED: Final = 3

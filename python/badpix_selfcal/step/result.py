@@ -61,7 +61,7 @@ class Result:
     pedestals : what was subtracted from each member, in the unit of its SCI; NaN if the member was
         left out. Empty for detectors without a gap, and if nothing was computed.
     noise : the median ERR of each member that has one, relative to the least; with the sigma cut.
-        Those above `badpix_selfcal.arrays.images.NOISIER` do not serve the minimum image.
+        Those above 1.2 do not serve the minimum image.
     mask_file, page : the file of the mask (`save_mask`) and its page (`report`); also kept ones.
     unwritten : the mask file or page that could not be written, and why.
     unused : the members of the association that are not used, and their types (dark, ...).

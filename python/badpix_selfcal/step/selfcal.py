@@ -88,8 +88,7 @@ def selfcal(
     kernel_size, flagfrac_lower, flagfrac_upper, sigma_lower, grow
         As in `badpix_selfcal.find_bad_pixels`.
     sigma_upper : float or None, optional
-        As there. None: the number of exposures that are combined decides
-        (`badpix_selfcal.parameters.upper_cut`).
+        As there. None: the number of exposures that are combined decides.
     force_single : bool, optional
         Use the science exposure alone if there are no other exposures.
     spare_crowded : bool, optional

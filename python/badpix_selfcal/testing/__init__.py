@@ -6,6 +6,11 @@
 
 Each suite compares a function with an oracle in plain NumPy. A check that fails names the smallest
 example, as a call in Python, what was expected, and what came.
+
+All suites take `function`, the implementation, which must not modify its arguments; `oracle`, what
+it must be equal to, bit for bit but for the signs of zeros (default: the function of
+`badpix_selfcal.arrays.reference`, which sorts all samples); and `infinities`, whether samples may
+be infinite, or so large that their sum is.
 """
 
 from __future__ import annotations
@@ -14,8 +19,7 @@ try:
     import hypothesis as _  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        f"badpix_selfcal.testing needs hypothesis ({error}): "
-        'install it with pip install ".[testing]" in the clone'
+        f'badpix_selfcal.testing needs hypothesis ({error}): pip install "badpix-selfcal[testing]"'
     ) from error
 
 from .check import Check, CheckFailed, assert_same, run

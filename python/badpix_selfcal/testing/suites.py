@@ -5,15 +5,7 @@ of the examples. A property is that results are equal: to those of an oracle, in
 time, for arrays that lie otherwise in memory. A function that need not have a property is given the
 checks without it: ``[each for each in pedestal_checks(f) if "rectangles" not in each.name]``.
 
-Parameters of all suites
-------------------------
-function : callable
-    The implementation; each suite says how it is called. It must not modify its arguments.
-oracle : callable, optional
-    What it must be equal to, bit for bit (but for the signs of zeros). Default: the function of
-    `badpix_selfcal.arrays.reference`, which sorts all samples.
-infinities : bool, optional
-    Whether samples may be infinite, or so large that their sum is.
+The parameters of all suites are described in `badpix_selfcal.testing`.
 """
 
 from __future__ import annotations
@@ -56,7 +48,7 @@ def median_filter_checks(
     Parameters
     ----------
     function, oracle, infinities
-        See `badpix_selfcal.testing.suites`. ``function(image, (height, width), edge=edge)`` returns
+        See `badpix_selfcal.testing`. ``function(image, (height, width), edge=edge)`` returns
         the medians, in the dtype of the image. `badpix_selfcal.median_filter` is one.
     edges : sequence of str, optional
         The edges that it knows, of those of `badpix_selfcal.median_filter`. Default: "zero" (zeros

@@ -19,6 +19,7 @@ from .._kernels import available_instructions, instructions, median_kernel, set_
 from ..arrays import find_bad_pixels, median_filter, minimum_image, pedestal, percentiles
 from ..arrays.checks import check_choice, check_whole
 from ..arrays.medians import BORDERS
+from ..jwst_parts import changes
 from ..progress import Progress, followed
 from ..step.selfcal import selfcal
 from .check import THOROUGH, Check, CheckFailed
@@ -61,6 +62,8 @@ class Verification:
     versions: dict[str, str]
     kernels: dict[str, str]
     """The kernel of a running median over 15 samples of a MIRI image, by instruction set."""
+    changed: str = ""
+    """Against jwst: what of it `badpix_selfcal.jwst` replaces, and was tested in other versions."""
 
     @property
     def failed(self) -> tuple[Tried, ...]:
@@ -130,7 +133,8 @@ def verify(
     versions = {"python": platform.python_version(), "system": platform.platform()}
     installed = [name for name in PACKAGES if find_spec(name.replace("-", "_"))]
     versions |= {name: metadata.version(name) for name in installed}
-    return Verification(tuple(tried), against, examples, seed, versions, kernels)
+    changed = changes() if against == "jwst" else ""
+    return Verification(tuple(tried), against, examples, seed, versions, kernels, changed)
 
 
 def _against_reference() -> tuple[list[Check], list[Check]]:
@@ -170,8 +174,7 @@ def _against_jwst() -> tuple[list[Check], list[Check]]:
         from stcal.outlier_detection.utils import medfilt
     except ImportError as error:
         raise ImportError(
-            f"the comparison with jwst needs jwst ({error}): "
-            'install it with pip install ".[jwst]" in the clone'
+            f'the comparison with jwst needs jwst ({error}): pip install "badpix-selfcal[jwst]"'
         ) from error
 
     def medians(image: Any, window: Any, edge: str) -> Any:  # noqa: ARG001 - zeros, always

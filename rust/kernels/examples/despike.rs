@@ -2,13 +2,15 @@
 //!
 //! `cargo run --release --example despike`
 
+mod noise;
+
 use badpix_selfcal_kernels::{Axis, Edge, Error, Image, Median};
 
 const ROWS: usize = 200;
 const COLS: usize = 300;
 
 fn main() -> Result<(), Error> {
-    let samples = noise_with_spikes();
+    let samples = noise::noise_with_spikes(ROWS * COLS);
     let image = Image::new(&samples, ROWS, COLS)?;
     let of = |window| Median::along(Axis::Y, window).edge(Edge::Shrink);
 
@@ -21,19 +23,4 @@ fn main() -> Result<(), Error> {
     println!("{} spikes, the first in row {}", spikes.len(), spikes[0] / COLS);
     println!("kernel: {}", of(15).kernel(ROWS, COLS)?);
     Ok(())
-}
-
-/// Noise of which a twentieth is missing, with a spike in every thousandth sample.
-fn noise_with_spikes() -> Vec<f32> {
-    let mut state = 1u32;
-    let mut random = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        f32::from(u16::try_from(state >> 16).unwrap_or(0)) / 65536.0
-    };
-    let mut sample = |number: usize| match number % 1000 {
-        500 => 100.0,
-        _ if random() < 0.05 => f32::NAN,
-        _ => random() + random() + random(),
-    };
-    (0..ROWS * COLS).map(&mut sample).collect()
 }

@@ -1,0 +1,1 @@
+"""Checks of what is released: `make wheel`, `make release-check`, `make floors`."""
