@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import operator
 import os
 import re
+import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +144,20 @@ def test_nothing_is_left_when_a_mask_cannot_be_written(tmp_path):
         with largest_file(20_000), pytest.raises(OSError, match="File too large"):
             mask.write(tmp_path / "x_mask.fits")
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of the size of files are those of POSIX")
+def test_the_error_of_a_mask_that_cannot_be_written_can_be_collected(tmp_path, monkeypatch):
+    def write():
+        with largest_file(20_000), pytest.raises(OSError, match="File too large") as kept:
+            group_mask().write(tmp_path / "x_mask.fits")
+        kept.kept = kept  # so that only the collector frees the error
+
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    write()
+    gc.collect()
+    assert unraisable == []
 
 
 def test_a_mask_goes_to_a_url(bucket):

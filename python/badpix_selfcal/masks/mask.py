@@ -472,7 +472,9 @@ def write_part(part: Path, mask: Mask, name: str) -> None:
     primary.header["NEXTEND"] = len(hdus) - 1
     whole = BytesIO()
     hdus.writeto(whole, output_verify="exception")
-    part.write_bytes(whole.getbuffer())  # the error of a full disk is the system's, not astropy's
+    # The system's error of a full disk says more than astropy's. Its traceback would keep a view of
+    # `getbuffer`, and Python's collection of both fails (python/cpython#111331; 3.12.1 crashes).
+    part.write_bytes(whole.getvalue())
 
 
 def mask_in(hdus: fits.HDUList, location: Location, bits: Sequence[str] = ("DO_NOT_USE",)) -> Mask:
