@@ -172,6 +172,7 @@ clean:
 	rm -rf $(VENV) dist target
 
 INSTALL := $(BIN)/uv pip install --python $(BIN)/python
+EXTRAS := --requirements pyproject.toml --all-extras
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
@@ -184,15 +185,15 @@ $(VENV)/.installed: $(VENV)/.pip $(SOURCES)
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed
-	$(INSTALL) --editable '.[test]'
+	$(INSTALL) --editable . $(EXTRAS) --group test
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(INSTALL) --editable '.[test,lint]'
+	$(INSTALL) --editable . $(EXTRAS) --group test --group lint
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.installed
-	$(INSTALL) --editable '.[docs]'
+	$(INSTALL) --editable . $(EXTRAS) --group docs
 	touch $@
 
 $(VENV)/.release: $(VENV)/.pip pyproject.toml
@@ -200,9 +201,9 @@ $(VENV)/.release: $(VENV)/.pip pyproject.toml
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.installed
-	$(INSTALL) --editable '.[bench]'
+	$(INSTALL) --editable . --group bench
 	touch $@
 
 $(VENV)/.accuracy: $(VENV)/.installed
-	$(INSTALL) --editable '.[accuracy]'
+	$(INSTALL) --editable . --group accuracy
 	touch $@

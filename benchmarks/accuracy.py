@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     missing = [] if options.quick else [name for name in NEEDED if find_spec(name) is None]
     if missing:
         sys.exit(
-            f"benchmarks.accuracy: needs {', '.join(missing)}; the extra `accuracy` installs them: "
-            "pip install '.[accuracy]'"
+            f"benchmarks.accuracy: needs {', '.join(missing)}; install them: "
+            "pip install --group accuracy"
         )
     groups = options.groups or list(GROUPS)
     cases = [case for case in (QUICK if options.quick else FULL) if case.group in groups]

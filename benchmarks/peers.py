@@ -20,8 +20,7 @@ NEEDED: Final = ("bottleneck", "cv2", "jwst", "matplotlib", "pandas", "polars", 
 _missing = [name for name in NEEDED if find_spec(name) is None]
 if _missing:
     raise ImportError(
-        f"the benchmarks need {', '.join(_missing)}; the extra `bench` installs them: "
-        "pip install '.[bench]'"
+        f"the benchmarks need {', '.join(_missing)}; install them: pip install --group bench"
     )
 
 import bottleneck  # noqa: E402

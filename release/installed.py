@@ -52,14 +52,12 @@ def test(wheel: Path, python: str, folder: Path, *, lowest: bool) -> None:
     copy_tests(folder)
     run(UV, "venv", "--python", python, "env")
     installed = folder / "env" / "bin" / "python"
-    install = (UV, "pip", "install", "--quiet", "--python", installed)
+    versions: tuple[str, ...] = ()
     if lowest:
         (folder / "excluded.txt").write_text(EXCLUDED)
         versions = ("--resolution", "lowest-direct", "--excludes", "excluded.txt")
-        run(*install, *versions, "--requirements", "pyproject.toml", "--extra", "test")
-        run(*install, "--no-deps", wheel)
-    else:
-        run(*install, f"{wheel}[test]")
+    needed = ("--requirements", "pyproject.toml", "--all-extras", "--group", "test")
+    run(UV, "pip", "install", "--quiet", "--python", installed, *versions, *needed, wheel)
     run(installed, "-c", WHERE)
     # Old releases call what newer releases of their own dependencies deprecate.
     run(installed, *TESTS, *(("-W", "ignore::DeprecationWarning") if lowest else ()))

@@ -20,7 +20,7 @@ from benchmarks.truth import Observed, Scene, observe
 NOWHERE = Path("no such folder")
 NEEDED = ("astroscrappy", "ccdproc", "scipy")
 needs_peers = pytest.mark.skipif(
-    any(find_spec(name) is None for name in NEEDED), reason="needs pip install '.[accuracy]'"
+    any(find_spec(name) is None for name in NEEDED), reason="needs pip install --group accuracy"
 )
 
 

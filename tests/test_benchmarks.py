@@ -22,7 +22,7 @@ NEEDED = ("aiohttp", "bottleneck", "cv2", "jwst", "matplotlib", "pandas", "polar
 MISSING = [name for name in NEEDED if find_spec(name) is None]
 ROW = Row("work", {ONE: Measure(4.0, 7), ALL: Measure(2.0, 7), "peer": Measure(500.0, 3)})
 needs_peers = pytest.mark.skipif(
-    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install '.[bench,cloud]'"
+    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install --group bench"
 )
 
 

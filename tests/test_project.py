@@ -158,8 +158,8 @@ def test_pre_commit_runs_the_versions_of_make_lint():
     for repo in hooks["repos"]:
         name = re.sub(r"^mirrors-|-pre-commit$", "", repo["repo"].rpartition("/")[2])
         pinned[name] = repo.get("rev", "").removeprefix("v")
-    extra = PROJECT["optional-dependencies"]["lint"]
-    lint = dict(each.split("==") for each in extra if "==" in each)
+    group = PYPROJECT["dependency-groups"]["lint"]
+    lint = dict(each.split("==") for each in group if "==" in each)
     shared = lint.keys() & pinned.keys()
     assert {"ruff", "mypy", "codespell", "zizmor", "check-jsonschema"} <= shared
     assert {name: pinned[name] for name in shared} == {name: lint[name] for name in shared}

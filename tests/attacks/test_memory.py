@@ -47,7 +47,10 @@ def outcomes():
         env=os.environ | {"BADPIX_SELFCAL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+    outcomes = json.loads(run.stdout)
+    # The smallest limits matter. Some work needs no more than the allocator has in reserve.
+    assert sum("no memory" in each for each in outcomes.values()) > len(WORK) / 2
+    return outcomes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
@@ -57,7 +60,7 @@ def test_a_limit_leaves_a_result_or_a_memory_error(work, outcomes):
     assert len(usual) == 64  # a digest
     kinds = Counter("a result" if each == usual else each for each in outcomes[work])
     report(f"memory, {work}", kinds)
-    assert kinds.keys() == {"a result", "no memory"}
+    assert kinds.keys() <= {"a result", "no memory"}
 
 
 IN_RESERVE = """

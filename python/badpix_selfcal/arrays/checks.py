@@ -251,19 +251,22 @@ def _kinds_in(values: Iterable[object]) -> Iterator[object]:
 
 def _advice(values: object, name: str) -> str:
     """Return how to pass an array without its mask and unit; empty for one without them."""
-    if isinstance(values, np.ma.MaskedArray):
+    if isinstance(values, _loaded("numpy.ma", "MaskedArray")):
         return _filled(values.dtype, name)
-    nddata, masked, units = map(
-        sys.modules.get, ("astropy.nddata", "astropy.utils.masked", "astropy.units")
-    )
-    if nddata is not None and isinstance(values, nddata.NDData):
+    if isinstance(values, _loaded("astropy.nddata", "NDData")):
         if values.mask is None:
             return f"{name}.data"
         return f"numpy.where({name}.mask, numpy.nan, {name}.data)"
-    value = f"{name}.value" if units is not None and isinstance(values, units.Quantity) else ""
-    if masked is not None and isinstance(values, masked.Masked):
+    has_unit = isinstance(values, _loaded("astropy.units", "Quantity"))
+    value = f"{name}.value" if has_unit else ""
+    if isinstance(values, _loaded("astropy.utils.masked", "Masked")):
         return _filled(values.dtype, value or name)
     return value
+
+
+def _loaded(module: str, name: str) -> Any:
+    """Return a class if its module is loaded, else no class: then nothing is an instance of it."""
+    return getattr(sys.modules.get(module), name, ())
 
 
 def _filled(dtype: np.dtype[Any], name: str) -> str:
