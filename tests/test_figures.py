@@ -26,7 +26,7 @@ from PIL import Image
 import badpix_selfcal as bps
 from badpix_selfcal import look
 from badpix_selfcal.instrument import DO_NOT_USE, REFERENCE_PIXEL
-from badpix_selfcal.look.figures import small_cuts
+from badpix_selfcal.look.figures import small_profiles
 from badpix_selfcal.look.page import page_of
 from badpix_selfcal.look.shown import (
     ACROSS,
@@ -35,7 +35,7 @@ from badpix_selfcal.look.shown import (
     Strips,
     borderline,
     flagged_first,
-    line_of,
+    profile_of,
     regions_of,
     slices_of,
     strongest,
@@ -58,8 +58,8 @@ OF_MASKS = {
     "rows": look.rows,
     "columns": look.columns,
     "slices": look.slices,
-    "cut": lambda mask, **how: look.cut(mask, column=0, row=0, **how),
-    "across": lambda mask, **how: look.cut(mask, column=0, row=0, direction="across", **how),
+    "profile": lambda mask, **how: look.profile(mask, column=0, row=0, **how),
+    "across": lambda mask, **how: look.profile(mask, column=0, row=0, direction="across", **how),
     "spectrum": look.spectrum,
 }
 OF_BAD_PIXELS = ("residual", "significance", "mask", "histogram", "rows", "columns")
@@ -229,7 +229,7 @@ class TestCuts:
     def test_a_cut(self, mask, direction):
         found = mask.bad_pixels
         row, column = divmod(strongest(found, 1)[0], 120)
-        ax = look.cut(mask, column=column, row=row, direction=direction, reach=12)
+        ax = look.profile(mask, column=column, row=row, direction=direction, reach=12)
         axis = 0 if (mask.dispaxis == 2) == (direction == "along") else 1
         start = max((row, column)[axis] - 12, 0)
         stop = (row, column)[axis] + 13
@@ -253,11 +253,11 @@ class TestCuts:
 
     def test_a_pixel_outside(self, mask):
         with pytest.raises(ValueError, match="row must be from 0 to 95, got 96"):
-            look.cut(mask, column=0, row=96)
+            look.profile(mask, column=0, row=96)
         with pytest.raises(ValueError, match="column must be from 0 to 119, got -1"):
-            look.cut(mask, column=-1, row=0)
+            look.profile(mask, column=-1, row=0)
         with pytest.raises(ValueError, match="direction must be 'along' or 'across', got 'up'"):
-            look.cut(mask, column=0, row=0, direction="up")
+            look.profile(mask, column=0, row=0, direction="up")
 
     def test_the_spectrum_of_a_band(self, mask):
         ax = look.spectrum(mask, band=(10, 30))
@@ -305,7 +305,7 @@ class TestPixels:
     def test_a_small_cut_shows_its_pixel_beside_a_hot_one(self, row, least, most):
         mask, flat = with_groups(), np.array([row * 80 + 40])
         strips = Strips(flat, ("x",), np.full((1, 1, SAMPLES), 1e4, np.float32), {})  # a cosmic ray
-        (figure,) = small_cuts(mask, flat.tolist(), strips, 1)
+        (figure,) = small_profiles(mask, flat.tolist(), strips, 1)
         assert all(least < panel.get_ylim()[1] < most for panel in figure.axes)
 
     def test_half_of_the_borderline_are_flagged(self, mask):
@@ -337,7 +337,7 @@ class TestPixels:
         mask = mask_of("MIRIFULONG", (96, 640), cut)
         for flat in (*strongest(mask.bad_pixels), *borderline(mask.bad_pixels)):
             for direction, reach in (("along", ALONG), ("across", ACROSS)):
-                line = line_of(mask, divmod(flat, 640), direction, reach)
+                line = profile_of(mask, divmod(flat, 640), direction, reach)
                 below, above = line.lower - line.minimum, line.minimum - line.upper
                 clear = (abs(below) > 1e-4) & (abs(above) > 1e-4)  # rounding
                 assert clear.sum() > clear.size / 2  # some have no value

@@ -132,28 +132,28 @@ def test_a_click_shows_the_cut(shown):
             break
         shown.page.wait_for_timeout(50)
     assert text.startswith(f"column {column}, row {row} ")
-    cuts, unit = shown.run("() => report.cuts"), scatter(found.residual)
+    profiles, unit = shown.run("() => report.profiles"), scatter(found.residual)
     strips = strips_of(mask, np.array([pixel]))
     allowed = {"rtol": 1e-3, "atol": unit / 16}
     median = mask.minimum - found.residual
     for way, reach, begin in (("along", ALONG, 0), ("across", ACROSS, 2 * ALONG + 1)):
-        cut = cuts[way]
+        profile = profiles[way]
         is_y = (way == "along") == (mask.dispaxis == 2)
         middle = row if is_y else column
-        assert cut["x"] == [*range(middle - reach, middle + reach + 1)]
+        assert profile["x"] == [*range(middle - reach, middle + reach + 1)]
         line = (slice(middle - reach, middle + reach + 1), column)
         if not is_y:
             line = (row, line[0])
-        np.testing.assert_allclose(_floats(cut["minimum"]), mask.minimum[line], **allowed)
-        np.testing.assert_allclose(_floats(cut["median"]), median[line], **allowed)
+        np.testing.assert_allclose(_floats(profile["minimum"]), mask.minimum[line], **allowed)
+        np.testing.assert_allclose(_floats(profile["median"]), median[line], **allowed)
         away, noise = found.significance[line], found.noise[line]
         # Far from the cuts, the page draws them around the running median.
         level = np.where(abs(away) < 25, mask.minimum[line] - away * noise, median[line])
         lower = level + found.cut_low * noise
         np.testing.assert_allclose(
-            _floats(cut["lower"]), lower, rtol=0.05, atol=unit + 0.05 * np.nanmax(abs(lower))
+            _floats(profile["lower"]), lower, rtol=0.05, atol=unit + 0.05 * np.nanmax(abs(lower))
         )
-        exposures = np.array([_floats(each) for each in cut["exposures"]])
+        exposures = np.array([_floats(each) for each in profile["exposures"]])
         ours = strips.values[:, 0, begin : begin + 2 * reach + 1]
         away = np.nan_to_num(ours - mask.minimum[line])
         assert exposures.shape == ours.shape
@@ -162,8 +162,8 @@ def test_a_click_shows_the_cut(shown):
         assert np.all(
             np.nan_to_num(abs(exposures - ours) - 1e-3 * abs(ours)) <= 0.04 * away + 0.3 * unit
         )
-    drawn = shown.run("() => report.model('cut-along').data.minimum")
-    np.testing.assert_array_equal(_floats(drawn), _floats(cuts["along"]["minimum"]))
+    drawn = shown.run("() => report.model('profile-along').data.minimum")
+    np.testing.assert_array_equal(_floats(drawn), _floats(profiles["along"]["minimum"]))
 
 
 def brightest(found):
@@ -257,15 +257,15 @@ def test_the_keyboard_is_enough(opening, small):
 
 
 def test_flags_lie_beyond_the_band(opening, small):
-    """The cuts of the selected pixel say the same as the mask."""
+    """The profiles of the selected pixel say the same as the mask."""
     opened, found = opening(small), mask_of().bad_pixels
     for pixel in brightest(found)[:40].tolist():
         opened.run("(pixel) => report.select(pixel)", pixel)
-        cut, middle = opened.run("() => report.cuts.along"), pixel // 640
-        at = cut["x"].index(middle)
+        profile, middle = opened.run("() => report.profiles.along"), pixel // 640
+        at = profile["x"].index(middle)
         is_high = bool(found.high.ravel()[pixel])
-        assert (cut["minimum"][at] > cut["upper"][at]) == is_high
-        assert (cut["minimum"][at] < cut["lower"][at]) != is_high
+        assert (profile["minimum"][at] > profile["upper"][at]) == is_high
+        assert (profile["minimum"][at] < profile["lower"][at]) != is_high
 
 
 def _luminance(colour):
@@ -297,8 +297,8 @@ def test_without_exposures_the_page_still_works(opening, tmp_path):
     with pytest.warns(bps.SelfcalWarning, match="the page does not show"):
         (group,) = bps.report(replace(mask, members=gone), output_dir=tmp_path).groups
     opened = opening(group.page)
-    assert opened.run("() => report.cuts.along.exposures") == []
-    assert len(opened.run("() => report.cuts.along.minimum")) > 10
+    assert opened.run("() => report.profiles.along.exposures") == []
+    assert len(opened.run("() => report.profiles.along.minimum")) > 10
     assert numbers_in(group.page.read_text())["flagged"] > 0
 
 

@@ -97,7 +97,10 @@ class Parameters:
     flagfrac_lower: float = _fraction("BPXFLOW", "fraction to flag at the low end")
     flagfrac_upper: float = _fraction("BPXFHIGH", "fraction to flag at the high end")
     sigma_lower: float = _parameter(
-        SIGMA_LOWER, "BPXSLOW", "low sigma cut, in units of the noise", check_sigma
+        SIGMA_LOWER,
+        "BPXSLOW",
+        "low sigma cut, positive, in units of the noise; a greater one flags fewer pixels",
+        check_sigma,
     )
     sigma_upper: float | None = _parameter(
         None,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     *("minimum", "residual", "significance", "mask", "dq"),
     *("histogram", "rows", "columns", "slices"),
-    *("cut", "spectrum", "gallery", "figure", "save"),
+    *("profile", "spectrum", "gallery", "figure", "save"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Figures of a mask: images, counts, cuts, spectra, galleries, and a page of the main ones.
+"""Figures of a mask: images, counts, profiles, spectra, galleries, and a page of the main ones.
 
 What all functions share:
 
@@ -44,7 +44,7 @@ from .left import NORMAL
 __all__ = [
     *("minimum", "residual", "significance", "mask", "dq"),
     *("histogram", "rows", "columns", "slices"),
-    *("cut", "spectrum", "gallery", "figure"),
+    *("profile", "spectrum", "gallery", "figure"),
 ]
 
 Shown: TypeAlias = Mask | BadPixels
@@ -318,10 +318,10 @@ def _ticks(edges: NDArray[np.float64], width: float) -> list[float]:
     return [each for each in (0.0, *sorted(powers)) if edges[0] <= each <= edges[-1]]
 
 
-# ---- Cuts and spectra -----------------------------------------------------------------------
+# ---- Profiles and spectra -----------------------------------------------------------------------
 
 
-def cut(
+def profile(
     mask: Mask,
     *,
     column: int,
@@ -330,7 +330,7 @@ def cut(
     reach: int = 25,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a cut through a pixel: the minimum image, its running median, the noise and the cuts.
+    """Draw the profile through a pixel: minimum image, running median, noise and cuts.
 
     It runs along the dispersion, or across it, for `reach` pixels to either side. A ValueError is
     raised if the pixel lies outside the image, or `direction` has another value.
@@ -343,9 +343,9 @@ def cut(
     for name, place, size in zip(("row", "column"), pixel, mask.flags.shape, strict=True):
         if not 0 <= place < size:
             raise ValueError(f"{name} must be from 0 to {size - 1}, got {place}")
-    line, ax = chosen.line_of(mask, pixel, direction, reach), _axes(ax, GRAPH)
-    _draw_line(ax, found, line, pixel)
-    ax.set(xlabel=("row", "column")[line.axis], ylabel=_label("minimum", mask))
+    shown, ax = chosen.profile_of(mask, pixel, direction, reach), _axes(ax, GRAPH)
+    _draw_profile(ax, found, shown, pixel)
+    ax.set(xlabel=("row", "column")[shown.axis], ylabel=_label("minimum", mask))
     _legend(ax)
     way = "" if mask.dispaxis is None else f", {direction} the dispersion"
     words = [f"residual {_level(float(found.residual[pixel]), mask.unit)}"]
@@ -355,8 +355,8 @@ def cut(
     return _titled(ax, f"Column {column}, row {row}{way}", mask, ", ".join(words))
 
 
-def _draw_line(ax: Axes, found: BadPixels, line: chosen.Line, pixel: chosen.Pixel) -> None:
-    """Draw a cut, without names of axes. Flagged samples beyond the limits are marked there."""
+def _draw_profile(ax: Axes, found: BadPixels, line: chosen.Profile, pixel: chosen.Pixel) -> None:
+    """Draw a profile, without names of axes. Flagged samples beyond the limits are marked there."""
     if line.noise is not None:
         below, above = line.median - line.noise, line.median + line.noise
         ax.fill_between(line.place, below, above, step="mid", color=NOISE, lw=0, label="noise")
@@ -384,7 +384,7 @@ def _draw_line(ax: Axes, found: BadPixels, line: chosen.Line, pixel: chosen.Pixe
     ax.set(xlim=(line.place[0] - 0.5, line.place[-1] + 0.5), ylim=(low, high))
 
 
-def _limits(line: chosen.Line, found: BadPixels) -> tuple[float, float]:
+def _limits(line: chosen.Profile, found: BadPixels) -> tuple[float, float]:
     """Return limits within which noise and cuts can be seen; flagged pixels may lie outside."""
     good, levels = _finite(line.minimum[~(line.low | line.high)]), _finite(line.median)
     if not levels.size:
@@ -401,10 +401,10 @@ def _limits(line: chosen.Line, found: BadPixels) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def small_cuts(
+def small_profiles(
     mask: Mask, pixels: Iterable[int], strips: chosen.Strips, most: int
 ) -> Iterator[Figure]:
-    """Draw both cuts of some pixels side by side on one scale, with `most` exposures at most.
+    """Draw both profiles of some pixels side by side on one scale, with `most` exposures at most.
 
     It is the same figure for all pixels, which are flat indices: new Axes would take long. The
     scale is that of `gallery`, widened to the pixel itself: bright neighbours may lie beyond it.
@@ -431,7 +431,7 @@ def small_cuts(
         pixel = divmod(flat, mask.flags.shape[1])
         known = _finite(minimum[pixel]).tolist()
         for panel, (direction, reach, first) in zip(panels, chosen.HALVES, strict=True):
-            line = chosen.line_of(mask, pixel, direction, reach)
+            line = chosen.profile_of(mask, pixel, direction, reach)
             place = line.place - pixel[line.axis]
             values = (*exposures[:, first + reach + place], line.median, line.minimum)
             known += map(float, _limits(line, found))
@@ -490,7 +490,7 @@ def gallery(
     count: int = chosen.IN_GALLERY,
     figure: Any = None,
 ) -> Any:
-    """Draw the strongest or the borderline pixels: their surroundings, and a cut through each.
+    """Draw the strongest or the borderline pixels: their surroundings, and the profile of each.
 
     There are at most `count` pixels, drawn in a Figure or SubFigure, which is returned; None: in a
     new one. A ValueError is raised if `which` has another value, or `count` is less than 1.
@@ -519,9 +519,9 @@ def gallery(
         line, column = divmod(number, per_row)
         above, below = panels[2 * line : 2 * line + 2, column]
         _surroundings(above, mask, pixel)
-        cut_through = chosen.line_of(mask, pixel, "along", chosen.ALONG)
-        _draw_line(below, found, cut_through, pixel)
-        below.set_xlabel(("row", "column")[cut_through.axis], fontsize="x-small", labelpad=1)
+        along = chosen.profile_of(mask, pixel, "along", chosen.ALONG)
+        _draw_profile(below, found, along, pixel)
+        below.set_xlabel(("row", "column")[along.axis], fontsize="x-small", labelpad=1)
         if column == 0:
             below.set_ylabel(_label("minimum", mask), fontsize="x-small")
         for panel in (above, below):

@@ -1,5 +1,5 @@
 // The behaviour of a report's page. Bokeh draws; this script unpacks the images, shows values under
-// the pointer and the cuts of a pixel, flickers, collapses slices, and listens to keys.
+// the pointer and the profiles of a pixel, flickers, collapses slices, and listens to keys.
 //
 // Data in the page: `#settings` (sizes, cuts, titles, see page.py), one `#layer-NAME` for each array
 // (see layers.py), and bokeh itself, compressed. A pixel is its index, row * columns + column.
@@ -242,19 +242,19 @@
     });
   }
 
-  // The cuts of the selected pixel, and the spectrum of a slice.
+  // The profiles of the selected pixel, and the spectrum of a slice.
   for (const way of ["along", "across"]) {
     const made = figure(way,
       { x_axis_label: settings.ways[way], y_axis_label: settings.unit, height: 205 });
-    const cut = source(`cut-${way}`, { x: [], minimum: [], median: [], lower: [], upper: [] });
-    made.varea({ x: column("x"), y1: column("lower"), y2: column("upper"), source: cut,
+    const profile = source(`profile-${way}`, { x: [], minimum: [], median: [], lower: [], upper: [] });
+    made.varea({ x: column("x"), y1: column("lower"), y2: column("upper"), source: profile,
       fill_color: PLAIN, fill_alpha: 0.2 });
     made.multi_line({ xs: column("xs"), ys: column("ys"), line_color: PLAIN,
       source: source(`exposures-${way}`, { xs: [], ys: [] }) });
-    made.line({ x: column("x"), y: column("median"), source: cut, line_color: HIGH,
+    made.line({ x: column("x"), y: column("median"), source: profile, line_color: HIGH,
       line_dash: "dashed", line_width: 2 });
-    made.line({ x: column("x"), y: column("minimum"), source: cut, line_color: LOW, line_width: 2 });
-    made.scatter({ x: column("x"), y: column("minimum"), source: cut, fill_color: LOW,
+    made.line({ x: column("x"), y: column("minimum"), source: profile, line_color: LOW, line_width: 2 });
+    made.scatter({ x: column("x"), y: column("minimum"), source: profile, fill_color: LOW,
       line_color: null, size: 5 });
   }
   const spectra = ["minimum", "science"].filter((name) => layers[name]);
@@ -312,21 +312,21 @@
     return parts.join(" · ");
   }
 
-  // ---- The cuts of a pixel ---------------------------------------------------------------------
+  // ---- The profiles of a pixel -----------------------------------------------------------------
   const alongY = settings.along === "row";
   const FAR = 25; // times the noise
   const NEAR = 25; // pixels on each side of a pixel that is zoomed to
   let selected = null, place = -1, blanks = null;
 
-  // Return one cut through a pixel: coordinates, minimum, median, limits, and each exposure.
-  function cutOf(pixel, way) {
+  // Return one profile through a pixel: coordinates, minimum, median, limits, and each exposure.
+  function profileOf(pixel, way) {
     const reach = settings.reach[way];
     const down = (way === "along") === alongY ? 1 : 0;
     const row = Math.floor(pixel / columns), column = pixel % columns;
     const strip = stripOf.get(pixel), count = settings.exposures.length;
     const samples = 2 * settings.reach.along + 1 + 2 * settings.reach.across + 1;
     const first = way === "along" ? 0 : 2 * settings.reach.along + 1;
-    const cut = { x: [], minimum: [], median: [], lower: [], upper: [] };
+    const profile = { x: [], minimum: [], median: [], lower: [], upper: [] };
     const exposures = strip === undefined ? [] : settings.exposures.map(() => []);
     const [low, high] = settings.cuts;
     for (let step = -reach; step <= reach; step++) {
@@ -342,27 +342,27 @@
         // percent only: far from the cuts, the running median is nearer to the truth.
         if (Math.abs(away) < FAR) level = minimum - away * noise;
       }
-      cut.x.push(down ? y : x);
-      cut.minimum.push(minimum);
-      cut.median.push(median);
-      cut.lower.push(low === null ? NaN : level + low * noise);
-      cut.upper.push(high === null ? NaN : level + high * noise);
+      profile.x.push(down ? y : x);
+      profile.minimum.push(minimum);
+      profile.median.push(median);
+      profile.lower.push(low === null ? NaN : level + low * noise);
+      profile.upper.push(high === null ? NaN : level + high * noise);
       exposures.forEach((line, number) => line.push(
         minimum + growth(layers.strips, (number * stripOf.size + strip) * samples + at)));
     }
-    return { ...cut, exposures: count ? exposures : [] };
+    return { ...profile, exposures: count ? exposures : [] };
   }
 
   function select(pixel) {
     selected = pixel;
     if (groupOf[pixel] >= 0) place = groupOf[pixel];
-    api.cuts = {};
+    api.profiles = {};
     for (const way of ["along", "across"]) {
-      const { exposures, ...cut } = cutOf(pixel, way);
-      api.cuts[way] = { ...cut, exposures };
-      model(`cut-${way}`).data = cut;
+      const { exposures, ...profile } = profileOf(pixel, way);
+      api.profiles[way] = { ...profile, exposures };
+      model(`profile-${way}`).data = profile;
       model(`exposures-${way}`).data = {
-        xs: exposures.map(() => cut.x), ys: exposures, exposure: exposures.map((_, i) => i),
+        xs: exposures.map(() => profile.x), ys: exposures, exposure: exposures.map((_, i) => i),
       };
     }
     model("selected").data = { x: [pixel % columns], y: [Math.floor(pixel / columns)] };
@@ -487,7 +487,7 @@
       x: left + frame.x_scale.compute(column), y: top + frame.y_scale.compute(row),
     };
   }
-  const api = { isBlanked: false, value, described, select, cuts: null, spectra: {}, model,
+  const api = { isBlanked: false, value, described, select, profiles: null, spectra: {}, model,
     actions, panels, onScreen };
   globalThis.report = api;
   paint();

@@ -1,8 +1,8 @@
 """The page of a mask: a single HTML file without any reference to the network.
 
 `page.html` is its text, `page.css` its look, and `page.js` what it does: bokeh's own scripts draw
-the images, the cuts and the spectrum of a slice in the browser. All other pictures are SVG, drawn
-by matplotlib, in the colours of the page.
+the images, the profiles and the spectrum of a slice in the browser. All other pictures are SVG,
+drawn by matplotlib, in the colours of the page.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def require_extra() -> tuple[str, ...]:
 def page_of(mask: Mask) -> tuple[str, Judgement]:
     """Return the page of a mask, and the judgement that it shows.
 
-    The exposures are read again for the cuts of single pixels. If they cannot be, the page says so,
-    and shows the minimum image alone.
+    The exposures are read again for the profiles of single pixels. If they cannot be, the page says
+    so, and shows the minimum image alone.
     """
     libraries = require_extra()  # raises before anything is computed
     (minimum, found), slices = shown.images_of(mask), shown.slices_of(mask)
@@ -210,16 +210,16 @@ def _gallery(
     mask: Mask, pixels: Sequence[int], strips: shown.Strips
 ) -> Iterator[dict[str, object]]:
     """Return the small pictures of some pixels."""
-    from .figures import small_cuts
+    from .figures import small_profiles
 
     minimum, found = shown.images_of(mask)
     what = "residual" if found.significance is None else "significance"
-    for flat, figure in zip(pixels, small_cuts(mask, pixels, strips, MOST_LINES), strict=True):
+    for flat, figure in zip(pixels, small_profiles(mask, pixels, strips, MOST_LINES), strict=True):
         row, column = pixel = divmod(flat, minimum.shape[1])
         end = shown.end_of(found, pixel) or "not flagged"
         value = np.format_float_positional(found.compared[pixel], 4, fractional=False, trim="-")
         label = f"column {column}, row {row}: {what} {value}, {end}"
-        yield {"pixel": flat, "label": label, "svg": _svg(figure, "cuts along and across")}
+        yield {"pixel": flat, "label": label, "svg": _svg(figure, "profiles along and across")}
 
 
 def _svg(figure: Figure, label: str) -> Any:

@@ -1,4 +1,4 @@
-"""What pages and figures show of a mask, chosen once: pixels, cuts through them, parts."""
+"""What pages and figures show of a mask, chosen once: pixels, profiles through them, parts."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ TRIED: Final = 50
 
 ALONG: Final = 20
 ACROSS: Final = 6
-"""Pixels on each side of a cut along the dispersion, and across it."""
+"""Pixels on each side of a profile along the dispersion, and across it."""
 
 HALVES: Final[tuple[tuple[Direction, int, int], ...]] = (
     ("along", ALONG, 0),
     ("across", ACROSS, 2 * ALONG + 1),
 )
-"""The cuts of a pixel: direction, pixels on each side, and the first of its samples in `Strips`."""
+"""The profiles of a pixel: direction, pixels on each side, and the first sample in `Strips`."""
 
 SAMPLES: Final = 2 * ALONG + 1 + 2 * ACROSS + 1
-"""Samples of both cuts together."""
+"""Samples of both profiles together."""
 
 MOST_SAMPLES: Final = 6_000_000
 """Samples of all exposures that a page holds: 0.7 bytes each, more or less."""
@@ -190,12 +190,12 @@ def _apart(
     return chosen
 
 
-# ---- Cuts through pixels --------------------------------------------------------------------
+# ---- Profiles through pixels --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
-    """A cut through an image along an axis; arrays of shape (n,).
+class Profile:
+    """The samples of an image along an axis, through a pixel; arrays of shape (n,).
 
     `place` are the rows or columns of its pixels, `minimum` the minimum image and `median` its
     running median, `noise` that of one exposure (None with the fraction cut). `lower` and `upper`
@@ -215,15 +215,15 @@ class Line:
 
 
 def axis_of(dispaxis: Dispaxis, direction: Direction) -> int:
-    """Return the axis of the image along which a cut runs."""
+    """Return the axis of the image along which a profile runs."""
     if direction not in ("along", "across"):
         raise ValueError(f"direction must be 'along' or 'across', got {direction!r}")
     along = 0 if IMAGE_AXIS[dispaxis] == 0 else 1
     return along if direction == "along" else 1 - along
 
 
-def line_of(mask: Mask, pixel: Pixel, direction: Direction, reach: int) -> Line:
-    """Return the cut through a pixel, `reach` pixels to either side of it."""
+def profile_of(mask: Mask, pixel: Pixel, direction: Direction, reach: int) -> Profile:
+    """Return the profile through a pixel, `reach` pixels to either side of it."""
     axis, (image, found) = axis_of(mask.dispaxis, direction), images_of(mask)
     start, stop = max(pixel[axis] - reach, 0), min(pixel[axis] + reach + 1, image.shape[axis])
     at = np.s_[start:stop, pixel[1]] if axis == 0 else np.s_[pixel[0], start:stop]
@@ -240,13 +240,13 @@ def line_of(mask: Mask, pixel: Pixel, direction: Direction, reach: int) -> Line:
                 for cut in (part.cut_low, part.cut_high)
             )
     place = np.arange(start, stop)
-    return Line(axis, place, minimum, median, part.noise, lower, upper, part.low, part.high)
+    return Profile(axis, place, minimum, median, part.noise, lower, upper, part.low, part.high)
 
 
 def places_of(
     pixels: NDArray[np.intp], shape: tuple[int, ...], dispaxis: Dispaxis
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the flat indices of both cuts of each pixel, and which lie inside the image.
+    """Return the flat indices of both profiles of each pixel, and which lie inside the image.
 
     First come the samples along the dispersion.
     """
@@ -261,7 +261,7 @@ def places_of(
 
 @dataclass(frozen=True, eq=False)
 class Strips:
-    """The cuts of some pixels (flat indices) in each exposure.
+    """The profiles of some pixels (flat indices) in each exposure.
 
     `values`, shape (exposures, pixels, samples), are SCI minus its pedestal: first along the
     dispersion, then across it; NaN outside the image. `names` are the exposures, in this order, and
@@ -277,7 +277,7 @@ class Strips:
 
 
 def strips_of(mask: Mask, pixels: NDArray[np.intp]) -> Strips:
-    """Read the exposures of a mask again, and cut them at some pixels, the most important first.
+    """Read the exposures of a mask again for profiles of some pixels, the most important first.
 
     An exposure that cannot be read, or is not that which the mask was found from, is not shown. The
     last pixels are left out if the page would become too large.
