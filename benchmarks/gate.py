@@ -64,8 +64,9 @@ def compared(found: dict[str, Any], before: dict[str, Any]) -> list[str]:
         if version != old[name]
     ]
     if other:
-        hint = f"`RUSTUP_TOOLCHAIN={old['rustc']} make gate` uses its compiler"
-        return [f"the baseline is of other versions: {', '.join(other)}; {hint}"]
+        hint = f"; `RUSTUP_TOOLCHAIN={old['rustc']} make gate` uses its compiler"
+        is_other = found["versions"]["rustc"] != old["rustc"]
+        return [f"the baseline is of other versions: {', '.join(other)}{hint * is_other}"]
     counts, expected = found["instructions"], before["instructions"]
     wrong = [f"{name}: in one only" for name in sorted({*counts} ^ {*expected})]
     for name in counts.keys() & expected.keys():

@@ -69,7 +69,6 @@ if os.environ.get("DOCS_ONLINE"):
     extensions.append("sphinx.ext.intersphinx")
     intersphinx_mapping = {
         "numpy": ("https://numpy.org/doc/stable/", None),
-        "python": ("https://docs.python.org/3/", None),
         "scipy": ("https://docs.scipy.org/doc/scipy/", None),
     }
 else:

@@ -25,6 +25,8 @@ def variables(python: str, folder: Path) -> dict[str, str]:
     """Return the environment's variables, with a PATH to the new environment and to no cargo."""
     path = os.environ["PATH"].split(os.pathsep)
     kept = [each for each in path if not shutil.which("cargo", path=each)]
+    if not shutil.which("bash", path=os.pathsep.join(kept)):
+        sys.exit("cargo and bash share a folder: install Rust with the script of rustup.rs")
     return {
         **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         "PATH": os.pathsep.join([str(folder / "env" / "bin"), *kept]),

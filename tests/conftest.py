@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from badpix_selfcal.simulate import simulate
 
+from . import DATA
 from .pools import take
 from .servers import bucket, moto, proxy, web  # noqa: F401 - fixtures
 from .simulations import full, long, short  # noqa: F401 - fixtures
@@ -33,15 +34,13 @@ settings.register_profile("usual", max_examples=25, **_COMMON)
 settings.register_profile("thorough", max_examples=1000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-
 
 @pytest.fixture(scope="session")
 def flight_exposures() -> list[Path]:
     """Three real NIRSpec exposures of one target."""
-    found = sorted((SHARED / "nirspec-flight").glob("*.fits"))
+    found = sorted((DATA / "nirspec-flight").glob("*.fits"))
     if len(found) < 3:
-        pytest.skip(f"flight exposures are absent: {SHARED / 'nirspec-flight'}")
+        pytest.skip(f"flight exposures are absent: {DATA / 'nirspec-flight'}")
     return found
 
 

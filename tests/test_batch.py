@@ -148,7 +148,7 @@ def test_folders_patterns_and_files_are_given_together_and_used_once(here):
         path = here / f"{name}{name[0]}_rate.fits"
         path.parent.mkdir(exist_ok=True)
         take(path, seed, detector="NRS1", shape=(20, 30))
-    (here / "link_rate.fits").symlink_to("2/b2_rate.fits")
+    (here / "link_rate.fits").symlink_to(Path("2/b2_rate.fits"))
     once = [here / "0", here / "1" / "*_rate.fits", here / "2" / "b2_rate.fits"]
     result = bps.batch([*once, "0/a0_rate.fits", "link_rate.fits"], output_dir="out")
     used = [each.exposure.name.partition("_")[0] for each in result.exposures]

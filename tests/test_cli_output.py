@@ -290,7 +290,7 @@ def written(folder):
 def test_a_report_that_cannot_be_printed_is_a_failure(here, how):
     status, _, error = shell(f"{WRITES} {how}", here)
     why = "it is closed" if "&-" in how else "No space left on device"
-    assert error == f"badpix-selfcal: error: the report could not be printed (stdout: {why})\n"
+    assert error == f"badpix-selfcal: error: the summary could not be printed (stdout: {why})\n"
     assert status == 1
     assert len(written(here)) == 3
 

@@ -9,7 +9,6 @@ import sys
 import warnings
 from dataclasses import replace
 from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,6 +40,7 @@ from badpix_selfcal.look.shown import (
     strongest,
 )
 
+from . import DATA
 from .masks import GROUPS, group_mask, with_groups
 from .reported import mask_of
 from .shown import shown
@@ -371,7 +371,7 @@ class TestParts:
         outside = mask.flags.sum() - mask.flags[:, 474:507].sum()  # of the gap
         assert sum(regions.counts(mask.flags)) == outside
         assert len(slices.names) == slices.number.max() == 28
-        maps = Path(__file__).parents[2] / "shared" / "data" / "miri-mrs-geometry"
+        maps = DATA / "miri-mrs-geometry"
         if maps.exists():
             known = np.load(maps / "geom_34C_flt9.npz")["slice"]
             numbers = [100 * int(name.split()[1]) + int(name.split()[3]) for name in slices.names]

@@ -16,7 +16,7 @@ import pytest
 import badpix_selfcal as bps
 from badpix_selfcal import cli
 from badpix_selfcal.cli.commands import COMMANDS
-from badpix_selfcal.cli.others import report_of_verify
+from badpix_selfcal.cli.others import summary_of_verify
 from badpix_selfcal.jwst_parts import TESTED
 from badpix_selfcal.testing.verification import Tried, Verification
 
@@ -69,7 +69,7 @@ def reports(tmp_path_factory):
             assert status == 0, (line, found[name]["errors"])
     tried = (Tried("a check", "scalar", 1.0, ""),)
     verified = Verification(tried, "reference", 1, None, {}, {"scalar": "double heap"})
-    return found | {"verify": report_of_verify(verified, {}).facts}
+    return found | {"verify": summary_of_verify(verified, {}).facts}
 
 
 def test_the_tables_have_all_fields_of_reports(reports):

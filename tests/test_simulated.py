@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +16,10 @@ from badpix_selfcal.simulate.groups import APART
 from badpix_selfcal.simulate.scene import pointing
 from badpix_selfcal.simulate.slices import CHANNELS
 
+from . import DATA
 from .simulations import cosmic, fixed, full_geometry, plane
 
-MAPS = Path(__file__).parents[2] / "shared" / "data" / "miri-mrs-geometry"
+MAPS = DATA / "miri-mrs-geometry"
 INNER = np.s_[:, 4:-4]  # without the reference pixels of MIRI
 NO_LIGHT = replace(LIGHT_ONLY, thermal_scale=0, source_rate=0)
 SOURCE = replace(LIGHT_ONLY, thermal_scale=0, nebula_fraction=0, fringe_amplitude=0,

@@ -86,7 +86,7 @@ def command(name: str, examples: str) -> str:
     if notes := FunctionDoc(function)["Notes"]:
         page += _section("Outputs", notes)
     page += _section("Examples", [".. code-block:: sh", "", *_indented(examples.split("\n"))])
-    page.append("Exit status, JSON report and messages: :doc:`/reference/output`.")
+    page.append("Exit status, summary in JSON and messages: :doc:`/reference/output`.")
     return "\n".join([*page, ""])
 
 

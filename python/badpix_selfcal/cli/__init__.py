@@ -1,7 +1,7 @@
 """The command ``badpix-selfcal``: it parses options, calls the functions, prints their results.
 
 `commands.py` makes the options from the signatures and docstrings of the functions, `steps.py` and
-`others.py` the reports from their results. A call imports the function that it needs, no other.
+`others.py` the summaries from their results. A call imports the function that it needs, no other.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .._kernels import __version__, num_threads
 from ..errors import log, memory_error, reason_of, visible
 from ..files.paths import without_secrets
 from . import terminal
-from .report import plain
+from .summary import plain
 from .terminal import PROGRAM, say
 
 if TYPE_CHECKING:
     from .commands import Command
-    from .report import Report
+    from .summary import Summary
 
 __all__ = ["main"]
 
@@ -77,7 +77,7 @@ class _Call:
         self._is_reported = False
 
     def run(self, received: Sequence[int]) -> int:
-        """Run the command, print its report, and return the exit status."""
+        """Run the command, print its summary, and return the exit status."""
         verbosity = 0
         try:
             answer = self._parsed(self._words or ["--help"])
@@ -91,18 +91,18 @@ class _Call:
                 return self._wrong("give -v or --quiet, not both")
             warned = terminal.one_line_warnings(self._typed, quiet=self._is_quiet)
             with warned as self._warned, terminal.one_line_log(verbosity):
-                report = self._called(answer)
+                summary = self._called(answer)
         except _WrongUsage as wrong:
             return self._wrong(str(wrong))
         except Exception as error:
             if received:  # a module in C has turned the interrupt into another exception
                 return self.stopped(received[0])
             return self._failed(memory_error(error) or error, verbosity)
-        errors = [*map(self._typed, report.errors)]
+        errors = [*map(self._typed, summary.errors)]
         for each in errors:
             say(f"{PROGRAM}: error: {visible(each)}")
-        status = DIFFERENT if report.differs else SKIPPED if report.skipped else DONE
-        return self._reported(FAILED if errors else status, errors, report)
+        status = DIFFERENT if summary.differs else SKIPPED if summary.skipped else DONE
+        return self._reported(FAILED if errors else status, errors, summary)
 
     def stopped(self, number: int) -> int:
         """Say that a signal has stopped the command, and return the exit status."""
@@ -137,7 +137,7 @@ class _Call:
         lines = (line.rstrip() for line in page.getvalue().rstrip().split("\n"))
         return "\n".join(lines) if answer is None else answer
 
-    def _called(self, given: dict[str, Any]) -> Report:
+    def _called(self, given: dict[str, Any]) -> Summary:
         """Call the function of the command."""
         from ..progress import shown
 
@@ -186,24 +186,24 @@ class _Call:
         say(f"{PROGRAM}: unexpected error: {reason}; please report it {how}")
         return self._reported(FAILED, [reason])
 
-    def _reported(self, status: int, errors: Sequence[str], report: Report | None = None) -> int:
-        """Print the report once, and return the exit status; in JSON it is always printed."""
+    def _reported(self, status: int, errors: Sequence[str], summary: Summary | None = None) -> int:
+        """Print the summary once, and return the exit status; in JSON it is always printed."""
         if self._is_reported:
             return status
         self._is_reported = True
         if self._is_json:
             head: dict[str, Any] = {"version": __version__, "exit_status": status}
             head |= {"warnings": self._warned, "errors": errors}
-            head |= report.facts if report else {}
+            head |= summary.facts if summary else {}
             return self._printed(json.dumps(plain(head), indent=2), status)
-        text = "" if self._is_quiet or report is None else self._typed(report.text)
+        text = "" if self._is_quiet or summary is None else self._typed(summary.text)
         return self._printed(text, status)
 
     def _printed(self, text: str, status: int) -> int:
         """Print to standard output, and return the exit status: 1 if that is not possible."""
         if not text or not (why := say(text, "stdout")):
             return status
-        say(f"{PROGRAM}: error: the report could not be printed (stdout: {why})")
+        say(f"{PROGRAM}: error: the summary could not be printed (stdout: {why})")
         return FAILED if status in ENDED else status
 
 

@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from . import others, steps
 from .options import PACKAGE, option, options_of, plain
-from .report import Report
+from .summary import Summary
 from .terminal import PROGRAM
 
 EXAMPLES: Final = """\
@@ -70,7 +70,7 @@ class Command:
 
     module: str
     name: str
-    report: Callable[[Any, Mapping[str, Any]], Report]
+    summary: Callable[[Any, Mapping[str, Any]], Summary]
     counts: str = "files read or written"
 
     @property
@@ -79,14 +79,14 @@ class Command:
         function: Callable[..., Any] = getattr(import_module(f"{PACKAGE}.{self.module}"), self.name)
         return function
 
-    def __call__(self, given: Mapping[str, Any], progress: Callable[[int, int], None]) -> Report:
-        """Call the function, and return the report of what it returns."""
+    def __call__(self, given: Mapping[str, Any], progress: Callable[[int, int], None]) -> Summary:
+        """Call the function, and return the summary of what it returns."""
         function, arguments = self.function, dict(given)
         if "progress" in inspect.signature(function).parameters:
             arguments["progress"] = progress
         if settings := {name: arguments.pop(name) for name in SETTINGS if name in given}:
             arguments["settings"] = _settings()(**settings)
-        return self.report(function(**arguments), given)
+        return self.summary(function(**arguments), given)
 
 
 def _settings() -> Any:
@@ -94,17 +94,17 @@ def _settings() -> Any:
 
 
 COMMANDS: Final = {
-    "run": Command("step.selfcal", "selfcal", steps.report_of_run),
-    "batch": Command("step.batch", "batch", steps.report_of_pool),
-    "apply": Command("step.apply", "apply", steps.report_of_pool),
-    "report": Command("look.report", "report", others.report_of_report),
-    "plot": Command("look.plot", "save", partial(others.report_of_files, "figures")),
-    "compare": Command("look.pictures", "compare", others.report_of_compare),
-    "history": Command("look.pictures", "history", others.report_of_history),
-    "export": Command("masks.export", "export", partial(others.report_of_files, "files")),
-    "associate": Command("step.associate", "associate", others.report_of_associate),
-    "simulate": Command("simulate.files", "simulate", others.report_of_simulate),
-    "verify": Command("testing.verification", "verify", others.report_of_verify, "checks"),
+    "run": Command("step.selfcal", "selfcal", steps.summary_of_run),
+    "batch": Command("step.batch", "batch", steps.summary_of_pool),
+    "apply": Command("step.apply", "apply", steps.summary_of_pool),
+    "report": Command("look.report", "report", others.summary_of_report),
+    "plot": Command("look.plot", "save", partial(others.summary_of_files, "figures")),
+    "compare": Command("look.pictures", "compare", others.summary_of_compare),
+    "history": Command("look.pictures", "history", others.summary_of_history),
+    "export": Command("masks.export", "export", partial(others.summary_of_files, "files")),
+    "associate": Command("step.associate", "associate", others.summary_of_associate),
+    "simulate": Command("simulate.files", "simulate", others.summary_of_simulate),
+    "verify": Command("testing.verification", "verify", others.summary_of_verify, "checks"),
 }
 
 
@@ -204,9 +204,9 @@ def _with_options(command: Command) -> Callable[..., dict[str, Any]]:
 PRINTING: Final = [
     option(name, type(default), default, Parameter(name=names, group="Printing", count=count), text)
     for name, names, default, count, text in (
-        ("json", (), False, False, "Print the report in JSON."),
+        ("json", (), False, False, "Print the summary in JSON."),
         ("verbose", ("--verbose", "-v"), 0, True, "Print what is done; -vv: all details."),
-        ("quiet", (), False, False, "Print errors only (and the report with --json)."),
+        ("quiet", (), False, False, "Print errors only (and the summary with --json)."),
     )
 ]
 

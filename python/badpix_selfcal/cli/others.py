@@ -1,4 +1,4 @@
-"""The reports of the commands that do not run the step."""
+"""The summaries of the commands that do not run the step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arrays.display import block, counted
 from ..errors import visible
-from .report import Report, facts_of, written
+from .summary import Summary, facts_of, written
 
 if TYPE_CHECKING:
     from ..files.paths import Location
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..testing.verification import Verification
 
 
-def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.associate`."""
+def summary_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str, Any]) -> Summary:
+    """Return the summary of `badpix_selfcal.associate`."""
     is_dry = bool(given.get("dry_run"))
     names = "path product group science backgrounds selfcal imprints"
     facts = [facts_of(each, names, existed="exists") for each in made]
@@ -31,22 +31,22 @@ def report_of_associate(made: Sequence[GeneratedAssociation], given: Mapping[str
     for each in made:
         verb = f"{existing if each.exists else 'would write':<13}" if is_dry else "written"
         lines.append(f"{verb}   {visible(each.path)}  ({visible(each.group)}: {each.counts})")
-    return Report({"written": not is_dry, "associations": facts}, "\n".join(lines))
+    return Summary({"written": not is_dry, "associations": facts}, "\n".join(lines))
 
 
-def report_of_simulate(made: Simulation, _: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.simulate.simulate`."""
+def summary_of_simulate(made: Simulation, _: Mapping[str, Any]) -> Summary:
+    """Return the summary of `badpix_selfcal.simulate.simulate`."""
     facts = facts_of(made, "associations science background truth")
-    return Report(facts, "\n".join(written(made.files)))
+    return Summary(facts, "\n".join(written(made.files)))
 
 
-def report_of_files(what: str, files: Sequence[Location], _: Mapping[str, Any]) -> Report:
-    """Return the report of a function that returns the files that it has written."""
-    return Report({what: files}, "\n".join(written(files)))
+def summary_of_files(what: str, files: Sequence[Location], _: Mapping[str, Any]) -> Summary:
+    """Return the summary of a function that returns the files that it has written."""
+    return Summary({what: files}, "\n".join(written(files)))
 
 
-def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.report`: verdicts, and what speaks against a mask."""
+def summary_of_report(made: ReportResult, _: Mapping[str, Any]) -> Summary:
+    """Return the summary of `badpix_selfcal.report`: verdicts, and what speaks against a mask."""
     facts, lines = [], []
     for each in made.groups:
         said = each.judgement
@@ -65,11 +65,11 @@ def report_of_report(made: ReportResult, _: Mapping[str, Any]) -> Report:
         lines += written([each.page])
     if made.index is not None:
         lines.append(f"list of all: {visible(made.index)}")
-    return Report({"groups": facts, "index": made.index}, "\n".join(lines))
+    return Summary({"groups": facts, "index": made.index}, "\n".join(lines))
 
 
-def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.compare`."""
+def summary_of_compare(found: Comparison, given: Mapping[str, Any]) -> Summary:
+    """Return the summary of `badpix_selfcal.compare`."""
     counts = dict(found.counts)
     facts = facts_of(found, "same_flags jaccard other_end", equal="is_equal") | {
         name: {"path": side.title, "kind": kind, "flagged": counts.pop(name)}
@@ -77,14 +77,15 @@ def report_of_compare(found: Comparison, given: Mapping[str, Any]) -> Report:
     }
     planes = [vars(each) | {"equal": each.is_equal} for each in found.planes]
     lines = [str(found), *written([given.get("picture")])]
-    return Report(facts | counts | {"planes": planes}, "\n".join(lines), differs=not found.is_equal)
+    facts |= counts | {"planes": planes}
+    return Summary(facts, "\n".join(lines), differs=not found.is_equal)
 
 
-def report_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.history`."""
+def summary_of_history(found: MaskHistory, given: Mapping[str, Any]) -> Summary:
+    """Return the summary of `badpix_selfcal.history`."""
     files = {name: given.get(name) for name in ("table", "picture", "persistent_mask")}
     facts = _history(found) | {"others": [*map(_history, found.others)]}
-    return Report(facts | files, "\n".join([str(found), *written(files.values())]))
+    return Summary(facts | files, "\n".join([str(found), *written(files.values())]))
 
 
 def _history(found: MaskHistory) -> dict[str, Any]:
@@ -100,8 +101,8 @@ def _history(found: MaskHistory) -> dict[str, Any]:
     }
 
 
-def report_of_verify(found: Verification, _: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.testing.verify`: a verdict with versions."""
+def summary_of_verify(found: Verification, _: Mapping[str, Any]) -> Summary:
+    """Return the summary of `badpix_selfcal.testing.verify`: a verdict with versions."""
     facts = facts_of(found, "against examples seed versions kernels changed", checks="tried")
     total, failed = counted(len(found.tried), "check"), len(found.failed)
     holds = f"{failed} of {total} FAILED" if failed else f"all of {total} hold"
@@ -115,4 +116,4 @@ def report_of_verify(found: Verification, _: Mapping[str, Any]) -> Report:
     }
     text = block(f"verified against {found.against}: {holds}", said)
     errors = tuple(each.failure for each in found.failed)
-    return Report(facts | {"holds": not errors}, text, errors)
+    return Summary(facts | {"holds": not errors}, text, errors)

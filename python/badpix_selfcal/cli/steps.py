@@ -1,4 +1,4 @@
-"""The reports of `run`, `batch` and `apply`: the only module that reads the results of the step."""
+"""The summaries of `run`, `batch` and `apply`: no other module reads the results of the step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .._kernels import num_threads
 from ..arrays.display import counted
 from ..errors import visible
-from .report import Report, facts_of
+from .summary import Summary, facts_of
 
 if TYPE_CHECKING:
     from ..step.result import ExposureResult, Result, Results
@@ -22,16 +22,16 @@ REJECTED: Final = "these flags are not fit for use: the page says why"
 UNSEEN: Final = "--report shows the flags on a page; --save-mask keeps the mask to plot"
 
 
-def report_of_run(result: Result, given: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.selfcal`."""
+def summary_of_run(result: Result, given: Mapping[str, Any]) -> Summary:
+    """Return the summary of `badpix_selfcal.selfcal`."""
     products = (result, *result.others)
     facts = _threads(given) | {"products": [_product(each) for each in products]}
     exposures = [each for product in products for each in product.exposures]
-    return _report(result, products, exposures, facts, given)
+    return _summary(result, products, exposures, facts, given)
 
 
-def report_of_pool(results: Results, given: Mapping[str, Any]) -> Report:
-    """Return the report of `badpix_selfcal.batch` and `badpix_selfcal.apply`."""
+def summary_of_pool(results: Results, given: Mapping[str, Any]) -> Summary:
+    """Return the summary of `badpix_selfcal.batch` and `badpix_selfcal.apply`."""
     facts: dict[str, Any] = {"mask": given["mask"]} if "mask" in given else _threads(given)
     facts |= facts_of(results, "statuses ignored index") | {"failed": len(results.failed)}
     facts["groups"] = [_group(group) for group in results]
@@ -39,7 +39,7 @@ def report_of_pool(results: Results, given: Mapping[str, Any]) -> Report:
         facts_of(each, "exposure status output") | {"error": each.error or None}
         for each in results.exposures
     ]
-    return _report(results, results.groups, results.exposures, facts, given)
+    return _summary(results, results.groups, results.exposures, facts, given)
 
 
 def _threads(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,14 +83,14 @@ def _group(group: Result) -> dict[str, Any]:
     } | _verdict(group)
 
 
-def _report(
+def _summary(
     result: Result | Results,
     groups: Sequence[Result],
     exposures: Sequence[ExposureResult],
     facts: dict[str, Any],
     given: Mapping[str, Any],
-) -> Report:
-    """Return the report of some groups: what a session shows of them, and what to do next."""
+) -> Summary:
+    """Return the summary of some groups: what a session shows of them, and what to do next."""
     verdicts = {group.name: _verdict(group) for group in groups}
     lines = [
         f"verdict   {visible(name)}: {said['verdict']}: {said['why']}"
@@ -121,7 +121,7 @@ def _report(
         reason = ALONE if is_alone else NO_LEVEL
         lines.append(f"next      {reason if exposures else NO_SCIENCE}")
     text = "\n".join([repr(result), *lines])
-    return Report(facts, text, _errors(groups, exposures), skipped=skipped)
+    return Summary(facts, text, _errors(groups, exposures), skipped=skipped)
 
 
 def _errors(groups: Sequence[Result], exposures: Sequence[ExposureResult]) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def require(extra: str, *packages: str) -> None:
     """
     for package in packages:
         if find_spec(package) is None:
-            what = "a report needs" if extra == "report" else "figures need"
+            what = "a page needs" if extra == "report" else "figures need"
             raise RuntimeError(
                 f'{what} {package}, which is not installed: pip install "badpix-selfcal[{extra}]"'
             )

@@ -75,7 +75,7 @@ def require_extra() -> tuple[str, ...]:
     """Return the scripts of bokeh, which a page contains; refuse if the extra is not installed.
 
     Only these are taken from bokeh: its import, and figures made in Python, would take longer than
-    all the rest of a report.
+    all the rest of a page.
     """
     require("report", "bokeh", "jinja2", "matplotlib")
     folder = Path(find_spec("bokeh").origin).parent / "server/static/js"  # type: ignore[arg-type, union-attr]
@@ -84,7 +84,7 @@ def require_extra() -> tuple[str, ...]:
         return tuple((folder / name).read_text(encoding="utf-8") for name in names)
     except OSError as error:
         remedy = 'pip install "badpix-selfcal[report]"'
-        raise RuntimeError(f"a report needs the scripts of bokeh ({error}): {remedy}") from error
+        raise RuntimeError(f"a page needs the scripts of bokeh ({error}): {remedy}") from error
 
 
 def page_of(mask: Mask) -> tuple[str, Judgement]:

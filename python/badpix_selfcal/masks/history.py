@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 MOST_NAMED: Final = 5
-"""Groups of each kind that a report names; the table has all."""
+"""Groups of each kind that a summary names; the table has all."""
 
 COUNTS: Final = ("flagged", "low", "high", "new", "returned", "gone")
 

@@ -12,7 +12,7 @@ from ..files.paths import RemoteFile
 
 
 @dataclass(frozen=True)
-class Report:
+class Summary:
     """The result of a command.
 
     Attributes
@@ -35,7 +35,7 @@ class Report:
 
 
 def facts_of(value: object, names: str, **others: str) -> dict[str, Any]:
-    """Return attributes of an object by their names; `others` have other names in the report."""
+    """Return attributes of an object by their names; `others` have other names in the summary."""
     attributes = {name: name for name in names.split()} | others
     return {name: getattr(value, attribute) for name, attribute in attributes.items()}
 
