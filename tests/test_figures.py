@@ -224,9 +224,9 @@ def test_a_legend_lies_off_the_data(mask, name):
         assert page.y0 <= box.y0
 
 
-class TestCuts:
+class TestProfiles:
     @pytest.mark.parametrize("direction", ["along", "across"])
-    def test_a_cut(self, mask, direction):
+    def test_a_profile(self, mask, direction):
         found = mask.bad_pixels
         row, column = divmod(strongest(found, 1)[0], 120)
         ax = look.profile(mask, column=column, row=row, direction=direction, reach=12)
@@ -250,6 +250,17 @@ class TestCuts:
         np.testing.assert_array_equal(minimum > levels[1], found.high[at])
         assert ax.get_xlabel() == ("row", "column")[axis]
         assert ax.get_title(loc="left").startswith(f"Column {column}, row {row}")
+
+    def test_samples_whose_difference_is_beyond_float32(self):
+        mask = group_mask()
+        far = np.full(mask.flags.shape, np.float32(3e38))
+        far[:, ::2] *= -1
+        far[::2] *= -1
+        found = replace(mask.bad_pixels, residual=far)
+        ax = look.profile(replace(mask, minimum=far, bad_pixels=found), column=3, row=3)
+        low, high = ax.get_ylim()
+        assert low < -3e38
+        assert high > 3e38
 
     def test_a_pixel_outside(self, mask):
         with pytest.raises(ValueError, match="row must be from 0 to 95, got 96"):

@@ -299,7 +299,7 @@ GUIDE = "docs/how-to/jwst-pipeline.md"
 
 def line(start):
     """Return what follows these words in the only line of the guide that begins so."""
-    (found,) = re.findall(rf"^{re.escape(start)} (.*)$", text_of(GUIDE), re.MULTILINE)
+    (found,) = re.findall(rf"^ *{re.escape(start)} (.*)$", text_of(GUIDE), re.MULTILINE)
     return shlex.split(found)
 
 
@@ -344,16 +344,20 @@ def expanded(word):
     return sorted(map(str, Path().glob(word))) or [word] if "*" in word else [word]
 
 
-def test_the_next_pipelines_take_the_flagged_file(folder, monkeypatch):
-    bps.selfcal("jw01234_spec2_asn.json", output_dir="flagged")
-    (made,) = (folder / "flagged").iterdir()
-    flagged = made.rename(made.with_name("jw01234_badpix_selfcal.fits"))
-    before = fits.getdata(flagged, "DQ")
-    Step.from_cmdline(
-        ["calwebb_spec2", *line("strun calwebb_spec2"), "--steps.pixel_replace.skip=false"]
-    )
-    (result,) = (folder / "cal").iterdir()
-    assert result.name == "jw01234_badpix_selfcal_cal.fits"
+def test_the_next_pipelines_take_the_flagged_files(folder, monkeypatch):
+    (copy, *_) = bps.batch(".", output_dir="flagged", save_flagged_bkg=True).exposures
+    bps.associate("flagged", flagged=True)
+    made = sorted(Path().glob("flagged/*_spec2_asn.json"))
+    words = [*line("strun calwebb_spec2"), "--steps.pixel_replace.skip=false"]
+    (place,) = (number for number, word in enumerate(words) if word == "$association")
+    for association in made:
+        words[place] = str(association)
+        Step.from_cmdline(["calwebb_spec2", *words])
+    results = sorted((folder / "cal").iterdir())
+    assert [each.name for each in results] == [
+        each.name.replace("rate", "cal") for each in sorted(folder.glob("jw09999001*_rate.fits"))
+    ]
+    before, result = fits.getdata(copy.output, "DQ"), results[0]
     header = fits.getheader(result)
     assert header["S_BPXSLF"] == "SKIPPED"
     assert f"badpix_selfcal {bps.__version__} COMPLETE:" in " ".join(header["HISTORY"])
@@ -363,7 +367,7 @@ def test_the_next_pipelines_take_the_flagged_file(folder, monkeypatch):
     asn_from_list.Main.cli(words)
     (product,) = json.loads((folder / "cal" / "spec3_asn.json").read_text())["products"]
     assert product["name"] == "target"
-    assert [member["expname"] for member in product["members"]] == [result.name]
+    assert [member["expname"] for member in product["members"]] == [each.name for each in results]
     assert line("strun calwebb_spec3") == ["spec3_asn.json"]
 
 

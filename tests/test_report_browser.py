@@ -111,7 +111,7 @@ def test_the_wheel_and_a_drag_move_all_images_together(shown):
     assert shown.settled(RANGES, panned) == before
 
 
-def test_a_click_shows_the_cut(shown):
+def test_a_click_shows_the_profiles(shown):
     mask, found = shown.mask, shown.mask.bad_pixels
     columns = mask.minimum.shape[1]
     pixel = next(

@@ -395,8 +395,9 @@ def _limits(line: chosen.Profile, found: BadPixels) -> tuple[float, float]:
         abs(x) * noise if math.isfinite(x) else 0.0 for x in (found.cut_low, found.cut_high)
     )
     least, most = _range(levels)
-    low = min([least - 1.5 * below * bool(line.low.any()), *good])
-    high = max([most + 1.8 * above, *good])
+    # Plain numbers: the difference of two of float32 may be infinite.
+    low = min([least - 1.5 * below * bool(line.low.any()), *good.tolist()])
+    high = max([most + 1.8 * above, *good.tolist()])
     margin = 0.08 * (high - low) or 1.0
     return low - margin, high + margin
 
