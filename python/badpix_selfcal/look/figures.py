@@ -69,7 +69,6 @@ LARGEST: Final = 1e300
 
 REACH: Final = 10
 """Pixels to either side in the images of a gallery."""
-LARGEST: Final = float(np.finfo(np.float32).max)
 
 NOTES: Final = {
     "strongest": "the brightest pixels (column, row) of the strongest groups of flags; good: "
@@ -400,7 +399,8 @@ def _limits(line: chosen.Profile, found: BadPixels) -> tuple[float, float]:
     low = min([least - 1.5 * below * bool(line.low.any()), *good.tolist()])
     high = max([most + 1.8 * above, *good.tolist()])
     margin = 0.08 * (high - low) or 1.0
-    return max(low - margin, -LARGEST), min(high + margin, LARGEST)
+    end = min(float(np.finfo(line.minimum.dtype).max), LARGEST)
+    return max(low - margin, -end), min(high + margin, end)
 
 
 def small_profiles(
