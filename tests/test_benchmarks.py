@@ -72,6 +72,7 @@ def test_parts_that_need_no_peers_run_alone(part, module, row):
 
 @pytest.mark.parametrize("part", ["medians", "rectangles", "filters"])
 def test_a_missing_peer_is_named_with_the_command_that_installs_it(part, monkeypatch):
+    pytest.importorskip("jwst", reason="needs the extra jwst")
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "polars" else find_spec(name)
     )

@@ -129,7 +129,14 @@ def the_first_picture_is_drawn(ran):
         new, old = (np.asarray(each.convert("RGB"), float) for each in (drawn, picture))
     orange = [np.all(np.abs(each - (213, 94, 0)) < 30, axis=2).sum() for each in (new, old)]
     assert orange[0] == pytest.approx(orange[1], rel=0.1)
-    assert np.abs(new - old).mean() < 5  # of 255; fonts may differ
+    assert np.abs(coarse(new) - coarse(old)).mean() < 4  # of 255; texts may be wider or shifted
+
+
+def coarse(picture):
+    """Return the means of blocks of 16 x 16 pixels."""
+    height, width = (size // 16 for size in picture.shape[:2])
+    blocks = picture[: 16 * height, : 16 * width].reshape(height, 16, width, 16, 3)
+    return blocks.mean(axis=(1, 3))
 
 
 def of_flag_exposures(ran):
@@ -218,6 +225,8 @@ OUTCOMES = {
 @pytest.mark.parametrize("page", [page for page in PAGES if [*document_of(page)]])
 @pytest.mark.filterwarnings("ignore:All-NaN slice:RuntimeWarning")  # of stcal
 def test_the_blocks_of_a_page_run(page, folder, capfd):
+    if "from stcal" in text_of(page):
+        pytest.importorskip("stcal", reason="needs the extra jwst")
     names = run(page)
     if page in OUTCOMES:
         OUTCOMES[page](Ran(folder, capfd.readouterr().out, names))

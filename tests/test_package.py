@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 
 import pytest
 
@@ -70,7 +71,8 @@ def test_public_names():
     exec("from badpix_selfcal import *", namespace)
     assert {*namespace} - {"__builtins__"} == PUBLIC
     assert {*dir(bps)} == PUBLIC | MODULES
-    assert all(hasattr(bps, name) for name in dir(bps))
+    absent = set() if find_spec("jwst") else {"jwst"}
+    assert {name for name in dir(bps) if not hasattr(bps, name)} == absent
     with pytest.raises(AttributeError, match="'badpix_selfcal' has no attribute 'absent'"):
         _ = bps.absent
 
