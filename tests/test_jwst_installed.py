@@ -298,8 +298,9 @@ GUIDE = "docs/how-to/jwst-pipeline.md"
 
 
 def line(start):
-    """Return what follows these words in the only line of the guide that begins so."""
-    (found,) = re.findall(rf"^ *{re.escape(start)} (.*)$", text_of(GUIDE), re.MULTILINE)
+    """Return what follows these words in the only command of the guide that begins so."""
+    text = text_of(GUIDE).replace("\\\n", " ")
+    (found,) = re.findall(rf"^ *{re.escape(start)} (.*)$", text, re.MULTILINE)
     return shlex.split(found)
 
 
