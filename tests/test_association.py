@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,7 @@ def test_products_whose_paths_end_alike_are_refused(folder):
         ("\ud800.fits", "does not exist"),
         ("folder", "is not a file"),
         ("..", "is not a file"),
-        ("a" * 300, "cannot be read"),
+        ("a" * 300, "does not exist" if sys.version_info >= (3, 14) else "cannot be read"),
     ],
     ids=["missing", "below a file", "surrogate", "folder", "dots", "long"],
 )
