@@ -3,5 +3,5 @@
 import os
 from pathlib import Path
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-DATA = Path(os.environ.get("BADPIX_SELFCAL_DATA", DATA))
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("BADPIX_SELFCAL_DATA", BESIDE))

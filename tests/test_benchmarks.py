@@ -147,3 +147,5 @@ def test_the_gate_lets_two_percent_pass():
         "`RUSTUP_TOOLCHAIN=1.95.0 make gate` uses its compiler"
     )
     assert compared(newer, before) == [why]
+    crates = [counts() | {"versions": {"rustc": "1.95.0", "rayon": each}} for each in ("2", "1")]
+    assert compared(*crates) == ["the baseline is of other versions: rayon 2 instead of 1"]

@@ -320,6 +320,7 @@ WRONG = [
     ({"min_count": 10}, ValueError, "min_count must be from 1 to the 9 samples of the window"),
     ({"min_count": 1.5}, TypeError, "min_count must be a whole number"),
     ({"out": [1.0]}, TypeError, "out must be a plain ndarray, got a list"),
+    ({"out": np.ma.zeros((4, 5))}, TypeError, "out must be a plain ndarray, got a MaskedArray"),
     ({"out": np.empty((4, 5), "f4")}, TypeError, "out must be float64 as the medians, got float32"),
     ({"out": np.empty((5, 4))}, ValueError, "out must have the image's shape (4, 5), got (5, 4)"),
     ({"out": READ_ONLY}, ValueError, "out is read-only"),

@@ -149,7 +149,10 @@ def test_workflows_use_the_versions_that_are_pinned_elsewhere():
     )
     pinned = dict(each.split("==") for each in PYPROJECT["dependency-groups"]["release"])
     assert {*re.findall(r"maturin-version: v(.*)", release)} == {pinned["maturin"]}
-    assert f"cargo +{WORKSPACE['rust-version']} test" in tests
+    commands = re.findall(r"cargo \+(\S+) (\w+)", tests)
+    oldest = WORKSPACE["rust-version"]
+    assert commands == [(oldest, "test"), (oldest, "check")]
+    assert f"rustup toolchain install {oldest} " in tests
 
 
 def test_pre_commit_runs_the_versions_of_make_lint():

@@ -251,20 +251,20 @@ def _kinds_in(values: Iterable[object]) -> Iterator[object]:
 
 def _advice(values: object, name: str) -> str:
     """Return how to pass an array without its mask and unit; empty for one without them."""
-    if isinstance(values, _loaded("numpy.ma", "MaskedArray")):
+    if isinstance(values, loaded("numpy.ma", "MaskedArray")):
         return _filled(values.dtype, name)
-    if isinstance(values, _loaded("astropy.nddata", "NDData")):
+    if isinstance(values, loaded("astropy.nddata", "NDData")):
         if values.mask is None:
             return f"{name}.data"
         return f"numpy.where({name}.mask, numpy.nan, {name}.data)"
-    has_unit = isinstance(values, _loaded("astropy.units", "Quantity"))
+    has_unit = isinstance(values, loaded("astropy.units", "Quantity"))
     value = f"{name}.value" if has_unit else ""
-    if isinstance(values, _loaded("astropy.utils.masked", "Masked")):
+    if isinstance(values, loaded("astropy.utils.masked", "Masked")):
         return _filled(values.dtype, value or name)
     return value
 
 
-def _loaded(module: str, name: str) -> Any:
+def loaded(module: str, name: str) -> Any:
     """Return a class if its module is loaded, else no class: then nothing is an instance of it."""
     return getattr(sys.modules.get(module), name, ())
 

@@ -27,6 +27,7 @@ from .checks import (
     check_each,
     check_number,
     check_whole,
+    loaded,
 )
 
 Border: TypeAlias = Literal["zero", "constant", "shrink", "nearest", "reflect", "mirror", "wrap"]
@@ -281,7 +282,7 @@ def _checked(
 
 def _check_out(out: object, samples: FloatArray, image: ArrayLike) -> None:
     """Refuse an array to write to that cannot take the medians of some samples."""
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+    if not isinstance(out, np.ndarray) or isinstance(out, loaded("numpy.ma", "MaskedArray")):
         raise TypeError(f"out must be a plain ndarray, got a {type(out).__name__}")
     if out.dtype != samples.dtype:
         raise TypeError(f"out must be {samples.dtype} as the medians, got {out.dtype}")

@@ -90,7 +90,7 @@ def _summary(
     facts: dict[str, Any],
     given: Mapping[str, Any],
 ) -> Summary:
-    """Return the summary of some groups: what a session shows of them, and what to do next."""
+    """Return the summary of some groups: what a terminal shows of them, and what to do next."""
     verdicts = {group.name: _verdict(group) for group in groups}
     lines = [
         f"verdict   {visible(name)}: {said['verdict']}: {said['why']}"
