@@ -30,6 +30,7 @@ from .under_limits import WORK
 resource = pytest.importorskip("resource", reason="limits of the address space")
 
 MIB = 2**20
+FRUGAL = ("pedestal", "rectangular gap")  # may need no more than the allocator has in reserve
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +48,7 @@ def outcomes():
         env=os.environ | {"BADPIX_SELFCAL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert run.returncode == 0, run.stderr
-    outcomes = json.loads(run.stdout)
-    # The smallest limits matter. Some work needs no more than the allocator has in reserve.
-    assert sum("no memory" in each for each in outcomes.values()) > len(WORK) / 2
-    return outcomes
+    return json.loads(run.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
@@ -60,7 +58,8 @@ def test_a_limit_leaves_a_result_or_a_memory_error(work, outcomes):
     assert len(usual) == 64  # a digest
     kinds = Counter("a result" if each == usual else each for each in outcomes[work])
     report(f"memory, {work}", kinds)
-    assert kinds.keys() <= {"a result", "no memory"}
+    allowed = {"a result", "no memory"}
+    assert kinds.keys() <= allowed if work in FRUGAL else kinds.keys() == allowed
 
 
 IN_RESERVE = """
